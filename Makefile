@@ -1,0 +1,57 @@
+# Each target makes .venv itself if it is missing or if a dependency changed. `make help` lists them.
+VENV   ?= .venv
+PYTHON ?= python3.11 python3
+ARGS   ?=
+
+BIN     := $(VENV)/bin
+STAMP   := $(VENV)/.installed
+SOURCES := adaptive_mbrl sim robot_bridge tests
+# one worker per core up to four, one thread each: more fight over the cores
+WORKERS ?= 4
+PYTEST   = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n auto --maxprocesses $(WORKERS) --dist loadscope
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow lint format train clean
+
+help:  ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: $(STAMP)  ## make the virtual environment; quick when nothing changed
+
+demo: setup  ## break the half-cheetah in mid-run and watch the controller adapt: runs/demo/
+	$(BIN)/adaptive-mbrl demo $(ARGS)
+
+test: setup  ## all tests but the slow ones; ARGS go to pytest
+	$(PYTEST) -m "not slow and not hardware" $(ARGS)
+
+test-slow: setup  ## the slow tests
+	$(PYTEST) -m "slow and not hardware" $(ARGS)
+
+lint: setup  ## style, formatting, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup  ## format, and mend what can be mended by itself
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+train: setup  ## reproduce the shipped half-cheetah checkpoint (about 2 hours on 2 cores); goes on if interrupted
+	$(BIN)/adaptive-mbrl train --config half_cheetah $(ARGS)
+
+clean:  ## remove the virtual environment, caches and build products; runs/ stays
+	rm -rf .venv build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	find adaptive_mbrl sim robot_bridge tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp is written last: an interrupted installation is made again.
+$(STAMP): pyproject.toml constraints.txt
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { \
+	    for python in $(PYTHON); do \
+	        if $$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then found=$$python; break; fi; \
+	    done; \
+	    if [ -z "$$found" ]; then echo "error: Python 3.11 or newer with venv is needed, tried: $(PYTHON); name one with make PYTHON=..." >&2; exit 2; fi; \
+	    echo "Making $(VENV) with $$found"; \
+	    $$found -m venv $(VENV); \
+	}
+	$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,155 @@
+"""Checkpoints: one folder with `checkpoint.yaml` (spec, settings, where it came from) and `weights.safetensors`. No pickle.
+
+The folder is written under a temporary name and renamed, and is never changed afterwards.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from adaptive_mbrl.adaptation import AdaptationConfig, make_adapter
+from adaptive_mbrl.adaptation.base import Adapter
+from adaptive_mbrl.config import load_yaml, save_yaml
+from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
+from adaptive_mbrl.errors import CheckpointError
+from adaptive_mbrl.objective import Objective, Term
+from adaptive_mbrl.planning import PlannerConfig
+from adaptive_mbrl.spec import RobotSpec
+from adaptive_mbrl.storage import atomic_folder
+
+FORMAT_VERSION = 1
+WEIGHTS_FILE = "weights.safetensors"
+DESCRIPTION_FILE = "checkpoint.yaml"
+
+
+@dataclass(frozen=True)
+class Description:
+    """Everything about a checkpoint but its weights.
+
+    Attributes:
+        format_version: of this file layout.
+        spec: the robot.
+        terms: reward terms of the objective.
+        goal_names: entries of the objective's goal.
+        model: shape of the dynamics model.
+        adaptation: the rule.
+        planner: its settings.
+        provenance: how it was made: env steps, seconds, git revision, ...; for people and reports only.
+    """
+
+    format_version: int
+    spec: RobotSpec
+    terms: tuple[Term, ...]
+    goal_names: tuple[str, ...]
+    model: ModelConfig
+    adaptation: AdaptationConfig
+    planner: PlannerConfig
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def objective(self) -> Objective:
+        return Objective(self.spec, self.terms, self.goal_names)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A description and the adapter that it describes."""
+
+    description: Description
+    adapter: Adapter[Any]
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write a new checkpoint folder.
+
+    Raises:
+        CheckpointError: the folder exists already.
+    """
+    if folder.exists():
+        raise CheckpointError(f"{folder}: exists already; a checkpoint is never overwritten")
+    with atomic_folder(folder) as temporary:
+        save_yaml(temporary / DESCRIPTION_FILE, checkpoint.description)
+        weights = {name: t.detach().cpu().contiguous() for name, t in checkpoint.adapter.state_dict().items()}
+        save_file(weights, temporary / WEIGHTS_FILE)
+
+
+def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Checkpoint:
+    """Read a checkpoint folder, or a shipped checkpoint by name.
+
+    Raises:
+        CheckpointError: it is missing, damaged, of another format, or its weights do not fit its description.
+    """
+    folder = find_checkpoint(path)
+    description = load_yaml(folder / DESCRIPTION_FILE, Description)
+    if description.format_version != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{folder / DESCRIPTION_FILE}: key 'format_version': got {description.format_version}; allowed: {FORMAT_VERSION}"
+        )
+    adapter = make_adapter(DynamicsModel(description.spec, description.model), description.adaptation)
+    load_weights(adapter, _read_tensors(folder / WEIGHTS_FILE), source=folder / WEIGHTS_FILE)
+    return Checkpoint(description, adapter.to(device).eval())
+
+
+def find_checkpoint(path: str | Path) -> Path:
+    """The folder of a checkpoint given by folder or by the name of a shipped one."""
+    folder = Path(path)
+    if (folder / DESCRIPTION_FILE).is_file():
+        return folder
+    shipped = Path(str(resources.files("adaptive_mbrl") / "pretrained"))
+    if folder.name == str(path) and (shipped / folder.name / DESCRIPTION_FILE).is_file():
+        return shipped / folder.name
+    names = ", ".join(sorted(p.parent.name for p in shipped.glob(f"*/{DESCRIPTION_FILE}"))) or "none"
+    if folder.is_dir():
+        raise CheckpointError(f"{folder}: not a checkpoint (it has no {DESCRIPTION_FILE}); shipped checkpoints: {names}")
+    raise CheckpointError(f"{path}: no such checkpoint folder; shipped checkpoints: {names}")
+
+
+def require_robot(checkpoint: Checkpoint, spec: RobotSpec, source: str) -> None:
+    """Refuse a checkpoint whose channels, units, limits or control period differ from the robot's."""
+    stored = checkpoint.description.spec
+    if stored == spec:
+        return
+    for item in dataclasses.fields(RobotSpec):
+        got, wanted = getattr(stored, item.name), getattr(spec, item.name)
+        if got != wanted:
+            shown = (got, wanted) if item.name in ("name", "dt") else (_names(got), _names(wanted))
+            raise CheckpointError(f"{source}: trained on another robot: {item.name} is {shown[0]}; the robot here has {shown[1]}")
+
+
+def load_weights(module: torch.nn.Module, weights: Mapping[str, Tensor], source: Path) -> None:
+    """Copy tensors into a module; every name and shape must fit."""
+    expected = module.state_dict()
+    for name, tensor in expected.items():
+        if name not in weights:
+            raise CheckpointError(f"{source}: tensor '{name}' is missing")
+        if weights[name].shape != tensor.shape:
+            raise CheckpointError(
+                f"{source}: tensor '{name}' has shape {tuple(weights[name].shape)}; needed: {tuple(tensor.shape)}"
+            )
+    unknown = sorted(set(weights) - set(expected))
+    if unknown:
+        raise CheckpointError(f"{source}: unknown tensor '{unknown[0]}'")
+    module.load_state_dict(dict(weights))
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path}: missing") from error
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: damaged weights: {error}") from error
+
+
+def _names(channels: Any) -> list[str]:
+    return [f"{c.name} [{c.unit}]" for c in channels]

@@ -1,0 +1,97 @@
+"""The command line: parse, call, print.
+
+This is the composition root, the one module of the core that may name `sim`: its sub-commands run simulations. It does so only
+inside the function that calls a command, never at import, so that importing the core stays free of MuJoCo and `--help` answers
+before torch is loaded. `tests/test_import_arrows.py` holds both.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import tyro
+from tyro.conf import FlagCreatePairsOff, OmitSubcommandPrefixes, subcommand
+
+from adaptive_mbrl import __version__
+from adaptive_mbrl.errors import AdaptiveMBRLError
+from adaptive_mbrl.options import CollectOptions, DemoOptions, EvaluateOptions, InfoOptions, TrainOptions
+
+EXIT_MISTAKE = 2
+EXIT_INTERRUPTED = 130
+
+Options = DemoOptions | TrainOptions | EvaluateOptions | CollectOptions | InfoOptions
+# the same union, with the words that users type
+_SubCommands = (
+    Annotated[DemoOptions, subcommand("demo")]
+    | Annotated[TrainOptions, subcommand("train")]
+    | Annotated[EvaluateOptions, subcommand("evaluate")]
+    | Annotated[CollectOptions, subcommand("collect")]
+    | Annotated[InfoOptions, subcommand("info")]
+)
+_DESCRIPTION = """Adaptive model-based meta-RL: a controller for robots whose dynamics change while they run.
+
+Use 'adaptive-mbrl COMMAND --help' for a command's flags and 'adaptive-mbrl --version' for the version."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one sub-command.
+
+    Args:
+        argv: what the user typed after `adaptive-mbrl`; `sys.argv` if not given.
+
+    Returns:
+        The exit code: 0 done, 2 a mistake in a file or flag (one line on stderr), 130 interrupted.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments == ["--version"]:
+        print(f"adaptive-mbrl {__version__}")
+        return 0
+    try:
+        options = parse(arguments)
+        command_of(options)(options)
+    except AdaptiveMBRLError as error:
+        return _fail(f"error: {error}", EXIT_MISTAKE)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        return _fail(f"error: {error.filename}: {error.strerror}", EXIT_MISTAKE)
+    except KeyboardInterrupt:
+        return _fail("interrupted", EXIT_INTERRUPTED)
+    return 0
+
+
+def parse(arguments: Sequence[str]) -> Options:
+    """Flags to options; help and wrong flags end the program (0 and 2), as the user expects."""
+    options: Options = tyro.cli(
+        _SubCommands,
+        prog="adaptive-mbrl",
+        description=_DESCRIPTION,
+        args=arguments,
+        config=(OmitSubcommandPrefixes, FlagCreatePairsOff),
+    )
+    return options
+
+
+def command_of(options: Options) -> Callable[[Any], None]:
+    """The function behind the options; loads torch and MuJoCo."""
+    if isinstance(options, InfoOptions):
+        from sim.info import info
+
+        return info
+    from sim import commands
+
+    by_options: dict[type, Callable[[Any], None]] = {
+        DemoOptions: commands.demo,
+        TrainOptions: commands.train,
+        EvaluateOptions: commands.evaluate,
+        CollectOptions: commands.collect,
+    }
+    return by_options[type(options)]
+
+
+def _fail(line: str, code: int) -> int:
+    # a message is one line, whatever a library put into it
+    print(" ".join(line.split()), file=sys.stderr)
+    return code

@@ -1,0 +1,213 @@
+"""Strict YAML <-> frozen dataclasses.
+
+Every error names the file, the key and what is allowed; nothing in a YAML file is ever executed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import sys
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union
+
+import yaml
+
+from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.storage import write_text_atomically
+
+T = TypeVar("T")
+
+
+def bounded(default: Any = dataclasses.MISSING, *, low: float = -math.inf, high: float = math.inf) -> Any:
+    """A dataclass field whose numbers must lie in [low, high]; checked by `from_mapping`."""
+    return dataclasses.field(default=default, metadata={"low": low, "high": high})
+
+
+def load_yaml(path: str | Path, cls: type[T]) -> T:
+    """Read a YAML file into the dataclass `cls`.
+
+    Raises:
+        ConfigError: the file is missing, is not YAML, or a key or value is wrong.
+    """
+    return from_mapping(cls, read_mapping(path), source=str(path))
+
+
+def read_mapping(path: str | Path) -> Mapping[str, Any]:
+    """Read a YAML file whose top level is a mapping."""
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "is not UTF-8 text"
+        raise ConfigError(f"{path}: cannot be read: {reason}") from error
+    try:
+        content = _StrictLoader(text).get_single_data()
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date such as 2024-13-45
+        where = getattr(error, "problem_mark", None)
+        line = f", line {where.line + 1}" if where else ""
+        problem = getattr(error, "problem", None) or "cannot be parsed"
+        raise ConfigError(f"{path}{line}: not valid YAML: {problem}") from error
+    if not isinstance(content, Mapping):
+        raise ConfigError(f"{path}: expected a mapping of keys to values, got {type(content).__name__}")
+    return content
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Plain YAML only, and no key twice in a mapping: the first one would be lost without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """See `yaml.SafeLoader`."""
+        keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for i, key in enumerate(keys):
+            if any(key.value == earlier.value for earlier in keys[:i]):
+                raise yaml.constructor.ConstructorError(
+                    problem=f"key '{key.value}' stands there twice", problem_mark=key.start_mark
+                )
+        return super().construct_mapping(node, deep=deep)
+
+
+def save_yaml(path: str | Path, config: Any) -> None:
+    """Write a dataclass as YAML that `load_yaml` reads back to an equal object."""
+    write_text_atomically(Path(path), yaml.safe_dump(to_mapping(config), sort_keys=False, allow_unicode=True))
+
+
+def to_mapping(config: Any) -> Any:
+    """Plain dicts, lists and scalars of a dataclass tree."""
+    if dataclasses.is_dataclass(config) and not isinstance(config, type):
+        return {f.name: to_mapping(getattr(config, f.name)) for f in dataclasses.fields(config)}
+    if isinstance(config, Mapping):
+        return {str(k): to_mapping(v) for k, v in config.items()}
+    if isinstance(config, (list, tuple)):
+        return [to_mapping(v) for v in config]
+    if isinstance(config, Path):
+        return str(config)
+    return config
+
+
+def from_mapping(cls: type[T], values: Any, *, source: str, key: str = "") -> T:
+    """Build the dataclass `cls` from plain values.
+
+    Args:
+        cls: a dataclass; its type hints are the schema.
+        values: what YAML gave.
+        source: the file, for error messages.
+        key: dotted path of `values` inside the file, for error messages.
+    """
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{_where(source, key)}: expected a mapping, got {values!r}")
+    fields = {f.name: f for f in dataclasses.fields(cls) if f.init}  # type: ignore[arg-type]
+    for name in values:
+        if name not in fields:
+            raise ConfigError(
+                f"{source}: unknown key '{_join(key, str(name))}'{_hint(str(name), fields)}; allowed keys: {', '.join(fields)}"
+            )
+    hints = typing.get_type_hints(cls)
+    kwargs = {}
+    for name, field in fields.items():
+        if name in values:
+            path = _join(key, name)
+            kwargs[name] = _convert(hints[name], values[name], source, path)
+            _check_range(kwargs[name], field.metadata, source, path)
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise ConfigError(f"{source}: missing key '{_join(key, name)}'")
+    try:
+        return cls(**kwargs)
+    except ConfigError as error:
+        raise ConfigError(f"{_where(source, key)}: {error}") from error
+
+
+def _convert(hint: Any, value: Any, source: str, key: str) -> Any:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if dataclasses.is_dataclass(hint):
+        return from_mapping(typing.cast(type, hint), value, source=source, key=key)
+    if origin in (Union, types.UnionType):
+        return _convert_union(args, value, source, key)
+    if origin is Literal:
+        if value not in args:
+            raise ConfigError(
+                f"{_where(source, key)}: got {value!r}{_hint(str(value), args)}; allowed: {', '.join(map(str, args))}"
+            )
+        return value
+    if origin in (tuple, list, Sequence):
+        if not isinstance(value, list):
+            raise ConfigError(f"{_where(source, key)}: expected a list, got {value!r}")
+        if origin is tuple and args[-1] is not Ellipsis:
+            if len(value) != len(args):
+                raise ConfigError(f"{_where(source, key)}: expected {len(args)} values, got {len(value)}")
+            return tuple(_convert(a, v, source, f"{key}[{i}]") for i, (a, v) in enumerate(zip(args, value, strict=True)))
+        return tuple(_convert(args[0], v, source, f"{key}[{i}]") for i, v in enumerate(value))
+    if origin in (dict, Mapping) or hint in (dict, Mapping):
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{_where(source, key)}: expected a mapping, got {value!r}")
+        item = args[1] if args else Any
+        return {str(k): _convert(item, v, source, _join(key, str(k))) for k, v in value.items()}
+    return _convert_scalar(hint, value, source, key)
+
+
+def _convert_union(args: tuple[Any, ...], value: Any, source: str, key: str) -> Any:
+    if value is None and type(None) in args:
+        return None
+    problems = []
+    for option in (a for a in args if a is not type(None)):
+        try:
+            return _convert(option, value, source, key)
+        except ConfigError as error:
+            problems.append(error)
+    # the problem found deepest in the file is about the alternative that the author meant
+    raise max(problems, key=lambda e: str(e).count(".") if isinstance(value, Mapping | list) else 0)
+
+
+def _convert_scalar(hint: Any, value: Any, source: str, key: str) -> Any:
+    if hint is Any:
+        return value
+    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        if not -sys.float_info.max <= value <= sys.float_info.max:
+            raise ConfigError(f"{_where(source, key)}: expected a finite number, got {value!r}")
+        return float(value)
+    if hint is float and isinstance(value, str):
+        # YAML 1.1 reads 1e-3 as a string; people write it all the time
+        try:
+            return _convert_scalar(float, float(value), source, key)
+        except ValueError:
+            pass
+    if hint is Path and isinstance(value, str):
+        return Path(value)
+    if hint in (int, bool, str) and type(value) is hint:
+        return value
+    expected = {float: "a number", int: "a whole number", bool: "true or false", str: "a text", Path: "a path"}.get(
+        hint, str(hint)
+    )
+    raise ConfigError(f"{_where(source, key)}: expected {expected}, got {value!r}")
+
+
+def _check_range(value: Any, metadata: Mapping[str, Any], source: str, key: str) -> None:
+    low, high = metadata.get("low", -math.inf), metadata.get("high", math.inf)
+    for number in value if isinstance(value, tuple) else (value,):
+        if isinstance(number, (int, float)) and not low <= number <= high:
+            raise ConfigError(f"{_where(source, key)}: {number} is out of range; allowed: {_range_text(low, high)}")
+
+
+def _range_text(low: float, high: float) -> str:
+    if high == math.inf:
+        return f"at least {low:g}"
+    if low == -math.inf:
+        return f"at most {high:g}"
+    return f"{low:g} to {high:g}"
+
+
+def _join(key: str, name: str) -> str:
+    return f"{key}.{name}" if key else name
+
+
+def _where(source: str, key: str) -> str:
+    return f"{source}: key '{key}'" if key else source
+
+
+def _hint(name: str, known: Any) -> str:
+    close = difflib.get_close_matches(name, [str(k) for k in known], n=1)
+    return f" (did you mean '{close[0]}'?)" if close else ""

@@ -1,0 +1,270 @@
+"""AdaptiveController: at every control step observe -> adapt -> plan -> act. All that a simulator or a robot needs.
+
+The numerical step, from observation to action, works on tensors of fixed shape without a Python loop over samples and without
+waiting for the device, so that it can be compiled or captured. Validation and conversion stay outside of it.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from adaptive_mbrl.adaptation.base import Adapter
+from adaptive_mbrl.checkpoint import load_checkpoint, require_robot
+from adaptive_mbrl.errors import ObservationError
+from adaptive_mbrl.objective import RewardFunction
+from adaptive_mbrl.planning import PlannerConfig, make_planner
+from adaptive_mbrl.planning.base import Planner, PlanState
+from adaptive_mbrl.spec import RobotSpec
+from adaptive_mbrl.transitions import Transitions
+
+
+@dataclass(frozen=True)
+class StepInfo:
+    """What happened in one control step; arrays have one entry per robot.
+
+    Attributes:
+        prior_error: one-step error of the prior about the newest observation, RMS over channels in target stds; NaN at first.
+        adapted_error: the same of the belief that was in use when the action was chosen.
+        fell_back: the prior was used because adaptation had been predicting worse.
+        predicted_return: of the best candidate plan.
+        adapt_seconds: time spent on adaptation [s].
+        plan_seconds: time spent on planning [s].
+    """
+
+    prior_error: np.ndarray
+    adapted_error: np.ndarray
+    fell_back: np.ndarray
+    predicted_return: np.ndarray
+    adapt_seconds: float
+    plan_seconds: float
+
+
+@dataclass(frozen=True)
+class Command:
+    """The action to send, within limits: (action_dim,) or (B, action_dim), and what is known about it."""
+
+    action: np.ndarray
+    info: StepInfo
+
+
+class ControllerState(NamedTuple):
+    """All that is carried from one control step to the next.
+
+    Attributes:
+        recent: the last K transitions.
+        last_obs: (B, obs_dim).
+        last_action: (B, action_dim).
+        started: False before the first step, (B,) bool.
+        belief: in use at the last step.
+        plan: of the planner.
+        error_ratio: running mean of log(adapted error / prior error), (B,); positive where adaptation hurts.
+    """
+
+    recent: Transitions
+    last_obs: Tensor
+    last_action: Tensor
+    started: Tensor
+    belief: Any
+    plan: PlanState
+    error_ratio: Tensor
+
+
+class AdaptiveController:
+    """Adapts a dynamics model and plans under it at every control step.
+
+    Args:
+        spec: the robot.
+        adapter: model and adaptation rule.
+        planner: the planner.
+        objective: what is maximised.
+        window: K, transitions kept.
+        adapt: False plans under the prior (the frozen arm); errors of the adapted belief are then those of the prior.
+        fallback: use the prior for a robot on which the belief has been predicting worse than the prior.
+    """
+
+    ERROR_MEMORY = 0.9
+    """Weight of the past in the running comparison of adapted and prior error."""
+
+    def __init__(
+        self,
+        spec: RobotSpec,
+        adapter: Adapter[Any],
+        planner: Planner,
+        objective: RewardFunction,
+        window: int,
+        *,
+        adapt: bool = True,
+        fallback: bool = True,
+    ) -> None:
+        self.spec, self.adapter, self.planner, self.objective = spec, adapter.eval(), planner, objective
+        self.window, self.adapt, self.fallback = window, adapt, fallback
+        self.device = next(adapter.parameters()).device
+        self._state: ControllerState | None = None
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        spec: RobotSpec | None = None,
+        objective: RewardFunction | None = None,
+        planner: PlannerConfig | None = None,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+        adapt: bool = True,
+    ) -> AdaptiveController:
+        """Controller of a checkpoint.
+
+        Args:
+            path: checkpoint folder or name of a shipped checkpoint.
+            spec: the robot at hand; a checkpoint of another robot is refused.
+            objective: replaces the checkpoint's.
+            planner: replaces the checkpoint's planner settings.
+            seed: of the planner's noise.
+            device: where to compute.
+            adapt: False keeps the prior.
+        """
+        checkpoint = load_checkpoint(path, device)
+        if spec is not None:
+            require_robot(checkpoint, spec, str(path))
+        about = checkpoint.description
+        made = make_planner(about.spec, planner or about.planner, seed, device)
+        return cls(about.spec, checkpoint.adapter, made, objective or about.objective, about.adaptation.window, adapt=adapt)
+
+    def reset(self) -> None:
+        """Forget transitions, belief and plan; call it when a new episode begins."""
+        self._state = None
+
+    def step(self, obs: np.ndarray, goal: np.ndarray | None = None) -> Command:
+        """One control step.
+
+        Args:
+            obs: SI units, (obs_dim,) for one robot or (B, obs_dim).
+            goal: of the objective, (goal_dim,) or (B, goal_dim), or with a leading horizon axis before the last one if it is
+                known to move, (B, H, goal_dim); may be left out when the objective has none.
+
+        Raises:
+            ObservationError: wrong size or not finite; nothing is changed then.
+        """
+        obs_array = self._checked("obs", obs, self.spec.obs_names)
+        batch = obs_array if obs_array.ndim == 2 else obs_array[None]
+        state = self._state
+        if state is not None and len(batch) != len(state.last_obs):
+            raise ObservationError(f"obs: got {len(batch)} robots; {len(state.last_obs)} since the last reset")
+        state = state or self._initial_state(len(batch))
+        obs_tensor = torch.as_tensor(batch, device=self.device)
+        goal_tensor = self._goal(goal, len(batch))
+
+        started = self._clock()
+        state, errors, fell_back = self._observe_and_adapt(state, obs_tensor)
+        adapted = self._clock()
+        state, predicted_return = self._plan_and_act(state, obs_tensor, goal_tensor)
+        action = state.last_action.cpu().numpy()
+        planned = self._clock()
+
+        self._state = state
+        info = StepInfo(
+            errors[0].cpu().numpy(),
+            errors[1].cpu().numpy(),
+            fell_back.cpu().numpy(),
+            predicted_return.cpu().numpy(),
+            adapted - started,
+            planned - adapted,
+        )
+        return Command(action if obs_array.ndim == 2 else action[0], info)
+
+    @torch.no_grad()
+    def _observe_and_adapt(self, state: ControllerState, obs: Tensor) -> tuple[ControllerState, Tensor, Tensor]:
+        errors = self._one_step_errors(state, obs)
+        recent = _append(state.recent, state.last_obs, state.last_action, obs, state.started)
+        log_ratio = torch.where(state.started, (errors[1] / errors[0]).log(), 0.0)
+        ratio = self.ERROR_MEMORY * state.error_ratio + (1 - self.ERROR_MEMORY) * log_ratio
+        prior = self.adapter.prior(len(obs))
+        if not self.adapt:
+            return state._replace(recent=recent, belief=prior), errors, torch.zeros_like(state.started)
+        belief = self.adapter.update(prior, recent)
+        return state._replace(recent=recent, belief=belief, error_ratio=ratio), errors, (ratio > 0) & self.fallback
+
+    @torch.no_grad()
+    def _plan_and_act(self, state: ControllerState, obs: Tensor, goal: Tensor) -> tuple[ControllerState, Tensor]:
+        belief = state.belief
+        if self.adapt and self.fallback:
+            belief = self.adapter.select(state.error_ratio > 0, self.adapter.prior(len(obs)), belief)
+        plan_state, plan = self.planner.plan(
+            state.plan, lambda actions: self.adapter.roll_out(belief, obs, actions), self.objective, goal, obs
+        )
+        acted = state._replace(
+            last_obs=obs, last_action=plan.actions[:, 0], plan=plan_state, started=torch.ones_like(state.started)
+        )
+        return acted, plan.predicted_return
+
+    def _one_step_errors(self, state: ControllerState, obs: Tensor) -> Tensor:
+        """Prequential errors of prior and belief: each predicted `obs` before it was seen; (2, B), NaN on the first step."""
+        errors = []
+        for belief in (self.adapter.prior(len(obs)), state.belief):
+            mean = self.adapter.predict(belief, state.last_obs[:, None], state.last_action[:, None]).mean[:, 0]
+            errors.append(self.adapter.model.normalizer.error(mean, obs).square().mean(-1).sqrt())
+        return torch.where(state.started, torch.stack(errors), torch.nan)
+
+    def _initial_state(self, batch: int) -> ControllerState:
+        def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+            return torch.zeros(batch, *shape, dtype=dtype, device=self.device)
+
+        obs_dim, action_dim = self.spec.obs_dim, self.spec.action_dim
+        recent = Transitions(
+            zeros(self.window, obs_dim),
+            zeros(self.window, action_dim),
+            zeros(self.window, obs_dim),
+            zeros(self.window, dtype=torch.bool),
+        )
+        return ControllerState(
+            recent,
+            zeros(obs_dim),
+            zeros(action_dim),
+            zeros(dtype=torch.bool),
+            self.adapter.prior(batch),
+            self.planner.init(batch),
+            zeros(),
+        )
+
+    def _goal(self, goal: np.ndarray | None, batch: int) -> Tensor:
+        dim = self.objective.goal_dim
+        if goal is None:
+            if dim:
+                raise ObservationError(f"goal: missing; the objective needs {dim} values")
+            return torch.zeros(batch, 0, device=self.device)
+        array = np.asarray(goal, dtype=np.float32)
+        if array.shape[-1:] != (dim,) or not np.isfinite(array).all():
+            raise ObservationError(f"goal: expected {dim} finite values, got shape {array.shape}")
+        array = array if array.ndim > 1 else np.broadcast_to(array, (batch, dim))
+        if len(array) != batch:
+            raise ObservationError(f"goal: got {len(array)} rows for {batch} robots")
+        return torch.as_tensor(np.ascontiguousarray(array), device=self.device)
+
+    @staticmethod
+    def _checked(what: str, values: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+        array = np.asarray(values, dtype=np.float32)
+        if array.ndim not in (1, 2) or array.shape[-1] != len(names):
+            raise ObservationError(f"{what}: got shape {array.shape}; expected ({len(names)},) or (robots, {len(names)})")
+        if not np.isfinite(array).all():
+            column = int(np.argwhere(~np.isfinite(array))[0][-1])
+            raise ObservationError(f"{what}: channel '{names[column]}' is not finite")
+        return array
+
+    def _clock(self) -> float:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
+
+
+def _append(recent: Transitions, obs: Tensor, action: Tensor, next_obs: Tensor, valid: Tensor) -> Transitions:
+    """Drop the oldest transition of each robot and add the newest."""
+    newest = Transitions(obs[:, None], action[:, None], next_obs[:, None], valid[:, None])
+    return Transitions(*(torch.cat([old[:, 1:], new], dim=1) for old, new in zip(recent, newest, strict=True)))

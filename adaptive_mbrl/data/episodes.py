@@ -1,0 +1,124 @@
+"""Episodes in memory and on disk: raw SI units, the robot's spec, and tags that say where each came from.
+
+A store is a folder: `spec.yaml`, and one `NNNNNN.safetensors` per batch of episodes, each written atomically and never changed,
+so that a run that is killed at any moment keeps all the batches written before.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from adaptive_mbrl.config import load_yaml, save_yaml
+from adaptive_mbrl.errors import CheckpointError
+from adaptive_mbrl.spec import RobotSpec
+from adaptive_mbrl.storage import write_bytes_atomically
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One uninterrupted stretch of a robot's life.
+
+    Attributes:
+        obs: SI units, (T + 1, obs_dim) float32.
+        action: as sent, (T, action_dim) float32.
+        reward: (T,) float32.
+        tags: JSON-able; `source` (random, oracle, policy, bag ...) and, in simulation, the scenario.
+    """
+
+    obs: np.ndarray
+    action: np.ndarray
+    reward: np.ndarray
+    tags: dict[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.action)
+
+
+class EpisodeStore:
+    """Append-only episodes of one robot.
+
+    Args:
+        spec: the robot.
+        folder: where batches are kept; None keeps them in memory only.
+    """
+
+    def __init__(self, spec: RobotSpec, folder: Path | None = None) -> None:
+        self.spec = spec
+        self.folder = folder
+        self.episodes: list[Episode] = []
+        self._batches = 0
+
+    @classmethod
+    def open(cls, folder: Path, spec: RobotSpec | None = None, num_batches: int | None = None) -> EpisodeStore:
+        """Read a store, or start an empty one when the folder holds none.
+
+        Args:
+            folder: of the store.
+            spec: the robot; needed for a new store, compared with an existing one.
+            num_batches: read this many batches and ignore (and later overwrite) the rest; None for all.
+        """
+        path = folder / "spec.yaml"
+        if path.exists():
+            stored = load_yaml(path, RobotSpec)
+            if spec is not None and stored != spec:
+                raise CheckpointError(f"{folder}: holds episodes of another robot spec ('{stored.name}'); wanted '{spec.name}'")
+        elif spec is None:
+            raise CheckpointError(f"{folder}: no episodes there (no spec.yaml)")
+        else:
+            save_yaml(path, spec)
+            stored = spec
+        store = cls(stored, folder)
+        files = sorted(folder.glob("[0-9]*.safetensors"))
+        for file in files[: len(files) if num_batches is None else num_batches]:
+            store.episodes.extend(_read_batch(file))
+            store._batches += 1
+        if num_batches is not None and store._batches < num_batches:
+            raise CheckpointError(f"{folder}: {num_batches} batches of episodes expected, {store._batches} found")
+        return store
+
+    @property
+    def num_steps(self) -> int:
+        return sum(len(e) for e in self.episodes)
+
+    @property
+    def num_batches(self) -> int:
+        return self._batches
+
+    def append(self, episodes: Sequence[Episode]) -> None:
+        """Add a batch of episodes, on disk first."""
+        if self.folder is not None:
+            write_bytes_atomically(self.folder / f"{self._batches:06d}.safetensors", _batch_bytes(episodes))
+        self._batches += 1
+        self.episodes.extend(episodes)
+
+
+def _batch_bytes(episodes: Iterable[Episode]) -> bytes:
+    tensors, tags = {}, {}
+    for i, episode in enumerate(episodes):
+        for name in ("obs", "action", "reward"):
+            tensors[f"{i}.{name}"] = np.ascontiguousarray(getattr(episode, name), dtype=np.float32)
+        tags[str(i)] = json.dumps(episode.tags)
+    return save_tensors(tensors, metadata=tags)
+
+
+def _read_batch(path: Path) -> list[Episode]:
+    content = path.read_bytes()
+    try:
+        tensors = load_tensors(content)
+        header_size = int.from_bytes(content[:8], "little")
+        tags = json.loads(content[8 : 8 + header_size])["__metadata__"]
+        return [
+            Episode(tensors[f"{i}.obs"], tensors[f"{i}.action"], tensors[f"{i}.reward"], json.loads(tags[str(i)]))
+            for i in range(len(tags))
+        ]
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise CheckpointError(f"{path}: damaged episode file: {error}") from error

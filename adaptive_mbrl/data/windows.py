@@ -1,0 +1,79 @@
+"""Windows of K recent transitions and the M steps that follow them, drawn from episodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from adaptive_mbrl.data.episodes import Episode
+from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.transitions import Transitions
+
+
+class Windows(NamedTuple):
+    """A meta-batch of W windows.
+
+    Attributes:
+        recent: the K transitions before the query, (W, K, ...); invalid where the episode had not begun.
+        obs: query observations, the first one being the start of the rollout, (W, M + 1, obs_dim).
+        action: (W, M, action_dim).
+    """
+
+    recent: Transitions
+    obs: Tensor
+    action: Tensor
+
+
+class WindowSampler:
+    """Draws windows uniformly over all steps of a set of episodes.
+
+    Args:
+        episodes: the data; those shorter than `query` are left out.
+        window: K.
+        query: M.
+        device: where the windows are put together.
+    """
+
+    def __init__(self, episodes: Sequence[Episode], window: int, query: int, device: torch.device | str = "cpu") -> None:
+        long_enough = [e for e in episodes if len(e) >= query]
+        if not long_enough:
+            raise ConfigError(f"no episode has the {query} steps of a query; longest: {max(map(len, episodes), default=0)}")
+        self.window, self.query, self.device = window, query, torch.device(device)
+        # every episode takes len + 1 rows, so that row r + 1 is the next observation of row r
+        self._obs = torch.from_numpy(np.concatenate([e.obs for e in long_enough])).to(device)
+        pad = np.zeros((1, long_enough[0].action.shape[1]), np.float32)
+        self._action = torch.from_numpy(np.concatenate([a for e in long_enough for a in (e.action, pad)])).to(device)
+        lengths = np.array([len(e) for e in long_enough])
+        begins = np.concatenate([[0], np.cumsum(lengths + 1)[:-1]])
+        starts = np.concatenate([b + np.arange(n - query + 1) for b, n in zip(begins, lengths, strict=True)])
+        self._starts = torch.from_numpy(starts).to(device)
+        self._begin_of = torch.from_numpy(np.repeat(begins, lengths - query + 1)).to(device)
+        self._transition_rows = torch.from_numpy(
+            np.concatenate([b + np.arange(n) for b, n in zip(begins, lengths, strict=True)])
+        ).to(device)
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def transitions(self) -> tuple[Tensor, Tensor]:
+        """All (obs, next_obs), each (S, obs_dim)."""
+        return self._obs[self._transition_rows], self._obs[self._transition_rows + 1]
+
+    def sample(self, num: int, generator: torch.Generator) -> Windows:
+        """`num` windows, with replacement."""
+        pick = torch.randint(len(self), (num,), generator=generator).to(self.device)
+        return self.at(pick)
+
+    def at(self, index: Tensor) -> Windows:
+        """The windows at the given positions, (W,) int64 in [0, len)."""
+        start, begin = self._starts[index], self._begin_of[index]
+        back = start[:, None] - torch.arange(self.window, 0, -1, device=self.device)
+        valid = back >= begin[:, None]
+        back = torch.maximum(back, begin[:, None])
+        recent = Transitions(self._obs[back], self._action[back], self._obs[back + 1], valid)
+        ahead = start[:, None] + torch.arange(self.query + 1, device=self.device)
+        return Windows(recent, self._obs[ahead], self._action[ahead[:, :-1]])

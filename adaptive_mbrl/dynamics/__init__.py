@@ -1,0 +1,1 @@
+"""The dynamics model: normalizer and ensemble."""

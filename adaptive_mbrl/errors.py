@@ -1,0 +1,17 @@
+"""One root for every error that a user can cause; the command line prints its message and exits with 2."""
+
+
+class AdaptiveMBRLError(Exception):
+    """A mistake in a file, a flag or an array: the message says what was got and what is allowed."""
+
+
+class ConfigError(AdaptiveMBRLError):
+    """A YAML file or a configuration value is wrong."""
+
+
+class CheckpointError(AdaptiveMBRLError):
+    """A checkpoint or a run folder is missing, damaged or belongs to another robot."""
+
+
+class ObservationError(AdaptiveMBRLError):
+    """An observation or action array has the wrong size or is not finite."""

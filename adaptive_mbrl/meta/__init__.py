@@ -1,0 +1,1 @@
+"""The outer loop: query losses and trainer."""

@@ -1,0 +1,132 @@
+r"""The objective: a sum of reward terms over named channels.
+
+    r(s, a, s', g) = sum_i w_i * f_i(s', a, g)          (we maximise; there is no cost anywhere)
+
+Terms read the *next* observation, so that the same objective scores a predicted rollout and a measured transition. The goal g
+is an argument, never a property: it can change at every control step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.spec import RobotSpec
+
+TermKind = Literal["linear", "quadratic", "distance", "cosine", "tolerance", "action_quadratic"]
+
+
+@dataclass(frozen=True)
+class Term:
+    """One reward term; x are the named channels of the next observation, y their targets.
+
+    `linear`: weight * sum x. `quadratic`: -weight * |x - y|^2. `distance`: -weight * |x - y|. `cosine`: weight * sum cos(x - y).
+    `tolerance`: weight * exp(-|x - y|^2 / scale^2), 1 at the target, flat far from it. `action_quadratic`: -weight * |a|^2.
+
+    Attributes:
+        kind: the function above.
+        weight: its factor, in reward per unit.
+        channels: observation channels x; empty for `action_quadratic`.
+        target: fixed targets y, one per channel; default 0. Not with `goal`.
+        goal: names of the goal's entries that are the targets y, one per channel.
+        scale: width of `tolerance`, in the channels' unit.
+    """
+
+    kind: TermKind
+    weight: float = 1.0
+    channels: tuple[str, ...] = ()
+    target: tuple[float, ...] = ()
+    goal: tuple[str, ...] = ()
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if (self.kind == "action_quadratic") != (not self.channels):
+            raise ConfigError(f"term '{self.kind}': 'channels' must be {'empty' if self.channels else 'given'}")
+        if self.target and self.goal:
+            raise ConfigError(f"term '{self.kind}': give 'target' or 'goal', not both")
+        for name in ("target", "goal"):
+            if getattr(self, name) and len(getattr(self, name)) != len(self.channels):
+                raise ConfigError(f"term '{self.kind}': '{name}' needs one entry per channel ({len(self.channels)})")
+        if self.scale <= 0:
+            raise ConfigError(f"term '{self.kind}': scale {self.scale} must be positive")
+
+
+class RewardFunction(Protocol):
+    """What a planner and an evaluation need; write your own or use `Objective`."""
+
+    @property
+    def goal_dim(self) -> int:
+        """Number of values of the goal; 0 for none."""
+
+    def __call__(self, obs: Tensor, action: Tensor, next_obs: Tensor, goal: Tensor) -> Tensor:
+        """Reward of each transition.
+
+        Args:
+            obs: (..., obs_dim).
+            action: (..., action_dim).
+            next_obs: (..., obs_dim).
+            goal: (..., goal_dim), broadcast against the others.
+
+        Returns:
+            (...).
+        """
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A `RewardFunction` made of terms over a robot's named channels.
+
+    Args:
+        spec: the robot.
+        terms: what is summed.
+        goal_names: the goal's entries, in order.
+    """
+
+    spec: RobotSpec
+    terms: tuple[Term, ...]
+    goal_names: tuple[str, ...] = ()
+    _columns: tuple[list[int], ...] = field(init=False, repr=False, compare=False)
+    _goal_columns: tuple[list[int], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        columns, goal_columns = [], []
+        for term in self.terms:
+            columns.append([self.spec.obs_index(c) for c in term.channels])
+            unknown = [g for g in term.goal if g not in self.goal_names]
+            if unknown:
+                raise ConfigError(f"unknown goal '{unknown[0]}'; known goals: {', '.join(self.goal_names) or 'none'}")
+            goal_columns.append([self.goal_names.index(g) for g in term.goal])
+        object.__setattr__(self, "_columns", tuple(columns))
+        object.__setattr__(self, "_goal_columns", tuple(goal_columns))
+
+    @property
+    def goal_dim(self) -> int:
+        return len(self.goal_names)
+
+    def __call__(self, obs: Tensor, action: Tensor, next_obs: Tensor, goal: Tensor) -> Tensor:
+        """See `RewardFunction`."""
+        # columns one by one, as views: index tensors would bring host-device copies into the control step
+        rewards: list[Tensor] = []
+        for term, columns, goal_columns in zip(self.terms, self._columns, self._goal_columns, strict=True):
+            if term.kind == "action_quadratic":
+                rewards.append(-term.weight * action.square().sum(-1))
+                continue
+            targets: Sequence[Tensor | float] = [goal[..., c] for c in goal_columns] or term.target or (0.0,) * len(columns)
+            x = torch.stack([next_obs[..., c] - y for c, y in zip(columns, targets, strict=True)], dim=-1)
+            rewards.append(term.weight * _TERMS[term.kind](x, term.scale))
+        return sum(rewards[1:], start=rewards[0])
+
+
+_TERMS: dict[str, Callable[[Tensor, float], Tensor]] = {
+    "linear": lambda x, scale: x.sum(-1),
+    "quadratic": lambda x, scale: -x.square().sum(-1),
+    # the small constant keeps the gradient finite at the target
+    "distance": lambda x, scale: -(x.square().sum(-1) + 1e-12).sqrt(),
+    "cosine": lambda x, scale: x.cos().sum(-1),
+    "tolerance": lambda x, scale: (-x.square().sum(-1) / scale**2).exp(),
+}

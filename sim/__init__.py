@@ -1,0 +1,1 @@
+"""Simulation in MuJoCo: robots, scenarios of changing dynamics, the oracle, collection, training and evaluation."""

@@ -1,0 +1,194 @@
+"""B robots with different dynamics, simulated at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_mbrl.errors import ConfigError, ObservationError
+from sim.dynamics import MAX_ACTION_DELAY, Dynamics, scale_vector
+from sim.physics import Physics, SimulationError
+from sim.robot import Robot
+
+Array = NDArray[np.float64]
+Obs = NDArray[np.float32]
+
+_NOISE_STREAM = 1
+_NOISE_BLOCK = 128  # steps of noise drawn at once
+
+
+@dataclass(frozen=True)
+class SimulationState:
+    """A snapshot of B robots; a copy, so that later steps leave it alone.
+
+    Attributes:
+        physics: MuJoCo's integration states, (B, nstate).
+        dynamics: of each robot.
+        seeds: of each robot's episode.
+        step: control steps since the reset.
+        sent: recent actions on their way to the actuators, (B, MAX_ACTION_DELAY + 1, action_dim).
+        obs: the last observation given out, (B, obs_dim).
+    """
+
+    physics: Array
+    dynamics: tuple[Dynamics, ...]
+    seeds: tuple[int, ...]
+    step: int
+    sent: Array
+    obs: Obs
+
+
+class BatchSimulation:
+    """B simulated robots that step together.
+
+    A robot's results depend on its own seed, dynamics and actions alone, so a batch gives the same numbers as one by one.
+
+    Args:
+        robot: the nominal robot.
+        num_robots: B.
+        num_threads: worker threads; 0 uses every logical CPU.
+    """
+
+    def __init__(self, robot: Robot, num_robots: int, num_threads: int = 0) -> None:
+        if num_robots < 1:
+            raise ConfigError(f"num_robots: {num_robots} is out of range; allowed: at least 1")
+        self.robot = robot
+        self.num_robots = num_robots
+        self.steps_taken = 0
+        self.step_index = 0
+        self.physics = Physics(robot, num_robots, num_threads)
+        self._low, self._high = robot.action_low, robot.action_high
+        self._ring = np.zeros((num_robots, MAX_ACTION_DELAY + 1, robot.spec.action_dim))
+        self._delay = np.zeros(num_robots, dtype=np.int64)
+        self._noise_std = np.zeros((num_robots, robot.spec.obs_dim))
+        self._noise_block = (-1, np.zeros(0))
+        self._dynamics = [Dynamics()] * num_robots
+        self._seeds = tuple(range(num_robots))
+        self._obs = self.reset(self._seeds)
+
+    @property
+    def dynamics(self) -> tuple[Dynamics, ...]:
+        """The present dynamics of each robot."""
+        return tuple(self._dynamics)
+
+    @property
+    def delay(self) -> NDArray[np.int64]:
+        """Action delay of each robot [control steps], (B,)."""
+        return self._delay
+
+    @property
+    def obs(self) -> Obs:
+        """The last observation given out, (B, obs_dim)."""
+        return self._obs
+
+    def reset(self, seeds: Sequence[int], dynamics: Sequence[Dynamics] | None = None) -> Obs:
+        """Start an episode on every robot.
+
+        Args:
+            seeds: one per robot; the episode's initial state, noise and goals follow from it.
+            dynamics: one per robot; default nominal, so that no change leaks from one episode into the next.
+
+        Returns:
+            The first observation, (B, obs_dim).
+        """
+        if len(seeds) != self.num_robots:
+            raise ConfigError(f"reset: expected {self.num_robots} seeds, got {len(seeds)}")
+        self._seeds = tuple(int(s) for s in seeds)
+        self.step_index = 0
+        self._noise_block = (-1, np.zeros(0))
+        # an actuator that has not been commanded yet rests at zero, or as near to it as its limits allow
+        self._ring[:] = np.clip(0.0, self._low, self._high)
+        for index in range(self.num_robots):
+            self.set_dynamics(index, dynamics[index] if dynamics else Dynamics())
+        states = [self.robot.initial.sample(seed) for seed in self._seeds]
+        self.physics.reset(np.stack([s[0] for s in states]), np.stack([s[1] for s in states]))
+        self._obs = self._with_noise(self.physics.observe(None))
+        return self._obs
+
+    def set_dynamics(self, index: int, dynamics: Dynamics) -> None:
+        """Replace the dynamics of one robot from the next step on; nothing of its earlier dynamics remains."""
+        if dynamics is not self._dynamics[index]:
+            dynamics.check(self.robot.elements)
+            self.physics.set_dynamics(np.array([index]), dynamics)
+            self._dynamics[index] = dynamics
+            self._delay[index] = dynamics.action_delay
+            self._noise_std[index] = scale_vector(
+                dynamics.obs_noise, self.robot.spec.obs_dim, self.robot.elements.channels, default=0.0
+            )
+
+    def clip(self, action: NDArray[np.floating]) -> Obs:
+        """The action that is really sent, (B, action_dim)."""
+        return np.clip(action, self._low, self._high).astype(np.float32)
+
+    def step(self, action: NDArray[np.floating]) -> Obs:
+        """Send an action and simulate one control step.
+
+        Args:
+            action: (B, action_dim); clipped to the limits, see `clip`.
+
+        Returns:
+            The next observation, (B, obs_dim).
+        """
+        expected = (self.num_robots, self.robot.spec.action_dim)
+        if np.shape(action) != expected or not np.isfinite(action).all():
+            raise ObservationError(f"action: expected finite numbers of shape {expected}, got shape {np.shape(action)}")
+        length = MAX_ACTION_DELAY + 1
+        self._ring[:, self.step_index % length] = self.clip(action)
+        applied = self._ring[np.arange(self.num_robots), (self.step_index - self._delay) % length]
+        previous_qpos = self.physics.arrays["qpos"].copy()
+        self.physics.step(applied)
+        for index in np.flatnonzero(self.physics.unstable()):
+            raise SimulationError(
+                f"robot {index} of {self.num_robots} ('{self.robot.name}'): the physics became unstable at control step "
+                f"{self.step_index} under {self._dynamics[index].to_changes() or 'nominal dynamics'}"
+            )
+        self.step_index += 1
+        self.steps_taken += self.num_robots
+        self._obs = self._with_noise(self.physics.observe(previous_qpos))
+        return self._obs
+
+    def goals(self, steps: int, preview: int = 0) -> Obs:
+        """Goals of the present episodes, (B, steps + preview, goal_dim); see `Robot.goals`."""
+        return np.stack([self.robot.goals(seed, steps, preview) for seed in self._seeds])
+
+    def past_actions(self) -> Array:
+        """The last MAX_ACTION_DELAY actions sent, oldest first, (B, MAX_ACTION_DELAY, action_dim)."""
+        order = (self.step_index - MAX_ACTION_DELAY + np.arange(MAX_ACTION_DELAY)) % (MAX_ACTION_DELAY + 1)
+        return self._ring[:, order]
+
+    def state(self) -> SimulationState:
+        """A snapshot that `restore` continues from exactly."""
+        return SimulationState(
+            physics=self.physics.state.copy(),
+            dynamics=self.dynamics,
+            seeds=self._seeds,
+            step=self.step_index,
+            sent=self._ring.copy(),
+            obs=self._obs.copy(),
+        )
+
+    def restore(self, state: SimulationState) -> None:
+        """Return to a snapshot of this simulation or of one with the same robot and B."""
+        for index, dynamics in enumerate(state.dynamics):
+            self.set_dynamics(index, dynamics)
+        self.physics.state[:] = state.physics
+        self.step_index, self._seeds = state.step, state.seeds
+        self._ring[:] = state.sent
+        self._obs = state.obs.copy()
+        self._noise_block = (-1, np.zeros(0))
+
+    def _with_noise(self, obs: Obs) -> Obs:
+        if not self._noise_std.any():
+            return obs
+        block, row = divmod(self.step_index, _NOISE_BLOCK)
+        if self._noise_block[0] != block:
+            # noise is a function of seed and step alone: it needs no generator state in snapshots
+            draws = [
+                np.random.default_rng([s, _NOISE_STREAM, block]).standard_normal((_NOISE_BLOCK, obs.shape[1]))
+                for s in self._seeds
+            ]
+            self._noise_block = (block, np.stack(draws))
+        return (obs + self._noise_std * self._noise_block[1][:, row]).astype(np.float32)

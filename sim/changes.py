@@ -1,0 +1,120 @@
+"""A scenario: what happens to a robot's dynamics, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from adaptive_mbrl.config import from_mapping
+from adaptive_mbrl.errors import ConfigError
+from sim.batch import BatchSimulation, Obs
+from sim.dynamics import Dynamics
+from sim.elements import Elements
+
+
+@dataclass(frozen=True)
+class Change:
+    """From control step `at` on, the robot has these dynamics.
+
+    Attributes:
+        at: control step; 0 is before the first action.
+        dynamics: absolute against the nominal robot.
+    """
+
+    at: int
+    dynamics: Dynamics
+
+    def to_mapping(self) -> dict[str, Any]:
+        """As a scenario file writes it."""
+        return {"at": self.at, **self.dynamics.to_changes()}
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One episode's course of events.
+
+    Attributes:
+        robot: name of a shipped robot or path of a robot's YAML.
+        steps: control steps.
+        seed: of the initial state, the noise and the goals.
+        changes: in the order of their time.
+        name: where it came from.
+    """
+
+    robot: str
+    steps: int
+    seed: int = 0
+    changes: tuple[Change, ...] = ()
+    name: str = "scenario"
+
+    def __post_init__(self) -> None:
+        times = [c.at for c in self.changes]
+        for at in times:
+            if not 0 <= at < self.steps:
+                raise ConfigError(f"changes: at {at} is out of range; allowed: 0 to {self.steps - 1}")
+        if len(set(times)) < len(times):
+            raise ConfigError(
+                f"changes: two changes at the same step ({sorted(times)}); each replaces the one before, so merge them"
+            )
+        object.__setattr__(self, "changes", tuple(sorted(self.changes, key=lambda c: c.at)))
+
+    @property
+    def last_change(self) -> int:
+        """Step of the last change; 0 without one."""
+        return self.changes[-1].at if self.changes else 0
+
+    def dynamics_at(self, step: int) -> Dynamics:
+        """The dynamics in force while `step` is simulated."""
+        past = [c for c in self.changes if c.at <= step]
+        return past[-1].dynamics if past else Dynamics()
+
+    def change_at(self, step: int) -> Dynamics | None:
+        """The dynamics that begin at exactly `step`."""
+        return next((c.dynamics for c in self.changes if c.at == step), None)
+
+    def episodes(self, num_episodes: int, seed: int | None = None) -> list[Scenario]:
+        """The same course of events with the seeds `seed`, `seed` + 1, ..."""
+        first = self.seed if seed is None else seed
+        return [replace(self, seed=first + i) for i in range(num_episodes)]
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Plain values, as a scenario file writes them."""
+        return {"robot": self.robot, "steps": self.steps, "seed": self.seed, "changes": [c.to_mapping() for c in self.changes]}
+
+
+def start(simulation: BatchSimulation, scenarios: Sequence[Scenario]) -> Obs:
+    """Reset one robot per scenario, each with the dynamics of its step 0; returns the first observation, (B, obs_dim)."""
+    return simulation.reset([s.seed for s in scenarios], [s.dynamics_at(0) for s in scenarios])
+
+
+def apply_changes(simulation: BatchSimulation, scenarios: Sequence[Scenario]) -> list[int]:
+    """Make the changes that are due at the simulation's present step; returns the indices of the robots that changed."""
+    changed = []
+    for index, scenario in enumerate(scenarios):
+        dynamics = scenario.change_at(simulation.step_index)
+        if dynamics is not None:
+            simulation.set_dynamics(index, dynamics)
+            changed.append(index)
+    return changed
+
+
+def parse_dynamics(values: Mapping[str, Any], elements: Elements, source: str, key: str) -> Dynamics:
+    """Build `Dynamics` from plain values and check its names against the robot's."""
+    known = [f.name for f in fields(Dynamics)]
+    for name in values:
+        if name not in known:
+            raise ConfigError(f"{source}: unknown key '{key}.{name}'; allowed keys: at, {', '.join(known)}")
+    dynamics = from_mapping(Dynamics, values, source=source, key=key)
+    try:
+        dynamics.check(elements, key)
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from error
+    return dynamics
+
+
+def robot_reference(robot: str, path: Path) -> str:
+    """A robot named in the file `path`: a path is relative to that file, a name stays as it is."""
+    beside = path.parent / robot
+    return str(beside) if robot.endswith((".yaml", ".yml")) and beside.is_file() else robot

@@ -1,0 +1,82 @@
+"""Is it the model or the planner? Rank correlation of predicted and true returns of the same candidate plans.
+
+At visited states, the same candidates are rolled out in the adapted model and in the simulator. A planner only needs their
+*order*: a model whose returns are well ordered up to the planning horizon is good enough, whatever its error; where the order
+is lost, planning deeper is useless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from scipy.stats import spearmanr
+from torch import Tensor
+
+from adaptive_mbrl.controller import AdaptiveController
+from adaptive_mbrl.data.episodes import Episode
+from adaptive_mbrl.data.windows import WindowSampler
+from adaptive_mbrl.planning.base import step_rewards
+from sim.batch import BatchSimulation
+from sim.oracle import OracleRollout
+from sim.robot import Robot
+from sim.rollout import Rollouts
+
+
+def rank_correlation(
+    robot: Robot, controller: AdaptiveController, rollouts: Rollouts, horizons: Sequence[int], num_candidates: int = 64
+) -> dict[int, float]:
+    """Mean Spearman correlation by horizon, over the snapshots of `rollouts` and their robots.
+
+    The candidates are the actions that were really sent, plus the planner's own noise.
+
+    Args:
+        robot: the robot.
+        controller: model, adaptation rule and planner under test.
+        rollouts: episodes with snapshots, at least a planning horizon before their ends.
+        horizons: control steps, each at most the planner's horizon.
+        num_candidates: plans per state.
+    """
+    simulation = BatchSimulation(robot, len(rollouts.episodes))
+    oracle = OracleRollout(simulation, num_candidates)
+    collected: dict[int, list[float]] = {h: [] for h in horizons}
+    for step, snapshot in rollouts.snapshots.items():
+        simulation.restore(snapshot)
+        oracle.sync()
+        obs = torch.from_numpy(np.stack([e.obs[step] for e in rollouts.episodes])).to(controller.device)
+        actions = _candidates(controller, rollouts.episodes, step, num_candidates)
+        goal = torch.from_numpy(simulation.goals(step + actions.shape[2])[:, step:]).to(controller.device)
+        predicted = _predicted(controller, rollouts.episodes, step, obs, actions)
+        for h in horizons:
+            model_returns, true_returns = (
+                step_rewards(o[..., :h, :], actions[..., :h, :], controller.objective, goal[:, :h], obs)
+                .sum(-1)
+                .mean(0)
+                .cpu()
+                .numpy()
+                for o in (predicted, oracle(actions))
+            )
+            for m, t in zip(model_returns, true_returns, strict=True):
+                if np.ptp(m) > 0 and np.ptp(t) > 0:
+                    collected[h].append(float(spearmanr(m, t).statistic))
+    return {h: float(np.mean(values)) if values else float("nan") for h, values in collected.items()}
+
+
+def _candidates(controller: AdaptiveController, episodes: Sequence[Episode], step: int, num: int) -> Tensor:
+    planner = controller.planner
+    horizon = planner.config.horizon
+    sent = torch.from_numpy(np.stack([e.action[step : step + horizon] for e in episodes])).to(controller.device)
+    noise = planner.noise(num) * planner.config.sigma * planner.half_range
+    return torch.clamp(sent[:, None] + noise, planner.low, planner.high)
+
+
+@torch.no_grad()
+def _predicted(controller: AdaptiveController, episodes: Sequence[Episode], step: int, obs: Tensor, actions: Tensor) -> Tensor:
+    belief = controller.adapter.prior(len(episodes))
+    if controller.adapt:
+        # windows of one episode are numbered by their first query step
+        windows = [WindowSampler([e], controller.window, 1, controller.device).at(torch.tensor([step])) for e in episodes]
+        recent = type(windows[0].recent)(*(torch.cat(parts) for parts in zip(*(w.recent for w in windows), strict=True)))
+        belief = controller.adapter.update(belief, recent)
+    return controller.adapter.roll_out(belief, obs, actions)

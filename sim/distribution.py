@@ -1,0 +1,201 @@
+"""Distributions over scenarios: the train and test parts of a split, and what training draws from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adaptive_mbrl.config import bounded, from_mapping
+from adaptive_mbrl.errors import ConfigError
+from sim.changes import Change, Scenario, parse_dynamics, robot_reference
+from sim.draws import CornerDraw, Draw, EvenDraw, RandomDraw, evaluate
+from sim.dynamics import Dynamics
+from sim.elements import Elements
+from sim.paths import config_name
+from sim.robot import load_robot
+
+PARTS = ("train", "test")
+_MAX_CORNERS = 4096
+
+
+@dataclass(frozen=True)
+class ChangeDistribution:
+    """A change in the middle of an episode.
+
+    Attributes:
+        at: a control step, ``{uniform: [first, last]}``, or ``{fraction: [first, last]}`` of the episode's steps.
+        alternatives: the dynamics it may lead to, each with an optional `weight`; values as in `sim.draws`.
+        probability: that it happens at all in an episode.
+    """
+
+    at: int | Mapping[str, tuple[float, float]]
+    alternatives: tuple[Mapping[str, Any], ...]
+    probability: float = bounded(1.0, low=0.0, high=1.0)
+
+    def __post_init__(self) -> None:
+        if not self.alternatives:
+            raise ConfigError("alternatives: expected at least one")
+        if not isinstance(self.at, int):
+            form = next(iter(self.at), "nothing")
+            if len(self.at) != 1 or form not in ("uniform", "fraction"):
+                raise ConfigError(f"at: expected a step, {{uniform: [first, last]}} or {{fraction: [first, last]}}; got {form}")
+            low, high = self.at[form]
+            if not 0 <= low <= high or (form == "fraction" and high > 1):
+                raise ConfigError(
+                    f"at.{form}: [{low:g}, {high:g}] is out of range; allowed: 0 <= first <= last{' <= 1' if form == 'fraction' else ''}"
+                )
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a split.
+
+    Attributes:
+        initial: the dynamics that episodes may start with, written as in `ChangeDistribution.alternatives`; default nominal.
+        change: what may happen later.
+    """
+
+    initial: tuple[Mapping[str, Any], ...] = ({},)
+    change: ChangeDistribution | None = None
+
+    def __post_init__(self) -> None:
+        if not self.initial:
+            raise ConfigError("initial: expected at least one; {} is the nominal robot")
+
+
+@dataclass(frozen=True)
+class _SplitFile:
+    robot: str
+    steps: int = bounded(low=1, high=1_000_000)
+    seed: int = bounded(0, low=0)
+    train: Part | None = None
+    test: Part | None = None
+
+
+@dataclass(frozen=True)
+class ScenarioDistribution:
+    """Draws scenarios of one robot.
+
+    Args:
+        robot: name of a shipped robot or path of a robot's YAML.
+        steps: control steps of an episode unless `sample` says otherwise.
+        seed: of `episodes`.
+        part: what is drawn.
+        name: for reports.
+        source: the file, for error messages.
+        key: where in that file.
+    """
+
+    robot: str
+    steps: int
+    seed: int
+    part: Part
+    name: str = "distribution"
+    source: str = "distribution"
+    key: str = ""
+    _elements: Elements = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Try every combination of options, with all ranges at their lower and at their upper ends."""
+        object.__setattr__(self, "_elements", load_robot(self.robot).elements)
+        parts = [(self._path("initial"), self.part.initial)]
+        if self.part.change is not None:
+            parts.append((self._path("change.alternatives"), self.part.change.alternatives))
+            self._time(CornerDraw(0, upper=True), self.steps)
+        for key, alternatives in parts:
+            for i, entry in enumerate(alternatives):
+                self._weight(entry, f"{key}[{i}]")
+                self._try_corners(entry, f"{key}[{i}]")
+
+    def sample(self, rng: np.random.Generator, steps: int | None = None) -> Scenario:
+        """A random scenario, its seed included.
+
+        Args:
+            rng: source of all randomness.
+            steps: length of the episode; default the distribution's.
+        """
+        return self._scenario(RandomDraw(rng), int(rng.integers(2**31)), steps or self.steps)
+
+    def episodes(self, num_episodes: int, seed: int | None = None) -> list[Scenario]:
+        """The same scenarios at every call, all alternatives equally often; the i-th has the seed `seed` + i."""
+        first = self.seed if seed is None else seed
+        return [self._scenario(EvenDraw(i, first), first + i, self.steps) for i in range(num_episodes)]
+
+    def _scenario(self, draw: Draw, seed: int, steps: int) -> Scenario:
+        initial = self._dynamics(self.part.initial, draw, self._path("initial"))
+        changes = [Change(0, initial)] if initial != Dynamics() else []
+        change = self.part.change
+        if change is not None and draw.uniform(0.0, 1.0) < change.probability:
+            at = self._time(draw, steps)
+            dynamics = self._dynamics(change.alternatives, draw, self._path("change.alternatives"))
+            # a change at step 0 replaces what the episode would have started with
+            changes = [c for c in changes if c.at != at]
+            if dynamics != (initial if changes else Dynamics()):
+                changes.append(Change(at, dynamics))
+        return Scenario(self.robot, steps, seed, tuple(changes), name=self.name)
+
+    def _path(self, key: str) -> str:
+        return f"{self.key}.{key}" if self.key else key
+
+    def _time(self, draw: Draw, steps: int) -> int:
+        assert self.part.change is not None
+        at = self.part.change.at
+        if isinstance(at, int):
+            step = at
+        elif "uniform" in at:
+            step = int(draw.uniform(at["uniform"][0], at["uniform"][1] + 1 - 1e-9))
+        else:
+            step = min(int(draw.uniform(*at["fraction"]) * steps), steps - 1)
+        if not 0 <= step < steps:
+            raise ConfigError(
+                f"{self.source}: key '{self._path('change.at')}': {step} is out of range; allowed: 0 to {steps - 1}"
+            )
+        return step
+
+    def _dynamics(self, alternatives: tuple[Mapping[str, Any], ...], draw: Draw, key: str) -> Dynamics:
+        picked = draw.pick([self._weight(a, key) for a in alternatives])
+        return self._evaluate(alternatives[picked], draw, f"{key}[{picked}]")
+
+    def _evaluate(self, entry: Mapping[str, Any], draw: Draw, key: str) -> Dynamics:
+        values = {name: value for name, value in entry.items() if name != "weight"}
+        try:
+            drawn = evaluate(values, draw, key)
+        except ConfigError as error:
+            raise ConfigError(f"{self.source}: {error}") from error
+        return parse_dynamics(drawn, self._elements, self.source, key)
+
+    def _weight(self, entry: Mapping[str, Any], key: str) -> float:
+        weight = entry.get("weight", 1.0)
+        if not isinstance(weight, int | float) or not weight > 0:
+            raise ConfigError(f"{self.source}: key '{key}.weight': got {weight!r}; allowed: a positive number")
+        return float(weight)
+
+    def _try_corners(self, entry: Mapping[str, Any], key: str) -> None:
+        for index in range(_MAX_CORNERS):
+            corner = CornerDraw(index, upper=False)
+            self._evaluate(entry, corner, key)
+            self._evaluate(entry, CornerDraw(index, upper=True), key)
+            if corner.remaining > 0:
+                return
+
+
+def load_split(content: Mapping[str, Any], path: Path, part: str) -> ScenarioDistribution:
+    """One part of the split in the file `path`."""
+    file = from_mapping(_SplitFile, content, source=str(path))
+    known = [p for p in PARTS if getattr(file, p) is not None]
+    if part not in known:
+        got = f"got ':{part}'" if part else "name one"
+        raise ConfigError(f"{path}: this split has the parts {', '.join(known)}; {got}, for example {path.stem}:{known[-1]}")
+    return ScenarioDistribution(
+        robot_reference(file.robot, path),
+        file.steps,
+        file.seed,
+        getattr(file, part),
+        name=f"{config_name('scenarios', path)}:{part}",
+        source=str(path),
+        key=part,
+    )

@@ -1,0 +1,82 @@
+"""The true dynamics as a model: every candidate plan rolled out in MuJoCo under its robot's present dynamics."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from adaptive_mbrl.errors import ObservationError
+from sim.batch import BatchSimulation
+from sim.dynamics import MAX_ACTION_DELAY, Dynamics
+from sim.physics import Physics
+
+
+class OracleRollout:
+    """Rolls out N candidates for each of B robots, from their true states, with the dynamics they have *now*.
+
+    It knows no change that is still to come.
+
+    Args:
+        simulation: the B robots.
+        num_samples: N.
+        num_threads: worker threads; 0 uses every logical CPU.
+    """
+
+    def __init__(self, simulation: BatchSimulation, num_samples: int, num_threads: int = 0) -> None:
+        self.simulation = simulation
+        self.num_samples = num_samples
+        self.steps_simulated = 0
+        self._physics = Physics(simulation.robot, simulation.num_robots * num_samples, num_threads)
+        self._dynamics = [Dynamics()] * simulation.num_robots
+        self.sync()
+
+    def sync(self) -> None:
+        """Take over the robots' present states and dynamics; call it before planning at every control step."""
+        for index, dynamics in enumerate(self.simulation.dynamics):
+            if dynamics != self._dynamics[index]:
+                rows = np.arange(index * self.num_samples, (index + 1) * self.num_samples)
+                self._physics.set_dynamics(rows, dynamics)
+                self._dynamics[index] = dynamics
+        self._start = self.simulation.physics.state.copy()
+        self._obs = self.simulation.obs
+        self._past = self.simulation.past_actions()
+        self._delay = self.simulation.delay.copy()
+
+    def __call__(self, actions: Tensor) -> Tensor:
+        """Roll out from the state of the last `sync`.
+
+        Args:
+            actions: (B, N, H, action_dim); clipped to the limits.
+
+        Returns:
+            Noise-free next observations, (1, B, N, H, obs_dim) float32 on the actions' device.
+        """
+        robots, samples, spec = self.simulation.num_robots, self.num_samples, self.simulation.robot.spec
+        if actions.shape[:2] != (robots, samples) or actions.shape[3:] != (spec.action_dim,):
+            expected = f"({robots}, {samples}, H, {spec.action_dim})"
+            raise ObservationError(f"actions: expected shape {expected}, got {tuple(actions.shape)}")
+        horizon = actions.shape[2]
+        applied = self._applied(self.simulation.clip(actions.detach().cpu().numpy())).reshape(robots * samples, horizon, -1)
+        self._physics.state.reshape(robots, samples, -1)[:] = self._start[:, None]
+        broken = np.zeros(robots * samples, dtype=bool)
+        obs = np.empty((robots * samples, horizon, spec.obs_dim), dtype=np.float32)
+        for t in range(horizon):
+            previous_qpos = self._physics.arrays["qpos"].copy()
+            self._physics.step(applied[:, t])
+            obs[:, t] = self._physics.observe(previous_qpos)
+            broken |= self._physics.unstable()
+            if broken.any():
+                # MuJoCo has put these back to their initial state: hold the last observation before that
+                obs[broken, t] = obs[broken, t - 1] if t else self._obs[np.flatnonzero(broken) // samples]
+        self.steps_simulated += robots * samples * horizon
+        return torch.from_numpy(obs.reshape(1, robots, samples, horizon, spec.obs_dim)).to(actions.device)
+
+    def _applied(self, actions: np.ndarray) -> np.ndarray:
+        """What reaches the actuators at each step when the robots delay their actions, (B, N, H, action_dim)."""
+        if not self._delay.any():
+            return actions
+        past = np.broadcast_to(self._past[:, None], (*actions.shape[:2], *self._past.shape[1:]))
+        sequence = np.concatenate([past, actions], axis=2)
+        steps = MAX_ACTION_DELAY + np.arange(actions.shape[2]) - self._delay[:, None]
+        return np.take_along_axis(sequence, steps[:, None, :, None], axis=2)

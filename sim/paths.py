@@ -1,0 +1,80 @@
+"""Where robots, scenarios and MJCF files are found."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+from pathlib import Path
+
+from adaptive_mbrl.errors import ConfigError
+
+_HERE = Path(__file__).resolve().parent
+_PACKAGED_MODELS = {"gymnasium": ("gymnasium", "envs/mujoco/assets"), "dm_control": ("dm_control", "suite")}
+
+
+def config_root() -> Path:
+    """The folder `configs`: inside this package in an installed wheel, beside it in a source tree."""
+    packaged = _HERE / "configs"
+    return packaged if packaged.is_dir() else _HERE.parent / "configs"
+
+
+def find_config(kind: str, name_or_path: str | Path) -> Path:
+    """A YAML file by its shipped name or by its path.
+
+    Args:
+        kind: sub-folder of `configs`: ``robots``, ``scenarios``, ...
+        name_or_path: a name such as ``half_cheetah`` or ``half_cheetah/cadm_cripple``, or the path of any YAML file.
+    """
+    text = str(name_or_path)
+    shipped = config_root() / kind / f"{text}.yaml"
+    if not text.endswith((".yaml", ".yml")) and shipped.is_file():
+        return shipped
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    if path.suffix in (".yaml", ".yml"):
+        raise ConfigError(f"{text}: no such file")
+    known = known_configs(kind)
+    close = difflib.get_close_matches(text, known, n=1)
+    hint = f" (did you mean '{close[0]}'?)" if close else ""
+    raise ConfigError(
+        f"unknown {kind.removesuffix('s')} '{text}'{hint}; known {kind}: {', '.join(known) or 'none'}; or give the path of a .yaml file"
+    )
+
+
+def config_name(kind: str, path: Path) -> str:
+    """The shipped name of a YAML file, or its path if it is not a shipped one."""
+    root = (config_root() / kind).resolve()
+    inside = path.resolve().is_relative_to(root)
+    return path.resolve().relative_to(root).with_suffix("").as_posix() if inside else str(path)
+
+
+def known_configs(kind: str) -> tuple[str, ...]:
+    """Names of the shipped YAML files of one kind."""
+    root = config_root() / kind
+    return tuple(sorted(p.relative_to(root).with_suffix("").as_posix() for p in root.rglob("*.yaml")))
+
+
+def mjcf_path(reference: str, base: Path) -> Path:
+    """The file behind an MJCF reference.
+
+    Args:
+        reference: ``gymnasium:ant.xml``, ``dm_control:cartpole.xml``, ``package:arm.xml`` (shipped here) or a path.
+        base: folder that a relative path starts from.
+    """
+    prefix, _, rest = reference.partition(":")
+    if prefix == "package":
+        path = _HERE / "assets" / rest
+    elif prefix in _PACKAGED_MODELS:
+        package, folder = _PACKAGED_MODELS[prefix]
+        found = importlib.util.find_spec(package)
+        if found is None or not found.submodule_search_locations:
+            raise ConfigError(f"mjcf '{reference}': the package '{package}' is not installed")
+        path = Path(found.submodule_search_locations[0]) / folder / rest
+    else:
+        path = base / reference
+    if not path.is_file():
+        raise ConfigError(
+            f"mjcf '{reference}': no such file: {path}; allowed: gymnasium:FILE, dm_control:FILE, package:FILE or a path"
+        )
+    return path

@@ -1,0 +1,91 @@
+"""Many copies of one robot in MuJoCo, each with its own state and its own model fields."""
+
+from __future__ import annotations
+
+import mjbatch
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_mbrl.errors import AdaptiveMBRLError
+from sim.dynamics import Dynamics, force_array, model_fields
+from sim.robot import Robot
+
+Array = NDArray[np.float64]
+
+# MuJoCo derives constants from these fields (mj_setConst)
+_CONST_INPUTS = ("body_mass", "body_inertia", "dof_armature")
+_UNSTABLE = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjWARN_BADQACC) + 1)  # BADQVEL lies between
+
+
+class SimulationError(AdaptiveMBRLError):
+    """The physics became unstable."""
+
+
+class Physics:
+    """`mjbatch.Batch` of one robot whose rows can have different dynamics.
+
+    Args:
+        robot: the nominal robot.
+        num_sims: rows.
+        num_threads: worker threads; 0 uses every logical CPU.
+    """
+
+    def __init__(self, robot: Robot, num_sims: int, num_threads: int = 0) -> None:
+        self.robot = robot
+        self.num_sims = num_sims
+        self._batch = mjbatch.Batch(robot.model, num_sims, num_threads, forward=robot.observer.needs_sensors)
+        self.state = self._batch.bind("state")
+        self.arrays: dict[str, Array] = {"qpos": self._batch.bind("qpos"), "qvel": self._batch.bind("qvel")}
+        if robot.observer.needs_sensors:
+            self.arrays["sensordata"] = self._batch.bind("sensordata")
+        self._ctrl = self._batch.bind("ctrl")
+        self._force = self._batch.bind("xfrc_applied")
+        self._warnings = self._batch.bind("warning")
+        self._nominal = model_fields(Dynamics(), robot.model, robot.elements)
+        self._fields: dict[str, Array] = {}
+
+    def set_dynamics(self, rows: NDArray[np.int64], dynamics: Dynamics) -> None:
+        """Give `rows` these dynamics, absolute against the nominal robot; the state is untouched."""
+        values = model_fields(dynamics, self.robot.model, self.robot.elements)
+        stale = np.zeros(len(rows), dtype=bool)
+        for name, value in values.items():
+            # a field costs time at every step once expanded, so it waits for the first row that differs
+            if name not in self._fields and np.array_equal(value, self._nominal[name]):
+                continue
+            field = self.field(name)
+            if name in _CONST_INPUTS:
+                stale |= (field[rows] != value).reshape(len(rows), -1).any(axis=1)
+            field[rows] = value
+        if stale.any():
+            self._batch.set_const(np.sort(rows[stale]))
+        self._force[rows] = force_array(dynamics, self.robot.model, self.robot.elements)
+
+    def field(self, name: str) -> Array:
+        """A model field with one value per row, (num_sims, ...); `gravity` is read here too."""
+        if name not in self._fields:
+            self._fields[name] = self._batch.expand(name)
+        return self._fields[name]
+
+    def reset(self, qpos: Array, qvel: Array) -> None:
+        """Start every row anew at qpos (num_sims, nq) and qvel (num_sims, nv); applied forces stay."""
+        force = self._force.copy()
+        self._batch.reset()
+        self.arrays["qpos"][:], self.arrays["qvel"][:], self._force[:] = qpos, qvel, force
+        self._batch.forward()
+
+    def step(self, action: Array) -> None:
+        """One control step with action (num_sims, action_dim) held."""
+        self._ctrl[:, self.robot.actuators] = action
+        self._batch.step(nstep=self.robot.substeps)
+
+    def unstable(self) -> NDArray[np.bool_]:
+        """Which rows became unstable since the last call, (num_sims,); MuJoCo has put them back to their initial state."""
+        rows: NDArray[np.bool_] = self._warnings[:, _UNSTABLE, 1].any(axis=1)
+        if rows.any():
+            self._warnings[:] = 0
+        return rows
+
+    def observe(self, previous_qpos: Array | None) -> NDArray[np.float32]:
+        """Noise-free observation, (num_sims, obs_dim)."""
+        return self.robot.observer.read(self.arrays, previous_qpos)

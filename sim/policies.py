@@ -1,0 +1,118 @@
+"""What can choose actions for a batch of simulated robots: random noise, the oracle, a learned controller."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from adaptive_mbrl.controller import AdaptiveController, StepInfo
+from adaptive_mbrl.planning import PlannerConfig, make_planner
+from adaptive_mbrl.planning.base import PlanState, coloured_noise_matrix
+from adaptive_mbrl.spec import RobotSpec
+from sim.batch import BatchSimulation
+from sim.oracle import OracleRollout
+
+Obs = NDArray[np.float32]
+
+
+class Policy(Protocol):
+    """Chooses actions; `preview` is how many steps ahead of the present one it wants to know the goal."""
+
+    preview: int
+
+    def reset(self, simulation: BatchSimulation) -> None:
+        """New episodes begin on every robot."""
+
+    def act(self, obs: Obs, goal: Obs) -> tuple[Obs, StepInfo | None]:
+        """Actions (B, action_dim) for obs (B, obs_dim) and goal (B, preview + 1, goal_dim)."""
+
+
+class RandomPolicy:
+    """Coloured noise that fills the action range.
+
+    Args:
+        spec: the robot.
+        seed: of the noise.
+        beta: exponent of the noise's spectrum, 0 is white.
+        steps: length of an episode.
+    """
+
+    preview = 0
+
+    def __init__(self, spec: RobotSpec, seed: int, steps: int, beta: float = 1.0) -> None:
+        self._low = np.array([a.low for a in spec.action])
+        self._high = np.array([a.high for a in spec.action])
+        self._colour = coloured_noise_matrix(steps, beta).numpy()
+        self._rng = np.random.default_rng(seed)
+        self._noise = np.zeros((0, 0, 0))
+        self._step = 0
+
+    def reset(self, simulation: BatchSimulation) -> None:
+        white = self._rng.standard_normal((simulation.num_robots, len(self._colour), len(self._low)))
+        self._noise = np.einsum("hk,bka->bha", self._colour, white)
+        self._step = 0
+
+    def act(self, obs: Obs, goal: Obs) -> tuple[Obs, None]:
+        noise = self._noise[:, self._step % len(self._colour)]
+        self._step += 1
+        unit = np.clip(0.5 + 0.4 * noise, 0, 1)
+        return (self._low + unit * (self._high - self._low)).astype(np.float32), None
+
+
+class OraclePolicy:
+    """The planner on the true, current dynamics: the upper bound that every return is compared with.
+
+    Args:
+        spec: the robot.
+        planner: its settings.
+        seed: of the planner's noise.
+    """
+
+    def __init__(self, spec: RobotSpec, planner: PlannerConfig, seed: int) -> None:
+        self.preview = planner.horizon - 1
+        self.steps_simulated = 0
+        self._planner = make_planner(spec, planner, seed)
+        self._rollout: OracleRollout | None = None
+        self._state: PlanState | None = None
+
+    def reset(self, simulation: BatchSimulation) -> None:
+        if self._rollout is None or self._rollout.simulation is not simulation:
+            self._rollout = OracleRollout(simulation, self._planner.config.num_samples)
+        self._state = self._planner.init(simulation.num_robots)
+
+    def act(self, obs: Obs, goal: Obs) -> tuple[Obs, None]:
+        if self._rollout is None or self._state is None:
+            raise RuntimeError("reset comes before act")
+        self._rollout.sync()
+        before = self._rollout.steps_simulated
+        objective = self._rollout.simulation.robot.objective
+        self._state, plan = self._planner.plan(
+            self._state, self._rollout, objective, torch.from_numpy(goal), torch.from_numpy(obs)
+        )
+        self.steps_simulated += self._rollout.steps_simulated - before
+        return plan.actions[:, 0].numpy(), None
+
+
+class ControllerPolicy:
+    """An `AdaptiveController` as a policy.
+
+    Args:
+        controller: any number of robots.
+        bfloat16: run its matrix products in bfloat16, for collection on processors where that is faster.
+    """
+
+    def __init__(self, controller: AdaptiveController, *, bfloat16: bool = False) -> None:
+        self.controller = controller
+        self.preview = controller.planner.config.horizon - 1
+        self._bfloat16 = bfloat16
+
+    def reset(self, simulation: BatchSimulation) -> None:
+        self.controller.reset()
+
+    def act(self, obs: Obs, goal: Obs) -> tuple[Obs, StepInfo]:
+        with torch.autocast(self.controller.device.type, torch.bfloat16, enabled=self._bfloat16):
+            command = self.controller.step(obs, goal)
+        return command.action, command.info

@@ -1,0 +1,93 @@
+"""The state that an episode starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_mbrl.errors import ConfigError
+
+Array = NDArray[np.float64]
+Noise = float | Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Reset:
+    """How an episode starts.
+
+    Attributes:
+        keyframe: name of a keyframe of the MJCF to start from; default its `qpos0`.
+        qpos: joint positions that replace those of the keyframe; a list for ball and free joints.
+        qpos_noise: half width of the uniform noise on positions; a number for all joints or a mapping per joint.
+        qvel_noise: standard deviation of the normal noise on velocities; likewise.
+    """
+
+    keyframe: str | None = None
+    qpos: Mapping[str, float | tuple[float, ...]] = field(default_factory=dict)
+    qpos_noise: Noise = 0.0
+    qvel_noise: Noise = 0.0
+
+
+class InitialState:
+    """Draws the state an episode starts from.
+
+    Args:
+        model: the robot.
+        reset: the distribution.
+    """
+
+    def __init__(self, model: mujoco.MjModel, reset: Reset) -> None:
+        self._model = model
+        data = mujoco.MjData(model)
+        if reset.keyframe is not None:
+            mujoco.mj_resetDataKeyframe(model, data, _keyframe(model, reset.keyframe))
+        self._qpos, self._qvel = data.qpos.copy(), data.qvel.copy()
+        for name, value in reset.qpos.items():
+            where = _span(model, name, model.jnt_qposadr, model.nq)
+            numbers = np.atleast_1d(np.asarray(value, dtype=float))
+            if len(numbers) != where.stop - where.start:
+                raise ConfigError(f"reset.qpos.{name}: expected {where.stop - where.start} numbers, got {len(numbers)}")
+            self._qpos[where] = numbers
+        self._qpos_noise = _noise(model, "qpos_noise", reset.qpos_noise, model.jnt_qposadr, model.nq)
+        self._qvel_noise = _noise(model, "qvel_noise", reset.qvel_noise, model.jnt_dofadr, model.nv)
+
+    def sample(self, seed: int) -> tuple[Array, Array]:
+        """qpos (nq,) and qvel (nv,); the same numbers as gymnasium draws for the same seed."""
+        rng = np.random.default_rng(seed)
+        qpos = self._qpos + rng.uniform(-self._qpos_noise, self._qpos_noise)
+        qvel = self._qvel + self._qvel_noise * rng.standard_normal(self._model.nv)
+        if self._qpos_noise.any():
+            mujoco.mj_normalizeQuat(self._model, qpos)
+        return qpos, qvel
+
+
+def _keyframe(model: mujoco.MjModel, name: str) -> int:
+    known = [model.key(i).name for i in range(model.nkey)]
+    if name not in known:
+        raise ConfigError(f"reset.keyframe: unknown keyframe '{name}'; known keyframes: {', '.join(known) or 'none'}")
+    return known.index(name)
+
+
+def _span(model: mujoco.MjModel, joint: str, starts: NDArray[np.int32], total: int) -> slice:
+    index = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_JOINT, joint)
+    if index < 0:
+        raise ConfigError(
+            f"reset: unknown joint '{joint}'; known joints: {', '.join(model.joint(j).name for j in range(model.njnt))}"
+        )
+    end = int(starts[index + 1]) if index + 1 < model.njnt else total
+    return slice(int(starts[index]), end)
+
+
+def _noise(model: mujoco.MjModel, key: str, noise: Noise, starts: NDArray[np.int32], total: int) -> Array:
+    if min(noise.values(), default=0.0) < 0 if isinstance(noise, Mapping) else noise < 0:
+        raise ConfigError(f"reset.{key}: {noise} is out of range; allowed: at least 0")
+    if not isinstance(noise, Mapping):
+        return np.full(total, noise)
+    widths = np.zeros(total)
+    for joint, width in noise.items():
+        widths[_span(model, joint, starts, total)] = width
+    return widths

@@ -1,0 +1,190 @@
+"""A simulated robot: an MJCF, its named channels, its objective and how its episodes start, from one YAML file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_mbrl.config import bounded, load_yaml
+from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.objective import Objective, Term
+from adaptive_mbrl.spec import ActionChannel, Channel, Kind, RobotSpec, Target
+from sim.elements import Elements, actuator_names, find_elements
+from sim.goals import Goal
+from sim.paths import find_config, mjcf_path
+from sim.reset import InitialState, Reset
+from sim.sources import Observer, Source, add_sensors
+
+
+@dataclass(frozen=True)
+class ObsConfig:
+    """One observation channel: what it means (see `Channel`) and where it is read (see `Source`)."""
+
+    name: str
+    unit: str
+    source: Source
+    kind: Kind = "linear"
+    target: Target = "delta"
+
+
+@dataclass(frozen=True)
+class ActionConfig:
+    """One action channel: an actuator by name, and limits within its ctrlrange."""
+
+    name: str
+    unit: str = "1"
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class RobotConfig:
+    """The content of a robot's YAML file.
+
+    Attributes:
+        mjcf: ``gymnasium:FILE``, ``dm_control:FILE``, ``package:FILE`` or a path relative to the YAML.
+        obs: observation channels, in order.
+        objective: the terms of the reward.
+        dt: control period [s], a whole number of physics steps.
+        name: default the file's name.
+        sim_dt: physics step [s]; default the MJCF's.
+        actions: default all actuators, within their ctrlrange, which then must be limited.
+        goal: needed if a term has a goal.
+        reset: how an episode starts.
+    """
+
+    mjcf: str
+    obs: tuple[ObsConfig, ...]
+    objective: tuple[Term, ...]
+    dt: float = bounded(low=1e-5, high=10.0)
+    name: str | None = None
+    sim_dt: float | None = bounded(None, low=1e-6, high=1.0)
+    actions: tuple[ActionConfig, ...] = ()
+    goal: Goal | None = None
+    reset: Reset = field(default_factory=Reset)
+
+
+@dataclass(frozen=True)
+class Robot:
+    """A robot ready to be simulated.
+
+    Attributes:
+        name: as in error messages and checkpoints.
+        path: the YAML it came from.
+        spec: channels and control period.
+        objective: reward over the named channels.
+        model: the nominal MuJoCo model; never written to.
+        substeps: physics steps per control step.
+        observer: reads observations.
+        initial: draws initial states.
+        goal: draws goals; None for an objective without one.
+        elements: names of the model's parts, for scenarios.
+        actuators: the model's actuator of each action channel, (action_dim,).
+    """
+
+    name: str
+    path: Path
+    spec: RobotSpec
+    objective: Objective
+    model: mujoco.MjModel
+    substeps: int
+    observer: Observer
+    initial: InitialState
+    goal: Goal | None
+    elements: Elements
+    actuators: NDArray[np.int64]
+
+    @property
+    def action_low(self) -> NDArray[np.float64]:
+        return np.array([a.low for a in self.spec.action])
+
+    @property
+    def action_high(self) -> NDArray[np.float64]:
+        return np.array([a.high for a in self.spec.action])
+
+    def goals(self, seed: int, steps: int, preview: int = 0) -> NDArray[np.float32]:
+        """Goals of the episode with this seed and, for a planner that looks ahead, of `preview` steps after its end.
+
+        Returns:
+            (steps + preview, goal_dim); goal_dim is 0 for an objective without a goal.
+        """
+        if self.goal is None:
+            return np.zeros((steps + preview, 0), dtype=np.float32)
+        return self.goal.sample(seed, steps + preview, self.spec.dt)
+
+
+def load_robot(name_or_path: str | Path) -> Robot:
+    """Load a shipped robot by name, or any robot by the path of its YAML file."""
+    path = find_config("robots", name_or_path)
+    config = load_yaml(path, RobotConfig)
+    try:
+        return build_robot(config, path)
+    except ConfigError as error:
+        raise error if str(error).startswith(str(path)) else ConfigError(f"{path}: {error}") from error
+
+
+def build_robot(config: RobotConfig, path: Path) -> Robot:
+    """Compile the model and connect the channels; `path` gives the folder of a relative MJCF and the default name."""
+    name = config.name or path.stem
+    model = _compile(config, path)
+    channels = tuple(Channel(c.name, c.unit, c.kind, c.target) for c in config.obs)
+    actions, actuators = _actions(config, model)
+    spec = RobotSpec(name=name, dt=config.dt, obs=channels, action=actions)
+    return Robot(
+        name=name,
+        path=path,
+        spec=spec,
+        objective=Objective(spec, config.objective, config.goal.names if config.goal else ()),
+        model=model,
+        substeps=_substeps(config.dt, model.opt.timestep),
+        observer=Observer(model, [c.source for c in config.obs], config.dt),
+        initial=InitialState(model, config.reset),
+        goal=config.goal,
+        elements=find_elements(name, model, spec.obs_names),
+        actuators=actuators,
+    )
+
+
+def _compile(config: RobotConfig, path: Path) -> mujoco.MjModel:
+    file = mjcf_path(config.mjcf, path.parent)
+    try:
+        mjcf = mujoco.MjSpec.from_file(str(file))
+        if config.sim_dt is not None:
+            mjcf.option.timestep = config.sim_dt
+        add_sensors(mjcf, [c.source for c in config.obs])
+        return mjcf.compile()
+    except ValueError as error:
+        raise ConfigError(f"mjcf '{config.mjcf}': {' '.join(str(error).split())}") from error
+
+
+def _substeps(dt: float, sim_dt: float) -> int:
+    substeps = round(dt / sim_dt)
+    if substeps < 1 or abs(dt / sim_dt - substeps) > 1e-6:
+        raise ConfigError(f"key 'dt': {dt} s must be a whole number of physics steps of {sim_dt} s")
+    return substeps
+
+
+def _actions(config: RobotConfig, model: mujoco.MjModel) -> tuple[tuple[ActionChannel, ...], NDArray[np.int64]]:
+    names = actuator_names(model)
+    listed = config.actions or tuple(ActionConfig(name) for name in names)
+    channels = []
+    for action in listed:
+        if action.name not in names:
+            raise ConfigError(f"key 'actions': unknown actuator '{action.name}'; known actuators: {', '.join(names)}")
+        actuator = names.index(action.name)
+        low, high = action.low, action.high
+        if model.actuator_ctrllimited[actuator]:
+            ctrl_low, ctrl_high = (float(x) for x in model.actuator_ctrlrange[actuator])
+            low, high = ctrl_low if low is None else low, ctrl_high if high is None else high
+            if low < ctrl_low or high > ctrl_high:
+                raise ConfigError(
+                    f"key 'actions': '{action.name}' limits {low:g} to {high:g} exceed its ctrlrange {ctrl_low:g} to {ctrl_high:g}"
+                )
+        if low is None or high is None:
+            raise ConfigError(f"key 'actions': '{action.name}' has no ctrlrange in the MJCF: give 'low' and 'high'")
+        channels.append(ActionChannel(action.name, action.unit, low, high))
+    return tuple(channels), np.array([names.index(a.name) for a in listed])

@@ -1,0 +1,64 @@
+"""Scenario files: one course of events, or a split with its train and test parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from adaptive_mbrl.config import bounded, from_mapping, read_mapping
+from adaptive_mbrl.errors import ConfigError
+from sim.changes import Change, Scenario, apply_changes, parse_dynamics, robot_reference, start
+from sim.distribution import PARTS, ScenarioDistribution, load_split
+from sim.paths import config_name, find_config
+from sim.robot import load_robot
+
+__all__ = ["Change", "Scenario", "ScenarioDistribution", "apply_changes", "load_scenario", "parse_scenario", "start"]
+
+
+@dataclass(frozen=True)
+class _ScenarioFile:
+    robot: str
+    steps: int = bounded(low=1, high=1_000_000)
+    seed: int = bounded(0, low=0)
+    changes: tuple[Mapping[str, Any], ...] = ()
+
+
+def load_scenario(path_or_name: str | Path) -> Scenario | ScenarioDistribution:
+    """Load a scenario, or one part of a split.
+
+    Args:
+        path_or_name: a path or a shipped name. A split needs its part after a colon: ``half_cheetah/cadm_cripple:test``.
+    """
+    text, _, part = str(path_or_name).rpartition(":")
+    if not text or "/" in part or part.endswith((".yaml", ".yml")):
+        text, part = str(path_or_name), ""
+    path = find_config("scenarios", text)
+    content = read_mapping(path)
+    is_split = any(p in content for p in PARTS)
+    if is_split:
+        return load_split(content, path, part)
+    if part:
+        raise ConfigError(f"{path}: has no parts, got ':{part}'; allowed: the file alone")
+    return parse_scenario(content, path)
+
+
+def parse_scenario(content: Mapping[str, Any], path: Path) -> Scenario:
+    """Build and check a scenario from the content of `path`."""
+    file = from_mapping(_ScenarioFile, content, source=str(path))
+    robot = robot_reference(file.robot, path)
+    elements = load_robot(robot).elements
+    changes = []
+    for i, entry in enumerate(file.changes):
+        key = f"changes[{i}]"
+        values = dict(entry)
+        at = values.pop("at", None)
+        if type(at) is not int or not 0 <= at < file.steps:
+            got = "it is missing" if at is None else f"got {at!r}"
+            raise ConfigError(f"{path}: key '{key}.at': {got}; allowed: a whole number of steps, 0 to {file.steps - 1}")
+        changes.append(Change(at, parse_dynamics(values, elements, str(path), key)))
+    try:
+        return Scenario(robot, file.steps, file.seed, tuple(changes), name=config_name("scenarios", path))
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error

@@ -1,0 +1,212 @@
+"""How each observation channel is read from the physics, for many simulations at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_mbrl.errors import ConfigError
+
+Array = NDArray[np.float64]
+_CARTESIAN = ("x", "y", "z")
+_EULER = ("roll", "pitch", "yaw")
+_SENSOR_TYPES = {"site": mujoco.mjtSensor.mjSENS_FRAMEPOS, "site_velocity": mujoco.mjtSensor.mjSENS_FRAMELINVEL}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where one channel's number comes from; exactly one of the first seven keys.
+
+    Attributes:
+        qpos: a joint's position [m or rad]; `index` picks one number of a ball or free joint.
+        qvel: a joint's velocity; `index` as above.
+        displacement_rate: a joint's mean velocity over the last control step, (qpos_t - qpos_{t-1}) / dt; 0 at a reset.
+        euler: roll, pitch or yaw (`axis`) [rad] of a free or ball joint, rotations about z, then y, then x.
+        site: world position [m] of a site along `axis`.
+        site_velocity: world velocity [m/s] of a site along `axis`.
+        sensor: a sensor of the MJCF; `index` picks one number.
+        index: see above.
+        axis: x, y or z; for `euler` roll, pitch or yaw.
+    """
+
+    qpos: str | None = None
+    qvel: str | None = None
+    displacement_rate: str | None = None
+    euler: str | None = None
+    site: str | None = None
+    site_velocity: str | None = None
+    sensor: str | None = None
+    index: int | None = None
+    axis: Literal["x", "y", "z", "roll", "pitch", "yaw"] | None = None
+
+    def __post_init__(self) -> None:
+        given = [k for k in _READERS if getattr(self, k) is not None]
+        if len(given) != 1:
+            raise ConfigError(f"a source needs exactly one of {', '.join(_READERS)}; got {', '.join(given) or 'none'}")
+        allowed = {"euler": _EULER, "site": _CARTESIAN, "site_velocity": _CARTESIAN}.get(self.kind, ())
+        if allowed and self.axis not in allowed:
+            raise ConfigError(f"'{self.kind}' needs an axis: {', '.join(allowed)}; got {self.axis}")
+        if self.axis is not None and not allowed:
+            raise ConfigError(f"'{self.kind}' takes no axis")
+        if self.index is not None and allowed:
+            raise ConfigError(f"'{self.kind}' takes no index")
+
+    @property
+    def kind(self) -> str:
+        return next(k for k in _READERS if getattr(self, k) is not None)
+
+    @property
+    def element(self) -> str:
+        return str(getattr(self, self.kind))
+
+
+def add_sensors(spec: mujoco.MjSpec, sources: Sequence[Source]) -> None:
+    """Sites are read through sensors, which MuJoCo evaluates with the state; sensors do not change the physics."""
+    for kind, sensor_type in _SENSOR_TYPES.items():
+        for name in dict.fromkeys(s.element for s in sources if s.kind == kind):
+            known = [s.name for s in spec.sites]
+            if name not in known:
+                raise ConfigError(f"unknown site '{name}'; known sites: {', '.join(known) or 'none'}")
+            spec.add_sensor(name=_sensor_name(kind, name), type=sensor_type, objtype=mujoco.mjtObj.mjOBJ_SITE, objname=name)
+
+
+class Observer:
+    """Reads the observation of many simulations with a few array copies.
+
+    Args:
+        model: compiled with the sensors of `add_sensors`.
+        sources: one per channel.
+        dt: control period [s].
+    """
+
+    def __init__(self, model: mujoco.MjModel, sources: Sequence[Source], dt: float) -> None:
+        columns: dict[str, list[tuple[int, int]]] = {}
+        for out, source in enumerate(sources):
+            array, column = _READERS[source.kind](model, source)
+            columns.setdefault(array, []).append((out, column))
+        self.obs_dim = len(sources)
+        self._dt = dt
+        self._columns = {
+            array: (_index([o for o, _ in pairs]), _index([c for _, c in pairs])) for array, pairs in columns.items()
+        }
+        self._columns.pop("euler", None)
+        self._rate = self._columns.pop("displacement_rate", None)
+        self._euler_parts = [(o, *divmod(c, 3)) for o, c in columns.get("euler", [])]
+
+    @property
+    def needs_sensors(self) -> bool:
+        """Whether sensors are read, so that every step must end with a forward pass to make them current."""
+        return "sensordata" in self._columns
+
+    @property
+    def needs_previous(self) -> bool:
+        return self._rate is not None
+
+    def read(self, arrays: dict[str, Array], previous_qpos: Array | None) -> NDArray[np.float32]:
+        """The observation.
+
+        Args:
+            arrays: ``qpos`` (rows, nq), ``qvel`` (rows, nv) and, if `needs_sensors`, ``sensordata`` (rows, nsensordata).
+            previous_qpos: one control step earlier, (rows, nq); None right after a reset.
+
+        Returns:
+            (rows, obs_dim).
+        """
+        qpos = arrays["qpos"]
+        obs = np.zeros((len(qpos), self.obs_dim), dtype=np.float32)
+        for array, (out, columns) in self._columns.items():
+            obs[:, out] = arrays[array][:, columns]
+        if self._rate is not None and previous_qpos is not None:
+            out, columns = self._rate
+            obs[:, out] = (qpos[:, columns] - previous_qpos[:, columns]) / self._dt
+        for out, address, axis in self._euler_parts:
+            obs[:, out] = _euler_angle(qpos[:, address : address + 4], axis)
+        return obs
+
+
+def _euler_angle(quaternion: Array, axis: int) -> Array:
+    """Roll (0), pitch (1) or yaw (2) [rad] of unit quaternions (rows, 4), scalar first."""
+    w, x, y, z = quaternion.T
+    if axis == 0:
+        return np.arctan2(2 * (w * x + y * z), 1 - 2 * (x * x + y * y))
+    if axis == 1:
+        return np.arcsin(np.clip(2 * (w * y - z * x), -1.0, 1.0))
+    return np.arctan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
+
+
+def _index(columns: list[int]) -> slice | list[int]:
+    # a slice copies several times faster than an index array
+    contiguous = columns == list(range(columns[0], columns[0] + len(columns)))
+    return slice(columns[0], columns[0] + len(columns)) if contiguous else columns
+
+
+def _joint(model: mujoco.MjModel, name: str) -> int:
+    joint = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_JOINT, name)
+    if joint < 0:
+        raise ConfigError(f"unknown joint '{name}'; known joints: {', '.join(model.joint(j).name for j in range(model.njnt))}")
+    return joint
+
+
+def _picked(source: Source, count: int) -> int:
+    if source.index is None and count == 1:
+        return 0
+    if source.index is None or not 0 <= source.index < count:
+        raise ConfigError(
+            f"'{source.kind}: {source.element}' has {count} numbers: 'index' must be 0 to {count - 1}, got {source.index}"
+        )
+    return source.index
+
+
+def _read_qpos(model: mujoco.MjModel, source: Source) -> tuple[str, int]:
+    joint = _joint(model, source.element)
+    count = {mujoco.mjtJoint.mjJNT_FREE: 7, mujoco.mjtJoint.mjJNT_BALL: 4}.get(mujoco.mjtJoint(model.jnt_type[joint]), 1)
+    return "qpos", int(model.jnt_qposadr[joint]) + _picked(source, count)
+
+
+def _read_rate(model: mujoco.MjModel, source: Source) -> tuple[str, int]:
+    return "displacement_rate", _read_qpos(model, source)[1]
+
+
+def _read_qvel(model: mujoco.MjModel, source: Source) -> tuple[str, int]:
+    joint = _joint(model, source.element)
+    count = {mujoco.mjtJoint.mjJNT_FREE: 6, mujoco.mjtJoint.mjJNT_BALL: 3}.get(mujoco.mjtJoint(model.jnt_type[joint]), 1)
+    return "qvel", int(model.jnt_dofadr[joint]) + _picked(source, count)
+
+
+def _read_euler(model: mujoco.MjModel, source: Source) -> tuple[str, int]:
+    joint = _joint(model, source.element)
+    start = {mujoco.mjtJoint.mjJNT_FREE: 3, mujoco.mjtJoint.mjJNT_BALL: 0}.get(mujoco.mjtJoint(model.jnt_type[joint]))
+    if start is None:
+        raise ConfigError(f"'euler: {source.element}' needs a free or ball joint")
+    # address of the quaternion and axis in one number, taken apart by divmod
+    return "euler", (int(model.jnt_qposadr[joint]) + start) * 3 + _EULER.index(str(source.axis))
+
+
+def _read_sensor(model: mujoco.MjModel, source: Source) -> tuple[str, int]:
+    name = _sensor_name(source.kind, source.element) if source.kind in _SENSOR_TYPES else source.element
+    sensor = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_SENSOR, name)
+    if sensor < 0:
+        known = ", ".join(model.sensor(i).name for i in range(model.nsensor)) or "none"
+        raise ConfigError(f"unknown sensor '{name}'; known sensors: {known}")
+    offset = _CARTESIAN.index(source.axis) if source.axis in _CARTESIAN else _picked(source, int(model.sensor_dim[sensor]))
+    return "sensordata", int(model.sensor_adr[sensor]) + offset
+
+
+def _sensor_name(kind: str, site: str) -> str:
+    return f"obs/{kind}/{site}"
+
+
+_READERS: dict[str, Callable[[mujoco.MjModel, Source], tuple[str, int]]] = {
+    "qpos": _read_qpos,
+    "qvel": _read_qvel,
+    "displacement_rate": _read_rate,
+    "euler": _read_euler,
+    "site": _read_sensor,
+    "site_velocity": _read_sensor,
+    "sensor": _read_sensor,
+}

@@ -1,0 +1,184 @@
+"""The command line: help without the heavy libraries, one-line errors, exit codes."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from adaptive_mbrl import __version__, cli
+from adaptive_mbrl.errors import AdaptiveMBRLError, CheckpointError, ConfigError, ObservationError
+from adaptive_mbrl.options import CollectOptions, DemoOptions, EvaluateOptions, InfoOptions, TrainOptions
+from adaptive_mbrl.revision import git_revision
+
+COMMANDS = ("demo", "train", "evaluate", "collect", "info")
+HEAVY = {"torch", "numpy", "mujoco", "mjbatch", "dm_control", "gymnasium", "matplotlib", "sim"}
+
+
+def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "adaptive_mbrl", *arguments], capture_output=True, text=True, cwd=cwd)
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], *([c, "--help"] for c in COMMANDS)], ids=" ".join)
+def test_help_and_version_load_nothing_heavy(arguments: list[str]):
+    program = (
+        "import sys\n"
+        "from adaptive_mbrl.cli import main\n"
+        "try:\n    code = main(sys.argv[1:])\n"
+        "except SystemExit as end:\n    code = end.code\n"
+        "print('LOADED', *{n.split('.')[0] for n in sys.modules})\n"
+        "sys.exit(code)"
+    )
+
+    result = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True)
+
+    printed, _, loaded = result.stdout.partition("LOADED")
+    assert result.returncode == 0
+    assert ("usage: adaptive-mbrl" in printed) == ("--help" in arguments)
+    assert "adaptive_mbrl" in loaded.split()
+    assert HEAVY & set(loaded.split()) == set()
+
+
+def test_version():
+    assert run("--version").stdout == f"adaptive-mbrl {__version__}\n"
+
+
+def test_help_lists_every_command():
+    assert re.search(r"\{" + ",".join(COMMANDS) + r"\}", run("--help").stdout)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("demo --no-video --out a/b".split(), DemoOptions(out=Path("a/b"), video=False)),
+        ("train --config half_cheetah --resume".split(), TrainOptions("half_cheetah", resume=True)),
+        (
+            "evaluate --checkpoint c --scenario s --episodes 3 --json o.json --no-oracle --multitask m".split(),
+            EvaluateOptions("c", "s", episodes=3, json=Path("o.json"), multitask="m", oracle=False),
+        ),
+        ("collect --robot ant --policy oracle --steps 5".split(), CollectOptions(robot="ant", policy="oracle", steps=5)),
+        ("info --bench-sim --robot ant".split(), InfoOptions(bench_sim=True, robot="ant")),
+    ],
+    ids=COMMANDS,
+)
+def test_flags_become_options(arguments: list[str], expected: cli.Options):
+    assert cli.parse(arguments) == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["demo", "--seed", "-1"], "error: --seed: -1 is out of range; allowed: at least 0"),
+        (
+            "evaluate --checkpoint c --scenario s --episodes 0".split(),
+            "error: --episodes: 0 is out of range; allowed: at least 1",
+        ),
+        ("collect --robot ant --steps 0".split(), "error: --steps: 0 is out of range; allowed: at least 1"),
+        (["collect"], "error: collect: got neither of --robot and --scenario; give exactly one"),
+        ("collect --robot a --scenario b".split(), "error: collect: got both of --robot and --scenario; give exactly one"),
+    ],
+)
+def test_a_flag_out_of_range_is_one_line_and_exit_2(capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str):
+    assert cli.main(arguments) == 2
+    assert capsys.readouterr() == ("", f"{expected}\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["dmeo"], ["demo", "--sed", "1"], ["demo", "--seed", "one"], ["evaluate"], ["demo", "--device", "tpu"]],
+    ids=" ".join,
+)
+def test_an_unknown_or_missing_flag_exits_2_without_a_traceback(arguments: list[str]):
+    result = run(*arguments)
+
+    assert result.returncode == 2
+    assert result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (AdaptiveMBRLError("a"), 2, "error: a"),
+        (ConfigError("x.yaml: unknown key 'y'"), 2, "error: x.yaml: unknown key 'y'"),
+        (CheckpointError("runs/x: not a checkpoint"), 2, "error: runs/x: not a checkpoint"),
+        (ObservationError("obs: got 3\n numbers"), 2, "error: obs: got 3 numbers"),
+        (PermissionError(13, "Permission denied", "/out.json"), 2, "error: /out.json: Permission denied"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_what_a_command_raises_is_one_line_and_an_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, code: int, line: str
+):
+    monkeypatch.setattr(cli, "command_of", lambda _: raising(error))
+
+    assert cli.main(["info"]) == code
+    assert capsys.readouterr() == ("", f"{line}\n")
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError(), OSError("no file behind it")])
+def test_a_defect_of_the_program_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch, error: Exception):
+    monkeypatch.setattr(cli, "command_of", lambda _: raising(error))
+
+    with pytest.raises(type(error)):
+        cli.main(["info"])
+
+
+def raising(error: BaseException) -> Callable[[cli.Options], None]:
+    def command(_: cli.Options) -> None:
+        raise error
+
+    return command
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (["evaluate", "--checkpoint", "nowhere", "--scenario", "half_cheetah/cadm_cripple"], "nowhere"),
+        (["train", "--config", "nowhere.yaml"], "nowhere.yaml"),
+        (["collect", "--robot", "half_cheeta"], "half_cheetah"),
+        (["info", "--bench-sim", "--robot", "half_cheeta"], "half_cheetah"),
+        (["demo", "--checkpoint", "nowhere", "--no-video"], "nowhere"),
+    ],
+    ids=["evaluate", "train", "collect", "info", "demo"],
+)
+def test_a_missing_file_or_unknown_name_is_one_line_and_writes_nothing(tmp_path: Path, arguments: list[str], names: str):
+    result = run(*arguments, cwd=tmp_path)
+
+    assert result.returncode == 2
+    assert re.fullmatch(r"error: .+\n", result.stderr)
+    assert names in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_info_reports_what_a_bug_report_needs():
+    report = dict(line.split(":", 1) for line in run("info").stdout.splitlines())
+
+    assert report["adaptive-mbrl"].strip() == __version__
+    assert {"git revision", "python", "torch", "mujoco", "mjbatch", "dm-control", "numpy"} <= set(report)
+    assert {"device", "threads", "renderers"} <= set(report)
+    assert all(value.strip() for value in report.values())
+
+
+def test_git_revision_names_the_commit_and_uncommitted_changes(tmp_path: Path):
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    assert git_revision(tmp_path) is None
+    git("init")
+    assert git_revision(tmp_path) is None
+    (tmp_path / "file").write_text("1")
+    git("add", "file")
+    git("commit", "-m", "first")
+    commit = git("rev-parse", "HEAD")[:12]
+
+    assert git_revision(tmp_path) == commit
+    (tmp_path / "file").write_text("2")
+    assert git_revision(tmp_path) == f"{commit}+changes"
+    (tmp_path / "inside").mkdir()
+    assert git_revision(tmp_path / "inside") is None

@@ -1,0 +1,117 @@
+"""Imports point one way: robot_bridge -> adaptive_mbrl <- sim.
+
+Read from the syntax trees, so that an import inside a function counts too, and once from a running interpreter, so that a detour
+through another package does not hide one.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PHYSICS = {"mujoco", "mjbatch", "dm_control", "gymnasium"}
+ROS = {"rclpy", "launch", "launch_ros", "std_msgs", "sensor_msgs", "diagnostic_msgs", "cyclonedds"}
+FORBIDDEN = {
+    "adaptive_mbrl": {"sim", "robot_bridge"} | PHYSICS | ROS,
+    "sim": {"robot_bridge"} | ROS,
+    "robot_bridge": {"sim"} | PHYSICS,
+}
+# the command line starts everything and may name sim, but only once a command runs; the simulated robot is simulation
+LAZILY_ALLOWED = {"adaptive_mbrl/cli.py": {"sim"}}
+ALLOWED = {"robot_bridge/simulated_robot.py": {"sim"}}
+
+
+def imported(source: str) -> Iterator[tuple[str, int, bool]]:
+    """Top-level package, line, and whether it is imported when the module is, of every import in a source text."""
+    tree = ast.parse(source)
+    functions = [n for n in ast.walk(tree) if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))]
+    lazy = {id(inner) for function in functions for inner in ast.walk(function)}
+    for node in ast.walk(tree):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names = [node.module or ""]
+        elif isinstance(node, ast.Call) and _called(node) in ("import_module", "__import__") and node.args:
+            names = [a.value for a in node.args[:1] if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+        for name in names:
+            yield name.split(".")[0], node.lineno, id(node) not in lazy
+
+
+def _called(node: ast.Call) -> str:
+    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+
+
+def violations(path: str, source: str) -> list[str]:
+    """Imports of one file that point the wrong way; `path` is relative to the repository."""
+    forbidden = FORBIDDEN[path.split("/")[0]] - ALLOWED.get(path, set())
+    return [
+        f"{path}:{line}: imports {name}"
+        for name, line, at_import in imported(source)
+        if name in forbidden and (at_import or name not in LAZILY_ALLOWED.get(path, set()))
+    ]
+
+
+def sources() -> list[str]:
+    return sorted(str(p.relative_to(ROOT)) for package in FORBIDDEN for p in (ROOT / package).rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", sources())
+def test_imports_point_one_way(path: str):
+    assert violations(path, (ROOT / path).read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("adaptive_mbrl/planning/cem.py", "import mujoco\n"),
+        ("adaptive_mbrl/planning/cem.py", "from sim.robot import load_robot\n"),
+        ("adaptive_mbrl/planning/cem.py", "def f():\n    import sim.batch as b\n"),
+        ("adaptive_mbrl/planning/cem.py", "import importlib\nimportlib.import_module('dm_control.suite')\n"),
+        ("adaptive_mbrl/planning/cem.py", "try:\n    import numpy, rclpy\nexcept ImportError:\n    pass\n"),
+        ("adaptive_mbrl/cli.py", "from sim import commands\n"),
+        ("adaptive_mbrl/cli.py", "def f():\n    import mujoco\n"),
+        ("sim/batch.py", "from robot_bridge import node\n"),
+        ("robot_bridge/node.py", "def f():\n    from sim import robot\n"),
+    ],
+)
+def test_a_wrong_arrow_is_found(path: str, source: str):
+    assert len(violations(path, source)) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("adaptive_mbrl/planning/cem.py", "import torch\nfrom . import sim\nfrom adaptive_mbrl.simplex import x\n"),
+        ("adaptive_mbrl/cli.py", "def f():\n    from sim import commands\n"),
+        ("sim/batch.py", "import mujoco\nfrom adaptive_mbrl.spec import RobotSpec\n"),
+        ("robot_bridge/simulated_robot.py", "from sim.batch import BatchSimulation\n"),
+    ],
+)
+def test_a_right_arrow_is_left_alone(path: str, source: str):
+    assert violations(path, source) == []
+
+
+def test_importing_the_whole_core_loads_no_physics():
+    modules = [path.removesuffix(".py").replace("/", ".") for path in sources() if path.startswith("adaptive_mbrl/")]
+    modules = [m.removesuffix(".__init__") for m in modules if not m.endswith(".__main__")]
+    program = (
+        "import sys, importlib\nfor m in sys.argv[1:]: importlib.import_module(m)\nprint(*{n.split('.')[0] for n in sys.modules})"
+    )
+
+    result = subprocess.run([sys.executable, "-c", program, *modules], capture_output=True, text=True, cwd=ROOT, check=True)
+
+    loaded = set(result.stdout.split())
+    assert "adaptive_mbrl" in loaded
+    assert loaded & FORBIDDEN["adaptive_mbrl"] == set()
+
+
+def test_launch_is_no_package():
+    """An __init__.py there would shadow ROS's own `launch`."""
+    assert not (ROOT / "launch" / "__init__.py").exists()

@@ -1,0 +1,51 @@
+"""What pip installs: pinned versions, and a wheel that carries its configs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def pins() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    return {canonicalize_name(n): v for n, v in (line.split("==") for line in lines if line and not line.startswith("#"))}
+
+
+def requirements() -> list[Requirement]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return [Requirement(r) for r in project["dependencies"] + project["optional-dependencies"]["dev"]]
+
+
+@pytest.mark.parametrize("requirement", requirements(), ids=lambda r: r.name)
+def test_each_dependency_is_pinned_inside_its_range(requirement: Requirement):
+    assert requirement.specifier.contains(pins()[canonicalize_name(requirement.name)])
+
+
+def test_no_pin_names_a_local_build():
+    assert [version for version in pins().values() if "+" in version] == []
+
+
+@pytest.mark.slow
+def test_the_wheel_carries_configs_assets_and_checkpoints(tmp_path: Path):
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", str(ROOT), "--wheel-dir", str(tmp_path)], check=True
+    )
+
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    wanted = {f"sim/{p.relative_to(ROOT)}" for p in (ROOT / "configs").rglob("*.yaml")}
+    for folder in ("sim/assets", "adaptive_mbrl/pretrained"):
+        wanted |= {str(p.relative_to(ROOT)) for p in (ROOT / folder).rglob("*") if p.is_file()}
+    assert "sim/configs/robots/half_cheetah.yaml" in wanted
+    assert wanted - names == set()
+    assert not any(name.startswith(("tests/", "launch/", "docs/")) for name in names)
