@@ -19,6 +19,7 @@ from adaptive_mbrl.data.episodes import Episode
 from adaptive_mbrl.data.windows import WindowSampler
 from adaptive_mbrl.planning.base import step_rewards
 from sim.batch import BatchSimulation
+from sim.branches import candidate_plans
 from sim.oracle import OracleRollout
 from sim.robot import Robot
 from sim.rollout import Rollouts
@@ -45,7 +46,7 @@ def rank_correlation(
         simulation.restore(snapshot)
         oracle.sync()
         obs = torch.from_numpy(np.stack([e.obs[step] for e in rollouts.episodes])).to(controller.device)
-        actions = _candidates(controller, rollouts.episodes, step, num_candidates)
+        actions = candidate_plans(controller.planner, rollouts.episodes, step, num_candidates)
         goal = torch.from_numpy(simulation.goals(step + actions.shape[2])[:, step:]).to(controller.device)
         predicted = _predicted(controller, rollouts.episodes, step, obs, actions)
         for h in horizons:
@@ -61,14 +62,6 @@ def rank_correlation(
                 if np.ptp(m) > 0 and np.ptp(t) > 0:
                     collected[h].append(float(spearmanr(m, t).statistic))
     return {h: float(np.mean(values)) if values else float("nan") for h, values in collected.items()}
-
-
-def _candidates(controller: AdaptiveController, episodes: Sequence[Episode], step: int, num: int) -> Tensor:
-    planner = controller.planner
-    horizon = planner.config.horizon
-    sent = torch.from_numpy(np.stack([e.action[step : step + horizon] for e in episodes])).to(controller.device)
-    noise = planner.noise(num) * planner.config.sigma * planner.half_range
-    return torch.clamp(sent[:, None] + noise, planner.low, planner.high)
 
 
 @torch.no_grad()

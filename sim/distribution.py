@@ -44,10 +44,9 @@ class ChangeDistribution:
             if len(self.at) != 1 or form not in ("uniform", "fraction"):
                 raise ConfigError(f"at: expected a step, {{uniform: [first, last]}} or {{fraction: [first, last]}}; got {form}")
             low, high = self.at[form]
+            last = 1 if form == "fraction" else "the episode's last step"
             if not 0 <= low <= high or (form == "fraction" and high > 1):
-                raise ConfigError(
-                    f"at.{form}: [{low:g}, {high:g}] is out of range; allowed: 0 <= first <= last{' <= 1' if form == 'fraction' else ''}"
-                )
+                raise ConfigError(f"at.{form}: [{low:g}, {high:g}] is out of range; allowed: 0 <= first <= last <= {last}")
 
 
 @dataclass(frozen=True)

@@ -37,9 +37,8 @@ def find_config(kind: str, name_or_path: str | Path) -> Path:
     known = known_configs(kind)
     close = difflib.get_close_matches(text, known, n=1)
     hint = f" (did you mean '{close[0]}'?)" if close else ""
-    raise ConfigError(
-        f"unknown {kind.removesuffix('s')} '{text}'{hint}; known {kind}: {', '.join(known) or 'none'}; or give the path of a .yaml file"
-    )
+    listed = ", ".join(known) or "none"
+    raise ConfigError(f"unknown {kind.removesuffix('s')} '{text}'{hint}; known {kind}: {listed}; or the path of a .yaml file")
 
 
 def config_name(kind: str, path: Path) -> str:

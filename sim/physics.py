@@ -81,7 +81,7 @@ class Physics:
 
     def unstable(self) -> NDArray[np.bool_]:
         """Which rows became unstable since the last call, (num_sims,); MuJoCo has put them back to their initial state."""
-        rows: NDArray[np.bool_] = self._warnings[:, _UNSTABLE, 1].any(axis=1)
+        rows = np.any(self._warnings[:, _UNSTABLE, 1], axis=1)
         if rows.any():
             self._warnings[:] = 0
         return rows

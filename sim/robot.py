@@ -15,9 +15,10 @@ from adaptive_mbrl.objective import Objective, Term
 from adaptive_mbrl.spec import ActionChannel, Channel, Kind, RobotSpec, Target
 from sim.elements import Elements, actuator_names, find_elements
 from sim.goals import Goal
+from sim.observer import Observer
 from sim.paths import find_config, mjcf_path
 from sim.reset import InitialState, Reset
-from sim.sources import Observer, Source, add_sensors
+from sim.sources import Source, add_sensors
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ def _actions(config: RobotConfig, model: mujoco.MjModel) -> tuple[tuple[ActionCh
             low, high = ctrl_low if low is None else low, ctrl_high if high is None else high
             if low < ctrl_low or high > ctrl_high:
                 raise ConfigError(
-                    f"key 'actions': '{action.name}' limits {low:g} to {high:g} exceed its ctrlrange {ctrl_low:g} to {ctrl_high:g}"
+                    f"key 'actions': '{action.name}': {low:g} to {high:g} is out of range; allowed: {ctrl_low:g} to {ctrl_high:g}"
                 )
         if low is None or high is None:
             raise ConfigError(f"key 'actions': '{action.name}' has no ctrlrange in the MJCF: give 'low' and 'high'")

@@ -1,4 +1,4 @@
-"""How each observation channel is read from the physics, for many simulations at once."""
+"""Where each observation channel comes from, as a robot's YAML says it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import mujoco
-import numpy as np
-from numpy.typing import NDArray
 
 from adaptive_mbrl.errors import ConfigError
 
-Array = NDArray[np.float64]
 _CARTESIAN = ("x", "y", "z")
 _EULER = ("roll", "pitch", "yaw")
 _SENSOR_TYPES = {"site": mujoco.mjtSensor.mjSENS_FRAMEPOS, "site_velocity": mujoco.mjtSensor.mjSENS_FRAMELINVEL}
@@ -45,9 +42,9 @@ class Source:
     axis: Literal["x", "y", "z", "roll", "pitch", "yaw"] | None = None
 
     def __post_init__(self) -> None:
-        given = [k for k in _READERS if getattr(self, k) is not None]
+        given = [k for k in READERS if getattr(self, k) is not None]
         if len(given) != 1:
-            raise ConfigError(f"a source needs exactly one of {', '.join(_READERS)}; got {', '.join(given) or 'none'}")
+            raise ConfigError(f"a source needs exactly one of {', '.join(READERS)}; got {', '.join(given) or 'none'}")
         allowed = {"euler": _EULER, "site": _CARTESIAN, "site_velocity": _CARTESIAN}.get(self.kind, ())
         if allowed and self.axis not in allowed:
             raise ConfigError(f"'{self.kind}' needs an axis: {', '.join(allowed)}; got {self.axis}")
@@ -58,7 +55,7 @@ class Source:
 
     @property
     def kind(self) -> str:
-        return next(k for k in _READERS if getattr(self, k) is not None)
+        return next(k for k in READERS if getattr(self, k) is not None)
 
     @property
     def element(self) -> str:
@@ -73,76 +70,6 @@ def add_sensors(spec: mujoco.MjSpec, sources: Sequence[Source]) -> None:
             if name not in known:
                 raise ConfigError(f"unknown site '{name}'; known sites: {', '.join(known) or 'none'}")
             spec.add_sensor(name=_sensor_name(kind, name), type=sensor_type, objtype=mujoco.mjtObj.mjOBJ_SITE, objname=name)
-
-
-class Observer:
-    """Reads the observation of many simulations with a few array copies.
-
-    Args:
-        model: compiled with the sensors of `add_sensors`.
-        sources: one per channel.
-        dt: control period [s].
-    """
-
-    def __init__(self, model: mujoco.MjModel, sources: Sequence[Source], dt: float) -> None:
-        columns: dict[str, list[tuple[int, int]]] = {}
-        for out, source in enumerate(sources):
-            array, column = _READERS[source.kind](model, source)
-            columns.setdefault(array, []).append((out, column))
-        self.obs_dim = len(sources)
-        self._dt = dt
-        self._columns = {
-            array: (_index([o for o, _ in pairs]), _index([c for _, c in pairs])) for array, pairs in columns.items()
-        }
-        self._columns.pop("euler", None)
-        self._rate = self._columns.pop("displacement_rate", None)
-        self._euler_parts = [(o, *divmod(c, 3)) for o, c in columns.get("euler", [])]
-
-    @property
-    def needs_sensors(self) -> bool:
-        """Whether sensors are read, so that every step must end with a forward pass to make them current."""
-        return "sensordata" in self._columns
-
-    @property
-    def needs_previous(self) -> bool:
-        return self._rate is not None
-
-    def read(self, arrays: dict[str, Array], previous_qpos: Array | None) -> NDArray[np.float32]:
-        """The observation.
-
-        Args:
-            arrays: ``qpos`` (rows, nq), ``qvel`` (rows, nv) and, if `needs_sensors`, ``sensordata`` (rows, nsensordata).
-            previous_qpos: one control step earlier, (rows, nq); None right after a reset.
-
-        Returns:
-            (rows, obs_dim).
-        """
-        qpos = arrays["qpos"]
-        obs = np.zeros((len(qpos), self.obs_dim), dtype=np.float32)
-        for array, (out, columns) in self._columns.items():
-            obs[:, out] = arrays[array][:, columns]
-        if self._rate is not None and previous_qpos is not None:
-            out, columns = self._rate
-            obs[:, out] = (qpos[:, columns] - previous_qpos[:, columns]) / self._dt
-        for out, address, axis in self._euler_parts:
-            obs[:, out] = _euler_angle(qpos[:, address : address + 4], axis)
-        return obs
-
-
-def _euler_angle(quaternion: Array, axis: int) -> Array:
-    """Roll (0), pitch (1) or yaw (2) [rad] of unit quaternions (rows, 4), scalar first."""
-    w, x, y, z = quaternion.T
-    if axis == 0:
-        return np.arctan2(2 * (w * x + y * z), 1 - 2 * (x * x + y * y))
-    if axis == 1:
-        return np.arcsin(np.clip(2 * (w * y - z * x), -1.0, 1.0))
-    return np.arctan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
-
-
-def _index(columns: list[int]) -> slice | list[int]:
-    # a slice copies several times faster than an index array
-    contiguous = columns == list(range(columns[0], columns[0] + len(columns)))
-    return slice(columns[0], columns[0] + len(columns)) if contiguous else columns
 
 
 def _joint(model: mujoco.MjModel, name: str) -> int:
@@ -201,7 +128,8 @@ def _sensor_name(kind: str, site: str) -> str:
     return f"obs/{kind}/{site}"
 
 
-_READERS: dict[str, Callable[[mujoco.MjModel, Source], tuple[str, int]]] = {
+# each gives the array that a source is read from and its column there
+READERS: dict[str, Callable[[mujoco.MjModel, Source], tuple[str, int]]] = {
     "qpos": _read_qpos,
     "qvel": _read_qvel,
     "displacement_rate": _read_rate,

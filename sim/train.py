@@ -12,15 +12,12 @@ before and fits again; the last one only fits. A run is a folder:
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch.utils.tensorboard import SummaryWriter
@@ -30,7 +27,7 @@ from adaptive_mbrl.adaptation import AdaptationConfig
 from adaptive_mbrl.checkpoint import FORMAT_VERSION, Checkpoint, Description, load_weights, save_checkpoint
 from adaptive_mbrl.config import bounded, load_yaml, save_yaml
 from adaptive_mbrl.controller import AdaptiveController
-from adaptive_mbrl.data.episodes import Episode, EpisodeStore
+from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.data.windows import WindowSampler
 from adaptive_mbrl.dynamics.model import ModelConfig
 from adaptive_mbrl.errors import CheckpointError, ConfigError
@@ -38,40 +35,10 @@ from adaptive_mbrl.meta.trainer import MetaTrainer, OuterConfig
 from adaptive_mbrl.planning import PlannerConfig, make_planner
 from adaptive_mbrl.revision import git_revision
 from adaptive_mbrl.storage import atomic_folder, write_text_atomically
-from sim.diagnostics import rank_correlation
+from sim.collect import Collected, Collector, DataConfig
 from sim.distribution import ScenarioDistribution
-from sim.policies import ControllerPolicy, OraclePolicy, Policy, RandomPolicy
 from sim.robot import load_robot
-from sim.rollout import Rollouts, run_scenarios
-from sim.scenario import Scenario, load_scenario
-
-
-@dataclass(frozen=True)
-class DataConfig:
-    """Where the training episodes come from.
-
-    Attributes:
-        steps: control steps of an episode.
-        random_episodes: with coloured noise, in round 0.
-        oracle_episodes: with the oracle planner, in round 0; its simulator steps are counted apart.
-        oracle_planner: the oracle's planner.
-        iterations: rounds of collection with the current controller.
-        episodes_per_iteration: episodes of each of them.
-        action_noise: std of noise on oracle and controller actions [half ranges]; a third of the episodes each gets none, half
-            and all of it.
-        validation_fraction: share of episodes held out from every collection.
-        episodes_from: take the episodes of this run and collect none; for comparisons on the same data.
-    """
-
-    steps: int = bounded(200, low=2)
-    random_episodes: int = bounded(16, low=0)
-    oracle_episodes: int = bounded(0, low=0)
-    oracle_planner: PlannerConfig = PlannerConfig()
-    iterations: int = bounded(8, low=0)
-    episodes_per_iteration: int = bounded(16, low=1)
-    action_noise: float = bounded(0.2, low=0.0, high=2.0)
-    validation_fraction: float = bounded(0.1, low=0.0, high=0.5)
-    episodes_from: Path | None = None
+from sim.scenario import load_scenario
 
 
 @dataclass(frozen=True)
@@ -110,6 +77,7 @@ class RoundRecord:
     Attributes:
         batches: of the episode store.
         env_steps: control steps of training episodes.
+        branch_steps: control steps simulated in branches off them.
         oracle_steps: control steps that the oracle simulated to choose its actions.
         updates: outer steps.
         seconds: computing time.
@@ -118,6 +86,7 @@ class RoundRecord:
 
     batches: int
     env_steps: int
+    branch_steps: int
     oracle_steps: int
     updates: int
     seconds: float
@@ -152,7 +121,7 @@ class Training:
         self.trainer = MetaTrainer(self.robot.spec, config.model, config.adaptation, config.outer, config.seed, device)
         done = sorted(p for p in (run / "rounds").glob("[0-9]*") if p.name.isdigit())
         self.next_round = len(done)
-        self.record = load_yaml(done[-1] / "round.yaml", RoundRecord) if done else RoundRecord(0, 0, 0, 0, 0.0)
+        self.record = load_yaml(done[-1] / "round.yaml", RoundRecord) if done else RoundRecord(0, 0, 0, 0, 0, 0.0)
         if done:
             load_trainer_state(self.trainer, done[-1])
         source = config.data.episodes_from
@@ -173,16 +142,16 @@ class Training:
         oracle_steps = self.record.oracle_steps
         last = index == self.num_rounds - 1 and self.config.updates_final > 0
         if self.config.data.episodes_from is None and not last:
-            if index == 0:
-                episodes, steps = self._initial_episodes()
-                oracle_steps += steps
-            else:
-                episodes, scalars = self._on_policy_episodes(index)
-            self.store.append(episodes)
+            collected = self._collect(index)
+            self.store.append(collected.episodes)
+            oracle_steps += collected.oracle_steps
+            scalars |= collected.scalars
         scalars |= self._fit(index, self._updates(index, last))
+        branch_steps = sum(len(e) - e.history for e in self.store.episodes if e.tags.get("source") == "branch")
         self.record = RoundRecord(
             self.store.num_batches,
-            self.store.num_steps,
+            self.store.num_steps - branch_steps,
+            branch_steps,
             oracle_steps,
             self.trainer.updates_done,
             self.record.seconds + time.monotonic() - begun,
@@ -206,69 +175,18 @@ class Training:
         window = self.config.adaptation.window
         return AdaptiveController(self.robot.spec, self.trainer.adapter, planner, self.robot.objective, window)
 
+    def _collect(self, index: int) -> Collected:
+        config = self.config
+        collector = Collector(config.data, self.robot, self.distribution, config.planner, config.adaptation.window, config.seed)
+        if index == 0:
+            return collector.initial()
+        bfloat16 = config.outer.precision == "bfloat16"
+        return collector.on_policy(index, self.controller(config.seed * 1000 + index), bfloat16=bfloat16)
+
     def _updates(self, index: int, last: bool) -> int:
         if index == 0:
             return self.config.updates_initial
         return self.config.updates_final if last else self.config.updates_per_iteration
-
-    def _scenarios(self, num: int, stream: tuple[int, ...]) -> list[Scenario]:
-        rng = np.random.default_rng([self.config.seed, *stream])
-        return [self.distribution.sample(rng, self.config.data.steps) for _ in range(num)]
-
-    def _initial_episodes(self) -> tuple[list[Episode], int]:
-        data, spec = self.config.data, self.robot.spec
-        oracle = OraclePolicy(spec, data.oracle_planner, self.config.seed)
-        random = RandomPolicy(spec, self.config.seed, data.steps)
-        episodes = self._collect(random, "random", data.random_episodes, (0, 0), noise=0.0)
-        episodes += self._collect(oracle, "oracle", data.oracle_episodes, (0, 1), noise=data.action_noise)
-        if not episodes:
-            raise ConfigError("key 'data': random_episodes and oracle_episodes are both 0; round 0 needs episodes")
-        return episodes, oracle.steps_simulated
-
-    def _on_policy_episodes(self, index: int) -> tuple[list[Episode], dict[str, float]]:
-        data, horizon = self.config.data, self.config.planner.horizon
-        controller = self.controller(self.config.seed * 1000 + index)
-        policy = ControllerPolicy(controller, bfloat16=self.config.outer.precision == "bfloat16")
-        snapshots = [t for t in (data.steps // 4, data.steps // 2) if t + horizon <= data.steps]
-        scenarios = self._scenarios(data.episodes_per_iteration, (index, 2))
-        rollouts = self._run(policy, "policy", scenarios, index, data.action_noise, snapshots)
-        scalars = {
-            "collect/return": float(np.mean([e.reward.sum() for e in rollouts.episodes])),
-            "collect/adapted_error": float(np.nanmean([i.adapted_error for i in rollouts.infos])),
-            "collect/prior_error": float(np.nanmean([i.prior_error for i in rollouts.infos])),
-        }
-        horizons = sorted({h for h in (1, 5, 10, horizon) if h <= horizon})
-        for h, value in rank_correlation(self.robot, controller, rollouts, horizons).items():
-            scalars[f"rank_correlation/{h}_steps"] = value
-        return self._with_validation_tags(rollouts.episodes), scalars
-
-    def _collect(self, policy: Policy, source: str, num: int, stream: tuple[int, ...], noise: float) -> list[Episode]:
-        if num == 0:
-            return []
-        rollouts = self._run(policy, source, self._scenarios(num, stream), stream[-1], noise, ())
-        tqdm.write(f"  {source}: {num} episodes, mean return {np.mean([e.reward.sum() for e in rollouts.episodes]):.1f}")
-        return self._with_validation_tags(rollouts.episodes)
-
-    def _run(
-        self, policy: Policy, source: str, scenarios: list[Scenario], stream: int, noise: float, snapshots: Sequence[int]
-    ) -> Rollouts:
-        # a third of the robots each: without, with half and with full noise
-        share = noise * 0.5 * (np.arange(len(scenarios)) % 3)
-        with tqdm(total=self.config.data.steps, desc=f"collect ({source})", unit="step", leave=False) as bar:
-            return run_scenarios(
-                self.robot,
-                scenarios,
-                policy,
-                source=source,
-                action_noise=share,
-                noise_seed=self.config.seed + 7919 * stream,
-                snapshot_steps=snapshots,
-                hook=lambda t, simulation: bar.update(),
-            )
-
-    def _with_validation_tags(self, episodes: Sequence[Episode]) -> list[Episode]:
-        held_out = round(len(episodes) * self.config.data.validation_fraction)
-        return [dataclasses.replace(e, tags={**e.tags, "validation": i < held_out}) for i, e in enumerate(episodes)]
 
     def _fit(self, index: int, updates: int) -> dict[str, float]:
         window, query = self.config.adaptation.window, self.config.outer.query
@@ -299,13 +217,15 @@ class Training:
             save_yaml(temporary / "round.yaml", self.record)
         shown = {k: v for k, v in self.record.scalars.items() if k.startswith(("collect/return", "validation", "rank"))}
         figures = ", ".join(f"{k} {v:.3f}" for k, v in shown.items())
-        counts = f"{self.record.env_steps} env steps, {self.record.oracle_steps} oracle steps, {self.record.seconds:.0f} s"
-        tqdm.write(f"round {index}: {counts}; {figures}")
+        record = self.record
+        steps = f"{record.env_steps} env, {record.branch_steps} branch, {record.oracle_steps} oracle steps"
+        tqdm.write(f"round {index}: {steps}; {record.seconds:.0f} s; {figures}")
 
     def _description(self) -> Description:
         provenance = {
             "scenarios": self.config.scenarios,
             "env_steps": self.record.env_steps,
+            "branch_steps": self.record.branch_steps,
             "oracle_steps": self.record.oracle_steps,
             "updates": self.record.updates,
             "seconds": round(self.record.seconds, 1),

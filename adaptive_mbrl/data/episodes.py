@@ -31,13 +31,15 @@ class Episode:
         obs: SI units, (T + 1, obs_dim) float32.
         action: as sent, (T, action_dim) float32.
         reward: (T,) float32.
-        tags: JSON-able; `source` (random, oracle, policy, bag ...) and, in simulation, the scenario.
+        tags: JSON-able; `source` (random, oracle, policy, branch, bag ...) and, in simulation, the scenario.
+        history: this many first steps only lead up to the rest: queries begin after them, and they are not counted.
     """
 
     obs: np.ndarray
     action: np.ndarray
     reward: np.ndarray
     tags: dict[str, Any] = field(default_factory=dict)
+    history: int = 0
 
     def __len__(self) -> int:
         return len(self.action)
@@ -87,7 +89,8 @@ class EpisodeStore:
 
     @property
     def num_steps(self) -> int:
-        return sum(len(e) for e in self.episodes)
+        """Control steps, history left out."""
+        return sum(len(e) - e.history for e in self.episodes)
 
     @property
     def num_batches(self) -> int:
@@ -106,7 +109,7 @@ def _batch_bytes(episodes: Iterable[Episode]) -> bytes:
     for i, episode in enumerate(episodes):
         for name in ("obs", "action", "reward"):
             tensors[f"{i}.{name}"] = np.ascontiguousarray(getattr(episode, name), dtype=np.float32)
-        tags[str(i)] = json.dumps(episode.tags)
+        tags[str(i)] = json.dumps({"tags": episode.tags, "history": episode.history})
     return save_tensors(tensors, metadata=tags)
 
 
@@ -117,7 +120,7 @@ def _read_batch(path: Path) -> list[Episode]:
         header_size = int.from_bytes(content[:8], "little")
         tags = json.loads(content[8 : 8 + header_size])["__metadata__"]
         return [
-            Episode(tensors[f"{i}.obs"], tensors[f"{i}.action"], tensors[f"{i}.reward"], json.loads(tags[str(i)]))
+            Episode(tensors[f"{i}.obs"], tensors[f"{i}.action"], tensors[f"{i}.reward"], **json.loads(tags[str(i)]))
             for i in range(len(tags))
         ]
     except (SafetensorError, KeyError, ValueError) as error:

@@ -39,7 +39,7 @@ class WindowSampler:
     """
 
     def __init__(self, episodes: Sequence[Episode], window: int, query: int, device: torch.device | str = "cpu") -> None:
-        long_enough = [e for e in episodes if len(e) >= query]
+        long_enough = [e for e in episodes if len(e) - e.history >= query]
         if not long_enough:
             raise ConfigError(f"no episode has the {query} steps of a query; longest: {max(map(len, episodes), default=0)}")
         self.window, self.query, self.device = window, query, torch.device(device)
@@ -49,9 +49,10 @@ class WindowSampler:
         self._action = torch.from_numpy(np.concatenate([a for e in long_enough for a in (e.action, pad)])).to(device)
         lengths = np.array([len(e) for e in long_enough])
         begins = np.concatenate([[0], np.cumsum(lengths + 1)[:-1]])
-        starts = np.concatenate([b + np.arange(n - query + 1) for b, n in zip(begins, lengths, strict=True)])
+        histories = np.array([e.history for e in long_enough])
+        starts = np.concatenate([b + np.arange(h, n - query + 1) for b, h, n in zip(begins, histories, lengths, strict=True)])
         self._starts = torch.from_numpy(starts).to(device)
-        self._begin_of = torch.from_numpy(np.repeat(begins, lengths - query + 1)).to(device)
+        self._begin_of = torch.from_numpy(np.repeat(begins, lengths - query + 1 - histories)).to(device)
         self._transition_rows = torch.from_numpy(
             np.concatenate([b + np.arange(n) for b, n in zip(begins, lengths, strict=True)])
         ).to(device)

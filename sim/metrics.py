@@ -1,0 +1,157 @@
+"""Figures of merit of an evaluation, on plain arrays.
+
+E episodes; the episodes of all arms are paired: the i-th of each has the same seed and the same changes of dynamics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Interval = tuple[float, float]
+
+RECOVERY_WINDOW = 10
+RECOVERY_SHARE = 0.9
+RESAMPLES = 10_000
+SMALLEST_GAP = 0.1
+"""An episode's own score is left out where oracle - random is below this share of its mean over the episodes."""
+
+
+def return_after_change(rewards: Array, change: int) -> float:
+    """Sum of the rewards from step `change` on; rewards: (T,)."""
+    return float(np.sum(rewards[change:]))
+
+
+def recovery_steps(rewards: Array, change: int) -> int | None:
+    """Control steps after a change until the robot is back to what it reaches late in the episode.
+
+    The late level L is the mean reward over the last quarter of the steps after the change (at least `RECOVERY_WINDOW` of them).
+    The robot is back at the first k with
+
+        mean(rewards[change + k - 10 : change + k]) >= L - 0.1 |L|
+
+    so that the window holds steps after the change only, 10 is the smallest possible value, and a negative L asks for a reward
+    that is at most 10 % worse, as a positive one does. It measures how fast an arm settles, not how well: read it beside the return.
+
+    Args:
+        rewards: (T,).
+        change: step of the change.
+
+    Returns:
+        k, or None if that never happens or fewer than 10 steps follow the change.
+    """
+    after = np.asarray(rewards[change:], dtype=np.float64)
+    if len(after) < RECOVERY_WINDOW:
+        return None
+    level = float(np.mean(after[-max(RECOVERY_WINDOW, len(after) // 4) :]))
+    means = np.convolve(after, np.full(RECOVERY_WINDOW, 1 / RECOVERY_WINDOW), mode="valid")
+    slack = (1 - RECOVERY_SHARE) * abs(level)
+    # rounding in the convolution must not hide a constant reward's immediate recovery
+    back = np.flatnonzero(means >= level - slack - 1e-9 * max(1.0, abs(level)))
+    return int(back[0]) + RECOVERY_WINDOW if len(back) else None
+
+
+def interquartile_mean(values: Array) -> float:
+    """Mean of the middle half: a quarter of the values, rounded down, is cut from each end."""
+    ordered = np.sort(values)
+    cut = len(ordered) // 4
+    return float(np.mean(ordered[cut : len(ordered) - cut]))
+
+
+def bootstrap_interval(
+    statistic: Callable[[Array], Array], samples: Array, *, level: float = 0.95, seed: int = 0
+) -> Interval | None:
+    """Percentile bootstrap over episodes.
+
+    Args:
+        statistic: from resamples (R, E, C) to (R,).
+        samples: one row per episode, (E, C); whole rows are drawn, so that paired columns stay paired.
+        level: of confidence.
+        seed: of the resampling.
+
+    Returns:
+        Lower and upper end; None for fewer than two episodes or where the statistic of a resample is not finite.
+    """
+    if len(samples) < 2:
+        return None
+    picks = np.random.default_rng(seed).integers(len(samples), size=(RESAMPLES, len(samples)))
+    values = statistic(samples[picks])
+    if not np.isfinite(values).all():
+        return None
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def mean_and_interval(values: Array) -> tuple[float, Interval | None]:
+    """Mean over episodes, (E,), and its 95 % bootstrap interval."""
+    return float(np.mean(values)), bootstrap_interval(lambda r: r[..., 0].mean(1), values[:, None])
+
+
+def ratio_and_interval(numerator: Array, denominator: Array) -> tuple[float | None, Interval | None]:
+    """Ratio of the means of paired values, (E,) each, and its 95 % bootstrap interval; None where a mean denominator is not positive."""
+
+    def ratio(rows: Array) -> Array:
+        above, below = rows[..., 0].mean(1), rows[..., 1].mean(1)
+        return np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
+
+    samples = np.stack([numerator, denominator], axis=1)
+    value = float(ratio(samples[None])[0])
+    return (value, bootstrap_interval(ratio, samples)) if np.isfinite(value) else (None, None)
+
+
+@dataclass(frozen=True)
+class NormalizedScore:
+    """(arm - random) / (oracle - random): 0 is a random policy, 1 the planner on the true dynamics.
+
+    Attributes:
+        per_episode: one score per episode; None where oracle - random is too small to divide by (see `SMALLEST_GAP`).
+        mean: ratio of the sums over all episodes, which no single episode with a weak oracle can blow up.
+        median: over the episodes' scores.
+        worst: lowest score of a task, each task's score being a ratio of sums like `mean`; episodes with the same dynamics after
+            their last change are one task.
+        iqm: interquartile mean of the episodes' scores.
+        ci95: bootstrap interval of `mean`.
+    """
+
+    per_episode: tuple[float | None, ...]
+    mean: float | None = None
+    median: float | None = None
+    worst: float | None = None
+    iqm: float | None = None
+    ci95: Interval | None = None
+
+
+def normalized_score(arm: Array, random: Array, oracle: Array, tasks: Sequence[Hashable]) -> NormalizedScore:
+    """Score the returns of an arm.
+
+    Args:
+        arm: returns, (E,).
+        random: of the random policy on the same episodes, (E,).
+        oracle: of the oracle on the same episodes, (E,).
+        tasks: which task each episode belongs to, E of them.
+    """
+    gain, gap = arm - random, oracle - random
+    usable = gap > SMALLEST_GAP * max(float(gap.mean()), 0.0)
+    scores = np.divide(gain, gap, out=np.full_like(gain, np.nan), where=usable)
+    per_episode = tuple(float(s) if np.isfinite(s) else None for s in scores)
+    mean, interval = ratio_and_interval(gain, gap)
+    if mean is None:
+        return NormalizedScore(per_episode)
+    finite = scores[np.isfinite(scores)]
+    by_task = [ratio_and_interval(gain[rows], gap[rows])[0] for rows in _rows_by_task(tasks)]
+    return NormalizedScore(
+        per_episode,
+        mean,
+        float(np.median(finite)),
+        min(score for score in by_task if score is not None),
+        interquartile_mean(finite),
+        interval,
+    )
+
+
+def _rows_by_task(tasks: Sequence[Hashable]) -> list[NDArray[np.int64]]:
+    return [np.array([i for i, other in enumerate(tasks) if other == task]) for task in dict.fromkeys(tasks)]

@@ -1,0 +1,148 @@
+"""recovery.png: how each arm copes with a change of dynamics, and how well its model predicts meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from adaptive_mbrl.storage import write_bytes_atomically
+from sim.evaluate import Arm, Evaluation
+from sim.report import describe
+from sim.robot import Robot
+from sim.scenario import Scenario
+
+Array = NDArray[np.float64]
+
+# Okabe and Ito's palette: told apart by colour-blind readers too
+STYLES = {
+    "oracle": {"color": "#000000", "linestyle": "--", "linewidth": 1.4},
+    "multitask": {"color": "#009E73", "linestyle": "-.", "linewidth": 1.6},
+    "frozen": {"color": "#E69F00", "linestyle": "-", "linewidth": 1.6},
+    "adaptive": {"color": "#0072B2", "linestyle": "-", "linewidth": 2.2},
+}
+SMOOTHING = 10
+_MOST_NAMED = 2
+
+
+def plot_recovery(evaluation: Evaluation, path: Path) -> None:
+    """Draw reward-giving speed, or reward, and model error of all arms over the time since the last change."""
+    setup = evaluation.setup
+    figure = Figure(figsize=(9, 6.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    above, below = figure.subplots(2, 1, sharex=True)
+    title, label = _performance_label(setup.robot)
+    for name in STYLES:
+        if name in evaluation.arms:
+            arm = evaluation.arms[name]
+            _draw(above, setup.scenarios, setup.robot.spec.dt, performance(setup.robot, arm), name)
+            if arm.model_error is not None:
+                _draw(below, setup.scenarios, setup.robot.spec.dt, arm.model_error.T, name)
+    above.set(title=f"{setup.scenarios[0].name}: {title}", ylabel=label)
+    below.set(title="One-step error of the model in use", ylabel="RMS error [target std]", xlabel="time since the change [s]")
+    below.set_ylim(bottom=0)
+    _mark_change(above, setup.scenarios)
+    _mark_change(below, setup.scenarios, named=False)
+    for axes in (above, below):
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+    above.legend(loc="upper left", ncols=len(STYLES), frameon=False, fontsize=9)
+    above.margins(y=0.15)
+    episodes = len(setup.scenarios)
+    note = f"{SMOOTHING}-step mean; line: mean of {episodes} episode{'s' * (episodes > 1)}"
+    figure.supxlabel(note + (", band: standard error" if episodes > 1 else ""), fontsize=8, color="0.35")
+    content = BytesIO()
+    figure.savefig(content, dpi=130)
+    write_bytes_atomically(path, content.getvalue())
+
+
+def performance(robot: Robot, arm: Arm) -> Array:
+    """The velocity that the objective rewards, if there is one, else the reward, (E, T)."""
+    channel = _rewarded_velocity(robot)
+    if channel is None:
+        return arm.rewards
+    return np.stack([e.obs[1:, robot.spec.obs_index(channel)] for e in arm.episodes]).astype(np.float64)
+
+
+def align(values: Array, changes: Sequence[int]) -> tuple[NDArray[np.int64], Array]:
+    """Shift every row so that its change comes at 0.
+
+    Args:
+        values: (E, T).
+        changes: column of each row's change, E of them.
+
+    Returns:
+        Steps since the change, (S,), and the values with NaN where a row has none, (E, S).
+    """
+    length = values.shape[1]
+    steps = np.arange(-max(changes), length - min(changes))
+    aligned = np.full((len(values), len(steps)), np.nan)
+    for row, (content, change) in enumerate(zip(values, changes, strict=True)):
+        begin = max(changes) - change
+        aligned[row, begin : begin + length] = content
+    return steps, aligned
+
+
+def trailing_mean(values: Array, width: int) -> Array:
+    """Mean over the last `width` columns, or those since the row began; NaN is left out, (E, T)."""
+    known = np.isfinite(values)
+    total = np.cumsum(np.where(known, values, 0.0), axis=1)
+    count = np.cumsum(known, axis=1, dtype=np.float64)
+    total[:, width:] -= total[:, :-width].copy()
+    count[:, width:] -= count[:, :-width].copy()
+    return np.divide(total, count, out=np.full_like(total, np.nan), where=known & (count > 0))
+
+
+def _draw(axes: Axes, scenarios: Sequence[Scenario], dt: float, values: Array, name: str) -> None:
+    # smoothed per episode and before aligning: a mean must not reach across the change of another episode
+    steps, aligned = align(trailing_mean(values, SMOOTHING), [s.last_change for s in scenarios])
+    count = np.isfinite(aligned).sum(0)
+    total = np.where(np.isfinite(aligned), aligned, 0.0).sum(0)
+    shown = count > 0
+    mean = total[shown] / count[shown]
+    seconds = steps[shown] * dt
+    axes.plot(seconds, mean, label=name, **STYLES[name])
+    if len(values) > 1:
+        deviation = np.where(np.isfinite(aligned), aligned, np.nan)[:, shown] - mean
+        spread = np.sqrt(np.nansum(deviation**2, axis=0)) / np.maximum(count[shown], 1)
+        axes.fill_between(seconds, mean - spread, mean + spread, color=STYLES[name]["color"], alpha=0.15, linewidth=0)
+
+
+def _mark_change(axes: Axes, scenarios: Sequence[Scenario], named: bool = True) -> None:
+    if not any(s.changes for s in scenarios):
+        return
+    axes.axvline(0.0, color="#CC3311", linewidth=1.2, linestyle=":")
+    if named:
+        words = list(dict.fromkeys(describe(s.dynamics_at(s.last_change)) for s in scenarios))
+        text = "\nor ".join(words) if len(words) <= _MOST_NAMED else "change of dynamics"
+        axes.annotate(
+            text,
+            (0.0, 0.03),
+            xycoords=("data", "axes fraction"),
+            xytext=(5, 0),
+            textcoords="offset points",
+            color="#CC3311",
+            fontsize=9,
+        )
+
+
+def _rewarded_velocity(robot: Robot) -> str | None:
+    kinds = {c.name: c.kind for c in robot.spec.obs}
+    for term in robot.objective.terms:
+        if term.kind == "linear" and len(term.channels) == 1 and kinds[term.channels[0]] == "velocity":
+            return term.channels[0]
+    return None
+
+
+def _performance_label(robot: Robot) -> tuple[str, str]:
+    channel = _rewarded_velocity(robot)
+    if channel is None:
+        return "reward", "reward per step"
+    words = channel.replace("_", " ")
+    return words, f"{words} [{robot.spec.obs[robot.spec.obs_index(channel)].unit}]"

@@ -1,0 +1,217 @@
+"""An evaluation as JSON.
+
+Keys are stable: what was not measured is null, never missing, and NaN never appears. Lists in `arms` have one entry per episode, in the
+order of `scenarios`, and inner lists one per control step.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from adaptive_mbrl import __version__
+from adaptive_mbrl.revision import git_revision
+from adaptive_mbrl.storage import write_text_atomically
+from sim.dynamics import Dynamics
+from sim.evaluate import Arm, Evaluation, Setup, Timing
+from sim.metrics import (
+    NormalizedScore,
+    mean_and_interval,
+    normalized_score,
+    ratio_and_interval,
+    recovery_steps,
+    return_after_change,
+)
+from sim.open_loop import OpenLoop
+
+DIGITS = 6
+COMPARED_WITH = ("frozen", "multitask")
+PACKAGES = ("torch", "mujoco", "mjbatch", "numpy")
+
+Report = dict[str, Any]
+
+
+def make_report(evaluation: Evaluation) -> Report:
+    """The content of the JSON file, plain values."""
+    setup = evaluation.setup
+    arms = {name: _arm(setup, arm) for name, arm in evaluation.arms.items()}
+    scores = {name: _score(setup, arms, name) for name in arms}
+    for name, score in scores.items():
+        arms[name]["normalized_after_change"] = list(score.per_episode)
+    summary: Report = {name: _arm_summary(setup, arm, arms[name], scores[name]) for name, arm in evaluation.arms.items()}
+    for other in COMPARED_WITH:
+        summary[f"adaptive_minus_{other}"] = {"return_after_change": _difference(arms, other)}
+    summary["open_loop_10"] = _open_loop_summary(evaluation.open_loop)
+    report = {
+        "scenario": setup.scenarios[0].name,
+        "scenarios": [{**s.to_mapping(), "last_change": s.last_change} for s in setup.scenarios],
+        "arms": arms,
+        "summary": summary,
+        "open_loop": _open_loop(evaluation.open_loop),
+        "config": _config(setup),
+    }
+    return _plain(report)
+
+
+def write_report(path: Path, report: Report) -> None:
+    """Write the JSON atomically, one line for each key of the top level."""
+    lines = [f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in report.items()]
+    write_text_atomically(path, "{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def describe(dynamics: Dynamics) -> str:
+    """A change in a few words, e.g. ``actuator gain fshin 0``."""
+    words = []
+    for key, value in dynamics.to_changes().items():
+        parts = value.items() if isinstance(value, dict) else [("", value)]
+        words += [" ".join(f"{key.replace('_', ' ')} {name} {_short(v)}".split()) for name, v in parts]
+    return ", ".join(words) or "nominal"
+
+
+def _arm(setup: Setup, arm: Arm) -> Report:
+    changes = [s.last_change for s in setup.scenarios]
+    pairs = list(zip(arm.rewards, changes, strict=True))
+    return {
+        "returns": arm.rewards.sum(1),
+        "rewards": arm.rewards,
+        "model_error": None if arm.model_error is None else arm.model_error.T,
+        "prior_error": None if arm.prior_error is None else arm.prior_error.T,
+        "return_after_change": [return_after_change(rewards, change) for rewards, change in pairs],
+        "recovery_steps": [recovery_steps(rewards, change) for rewards, change in pairs],
+        "fell_back": None if arm.fell_back is None else arm.fell_back.mean(0),
+        **_milliseconds(arm.single_timing, ""),
+        **_milliseconds(arm.batch_timing, "batch_"),
+        "simulated_steps": arm.simulated_steps,
+    }
+
+
+def _milliseconds(timing: Timing | None, prefix: str) -> Report:
+    result: Report = {}
+    for key, seconds in (("adapt_ms", timing and timing.adapt_seconds), ("plan_ms", timing and timing.plan_seconds)):
+        empty = timing is None
+        result[prefix + key] = {
+            "median": None if empty else 1e3 * np.median(seconds),
+            "p99": None if empty else 1e3 * np.quantile(seconds, 0.99),
+            "robots": None if timing is None else timing.robots,
+            "steps": None if timing is None else len(timing.plan_seconds),
+        }
+    return result
+
+
+def _score(setup: Setup, arms: Report, name: str) -> NormalizedScore:
+    if "oracle" not in arms:
+        return NormalizedScore((None,) * len(setup.scenarios))
+    arm, random, oracle = (np.array(arms[n]["return_after_change"]) for n in (name, "random", "oracle"))
+    return normalized_score(arm, random, oracle, [describe(s.dynamics_at(s.last_change)) for s in setup.scenarios])
+
+
+def _arm_summary(setup: Setup, arm: Arm, content: Report, score: NormalizedScore) -> Report:
+    recovered = [k for k in content["recovery_steps"] if k is not None]
+    return {
+        "return": _mean(content["returns"]),
+        "return_after_change": _mean(content["return_after_change"]),
+        "normalized_after_change": {k: v for k, v in asdict(score).items() if k != "per_episode"},
+        "recovery_steps": {
+            "median": np.median(recovered) if recovered else None,
+            "never": len(content["recovery_steps"]) - len(recovered),
+        },
+        "model_error_after_change": _error_after_change(setup, arm.model_error),
+        "prior_error_after_change": _error_after_change(setup, arm.prior_error),
+    }
+
+
+def _error_after_change(setup: Setup, errors: np.ndarray | None) -> float | None:
+    """Mean over the steps that the changed dynamics have led to; the error at step t is about the transition from t - 1 to t."""
+    if errors is None:
+        return None
+    after = [errors[s.last_change + 1 :, i] for i, s in enumerate(setup.scenarios)]
+    values = np.concatenate(after)
+    return float(values.mean()) if len(values) else None
+
+
+def _mean(values: Sequence[float] | np.ndarray) -> Report:
+    mean, interval = mean_and_interval(np.asarray(values, dtype=np.float64))
+    return {"mean": mean, "ci95": interval}
+
+
+def _difference(arms: Report, other: str) -> Report:
+    if other not in arms:
+        return {"mean": None, "ci95": None}
+    return _mean(np.subtract(arms["adaptive"]["return_after_change"], arms[other]["return_after_change"]))
+
+
+def _open_loop(result: OpenLoop | None) -> Report | None:
+    if result is None:
+        return None
+    errors = {name: rows.mean(0) for name, rows in result.errors.items()}
+    return {"steps_ahead": np.arange(1, len(errors["adaptive"]) + 1), "windows": result.windows, **errors}
+
+
+def _open_loop_summary(result: OpenLoop | None) -> Report | None:
+    """Mean over 1 to 10 steps ahead, and how the adapted model compares: a ratio of 0.8 is 20 % less error."""
+    if result is None:
+        return None
+    means = {name: rows.mean(1) for name, rows in result.errors.items()}
+    summary: Report = {name: values.mean() for name, values in means.items()}
+    for other in COMPARED_WITH:
+        ratio, interval = ratio_and_interval(means["adaptive"], means[other]) if other in means else (None, None)
+        summary[f"adaptive_over_{other}"] = {"mean": ratio, "ci95": interval}
+    return summary
+
+
+def _config(setup: Setup) -> Report:
+    return {
+        "checkpoints": setup.checkpoints,
+        "robot": setup.robot.name,
+        "episodes": len(setup.scenarios),
+        "seed": setup.seed,
+        "robots_side_by_side": len(setup.scenarios),
+        "planner": asdict(setup.planner),
+        "machine": {
+            "cpu": _cpu_model(),
+            "cores": len(os.sched_getaffinity(0)),
+            "torch_threads": torch.get_num_threads(),
+            "device": str(setup.controllers["adaptive"].device),
+            "platform": platform.platform(),
+        },
+        "versions": {"adaptive-mbrl": __version__, "python": platform.python_version(), **{p: version(p) for p in PACKAGES}},
+        "git_revision": git_revision(),
+    }
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _plain(value: Any) -> Any:
+    """Lists, dicts and scalars that JSON knows; NaN becomes null."""
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float):
+        return round(value, DIGITS) if math.isfinite(value) else None
+    return value
+
+
+def _short(value: Any) -> str:
+    return "(" + ", ".join(f"{v:g}" for v in value) + ")" if isinstance(value, list | tuple) else f"{value:g}"

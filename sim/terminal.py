@@ -1,0 +1,105 @@
+"""What a person sees of an evaluation in the terminal: a bar for each arm while it runs, and a table at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from sim.evaluate import BeginArm
+from sim.metrics import Interval
+from sim.report import COMPARED_WITH, Report
+
+WIDTH = 100
+"""Columns of the table where no terminal says how many it has."""
+
+
+def make_console(*, stderr: bool = False) -> Console:
+    """A console that does not fold the table when its output goes to a file."""
+    console = Console(stderr=stderr, highlight=False)
+    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=WIDTH)
+
+
+@contextmanager
+def live_progress(console: Console) -> Iterator[BeginArm]:
+    """A bar for each arm while it runs."""
+    columns = (
+        TextColumn("{task.description:<10}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("steps"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+
+        def begin(name: str, steps: int) -> Callable[[], None]:
+            task = progress.add_task(name, total=steps)
+            return lambda: progress.advance(task)
+
+        yield begin
+
+
+def print_report(report: Report, console: Console) -> None:
+    """A table of the arms and the comparisons, at most 100 characters wide."""
+    console.print(_table(report))
+    for other in COMPARED_WITH:
+        difference = report["summary"][f"adaptive_minus_{other}"]["return_after_change"]
+        if difference["mean"] is not None:
+            console.print(
+                f"Return after the change, adaptive - {other}: {difference['mean']:+.1f} {_interval(difference['ci95'], 1)}"
+            )
+    error = report["summary"]["open_loop_10"]
+    if error is not None:
+        names = ", ".join(f"{name} {error[name]:.3f}" for name in ("adaptive", *COMPARED_WITH) if name in error)
+        console.print(f"Open-loop error over 10 steps after the change [target stds]: {names}", markup=False)
+
+
+def _table(report: Report) -> Table:
+    episodes = len(report["scenarios"])
+    # brackets in a plain string would be read as markup
+    table = Table(title=f"{report['scenario']}, {episodes} episode{'s' * (episodes > 1)}", box=SIMPLE, title_style="bold")
+    table.add_column("arm")
+    for header in (
+        "return",
+        "after\nchange",
+        "normalised\n(95 % interval)",
+        "recovery\nsteps",
+        "model\nerror",
+        "adapt\nms",
+        "plan\nms",
+    ):
+        table.add_column(header, justify="right")
+    for name in ("adaptive", "frozen", "multitask", "oracle", "random"):
+        if name in report["arms"]:
+            table.add_row(
+                *_row(name, report["arms"][name], report["summary"][name]), style="bold" if name == "adaptive" else None
+            )
+    return table
+
+
+def _row(name: str, arm: Report, summary: Report) -> list[str]:
+    score = summary["normalized_after_change"]
+    normalized = "" if score["mean"] is None else f"{score['mean']:.2f} {_interval(score['ci95'], 2)}"
+    return [
+        name,
+        _number(summary["return"]["mean"], 1),
+        _number(summary["return_after_change"]["mean"], 1),
+        normalized,
+        _number(summary["recovery_steps"]["median"], 0),
+        _number(summary["model_error_after_change"], 2),
+        _number(arm["adapt_ms"]["median"], 1),
+        _number(arm["plan_ms"]["median"], 1),
+    ]
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def _interval(ends: Interval | None, digits: int) -> str:
+    return "" if ends is None else f"({ends[0]:.{digits}f} to {ends[1]:.{digits}f})"

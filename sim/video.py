@@ -1,0 +1,209 @@
+"""rollout.mp4: arms side by side, what is broken in red, rendered without a display.
+
+MuJoCo chooses its renderer when it is imported, and a bad driver can end the process, so that the drawing happens in a process of its
+own: `python -m sim.video JOB OUT`.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import imageio.v2 as imageio
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from adaptive_mbrl.errors import AdaptiveMBRLError
+from sim.dynamics import Dynamics
+from sim.info import available_renderers
+from sim.robot import Robot, load_robot
+
+Frame = NDArray[np.uint8]
+
+# multiples of 16, which video encoders like
+WIDTH, HEIGHT = 480, 352
+RED = (0.85, 0.1, 0.1, 1.0)
+NO_RENDERER = "no renderer works here; install libegl1 or libosmesa6 (see `adaptive-mbrl info`)"
+
+
+class VideoError(AdaptiveMBRLError):
+    """A video cannot be made here."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One robot of the video.
+
+    Attributes:
+        title: written above it.
+        qpos: MuJoCo's joint positions at every control step, (T, nq).
+    """
+
+    title: str
+    qpos: NDArray[np.float64]
+
+
+def render_video(
+    robot: Robot, panels: Sequence[Panel], dynamics: Sequence[Dynamics], path: Path, progress: Callable[[], None] = lambda: None
+) -> None:
+    """Render panels side by side, in real time.
+
+    Args:
+        robot: of all panels.
+        panels: of equal length T.
+        dynamics: in force at every control step, T of them; the parts they name are drawn red.
+        path: the mp4; replaced when the new one is complete.
+        progress: called after every frame.
+
+    Raises:
+        VideoError: there is no renderer, or it failed.
+    """
+    renderer = pick_renderer()
+    if renderer is None:
+        raise VideoError(NO_RENDERER)
+    red = np.zeros((len(dynamics), robot.model.ngeom), dtype=bool)
+    for step, item in enumerate(dynamics):
+        red[step, changed_geoms(robot, item)] = True
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".video.") as folder:
+        job, out = Path(folder) / "job.npz", Path(folder) / "out.mp4"
+        titles = np.array([p.title for p in panels])
+        np.savez(job, robot=str(robot.path), titles=titles, qpos=np.stack([p.qpos for p in panels]), red=red)
+        _run([sys.executable, "-m", "sim.video", str(job), str(out)], renderer, progress)
+        shutil.move(out, path)
+
+
+def pick_renderer() -> str | None:
+    """The value of MUJOCO_GL to use: the user's own if it works, else the first that does."""
+    working = available_renderers()
+    wanted = os.environ.get("MUJOCO_GL", "")
+    return wanted if wanted in working else next(iter(working), None)
+
+
+def _run(command: Sequence[str], renderer: str, progress: Callable[[], None]) -> None:
+    environment = {k: v for k, v in os.environ.items() if k != "PYOPENGL_PLATFORM"} | {"MUJOCO_GL": renderer}
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8") as errors,
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
+    ):
+        assert process.stdout is not None
+        try:
+            for _ in process.stdout:
+                progress()
+        except BaseException:
+            process.kill()
+            raise
+        if process.wait() != 0:
+            errors.seek(0)
+            lines = errors.read().split("\n")
+            reason = next((line for line in reversed(lines) if line.strip()), f"exit code {process.returncode}")
+            raise VideoError(f"the renderer '{renderer}' failed: {reason.strip()}")
+
+
+def changed_geoms(robot: Robot, dynamics: Dynamics) -> list[int]:
+    """Geoms of the parts that `dynamics` names: a motor's body, a heavy body, ...; a change of everything names none."""
+    model, elements = robot.model, robot.elements
+    bodies: set[int] = set()
+    geoms: set[int] = set()
+    for name in _names(dynamics.actuator_gain):
+        geoms |= _geoms_of_actuator(model, int(elements.actuators[name][0]))
+    for name in (*_names(dynamics.body_mass), *dynamics.external_force):
+        bodies.add(int(elements.bodies[name][0]))
+    for name in (*_names(dynamics.damping), *_names(dynamics.armature)):
+        bodies.add(int(model.dof_bodyid[elements.joints[name][0]]))
+    for name in _names(dynamics.friction):
+        geoms |= {int(g) for g in elements.geoms[name]}
+    return sorted(geoms | {g for g in range(model.ngeom) if int(model.geom_bodyid[g]) in bodies})
+
+
+def _names(scale: float | Mapping[str, float]) -> tuple[str, ...]:
+    return tuple(scale) if isinstance(scale, Mapping) else ()
+
+
+def _geoms_of_actuator(model: mujoco.MjModel, actuator: int) -> set[int]:
+    kind, target = mujoco.mjtTrn(model.actuator_trntype[actuator]), int(model.actuator_trnid[actuator, 0])
+    if kind in (mujoco.mjtTrn.mjTRN_JOINT, mujoco.mjtTrn.mjTRN_JOINTINPARENT):
+        body = int(model.jnt_bodyid[target])
+        return {g for g in range(model.ngeom) if model.geom_bodyid[g] == body}
+    if kind == mujoco.mjtTrn.mjTRN_SITE:
+        # a thruster: of its body, the geom that is nearest to it
+        own = np.flatnonzero(model.geom_bodyid == model.site_bodyid[target])
+        distance = np.linalg.norm(model.geom_pos[own] - model.site_pos[target], axis=1)
+        return {int(own[np.argmin(distance)])} if len(own) else set()
+    return set()
+
+
+def frames(
+    robot: Robot, titles: Sequence[str], qpos: NDArray[np.float64], red: NDArray[np.bool_], width: int = WIDTH, height: int = HEIGHT
+) -> Iterator[Frame]:
+    """Draw every control step, (height, panels * width, 3).
+
+    Args:
+        robot: of all panels.
+        titles: one per panel.
+        qpos: (panels, T, nq).
+        red: which geoms are drawn red at each step, (T, ngeom).
+        width: of a panel [pixels].
+        height: of a panel [pixels].
+    """
+    model = copy.deepcopy(robot.model)
+    model.vis.global_.offwidth = max(width, model.vis.global_.offwidth)
+    model.vis.global_.offheight = max(height, model.vis.global_.offheight)
+    nominal = model.geom_rgba.copy()
+    data = mujoco.MjData(model)
+    camera = _camera(model)
+    font = ImageFont.load_default(height / 18)
+    with mujoco.Renderer(model, height, width) as renderer:
+        for step in range(qpos.shape[1]):
+            model.geom_rgba[:] = np.where(red[step][:, None], RED, nominal)
+            images = []
+            for title, positions in zip(titles, qpos[:, step], strict=True):
+                data.qpos[:] = positions
+                mujoco.mj_forward(model, data)
+                renderer.update_scene(data, camera)
+                images.append(_titled(renderer.render(), title, step * robot.spec.dt, font))
+            yield np.concatenate(images, axis=1)
+
+
+def _camera(model: mujoco.MjModel) -> mujoco.MjvCamera:
+    """Follows the first body, from the side."""
+    camera = mujoco.MjvCamera()
+    mujoco.mjv_defaultFreeCamera(model, camera)
+    camera.type = mujoco.mjtCamera.mjCAMERA_TRACKING
+    camera.trackbodyid = 1
+    camera.azimuth, camera.elevation = 90.0, -15.0
+    camera.distance = 1.2 * model.stat.extent
+    return camera
+
+
+def _titled(image: Frame, title: str, seconds: float, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> Frame:
+    picture = Image.fromarray(image)
+    draw = ImageDraw.Draw(picture)
+    style = {"fill": "white", "font": font, "stroke_width": 2, "stroke_fill": "black"}
+    draw.text((10, 8), title, **style)
+    draw.text((picture.width - 10, 8), f"{seconds:.1f} s", anchor="ra", **style)
+    return np.asarray(picture)
+
+
+def main(job: str, out: str) -> None:
+    """Draw a job of `render_video`; one line on stdout for every frame."""
+    with np.load(job, allow_pickle=False) as content:
+        robot = load_robot(str(content["robot"]))
+        titles, qpos, red = [str(t) for t in content["titles"]], content["qpos"], content["red"]
+    with imageio.get_writer(out, fps=1 / robot.spec.dt, codec="libx264", quality=7, macro_block_size=16) as writer:
+        for frame in frames(robot, titles, qpos, red):
+            writer.append_data(frame)
+            print(".", flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,135 @@
+"""The batch: each robot as if it were alone, deterministic, and restorable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from adaptive_mbrl.errors import ConfigError, ObservationError
+from sim.batch import BatchSimulation
+from sim.dynamics import MAX_ACTION_DELAY, Dynamics
+from sim.physics import SimulationError
+from sim.robot import Robot, load_robot
+
+VARIED = [
+    Dynamics(),
+    Dynamics(actuator_gain={"bshin": 0.0}, action_delay=2),
+    Dynamics(body_mass=1.4, obs_noise=0.05),
+    Dynamics(slope_deg=5.0, friction=0.5, external_force={"torso": (10.0, 0.0, 0.0)}),
+]
+
+
+@pytest.fixture(scope="module")
+def cheetah() -> Robot:
+    return load_robot("half_cheetah")
+
+
+def roll(simulation: BatchSimulation, actions: np.ndarray) -> np.ndarray:
+    return np.stack([simulation.step(action) for action in actions])
+
+
+def test_batched_equals_one_by_one(cheetah: Robot) -> None:
+    actions = np.random.default_rng(0).uniform(-1, 1, (30, 4, 6))
+    together = BatchSimulation(cheetah, 4)
+    first = together.reset([10, 11, 12, 13], VARIED)
+    batched = roll(together, actions)
+    for i, dynamics in enumerate(VARIED):
+        alone = BatchSimulation(cheetah, 1)
+        np.testing.assert_array_equal(alone.reset([10 + i], [dynamics])[0], first[i])
+        np.testing.assert_array_equal(roll(alone, actions[:, i : i + 1])[:, 0], batched[:, i])
+
+
+def test_results_do_not_depend_on_threads_or_on_earlier_episodes(cheetah: Robot) -> None:
+    actions = np.random.default_rng(0).uniform(-1, 1, (20, 4, 6))
+    fresh = BatchSimulation(cheetah, 4, num_threads=1)
+    fresh.reset([0, 1, 2, 3])
+    used = BatchSimulation(cheetah, 4, num_threads=2)
+    used.reset([7, 8, 9, 10], VARIED)
+    roll(used, actions)
+    used.reset([0, 1, 2, 3])
+    assert used.dynamics == (Dynamics(),) * 4
+    np.testing.assert_array_equal(roll(fresh, actions), roll(used, actions))
+
+
+def test_restore_continues_exactly(cheetah: Robot) -> None:
+    rng = np.random.default_rng(0)
+    actions = rng.uniform(-1, 1, (40, 4, 6))
+    simulation = BatchSimulation(cheetah, 4)
+    simulation.reset([0, 1, 2, 3], VARIED)
+    roll(simulation, actions[:20])
+    snapshot = simulation.state()
+    expected = roll(simulation, actions[20:])
+    simulation.reset([5, 6, 7, 8])
+    roll(simulation, actions[:3])
+    simulation.restore(snapshot)
+    np.testing.assert_array_equal(simulation.obs, snapshot.obs)
+    assert simulation.step_index == 20
+    np.testing.assert_array_equal(roll(simulation, actions[20:]), expected)
+
+
+@pytest.mark.parametrize("delay", [1, 3, MAX_ACTION_DELAY])
+def test_a_delayed_action_takes_effect_exactly_so_many_steps_later(cheetah: Robot, delay: int) -> None:
+    steps = delay + 5
+    actions = np.random.default_rng(0).uniform(-1, 1, (steps, 1, 6))
+    delayed, direct = BatchSimulation(cheetah, 1), BatchSimulation(cheetah, 1)
+    delayed.reset([0], [Dynamics(action_delay=delay)])
+    direct.reset([0])
+    shifted = np.concatenate([np.zeros((delay, 1, 6)), actions[: steps - delay]])
+    np.testing.assert_array_equal(roll(delayed, actions), roll(direct, shifted))
+
+
+def test_noise_is_seeded_has_the_asked_size_and_leaves_the_physics_alone(cheetah: Robot) -> None:
+    actions = np.random.default_rng(0).uniform(-1, 1, (300, 3, 6))
+    noise = Dynamics(obs_noise={"pitch": 0.3})
+    noisy, clean = BatchSimulation(cheetah, 3), BatchSimulation(cheetah, 3)
+    first = noisy.reset([4, 5, 4], [noise] * 3) - clean.reset([4, 5, 4])
+    actions[:, 2] = actions[:, 0]
+    error = np.concatenate([first[None], roll(noisy, actions) - roll(clean, actions)])
+    pitch = cheetah.spec.obs_index("pitch")
+    np.testing.assert_array_equal(np.delete(error, pitch, axis=2), 0.0)
+    np.testing.assert_array_equal(error[:, 0], error[:, 2])
+    assert not np.array_equal(error[:, 0], error[:, 1])
+    assert np.all(error[:, :, pitch] != 0)
+    assert 0.27 < error[:, :2, pitch].std() < 0.33
+
+
+def test_actions_are_clipped_and_the_clipped_one_is_told(cheetah: Robot) -> None:
+    beyond, at_limit = BatchSimulation(cheetah, 1), BatchSimulation(cheetah, 1)
+    for simulation in (beyond, at_limit):
+        simulation.reset([0])
+    action = np.full((1, 6), 3.0)
+    np.testing.assert_array_equal(beyond.clip(action), np.ones((1, 6), dtype=np.float32))
+    np.testing.assert_array_equal(beyond.step(action), at_limit.step(np.ones((1, 6))))
+
+
+def test_steps_are_counted(cheetah: Robot) -> None:
+    simulation = BatchSimulation(cheetah, 3)
+    roll(simulation, np.zeros((4, 3, 6)))
+    assert (simulation.steps_taken, simulation.step_index) == (12, 4)
+    simulation.reset([0, 1, 2])
+    assert (simulation.steps_taken, simulation.step_index) == (12, 0)
+
+
+@pytest.mark.parametrize("action", [np.zeros((2, 5)), np.zeros(6), np.full((2, 6), np.nan)])
+def test_bad_actions_are_refused(cheetah: Robot, action: np.ndarray) -> None:
+    with pytest.raises(ObservationError, match=r"expected finite numbers of shape \(2, 6\)"):
+        BatchSimulation(cheetah, 2).step(action)
+
+
+def test_wrong_counts_are_refused(cheetah: Robot) -> None:
+    with pytest.raises(ConfigError, match="expected 2 seeds, got 3"):
+        BatchSimulation(cheetah, 2).reset([0, 1, 2])
+    with pytest.raises(ConfigError, match="num_robots: 0 is out of range"):
+        BatchSimulation(cheetah, 0)
+
+
+def test_unstable_physics_is_an_error_not_a_silent_restart(
+    cheetah: Robot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # MuJoCo writes its log into the working directory
+    simulation = BatchSimulation(cheetah, 2)
+    simulation.physics.arrays["qvel"][1] = 1e12
+    with pytest.raises(SimulationError, match=r"robot 1 of 2 \('half_cheetah'\).*unstable at control step 0"):
+        simulation.step(np.zeros((2, 6)))

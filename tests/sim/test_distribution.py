@@ -1,0 +1,210 @@
+"""Splits: what training draws, what testing goes through, and that the two stay apart."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from adaptive_mbrl.errors import ConfigError
+from sim.batch import BatchSimulation
+from sim.distribution import ScenarioDistribution
+from sim.dynamics import Dynamics
+from sim.paths import config_root, known_configs
+from sim.robot import load_robot
+from sim.scenario import Scenario, apply_changes, load_scenario, start
+
+SPLIT = """
+robot: half_cheetah
+steps: 100
+seed: 4
+train:
+  initial:
+    - {weight: 3}
+    - {weight: 1, body_mass: {uniform: [0.8, 1.2]}}
+  change:
+    probability: 0.5
+    at: {fraction: [0.2, 0.8]}
+    alternatives:
+      - {actuator_gain: {one_of: [bthigh, bshin], value: {choice: [0.0, 0.5]}}}
+      - {damping: {each: [bfoot, ffoot], value: {uniform: [0.5, 1.5]}}}
+test:
+  change:
+    at: 50
+    alternatives:
+      - {actuator_gain: {fshin: 0.0}}
+      - {actuator_gain: {ffoot: 0.0}}
+"""
+
+
+def load(text: str, part: str, folder: Path) -> ScenarioDistribution:
+    path = folder / "split.yaml"
+    path.write_text(text)
+    distribution = load_scenario(f"{path}:{part}")
+    assert isinstance(distribution, ScenarioDistribution)
+    return distribution
+
+
+def splits() -> list[str]:
+    return [
+        n for n in known_configs("scenarios") if "test" in yaml.safe_load((config_root() / f"scenarios/{n}.yaml").read_text())
+    ]
+
+
+def test_training_draws_what_the_file_says(tmp_path: Path) -> None:
+    distribution = load(SPLIT, "train", tmp_path)
+    rng = np.random.default_rng(0)
+    scenarios = [distribution.sample(rng, steps=200) for _ in range(400)]
+    late = [c for s in scenarios for c in s.changes if c.at > 0]
+    assert {s.steps for s in scenarios} == {200}
+    assert len({s.seed for s in scenarios}) > 390
+    assert 160 < len(late) < 240
+    assert min(c.at for c in late) >= 40
+    assert max(c.at for c in late) <= 160
+    heavy = [s.dynamics_at(0).body_mass for s in scenarios if s.dynamics_at(0) != Dynamics()]
+    assert 70 < len(heavy) < 130
+    assert 0.8 <= min(heavy) < 0.85 < 1.15 < max(heavy) <= 1.2
+    gains = Counter(tuple(c.dynamics.actuator_gain.items()) for c in late if isinstance(c.dynamics.actuator_gain, Mapping))
+    assert set(gains) == {((name, gain),) for name in ("bthigh", "bshin") for gain in (0.0, 0.5)}
+    dampings = [c.dynamics.damping for c in late if isinstance(c.dynamics.damping, Mapping)]
+    assert all(set(d) == {"bfoot", "ffoot"} and d["bfoot"] != d["ffoot"] for d in dampings)
+
+
+def test_the_same_generator_gives_the_same_scenarios(tmp_path: Path) -> None:
+    distribution = load(SPLIT, "train", tmp_path)
+    first, second = (
+        [distribution.sample(rng) for _ in range(20)] for rng in (np.random.default_rng(1), np.random.default_rng(1))
+    )
+    assert first == second
+
+
+def test_testing_goes_through_the_alternatives_evenly(tmp_path: Path) -> None:
+    distribution = load(SPLIT, "test", tmp_path)
+    episodes = distribution.episodes(10, seed=20)
+    assert episodes == distribution.episodes(12, seed=20)[:10]
+    assert [e.seed for e in episodes] == list(range(20, 30))
+    assert {e.last_change for e in episodes} == {50}
+    assert Counter(next(iter(e.changes[0].dynamics.actuator_gain)) for e in episodes) == {"fshin": 5, "ffoot": 5}
+    assert distribution.episodes(1)[0].seed == 4
+
+
+def test_two_choices_do_not_run_in_step(tmp_path: Path) -> None:
+    text = SPLIT.replace("{actuator_gain: {fshin: 0.0}}", "{body_mass: {choice: [0.5, 2.0]}, damping: {choice: [0.5, 2.0]}}")
+    episodes = load(text.replace("      - {actuator_gain: {ffoot: 0.0}}\n", ""), "test", tmp_path).episodes(40)
+    pairs = Counter((e.changes[0].dynamics.body_mass, e.changes[0].dynamics.damping) for e in episodes)
+    assert len(pairs) == 4
+    assert sum(n for (mass, _), n in pairs.items() if mass == 0.5) == 20
+
+
+def test_one_draw_for_several_names_and_its_inverse(tmp_path: Path) -> None:
+    text = SPLIT.replace("{fshin: 0.0}", "{same: [bthigh, bshin], value: {uniform: [0.5, 0.9]}, inverse: [fthigh]}")
+    for episode in load(text, "test", tmp_path).episodes(6):
+        gain = episode.changes[0].dynamics.actuator_gain
+        if "ffoot" not in gain:
+            assert gain["bthigh"] == gain["bshin"] == 1 / gain["fthigh"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("at: 50", "at: 100", r"key 'test.change.at': 100 is out of range; allowed: 0 to 99"),
+        ("{fraction: [0.2, 0.8]}", "{fraction: [0.2, 1.8]}", r"at.fraction: \[0.2, 1.8\] is out of range"),
+        ("{fraction: [0.2, 0.8]}", "{uniform: [10, 100]}", r"key 'train.change.at': 100 is out of range; allowed: 0 to 99"),
+        ("{fraction: [0.2, 0.8]}", "{sometime: [10, 100]}", "expected a step, .*got sometime"),
+        ("probability: 0.5", "probability: 1.5", "'train.change.probability': 1.5 is out of range; allowed: 0 to 1"),
+        ("probability: 0.5", "chance: 0.5", "unknown key 'train.change.chance'.*allowed keys: at, alternatives, probability"),
+        ("{weight: 3}", "{weight: 0}", r"key 'train.initial\[0\].weight': got 0; allowed: a positive number"),
+        ("{uniform: [0.8, 1.2]}", "{uniform: [1.2, 0.8]}", r"'train.initial\[1\].body_mass.uniform': expected \[low, high\]"),
+        ("{uniform: [0.8, 1.2]}", "{uniform: [0.8, 999]}", "body_mass: 999.0 is out of range; allowed: 0.01 to 100"),
+        ("{uniform: [0.8, 1.2]}", "{uniform: [0.8, 1.2], mean: 1}", "expected the keys uniform, got uniform, mean"),
+        ("[bthigh, bshin]", "[bthigh, shin]", r"'train.change.alternatives\[0\].actuator_gain': unknown actuator 'shin'"),
+        ("[bthigh, bshin]", "[]", r"actuator_gain.one_of': expected a list, got \[\]"),
+        ("{choice: [0.0, 0.5]}", "{choice: [0.0, -99]}", "actuator_gain.bthigh: -99.0 is out of range"),
+        (
+            "body_mass: {uniform",
+            "bodymass: {uniform",
+            r"unknown key 'train.initial\[1\].bodymass'; allowed keys: at, actuator_gain",
+        ),
+    ],
+)
+def test_mistakes_are_found_when_loading(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in SPLIT
+    with pytest.raises(ConfigError, match=message) as error:
+        load(SPLIT.replace(old, new, 1), "test" if old == "at: 50" else "train", tmp_path)
+    assert str(error.value).startswith(str(tmp_path / "split.yaml"))
+    assert "\n" not in str(error.value)
+
+
+def test_an_episode_too_short_for_its_change_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="50 is out of range; allowed: 0 to 29"):
+        load(SPLIT, "test", tmp_path).sample(np.random.default_rng(0), steps=30)
+
+
+@pytest.mark.parametrize("name", known_configs("scenarios"))
+def test_every_shipped_scenario_loads_and_its_changes_reach_the_robot(name: str) -> None:
+    for part in (":train", ":test") if name in splits() else ("",):
+        loaded = load_scenario(name + part)
+        assert loaded.name == name + part
+        scenarios = loaded.episodes(6)
+        robot = load_robot(loaded.robot)
+        simulation = BatchSimulation(robot, len(scenarios))
+        start(simulation, scenarios)
+        for at in sorted({c.at for s in scenarios for c in s.changes}):
+            simulation.step_index = at
+            apply_changes(simulation, scenarios)
+            assert simulation.dynamics == tuple(s.dynamics_at(at) for s in scenarios)
+        obs = simulation.step(np.zeros((len(scenarios), robot.spec.action_dim)))
+        assert np.isfinite(obs).all()
+
+
+@pytest.mark.parametrize("name", splits())
+def test_no_test_dynamics_are_ever_drawn_in_training(name: str) -> None:
+    train, test = load_scenario(f"{name}:train"), load_scenario(f"{name}:test")
+    rng = np.random.default_rng(0)
+    seen = [c.dynamics.to_changes() for _ in range(200) for c in train.sample(rng).changes]
+    lows, highs = _ranges(seen)
+    for episode in test.episodes(20):
+        assert episode.changes, "a test episode without a change"
+        for change in episode.changes:
+            values = _flat(change.dynamics.to_changes())
+            assert any(k not in lows or not lows[k] <= v <= highs[k] for k, v in values.items()), values
+
+
+def test_crippled_joints_are_those_of_the_papers() -> None:
+    def joints(part: str) -> set[str]:
+        loaded = load_scenario(f"half_cheetah/{part}")
+        return {name for s in _many(loaded) for c in s.changes for name in c.dynamics.to_changes().get("actuator_gain", {})}
+
+    motors = ["bthigh", "bshin", "bfoot", "fthigh", "fshin", "ffoot"]
+    assert joints("cadm_cripple:train") == joints("mac_cripple:train") == set(motors[:4])
+    assert joints("cadm_cripple:test") == joints("mac_cripple:test") == set(motors[4:])
+    assert joints("nagabandi_cripple:train") == set(motors[1:])
+    assert joints("nagabandi_cripple:test") == set(motors[:1])
+
+
+def _many(distribution: ScenarioDistribution) -> list[Scenario]:
+    rng = np.random.default_rng(0)
+    return [distribution.sample(rng) for _ in range(100)]
+
+
+def _flat(values: Any, key: str = "") -> dict[str, float]:
+    if isinstance(values, Mapping):
+        return {k: v for name, item in values.items() for k, v in _flat(item, f"{key}.{name}").items()}
+    if isinstance(values, list):
+        return {k: v for i, item in enumerate(values) for k, v in _flat(item, f"{key}[{i}]").items()}
+    return {key: float(values)}
+
+
+def _ranges(seen: list[dict[str, Any]]) -> tuple[dict[str, float], dict[str, float]]:
+    lows: dict[str, float] = {}
+    highs: dict[str, float] = {}
+    for values in seen:
+        for key, number in _flat(values).items():
+            lows[key] = min(number, lows.get(key, number))
+            highs[key] = max(number, highs.get(key, number))
+    return lows, highs

@@ -1,0 +1,102 @@
+"""The oracle's rollouts are what really happens when the same actions are sent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from adaptive_mbrl.errors import ObservationError
+from sim.batch import BatchSimulation
+from sim.dynamics import Dynamics
+from sim.oracle import OracleRollout
+from sim.robot import load_robot
+
+CHANGES = {
+    "half_cheetah": [
+        Dynamics(actuator_gain={"bshin": 0.0}, action_delay=3),
+        Dynamics(body_mass=1.5, slope_deg=5.0),
+        Dynamics(external_force={"torso": (15.0, 0.0, 0.0)}, action_delay=1),
+    ],
+    "cartpole": [Dynamics(body_mass={"pole_1": 2.0}), Dynamics(actuator_gain=0.5), Dynamics(action_delay=2)],
+    "ant": [Dynamics(actuator_gain={"hip_4": 0.0}), Dynamics(gravity=0.8), Dynamics()],
+    "arm": [Dynamics(body_mass={"hand": 3.0}), Dynamics(external_force={"hand": (0.0, 0.0, -10.0)}), Dynamics()],
+    "quadrotor": [Dynamics(actuator_gain={"rotor_1": 0.7}), Dynamics(body_mass=1.3), Dynamics(action_delay=1)],
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_rollouts_equal_stepping_the_robots(name: str) -> None:
+    robot = load_robot(name)
+    simulation = BatchSimulation(robot, 3)
+    oracle = OracleRollout(simulation, 4)
+    simulation.reset([0, 1, 2])
+    generator = torch.Generator().manual_seed(0)
+    actions = torch.rand(3, 4, 12, robot.spec.action_dim, generator=generator) * 2 - 1
+    for t in range(5):
+        simulation.step(actions[:, 0, t].numpy())
+    for index, dynamics in enumerate(CHANGES[name]):
+        simulation.set_dynamics(index, dynamics)
+    oracle.sync()
+    predicted = oracle(actions)
+    assert predicted.shape == (1, 3, 4, 12, robot.spec.obs_dim)
+    assert torch.equal(oracle(actions), predicted)
+    snapshot = simulation.state()
+    for candidate in range(4):
+        simulation.restore(snapshot)
+        for t in range(12):
+            obs = simulation.step(actions[:, candidate, t].numpy())
+            np.testing.assert_array_equal(obs, predicted[0, :, candidate, t].numpy())
+    assert oracle.steps_simulated == 2 * 3 * 4 * 12
+
+
+def test_it_sees_through_observation_noise() -> None:
+    simulation = BatchSimulation(load_robot("cartpole"), 1)
+    simulation.reset([0], [Dynamics(obs_noise=0.5)])
+    oracle = OracleRollout(simulation, 1)
+    snapshot = simulation.state()
+    action = torch.zeros(1, 1, 1, 1)
+    noisy = simulation.step(action[:, 0, 0].numpy())
+    simulation.restore(snapshot)
+    simulation.set_dynamics(0, Dynamics())
+    clean = simulation.step(action[:, 0, 0].numpy())
+    assert np.abs(noisy - clean).max() > 0.05
+    np.testing.assert_array_equal(oracle(action)[0, :, 0, 0].numpy(), clean)
+
+
+def test_it_clips_as_the_robot_does() -> None:
+    simulation = BatchSimulation(load_robot("cartpole"), 1)
+    oracle = OracleRollout(simulation, 1)
+    assert torch.equal(oracle(torch.full((1, 1, 3, 1), 9.0)), oracle(torch.ones(1, 1, 3, 1)))
+
+
+def test_it_returns_to_nominal_when_the_robot_does() -> None:
+    simulation = BatchSimulation(load_robot("cartpole"), 1)
+    simulation.reset([0])
+    oracle = OracleRollout(simulation, 2)
+    actions = torch.linspace(-1, 1, 10).reshape(1, 2, 5, 1)
+    before = oracle(actions)
+    simulation.set_dynamics(0, Dynamics(body_mass=3.0, external_force={"cart": (5.0, 0.0, 0.0)}))
+    oracle.sync()
+    assert not torch.equal(oracle(actions), before)
+    simulation.set_dynamics(0, Dynamics())
+    oracle.sync()
+    assert torch.equal(oracle(actions), before)
+
+
+def test_a_candidate_that_blows_up_holds_its_last_observation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # MuJoCo writes its log into the working directory
+    simulation = BatchSimulation(load_robot("cartpole"), 2)
+    obs = simulation.reset([0, 1])
+    simulation.physics.arrays["qvel"][1] = 1e12
+    predicted = OracleRollout(simulation, 3)(torch.zeros(2, 3, 4, 1))
+    np.testing.assert_array_equal(predicted[0, 1].numpy(), np.broadcast_to(obs[1], (3, 4, 4)))
+    assert not torch.equal(predicted[0, 0, 0, 0], predicted[0, 0, 0, 3])
+
+
+def test_a_wrong_shape_is_refused() -> None:
+    oracle = OracleRollout(BatchSimulation(load_robot("cartpole"), 2), 3)
+    with pytest.raises(ObservationError, match=r"expected shape \(2, 3, H, 1\), got \(1, 3, 5, 1\)"):
+        oracle(torch.zeros(1, 3, 5, 1))
