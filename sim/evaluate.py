@@ -78,7 +78,7 @@ class Arm:
     Attributes:
         episodes: E of them.
         qpos: MuJoCo's joint positions before every control step, (T, E, nq).
-        model_error: one-step error of the belief in use about the observation that a step starts with, so that the first one is NaN,
+        model_error: one-step error of the belief in use about the observation that a step starts with, NaN on the first step,
             (T, E); RMS over channels in target stds of the arm's own model. None without a model.
         prior_error: the same of the prior.
         fell_back: whether a step used the prior because adaptation had been predicting worse, (T, E) bool.

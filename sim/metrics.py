@@ -34,8 +34,8 @@ def recovery_steps(rewards: Array, change: int) -> int | None:
 
         mean(rewards[change + k - 10 : change + k]) >= L - 0.1 |L|
 
-    so that the window holds steps after the change only, 10 is the smallest possible value, and a negative L asks for a reward
-    that is at most 10 % worse, as a positive one does. It measures how fast an arm settles, not how well: read it beside the return.
+    The window holds steps after the change only, so that 10 is the smallest possible value. A negative L allows 10 % of its size
+    less reward, as a positive one does. k says how fast an arm settles, not how well: read it beside the return.
 
     Args:
         rewards: (T,).
@@ -92,7 +92,7 @@ def mean_and_interval(values: Array) -> tuple[float, Interval | None]:
 
 
 def ratio_and_interval(numerator: Array, denominator: Array) -> tuple[float | None, Interval | None]:
-    """Ratio of the means of paired values, (E,) each, and its 95 % bootstrap interval; None where a mean denominator is not positive."""
+    """Ratio of the means of paired values, (E,) each, with its 95 % bootstrap interval; None if the second is not positive."""
 
     def ratio(rows: Array) -> Array:
         above, below = rows[..., 0].mean(1), rows[..., 1].mean(1)

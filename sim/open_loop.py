@@ -1,8 +1,8 @@
 """Open-loop prediction error: how far a model can be trusted ahead, with and without adaptation.
 
-After K recent transitions, all of them after the last change of dynamics, a model predicts the H next observations from the actions that
-were really sent. Every model is scored on the same windows, drawn evenly from the episodes of all arms, so that none is scored only
-where its own planner has led it.
+After K recent transitions, all of them after the last change of dynamics, a model predicts the H next observations from the
+actions that were really sent. Every model is scored on the same windows, drawn evenly from the episodes of all arms, so that none
+is scored only where its own planner has led it.
 """
 
 from __future__ import annotations

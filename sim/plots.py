@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,7 +22,7 @@ from sim.scenario import Scenario
 Array = NDArray[np.float64]
 
 # Okabe and Ito's palette: told apart by colour-blind readers too
-STYLES = {
+STYLES: dict[str, dict[str, Any]] = {
     "oracle": {"color": "#000000", "linestyle": "--", "linewidth": 1.4},
     "multitask": {"color": "#009E73", "linestyle": "-.", "linewidth": 1.6},
     "frozen": {"color": "#E69F00", "linestyle": "-", "linewidth": 1.6},
@@ -32,7 +33,14 @@ _MOST_NAMED = 2
 
 
 def plot_recovery(evaluation: Evaluation, path: Path) -> None:
-    """Draw reward-giving speed, or reward, and model error of all arms over the time since the last change."""
+    """Write the figure as PNG."""
+    content = BytesIO()
+    recovery_figure(evaluation).savefig(content, dpi=130)
+    write_bytes_atomically(path, content.getvalue())
+
+
+def recovery_figure(evaluation: Evaluation) -> Figure:
+    """Rewarded velocity, or reward, and model error of all arms over the time since the last change."""
     setup = evaluation.setup
     figure = Figure(figsize=(9, 6.5), layout="constrained")
     FigureCanvasAgg(figure)
@@ -45,21 +53,24 @@ def plot_recovery(evaluation: Evaluation, path: Path) -> None:
             if arm.model_error is not None:
                 _draw(below, setup.scenarios, setup.robot.spec.dt, arm.model_error.T, name)
     above.set(title=f"{setup.scenarios[0].name}: {title}", ylabel=label)
-    below.set(title="One-step error of the model in use", ylabel="RMS error [target std]", xlabel="time since the change [s]")
+    below.set(
+        title="one-step error of the model in use, each arm on its own states",
+        ylabel="RMS error [target std]",
+        xlabel="time since the change [s]",
+    )
     below.set_ylim(bottom=0)
     _mark_change(above, setup.scenarios)
     _mark_change(below, setup.scenarios, named=False)
     for axes in (above, below):
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
-    above.legend(loc="upper left", ncols=len(STYLES), frameon=False, fontsize=9)
+    handles, names = above.get_legend_handles_labels()
+    above.legend(handles[::-1], names[::-1], loc="upper left", ncols=len(STYLES), frameon=False, fontsize=9, columnspacing=1.2)
     above.margins(y=0.15)
     episodes = len(setup.scenarios)
     note = f"{SMOOTHING}-step mean; line: mean of {episodes} episode{'s' * (episodes > 1)}"
     figure.supxlabel(note + (", band: standard error" if episodes > 1 else ""), fontsize=8, color="0.35")
-    content = BytesIO()
-    figure.savefig(content, dpi=130)
-    write_bytes_atomically(path, content.getvalue())
+    return figure
 
 
 def performance(robot: Robot, arm: Arm) -> Array:

@@ -1,7 +1,7 @@
 """An evaluation as JSON.
 
-Keys are stable: what was not measured is null, never missing, and NaN never appears. Lists in `arms` have one entry per episode, in the
-order of `scenarios`, and inner lists one per control step.
+Keys are stable: what was not measured is null, never missing, and NaN never appears. Lists in `arms` have one entry per episode,
+in the order of `scenarios`, and inner lists one per control step.
 """
 
 from __future__ import annotations
@@ -96,16 +96,18 @@ def _arm(setup: Setup, arm: Arm) -> Report:
 
 
 def _milliseconds(timing: Timing | None, prefix: str) -> Report:
-    result: Report = {}
-    for key, seconds in (("adapt_ms", timing and timing.adapt_seconds), ("plan_ms", timing and timing.plan_seconds)):
-        empty = timing is None
-        result[prefix + key] = {
-            "median": None if empty else 1e3 * np.median(seconds),
-            "p99": None if empty else 1e3 * np.quantile(seconds, 0.99),
-            "robots": None if timing is None else timing.robots,
-            "steps": None if timing is None else len(timing.plan_seconds),
+    if timing is None:
+        nothing = {"median": None, "p99": None, "robots": None, "steps": None}
+        return {f"{prefix}adapt_ms": nothing, f"{prefix}plan_ms": nothing}
+    return {
+        f"{prefix}{key}": {
+            "median": 1e3 * np.median(seconds),
+            "p99": 1e3 * np.quantile(seconds, 0.99),
+            "robots": timing.robots,
+            "steps": len(seconds),
         }
-    return result
+        for key, seconds in (("adapt_ms", timing.adapt_seconds), ("plan_ms", timing.plan_seconds))
+    }
 
 
 def _score(setup: Setup, arms: Report, name: str) -> NormalizedScore:

@@ -14,6 +14,7 @@ from sim.evaluate import BeginArm
 from sim.metrics import Interval
 from sim.report import COMPARED_WITH, Report
 
+FEW_EPISODES = 5
 WIDTH = 100
 """Columns of the table where no terminal says how many it has."""
 
@@ -47,6 +48,8 @@ def live_progress(console: Console) -> Iterator[BeginArm]:
 def print_report(report: Report, console: Console) -> None:
     """A table of the arms and the comparisons, at most 100 characters wide."""
     console.print(_table(report))
+    if len(report["scenarios"]) < FEW_EPISODES:
+        console.print(f"Intervals of fewer than {FEW_EPISODES} episodes say little.")
     for other in COMPARED_WITH:
         difference = report["summary"][f"adaptive_minus_{other}"]["return_after_change"]
         if difference["mean"] is not None:
@@ -56,7 +59,7 @@ def print_report(report: Report, console: Console) -> None:
     error = report["summary"]["open_loop_10"]
     if error is not None:
         names = ", ".join(f"{name} {error[name]:.3f}" for name in ("adaptive", *COMPARED_WITH) if name in error)
-        console.print(f"Open-loop error over 10 steps after the change [target stds]: {names}", markup=False)
+        console.print(f"Open-loop error over 10 steps [target stds]: {names}", markup=False)
 
 
 def _table(report: Report) -> Table:

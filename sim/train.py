@@ -138,23 +138,27 @@ class Training:
     def run_round(self, index: int) -> None:
         """Collect, fit, validate, save."""
         begun = time.monotonic()
-        scalars: dict[str, float] = {}
-        oracle_steps = self.record.oracle_steps
+        about: dict[str, Any] = {}
         last = index == self.num_rounds - 1 and self.config.updates_final > 0
         if self.config.data.episodes_from is None and not last:
-            collected = self._collect(index)
-            self.store.append(collected.episodes)
-            oracle_steps += collected.oracle_steps
-            scalars |= collected.scalars
+            # a round that was interrupted after its collection finds its episodes on disk
+            if self.store.num_batches == index:
+                collected = self._collect(index)
+                seconds = time.monotonic() - begun
+                about = {"oracle_steps": collected.oracle_steps, "scalars": collected.scalars, "seconds": seconds}
+                self.store.append(collected.episodes, about)
+                begun = time.monotonic()
+            about = self.store.abouts[index]
+        scalars: dict[str, float] = dict(about.get("scalars", {}))
         scalars |= self._fit(index, self._updates(index, last))
         branch_steps = sum(len(e) - e.history for e in self.store.episodes if e.tags.get("source") == "branch")
         self.record = RoundRecord(
             self.store.num_batches,
             self.store.num_steps - branch_steps,
             branch_steps,
-            oracle_steps,
+            self.record.oracle_steps + about.get("oracle_steps", 0),
             self.trainer.updates_done,
-            self.record.seconds + time.monotonic() - begun,
+            self.record.seconds + about.get("seconds", 0.0) + time.monotonic() - begun,
             scalars,
         )
         self._save(index)

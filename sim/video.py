@@ -1,7 +1,7 @@
 """rollout.mp4: arms side by side, what is broken in red, rendered without a display.
 
-MuJoCo chooses its renderer when it is imported, and a bad driver can end the process, so that the drawing happens in a process of its
-own: `python -m sim.video JOB OUT`.
+MuJoCo chooses its renderer when it is imported, and a bad driver can end the process, so that the drawing happens in a process of
+its own: `python -m sim.video JOB OUT`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from PIL import Image, ImageDraw, ImageFont
 from adaptive_mbrl.errors import AdaptiveMBRLError
 from sim.dynamics import Dynamics
 from sim.info import available_renderers
+from sim.report import describe
 from sim.robot import Robot, load_robot
 
 Frame = NDArray[np.uint8]
@@ -76,9 +77,15 @@ def render_video(
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".video.") as folder:
         job, out = Path(folder) / "job.npz", Path(folder) / "out.mp4"
-        titles = np.array([p.title for p in panels])
-        np.savez(job, robot=str(robot.path), titles=titles, qpos=np.stack([p.qpos for p in panels]), red=red)
-        _run([sys.executable, "-m", "sim.video", str(job), str(out)], renderer, progress)
+        np.savez(
+            job,
+            robot=str(robot.path),
+            titles=[p.title for p in panels],
+            qpos=np.stack([p.qpos for p in panels]),
+            red=red,
+            captions=["" if d == Dynamics() else describe(d) for d in dynamics],
+        )
+        _run([sys.executable, "-P", "-m", "sim.video", str(job), str(out)], renderer, progress)
         shutil.move(out, path)
 
 
@@ -91,6 +98,8 @@ def pick_renderer() -> str | None:
 
 def _run(command: Sequence[str], renderer: str, progress: Callable[[], None]) -> None:
     environment = {k: v for k, v in os.environ.items() if k != "PYOPENGL_PLATFORM"} | {"MUJOCO_GL": renderer}
+    # -P and this path: the same packages as here, whatever lies in the folder that the user is in
+    environment["PYTHONPATH"] = os.pathsep.join(p or os.getcwd() for p in sys.path)
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8") as errors,
         subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
@@ -143,7 +152,13 @@ def _geoms_of_actuator(model: mujoco.MjModel, actuator: int) -> set[int]:
 
 
 def frames(
-    robot: Robot, titles: Sequence[str], qpos: NDArray[np.float64], red: NDArray[np.bool_], width: int = WIDTH, height: int = HEIGHT
+    robot: Robot,
+    titles: Sequence[str],
+    qpos: NDArray[np.float64],
+    red: NDArray[np.bool_],
+    captions: Sequence[str],
+    width: int = WIDTH,
+    height: int = HEIGHT,
 ) -> Iterator[Frame]:
     """Draw every control step, (height, panels * width, 3).
 
@@ -152,6 +167,7 @@ def frames(
         titles: one per panel.
         qpos: (panels, T, nq).
         red: which geoms are drawn red at each step, (T, ngeom).
+        captions: written below each step, T of them.
         width: of a panel [pixels].
         height: of a panel [pixels].
     """
@@ -160,9 +176,14 @@ def frames(
     model.vis.global_.offheight = max(height, model.vis.global_.offheight)
     nominal = model.geom_rgba.copy()
     data = mujoco.MjData(model)
-    camera = _camera(model)
+    data.qpos[:] = qpos[0, 0]
+    mujoco.mj_forward(model, data)
+    camera = _camera(model, data)
     font = ImageFont.load_default(height / 18)
     with mujoco.Renderer(model, height, width) as renderer:
+        # shadows and reflections take most of the time when software draws
+        for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
+            renderer.scene.flags[flag] = 0
         for step in range(qpos.shape[1]):
             model.geom_rgba[:] = np.where(red[step][:, None], RED, nominal)
             images = []
@@ -170,27 +191,32 @@ def frames(
                 data.qpos[:] = positions
                 mujoco.mj_forward(model, data)
                 renderer.update_scene(data, camera)
-                images.append(_titled(renderer.render(), title, step * robot.spec.dt, font))
+                images.append(_labelled(renderer.render(), title, f"{step * robot.spec.dt:.1f} s", captions[step], font))
             yield np.concatenate(images, axis=1)
 
 
-def _camera(model: mujoco.MjModel) -> mujoco.MjvCamera:
-    """Follows the first body, from the side."""
+def _camera(model: mujoco.MjModel, data: mujoco.MjData) -> mujoco.MjvCamera:
+    """Follows the first body, from the side, with the whole robot in view."""
+    moving = model.geom_bodyid > 0
+    reach = np.linalg.norm(data.geom_xpos[moving] - data.xpos[1], axis=1) + model.geom_rbound[moving]
     camera = mujoco.MjvCamera()
-    mujoco.mjv_defaultFreeCamera(model, camera)
     camera.type = mujoco.mjtCamera.mjCAMERA_TRACKING
     camera.trackbodyid = 1
-    camera.azimuth, camera.elevation = 90.0, -15.0
-    camera.distance = 1.2 * model.stat.extent
+    camera.azimuth, camera.elevation = 90.0, -12.0
+    camera.distance = 3.5 * float(reach.max())
     return camera
 
 
-def _titled(image: Frame, title: str, seconds: float, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> Frame:
+def _labelled(image: Frame, title: str, clock: str, caption: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> Frame:
     picture = Image.fromarray(image)
     draw = ImageDraw.Draw(picture)
-    style = {"fill": "white", "font": font, "stroke_width": 2, "stroke_fill": "black"}
-    draw.text((10, 8), title, **style)
-    draw.text((picture.width - 10, 8), f"{seconds:.1f} s", anchor="ra", **style)
+    width, height = picture.size
+    for place, anchor, text, colour in (
+        ((10, 8), "la", title, "white"),
+        ((width - 10, 8), "ra", clock, "white"),
+        ((10, height - 8), "ld", caption, "#FF6655"),
+    ):
+        draw.text(place, text, fill=colour, font=font, anchor=anchor, stroke_width=2, stroke_fill="black")
     return np.asarray(picture)
 
 
@@ -198,10 +224,11 @@ def main(job: str, out: str) -> None:
     """Draw a job of `render_video`; one line on stdout for every frame."""
     with np.load(job, allow_pickle=False) as content:
         robot = load_robot(str(content["robot"]))
-        titles, qpos, red = [str(t) for t in content["titles"]], content["qpos"], content["red"]
-    with imageio.get_writer(out, fps=1 / robot.spec.dt, codec="libx264", quality=7, macro_block_size=16) as writer:
-        for frame in frames(robot, titles, qpos, red):
-            writer.append_data(frame)
+        titles, captions = ([str(text) for text in content[key]] for key in ("titles", "captions"))
+        qpos, red = content["qpos"], content["red"]
+    with imageio.get_writer(out, fps=1 / robot.spec.dt, codec="libx264", macro_block_size=16) as writer:
+        for frame in frames(robot, titles, qpos, red, captions):
+            writer.append_data(frame)  # type: ignore[attr-defined]
             print(".", flush=True)
 
 

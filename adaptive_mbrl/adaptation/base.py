@@ -94,8 +94,10 @@ def one_step_loss(model: DynamicsModel, parameters: Parameters, recent: Transiti
     Returns:
         (E, T): in squared target stds, summed over channels; 0 for a task without a valid transition.
     """
-    prediction = model.predict_target(parameters, recent.obs, recent.action)
-    target = model.normalizer.target(recent.obs, recent.next_obs)
+    # whatever stands in an invalid transition, NaN too, must not reach the gradient, where 0 * NaN is NaN
+    obs, action, next_obs = (torch.where(recent.valid[..., None], x, 0.0) for x in recent[:3])
+    prediction = model.predict_target(parameters, obs, action)
+    target = model.normalizer.target(obs, next_obs)
     squared = (prediction.mean - target).square()
     if model.config.learned_variance:
         squared = 0.5 * squared * (-2 * prediction.log_std).exp() + prediction.log_std

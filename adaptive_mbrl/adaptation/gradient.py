@@ -97,9 +97,10 @@ class GradientAdapter(Adapter[GradientBelief]):
         def total_loss(values: dict[str, Tensor]) -> Tensor:
             return one_step_loss(self.model, {**self.model.shared_parameters(), **values}, recent).sum()
 
-        if differentiable:
-            return torch.func.grad(total_loss)(adapted)
-        return {n: g.detach() for n, g in torch.func.grad(total_loss)({n: v.detach() for n, v in adapted.items()}).items()}
+        # without the outer graph the inner gradient is a constant: the first-order rule
+        with torch.set_grad_enabled(differentiable):
+            gradient: dict[str, Tensor] = torch.func.grad(total_loss)(adapted)
+        return gradient
 
     def _clipped(self, gradient: dict[str, Tensor]) -> dict[str, Tensor]:
         if self.config.clip == 0:

@@ -57,16 +57,16 @@ class EpisodeStore:
         self.spec = spec
         self.folder = folder
         self.episodes: list[Episode] = []
-        self._batches = 0
+        self.abouts: list[dict[str, Any]] = []
 
     @classmethod
-    def open(cls, folder: Path, spec: RobotSpec | None = None, num_batches: int | None = None) -> EpisodeStore:
+    def open(cls, folder: Path, spec: RobotSpec | None = None, num_batches: int = 0) -> EpisodeStore:
         """Read a store, or start an empty one when the folder holds none.
 
         Args:
             folder: of the store.
             spec: the robot; needed for a new store, compared with an existing one.
-            num_batches: read this many batches and ignore (and later overwrite) the rest; None for all.
+            num_batches: at least this many batches must be there.
         """
         path = folder / "spec.yaml"
         if path.exists():
@@ -80,11 +80,12 @@ class EpisodeStore:
             stored = spec
         store = cls(stored, folder)
         files = sorted(folder.glob("[0-9]*.safetensors"))
-        for file in files[: len(files) if num_batches is None else num_batches]:
-            store.episodes.extend(_read_batch(file))
-            store._batches += 1
-        if num_batches is not None and store._batches < num_batches:
-            raise CheckpointError(f"{folder}: {num_batches} batches of episodes expected, {store._batches} found")
+        for file in files:
+            episodes, about = _read_batch(file)
+            store.episodes.extend(episodes)
+            store.abouts.append(about)
+        if store.num_batches < num_batches:
+            raise CheckpointError(f"{folder}: {num_batches} batches of episodes expected, {store.num_batches} found")
         return store
 
     @property
@@ -94,18 +95,23 @@ class EpisodeStore:
 
     @property
     def num_batches(self) -> int:
-        return self._batches
+        return len(self.abouts)
 
-    def append(self, episodes: Sequence[Episode]) -> None:
-        """Add a batch of episodes, on disk first."""
+    def append(self, episodes: Sequence[Episode], about: dict[str, Any] | None = None) -> None:
+        """Add a batch of episodes, on disk first.
+
+        Args:
+            episodes: of this robot.
+            about: JSON-able facts about the batch, kept with it in `abouts`.
+        """
         if self.folder is not None:
-            write_bytes_atomically(self.folder / f"{self._batches:06d}.safetensors", _batch_bytes(episodes))
-        self._batches += 1
+            write_bytes_atomically(self.folder / f"{self.num_batches:06d}.safetensors", _batch_bytes(episodes, about or {}))
+        self.abouts.append(about or {})
         self.episodes.extend(episodes)
 
 
-def _batch_bytes(episodes: Iterable[Episode]) -> bytes:
-    tensors, tags = {}, {}
+def _batch_bytes(episodes: Iterable[Episode], about: dict[str, Any]) -> bytes:
+    tensors, tags = {}, {"about": json.dumps(about)}
     for i, episode in enumerate(episodes):
         for name in ("obs", "action", "reward"):
             tensors[f"{i}.{name}"] = np.ascontiguousarray(getattr(episode, name), dtype=np.float32)
@@ -113,15 +119,17 @@ def _batch_bytes(episodes: Iterable[Episode]) -> bytes:
     return save_tensors(tensors, metadata=tags)
 
 
-def _read_batch(path: Path) -> list[Episode]:
+def _read_batch(path: Path) -> tuple[list[Episode], dict[str, Any]]:
     content = path.read_bytes()
     try:
         tensors = load_tensors(content)
         header_size = int.from_bytes(content[:8], "little")
         tags = json.loads(content[8 : 8 + header_size])["__metadata__"]
-        return [
+        about = json.loads(tags.pop("about"))
+        episodes = [
             Episode(tensors[f"{i}.obs"], tensors[f"{i}.action"], tensors[f"{i}.reward"], **json.loads(tags[str(i)]))
             for i in range(len(tags))
         ]
+        return episodes, about
     except (SafetensorError, KeyError, ValueError) as error:
         raise CheckpointError(f"{path}: damaged episode file: {error}") from error

@@ -34,6 +34,7 @@ class OuterConfig:
         query: M, steps of the query; the loss is over the open-loop rollout of all of them.
         meta_batch_size: windows per outer step.
         learning_rate: of Adam.
+        step_size_learning_rate: of Adam for meta-learned inner step sizes, which live on a log scale.
         final_learning_rate_fraction: the rate decays along a cosine to this fraction over a fit.
         weight_decay: of the network's weights (decoupled).
         gradient_clip: largest norm of the outer gradient.
@@ -45,6 +46,7 @@ class OuterConfig:
     query: int = bounded(8, low=1, high=100)
     meta_batch_size: int = bounded(128, low=1)
     learning_rate: float = bounded(1e-3, low=0.0)
+    step_size_learning_rate: float = bounded(1e-2, low=0.0)
     final_learning_rate_fraction: float = bounded(0.1, low=0.0, high=1.0)
     weight_decay: float = bounded(1e-5, low=0.0)
     gradient_clip: float = bounded(5.0, low=0.0)
@@ -81,10 +83,8 @@ class MetaTrainer:
         self.device = device
         self.adapter: Adapter[Any] = make_adapter(DynamicsModel(spec, model, seed), adaptation).to(device)
         self.generator = torch.Generator().manual_seed(seed)
-        decayed = [p for n, p in self.adapter.named_parameters() if ".weight_" in n and p.requires_grad]
-        others = [p for n, p in self.adapter.named_parameters() if ".weight_" not in n and p.requires_grad]
-        groups = [{"params": decayed, "weight_decay": outer.weight_decay}, {"params": others, "weight_decay": 0.0}]
-        self.optimizer = torch.optim.AdamW(groups, lr=outer.learning_rate)
+        self.optimizer = torch.optim.AdamW(self._parameter_groups(), lr=outer.learning_rate)
+        self._base_rates = [group["lr"] for group in self.optimizer.param_groups]
         self.updates_done = 0
 
     def fit(
@@ -179,5 +179,14 @@ class MetaTrainer:
     def _set_learning_rate(self, fraction: float) -> None:
         floor = self.config.final_learning_rate_fraction
         scale = floor + (1 - floor) * 0.5 * (1 + torch.cos(torch.tensor(fraction * torch.pi)).item())
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.config.learning_rate * scale
+        for group, rate in zip(self.optimizer.param_groups, self._base_rates, strict=True):
+            group["lr"] = rate * scale
+
+    def _parameter_groups(self) -> list[dict[str, Any]]:
+        named = [(n, p) for n, p in self.adapter.named_parameters() if p.requires_grad]
+        weights = [p for n, p in named if ".weight_" in n and not n.startswith("log_step_sizes")]
+        step_sizes = [p for n, p in named if n.startswith("log_step_sizes")]
+        others = [p for n, p in named if ".weight_" not in n and not n.startswith("log_step_sizes")]
+        rate, step_size_rate, decay = self.config.learning_rate, self.config.step_size_learning_rate, self.config.weight_decay
+        groups = [(weights, rate, decay), (others, rate, 0.0), (step_sizes, step_size_rate, 0.0)]
+        return [{"params": p, "lr": lr, "weight_decay": wd} for p, lr, wd in groups if p]

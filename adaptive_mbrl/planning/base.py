@@ -29,6 +29,9 @@ from adaptive_mbrl.spec import RobotSpec
 Rollout = Callable[[Tensor], Tensor]
 """Candidate actions (B, N, H, action_dim) -> next observations (P, B, N, H, obs_dim), P ensemble members."""
 
+FAILED_RETURN = -1e30
+"""Of a rollout that is not finite."""
+
 
 @dataclass(frozen=True)
 class PlannerConfig:
@@ -92,7 +95,7 @@ class Plan(NamedTuple):
 
     Attributes:
         actions: within limits, (B, H, action_dim); the first is to be sent.
-        predicted_return: of the best-scored candidate of the last iteration, (B,).
+        predicted_return: of the best-scored candidate of all iterations, (B,).
     """
 
     actions: Tensor
@@ -172,8 +175,10 @@ class Planner(ABC):
         return torch.einsum("hk,nka->nha", self._colour, white)
 
     def _returns(self, obs_rollout: Tensor, actions: Tensor, reward: RewardFunction, goal: Tensor, obs: Tensor) -> Tensor:
-        """(P, B, N, H, obs_dim) and (B, N, H, action_dim) -> (B, N)."""
-        return penalised_return(member_returns(obs_rollout, actions, reward, goal, obs), self.config.uncertainty_penalty)
+        """(P, B, N, H, obs_dim) and (B, N, H, action_dim) -> (B, N), finite."""
+        returns = penalised_return(member_returns(obs_rollout, actions, reward, goal, obs), self.config.uncertainty_penalty)
+        # the std of a failed and a good member overflows
+        return returns.clamp(min=FAILED_RETURN)
 
     def _shifted(self, state: PlanState) -> PlanState:
         def shift(x: Tensor) -> Tensor:
@@ -193,9 +198,15 @@ def member_returns(obs_rollout: Tensor, actions: Tensor, reward: RewardFunction,
         obs: present observation, (B, obs_dim).
 
     Returns:
-        (P, B, N); a rollout that is not finite gets the worst representable return.
+        (P, B, N); a rollout that is not finite gets `FAILED_RETURN`.
     """
-    return step_rewards(obs_rollout, actions, reward, goal, obs).sum(-1).nan_to_num(nan=-1e30, posinf=-1e30, neginf=-1e30)
+    returns = step_rewards(obs_rollout, actions, reward, goal, obs).sum(-1)
+    return returns.nan_to_num(nan=FAILED_RETURN, posinf=FAILED_RETURN, neginf=FAILED_RETURN)
+
+
+def failed(returns: Tensor) -> Tensor:
+    """Which candidates failed under at least one member; `returns` (B, N) averaged over members -> (B, N) bool."""
+    return returns < FAILED_RETURN / 100
 
 
 def step_rewards(obs_rollout: Tensor, actions: Tensor, reward: RewardFunction, goal: Tensor, obs: Tensor) -> Tensor:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from adaptive_mbrl.planning.base import Planner, PlanState
+from adaptive_mbrl.planning.base import Planner, PlanState, failed
 
 
 def elite_sequences(actions: Tensor, returns: Tensor, num_elites: int) -> Tensor:
-    """The best candidates, best first: (B, N, H, action_dim), (B, N) -> (B, num_elites, H, action_dim)."""
-    index = returns.topk(num_elites, dim=1).indices
+    """The best candidates, best first: (B, N, H, action_dim), (B, N) -> (B, num_elites, H, action_dim).
+
+    Where too few candidates have a finite return, the best one fills the remaining places.
+    """
+    best, index = returns.topk(num_elites, dim=1)
+    index = torch.where(failed(best), index[:, :1], index)
     return torch.gather(actions, 1, index[:, :, None, None].expand(-1, -1, *actions.shape[2:]))
 
 

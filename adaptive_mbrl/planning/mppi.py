@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from adaptive_mbrl.planning.base import Planner, PlanState
+from adaptive_mbrl.planning.base import Planner, PlanState, failed
 
 
 def softmax_mean(actions: Tensor, returns: Tensor, temperature: float) -> Tensor:
@@ -14,12 +14,16 @@ def softmax_mean(actions: Tensor, returns: Tensor, temperature: float) -> Tensor
     Args:
         actions: candidate sequences, (B, N, H, action_dim).
         returns: predicted return of each candidate, (B, N).
-        temperature: in stds of the candidates' returns; smaller is greedier.
+        temperature: in stds of the candidates' returns, failed ones left out; smaller is greedier.
 
     Returns:
         The new nominal sequence, (B, H, action_dim).
     """
-    spread = returns.std(1, keepdim=True, unbiased=False).clamp(min=1e-6)
+    counted = ~failed(returns)
+    num = counted.sum(1, keepdim=True).clamp(min=1)
+    mean = torch.where(counted, returns, 0.0).sum(1, keepdim=True) / num
+    variance = torch.where(counted, returns - mean, 0.0).square().sum(1, keepdim=True) / num
+    spread = variance.sqrt().clamp(min=1e-6)
     weights = torch.softmax((returns - returns.amax(1, keepdim=True)) / (temperature * spread), dim=1)
     return torch.einsum("bn,bnha->bha", weights, actions)
 

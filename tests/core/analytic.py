@@ -45,9 +45,9 @@ MIXED = RobotSpec(
 TO_ORIGIN = Objective(POINT, (Term("quadratic", 1.0, ("position",)), Term("quadratic", 0.05, ("speed",))))
 NO_GOAL = torch.zeros(1, 0)
 TINY_PLANNER = PlannerConfig(horizon=5, num_samples=16, num_iterations=2, num_elites=4, num_elites_kept=1)
-POINT_MODEL = ModelConfig(hidden=(24, 24), members=2, context_dim=2)
-POINT_ADAPTATION = AdaptationConfig(window=6, gradient=GradientConfig(steps=2, learning_rate=0.1))
-POINT_OUTER = OuterConfig(query=3, meta_batch_size=64, learning_rate=3e-3, validation_windows=64)
+POINT_MODEL = ModelConfig(hidden=(32,), members=2, context_dim=2)
+POINT_ADAPTATION = AdaptationConfig(window=6, gradient=GradientConfig(steps=1, learning_rate=0.3))
+POINT_OUTER = OuterConfig(query=3, meta_batch_size=32, learning_rate=1e-2, validation_windows=64)
 
 
 def push(obs: np.ndarray, action: np.ndarray, gain: float | np.ndarray) -> np.ndarray:

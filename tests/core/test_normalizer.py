@@ -1,18 +1,17 @@
-"""The normalizer: angles live on the circle, statistics are sane, encoding is undone by decoding, and it travels with the model."""
+"""The normalizer: angles live on the circle, statistics are sane, and encoding is undone by decoding."""
 
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import pytest
 import torch
-from analytic import MIXED, mixed_model, mixed_transitions
 from hypothesis import given
 from hypothesis import strategies as st
 
 from adaptive_mbrl.dynamics.normalizer import MIN_RELATIVE_STD, Normalizer, wrap_angle
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
+from tests.core.analytic import MIXED, mixed_transitions
 
 ANGLE = 1  # column of the angle in MIXED
 DIRECT = 2  # column that is predicted as it is
@@ -158,19 +157,3 @@ def test_predictions_stay_near_the_data_but_angles_may_go_round():
     for column in (*LINEAR, DIRECT):
         assert decoded[column].item() == pytest.approx((highest + 0.1 * span)[column].item(), rel=1e-5)
     assert -math.pi <= decoded[ANGLE] <= math.pi
-
-
-def test_the_exported_model_equals_the_original_bit_by_bit(tmp_path: Path):
-    """The statistics travel inside the model: no second file, no second code path."""
-    model = mixed_model(seed=3)
-    data = mixed_transitions(4, 6, seed=5)
-    torch.save(model.state_dict(), tmp_path / "model.pt")
-    other = mixed_model(seed=8)
-    other.normalizer.fit(data.obs[0] * 7, data.next_obs[0])
-
-    other.load_state_dict(torch.load(tmp_path / "model.pt", weights_only=True))
-
-    for net in (model, other):
-        net.eval()
-    expected = model.predict_members(model.shared_parameters(), data.obs, data.action)
-    assert torch.equal(other.predict_members(other.shared_parameters(), data.obs, data.action), expected)

@@ -1,0 +1,142 @@
+"""What the sub-commands do; `adaptive_mbrl/cli.py` parses, calls these, and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from adaptive_mbrl.config import load_yaml
+from adaptive_mbrl.controller import AdaptiveController
+from adaptive_mbrl.data.episodes import EpisodeStore
+from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.options import CollectOptions, DemoOptions, EvaluateOptions, TrainOptions
+from adaptive_mbrl.planning import PlannerConfig
+from sim.batch import BatchSimulation
+from sim.demo import run_demo
+from sim.evaluate import evaluate as run_evaluation
+from sim.evaluate import prepare
+from sim.paths import find_config
+from sim.policies import ControllerPolicy, OraclePolicy, Policy, RandomPolicy
+from sim.report import make_report, write_report
+from sim.robot import Robot, load_robot
+from sim.rollout import run_scenarios
+from sim.scenario import Scenario, load_scenario
+from sim.terminal import live_progress, make_console, print_report
+from sim.train import TrainConfig
+from sim.train import train as run_training
+
+DEFAULT_STEPS = 200
+ROBOTS_SIDE_BY_SIDE = 64
+EXIT_INTERRUPTED = 130
+
+
+def demo(options: DemoOptions) -> None:
+    """Break the half-cheetah in mid-run and show the controller adapting."""
+    require_writable("--out", options.out / "report.json")
+    run_demo(options.out, options.checkpoint, video=options.video, seed=options.seed, device=resolve_device(options.device))
+
+
+def train(options: TrainOptions) -> None:
+    """Start or resume a training run."""
+    path = find_config("train", options.config)
+    config = load_yaml(path, TrainConfig)
+    run = options.run or Path("runs/train") / path.stem
+    if options.resume and not (run / "config.yaml").is_file():
+        raise ConfigError(f"--resume: no run to go on with in {run} (it has no config.yaml); leave --resume out to start one")
+    try:
+        checkpoint = run_training(config, run, resolve_device(options.device))
+    except KeyboardInterrupt:
+        command = ["adaptive-mbrl", "train", "--config", options.config, "--run", str(run)]
+        print(f"\ninterrupted; finished rounds are kept, go on with: {shlex.join(command)}", file=sys.stderr)
+        raise SystemExit(EXIT_INTERRUPTED) from None
+    print(f"Checkpoint: {checkpoint}")
+
+
+def evaluate(options: EvaluateOptions) -> None:
+    """Compare the arms and print their table."""
+    if options.json is not None:
+        require_writable("--json", options.json)
+    setup = prepare(
+        options.checkpoint,
+        options.scenario,
+        episodes=options.episodes,
+        seed=options.seed,
+        multitask=options.multitask,
+        oracle=options.oracle,
+        device=resolve_device(options.device),
+    )
+    with live_progress(make_console(stderr=True)) as begin_arm:
+        report = make_report(run_evaluation(setup, begin_arm))
+    console = make_console()
+    print_report(report, console)
+    if options.json is not None:
+        write_report(options.json, report)
+        console.print(f"Written: {options.json}", markup=False, soft_wrap=True)
+
+
+def collect(options: CollectOptions) -> None:
+    """Record episodes and append them to a store."""
+    robot, scenarios = _scenarios_to_collect(options)
+    policy = _collecting_policy(options, robot, scenarios[0].steps)
+    source = options.policy if options.policy in ("random", "oracle") else "policy"
+    store = EpisodeStore.open(options.out, robot.spec)
+    batches = [scenarios[i : i + ROBOTS_SIDE_BY_SIDE] for i in range(0, len(scenarios), ROBOTS_SIDE_BY_SIDE)]
+    total = 0.0
+    with live_progress(make_console(stderr=True)) as begin:
+        advance = begin(options.policy, len(batches) * scenarios[0].steps)
+
+        def hook(step: int, simulation: BatchSimulation) -> None:
+            advance()
+
+        for batch in batches:
+            episodes = run_scenarios(robot, batch, policy, source=source, hook=hook).episodes
+            store.append(episodes)
+            total += sum(float(e.reward.sum()) for e in episodes)
+    steps = len(scenarios) * scenarios[0].steps
+    print(f"{len(scenarios)} episodes, {steps} steps, mean return {total / len(scenarios):.1f}")
+    if isinstance(policy, OraclePolicy):
+        print(f"The oracle simulated {policy.steps_simulated} steps to choose its actions")
+    print(f"{options.out}: {len(store.episodes)} episodes, {store.num_steps} steps")
+
+
+def resolve_device(name: str) -> torch.device:
+    """`auto` takes a GPU when there is one."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("--device: cuda is not available here; allowed: auto, cpu")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def require_writable(flag: str, path: Path) -> None:
+    """Refuse an output file that could not be written, before hours are spent on its content."""
+    folder = path.absolute().parent
+    while not folder.exists():
+        folder = folder.parent
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise ConfigError(f"{flag}: {path} cannot be written; allowed: a file in a folder that you may write to")
+
+
+def _scenarios_to_collect(options: CollectOptions) -> tuple[Robot, list[Scenario]]:
+    if options.scenario is None:
+        assert options.robot is not None, "the options make sure that there is one of the two"
+        course = Scenario(options.robot, options.steps or DEFAULT_STEPS, name="nominal")
+        return load_robot(options.robot), course.episodes(options.episodes, options.seed)
+    found = load_scenario(options.scenario)
+    if options.steps is not None:
+        found = replace(found, steps=options.steps)
+    return load_robot(found.robot), found.episodes(options.episodes, options.seed)
+
+
+def _collecting_policy(options: CollectOptions, robot: Robot, steps: int) -> Policy:
+    if options.policy == "random":
+        return RandomPolicy(robot.spec, options.seed, steps)
+    if options.policy == "oracle":
+        return OraclePolicy(robot.spec, PlannerConfig(), options.seed)
+    controller = AdaptiveController.load(
+        options.policy, spec=robot.spec, objective=robot.objective, seed=options.seed, device=resolve_device(options.device)
+    )
+    return ControllerPolicy(controller)

@@ -1,0 +1,73 @@
+"""The demonstration: the half-cheetah runs, a motor that never failed in training dies in mid-run, the controller adapts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from sim.evaluate import Evaluation, evaluate, prepare
+from sim.plots import plot_recovery
+from sim.report import describe, make_report, write_report
+from sim.terminal import live_progress, make_console, print_report
+from sim.video import Panel, VideoError, render_video
+
+SCENARIO = "half_cheetah/cadm_cripple:test"
+MULTITASK = "half_cheetah_multitask"
+EPISODES = 2
+"""One for each motor of the test part; more would take longer than five minutes on two cores."""
+
+
+def run_demo(
+    out: Path,
+    checkpoint: str,
+    *,
+    video: bool,
+    seed: int,
+    device: torch.device,
+    scenario: str = SCENARIO,
+    multitask: str | None = MULTITASK,
+) -> None:
+    """Run all arms and write report.json, recovery.png and rollout.mp4 to `out`.
+
+    Args:
+        out: folder; files of an earlier demo are replaced.
+        checkpoint: folder or name of a shipped checkpoint.
+        video: render rollout.mp4; without a renderer the demo says so and goes on.
+        seed: of the episodes and the planners.
+        device: where the models run.
+        scenario: what happens.
+        multitask: checkpoint of the multi-task arm.
+    """
+    console, status = make_console(), make_console(stderr=True)
+    setup = prepare(checkpoint, scenario, episodes=EPISODES, seed=seed, multitask=multitask, device=device)
+    for i, course in enumerate(setup.scenarios):
+        changes = "; ".join(f"step {c.at}: {describe(c.dynamics)}" for c in course.changes)
+        console.print(
+            f"episode {i}: {setup.robot.name}, {course.steps} steps of {setup.robot.spec.dt:g} s; {changes}", markup=False
+        )
+    with live_progress(status) as begin_arm:
+        evaluation = evaluate(setup, begin_arm)
+    report = make_report(evaluation)
+    print_report(report, console)
+    write_report(out / "report.json", report)
+    plot_recovery(evaluation, out / "recovery.png")
+    written = ["report.json", "recovery.png"]
+    if video and render_rollout(evaluation, out / "rollout.mp4", console, status):
+        written.append("rollout.mp4")
+    console.print(f"Written: {', '.join(str(out / name) for name in written)}", markup=False, soft_wrap=True)
+
+
+def render_rollout(evaluation: Evaluation, path: Path, console: Console, status: Console) -> bool:
+    """Render the first episode of the adaptive and the frozen arm; whether that worked."""
+    course = evaluation.setup.scenarios[0]
+    panels = [Panel(name, evaluation.arms[name].qpos[:, 0]) for name in ("adaptive", "frozen")]
+    dynamics = [course.dynamics_at(step) for step in range(course.steps)]
+    try:
+        with live_progress(status) as begin:
+            render_video(evaluation.setup.robot, panels, dynamics, path, begin("video", course.steps))
+    except VideoError as error:
+        console.print(f"No video: {error}", markup=False, soft_wrap=True)
+        return False
+    return True

@@ -1,0 +1,330 @@
+"""The controller on a point mass whose motor gain changes: it adapts, notices harm, and refuses bad input without a trace."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from adaptive_mbrl.adaptation.gradient import GradientAdapter
+from adaptive_mbrl.controller import AdaptiveController, Command
+from adaptive_mbrl.errors import ObservationError
+from adaptive_mbrl.meta.trainer import MetaTrainer
+from adaptive_mbrl.objective import Objective, Term
+from adaptive_mbrl.planning import PlannerConfig, make_planner
+from tests.core.analytic import POINT, POINT_ADAPTATION, TO_ORIGIN, push
+
+WINDOW = POINT_ADAPTATION.window
+PLANNER = PlannerConfig(horizon=6, num_samples=32, num_iterations=2, num_elites=6, num_elites_kept=2, noise_beta=1.0)
+REACH = Objective(POINT, (Term("quadratic", 1.0, ("position",), goal=("where",)),), ("where",))
+CHANGE_AT, STEPS = 25, 60
+START = np.array([0.3, 0.0], np.float32)
+
+
+def controller(trainer: MetaTrainer, *, adapter: GradientAdapter | None = None, seed: int = 0, **options) -> AdaptiveController:
+    objective = options.pop("objective", REACH)
+    planner = make_planner(POINT, options.pop("planner", PLANNER), seed)
+    return AdaptiveController(POINT, adapter or trainer.adapter, planner, objective, WINDOW, **options)
+
+
+def goal_at(t: int) -> np.ndarray:
+    """Back and forth, so that there is always something to learn from."""
+    return np.array([1.0 if t // 8 % 2 else -1.0], np.float32)
+
+
+class Run(NamedTuple):
+    """An episode, one row per control step."""
+
+    obs: np.ndarray
+    action: np.ndarray
+    prior_error: np.ndarray
+    adapted_error: np.ndarray
+    fell_back: np.ndarray
+
+
+def run(driven: AdaptiveController, gain_before: float | np.ndarray, gain_after: float | np.ndarray, start=START, steps=STEPS) -> Run:
+    obs, rows = start, []
+    for t in range(steps):
+        command = driven.step(obs, goal_at(t))
+        info = command.info
+        rows.append((obs, command.action, info.prior_error, info.adapted_error, info.fell_back))
+        obs = push(obs, command.action, gain_before if t < CHANGE_AT else gain_after)
+    return Run(*(np.stack(column) for column in zip(*rows, strict=True)))
+
+
+# --- adapting -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gain_after", [0.25, 1.6])
+def test_after_a_change_of_gain_the_adapted_error_falls_below_the_priors(trained: MetaTrainer, gain_after: float):
+    ran = run(controller(trained), 0.8, gain_after)
+
+    settled = slice(CHANGE_AT + WINDOW + 1, None)
+    assert ran.adapted_error[settled].mean() < 0.5 * ran.prior_error[settled].mean()
+    assert ran.fell_back[settled].mean() < 0.1
+
+
+def test_adaptation_earns_more_than_the_prior_after_the_change(trained: MetaTrainer):
+    """Same model, same noise; three seeds of the planner."""
+
+    def distance(**options) -> float:
+        runs = [run(controller(trained, seed=seed, **options), 0.8, 0.25) for seed in range(3)]
+        goals = np.stack([goal_at(t) for t in range(STEPS)])[:, 0]
+        return float(np.mean([np.abs(r.obs[CHANGE_AT + 8 :, 0] - goals[CHANGE_AT + 8 :]).mean() for r in runs]))
+
+    assert distance() < 0.95 * distance(adapt=False)
+
+
+def test_without_adaptation_the_belief_is_the_prior(trained: MetaTrainer):
+    ran = run(controller(trained, adapt=False), 0.8, 0.25, steps=12)
+
+    np.testing.assert_array_equal(ran.adapted_error, ran.prior_error)
+    assert not ran.fell_back.any()
+
+
+def test_errors_are_about_predictions_made_before_the_observation_was_seen(trained: MetaTrainer):
+    """RMS over channels in stds of the one-step target, of the belief in use when the action was chosen."""
+    driven = controller(trained, fallback=False)
+    ran = run(driven, 0.5, 0.5, steps=5)
+
+    adapter, normalizer = trained.adapter, trained.adapter.model.normalizer
+    obs, action = torch.from_numpy(ran.obs), torch.from_numpy(ran.action)
+    before = Command(ran.action[-1], None)  # type: ignore[arg-type]
+    assert before.action.shape == (1,)
+    prediction = adapter.predict(adapter.prior(1), obs[-2][None, None], action[-2][None, None]).mean[0, 0]
+    expected = normalizer.error(prediction, obs[-1]).square().mean().sqrt().item()
+    assert ran.prior_error[-1, 0] == pytest.approx(expected, rel=1e-4)
+    # three transitions were known when the last but one action was chosen
+    recent = torch.zeros(1, WINDOW, 2), torch.zeros(1, WINDOW, 1), torch.zeros(1, WINDOW, 2), torch.zeros(1, WINDOW, dtype=torch.bool)
+    recent[0][0, -3:], recent[1][0, -3:], recent[2][0, -3:], recent[3][0, -3:] = obs[:3], action[:3], obs[1:4], True
+    belief = adapter.update(adapter.prior(1), type(driven._state.recent)(*recent))  # type: ignore[union-attr]
+    prediction = adapter.predict(belief, obs[-2][None, None], action[-2][None, None]).mean[0, 0]
+    expected = normalizer.error(prediction, obs[-1]).square().mean().sqrt().item()
+    assert ran.adapted_error[-1, 0] == pytest.approx(expected, rel=1e-4)
+
+
+# --- falling back -------------------------------------------------------------------------------------------------------------
+
+
+def harmful(trained: MetaTrainer, log_step_size: float) -> GradientAdapter:
+    adapter = copy.deepcopy(trained.adapter)
+    for parameter in adapter.log_step_sizes.values():
+        parameter.data.fill_(log_step_size)
+    return adapter
+
+
+@pytest.mark.parametrize("log_step_size", [3.0, 80.0, 1000.0], ids=["wild", "enormous", "not finite"])
+def test_it_falls_back_to_the_prior_when_adaptation_does_harm(trained: MetaTrainer, log_step_size: float):
+    """Also when the belief is so wrong that its predictions are no numbers any more."""
+    ran = run(controller(trained, adapter=harmful(trained, log_step_size)), 0.8, 0.25)
+
+    assert ran.fell_back[5:].all()
+    assert np.isfinite(ran.action).all()
+    frozen = run(controller(trained, adapt=False), 0.8, 0.25)
+    # the first steps were taken under the harmful belief, so compare how well the later ones follow the goal
+    goals = np.stack([goal_at(t) for t in range(STEPS)])
+    miss, frozen_miss = (np.abs(r.obs[30:, :1] - goals[30:]).mean() for r in (ran, frozen))
+    assert miss < 1.3 * frozen_miss
+
+
+def test_the_fallback_can_be_switched_off(trained: MetaTrainer):
+    ran = run(controller(trained, adapter=harmful(trained, 3.0), fallback=False), 0.8, 0.25, steps=20)
+
+    assert not ran.fell_back.any()
+    assert ran.adapted_error[10:].mean() > 2 * ran.prior_error[10:].mean()
+
+
+def test_it_returns_to_the_belief_when_that_becomes_useful_again(trained: MetaTrainer):
+    """One robot's sensor jumps for a while, which no adaptation can follow; then all is well."""
+    driven, obs = controller(trained), START
+    fell_back = []
+    for t in range(80):
+        jump = np.float32([3.0 * (-1) ** t, 0.0]) if 10 <= t < 20 else 0.0
+        command = driven.step(obs + jump, goal_at(t))
+        fell_back.append(bool(command.info.fell_back[0]))
+        obs = push(obs, command.action, 0.3)
+
+    assert not any(fell_back[60:])
+
+
+def test_one_robots_harm_is_not_anothers(trained: MetaTrainer):
+    """Only the second of two robots sees a sensor that jumps."""
+    driven, obs = controller(trained), np.stack([START, START])
+    fell_back = []
+    for t in range(30):
+        jump = np.zeros_like(obs)
+        jump[1] = [4.0 * (-1) ** t, 3.0 * (-1) ** (t // 2)]
+        command = driven.step(obs + jump, np.tile(goal_at(t), (2, 1)))
+        fell_back.append(command.info.fell_back)
+        obs = push(obs, command.action, 0.3)
+
+    assert not np.stack(fell_back)[10:, 0].any()
+
+
+# --- one robot or many, again and again ---------------------------------------------------------------------------------------
+
+
+def test_a_batch_of_robots_does_what_each_would_do_alone(trained: MetaTrainer):
+    starts = np.array([[0.3, 0.0], [-0.5, 0.4], [0.0, -1.0]], np.float32)
+    before, after = np.array([0.4, 0.8, 1.2]), np.array([1.2, 0.3, 0.8])
+
+    together = run(controller(trained), before, after, starts, steps=35)
+
+    for i in range(3):
+        alone = run(controller(trained), before[i], after[i], starts[i], steps=35)
+        np.testing.assert_allclose(together.obs[:, i], alone.obs, atol=2e-3)
+        np.testing.assert_allclose(together.adapted_error[1:, i], alone.adapted_error[1:, 0], atol=2e-3)
+
+
+def test_one_robot_in_a_batch_of_one_is_one_robot(trained: MetaTrainer):
+    single, batch = run(controller(trained), 0.5, 1.0, steps=30), run(controller(trained), 0.5, 1.0, START[None], steps=30)
+
+    assert single.action.shape == (30, 1)
+    assert batch.action.shape == (30, 1, 1)
+    np.testing.assert_array_equal(single.action, batch.action[:, 0])
+
+
+def test_the_same_seed_gives_the_same_actions_and_another_seed_others(trained: MetaTrainer):
+    first, again, other = (run(controller(trained, seed=seed), 0.5, 1.0, steps=30) for seed in (4, 4, 5))
+
+    np.testing.assert_array_equal(first.action, again.action)
+    np.testing.assert_array_equal(first.adapted_error, again.adapted_error)
+    assert np.abs(first.action - other.action).max() > 1e-3
+
+
+def test_after_reset_another_number_of_robots_may_begin(trained: MetaTrainer):
+    driven = controller(trained, objective=TO_ORIGIN)
+    driven.step(START)
+    with pytest.raises(ObservationError, match="3 robots; 1 since"):
+        driven.step(np.zeros((3, 2), np.float32))
+
+    driven.reset()
+
+    assert driven.step(np.zeros((3, 2), np.float32)).action.shape == (3, 1)
+
+
+def test_the_first_step_knows_no_errors_and_later_ones_do(trained: MetaTrainer):
+    driven = controller(trained, objective=TO_ORIGIN)
+    obs = np.stack([START, -START])
+
+    first, second = driven.step(obs).info, driven.step(obs).info
+
+    assert np.isnan(first.prior_error).all()
+    assert np.isnan(first.adapted_error).all()
+    assert not first.fell_back.any()
+    for info in (first, second):
+        assert info.predicted_return.shape == (2,)
+        assert np.isfinite(info.predicted_return).all()
+        assert info.adapt_seconds > 0
+        assert info.plan_seconds > 0
+    assert np.isfinite(second.prior_error).all()
+    assert np.isfinite(second.adapted_error).all()
+
+
+def test_actions_are_within_limits_and_float32(trained: MetaTrainer):
+    ran = run(controller(trained, planner=dataclasses.replace(PLANNER, sigma=3.0)), 0.5, 0.5, np.float32([30.0, 5.0]), steps=10)
+
+    assert ran.action.dtype == np.float32
+    assert np.abs(ran.action).max() <= 1.0
+
+
+# --- bad input ----------------------------------------------------------------------------------------------------------------
+
+BAD_OBS = {
+    "too long": (np.zeros(3), r"obs: got shape \(3,\); expected \(2,\) or \(robots, 2\)"),
+    "too short": (np.zeros((1, 1)), r"obs: got shape \(1, 1\)"),
+    "a number": (np.float64(1.0), r"obs: got shape \(\)"),
+    "too deep": (np.zeros((1, 1, 2)), r"obs: got shape \(1, 1, 2\)"),
+    "no robot": (np.zeros((0, 2)), r"obs: got shape \(0, 2\)"),
+    "nan": (np.array([0.0, np.nan]), "obs: channel 'speed' is not finite"),
+    "infinite": (np.array([[-np.inf, 0.0]]), "obs: channel 'position' is not finite"),
+    "beyond float32": (np.array([0.0, 1e300]), "obs: channel 'speed' is not finite"),
+    "words": (["fast", "slow"], "obs: expected numbers"),
+    "ragged": ([[1.0], [1.0, 2.0]], "obs: expected numbers"),
+    "nothing": (None, "obs: "),
+}
+BAD_GOALS = {
+    "missing": (None, "goal: missing; the objective needs 1 values"),
+    "too long": (np.zeros(2), "goal: expected 1 finite values"),
+    "nan": (np.array([np.nan]), "goal: expected 1 finite values"),
+    "a number": (np.float64(0.0), "goal: expected 1 finite values"),
+    "another robot's": (np.zeros((2, 1)), "goal: got 2 rows for 1 robots"),
+    "another horizon": (np.zeros((1, 4, 1)), "goal: .*4.*horizon.*6"),
+    "too deep": (np.zeros((1, 1, 6, 1)), "goal: "),
+    "words": (["left"], "goal: expected numbers"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")
+@pytest.mark.parametrize(("bad", "message"), BAD_OBS.values(), ids=BAD_OBS.keys())
+def test_a_bad_obs_is_refused_and_changes_nothing(trained: MetaTrainer, bad, message: str):
+    assert_refused_without_a_trace(trained, bad, goal_at(0), message)
+
+
+@pytest.mark.parametrize(("bad", "message"), BAD_GOALS.values(), ids=BAD_GOALS.keys())
+def test_a_bad_goal_is_refused_and_changes_nothing(trained: MetaTrainer, bad, message: str):
+    assert_refused_without_a_trace(trained, START, bad, message)
+
+
+def assert_refused_without_a_trace(trained: MetaTrainer, obs, goal, message: str) -> None:
+    driven, undisturbed = controller(trained), controller(trained)
+    present = START
+    for t in range(6):
+        if t in (0, 3):
+            with pytest.raises(ObservationError, match=message) as caught:
+                driven.step(obs, goal)
+            assert "\n" not in str(caught.value)
+        command, expected = driven.step(present, goal_at(t)), undisturbed.step(present, goal_at(t))
+        np.testing.assert_array_equal(command.action, expected.action)
+        np.testing.assert_array_equal(command.info.adapted_error, expected.info.adapted_error)
+        present = push(present, command.action, 0.5)
+
+
+def test_a_goal_that_the_objective_does_not_know_is_refused(trained: MetaTrainer):
+    with pytest.raises(ObservationError, match="goal: expected 0 finite values"):
+        controller(trained, objective=TO_ORIGIN).step(START, np.zeros(1))
+
+
+def test_a_moving_goal_is_seen_ahead(trained: MetaTrainer):
+    """The goal stays here for one more step and is far away after that: only who looks ahead starts now."""
+    still = np.full((1, PLANNER.horizon, 1), START[0], np.float32)
+    moving = still.copy()
+    moving[:, 1:] = 3.0
+
+    waits, starts = (controller(trained).step(START, goal).action[0] for goal in (still, moving))
+
+    assert starts > waits + 0.3
+
+
+# --- fit for a compiler -------------------------------------------------------------------------------------------------------
+
+
+class NoHostSynchronisation(TorchDispatchMode):
+    """Fails where a value is read back from the device in the middle of the step, or a shape depends on values."""
+
+    FORBIDDEN = ("_local_scalar_dense", "nonzero", "masked_select", "equal", "unique")
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func.__name__.split(".")[0]
+        assert name not in self.FORBIDDEN, f"{name} in the control step"
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("method", ["icem", "cem", "mppi", "random_shooting"])
+def test_the_step_never_waits_for_the_device(trained: MetaTrainer, method: str):
+    driven = controller(trained, planner=dataclasses.replace(PLANNER, method=method, uncertainty_penalty=0.5))
+
+    with NoHostSynchronisation():
+        ran = run(driven, 0.5, 1.0, steps=4)
+
+    assert np.isfinite(ran.action).all()
+
+
+def test_the_guard_above_sees_a_synchronisation():
+    with NoHostSynchronisation(), pytest.raises(AssertionError, match="in the control step"):
+        torch.ones(1).item()

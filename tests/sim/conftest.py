@@ -1,0 +1,43 @@
+"""Checkpoints that are made in no time: untrained, or not even that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from adaptive_mbrl.adaptation import AdaptationConfig, make_adapter
+from adaptive_mbrl.checkpoint import FORMAT_VERSION, Checkpoint, Description, save_checkpoint
+from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
+from adaptive_mbrl.planning import PlannerConfig
+from sim.robot import load_robot
+
+TINY_PLANNER = PlannerConfig(horizon=5, num_samples=8, num_iterations=2, num_elites=3)
+MakeCheckpoint = Callable[..., Path]
+
+
+@pytest.fixture
+def make_checkpoint(tmp_path: Path) -> MakeCheckpoint:
+    """Write an untrained checkpoint: make_checkpoint(name, robot="cartpole", rule="gradient") -> folder."""
+
+    def make(name: str, robot: str = "cartpole", rule: str = "gradient") -> Path:
+        spec, objective = load_robot(robot).spec, load_robot(robot).objective
+        model = ModelConfig(hidden=(8,), members=2, context_dim=2)
+        adaptation = AdaptationConfig(rule=rule, window=4)  # type: ignore[arg-type]
+        description = Description(
+            FORMAT_VERSION, spec, objective.terms, objective.goal_names, model, adaptation, TINY_PLANNER, {"made by": "a test"}
+        )
+        adapter = make_adapter(DynamicsModel(spec, model, seed=1), adaptation)
+        save_checkpoint(tmp_path / name, Checkpoint(description, adapter))
+        return tmp_path / name
+
+    return make
+
+
+@pytest.fixture
+def cartpole_scenario(tmp_path: Path) -> Path:
+    """30 steps, the motor weakens at step 12."""
+    path = tmp_path / "weak_motor.yaml"
+    path.write_text("robot: cartpole\nsteps: 30\nseed: 5\nchanges:\n  - {at: 12, actuator_gain: 0.3}\n")
+    return path

@@ -1,0 +1,277 @@
+"""The arms of an evaluation, its report and its open-loop errors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from adaptive_mbrl.adaptation.base import Adapter
+from adaptive_mbrl.controller import AdaptiveController
+from adaptive_mbrl.data.episodes import Episode
+from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig, Parameters
+from adaptive_mbrl.errors import CheckpointError, ConfigError
+from adaptive_mbrl.objective import Objective, Term
+from adaptive_mbrl.planning import PlannerConfig, make_planner
+from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
+from adaptive_mbrl.transitions import Transitions
+from sim.dynamics import Dynamics
+from sim.evaluate import Evaluation, Setup, evaluate, prepare
+from sim.open_loop import open_loop_errors
+from sim.report import describe, make_report, write_report
+from sim.terminal import WIDTH, print_report
+
+MakeCheckpoint = Callable[..., Path]
+ARMS = ("random", "adaptive", "frozen", "multitask", "oracle")
+EPISODES, STEPS, CHANGE = 3, 30, 12
+
+
+@pytest.fixture
+def setup(make_checkpoint: MakeCheckpoint, cartpole_scenario: Path) -> Setup:
+    multitask = make_checkpoint("multitask", rule="none")
+    return prepare(make_checkpoint("meta"), cartpole_scenario, episodes=EPISODES, multitask=multitask)
+
+
+@pytest.fixture
+def evaluation(setup: Setup) -> Evaluation:
+    return evaluate(setup)
+
+
+def strict_json(path: Path) -> Any:
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    return json.loads(path.read_text(), parse_constant=refuse)
+
+
+def test_every_arm_runs_the_same_episodes(evaluation: Evaluation):
+    assert tuple(evaluation.arms) == ARMS
+    for arm in evaluation.arms.values():
+        assert [e.tags["scenario"]["seed"] for e in arm.episodes] == [5, 6, 7]
+        assert all(len(e) == STEPS for e in arm.episodes)
+        assert arm.qpos.shape == (STEPS, EPISODES, 2)
+    starts = [np.stack([e.obs[0] for e in arm.episodes]) for arm in evaluation.arms.values()]
+    assert all(np.array_equal(starts[0], s) for s in starts)
+    assert len(np.unique(starts[0], axis=0)) == EPISODES
+
+
+def test_the_same_evaluation_twice_gives_the_same_returns(setup: Setup, make_checkpoint: MakeCheckpoint, tmp_path: Path):
+    again = prepare(tmp_path / "meta", tmp_path / "weak_motor.yaml", episodes=EPISODES, multitask=tmp_path / "multitask")
+
+    first, second = evaluate(setup), evaluate(again)
+
+    for name in ARMS:
+        assert np.array_equal(first.arms[name].rewards, second.arms[name].rewards)
+
+
+def test_frozen_plans_under_the_prior_and_adaptive_does_not(evaluation: Evaluation):
+    frozen, adaptive = evaluation.arms["frozen"], evaluation.arms["adaptive"]
+
+    assert np.array_equal(frozen.model_error, frozen.prior_error, equal_nan=True)
+    assert not np.array_equal(adaptive.model_error, adaptive.prior_error, equal_nan=True)
+    for arm in (frozen, adaptive):
+        assert np.isnan(arm.model_error[0]).all()
+        assert np.isfinite(arm.model_error[1:]).all()
+
+
+def test_the_oracle_plans_with_the_planner_of_the_checkpoint(evaluation: Evaluation):
+    planner = evaluation.setup.planner
+
+    per_step = planner.horizon * planner.num_samples * planner.num_iterations
+    assert (planner.horizon, planner.num_samples, planner.num_iterations) == (5, 8, 2)
+    assert evaluation.arms["oracle"].simulated_steps == EPISODES * STEPS * per_step
+    assert all(c.planner.config == evaluation.setup.controllers["adaptive"].planner.config for c in evaluation.setup.controllers.values())
+
+
+def test_progress_counts_the_steps_of_every_arm(setup: Setup):
+    counted: dict[str, int] = {}
+
+    def begin(name: str, steps: int) -> Callable[[], None]:
+        counted[name] = -steps
+
+        def advance() -> None:
+            counted[name] += 1
+
+        return advance
+
+    evaluate(setup, begin)
+
+    assert counted == dict.fromkeys(ARMS, 0)
+
+
+def test_report_has_the_promised_keys_and_no_nan(evaluation: Evaluation, tmp_path: Path):
+    write_report(tmp_path / "out" / "report.json", make_report(evaluation))
+    report = strict_json(tmp_path / "out" / "report.json")
+
+    assert {"scenario", "arms", "summary", "open_loop", "config"} <= set(report)
+    assert [s["seed"] for s in report["scenarios"]] == [5, 6, 7]
+    assert [s["last_change"] for s in report["scenarios"]] == [CHANGE] * EPISODES
+    for name in ARMS:
+        arm, summary = report["arms"][name], report["summary"][name]
+        rewards = np.array(arm["rewards"])
+        assert rewards.shape == (EPISODES, STEPS)
+        assert arm["returns"] == pytest.approx(rewards.sum(1), abs=1e-4)
+        assert arm["return_after_change"] == pytest.approx(rewards[:, CHANGE:].sum(1), abs=1e-4)
+        assert len(arm["recovery_steps"]) == EPISODES
+        assert set(summary["normalized_after_change"]) == {"mean", "median", "worst", "iqm", "ci95"}
+        low, high = summary["return_after_change"]["ci95"]
+        assert low <= summary["return_after_change"]["mean"] <= high
+    for name in ("adaptive", "frozen", "multitask"):
+        arm = report["arms"][name]
+        assert [row[0] for row in arm["model_error"]] == [None] * EPISODES
+        assert np.isfinite(np.array([row[1:] for row in arm["model_error"]], dtype=float)).all()
+        for key, robots in (("adapt_ms", 1), ("plan_ms", 1), ("batch_plan_ms", EPISODES)):
+            assert 0 < arm[key]["median"] <= arm[key]["p99"]
+            assert arm[key]["robots"] == robots
+    assert report["arms"]["oracle"]["model_error"] is None
+    assert report["summary"]["oracle"]["normalized_after_change"]["mean"] == 1.0
+
+
+def test_differences_are_paired_by_episode(evaluation: Evaluation):
+    report = make_report(evaluation)
+
+    returns = {name: np.array(report["arms"][name]["return_after_change"]) for name in ARMS}
+    for other in ("frozen", "multitask"):
+        difference = report["summary"][f"adaptive_minus_{other}"]["return_after_change"]
+        assert difference["mean"] == pytest.approx((returns["adaptive"] - returns[other]).mean(), abs=1e-4)
+        assert difference["ci95"][0] <= difference["mean"] <= difference["ci95"][1]
+
+
+def test_without_oracle_and_multitask_their_figures_are_null(make_checkpoint: MakeCheckpoint, cartpole_scenario: Path):
+    setup = prepare(make_checkpoint("meta"), cartpole_scenario, episodes=2, seed=3, oracle=False)
+
+    report = make_report(evaluate(setup))
+
+    assert list(report["arms"]) == ["random", "adaptive", "frozen"]
+    assert set(report["summary"]["adaptive"]["normalized_after_change"].values()) == {None}
+    assert report["arms"]["adaptive"]["normalized_after_change"] == [None, None]
+    assert report["summary"]["adaptive_minus_multitask"]["return_after_change"] == {"mean": None, "ci95": None}
+    assert report["summary"]["open_loop_10"]["adaptive_over_multitask"] == {"mean": None, "ci95": None}
+    assert [s["seed"] for s in report["scenarios"]] == [3, 4]
+
+
+def test_the_table_fits_and_names_every_arm(evaluation: Evaluation):
+    text = StringIO()
+
+    print_report(make_report(evaluation), Console(file=text, width=WIDTH))
+
+    lines = text.getvalue().splitlines()
+    assert max(map(len, lines)) <= WIDTH
+    assert [line.split()[0] for line in lines if line.split() and line.split()[0] in ARMS] == [
+        "adaptive",
+        "frozen",
+        "multitask",
+        "oracle",
+        "random",
+    ]
+    assert "adaptive - frozen" in text.getvalue()
+
+
+def test_a_checkpoint_of_another_robot_is_refused(make_checkpoint: MakeCheckpoint, cartpole_scenario: Path):
+    meta, other = make_checkpoint("meta"), make_checkpoint("cheetah", robot="half_cheetah", rule="none")
+
+    with pytest.raises(CheckpointError, match=r"cheetah: trained on another robot: name is half_cheetah; .*cartpole"):
+        prepare(other, cartpole_scenario, episodes=1)
+    with pytest.raises(CheckpointError, match="trained on another robot"):
+        prepare(meta, cartpole_scenario, episodes=1, multitask=other)
+
+
+def test_a_multitask_checkpoint_must_not_adapt(make_checkpoint: MakeCheckpoint, cartpole_scenario: Path):
+    meta = make_checkpoint("meta")
+
+    with pytest.raises(CheckpointError, match="its adaptation rule is 'gradient'; allowed: none"):
+        prepare(meta, cartpole_scenario, episodes=1, multitask=meta)
+
+
+def test_an_unknown_scenario_is_refused(make_checkpoint: MakeCheckpoint):
+    with pytest.raises(ConfigError, match="half_cheetah/cadm_cripple"):
+        prepare(make_checkpoint("meta"), "half_cheetah/cadm_criple", episodes=1)
+
+
+@pytest.mark.parametrize(
+    ("dynamics", "expected"),
+    [
+        (Dynamics(), "nominal"),
+        (Dynamics(actuator_gain={"fshin": 0.0}), "actuator gain fshin 0"),
+        (Dynamics(body_mass=1.5, slope_deg=8.0), "body mass 1.5, slope deg 8"),
+        (Dynamics(external_force={"torso": (1.0, 0.0, -2.5)}), "external force torso (1, 0, -2.5)"),
+    ],
+)
+def test_a_change_in_words(dynamics: Dynamics, expected: str):
+    assert describe(dynamics) == expected
+
+
+# open-loop errors, on x' = x + gain * a, where everything is known exactly
+
+LINE = RobotSpec("line", 0.1, (Channel("x", "m"),), (ActionChannel("a", "m", -1.0, 1.0),))
+
+
+class Gain(NamedTuple):
+    gain: Tensor
+
+
+class GainAdapter(Adapter[Gain]):
+    """Least squares on the window; right at once, if all of the window obeys one gain."""
+
+    def prior(self, batch_size: int) -> Gain:
+        return Gain(torch.ones(batch_size))
+
+    def update(self, belief: Gain, recent: Transitions) -> Gain:
+        assert recent.valid.all()
+        change, action = (recent.next_obs - recent.obs)[..., 0], recent.action[..., 0]
+        return Gain((change * action).sum(1) / action.square().sum(1))
+
+    def roll_out(self, belief: Gain, obs: Tensor, actions: Tensor) -> Tensor:
+        return (obs[:, None, None] + belief.gain[:, None, None, None] * actions.cumsum(2))[None]
+
+    def parameters_of(self, belief: Gain) -> Parameters:
+        raise NotImplementedError
+
+    def select(self, use_first: Tensor, first: Gain, second: Gain) -> Gain:
+        raise NotImplementedError
+
+
+def line_controller(target_std: float, adapt: bool, window: int = 6) -> AdaptiveController:
+    model = DynamicsModel(LINE, ModelConfig(hidden=(4,), members=1))
+    model.normalizer.target_std.fill_(target_std)
+    planner = make_planner(LINE, PlannerConfig())
+    return AdaptiveController(LINE, GainAdapter(model), planner, Objective(LINE, (Term("linear", 1.0, ("x",)),)), window, adapt=adapt)
+
+
+def line_episode(change: int, gain: float, steps: int = 60) -> Episode:
+    action = np.random.default_rng(0).uniform(-1, 1, (steps, 1)).astype(np.float32)
+    gains = np.where(np.arange(steps) < change, 1.0, gain)[:, None]
+    obs = np.concatenate([np.zeros((1, 1)), np.cumsum(gains * action, axis=0)]).astype(np.float32)
+    return Episode(obs, action, np.zeros(steps, dtype=np.float32))
+
+
+def test_open_loop_error_of_known_dynamics():
+    controllers = {"adaptive": line_controller(0.5, adapt=True), "frozen": line_controller(9.0, adapt=False)}
+    episode = line_episode(change=30, gain=0.25)
+
+    result = open_loop_errors(controllers, [[episode], [episode]], [30], horizon=4, stride=3)
+
+    assert result is not None
+    starts = range(36, 57, 3)
+    ahead = np.array([np.cumsum(episode.action[s : s + 4, 0]) for s in starts])
+    # the prior's gain is wrong by 0.75; in the adaptive checkpoint's unit of 0.5, whatever the frozen one's is
+    assert result.windows == 2 * len(starts)
+    assert result.errors["frozen"] == pytest.approx(np.abs(0.75 * ahead / 0.5).mean(0)[None], rel=1e-4)
+    # nil only if no window reaches back across the change
+    assert result.errors["adaptive"] == pytest.approx(np.zeros((1, 4)), abs=1e-4)
+
+
+def test_a_seed_without_room_after_its_change_is_left_out():
+    controllers = {"adaptive": line_controller(1.0, adapt=True)}
+    episodes = [line_episode(20, 0.5), line_episode(55, 0.5)]
+
+    assert open_loop_errors(controllers, [episodes], [20, 55], horizon=4).errors["adaptive"].shape == (1, 4)
+    assert open_loop_errors(controllers, [episodes[1:]], [55], horizon=4) is None

@@ -1,0 +1,112 @@
+"""rollout.mp4."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import imageio.v2 as imageio
+import numpy as np
+import pytest
+
+from sim import video
+from sim.dynamics import Dynamics
+from sim.robot import Robot, load_robot
+from sim.video import Panel, VideoError, changed_geoms, pick_renderer, render_video
+
+needs_renderer = pytest.mark.skipif(pick_renderer() is None, reason=video.NO_RENDERER)
+
+
+@pytest.fixture
+def cheetah() -> Robot:
+    return load_robot("half_cheetah")
+
+
+def geom_bodies(robot: Robot, geoms: list[int]) -> set[str]:
+    return {robot.model.body(int(robot.model.geom_bodyid[g])).name for g in geoms}
+
+
+@pytest.mark.parametrize(
+    ("dynamics", "bodies"),
+    [
+        (Dynamics(actuator_gain={"fshin": 0.0}), {"fshin"}),
+        (Dynamics(actuator_gain={"fshin": 0.0, "bfoot": 0.5}), {"fshin", "bfoot"}),
+        (Dynamics(body_mass={"torso": 2.0}), {"torso"}),
+        (Dynamics(damping={"bthigh": 3.0}), {"bthigh"}),
+        (Dynamics(external_force={"ffoot": (1.0, 0.0, 0.0)}), {"ffoot"}),
+        (Dynamics(friction={"floor": 0.5}), {"world"}),
+        (Dynamics(body_mass=2.0, slope_deg=5.0), set()),
+        (Dynamics(), set()),
+    ],
+)
+def test_what_a_change_names_is_coloured(cheetah: Robot, dynamics: Dynamics, bodies: set[str]):
+    assert geom_bodies(cheetah, changed_geoms(cheetah, dynamics)) == bodies
+
+
+def test_a_weak_rotor_colours_one_geom_of_the_quadrotor():
+    robot = load_robot("quadrotor")
+    names = list(robot.elements.actuators)
+
+    coloured = [changed_geoms(robot, Dynamics(actuator_gain={name: 0.5})) for name in names]
+
+    assert [len(geoms) for geoms in coloured] == [1] * 4
+    assert len({geoms[0] for geoms in coloured}) == 4
+
+
+def red_pixels(frame: np.ndarray) -> int:
+    red, green, blue = (frame[..., i].astype(int) for i in range(3))
+    return int(((red > 90) & (red > 2 * green) & (red > 2 * blue)).sum())
+
+
+@needs_renderer
+def test_the_broken_part_turns_red_when_it_breaks(cheetah: Robot, tmp_path: Path):
+    qpos = np.tile(cheetah.initial.sample(0)[0], (6, 1))
+    dynamics = [Dynamics()] * 3 + [Dynamics(actuator_gain={"bthigh": 0.0})] * 3
+    drawn: list[int] = []
+
+    render_video(
+        cheetah, [Panel("left", qpos), Panel("right", qpos)], dynamics, tmp_path / "out" / "a.mp4", lambda: drawn.append(1)
+    )
+
+    with imageio.get_reader(tmp_path / "out" / "a.mp4") as reader:
+        frames = [np.asarray(f) for f in reader]
+        assert reader.get_meta_data()["fps"] == 20.0
+    assert len(frames) == len(drawn) == 6
+    assert all(f.shape == (video.HEIGHT, 2 * video.WIDTH, 3) for f in frames)
+    # below the middle third there is only the caption
+    red = [[red_pixels(f[: video.HEIGHT * 3 // 4, half]) for half in (slice(0, video.WIDTH), slice(video.WIDTH, None))] for f in frames]
+    assert max(max(pair) for pair in red[:3]) < 20
+    assert min(min(pair) for pair in red[3:]) > 100
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["a.mp4"]
+
+
+def test_without_a_renderer_the_error_says_what_to_install(cheetah: Robot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(video, "available_renderers", list)
+
+    with pytest.raises(VideoError, match="libegl1 or libosmesa6"):
+        render_video(cheetah, [Panel("a", np.zeros((1, 9)))], [Dynamics()], tmp_path / "a.mp4")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_renderer_that_fails_is_an_error_and_leaves_an_older_video_alone(
+    cheetah: Robot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(video, "available_renderers", lambda: ["egl"])
+    (tmp_path / "a.mp4").write_bytes(b"older")
+
+    # the wrong number of joint positions fails in the process that draws
+    with pytest.raises(VideoError, match="the renderer 'egl' failed: .+"):
+        render_video(cheetah, [Panel("a", np.zeros((1, 3)))], [Dynamics()], tmp_path / "a.mp4")
+    assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"older"]
+
+
+@pytest.mark.parametrize(
+    ("working", "wanted", "picked"),
+    [([], "", None), (["egl", "osmesa"], "", "egl"), (["egl", "osmesa"], "osmesa", "osmesa"), (["osmesa"], "glfw", "osmesa")],
+)
+def test_the_users_own_renderer_comes_first_if_it_works(
+    monkeypatch: pytest.MonkeyPatch, working: list[str], wanted: str, picked: str | None
+):
+    monkeypatch.setattr(video, "available_renderers", lambda: working)
+    monkeypatch.setenv("MUJOCO_GL", wanted)
+
+    assert pick_renderer() == picked
