@@ -80,7 +80,7 @@ def command_of(options: Options) -> Callable[[Any], None]:
         from sim.info import info
 
         return info
-    from sim import commands
+    import sim.commands as commands
 
     by_options: dict[type, Callable[[Any], None]] = {
         DemoOptions: commands.demo,

@@ -31,7 +31,7 @@ class StepInfo:
 
     Attributes:
         prior_error: one-step error of the prior about the newest observation, RMS over channels in target stds; NaN at first.
-        adapted_error: the same of the belief that was in use when the action was chosen.
+        adapted_error: the same of the belief of the step before, whether or not the planner fell back to the prior.
         fell_back: the prior was used because adaptation had been predicting worse.
         predicted_return: of the best candidate plan.
         adapt_seconds: time spent on adaptation [s].
@@ -184,7 +184,7 @@ class AdaptiveController:
     def _observe_and_adapt(self, state: ControllerState, obs: Tensor) -> tuple[ControllerState, Tensor, Tensor]:
         errors = self._one_step_errors(state, obs)
         recent = _append(state.recent, state.last_obs, state.last_action, obs, state.started)
-        log_ratio = torch.where(state.started, (errors[1] / errors[0]).log(), 0.0)
+        log_ratio = torch.where(state.started, (errors[1].clamp(min=1e-8) / errors[0].clamp(min=1e-8)).log(), 0.0)
         ratio = self.ERROR_MEMORY * state.error_ratio + (1 - self.ERROR_MEMORY) * log_ratio
         prior = self.adapter.prior(len(obs))
         if not self.adapt:

@@ -47,6 +47,11 @@ class Goal:
         if self.kind == "uniform" and any(a > b for a, b in zip(self.low, self.high, strict=True)):
             raise ConfigError("goal: 'low' must not be above 'high'")
 
+    @property
+    def is_path(self) -> bool:
+        """Whether the goal's future is known, unlike that of a goal which jumps."""
+        return self.kind in ("circle", "figure_eight")
+
     def sample(self, seed: int, steps: int, dt: float) -> NDArray[np.float32]:
         """The goal of each step of one episode, (steps, goal_dim); goal[t] is what next_obs after step t is scored against."""
         rng = np.random.default_rng([seed, _STREAM])

@@ -76,10 +76,9 @@ def run_scenarios(
             hook(t, simulation)
         if t in snapshot_steps:
             snapshots[t] = simulation.state()
-        action, info = policy.act(obs, goals[:, t : t + policy.preview + 1])
-        if np.any(noise):
-            action = action + noise * half_range * rng.standard_normal(action.shape)
-        action = simulation.clip(action)
+        planned, info = policy.act(obs, _goals_ahead(robot, goals, t, policy.preview))
+        disturbance = noise * half_range * rng.standard_normal(planned.shape) if np.any(noise) else 0.0
+        action = simulation.clip(planned + disturbance)
         obs = simulation.step(action)
         all_obs.append(obs)
         actions.append(action)
@@ -87,6 +86,13 @@ def run_scenarios(
             infos.append(info)
     episodes = _episodes(robot, scenarios, np.stack(all_obs, 1), np.stack(actions, 1), goals[:, :steps], source)
     return Rollouts(episodes, tuple(infos), snapshots)
+
+
+def _goals_ahead(robot: Robot, goals: np.ndarray, step: int, preview: int) -> np.ndarray:
+    """Goals from `step` on as far as anybody can know them: a path continues, a goal that jumps is held."""
+    ahead: np.ndarray = goals[:, step : step + preview + 1]
+    known = robot.goal is None or robot.goal.is_path
+    return ahead if known else np.broadcast_to(ahead[:, :1], ahead.shape)
 
 
 def _episodes(

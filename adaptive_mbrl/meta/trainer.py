@@ -8,6 +8,7 @@ meta-learning has to beat.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -20,9 +21,12 @@ from adaptive_mbrl.adaptation.base import Adapter
 from adaptive_mbrl.config import bounded
 from adaptive_mbrl.data.windows import Windows, WindowSampler
 from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
-from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.errors import AdaptiveMBRLError, ConfigError
 from adaptive_mbrl.meta.losses import multi_step_loss, query_errors, variance_loss
 from adaptive_mbrl.spec import RobotSpec
+
+REPORT_EVERY = 50
+"""Outer steps between two looks at the loss; looking waits for the device."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +110,14 @@ class MetaTrainer:
         for update in range(num_updates):
             self._set_learning_rate(update / num_updates)
             losses.append(self._step(sampler.sample(self.config.meta_batch_size, self.generator)))
-            if progress is not None and (update + 1) % 50 == 0:
-                progress(update + 1, float(torch.stack(losses[-50:]).mean()))
+            if (update + 1) % REPORT_EVERY == 0:
+                recent = float(torch.stack(losses[-REPORT_EVERY:]).mean())
+                if not math.isfinite(recent):
+                    raise AdaptiveMBRLError(
+                        f"training diverged near update {self.updates_done}; try a smaller outer.learning_rate"
+                    )
+                if progress is not None:
+                    progress(update + 1, recent)
         self.adapter.eval()
         if not losses:
             return {}

@@ -57,10 +57,11 @@ def push(obs: np.ndarray, action: np.ndarray, gain: float | np.ndarray) -> np.nd
 
 
 def point_episode(gains: Sequence[float], seed: int) -> Episode:
-    """Random pushes while the gain takes the given values, one per step."""
+    """Random pushes, each held for a few steps, while the gain takes the given values, one per step."""
     rng = np.random.default_rng(seed)
-    actions = rng.uniform(-1, 1, (len(gains), 1)).astype(np.float32)
-    obs = [rng.normal(0, 0.5, 2).astype(np.float32)]
+    held = np.repeat(rng.uniform(-1.5, 1.5, (len(gains) // 4 + 1, 1)), 4, axis=0)[: len(gains)]
+    actions = np.clip(held + rng.normal(0, 0.3, held.shape), -1, 1).astype(np.float32)
+    obs = [rng.normal(0, [1.0, 2.0]).astype(np.float32)]
     for action, gain in zip(actions, gains, strict=True):
         obs.append(push(obs[-1], action, gain))
     return Episode(np.stack(obs), actions, np.zeros(len(gains), np.float32), {"gain": float(gains[0])})

@@ -47,7 +47,9 @@ class Run(NamedTuple):
     fell_back: np.ndarray
 
 
-def run(driven: AdaptiveController, gain_before: float | np.ndarray, gain_after: float | np.ndarray, start=START, steps=STEPS) -> Run:
+def run(
+    driven: AdaptiveController, gain_before: float | np.ndarray, gain_after: float | np.ndarray, start=START, steps=STEPS
+) -> Run:
     obs, rows = start, []
     for t in range(steps):
         command = driven.step(obs, goal_at(t))
@@ -100,7 +102,12 @@ def test_errors_are_about_predictions_made_before_the_observation_was_seen(train
     expected = normalizer.error(prediction, obs[-1]).square().mean().sqrt().item()
     assert ran.prior_error[-1, 0] == pytest.approx(expected, rel=1e-4)
     # three transitions were known when the last but one action was chosen
-    recent = torch.zeros(1, WINDOW, 2), torch.zeros(1, WINDOW, 1), torch.zeros(1, WINDOW, 2), torch.zeros(1, WINDOW, dtype=torch.bool)
+    recent = (
+        torch.zeros(1, WINDOW, 2),
+        torch.zeros(1, WINDOW, 1),
+        torch.zeros(1, WINDOW, 2),
+        torch.zeros(1, WINDOW, dtype=torch.bool),
+    )
     recent[0][0, -3:], recent[1][0, -3:], recent[2][0, -3:], recent[3][0, -3:] = obs[:3], action[:3], obs[1:4], True
     belief = adapter.update(adapter.prior(1), type(driven._state.recent)(*recent))  # type: ignore[union-attr]
     prediction = adapter.predict(belief, obs[-2][None, None], action[-2][None, None]).mean[0, 0]

@@ -386,7 +386,9 @@ def test_a_step_is_rewarded_for_where_it_leads_and_knows_where_it_came_from():
     for member, robot, candidate, step in np.ndindex(2, 2, 3, 4):
         path = obs_rollout[member, robot, candidate, :, 0]
         before = start[robot, 0] if step == 0 else path[step - 1]
-        expected = path[step] - 1000 * before + 1e6 * actions[robot, candidate, step, 0].double() + 1e9 * goal[robot, step, 0].double()
+        expected = (
+            path[step] - 1000 * before + 1e6 * actions[robot, candidate, step, 0].double() + 1e9 * goal[robot, step, 0].double()
+        )
         assert rewards[member, robot, candidate, step].item() == pytest.approx(expected.item(), rel=1e-12)
 
 

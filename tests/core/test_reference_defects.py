@@ -229,9 +229,7 @@ def test_elites_are_each_robots_own():
     preference = torch.tensor([100.0, -1.0]).reshape(2, 1, 1, 1)
     planner = CEM(ONE, CONFIG)
 
-    _, plan = planner.plan(
-        planner.init(2), lambda a: (preference * a)[None], objective, torch.zeros(2, 0), torch.zeros(2, 1)
-    )
+    _, plan = planner.plan(planner.init(2), lambda a: (preference * a)[None], objective, torch.zeros(2, 0), torch.zeros(2, 1))
 
     assert (plan.actions[0].mean(), plan.actions[1].mean()) == (
         pytest.approx(0.75, abs=0.25),

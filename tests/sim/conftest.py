@@ -17,11 +17,11 @@ TINY_PLANNER = PlannerConfig(horizon=5, num_samples=8, num_iterations=2, num_eli
 MakeCheckpoint = Callable[..., Path]
 
 
-@pytest.fixture
-def make_checkpoint(tmp_path: Path) -> MakeCheckpoint:
-    """Write an untrained checkpoint: make_checkpoint(name, robot="cartpole", rule="gradient") -> folder."""
+@pytest.fixture(scope="session")
+def make_checkpoint() -> MakeCheckpoint:
+    """Write an untrained checkpoint: make_checkpoint(folder, robot="cartpole", rule="gradient") -> folder."""
 
-    def make(name: str, robot: str = "cartpole", rule: str = "gradient") -> Path:
+    def make(folder: Path, robot: str = "cartpole", rule: str = "gradient") -> Path:
         spec, objective = load_robot(robot).spec, load_robot(robot).objective
         model = ModelConfig(hidden=(8,), members=2, context_dim=2)
         adaptation = AdaptationConfig(rule=rule, window=4)  # type: ignore[arg-type]
@@ -29,15 +29,15 @@ def make_checkpoint(tmp_path: Path) -> MakeCheckpoint:
             FORMAT_VERSION, spec, objective.terms, objective.goal_names, model, adaptation, TINY_PLANNER, {"made by": "a test"}
         )
         adapter = make_adapter(DynamicsModel(spec, model, seed=1), adaptation)
-        save_checkpoint(tmp_path / name, Checkpoint(description, adapter))
-        return tmp_path / name
+        save_checkpoint(folder, Checkpoint(description, adapter))
+        return folder
 
     return make
 
 
-@pytest.fixture
-def cartpole_scenario(tmp_path: Path) -> Path:
+@pytest.fixture(scope="session")
+def cartpole_scenario(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """30 steps, the motor weakens at step 12."""
-    path = tmp_path / "weak_motor.yaml"
+    path = tmp_path_factory.mktemp("scenarios") / "weak_motor.yaml"
     path.write_text("robot: cartpole\nsteps: 30\nseed: 5\nchanges:\n  - {at: 12, actuator_gain: 0.3}\n")
     return path

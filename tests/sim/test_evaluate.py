@@ -34,15 +34,23 @@ ARMS = ("random", "adaptive", "frozen", "multitask", "oracle")
 EPISODES, STEPS, CHANGE = 3, 30, 12
 
 
-@pytest.fixture
-def setup(make_checkpoint: MakeCheckpoint, cartpole_scenario: Path) -> Setup:
-    multitask = make_checkpoint("multitask", rule="none")
-    return prepare(make_checkpoint("meta"), cartpole_scenario, episodes=EPISODES, multitask=multitask)
+@pytest.fixture(scope="module")
+def checkpoints(make_checkpoint: MakeCheckpoint, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("checkpoints")
+    return {
+        "meta": make_checkpoint(folder / "meta"),
+        "multitask": make_checkpoint(folder / "multitask", rule="none"),
+        "cheetah": make_checkpoint(folder / "cheetah", robot="half_cheetah", rule="none"),
+    }
 
 
-@pytest.fixture
-def evaluation(setup: Setup) -> Evaluation:
-    return evaluate(setup)
+def prepared(checkpoints: dict[str, Path], scenario: Path) -> Setup:
+    return prepare(checkpoints["meta"], scenario, episodes=EPISODES, multitask=checkpoints["multitask"])
+
+
+@pytest.fixture(scope="module")
+def evaluation(checkpoints: dict[str, Path], cartpole_scenario: Path) -> Evaluation:
+    return evaluate(prepared(checkpoints, cartpole_scenario))
 
 
 def strict_json(path: Path) -> Any:
@@ -63,13 +71,13 @@ def test_every_arm_runs_the_same_episodes(evaluation: Evaluation):
     assert len(np.unique(starts[0], axis=0)) == EPISODES
 
 
-def test_the_same_evaluation_twice_gives_the_same_returns(setup: Setup, make_checkpoint: MakeCheckpoint, tmp_path: Path):
-    again = prepare(tmp_path / "meta", tmp_path / "weak_motor.yaml", episodes=EPISODES, multitask=tmp_path / "multitask")
-
-    first, second = evaluate(setup), evaluate(again)
+def test_the_same_evaluation_twice_gives_the_same_returns(
+    evaluation: Evaluation, checkpoints: dict[str, Path], cartpole_scenario: Path
+):
+    again = evaluate(prepared(checkpoints, cartpole_scenario))
 
     for name in ARMS:
-        assert np.array_equal(first.arms[name].rewards, second.arms[name].rewards)
+        assert np.array_equal(evaluation.arms[name].rewards, again.arms[name].rewards)
 
 
 def test_frozen_plans_under_the_prior_and_adaptive_does_not(evaluation: Evaluation):
@@ -88,10 +96,12 @@ def test_the_oracle_plans_with_the_planner_of_the_checkpoint(evaluation: Evaluat
     per_step = planner.horizon * planner.num_samples * planner.num_iterations
     assert (planner.horizon, planner.num_samples, planner.num_iterations) == (5, 8, 2)
     assert evaluation.arms["oracle"].simulated_steps == EPISODES * STEPS * per_step
-    assert all(c.planner.config == evaluation.setup.controllers["adaptive"].planner.config for c in evaluation.setup.controllers.values())
+    assert all(
+        c.planner.config == evaluation.setup.controllers["adaptive"].planner.config for c in evaluation.setup.controllers.values()
+    )
 
 
-def test_progress_counts_the_steps_of_every_arm(setup: Setup):
+def test_progress_counts_the_steps_of_every_arm(checkpoints: dict[str, Path], cartpole_scenario: Path):
     counted: dict[str, int] = {}
 
     def begin(name: str, steps: int) -> Callable[[], None]:
@@ -102,7 +112,7 @@ def test_progress_counts_the_steps_of_every_arm(setup: Setup):
 
         return advance
 
-    evaluate(setup, begin)
+    evaluate(prepared(checkpoints, cartpole_scenario), begin)
 
     assert counted == dict.fromkeys(ARMS, 0)
 
@@ -145,8 +155,8 @@ def test_differences_are_paired_by_episode(evaluation: Evaluation):
         assert difference["ci95"][0] <= difference["mean"] <= difference["ci95"][1]
 
 
-def test_without_oracle_and_multitask_their_figures_are_null(make_checkpoint: MakeCheckpoint, cartpole_scenario: Path):
-    setup = prepare(make_checkpoint("meta"), cartpole_scenario, episodes=2, seed=3, oracle=False)
+def test_without_oracle_and_multitask_their_figures_are_null(checkpoints: dict[str, Path], cartpole_scenario: Path):
+    setup = prepare(checkpoints["meta"], cartpole_scenario, episodes=2, seed=3, oracle=False)
 
     report = make_report(evaluate(setup))
 
@@ -175,8 +185,8 @@ def test_the_table_fits_and_names_every_arm(evaluation: Evaluation):
     assert "adaptive - frozen" in text.getvalue()
 
 
-def test_a_checkpoint_of_another_robot_is_refused(make_checkpoint: MakeCheckpoint, cartpole_scenario: Path):
-    meta, other = make_checkpoint("meta"), make_checkpoint("cheetah", robot="half_cheetah", rule="none")
+def test_a_checkpoint_of_another_robot_is_refused(checkpoints: dict[str, Path], cartpole_scenario: Path):
+    meta, other = checkpoints["meta"], checkpoints["cheetah"]
 
     with pytest.raises(CheckpointError, match=r"cheetah: trained on another robot: name is half_cheetah; .*cartpole"):
         prepare(other, cartpole_scenario, episodes=1)
@@ -184,16 +194,16 @@ def test_a_checkpoint_of_another_robot_is_refused(make_checkpoint: MakeCheckpoin
         prepare(meta, cartpole_scenario, episodes=1, multitask=other)
 
 
-def test_a_multitask_checkpoint_must_not_adapt(make_checkpoint: MakeCheckpoint, cartpole_scenario: Path):
-    meta = make_checkpoint("meta")
+def test_a_multitask_checkpoint_must_not_adapt(checkpoints: dict[str, Path], cartpole_scenario: Path):
+    meta = checkpoints["meta"]
 
     with pytest.raises(CheckpointError, match="its adaptation rule is 'gradient'; allowed: none"):
         prepare(meta, cartpole_scenario, episodes=1, multitask=meta)
 
 
-def test_an_unknown_scenario_is_refused(make_checkpoint: MakeCheckpoint):
+def test_an_unknown_scenario_is_refused(checkpoints: dict[str, Path]):
     with pytest.raises(ConfigError, match="half_cheetah/cadm_cripple"):
-        prepare(make_checkpoint("meta"), "half_cheetah/cadm_criple", episodes=1)
+        prepare(checkpoints["meta"], "half_cheetah/cadm_criple", episodes=1)
 
 
 @pytest.mark.parametrize(
@@ -243,7 +253,9 @@ def line_controller(target_std: float, adapt: bool, window: int = 6) -> Adaptive
     model = DynamicsModel(LINE, ModelConfig(hidden=(4,), members=1))
     model.normalizer.target_std.fill_(target_std)
     planner = make_planner(LINE, PlannerConfig())
-    return AdaptiveController(LINE, GainAdapter(model), planner, Objective(LINE, (Term("linear", 1.0, ("x",)),)), window, adapt=adapt)
+    return AdaptiveController(
+        LINE, GainAdapter(model), planner, Objective(LINE, (Term("linear", 1.0, ("x",)),)), window, adapt=adapt
+    )
 
 
 def line_episode(change: int, gain: float, steps: int = 60) -> Episode:

@@ -18,7 +18,7 @@ MakeCheckpoint = Callable[..., Path]
 def cheetah_evaluation(make_checkpoint: MakeCheckpoint, tmp_path: Path, episodes: int) -> Evaluation:
     path = tmp_path / "broken.yaml"
     path.write_text("robot: half_cheetah\nsteps: 20\nchanges:\n  - {at: 8, actuator_gain: {bshin: 0.0}}\n")
-    return evaluate(prepare(make_checkpoint("meta", robot="half_cheetah"), path, episodes=episodes))
+    return evaluate(prepare(make_checkpoint(tmp_path / "meta", robot="half_cheetah"), path, episodes=episodes))
 
 
 @pytest.mark.parametrize("episodes", [1, 2])
@@ -41,7 +41,7 @@ def test_figure_shows_speed_and_error_of_every_arm_and_the_change(make_checkpoin
 def test_a_robot_without_a_rewarded_velocity_shows_its_reward(
     make_checkpoint: MakeCheckpoint, cartpole_scenario: Path, tmp_path: Path
 ):
-    evaluation = evaluate(prepare(make_checkpoint("meta"), cartpole_scenario, episodes=2, oracle=False))
+    evaluation = evaluate(prepare(make_checkpoint(tmp_path / "meta"), cartpole_scenario, episodes=2, oracle=False))
 
     plot_recovery(evaluation, tmp_path / "out" / "recovery.png")
 
@@ -57,9 +57,7 @@ def test_align_puts_every_change_at_0():
     steps, aligned = align(np.array([[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]]), [1, 3])
 
     assert list(steps) == [-3, -2, -1, 0, 1, 2]
-    assert np.array_equal(
-        aligned, [[np.nan, np.nan, 1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0, np.nan, np.nan]], equal_nan=True
-    )
+    assert np.array_equal(aligned, [[np.nan, np.nan, 1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0, np.nan, np.nan]], equal_nan=True)
 
 
 def test_trailing_mean_looks_back_only_and_skips_what_is_not_known():
