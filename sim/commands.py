@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 
-from adaptive_mbrl.config import load_yaml
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.errors import ConfigError
@@ -20,14 +19,13 @@ from sim.batch import BatchSimulation
 from sim.demo import run_demo
 from sim.evaluate import evaluate as run_evaluation
 from sim.evaluate import prepare
-from sim.paths import find_config
 from sim.policies import ControllerPolicy, OraclePolicy, Policy, RandomPolicy
 from sim.report import make_report, write_report
 from sim.robot import Robot, load_robot
 from sim.rollout import run_scenarios
 from sim.scenario import Scenario, load_scenario
 from sim.terminal import live_progress, make_console, print_report
-from sim.train import TrainConfig
+from sim.train import load_train_config
 from sim.train import train as run_training
 
 DEFAULT_STEPS = 200
@@ -43,9 +41,8 @@ def demo(options: DemoOptions) -> None:
 
 def train(options: TrainOptions) -> None:
     """Start or resume a training run."""
-    path = find_config("train", options.config)
-    config = load_yaml(path, TrainConfig)
-    run = options.run or Path("runs/train") / path.stem
+    config = load_train_config(options.config)
+    run = options.run or Path("runs/train") / Path(options.config).stem
     if options.resume and not (run / "config.yaml").is_file():
         raise ConfigError(f"--resume: no run to go on with in {run} (it has no config.yaml); leave --resume out to start one")
     try:

@@ -92,7 +92,7 @@ def _goals_ahead(robot: Robot, goals: np.ndarray, step: int, preview: int) -> np
     """Goals from `step` on as far as anybody can know them: a path continues, a goal that jumps is held."""
     ahead: np.ndarray = goals[:, step : step + preview + 1]
     known = robot.goal is None or robot.goal.is_path
-    return ahead if known else np.broadcast_to(ahead[:, :1], ahead.shape)
+    return ahead if known else np.repeat(ahead[:, :1], preview + 1, axis=1)
 
 
 def _episodes(

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ from adaptive_mbrl.revision import git_revision
 from adaptive_mbrl.storage import atomic_folder, write_text_atomically
 from sim.collect import Collected, Collector, DataConfig
 from sim.distribution import ScenarioDistribution
+from sim.paths import find_config
 from sim.robot import load_robot
 from sim.scenario import load_scenario
 
@@ -91,6 +92,14 @@ class RoundRecord:
     updates: int
     seconds: float
     scalars: dict[str, float] = field(default_factory=dict)
+
+
+def load_train_config(name_or_path: str | Path) -> TrainConfig:
+    """Read a shipped config by name, or any by path; a split beside the file is named relative to it."""
+    path = find_config("train", name_or_path)
+    config = load_yaml(path, TrainConfig)
+    file, _, _ = config.scenarios.rpartition(":")
+    return replace(config, scenarios=str(path.parent / config.scenarios)) if (path.parent / file).is_file() else config
 
 
 def train(config: TrainConfig, run: Path, device: torch.device | str = "cpu") -> Path:

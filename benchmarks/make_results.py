@@ -1,0 +1,92 @@
+"""Write the tables of docs/results.md from the reports in docs/results/, so that no figure is typed by hand.
+
+Usage: python benchmarks/make_results.py
+
+Between a line ``<!-- begin NAME -->`` and ``<!-- end NAME -->`` in docs/results.md, the text is replaced by what
+docs/results/NAME.json says.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+
+def main() -> None:
+    """Replace every marked part; a mark without a report is an error."""
+    path = DOCS / "results.md"
+    text = path.read_text(encoding="utf-8")
+
+    def replacement(match: re.Match[str]) -> str:
+        name = match.group(1)
+        report = json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8"))
+        return f"<!-- begin {name} -->\n{tables(report)}\n<!-- end {name} -->"
+
+    path.write_text(re.sub(r"<!-- begin (\S+) -->.*?<!-- end \1 -->", replacement, text, flags=re.S), encoding="utf-8")
+
+
+def tables(report: dict[str, Any]) -> str:
+    """Arms, differences and open-loop error of one report."""
+    summary, config = report["summary"], report["config"]
+    machine = config["machine"]
+    lines = [
+        f"{config['episodes']} episodes, seeds {config['seed']} to {config['seed'] + config['episodes'] - 1}; {machine['cpu']}, "
+        f"{machine['cores']} cores, {machine['torch_threads']} threads, {machine['device']}.",
+        "",
+        "| arm | return after change [95 %] | normalised: mean [95 %] | median | worst | IQM | one-step error | recovery [steps] |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        _arm_row(name, summary[name]) for name in ("adaptive", "frozen", "multitask", "oracle", "random") if name in summary
+    ]
+    lines += ["", "| difference in return after the change, paired by seed | mean [95 %] |", "|---|---|"]
+    for other in ("frozen", "multitask"):
+        lines.append(f"| adaptive - {other} | {_interval(summary[f'adaptive_minus_{other}']['return_after_change'], 1)} |")
+    open_loop = summary["open_loop_10"]
+    if open_loop:
+        arms = [n for n in ("adaptive", "frozen", "multitask") if n in open_loop]
+        lines += ["", "| open-loop error, mean over 1 to 10 steps | " + " | ".join(arms) + " | adaptive / multitask [95 %] |"]
+        lines += ["|---" * (len(arms) + 2) + "|"]
+        figures = " | ".join(f"{open_loop[n]:.3f}" for n in arms)
+        lines += [f"| RMS over channels, in target stds | {figures} | {_interval(open_loop['adaptive_over_multitask'], 2)} |"]
+    timing = report["arms"]["adaptive"]
+    lines += ["", "| one robot alone | median | p99 |", "|---|---|---|"]
+    for key in ("adapt_ms", "plan_ms"):
+        lines.append(f"| {key.removesuffix('_ms')} [ms] | {timing[key]['median']:.1f} | {timing[key]['p99']:.1f} |")
+    return "\n".join(lines)
+
+
+def _arm_row(name: str, arm: dict[str, Any]) -> str:
+    score = arm["normalized_after_change"]
+    recovery = arm["recovery_steps"]
+    recovered = "-" if recovery["median"] is None else f"{recovery['median']:.0f} ({recovery['never']} never)"
+    cells = [
+        name,
+        _interval(arm["return_after_change"], 1),
+        _interval(score, 2),
+        *(_number(score[k], 2) for k in ("median", "worst", "iqm")),
+        _number(arm["model_error_after_change"], 3),
+        recovered,
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _interval(value: dict[str, Any], digits: int) -> str:
+    if value["mean"] is None:
+        return "-"
+    if value["ci95"] is None:
+        return _number(value["mean"], digits)
+    low, high = value["ci95"]
+    return f"{value['mean']:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+if __name__ == "__main__":
+    main()
