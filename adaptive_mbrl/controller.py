@@ -91,6 +91,8 @@ class AdaptiveController:
 
     ERROR_MEMORY = 0.9
     """Weight of the past in the running comparison of adapted and prior error."""
+    MAX_LOG_RATIO = 3.0
+    """Most that one step counts in that comparison, so that a spike does not decide for long."""
 
     def __init__(
         self,
@@ -166,7 +168,7 @@ class AdaptiveController:
         state, errors, fell_back = self._observe_and_adapt(state, obs_tensor)
         adapted = self._clock()
         state, predicted_return = self._plan_and_act(state, obs_tensor, goal_tensor)
-        action = state.last_action.cpu().numpy()
+        action = state.last_action.cpu().numpy().copy()
         planned = self._clock()
 
         self._state = state
@@ -184,7 +186,10 @@ class AdaptiveController:
     def _observe_and_adapt(self, state: ControllerState, obs: Tensor) -> tuple[ControllerState, Tensor, Tensor]:
         errors = self._one_step_errors(state, obs)
         recent = _append(state.recent, state.last_obs, state.last_action, obs, state.started)
-        log_ratio = torch.where(state.started, (errors[1].clamp(min=1e-8) / errors[0].clamp(min=1e-8)).log(), 0.0)
+        # a prediction that is no number is as wrong as can be
+        limit = self.MAX_LOG_RATIO
+        log_ratio = (errors[1].clamp(min=1e-8) / errors[0].clamp(min=1e-8)).log().nan_to_num(nan=limit).clamp(-limit, limit)
+        log_ratio = torch.where(state.started, log_ratio, 0.0)
         ratio = self.ERROR_MEMORY * state.error_ratio + (1 - self.ERROR_MEMORY) * log_ratio
         prior = self.adapter.prior(len(obs))
         if not self.adapt:
@@ -240,18 +245,21 @@ class AdaptiveController:
             if dim:
                 raise ObservationError(f"goal: missing; the objective needs {dim} values")
             return torch.zeros(batch, 0, device=self.device)
-        array = np.asarray(goal, dtype=np.float32)
+        array = _own_array("goal", goal)
         if array.shape[-1:] != (dim,) or not np.isfinite(array).all():
             raise ObservationError(f"goal: expected {dim} finite values, got shape {array.shape}")
-        array = array if array.ndim > 1 else np.broadcast_to(array, (batch, dim))
+        array = array if array.ndim > 1 else np.tile(array, (batch, 1))
         if len(array) != batch:
             raise ObservationError(f"goal: got {len(array)} rows for {batch} robots")
-        return torch.as_tensor(np.ascontiguousarray(array), device=self.device)
+        horizon = self.planner.config.horizon
+        if array.ndim > 2 and array.shape[1:-1] != (horizon,):
+            raise ObservationError(f"goal: got shape {array.shape}; a moving goal needs one row per step of the horizon, {horizon}")
+        return torch.as_tensor(array, device=self.device)
 
     @staticmethod
     def _checked(what: str, values: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
-        array = np.asarray(values, dtype=np.float32)
-        if array.ndim not in (1, 2) or array.shape[-1] != len(names):
+        array = _own_array(what, values)
+        if array.ndim not in (1, 2) or array.shape[-1] != len(names) or len(array) == 0:
             raise ObservationError(f"{what}: got shape {array.shape}; expected ({len(names)},) or (robots, {len(names)})")
         if not np.isfinite(array).all():
             column = int(np.argwhere(~np.isfinite(array))[0][-1])
@@ -262,6 +270,15 @@ class AdaptiveController:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         return time.perf_counter()
+
+
+def _own_array(what: str, values: Any) -> np.ndarray:
+    """A copy as float32: callers reuse their buffers, and the window must not change with them."""
+    try:
+        with np.errstate(over="ignore"):
+            return np.array(values, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise ObservationError(f"{what}: expected numbers, got {type(values).__name__}: {error}") from error
 
 
 def _append(recent: Transitions, obs: Tensor, action: Tensor, next_obs: Tensor, valid: Tensor) -> Transitions:

@@ -37,7 +37,7 @@ def tables(report: dict[str, Any]) -> str:
         f"{config['episodes']} episodes, seeds {config['seed']} to {config['seed'] + config['episodes'] - 1}; {machine['cpu']}, "
         f"{machine['cores']} cores, {machine['torch_threads']} threads, {machine['device']}.",
         "",
-        "| arm | return after change [95 %] | normalised: mean [95 %] | median | worst | IQM | one-step error | recovery [steps] |",
+        "| arm | return after change [95 %] | normalised: mean [95 %] | median | worst | IQM | 1-step error | recovery [steps] |",
         "|---|---|---|---|---|---|---|---|",
     ]
     lines += [

@@ -131,5 +131,5 @@ def _read_batch(path: Path) -> tuple[list[Episode], dict[str, Any]]:
             for i in range(len(tags))
         ]
         return episodes, about
-    except (SafetensorError, KeyError, ValueError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: damaged episode file: {error}") from error

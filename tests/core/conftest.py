@@ -14,5 +14,5 @@ from tests.core.analytic import POINT, POINT_ADAPTATION, POINT_MODEL, POINT_OUTE
 def trained() -> MetaTrainer:
     """A small model, meta-trained for a few seconds on point masses of many gains; do not change it."""
     trainer = MetaTrainer(POINT, POINT_MODEL, POINT_ADAPTATION, POINT_OUTER, seed=0, device=torch.device("cpu"))
-    trainer.fit(WindowSampler(point_episodes(40, seed=0), POINT_ADAPTATION.window, POINT_OUTER.query), 400)
+    trainer.fit(WindowSampler(point_episodes(40, seed=0), POINT_ADAPTATION.window, POINT_OUTER.query), 200)
     return trainer

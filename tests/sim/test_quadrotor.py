@@ -14,6 +14,7 @@ from sim.policies import RandomPolicy
 from sim.robot import Robot, load_robot
 
 MASS, GRAVITY = 1.4, 9.81
+AUTHORITY = 1.3  # thrust = hover * (1 + AUTHORITY * action)
 NAMES = ("x", "y", "z", "roll", "pitch", "yaw", "x_velocity", "y_velocity", "z_velocity", "roll_rate", "pitch_rate", "yaw_rate")
 
 
@@ -73,7 +74,8 @@ def test_a_tilt_moves_it_sideways(quadrotor: Robot) -> None:
 def test_a_payload_sinks_as_its_weight_says(quadrotor: Robot) -> None:
     obs = fly(quadrotor, Dynamics(body_mass={"base": 1.5}), (0, 0, 0, 0))
     assert obs["z_velocity"] == pytest.approx(-GRAVITY * (1 - 1 / 1.5) * 0.05, rel=0.02)
-    lifted = fly(quadrotor, Dynamics(body_mass={"base": 1.5}), (0.5, 0.5, 0.5, 0.5), steps=20)
+    lift = 0.5 / AUTHORITY
+    lifted = fly(quadrotor, Dynamics(body_mass={"base": 1.5}), (lift, lift, lift, lift), steps=20)
     assert lifted["z"] == pytest.approx(1.5, abs=1e-3)
 
 
@@ -82,9 +84,15 @@ def test_a_weak_rotor_loses_hover_thrust_and_authority_alike(quadrotor: Robot) -
     idle = fly(quadrotor, weak, (0, 0, 0, 0))
     assert idle["z_velocity"] == pytest.approx(-GRAVITY * 0.3 / 4 * 0.05, rel=0.03)
     assert idle["roll_rate"] < 0 < idle["pitch_rate"]
-    compensated = fly(quadrotor, weak, (0, 1 / 0.7 - 1, 0, 0), steps=40)
+    compensated = fly(quadrotor, weak, (0, (1 / 0.7 - 1) / AUTHORITY, 0, 0), steps=40)
     assert compensated["z"] == pytest.approx(1.5, abs=2e-3)
     assert compensated["roll"] == pytest.approx(0, abs=2e-3)
+
+
+def test_a_rotor_never_pulls_down(quadrotor: Robot) -> None:
+    lowest = fly(quadrotor, Dynamics(), (-1, -1, -1, -1))
+    assert lowest["z_velocity"] == pytest.approx(-GRAVITY * 0.05, rel=0.02)
+    assert lowest["z_velocity"] == fly(quadrotor, Dynamics(), (-0.9, -0.9, -0.9, -0.9))["z_velocity"]
 
 
 def test_wind_pushes_as_its_force_says(quadrotor: Robot) -> None:
@@ -145,7 +153,7 @@ def path_error(robot: Robot, true: Dynamics, known: Dynamics, steps: int = 60) -
     "change",
     [
         Dynamics(body_mass={"base": 1.4}),
-        Dynamics(actuator_gain={"rotor_4": 0.6}),
+        Dynamics(actuator_gain={"rotor_4": 0.5}),
         Dynamics(external_force={"base": (0.0, 2.5, 0.0)}),
     ],
 )
