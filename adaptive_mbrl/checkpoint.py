@@ -6,7 +6,7 @@ The folder is written under a temporary name and renamed, and is never changed a
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -117,13 +117,23 @@ def find_checkpoint(path: str | Path) -> Path:
 def require_robot(checkpoint: Checkpoint, spec: RobotSpec, source: str) -> None:
     """Refuse a checkpoint whose channels, units, limits or control period differ from the robot's."""
     stored = checkpoint.description.spec
-    if stored == spec:
-        return
-    for item in dataclasses.fields(RobotSpec):
-        got, wanted = getattr(stored, item.name), getattr(spec, item.name)
-        if got != wanted:
-            shown = (got, wanted) if item.name in ("name", "dt") else (_names(got), _names(wanted))
-            raise CheckpointError(f"{source}: trained on another robot: {item.name} is {shown[0]}; the robot here has {shown[1]}")
+    difference = next(_differences(stored, spec, ""), None)
+    if difference is not None:
+        raise CheckpointError(f"{source}: trained on another robot: {difference}")
+
+
+def _differences(stored: Any, here: Any, where: str) -> Iterator[str]:
+    """What a checkpoint's spec (or one channel of it) and the robot's do not have in common, in words."""
+    for item in dataclasses.fields(stored):
+        got, wanted = getattr(stored, item.name), getattr(here, item.name)
+        if not isinstance(got, tuple):
+            if got != wanted:
+                yield f"{where}{item.name} is {got}; the robot here has {wanted}"
+        elif [c.name for c in got] != [c.name for c in wanted]:
+            yield f"{item.name} is {[c.name for c in got]}; the robot here has {[c.name for c in wanted]}"
+        else:
+            for channel, other in zip(got, wanted, strict=True):
+                yield from _differences(channel, other, f"{item.name} '{channel.name}': ")
 
 
 def load_weights(module: torch.nn.Module, weights: Mapping[str, Tensor], source: Path) -> None:
@@ -136,6 +146,8 @@ def load_weights(module: torch.nn.Module, weights: Mapping[str, Tensor], source:
             raise CheckpointError(
                 f"{source}: tensor '{name}' has shape {tuple(weights[name].shape)}; needed: {tuple(tensor.shape)}"
             )
+        if weights[name].isnan().any():
+            raise CheckpointError(f"{source}: tensor '{name}' holds NaN: its training diverged")
     unknown = sorted(set(weights) - set(expected))
     if unknown:
         raise CheckpointError(f"{source}: unknown tensor '{unknown[0]}'")
@@ -149,7 +161,3 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path}: missing") from error
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path}: damaged weights: {error}") from error
-
-
-def _names(channels: Any) -> list[str]:
-    return [f"{c.name} [{c.unit}]" for c in channels]

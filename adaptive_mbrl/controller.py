@@ -253,7 +253,9 @@ class AdaptiveController:
             raise ObservationError(f"goal: got {len(array)} rows for {batch} robots")
         horizon = self.planner.config.horizon
         if array.ndim > 2 and array.shape[1:-1] != (horizon,):
-            raise ObservationError(f"goal: got shape {array.shape}; a moving goal needs one row per step of the horizon, {horizon}")
+            raise ObservationError(
+                f"goal: got shape {array.shape}; a moving goal needs one row per step of the horizon, {horizon}"
+            )
         return torch.as_tensor(array, device=self.device)
 
     @staticmethod

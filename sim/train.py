@@ -126,6 +126,9 @@ class Training:
             )
         self.distribution = distribution
         self.robot = load_robot(distribution.robot)
+        source = config.data.episodes_from
+        if source is not None:
+            EpisodeStore.check(source / "episodes", self.robot.spec)
         self._claim_folder()
         self.trainer = MetaTrainer(self.robot.spec, config.model, config.adaptation, config.outer, config.seed, device)
         done = sorted(p for p in (run / "rounds").glob("[0-9]*") if p.name.isdigit())
@@ -133,12 +136,8 @@ class Training:
         self.record = load_yaml(done[-1] / "round.yaml", RoundRecord) if done else RoundRecord(0, 0, 0, 0, 0, 0.0)
         if done:
             load_trainer_state(self.trainer, done[-1])
-        source = config.data.episodes_from
-        self.store = (
-            EpisodeStore.open(source / "episodes", self.robot.spec)
-            if source
-            else EpisodeStore.open(run / "episodes", self.robot.spec, self.record.batches)
-        )
+        own = 0 if source else self.record.batches
+        self.store = EpisodeStore.open((source or run) / "episodes", self.robot.spec, own)
 
     @property
     def num_rounds(self) -> int:

@@ -22,6 +22,8 @@ from adaptive_mbrl.errors import CheckpointError
 from adaptive_mbrl.spec import RobotSpec
 from adaptive_mbrl.storage import write_bytes_atomically
 
+SPEC_FILE = "spec.yaml"
+
 
 @dataclass(frozen=True)
 class Episode:
@@ -68,17 +70,9 @@ class EpisodeStore:
             spec: the robot; needed for a new store, compared with an existing one.
             num_batches: at least this many batches must be there.
         """
-        path = folder / "spec.yaml"
-        if path.exists():
-            stored = load_yaml(path, RobotSpec)
-            if spec is not None and stored != spec:
-                raise CheckpointError(f"{folder}: holds episodes of another robot spec ('{stored.name}'); wanted '{spec.name}'")
-        elif spec is None:
-            raise CheckpointError(f"{folder}: no episodes there (no spec.yaml)")
-        else:
-            save_yaml(path, spec)
-            stored = spec
-        store = cls(stored, folder)
+        if spec is not None and not (folder / SPEC_FILE).exists():
+            save_yaml(folder / SPEC_FILE, spec)
+        store = cls(cls.check(folder, spec), folder)
         files = sorted(folder.glob("[0-9]*.safetensors"))
         for file in files:
             episodes, about = _read_batch(file)
@@ -87,6 +81,17 @@ class EpisodeStore:
         if store.num_batches < num_batches:
             raise CheckpointError(f"{folder}: {num_batches} batches of episodes expected, {store.num_batches} found")
         return store
+
+    @staticmethod
+    def check(folder: Path, spec: RobotSpec | None = None) -> RobotSpec:
+        """The spec of the store in `folder`; an error if there is none, or if it is not `spec`."""
+        path = folder / SPEC_FILE
+        if not path.exists():
+            raise CheckpointError(f"{folder}: no episodes there (no {SPEC_FILE})")
+        stored = load_yaml(path, RobotSpec)
+        if spec is not None and stored != spec:
+            raise CheckpointError(f"{folder}: holds episodes of another robot spec ('{stored.name}'); wanted '{spec.name}'")
+        return stored
 
     @property
     def num_steps(self) -> int:

@@ -110,7 +110,7 @@ class MetaTrainer:
         for update in range(num_updates):
             self._set_learning_rate(update / num_updates)
             losses.append(self._step(sampler.sample(self.config.meta_batch_size, self.generator)))
-            if (update + 1) % REPORT_EVERY == 0:
+            if (update + 1) % REPORT_EVERY == 0 or update + 1 == num_updates:
                 recent = float(torch.stack(losses[-REPORT_EVERY:]).mean())
                 if not math.isfinite(recent):
                     raise AdaptiveMBRLError(

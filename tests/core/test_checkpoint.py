@@ -155,7 +155,7 @@ def test_missing_weights_are_named(saved: Path):
         ("model.normalizer.obs_std", None, "tensor 'model.normalizer.obs_std' is missing"),
         ("model.net.weight_1", torch.zeros(2, 5, 7), r"'model.net.weight_1' has shape (2, 5, 7); needed: (2, 7, 5)"),
         ("model.net.weight_9", torch.zeros(1), "unknown tensor 'model.net.weight_9'"),
-        ("model.net.bias_0", torch.full((2, 1, 7), torch.nan), "tensor 'model.net.bias_0' is not finite"),
+        ("model.net.bias_0", torch.full((2, 1, 7), torch.nan), "tensor 'model.net.bias_0' holds NaN"),
     ],
     ids=["missing weight", "missing statistic", "wrong shape", "unknown", "nan"],
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adaptive_mbrl.data.episodes import Episode, EpisodeStore
@@ -164,6 +164,7 @@ def test_missing_batches_are_noticed(tmp_path: Path):
         EpisodeStore.open(tmp_path, POINT, num_batches=2)
 
 
+@settings(max_examples=15)
 @given(share=st.floats(0, 0.999), seed=st.integers(0, 1000))
 def test_a_truncated_or_scrambled_file_is_named(tmp_path_factory: pytest.TempPathFactory, share: float, seed: int):
     folder = tmp_path_factory.mktemp("store")

@@ -129,9 +129,9 @@ def test_a_crash_ends_in_the_nets_with_a_bounded_reward(quadrotor: Robot) -> Non
     assert np.mean(rewards) < 0.3
 
 
-def path_error(robot: Robot, true: Dynamics, known: Dynamics, steps: int = 60) -> float:
+def path_error(robot: Robot, true: Dynamics, known: Dynamics, steps: int = 80) -> float:
     """Distance [m] to the moving goal, mean of the last 30 steps, when planned with the `known` dynamics."""
-    config = PlannerConfig(horizon=16, num_samples=32, num_iterations=2)
+    config = PlannerConfig(horizon=14, num_samples=48, num_iterations=2)
     simulation, model = BatchSimulation(robot, 2), BatchSimulation(robot, 2)
     obs = simulation.reset([0, 1], [true, true])
     model.reset([0, 1], [known, known])
