@@ -36,8 +36,9 @@ format: setup  ## format, and mend what can be mended by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-train: setup  ## reproduce the shipped half-cheetah checkpoint (about 2 hours on 2 cores); goes on if interrupted
+train: setup  ## reproduce the shipped half-cheetah checkpoints (about 1 hour on 2 cores); goes on if interrupted
 	$(BIN)/adaptive-mbrl train --config half_cheetah $(ARGS)
+	$(BIN)/adaptive-mbrl train --config half_cheetah_multitask $(ARGS)
 
 clean:  ## remove the virtual environment, caches and build products; runs/ stays
 	rm -rf .venv build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from adaptive_mbrl.adaptation import AdaptationConfig, make_adapter
@@ -25,7 +25,7 @@ from adaptive_mbrl.errors import CheckpointError
 from adaptive_mbrl.objective import Objective, Term
 from adaptive_mbrl.planning import PlannerConfig
 from adaptive_mbrl.spec import RobotSpec
-from adaptive_mbrl.storage import atomic_folder
+from adaptive_mbrl.storage import atomic_folder, write_bytes_atomically
 
 FORMAT_VERSION = 1
 WEIGHTS_FILE = "weights.safetensors"
@@ -80,7 +80,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     with atomic_folder(folder) as temporary:
         save_yaml(temporary / DESCRIPTION_FILE, checkpoint.description)
         weights = {name: t.detach().cpu().contiguous() for name, t in checkpoint.adapter.state_dict().items()}
-        save_file(weights, temporary / WEIGHTS_FILE)
+        write_bytes_atomically(temporary / WEIGHTS_FILE, save(weights))
 
 
 def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Checkpoint:

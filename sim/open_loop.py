@@ -79,7 +79,7 @@ def _windows(
     episodes: Sequence[Episode], change: int, reference: AdaptiveController, horizon: int, stride: int
 ) -> Windows | None:
     first = change + reference.window
-    starts = torch.arange(first, max(first, len(episodes[0]) - horizon + 1), stride)
+    starts = torch.arange(first, max(first, len(episodes[0]) - horizon + 1), stride, device=reference.device)
     if len(starts) == 0:
         return None
     parts = [WindowSampler([e], reference.window, horizon, reference.device).at(starts) for e in episodes]

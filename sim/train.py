@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
@@ -34,7 +34,7 @@ from adaptive_mbrl.errors import CheckpointError, ConfigError
 from adaptive_mbrl.meta.trainer import MetaTrainer, OuterConfig
 from adaptive_mbrl.planning import PlannerConfig, make_planner
 from adaptive_mbrl.revision import git_revision
-from adaptive_mbrl.storage import atomic_folder, write_text_atomically
+from adaptive_mbrl.storage import atomic_folder, write_bytes_atomically, write_text_atomically
 from sim.collect import Collected, Collector, DataConfig
 from sim.distribution import ScenarioDistribution
 from sim.paths import find_config
@@ -274,7 +274,7 @@ def save_trainer_state(trainer: MetaTrainer, folder: Path) -> None:
     for index, state in trainer.optimizer.state_dict()["state"].items():
         for name, value in state.items():
             tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value).detach().cpu().clone()
-    save_file(tensors, folder / "trainer.safetensors")
+    write_bytes_atomically(folder / "trainer.safetensors", save(tensors))
 
 
 def load_trainer_state(trainer: MetaTrainer, folder: Path) -> None:

@@ -122,10 +122,10 @@ def test_random_torques_stay_within_the_limits(arm: Robot) -> None:
 def hand_error(robot: Robot, true: Dynamics, known: Dynamics, steps: int = 40) -> float:
     """Distance [m] of the hand to its goal after 2 s, mean of the last 10 steps, when planned with the `known` dynamics."""
     config = PlannerConfig(horizon=14, num_samples=32, num_iterations=2)
-    simulation, model = BatchSimulation(robot, 2), BatchSimulation(robot, 2)
+    simulation, model = BatchSimulation(robot, 2, num_threads=1), BatchSimulation(robot, 2, num_threads=1)
     obs = simulation.reset([0, 1], [true, true])
     model.reset([0, 1], [known, known])
-    rollout, planner = OracleRollout(model, config.num_samples), make_planner(robot.spec, config)
+    rollout, planner = OracleRollout(model, config.num_samples, num_threads=1), make_planner(robot.spec, config)
     state, goals, errors = planner.init(2), simulation.goals(steps, config.horizon), []
     for t in range(steps):
         model.physics.state[:] = simulation.physics.state

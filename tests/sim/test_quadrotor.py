@@ -132,10 +132,10 @@ def test_a_crash_ends_in_the_nets_with_a_bounded_reward(quadrotor: Robot) -> Non
 def path_error(robot: Robot, true: Dynamics, known: Dynamics, steps: int = 80) -> float:
     """Distance [m] to the moving goal, mean of the last 30 steps, when planned with the `known` dynamics."""
     config = PlannerConfig(horizon=14, num_samples=48, num_iterations=2)
-    simulation, model = BatchSimulation(robot, 2), BatchSimulation(robot, 2)
+    simulation, model = BatchSimulation(robot, 2, num_threads=1), BatchSimulation(robot, 2, num_threads=1)
     obs = simulation.reset([0, 1], [true, true])
     model.reset([0, 1], [known, known])
-    rollout, planner = OracleRollout(model, config.num_samples), make_planner(robot.spec, config)
+    rollout, planner = OracleRollout(model, config.num_samples, num_threads=1), make_planner(robot.spec, config)
     state, goals, errors = planner.init(2), simulation.goals(steps, config.horizon), []
     for t in range(steps):
         model.physics.state[:] = simulation.physics.state

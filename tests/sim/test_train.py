@@ -1,0 +1,401 @@
+"""A training run: whatever interrupts it, the end is the same, to the bit, and no moment leaves an unreadable run."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import sim.train as module
+from adaptive_mbrl.adaptation import AdaptationConfig
+from adaptive_mbrl.checkpoint import load_checkpoint
+from adaptive_mbrl.config import load_yaml
+from adaptive_mbrl.controller import AdaptiveController
+from adaptive_mbrl.data.episodes import EpisodeStore
+from adaptive_mbrl.dynamics.model import ModelConfig
+from adaptive_mbrl.errors import AdaptiveMBRLError, CheckpointError, ConfigError
+from adaptive_mbrl.meta.trainer import MetaTrainer, OuterConfig
+from adaptive_mbrl.planning import PlannerConfig
+from sim.batch import BatchSimulation
+from sim.collect import DataConfig
+from sim.scenario import load_scenario
+from sim.train import RoundRecord, TrainConfig, Training, load_train_config, train
+
+ROOT = Path(__file__).resolve().parents[2]
+CPU = torch.device("cpu")
+TINY = TrainConfig(
+    "cartpole/mass_gain:train",
+    seed=1,
+    model=ModelConfig(hidden=(8,), members=2, context_dim=2),
+    adaptation=AdaptationConfig(window=4),
+    outer=OuterConfig(query=2, meta_batch_size=8, validation_windows=8),
+    planner=PlannerConfig(horizon=4, num_samples=8, num_elites=3, num_elites_kept=1),
+    data=DataConfig(
+        steps=16,
+        random_episodes=3,
+        oracle_episodes=2,
+        oracle_planner=PlannerConfig(horizon=3, num_samples=6, num_elites=2, num_elites_kept=1),
+        iterations=2,
+        episodes_per_iteration=3,
+        branches_per_state=1,
+        validation_fraction=0.34,
+    ),
+    updates_initial=3,
+    updates_per_iteration=3,
+    updates_final=2,
+)
+ROUNDS = 4
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that nothing interrupted; do not change it."""
+    run = tmp_path_factory.mktemp("finished") / "run"
+    train(TINY, run)
+    return run
+
+
+def assert_same_end(run: Path, wanted: Path) -> None:
+    """Same model, optimiser, random state and episodes, to the bit."""
+    for file in ("checkpoint/weights.safetensors", f"rounds/{ROUNDS - 1:03d}/trainer.safetensors"):
+        got, expected = load_file(run / file), load_file(wanted / file)
+        assert got.keys() == expected.keys()
+        for name, tensor in expected.items():
+            assert torch.equal(got[name], tensor), f"{file}: {name}"
+    got, expected = (EpisodeStore.open(r / "episodes").episodes for r in (run, wanted))
+    assert len(got) == len(expected)
+    for a, b in zip(got, expected, strict=True):
+        assert a.tags == b.tags
+        for name in ("obs", "action", "reward"):
+            assert np.array_equal(getattr(a, name), getattr(b, name))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+# --- what a run leaves --------------------------------------------------------------------------------------------------------
+
+
+def test_a_finished_run_holds_all_that_its_folder_promises(finished: Path):
+    last = finished / "rounds" / f"{ROUNDS - 1:03d}"
+
+    assert load_yaml(finished / "config.yaml", TrainConfig) == TINY
+    assert (finished / "git_revision.txt").read_text().strip()
+    assert list((finished / "tensorboard").glob("events*"))
+    assert sorted(p.name for p in (finished / "rounds").iterdir()) == [f"{i:03d}" for i in range(ROUNDS)]
+    assert contents(finished / "checkpoint").keys() == {"checkpoint.yaml", "weights.safetensors"}
+    assert contents(finished / "checkpoint").items() <= contents(last).items()
+    record = load_yaml(last / "round.yaml", RoundRecord)
+    assert record.env_steps == (3 + 2 + 2 * 3) * 16
+    assert record.updates == 3 + 3 + 3 + 2
+    assert record.oracle_steps == 2 * 16 * 6 * 3 * 2
+    assert record.branch_steps > 0
+    for scalar in ("validation/adapted_loss", "validation/prior_loss", "gradient/cosine"):
+        assert scalar in record.scalars
+    assert "rank_correlation/4_steps" in load_yaml(finished / "rounds" / "001" / "round.yaml", RoundRecord).scalars
+
+
+def test_the_checkpoint_controls_the_robot_it_was_trained_on(finished: Path):
+    simulation = BatchSimulation(module.load_robot("cartpole"), 2)
+    controller = AdaptiveController.load(finished / "checkpoint", spec=simulation.robot.spec)
+
+    action = controller.step(simulation.obs).action
+
+    assert simulation.step(action).shape == (2, 4)
+
+
+def test_the_statistics_in_the_checkpoint_are_those_of_all_training_episodes(finished: Path):
+    """Not of the newest batch, and not of the episodes held out for validation."""
+    episodes = EpisodeStore.open(finished / "episodes").episodes
+    held_out = [e for e in episodes if e.tags["validation"]]
+    obs = np.concatenate([e.obs[:-1] for e in episodes if not e.tags["validation"]])
+
+    normalizer = load_checkpoint(finished / "checkpoint").adapter.model.normalizer
+
+    assert 0 < len(held_out) < len(episodes) / 2
+    np.testing.assert_allclose(normalizer.obs_mean, obs.mean(0), atol=1e-5)
+    np.testing.assert_allclose(normalizer.obs_std, obs.std(0), rtol=1e-4)
+
+
+def test_the_first_controller_of_a_round_has_the_weights_that_were_fitted(finished: Path):
+    training = Training(TINY, finished, CPU)
+
+    controller = training.controller(seed=0)
+
+    fitted = load_file(finished / "rounds" / f"{ROUNDS - 1:03d}" / "weights.safetensors")
+    for name, tensor in controller.adapter.state_dict().items():
+        assert torch.equal(tensor, fitted[name])
+
+
+def test_training_episodes_differ_in_their_dynamics(finished: Path):
+    episodes = EpisodeStore.open(finished / "episodes").episodes
+
+    changes = {str(e.tags["scenario"]["changes"]) for e in episodes if e.tags["source"] != "branch"}
+
+    assert len(changes) >= 6
+
+
+# --- interruptions ------------------------------------------------------------------------------------------------------------
+
+
+class Interruption(KeyboardInterrupt):
+    """Ctrl-C, at a moment that the test chooses."""
+
+
+def interrupt_call(patch: pytest.MonkeyPatch, owner: object, name: str, number: int) -> None:
+    """Ctrl-C at the n-th call."""
+    original: Callable[..., object] = getattr(owner, name)
+    calls = 0
+
+    def interrupted(*args: object, **kwargs: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == number:
+            raise Interruption
+        return original(*args, **kwargs)
+
+    patch.setattr(owner, name, interrupted)
+
+
+MOMENTS = {
+    "collecting in round 0": (BatchSimulation, "step", 20),
+    "fitting in round 0": (MetaTrainer, "_step", 2),
+    "collecting in round 1": (BatchSimulation, "step", 2 * 16 + 5),
+    "storing episodes of round 1": (EpisodeStore, "append", 2),
+    "fitting in round 1": (MetaTrainer, "_step", 3 + 2),
+    "saving round 1": (module, "save_trainer_state", 2),
+    "validating in round 2": (MetaTrainer, "validate", 3),
+    "publishing": (module.shutil, "copy", 2),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS.keys())
+def test_an_interrupted_run_ends_as_if_nothing_had_happened(tmp_path: Path, finished: Path, moment: tuple):
+    with pytest.MonkeyPatch.context() as patch:
+        interrupt_call(patch, *moment)
+        with pytest.raises(Interruption):
+            train(TINY, tmp_path / "run")
+    assert not (tmp_path / "run" / "checkpoint").exists()
+
+    train(TINY, tmp_path / "run")
+
+    assert_same_end(tmp_path / "run", finished)
+
+
+def test_a_finished_run_is_left_alone(finished: Path):
+    before = contents(finished)
+
+    assert train(TINY, finished) == finished / "checkpoint"
+
+    assert contents(finished) == before
+
+
+def test_another_seed_trains_another_model(finished: Path, tmp_path: Path):
+    other = Training(dataclasses.replace(TINY, seed=2), tmp_path / "run", CPU)
+
+    other.run_round(0)
+
+    first = load_file(finished / "rounds" / "000" / "weights.safetensors")
+    assert not torch.equal(load_file(tmp_path / "run" / "rounds" / "000" / "weights.safetensors")["model.net.weight_0"], first["model.net.weight_0"])
+
+
+# --- kill -9 ------------------------------------------------------------------------------------------------------------------
+
+
+def readable_rounds(run: Path) -> int:
+    """Open all that a run consists of; the number of complete rounds."""
+    if (run / "config.yaml").exists():
+        load_yaml(run / "config.yaml", TrainConfig)
+    rounds = sorted(p for p in (run / "rounds").glob("*") if not p.name.startswith("."))
+    for number, folder in enumerate(rounds):
+        assert folder.name == f"{number:03d}"
+        load_checkpoint(folder)
+        load_yaml(folder / "round.yaml", RoundRecord)
+        load_file(folder / "trainer.safetensors")
+    if (run / "episodes" / "spec.yaml").exists():
+        # a round's episodes are on disk before the round is
+        assert EpisodeStore.open(run / "episodes").num_batches >= min(len(rounds), ROUNDS - 1)
+    if (run / "checkpoint").exists():
+        load_checkpoint(run / "checkpoint")
+        assert len(rounds) == ROUNDS
+    return len(rounds)
+
+
+def kill_again_and_again(run: Path, first: int, stride: int, writers_only: bool) -> None:
+    """Start the run in a child that kills itself before its n-th line of the project's code; n grows until one survives.
+
+    Prints the number of kills. Runs in a process of its own: a process with threads should not fork.
+
+    Args:
+        run: the run folder.
+        first: n of the first child.
+        stride: n grows by this from child to child.
+        writers_only: count only lines of the modules that write files.
+    """
+    modules = ("storage.py", "checkpoint.py", "episodes.py", "train.py")
+    folders = tuple(str(ROOT / name) for name in ("adaptive_mbrl", "sim"))
+    kills, lines = 0, first
+    while True:
+        child = os.fork()
+        if child == 0:
+            _die_at_line(lines, lambda file: file.startswith(folders) and (not writers_only or file.endswith(modules)))
+            train(TINY, run)
+            os._exit(0)
+        status = os.waitpid(child, 0)[1]
+        readable_rounds(run)
+        if os.WIFEXITED(status):
+            assert os.WEXITSTATUS(status) == 0
+            break
+        assert os.WTERMSIG(status) == signal.SIGKILL
+        kills, lines = kills + 1, lines + stride
+    print(f"survived {kills} kills")
+
+
+def _die_at_line(number: int, counted: Callable[[str], bool]) -> None:
+    left = number
+
+    def trace(frame, event, _):
+        nonlocal left
+        if not counted(frame.f_code.co_filename):
+            return None
+        left -= event == "line"
+        if left <= 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return trace
+
+    sys.settrace(trace)
+
+
+def kills_survived(run: Path, first: int, stride: int, writers_only: bool) -> int:
+    call = f"kill_again_and_again(Path({str(run)!r}), {first}, {stride}, {writers_only})"
+    program = f"from pathlib import Path\nfrom tests.sim.test_train import kill_again_and_again\n{call}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
+    assert result.returncode == 0, result.stderr[-3000:]
+    return int(result.stdout.split()[-2])
+
+
+def test_kill_9_while_something_is_written_never_leaves_an_unreadable_run(tmp_path: Path, finished: Path):
+    kills = kills_survived(tmp_path / "run", first=60, stride=45, writers_only=True)
+
+    assert kills >= 4
+    assert_same_end(tmp_path / "run", finished)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("first", "stride", "writers_only"), [(5, 3, True), (2000, 1801, False)], ids=["writing", "anywhere"])
+def test_kill_9_at_any_moment_never_leaves_an_unreadable_run(
+    tmp_path: Path, finished: Path, first: int, stride: int, writers_only: bool
+):
+    kills = kills_survived(tmp_path / "run", first, stride, writers_only)
+
+    assert kills >= 15
+    assert_same_end(tmp_path / "run", finished)
+
+
+# --- mistakes -----------------------------------------------------------------------------------------------------------------
+
+
+def test_another_configuration_in_the_same_folder_is_refused(finished: Path):
+    before = contents(finished)
+
+    with pytest.raises(ConfigError, match=r"config.yaml: .*another configuration"):
+        train(dataclasses.replace(TINY, updates_final=3), finished)
+
+    assert contents(finished) == before
+
+
+def test_a_single_scenario_is_no_distribution(tmp_path: Path):
+    file = tmp_path / "one.yaml"
+    file.write_text("robot: cartpole\nsteps: 30\n")
+
+    with pytest.raises(ConfigError, match=r"'scenarios'.*single scenario"):
+        train(dataclasses.replace(TINY, scenarios=str(file)), tmp_path / "run")
+
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("file", ["trainer.safetensors", "weights.safetensors"])
+def test_a_damaged_round_is_named(tmp_path: Path, file: str):
+    Training(TINY, tmp_path / "run", CPU).run_round(0)
+    damaged = tmp_path / "run" / "rounds" / "000" / file
+    damaged.write_bytes(damaged.read_bytes()[:100])
+
+    with pytest.raises(CheckpointError, match=r"rounds/000.*damaged") as caught:
+        train(TINY, tmp_path / "run")
+    assert "\n" not in str(caught.value)
+
+
+# --- the multi-task model -----------------------------------------------------------------------------------------------------
+
+
+def multitask_of(source: Path) -> TrainConfig:
+    return dataclasses.replace(
+        TINY,
+        adaptation=AdaptationConfig(rule="none", window=4),
+        outer=dataclasses.replace(TINY.outer, outer="multitask"),
+        data=dataclasses.replace(TINY.data, episodes_from=source),
+    )
+
+
+def test_a_multitask_model_is_trained_on_another_runs_episodes(finished: Path, tmp_path: Path):
+    before = contents(finished)
+
+    train(multitask_of(finished), tmp_path / "run")
+
+    assert contents(finished) == before
+    assert not list((tmp_path / "run").glob("episodes/*.safetensors"))
+    ours, theirs = (load_checkpoint(run / "checkpoint") for run in (tmp_path / "run", finished))
+    assert ours.description.adaptation.rule == "none"
+    for name, statistic in theirs.adapter.model.normalizer.state_dict().items():
+        assert torch.equal(ours.adapter.model.normalizer.state_dict()[name], statistic), name
+    assert not torch.equal(ours.adapter.model.net.weight_0, theirs.adapter.model.net.weight_0)
+    # what counts is the number of updates, which both runs share
+    assert ours.description.provenance["updates"] == theirs.description.provenance["updates"]
+
+
+def test_episodes_of_a_run_that_does_not_exist_are_an_error_and_no_new_folder(tmp_path: Path):
+    with pytest.raises(AdaptiveMBRLError, match="mistyped"):
+        train(multitask_of(tmp_path / "mistyped"), tmp_path / "run")
+
+    assert not (tmp_path / "mistyped").exists()
+
+
+def test_episodes_of_another_robot_are_refused(finished: Path, tmp_path: Path):
+    config = dataclasses.replace(multitask_of(finished), scenarios="half_cheetah/cadm_cripple:train")
+
+    with pytest.raises(CheckpointError, match=r"'cartpole'.*'half_cheetah'"):
+        train(config, tmp_path / "run")
+
+
+# --- shipped configurations ---------------------------------------------------------------------------------------------------
+
+
+def shipped() -> Iterator[str]:
+    folder = ROOT / "configs" / "train"
+    yield from sorted(p.relative_to(folder).with_suffix("").as_posix() for p in folder.rglob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_every_shipped_training_config_loads_and_fits_its_robot(name: str):
+    config = load_train_config(name)
+
+    assert load_train_config(ROOT / "configs" / "train" / f"{name}.yaml") == config
+    distribution = load_scenario(config.scenarios)
+    robot = module.load_robot(distribution.robot)
+    trainer = MetaTrainer(robot.spec, config.model, config.adaptation, config.outer, config.seed, CPU)
+    assert trainer.adapter.prior(2) is not None
+    # plans must fit into an episode, or there is nothing to branch off and no rank correlation
+    assert config.planner.horizon < config.data.steps
+    # training never sees the test part of a split
+    assert config.scenarios.endswith(":train")
