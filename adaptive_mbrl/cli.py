@@ -7,6 +7,7 @@ before torch is loaded. `tests/test_import_arrows.py` holds both.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
@@ -44,6 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 done, 2 a mistake in a file or flag (one line on stderr), 130 interrupted.
     """
+    # waiting OpenMP threads that spin make a busy machine many times slower; torch reads this when it is loaded
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments == ["--version"]:
         print(f"adaptive-mbrl {__version__}")
