@@ -75,9 +75,8 @@ def env_steps_per_second(robot_name: str) -> float:
     """Measured rate of control steps, summed over `BENCH_ROBOTS` robots with different body masses and random actions."""
     robot = load_robot(robot_name)
     simulation = BatchSimulation(robot, BENCH_ROBOTS)
-    for index, scale in enumerate(np.linspace(0.75, 1.25, BENCH_ROBOTS)):
-        simulation.set_dynamics(index, Dynamics(body_mass=float(scale)))
-    simulation.reset(range(BENCH_ROBOTS))
+    different = [Dynamics(body_mass=float(scale)) for scale in np.linspace(0.75, 1.25, BENCH_ROBOTS)]
+    simulation.reset(range(BENCH_ROBOTS), different)
     low = np.array([a.low for a in robot.spec.action])
     high = np.array([a.high for a in robot.spec.action])
     rng = np.random.default_rng(0)
