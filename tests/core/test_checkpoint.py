@@ -75,8 +75,8 @@ def test_the_loaded_model_equals_the_original_bit_by_bit(tmp_path: Path, rule: s
     assert loaded.description == original.description
     predictions = []
     for adapter in (original.adapter.eval(), loaded.adapter):
-        for belief in (adapter.prior(3), adapter.update(adapter.prior(3), recent)):
-            predictions.append(adapter.predict(belief, recent.obs, recent.action))
+        beliefs = adapter.prior(3), adapter.update(adapter.prior(3), recent)
+        predictions += [adapter.predict(belief, recent.obs, recent.action) for belief in beliefs]
     for before, after in zip(predictions[:2], predictions[2:], strict=True):
         assert torch.equal(before.mean, after.mean)
         assert torch.equal(before.std, after.std)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 
 import numpy as np
@@ -243,7 +244,7 @@ def test_icem_never_forgets_the_best_candidate():
 
     planner.plan(planner.init(4), rollout, QUADRATIC, no_goal(4), STARTS)
 
-    assert all((later >= earlier).all() for earlier, later in zip(best, best[1:], strict=False))
+    assert all((later >= earlier).all() for earlier, later in itertools.pairwise(best))
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import pytest
 import torch
@@ -72,7 +73,7 @@ def test_multitask_trains_the_same_network_without_adaptation():
 
 
 def test_multitask_with_a_rule_is_refused():
-    with pytest.raises(ConfigError, match="adaptation.rule is 'gradient', allowed: none"):
+    with pytest.raises(ConfigError, match=r"adaptation\.rule is 'gradient', allowed: none"):
         trainer(outer="multitask")
 
 
@@ -110,7 +111,7 @@ def test_the_learning_rate_falls_along_a_cosine_and_starts_anew_with_every_fit()
 
     assert rates[0] == pytest.approx(0.01)
     assert rates[5] == pytest.approx(0.001 + 0.009 * 0.5)
-    assert all(later < earlier for earlier, later in zip(rates[:10], rates[1:10], strict=False))
+    assert all(later < earlier for earlier, later in itertools.pairwise(rates[:10]))
     assert rates[9] < 0.0015
     assert rates[10] == pytest.approx(0.01)
 

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +40,7 @@ TINY = TrainConfig(
     outer=OuterConfig(query=2, meta_batch_size=8, validation_windows=8),
     planner=PlannerConfig(horizon=4, num_samples=8, num_elites=3, num_elites_kept=1),
     data=DataConfig(
-        steps=16,
+        steps=12,
         random_episodes=3,
         oracle_episodes=2,
         oracle_planner=PlannerConfig(horizon=3, num_samples=6, num_elites=2, num_elites_kept=1),
@@ -96,9 +96,9 @@ def test_a_finished_run_holds_all_that_its_folder_promises(finished: Path):
     assert contents(finished / "checkpoint").keys() == {"checkpoint.yaml", "weights.safetensors"}
     assert contents(finished / "checkpoint").items() <= contents(last).items()
     record = load_yaml(last / "round.yaml", RoundRecord)
-    assert record.env_steps == (3 + 2 + 2 * 3) * 16
+    assert record.env_steps == (3 + 2 + 2 * 3) * 12
     assert record.updates == 3 + 3 + 3 + 2
-    assert record.oracle_steps == 2 * 16 * 6 * 3 * 2
+    assert record.oracle_steps == 2 * 12 * 6 * 3 * 2
     assert record.branch_steps > 0
     for scalar in ("validation/adapted_loss", "validation/prior_loss", "gradient/cosine"):
         assert scalar in record.scalars
@@ -168,9 +168,8 @@ def interrupt_call(patch: pytest.MonkeyPatch, owner: object, name: str, number: 
 
 
 MOMENTS = {
-    "collecting in round 0": (BatchSimulation, "step", 20),
     "fitting in round 0": (MetaTrainer, "_step", 2),
-    "collecting in round 1": (BatchSimulation, "step", 2 * 16 + 5),
+    "collecting in round 1": (BatchSimulation, "step", 2 * 12 + 5),
     "storing episodes of round 1": (EpisodeStore, "append", 2),
     "fitting in round 1": (MetaTrainer, "_step", 3 + 2),
     "saving round 1": (module, "save_trainer_state", 2),
@@ -205,8 +204,8 @@ def test_another_seed_trains_another_model(finished: Path, tmp_path: Path):
 
     other.run_round(0)
 
-    first = load_file(finished / "rounds" / "000" / "weights.safetensors")
-    assert not torch.equal(load_file(tmp_path / "run" / "rounds" / "000" / "weights.safetensors")["model.net.weight_0"], first["model.net.weight_0"])
+    ours, theirs = (load_file(run / "rounds" / "000" / "weights.safetensors") for run in (tmp_path / "run", finished))
+    assert not torch.equal(ours["model.net.weight_0"], theirs["model.net.weight_0"])
 
 
 # --- kill -9 ------------------------------------------------------------------------------------------------------------------
@@ -286,20 +285,20 @@ def kills_survived(run: Path, first: int, stride: int, writers_only: bool) -> in
 
 
 def test_kill_9_while_something_is_written_never_leaves_an_unreadable_run(tmp_path: Path, finished: Path):
-    kills = kills_survived(tmp_path / "run", first=60, stride=45, writers_only=True)
+    kills = kills_survived(tmp_path / "run", first=350, stride=250, writers_only=True)
 
-    assert kills >= 4
+    assert kills >= 3
     assert_same_end(tmp_path / "run", finished)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("first", "stride", "writers_only"), [(5, 3, True), (2000, 1801, False)], ids=["writing", "anywhere"])
+@pytest.mark.parametrize(("first", "stride", "writers_only"), [(20, 20, True), (3000, 3001, False)], ids=["writing", "anywhere"])
 def test_kill_9_at_any_moment_never_leaves_an_unreadable_run(
     tmp_path: Path, finished: Path, first: int, stride: int, writers_only: bool
 ):
     kills = kills_survived(tmp_path / "run", first, stride, writers_only)
 
-    assert kills >= 15
+    assert kills >= 10
     assert_same_end(tmp_path / "run", finished)
 
 
@@ -381,9 +380,9 @@ def test_episodes_of_another_robot_are_refused(finished: Path, tmp_path: Path):
 # --- shipped configurations ---------------------------------------------------------------------------------------------------
 
 
-def shipped() -> Iterator[str]:
+def shipped() -> list[str]:
     folder = ROOT / "configs" / "train"
-    yield from sorted(p.relative_to(folder).with_suffix("").as_posix() for p in folder.rglob("*.yaml"))
+    return sorted(p.relative_to(folder).with_suffix("").as_posix() for p in folder.rglob("*.yaml"))
 
 
 @pytest.mark.parametrize("name", shipped())

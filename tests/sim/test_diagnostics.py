@@ -1,0 +1,98 @@
+"""The rank correlation tells a model that orders plans rightly from one that does not."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from adaptive_mbrl.adaptation.none import NoAdapter
+from adaptive_mbrl.controller import AdaptiveController
+from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
+from adaptive_mbrl.planning import PlannerConfig, make_planner
+from sim.batch import BatchSimulation
+from sim.changes import Change, Scenario
+from sim.diagnostics import rank_correlation
+from sim.dynamics import Dynamics
+from sim.oracle import OracleRollout
+from sim.policies import RandomPolicy
+from sim.robot import load_robot
+from sim.rollout import Rollouts, run_scenarios
+
+ROBOT = load_robot("cartpole")
+PLANNER = PlannerConfig(horizon=8, num_samples=8, num_elites=4)
+REVERSED = Dynamics(actuator_gain=-1.0)
+HORIZONS, CANDIDATES = (1, 4, 8), 24
+
+
+@pytest.fixture(scope="module")
+def rollouts() -> Rollouts:
+    """Three robots whose motors turn the other way round from step 6 on; snapshots after that."""
+    scenarios = [Scenario("cartpole", 24, seed, (Change(6, REVERSED),)) for seed in range(3)]
+    policy = RandomPolicy(ROBOT.spec, seed=0, steps=24)
+    return run_scenarios(ROBOT, scenarios, policy, source="random", snapshot_steps=(10, 16))
+
+
+class SimulatorAsModel(NoAdapter):
+    """Predicts with the simulator, from the snapshot that the observation belongs to."""
+
+    def __init__(self, rollouts: Rollouts, change: Callable[[Dynamics], Dynamics]) -> None:
+        super().__init__(DynamicsModel(ROBOT.spec, ModelConfig(hidden=(4,), members=1)))
+        self.rollouts, self.change = rollouts, change
+
+    def roll_out(self, belief: object, obs: Tensor, actions: Tensor) -> Tensor:
+        (snapshot,) = (s for s in self.rollouts.snapshots.values() if np.array_equal(s.obs, obs.numpy()))
+        dynamics = tuple(self.change(d) for d in snapshot.dynamics)
+        simulation = BatchSimulation(ROBOT, len(obs))
+        simulation.restore(dataclasses.replace(snapshot, dynamics=dynamics))
+        return OracleRollout(simulation, actions.shape[1])(actions)
+
+
+def correlation(rollouts: Rollouts, adapter: NoAdapter) -> dict[int, float]:
+    controller = AdaptiveController(ROBOT.spec, adapter, make_planner(ROBOT.spec, PLANNER), ROBOT.objective, window=4)
+    return rank_correlation(ROBOT, controller, rollouts, HORIZONS, CANDIDATES)
+
+
+def test_the_simulator_itself_orders_every_plan_rightly(rollouts: Rollouts):
+    found = correlation(rollouts, SimulatorAsModel(rollouts, lambda dynamics: dynamics))
+
+    assert found == {h: pytest.approx(1.0) for h in HORIZONS}
+
+
+def test_a_simulator_that_missed_the_change_orders_them_wrongly(rollouts: Rollouts):
+    """It still believes in the nominal motor."""
+    found = correlation(rollouts, SimulatorAsModel(rollouts, lambda dynamics: Dynamics()))
+
+    assert found[8] < 0.3
+
+
+def test_untrained_models_order_them_much_worse(rollouts: Rollouts):
+    obs = torch.from_numpy(np.concatenate([e.obs for e in rollouts.episodes]))
+    found = []
+    for seed in range(4):
+        model = DynamicsModel(ROBOT.spec, ModelConfig(hidden=(16, 16), members=1), seed)
+        model.normalizer.fit(obs[:-1], obs[1:])
+        found.append(correlation(rollouts, NoAdapter(model))[8])
+
+    # not zero: the cost of the actions themselves needs no model
+    assert np.mean(found) < 0.6, found
+
+
+def test_the_same_question_gets_the_same_answer(rollouts: Rollouts):
+    """The simulation it rolls out in is its own: nothing of one call is left for the next."""
+    adapter = NoAdapter(DynamicsModel(ROBOT.spec, ModelConfig(hidden=(8,), members=2)))
+
+    assert correlation(rollouts, adapter) == correlation(rollouts, adapter)
+
+
+def test_without_snapshots_there_is_nothing_to_say(rollouts: Rollouts):
+    nothing = dataclasses.replace(rollouts, snapshots={})
+
+    found = correlation(nothing, NoAdapter(DynamicsModel(ROBOT.spec, ModelConfig(hidden=(4,), members=1))))
+
+    assert all(np.isnan(value) for value in found.values())
+    assert set(found) == set(HORIZONS)
