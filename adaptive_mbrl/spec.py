@@ -32,6 +32,10 @@ class Channel:
     kind: Kind = "linear"
     target: Target = "delta"
 
+    def __post_init__(self) -> None:
+        if self.kind == "angle" and self.target == "direct":
+            raise ConfigError(f"channel '{self.name}': an angle cannot have target 'direct'; allowed: delta")
+
 
 @dataclass(frozen=True)
 class ActionChannel:

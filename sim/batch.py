@@ -67,6 +67,8 @@ class BatchSimulation:
         self._noise_block = (-1, np.zeros(0))
         self._dynamics = [Dynamics()] * num_robots
         self._seeds = tuple(range(num_robots))
+        self.true_obs = np.zeros((num_robots, robot.spec.obs_dim), dtype=np.float32)
+        """The last observation without noise, (B, obs_dim)."""
         self._obs = self.reset(self._seeds)
 
     @property
@@ -105,7 +107,8 @@ class BatchSimulation:
             self.set_dynamics(index, dynamics[index] if dynamics else Dynamics())
         states = [self.robot.initial.sample(seed) for seed in self._seeds]
         self.physics.reset(np.stack([s[0] for s in states]), np.stack([s[1] for s in states]))
-        self._obs = self._with_noise(self.physics.observe(None))
+        self.true_obs = self.physics.observe(None)
+        self._obs = self._with_noise(self.true_obs)
         return self._obs
 
     def set_dynamics(self, index: int, dynamics: Dynamics) -> None:
@@ -147,7 +150,8 @@ class BatchSimulation:
             )
         self.step_index += 1
         self.steps_taken += self.num_robots
-        self._obs = self._with_noise(self.physics.observe(previous_qpos))
+        self.true_obs = self.physics.observe(previous_qpos)
+        self._obs = self._with_noise(self.true_obs)
         return self._obs
 
     def goals(self, steps: int, preview: int = 0) -> Obs:

@@ -47,7 +47,7 @@ def branch_episodes(robot: Robot, planner: Planner, rollouts: Rollouts, window: 
     for step, snapshot in rollouts.snapshots.items():
         simulation.restore(snapshot)
         oracle.sync()
-        actions = candidate_plans(planner, trunk, step, num_branches)
+        actions = candidate_plans(planner, trunk, step, num_branches).cpu()
         next_obs = oracle(actions)[0]
         present = torch.from_numpy(np.stack([e.obs[step] for e in trunk]))[:, None, None].expand(-1, num_branches, 1, -1)
         goals = torch.from_numpy(simulation.goals(step + actions.shape[2])[:, None, step:])

@@ -13,7 +13,6 @@ from tqdm import tqdm
 from adaptive_mbrl.config import bounded
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.episodes import Episode
-from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.planning import PlannerConfig, make_planner
 from adaptive_mbrl.planning.base import Planner
 from sim.branches import branch_episodes
@@ -86,8 +85,6 @@ class Collector:
     def initial(self) -> Collected:
         """Random and oracle episodes for round 0."""
         config, spec = self.config, self.robot.spec
-        if config.random_episodes + config.oracle_episodes == 0:
-            raise ConfigError("key 'data': random_episodes and oracle_episodes are both 0; round 0 needs episodes")
         oracle = OraclePolicy(spec, config.oracle_planner, self.seed)
         episodes: list[Episode] = []
         scalars: dict[str, float] = {}
@@ -101,10 +98,11 @@ class Collector:
             scalars["collect/oracle_return"] = mean_return(rollouts)
         return Collected(episodes, oracle.steps_simulated, scalars)
 
-    def on_policy(self, index: int, controller: AdaptiveController, *, bfloat16: bool) -> Collected:
+    def on_policy(self, index: int, controller: AdaptiveController) -> Collected:
         """Episodes of round `index` with the current controller, and how well its model orders plans."""
-        policy = ControllerPolicy(controller, bfloat16=bfloat16)
-        rollouts = self._run(policy, "policy", self.config.episodes_per_iteration, (index, 2), self.config.action_noise)
+        rollouts = self._run(
+            ControllerPolicy(controller), "policy", self.config.episodes_per_iteration, (index, 2), self.config.action_noise
+        )
         scalars = {
             "collect/return": mean_return(rollouts),
             "collect/adapted_error": float(np.nanmean([i.adapted_error for i in rollouts.infos])),

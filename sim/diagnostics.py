@@ -28,7 +28,7 @@ from sim.rollout import Rollouts
 def rank_correlation(
     robot: Robot, controller: AdaptiveController, rollouts: Rollouts, horizons: Sequence[int], num_candidates: int = 64
 ) -> dict[int, float]:
-    """Mean Spearman correlation by horizon, over the snapshots of `rollouts` and their robots.
+    """Mean Spearman correlation by horizon, over the snapshots of `rollouts` and their robots; without snapshots, empty.
 
     The candidates are the actions that were really sent, plus the planner's own noise.
 
@@ -49,19 +49,15 @@ def rank_correlation(
         actions = candidate_plans(controller.planner, rollouts.episodes, step, num_candidates)
         goal = torch.from_numpy(simulation.goals(step + actions.shape[2])[:, step:]).to(controller.device)
         predicted = _predicted(controller, rollouts.episodes, step, obs, actions)
+        model_rewards, true_rewards = (
+            step_rewards(next_obs, actions, controller.objective, goal, obs).mean(0).cpu().numpy()
+            for next_obs in (predicted, oracle(actions))
+        )
         for h in horizons:
-            model_returns, true_returns = (
-                step_rewards(o[..., :h, :], actions[..., :h, :], controller.objective, goal[:, :h], obs)
-                .sum(-1)
-                .mean(0)
-                .cpu()
-                .numpy()
-                for o in (predicted, oracle(actions))
-            )
-            for m, t in zip(model_returns, true_returns, strict=True):
+            for m, t in zip(model_rewards[..., :h].sum(-1), true_rewards[..., :h].sum(-1), strict=True):
                 if np.ptp(m) > 0 and np.ptp(t) > 0:
                     collected[h].append(float(spearmanr(m, t).statistic))
-    return {h: float(np.mean(values)) if values else float("nan") for h, values in collected.items()}
+    return {h: float(np.mean(values)) for h, values in collected.items() if values}
 
 
 @torch.no_grad()

@@ -101,18 +101,15 @@ class ControllerPolicy:
 
     Args:
         controller: any number of robots.
-        bfloat16: run its matrix products in bfloat16, for collection on processors where that is faster.
     """
 
-    def __init__(self, controller: AdaptiveController, *, bfloat16: bool = False) -> None:
+    def __init__(self, controller: AdaptiveController) -> None:
         self.controller = controller
         self.preview = controller.planner.config.horizon - 1
-        self._bfloat16 = bfloat16
 
     def reset(self, simulation: BatchSimulation) -> None:
         self.controller.reset()
 
     def act(self, obs: Obs, goal: Obs) -> tuple[Obs, StepInfo]:
-        with torch.autocast(self.controller.device.type, torch.bfloat16, enabled=self._bfloat16):
-            command = self.controller.step(obs, goal)
+        command = self.controller.step(obs, goal)
         return command.action, command.info

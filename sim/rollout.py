@@ -69,7 +69,7 @@ def run_scenarios(
     rng = np.random.default_rng(noise_seed)
     half_range = (robot.action_high - robot.action_low) / 2
     noise = np.reshape(action_noise, (-1, 1))
-    all_obs, actions, infos, snapshots = [obs], [], [], {}
+    all_obs, true_obs, actions, infos, snapshots = [obs], [simulation.true_obs], [], [], {}
     for t in range(steps):
         apply_changes(simulation, scenarios)
         if hook is not None:
@@ -81,10 +81,12 @@ def run_scenarios(
         action = simulation.clip(planned + disturbance)
         obs = simulation.step(action)
         all_obs.append(obs)
+        true_obs.append(simulation.true_obs)
         actions.append(action)
         if info is not None:
             infos.append(info)
-    episodes = _episodes(robot, scenarios, np.stack(all_obs, 1), np.stack(actions, 1), goals[:, :steps], source)
+    rewards = _rewards(robot, np.stack(true_obs, 1), np.stack(actions, 1), goals[:, :steps])
+    episodes = _episodes(scenarios, np.stack(all_obs, 1), np.stack(actions, 1), rewards, source)
     return Rollouts(episodes, tuple(infos), snapshots)
 
 
@@ -95,11 +97,16 @@ def _goals_ahead(robot: Robot, goals: np.ndarray, step: int, preview: int) -> np
     return ahead if known else np.repeat(ahead[:, :1], preview + 1, axis=1)
 
 
-def _episodes(
-    robot: Robot, scenarios: Sequence[Scenario], obs: np.ndarray, actions: np.ndarray, goals: np.ndarray, source: str
-) -> tuple[Episode, ...]:
+def _rewards(robot: Robot, obs: np.ndarray, actions: np.ndarray, goals: np.ndarray) -> np.ndarray:
+    """Rewards of what really happened, sensor noise left out, (B, T)."""
     tensors = (torch.from_numpy(np.ascontiguousarray(x)) for x in (obs[:, :-1], actions, obs[:, 1:], goals))
-    rewards = robot.objective(*tensors).numpy()
+    rewards: np.ndarray = robot.objective(*tensors).numpy()
+    return rewards
+
+
+def _episodes(
+    scenarios: Sequence[Scenario], obs: np.ndarray, actions: np.ndarray, rewards: np.ndarray, source: str
+) -> tuple[Episode, ...]:
     return tuple(
         Episode(obs[i], actions[i], rewards[i], {"source": source, "scenario": scenario.to_mapping()})
         for i, scenario in enumerate(scenarios)

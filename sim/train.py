@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
@@ -69,6 +70,19 @@ class TrainConfig:
     updates_initial: int = bounded(2000, low=1)
     updates_per_iteration: int = bounded(1000, low=1)
     updates_final: int = bounded(4000, low=0)
+
+    def __post_init__(self) -> None:
+        data = self.data
+        if data.episodes_from is None and data.random_episodes + data.oracle_episodes == 0:
+            raise ConfigError("key 'data': random_episodes and oracle_episodes are both 0; round 0 needs episodes")
+        if self.outer.query > data.steps:
+            raise ConfigError(
+                f"key 'outer.query': {self.outer.query} exceeds an episode; allowed: at most data.steps, {data.steps}"
+            )
+        if data.branches_per_state and self.outer.query > self.planner.horizon:
+            raise ConfigError(
+                f"key 'outer.query': {self.outer.query} exceeds planner.horizon {self.planner.horizon}, the length of a branch"
+            )
 
 
 @dataclass(frozen=True)
@@ -128,6 +142,7 @@ class Training:
         self.robot = load_robot(distribution.robot)
         source = config.data.episodes_from
         if source is not None:
+            require_complete_run(source)
             EpisodeStore.check(source / "episodes", self.robot.spec)
         self._claim_folder()
         self.trainer = MetaTrainer(self.robot.spec, config.model, config.adaptation, config.outer, config.seed, device)
@@ -136,6 +151,7 @@ class Training:
         self.record = load_yaml(done[-1] / "round.yaml", RoundRecord) if done else RoundRecord(0, 0, 0, 0, 0, 0.0)
         if done:
             load_trainer_state(self.trainer, done[-1])
+        self.writer = SummaryWriter(str(run / "tensorboard"))
         own = 0 if source else self.record.batches
         self.store = EpisodeStore.open((source or run) / "episodes", self.robot.spec, own)
 
@@ -184,16 +200,15 @@ class Training:
     def controller(self, seed: int) -> AdaptiveController:
         """The controller with the present parameters."""
         planner = make_planner(self.robot.spec, self.config.planner, seed, self.device)
-        window = self.config.adaptation.window
-        return AdaptiveController(self.robot.spec, self.trainer.adapter, planner, self.robot.objective, window)
+        window, bfloat16 = self.config.adaptation.window, self.config.outer.precision == "bfloat16"
+        return AdaptiveController(self.robot.spec, self.trainer.adapter, planner, self.robot.objective, window, bfloat16=bfloat16)
 
     def _collect(self, index: int) -> Collected:
         config = self.config
         collector = Collector(config.data, self.robot, self.distribution, config.planner, config.adaptation.window, config.seed)
         if index == 0:
             return collector.initial()
-        bfloat16 = config.outer.precision == "bfloat16"
-        return collector.on_policy(index, self.controller(config.seed * 1000 + index), bfloat16=bfloat16)
+        return collector.on_policy(index, self.controller(config.seed * 1000 + index))
 
     def _updates(self, index: int, last: bool) -> int:
         if index == 0:
@@ -208,18 +223,22 @@ class Training:
         held_out = WindowSampler(validation, window, query, self.device)
         with tqdm(total=updates, desc=f"round {index}/{self.num_rounds - 1} fit", unit="update", leave=False) as bar:
 
-            def progress(done: int, loss: float) -> None:
+            def report(done: int, scalars: dict[str, float]) -> None:
                 bar.update(done - bar.n)
-                bar.set_postfix(loss=f"{loss:.3f}")
+                if "train/query_loss" in scalars:
+                    bar.set_postfix(loss=f"{scalars['train/query_loss']:.3f}")
+                self._log(scalars)
 
-            scalars = self.trainer.fit(sampler, updates, progress)
+            scalars = self.trainer.fit(sampler, updates, report)
         return scalars | self.trainer.validate(held_out) | self.trainer.gradient_conflict(sampler)
 
+    def _log(self, scalars: dict[str, float]) -> None:
+        for name, value in scalars.items():
+            self.writer.add_scalar(name, value, self.trainer.updates_done)
+
     def _save(self, index: int) -> None:
-        writer = SummaryWriter(str(self.folder / "tensorboard"))
-        for name, value in self.record.scalars.items():
-            writer.add_scalar(name, value, self.record.env_steps)
-        writer.close()
+        self._log(self.record.scalars | {"env_steps": self.record.env_steps})
+        self.writer.flush()
         with atomic_folder(self.folder / "rounds" / f"{index:03d}") as temporary:
             save_checkpoint(temporary / "new", Checkpoint(self._description(), self.trainer.adapter))
             for path in (temporary / "new").iterdir():
@@ -268,6 +287,12 @@ class Training:
             )
 
 
+def require_complete_run(run: Path) -> None:
+    """Refuse a run that is missing or still collecting: a comparison needs all of its episodes."""
+    if not (run / "checkpoint").is_dir():
+        raise ConfigError(f"key 'data.episodes_from': {run} is not a complete run (it has no checkpoint/); train it first")
+
+
 def save_trainer_state(trainer: MetaTrainer, folder: Path) -> None:
     """Optimiser, random generator and counters, as tensors."""
     tensors = {"generator": trainer.generator.get_state(), "updates": torch.tensor(trainer.updates_done)}
@@ -282,7 +307,7 @@ def load_trainer_state(trainer: MetaTrainer, folder: Path) -> None:
     try:
         tensors = load_file(folder / "trainer.safetensors")
         weights = load_file(folder / "weights.safetensors")
-    except Exception as error:
+    except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{folder}: damaged training state: {error}") from error
     load_weights(trainer.adapter, weights, folder / "weights.safetensors")
     trainer.generator.set_state(tensors.pop("generator"))

@@ -54,14 +54,14 @@ class WindowSampler:
         self._starts = torch.from_numpy(starts).to(device)
         self._begin_of = torch.from_numpy(np.repeat(begins, lengths - query + 1 - histories)).to(device)
         self._transition_rows = torch.from_numpy(
-            np.concatenate([b + np.arange(n) for b, n in zip(begins, lengths, strict=True)])
+            np.concatenate([b + np.arange(h, n) for b, h, n in zip(begins, histories, lengths, strict=True)])
         ).to(device)
 
     def __len__(self) -> int:
         return len(self._starts)
 
     def transitions(self) -> tuple[Tensor, Tensor]:
-        """All (obs, next_obs), each (S, obs_dim)."""
+        """All (obs, next_obs), each (S, obs_dim); history left out, which other episodes hold already."""
         return self._obs[self._transition_rows], self._obs[self._transition_rows + 1]
 
     def sample(self, num: int, generator: torch.Generator) -> Windows:

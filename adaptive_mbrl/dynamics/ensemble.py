@@ -57,7 +57,7 @@ class EnsembleMLP(nn.Module):
         self.num_layers = len(hidden) + 1
         sizes = (input_dim + action_dim + context_dim, *hidden, output_dim)
         for i, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
-            # truncated normal with std 1 / (2 sqrt(fan_in)), as PETS (Chua et al. 2018)
+            # truncated normal; a smaller last layer begins near the mean of the targets
             weight = torch.empty(members, fan_in, fan_out)
             std = 1.0 / (2.0 * math.sqrt(fan_in)) if i == self.num_layers - 1 else 1.0 / math.sqrt(fan_in)
             nn.init.trunc_normal_(weight, std=std, a=-2 * std, b=2 * std, generator=generator)

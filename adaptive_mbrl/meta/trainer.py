@@ -20,10 +20,12 @@ from adaptive_mbrl.adaptation import AdaptationConfig, make_adapter
 from adaptive_mbrl.adaptation.base import Adapter
 from adaptive_mbrl.config import bounded
 from adaptive_mbrl.data.windows import Windows, WindowSampler
-from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
+from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig, Parameters
 from adaptive_mbrl.errors import AdaptiveMBRLError, ConfigError
 from adaptive_mbrl.meta.losses import multi_step_loss, query_errors, variance_loss
 from adaptive_mbrl.spec import RobotSpec
+
+Report = Callable[[int, dict[str, float]], None]
 
 REPORT_EVERY = 50
 """Outer steps between two looks at the loss; looking waits for the device."""
@@ -41,7 +43,7 @@ class OuterConfig:
         step_size_learning_rate: of Adam for meta-learned inner step sizes, which live on a log scale.
         final_learning_rate_fraction: the rate decays along a cosine to this fraction over a fit.
         weight_decay: of the network's weights (decoupled).
-        gradient_clip: largest norm of the outer gradient.
+        gradient_clip: largest norm of the outer gradient; 0 does not clip.
         precision: of matrix products while training; `bfloat16` is faster on processors that have it.
         validation_windows: how many windows of held-out episodes each validation uses.
     """
@@ -91,19 +93,19 @@ class MetaTrainer:
         self._base_rates = [group["lr"] for group in self.optimizer.param_groups]
         self.updates_done = 0
 
-    def fit(
-        self, sampler: WindowSampler, num_updates: int, progress: Callable[[int, float], None] | None = None
-    ) -> dict[str, float]:
+    def fit(self, sampler: WindowSampler, num_updates: int, report: Report = lambda updates, scalars: None) -> dict[str, float]:
         """Take `num_updates` outer steps.
 
         Args:
             sampler: of the training episodes.
             num_updates: outer steps.
-            progress: called with (updates done in this fit, mean loss of the recent updates) now and then.
+            report: called with the updates done in this fit and scalars: the recent loss every `REPORT_EVERY` updates, and once
+                per epoch (as many windows as there are) what `gradient_conflict` returns.
 
         Returns:
-            Scalars for the log.
+            Scalars at the end of the fit.
         """
+        epoch = max(1, len(sampler) // self.config.meta_batch_size)
         self.adapter.train()
         self.adapter.model.normalizer.fit(*sampler.transitions())
         losses: list[Tensor] = []
@@ -116,8 +118,9 @@ class MetaTrainer:
                     raise AdaptiveMBRLError(
                         f"training diverged near update {self.updates_done}; try a smaller outer.learning_rate"
                     )
-                if progress is not None:
-                    progress(update + 1, recent)
+                report(update + 1, {"train/query_loss": recent})
+            if (update + 1) % epoch == 0:
+                report(update + 1, self.gradient_conflict(sampler))
         self.adapter.eval()
         if not losses:
             return {}
@@ -138,10 +141,12 @@ class MetaTrainer:
         """Post-adaptation query loss of each window, (W,)."""
         with self._autocast():
             belief = self.adapter.update(self.adapter.prior(len(windows.obs)), windows.recent)
-            parameters = self.adapter.parameters_of(belief)
-            loss = multi_step_loss(self.adapter.model, parameters, windows)
-            if self.adapter.model.config.learned_variance:
-                loss = loss + variance_loss(self.adapter.model, parameters, windows)
+            return self._query_loss(self.adapter.parameters_of(belief), windows)
+
+    def _query_loss(self, parameters: Parameters, windows: Windows) -> Tensor:
+        loss = multi_step_loss(self.adapter.model, parameters, windows)
+        if self.adapter.model.config.learned_variance:
+            loss = loss + variance_loss(self.adapter.model, parameters, windows)
         return loss
 
     def validate(self, sampler: WindowSampler) -> dict[str, float]:
@@ -174,7 +179,8 @@ class MetaTrainer:
 
         meta = flat_gradient(self.loss(windows).mean())
         shared = self.adapter.model.shared_parameters()
-        multitask = flat_gradient(multi_step_loss(self.adapter.model, shared, windows).mean())
+        with self._autocast():
+            multitask = flat_gradient(self._query_loss(shared, windows).mean())
         cosine = torch.nn.functional.cosine_similarity(meta, multitask, dim=0)
         return {
             "gradient/meta_norm": float(meta.norm()),
@@ -188,7 +194,7 @@ class MetaTrainer:
 
     def _set_learning_rate(self, fraction: float) -> None:
         floor = self.config.final_learning_rate_fraction
-        scale = floor + (1 - floor) * 0.5 * (1 + torch.cos(torch.tensor(fraction * torch.pi)).item())
+        scale = floor + (1 - floor) * 0.5 * (1 + math.cos(fraction * math.pi))
         for group, rate in zip(self.optimizer.param_groups, self._base_rates, strict=True):
             group["lr"] = rate * scale
 

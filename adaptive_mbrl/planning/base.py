@@ -35,7 +35,7 @@ FAILED_RETURN = -1e30
 
 @dataclass(frozen=True)
 class PlannerConfig:
-    """Which planner and its settings; those that a method does not use are ignored by it.
+    """Which planner and its settings; a method reads those that it has a use for, but all have to fit together.
 
     Attributes:
         method: the algorithm.
@@ -130,10 +130,9 @@ class Planner(ABC):
 
     def init(self, batch_size: int) -> PlanState:
         """State before the first control step of B robots."""
-        shape = (batch_size, self.config.horizon, self.action_dim)
-        mean = self.center.expand(shape)
-        elites = mean[:, None].expand(-1, self.config.num_elites_kept, -1, -1)
-        return PlanState(mean, (self.config.sigma * self.half_range).expand(shape), elites)
+        mean = self.center.repeat(batch_size, self.config.horizon, 1)
+        elites = mean[:, None].repeat(1, self.config.num_elites_kept, 1, 1)
+        return PlanState(mean, (self.config.sigma * self.half_range).repeat(batch_size, self.config.horizon, 1), elites)
 
     @torch.no_grad()
     def plan(
@@ -151,7 +150,7 @@ class Planner(ABC):
         Returns:
             The state for the next control step (already shifted by one) and the plan.
         """
-        state = state._replace(std=(self.config.sigma * self.half_range).expand_as(state.mean))
+        state = state._replace(std=(self.config.sigma * self.half_range).expand_as(state.mean).contiguous())
         best = state.mean.new_full(state.mean.shape[:1], -torch.inf)
         for iteration in range(self.config.num_iterations):
             actions = torch.clamp(self.sample(state, iteration), self.low, self.high)

@@ -1,8 +1,8 @@
 """iCEM: sample-efficient cross-entropy method for real-time planning (Pinneri et al. 2020, arXiv 2008.06389). The default.
 
-On top of CEM: coloured noise, elites kept from one iteration to the next and from one control step to the next, and the mean
-itself among the candidates. The number of samples stays the same in every iteration (fixed shapes), and the plan is the mean
-of the elites, not the best candidate, which a learned model would reward for exploiting its errors.
+On top of CEM: noise that may be coloured (`noise_beta`), elites kept from one iteration to the next and from one control step to
+the next, and the mean itself among the candidates. The number of samples stays the same in every iteration (fixed shapes), and
+the plan is the mean of the elites, not the best candidate, which a learned model would reward for exploiting its errors.
 """
 
 from __future__ import annotations

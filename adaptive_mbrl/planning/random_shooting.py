@@ -9,12 +9,13 @@ from adaptive_mbrl.planning.base import Planner, PlanState
 
 
 class RandomShooting(Planner):
-    """Uniform samples within the action limits; the plan is the best candidate of all iterations' last one."""
+    """Uniform samples within the action limits; the plan is the best of them and of the nominal sequence."""
 
     def sample(self, state: PlanState, iteration: int) -> Tensor:
-        shape = (self.config.num_samples, self.config.horizon, self.action_dim)
+        shape = (self.config.num_samples - 1, self.config.horizon, self.action_dim)
         uniform = torch.rand(shape, generator=self.generator, device=self.generator.device)
-        return (self.low + (self.high - self.low) * uniform).expand(state.mean.shape[0], *shape)
+        fresh = (self.low + (self.high - self.low) * uniform).expand(state.mean.shape[0], *shape)
+        return torch.cat([state.mean[:, None], fresh], dim=1)
 
     def update(self, state: PlanState, actions: Tensor, returns: Tensor) -> PlanState:
         best = returns.argmax(1)

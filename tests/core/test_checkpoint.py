@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 
 import numpy as np
@@ -122,7 +123,7 @@ def test_a_fault_while_saving_leaves_nothing(tmp_path: Path, monkeypatch: pytest
     def fail(*_: object) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr(module, "save_file", fail)
+    monkeypatch.setattr(os, "rename", fail)
 
     with pytest.raises(OSError, match="no space"):
         save_checkpoint(tmp_path / "c", checkpoint())
