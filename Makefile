@@ -3,9 +3,8 @@ VENV   ?= .venv
 PYTHON ?= python3.11 python3
 ARGS   ?=
 
-BIN     := $(VENV)/bin
-STAMP   := $(VENV)/.installed
-SOURCES := adaptive_mbrl sim robot_bridge tests
+BIN   := $(VENV)/bin
+STAMP := $(VENV)/.installed
 # one worker per core up to four, one thread each: more fight over the cores
 WORKERS ?= 4
 PYTEST   = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n auto --maxprocesses $(WORKERS) --dist loadscope

@@ -22,6 +22,9 @@ from adaptive_mbrl.storage import write_text_atomically
 
 T = TypeVar("T")
 
+MAX_SEED = 2**31 - 1
+"""Of every seed that a user gives; seeds counted on from it still fit every generator."""
+
 
 def bounded(default: Any = dataclasses.MISSING, *, low: float = -math.inf, high: float = math.inf) -> Any:
     """A dataclass field whose numbers must lie in [low, high]; checked by `from_mapping`."""
@@ -194,10 +197,15 @@ def _check_range(value: Any, metadata: Mapping[str, Any], source: str, key: str)
 
 def _range_text(low: float, high: float) -> str:
     if high == math.inf:
-        return f"at least {low:g}"
+        return f"at least {_number_text(low)}"
     if low == -math.inf:
-        return f"at most {high:g}"
-    return f"{low:g} to {high:g}"
+        return f"at most {_number_text(high)}"
+    return f"{_number_text(low)} to {_number_text(high)}"
+
+
+def _number_text(number: float) -> str:
+    # the largest seed must not be rounded to 2.14748e+09
+    return str(number) if isinstance(number, int) else f"{number:g}"
 
 
 def _join(key: str, name: str) -> str:

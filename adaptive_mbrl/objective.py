@@ -83,7 +83,7 @@ class Objective:
 
     Args:
         spec: the robot.
-        terms: what is summed.
+        terms: what is summed, at least one.
         goal_names: the goal's entries, in order.
     """
 
@@ -94,6 +94,8 @@ class Objective:
     _goal_columns: tuple[list[int], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if not self.terms:
+            raise ConfigError("objective: expected at least one term")
         columns, goal_columns = [], []
         for term in self.terms:
             columns.append([self.spec.obs_index(c) for c in term.channels])

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import arg
 
+from adaptive_mbrl.config import MAX_SEED
 from adaptive_mbrl.errors import ConfigError
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -40,7 +41,7 @@ class DemoOptions:
     device: Device = "auto"
 
     def __post_init__(self) -> None:
-        _at_least("--seed", self.seed, 0)
+        _require_seed("--seed", self.seed)
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class EvaluateOptions:
 
     def __post_init__(self) -> None:
         _at_least("--episodes", self.episodes, 1)
-        _at_least("--seed", self.seed, 0)
+        _require_seed("--seed", self.seed)
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ class CollectOptions:
             raise ConfigError(f"collect: got {given} of --robot and --scenario; give exactly one")
         _at_least("--episodes", self.episodes, 1)
         _at_least("--steps", self.steps, 1)
-        _at_least("--seed", self.seed, 0)
+        _require_seed("--seed", self.seed)
 
 
 @dataclass(frozen=True)
@@ -138,3 +139,8 @@ class InfoOptions:
 def _at_least(flag: str, value: int | None, low: int) -> None:
     if value is not None and value < low:
         raise ConfigError(f"{flag}: {value} is out of range; allowed: at least {low}")
+
+
+def _require_seed(flag: str, value: int | None) -> None:
+    if value is not None and not 0 <= value <= MAX_SEED:
+        raise ConfigError(f"{flag}: {value} is out of range; allowed: 0 to {MAX_SEED}")

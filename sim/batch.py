@@ -57,7 +57,6 @@ class BatchSimulation:
             raise ConfigError(f"num_robots: {num_robots} is out of range; allowed: at least 1")
         self.robot = robot
         self.num_robots = num_robots
-        self.steps_taken = 0
         self.step_index = 0
         self.physics = Physics(robot, num_robots, num_threads)
         self._low, self._high = robot.action_low, robot.action_high
@@ -149,7 +148,6 @@ class BatchSimulation:
                 f"{self.step_index} under {self._dynamics[index].to_changes() or 'nominal dynamics'}"
             )
         self.step_index += 1
-        self.steps_taken += self.num_robots
         self.true_obs = self.physics.observe(previous_qpos)
         self._obs = self._with_noise(self.true_obs)
         return self._obs

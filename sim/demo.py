@@ -64,9 +64,10 @@ def render_rollout(evaluation: Evaluation, path: Path, console: Console, status:
     course = evaluation.setup.scenarios[0]
     panels = [Panel(name, evaluation.arms[name].qpos[:, 0]) for name in ("adaptive", "frozen")]
     dynamics = [course.dynamics_at(step) for step in range(course.steps)]
+    robot = evaluation.setup.robot
     try:
         with live_progress(status) as begin:
-            render_video(evaluation.setup.robot, panels, dynamics, path, begin("video", course.steps))
+            render_video(robot, panels, dynamics, path, begin("video", course.steps), robot.goals(course.seed, course.steps))
     except VideoError as error:
         console.print(f"No video: {error}", markup=False, soft_wrap=True)
         return False

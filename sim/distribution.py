@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from adaptive_mbrl.config import bounded, from_mapping
+from adaptive_mbrl.config import MAX_SEED, bounded, from_mapping
 from adaptive_mbrl.errors import ConfigError
 from sim.changes import Change, Scenario, parse_dynamics, robot_reference
 from sim.draws import CornerDraw, Draw, EvenDraw, RandomDraw, evaluate
@@ -70,7 +71,7 @@ class Part:
 class _SplitFile:
     robot: str
     steps: int = bounded(low=1, high=1_000_000)
-    seed: int = bounded(0, low=0)
+    seed: int = bounded(0, low=0, high=MAX_SEED)
     train: Part | None = None
     test: Part | None = None
 
@@ -169,8 +170,9 @@ class ScenarioDistribution:
 
     def _weight(self, entry: Mapping[str, Any], key: str) -> float:
         weight = entry.get("weight", 1.0)
-        if not isinstance(weight, int | float) or not weight > 0:
-            raise ConfigError(f"{self.source}: key '{key}.weight': got {weight!r}; allowed: a positive number")
+        is_number = isinstance(weight, int | float) and not isinstance(weight, bool)
+        if not is_number or not 0 < weight <= sys.float_info.max:
+            raise ConfigError(f"{self.source}: key '{key}.weight': got {weight!r}; allowed: a positive, finite number")
         return float(weight)
 
     def _try_corners(self, entry: Mapping[str, Any], key: str) -> None:

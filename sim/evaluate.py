@@ -78,8 +78,9 @@ class Arm:
     Attributes:
         episodes: E of them.
         qpos: MuJoCo's joint positions before every control step, (T, E, nq).
-        model_error: one-step error of the belief in use about the observation that a step starts with, NaN on the first step,
-            (T, E); RMS over channels in target stds of the arm's own model. None without a model.
+        model_error: one-step error, about the observation that a step starts with, of the belief adapted at the step before,
+            whether or not the planner fell back to the prior; NaN on the first step, (T, E); RMS over channels in target stds
+            of the arm's own model. None without a model.
         prior_error: the same of the prior.
         fell_back: whether a step used the prior because adaptation had been predicting worse, (T, E) bool.
         batch_timing: while all E robots ran side by side.
@@ -162,7 +163,7 @@ def prepare(
 
 
 def evaluate(setup: Setup, begin_arm: BeginArm = lambda arm, steps: lambda: None) -> Evaluation:
-    """Run every arm.
+    """Run every arm; the same setup gives the same episodes again, however often it is run.
 
     Args:
         setup: see `prepare`.
@@ -185,6 +186,9 @@ def _policies(setup: Setup) -> dict[str, Policy]:
 
 
 def _run_arm(setup: Setup, name: str, policy: Policy, begin_arm: BeginArm) -> Arm:
+    if isinstance(policy, ControllerPolicy):
+        # the controllers outlive an evaluation, and their noise would go on from the last one
+        policy.controller.planner.seed(setup.seed)
     advance = begin_arm(name, setup.scenarios[0].steps)
     qpos: list[Array] = []
 

@@ -18,7 +18,7 @@ RECOVERY_WINDOW = 10
 RECOVERY_SHARE = 0.9
 RESAMPLES = 10_000
 SMALLEST_GAP = 0.1
-"""An episode's own score is left out where oracle - random is below this share of its mean over the episodes."""
+"""The score of an episode or a task is left out where oracle - random is below this share of its mean over all episodes."""
 
 
 def return_after_change(rewards: Array, change: int) -> float:
@@ -112,7 +112,7 @@ class NormalizedScore:
         mean: ratio of the sums over all episodes, which no single episode with a weak oracle can blow up.
         median: over the episodes' scores.
         worst: lowest score of a task, each task's score being a ratio of sums like `mean`; episodes with the same dynamics after
-            their last change are one task.
+            their last change are one task, and a task where oracle - random is too small is left out.
         iqm: interquartile mean of the episodes' scores.
         ci95: bootstrap interval of `mean`.
     """
@@ -142,15 +142,21 @@ def normalized_score(arm: Array, random: Array, oracle: Array, tasks: Sequence[H
     if mean is None:
         return NormalizedScore(per_episode)
     finite = scores[np.isfinite(scores)]
-    by_task = [ratio_and_interval(gain[rows], gap[rows])[0] for rows in _rows_by_task(tasks)]
     return NormalizedScore(
         per_episode,
         mean,
         float(np.median(finite)),
-        min(score for score in by_task if score is not None),
+        _worst_task(gain, gap, tasks),
         interquartile_mean(finite),
         interval,
     )
+
+
+def _worst_task(gain: Array, gap: Array, tasks: Sequence[Hashable]) -> float:
+    """`NormalizedScore.worst`; the mean gap must be positive, so that at least one task counts."""
+    least = SMALLEST_GAP * float(gap.mean())
+    means = [(float(gain[rows].mean()), float(gap[rows].mean())) for rows in _rows_by_task(tasks)]
+    return min(above / below for above, below in means if below > least)
 
 
 def _rows_by_task(tasks: Sequence[Hashable]) -> list[NDArray[np.int64]]:

@@ -41,10 +41,6 @@ class Observer:
         """Whether sensors are read, so that every step must end with a forward pass to make them current."""
         return "sensordata" in self._columns
 
-    @property
-    def needs_previous(self) -> bool:
-        return self._rate is not None
-
     def read(self, arrays: dict[str, Array], previous_qpos: Array | None) -> NDArray[np.float32]:
         """The observation.
 

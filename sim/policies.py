@@ -17,6 +17,8 @@ from sim.oracle import OracleRollout
 
 Obs = NDArray[np.float32]
 
+_NOISE_BLOCK = 512  # the matrix that colours the noise grows with the square of this
+
 
 class Policy(Protocol):
     """Chooses actions; `preview` is how many steps ahead of the present one it wants to know the goal."""
@@ -33,11 +35,13 @@ class Policy(Protocol):
 class RandomPolicy:
     """Coloured noise that fills the action range.
 
+    Noise is drawn in blocks of at most 512 steps, one independent of the other, so that an episode can have any length.
+
     Args:
         spec: the robot.
         seed: of the noise.
-        beta: exponent of the noise's spectrum, 0 is white.
         steps: length of an episode.
+        beta: exponent of the noise's spectrum within a block, 0 is white.
     """
 
     preview = 0
@@ -45,21 +49,28 @@ class RandomPolicy:
     def __init__(self, spec: RobotSpec, seed: int, steps: int, beta: float = 1.0) -> None:
         self._low = np.array([a.low for a in spec.action])
         self._high = np.array([a.high for a in spec.action])
-        self._colour = coloured_noise_matrix(steps, beta).numpy()
+        self._colour = coloured_noise_matrix(min(steps, _NOISE_BLOCK), beta).numpy()
         self._rng = np.random.default_rng(seed)
         self._noise = np.zeros((0, 0, 0))
         self._step = 0
 
     def reset(self, simulation: BatchSimulation) -> None:
-        white = self._rng.standard_normal((simulation.num_robots, len(self._colour), len(self._low)))
-        self._noise = np.einsum("hk,bka->bha", self._colour, white)
+        self._noise = self._block(simulation.num_robots)
         self._step = 0
 
     def act(self, obs: Obs, goal: Obs) -> tuple[Obs, None]:
-        noise = self._noise[:, self._step % len(self._colour)]
+        if self._step == len(self._colour):
+            self._noise = self._block(len(self._noise))
+            self._step = 0
+        noise = self._noise[:, self._step]
         self._step += 1
         unit = np.clip(0.5 + 0.4 * noise, 0, 1)
         return (self._low + unit * (self._high - self._low)).astype(np.float32), None
+
+    def _block(self, num_robots: int) -> NDArray[np.float64]:
+        """(B, steps of a block, action_dim), of unit variance."""
+        white = self._rng.standard_normal((num_robots, len(self._colour), len(self._low)))
+        return np.einsum("hk,bka->bha", self._colour, white)
 
 
 class OraclePolicy:

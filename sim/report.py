@@ -184,7 +184,7 @@ def _config(setup: Setup) -> Report:
             "cores": len(os.sched_getaffinity(0)),
             "torch_threads": torch.get_num_threads(),
             "device": str(setup.controllers["adaptive"].device),
-            "platform": platform.platform(),
+            "platform": f"{platform.system()} {platform.machine()}",
         },
         "versions": {"adaptive-mbrl": __version__, "python": platform.python_version(), **{p: version(p) for p in PACKAGES}},
         "git_revision": git_revision(),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adaptive_mbrl.config import bounded, from_mapping, read_mapping
+from adaptive_mbrl.config import MAX_SEED, bounded, from_mapping, read_mapping
 from adaptive_mbrl.errors import ConfigError
 from sim.changes import Change, Scenario, apply_changes, parse_dynamics, robot_reference, start
 from sim.distribution import PARTS, ScenarioDistribution, load_split
@@ -21,7 +21,7 @@ __all__ = ["Change", "Scenario", "ScenarioDistribution", "apply_changes", "load_
 class _ScenarioFile:
     robot: str
     steps: int = bounded(low=1, high=1_000_000)
-    seed: int = bounded(0, low=0)
+    seed: int = bounded(0, low=0, high=MAX_SEED)
     changes: tuple[Mapping[str, Any], ...] = ()
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import shutil
 import time
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -151,9 +152,13 @@ class Training:
         self.record = load_yaml(done[-1] / "round.yaml", RoundRecord) if done else RoundRecord(0, 0, 0, 0, 0, 0.0)
         if done:
             load_trainer_state(self.trainer, done[-1])
-        self.writer = SummaryWriter(str(run / "tensorboard"))
         own = 0 if source else self.record.batches
         self.store = EpisodeStore.open((source or run) / "episodes", self.robot.spec, own)
+
+    @cached_property
+    def writer(self) -> SummaryWriter:
+        """Scalars over outer steps; opened when there is something to write, so that a finished run is left alone."""
+        return SummaryWriter(str(self.folder / "tensorboard"))
 
     @property
     def num_rounds(self) -> int:

@@ -54,7 +54,12 @@ class Panel:
 
 
 def render_video(
-    robot: Robot, panels: Sequence[Panel], dynamics: Sequence[Dynamics], path: Path, progress: Callable[[], None] = lambda: None
+    robot: Robot,
+    panels: Sequence[Panel],
+    dynamics: Sequence[Dynamics],
+    path: Path,
+    progress: Callable[[], None] = lambda: None,
+    goals: NDArray[np.float32] | None = None,
 ) -> None:
     """Render panels side by side, in real time.
 
@@ -64,6 +69,8 @@ def render_video(
         dynamics: in force at every control step, T of them; the parts they name are drawn red.
         path: the mp4; replaced when the new one is complete.
         progress: called after every frame.
+        goals: at every control step, (T, goal_dim), of all panels. Goals of three entries are positions in the world [m], shown
+            by the site `goal` if the robot's model has one.
 
     Raises:
         VideoError: there is no renderer, or it failed.
@@ -84,6 +91,7 @@ def render_video(
             qpos=np.stack([p.qpos for p in panels]),
             red=red,
             captions=["" if d == Dynamics() else describe(d) for d in dynamics],
+            goals=np.zeros((len(dynamics), 0)) if goals is None else goals,
         )
         _run([sys.executable, "-P", "-m", "sim.video", str(job), str(out)], renderer, progress)
         shutil.move(out, path)
@@ -157,6 +165,7 @@ def frames(
     qpos: NDArray[np.float64],
     red: NDArray[np.bool_],
     captions: Sequence[str],
+    goals: NDArray[np.float32],
     width: int = WIDTH,
     height: int = HEIGHT,
 ) -> Iterator[Frame]:
@@ -168,6 +177,7 @@ def frames(
         qpos: (panels, T, nq).
         red: which geoms are drawn red at each step, (T, ngeom).
         captions: written below each step, T of them.
+        goals: at each step, (T, goal_dim), see `render_video`.
         width: of a panel [pixels].
         height: of a panel [pixels].
     """
@@ -175,6 +185,7 @@ def frames(
     model.vis.global_.offwidth = max(width, model.vis.global_.offwidth)
     model.vis.global_.offheight = max(height, model.vis.global_.offheight)
     nominal = model.geom_rgba.copy()
+    marker = _goal_marker(model, goals.shape[1])
     data = mujoco.MjData(model)
     data.qpos[:] = qpos[0, 0]
     mujoco.mj_forward(model, data)
@@ -190,9 +201,20 @@ def frames(
             for title, positions in zip(titles, qpos[:, step], strict=True):
                 data.qpos[:] = positions
                 mujoco.mj_forward(model, data)
+                if marker is not None:
+                    data.site_xpos[marker] = goals[step]
                 renderer.update_scene(data, camera)
                 images.append(_labelled(renderer.render(), title, f"{step * robot.spec.dt:.1f} s", captions[step], font))
             yield np.concatenate(images, axis=1)
+
+
+def _goal_marker(model: mujoco.MjModel, goal_dim: int) -> int | None:
+    """The site `goal`, made visible; None if the model has none or the goals are no positions."""
+    site = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_SITE, "goal")
+    if site < 0 or goal_dim != 3:
+        return None
+    model.site_group[site] = 0
+    return site
 
 
 def _camera(model: mujoco.MjModel, data: mujoco.MjData) -> mujoco.MjvCamera:
@@ -225,9 +247,9 @@ def main(job: str, out: str) -> None:
     with np.load(job, allow_pickle=False) as content:
         robot = load_robot(str(content["robot"]))
         titles, captions = ([str(text) for text in content[key]] for key in ("titles", "captions"))
-        qpos, red = content["qpos"], content["red"]
+        qpos, red, goals = content["qpos"], content["red"], content["goals"]
     with imageio.get_writer(out, fps=1 / robot.spec.dt, codec="libx264", macro_block_size=16) as writer:
-        for frame in frames(robot, titles, qpos, red, captions):
+        for frame in frames(robot, titles, qpos, red, captions, goals):
             writer.append_data(frame)  # type: ignore[attr-defined]
             print(".", flush=True)
 

@@ -72,7 +72,13 @@ def test_flags_become_options(arguments: list[str], expected: cli.Options):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["demo", "--seed", "-1"], "error: --seed: -1 is out of range; allowed: at least 0"),
+        (["demo", "--seed", "-1"], "error: --seed: -1 is out of range; allowed: 0 to 2147483647"),
+        (["demo", "--seed", "2147483648"], "error: --seed: 2147483648 is out of range; allowed: 0 to 2147483647"),
+        (
+            "evaluate --checkpoint c --scenario s --seed 99999999999999999999".split(),
+            "error: --seed: 99999999999999999999 is out of range; allowed: 0 to 2147483647",
+        ),
+        ("collect --robot ant --seed -2".split(), "error: --seed: -2 is out of range; allowed: 0 to 2147483647"),
         (
             "evaluate --checkpoint c --scenario s --episodes 0".split(),
             "error: --episodes: 0 is out of range; allowed: at least 1",

@@ -107,9 +107,9 @@ def test_actions_are_clipped_and_the_clipped_one_is_told(cheetah: Robot) -> None
 def test_steps_are_counted(cheetah: Robot) -> None:
     simulation = BatchSimulation(cheetah, 3)
     roll(simulation, np.zeros((4, 3, 6)))
-    assert (simulation.steps_taken, simulation.step_index) == (12, 4)
+    assert simulation.step_index == 4
     simulation.reset([0, 1, 2])
-    assert (simulation.steps_taken, simulation.step_index) == (12, 0)
+    assert simulation.step_index == 0
 
 
 @pytest.mark.parametrize("action", [np.zeros((2, 5)), np.zeros(6), np.full((2, 6), np.nan)])

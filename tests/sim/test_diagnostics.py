@@ -94,5 +94,4 @@ def test_without_snapshots_there_is_nothing_to_say(rollouts: Rollouts):
 
     found = correlation(nothing, NoAdapter(DynamicsModel(ROBOT.spec, ModelConfig(hidden=(4,), members=1))))
 
-    assert all(np.isnan(value) for value in found.values())
-    assert set(found) == set(HORIZONS)
+    assert found == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
@@ -80,6 +81,15 @@ def test_the_same_evaluation_twice_gives_the_same_returns(
         assert np.array_equal(evaluation.arms[name].rewards, again.arms[name].rewards)
 
 
+def test_a_setup_can_be_evaluated_again(checkpoints: dict[str, Path], cartpole_scenario: Path):
+    setup = prepared(checkpoints, cartpole_scenario)
+
+    first, second = evaluate(setup), evaluate(setup)
+
+    for name in ARMS:
+        assert np.array_equal(first.arms[name].rewards, second.arms[name].rewards)
+
+
 def test_frozen_plans_under_the_prior_and_adaptive_does_not(evaluation: Evaluation):
     frozen, adaptive = evaluation.arms["frozen"], evaluation.arms["adaptive"]
 
@@ -142,6 +152,8 @@ def test_report_has_the_promised_keys_and_no_nan(evaluation: Evaluation, tmp_pat
             assert 0 < arm[key]["median"] <= arm[key]["p99"]
             assert arm[key]["robots"] == robots
     assert report["arms"]["oracle"]["model_error"] is None
+    # the family alone: the kernel's build is nobody's business
+    assert report["config"]["machine"]["platform"] == f"{platform.system()} {platform.machine()}"
     assert report["summary"]["oracle"]["normalized_after_change"]["mean"] == 1.0
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import trim_mean
 
+from sim import metrics
 from sim.metrics import (
     bootstrap_interval,
     interquartile_mean,
@@ -143,6 +144,29 @@ def test_an_episode_where_the_oracle_hardly_beats_random_has_no_score_of_its_own
     assert score.per_episode == (0.5, None, 0.5)
     assert score.mean == pytest.approx(100 / 180.01)
     assert score.median == score.iqm == 0.5
+
+
+def test_the_worst_task_is_one_where_the_oracle_clearly_beats_random():
+    random, oracle = np.zeros(6), np.array([1.0, 1.0, 1.0, 1.0, 1.0, 0.02])
+    arm = np.array([0.6, 0.6, 0.6, 0.6, 0.5, -8.0])
+
+    score = normalized_score(arm, random, oracle, list(range(6)))
+
+    assert score.worst == pytest.approx(0.5)
+    # a task's gap is that of all its episodes
+    assert normalized_score(arm, random, oracle, [0, 0, 0, 0, 1, 1]).worst == pytest.approx(-7.5 / 1.02)
+
+
+def test_only_the_score_over_all_episodes_is_resampled(monkeypatch: pytest.MonkeyPatch):
+    resampled: list[int] = []
+
+    def count(statistic: object, samples: np.ndarray) -> None:
+        resampled.append(len(samples))
+
+    monkeypatch.setattr(metrics, "bootstrap_interval", count)
+    normalized_score(np.ones(8), np.zeros(8), np.full(8, 2.0), [0, 0, 1, 1, 2, 2, 3, 3])
+
+    assert resampled == [8]
 
 
 def test_an_oracle_that_is_no_better_than_random_gives_no_score():

@@ -118,7 +118,7 @@ def test_the_statistics_in_the_checkpoint_are_those_of_all_training_episodes(fin
     """Not of the newest batch, and not of the episodes held out for validation."""
     episodes = EpisodeStore.open(finished / "episodes").episodes
     held_out = [e for e in episodes if e.tags["validation"]]
-    obs = np.concatenate([e.obs[:-1] for e in episodes if not e.tags["validation"]])
+    obs = np.concatenate([e.obs[e.history : -1] for e in episodes if not e.tags["validation"]])
 
     normalizer = load_checkpoint(finished / "checkpoint").adapter.model.normalizer
 

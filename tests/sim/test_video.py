@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import imageio.v2 as imageio
@@ -84,6 +85,41 @@ def test_the_broken_part_turns_red_when_it_breaks(cheetah: Robot, tmp_path: Path
     assert max(max(pair) for pair in red[:3]) < 20
     assert min(min(pair) for pair in red[3:]) > 100
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["a.mp4"]
+
+
+@pytest.mark.usefixtures("renderer")
+def test_the_marker_shows_the_goal_and_moves_with_it(tmp_path: Path):
+    robot = load_robot("quadrotor")
+    still = np.tile(robot.initial.sample(0)[0], (3, 1))
+    # the last one is out of sight
+    goals = np.array([[-0.2, 0.0, 1.7], [0.2, 0.0, 1.7], [0.0, 0.0, -9.0]], dtype=np.float32)
+
+    centres = []
+    for given in (goals, None):
+        render_video(robot, [Panel("a", still)], [Dynamics()] * 3, tmp_path / "a.mp4", goals=given)
+        with imageio.get_reader(tmp_path / "a.mp4") as reader:
+            # above the clock's line there are only its digits, which hardly change
+            frames = [np.asarray(f).astype(int)[50:] for f in reader]
+        changed = [np.abs(f - frames[2]).max(-1) > 60 for f in frames]
+        centres.append([float(np.nonzero(c)[1].mean()) if c.sum() > 20 else None for c in changed])
+
+    left, right, hidden = centres[0]
+    assert left is not None
+    assert right is not None
+    assert hidden is None
+    assert left + 20 < right
+    assert centres[1] == [None, None, None]
+
+
+def test_goals_that_are_no_positions_and_robots_without_a_marker_show_none(cheetah: Robot):
+    quadrotor = copy.deepcopy(load_robot("quadrotor").model)
+    site = quadrotor.site("goal").id
+
+    assert video._goal_marker(copy.deepcopy(cheetah.model), 3) is None
+    assert video._goal_marker(quadrotor, 2) is None
+    assert quadrotor.site_group[site] == 3
+    assert video._goal_marker(quadrotor, 3) == site
+    assert quadrotor.site_group[site] == 0
 
 
 def test_without_a_renderer_the_error_says_what_to_install(cheetah: Robot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
