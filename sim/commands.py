@@ -25,8 +25,8 @@ from sim.robot import Robot, load_robot
 from sim.rollout import run_scenarios
 from sim.scenario import Scenario, load_scenario
 from sim.terminal import live_progress, make_console, print_report
-from sim.train import load_train_config
 from sim.train import train as run_training
+from sim.train_config import load_train_config
 
 DEFAULT_STEPS = 200
 ROBOTS_SIDE_BY_SIDE = 64

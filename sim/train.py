@@ -14,107 +14,30 @@ from __future__ import annotations
 
 import shutil
 import time
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from adaptive_mbrl.adaptation import AdaptationConfig
-from adaptive_mbrl.checkpoint import FORMAT_VERSION, Checkpoint, Description, load_weights, save_checkpoint
-from adaptive_mbrl.config import bounded, load_yaml, save_yaml
+from adaptive_mbrl.checkpoint import FORMAT_VERSION, Checkpoint, Description, save_checkpoint
+from adaptive_mbrl.config import load_yaml, save_yaml
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.data.windows import WindowSampler
-from adaptive_mbrl.dynamics.model import ModelConfig
-from adaptive_mbrl.errors import CheckpointError, ConfigError
-from adaptive_mbrl.meta.trainer import MetaTrainer, OuterConfig
-from adaptive_mbrl.planning import PlannerConfig, make_planner
+from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.meta.trainer import MetaTrainer
+from adaptive_mbrl.planning import make_planner
 from adaptive_mbrl.revision import git_revision
-from adaptive_mbrl.storage import atomic_folder, write_bytes_atomically, write_text_atomically
-from sim.collect import Collected, Collector, DataConfig
+from adaptive_mbrl.storage import atomic_folder, write_text_atomically
+from sim.collect import Collected, Collector
 from sim.distribution import ScenarioDistribution
-from sim.paths import find_config
 from sim.robot import load_robot
+from sim.rounds import RoundRecord, load_trainer_state, require_complete_run, save_trainer_state
 from sim.scenario import load_scenario
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """A meta-training run.
-
-    Attributes:
-        scenarios: what training draws episodes from: a split and its part, e.g. ``half_cheetah/cadm_cripple:train``.
-        seed: of everything.
-        model: the dynamics model.
-        adaptation: the rule.
-        outer: the outer loop.
-        planner: of the controller, while training and in the checkpoint.
-        data: the episodes.
-        updates_initial: outer steps of round 0.
-        updates_per_iteration: outer steps after each collection.
-        updates_final: outer steps of the last round, which collects nothing.
-    """
-
-    scenarios: str
-    seed: int = bounded(0, low=0)
-    model: ModelConfig = ModelConfig()
-    adaptation: AdaptationConfig = AdaptationConfig()
-    outer: OuterConfig = OuterConfig()
-    planner: PlannerConfig = PlannerConfig()
-    data: DataConfig = field(default_factory=DataConfig)
-    updates_initial: int = bounded(2000, low=1)
-    updates_per_iteration: int = bounded(1000, low=1)
-    updates_final: int = bounded(4000, low=0)
-
-    def __post_init__(self) -> None:
-        data = self.data
-        if data.episodes_from is None and data.random_episodes + data.oracle_episodes == 0:
-            raise ConfigError("key 'data': random_episodes and oracle_episodes are both 0; round 0 needs episodes")
-        if self.outer.query > data.steps:
-            raise ConfigError(
-                f"key 'outer.query': {self.outer.query} exceeds an episode; allowed: at most data.steps, {data.steps}"
-            )
-        if data.branches_per_state and self.outer.query > self.planner.horizon:
-            raise ConfigError(
-                f"key 'outer.query': {self.outer.query} exceeds planner.horizon {self.planner.horizon}, the length of a branch"
-            )
-
-
-@dataclass(frozen=True)
-class RoundRecord:
-    """Figures after a round; counts are totals since the run began.
-
-    Attributes:
-        batches: of the episode store.
-        env_steps: control steps of training episodes.
-        branch_steps: control steps simulated in branches off them.
-        oracle_steps: control steps that the oracle simulated to choose its actions.
-        updates: outer steps.
-        seconds: computing time.
-        scalars: of this round.
-    """
-
-    batches: int
-    env_steps: int
-    branch_steps: int
-    oracle_steps: int
-    updates: int
-    seconds: float
-    scalars: dict[str, float] = field(default_factory=dict)
-
-
-def load_train_config(name_or_path: str | Path) -> TrainConfig:
-    """Read a shipped config by name, or any by path; a split beside the file is named relative to it."""
-    path = find_config("train", name_or_path)
-    config = load_yaml(path, TrainConfig)
-    file, _, _ = config.scenarios.rpartition(":")
-    return replace(config, scenarios=str(path.parent / config.scenarios)) if (path.parent / file).is_file() else config
+from sim.train_config import TrainConfig
 
 
 def train(config: TrainConfig, run: Path, device: torch.device | str = "cpu") -> Path:
@@ -290,36 +213,3 @@ class Training:
             raise ConfigError(
                 f"{path}: this run was started with another configuration; choose another --run folder or delete it"
             )
-
-
-def require_complete_run(run: Path) -> None:
-    """Refuse a run that is missing or still collecting: a comparison needs all of its episodes."""
-    if not (run / "checkpoint").is_dir():
-        raise ConfigError(f"key 'data.episodes_from': {run} is not a complete run (it has no checkpoint/); train it first")
-
-
-def save_trainer_state(trainer: MetaTrainer, folder: Path) -> None:
-    """Optimiser, random generator and counters, as tensors."""
-    tensors = {"generator": trainer.generator.get_state(), "updates": torch.tensor(trainer.updates_done)}
-    for index, state in trainer.optimizer.state_dict()["state"].items():
-        for name, value in state.items():
-            tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value).detach().cpu().clone()
-    write_bytes_atomically(folder / "trainer.safetensors", save(tensors))
-
-
-def load_trainer_state(trainer: MetaTrainer, folder: Path) -> None:
-    """Inverse of `save_trainer_state`, with the model's weights from the checkpoint in the same folder."""
-    try:
-        tensors = load_file(folder / "trainer.safetensors")
-        weights = load_file(folder / "weights.safetensors")
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{folder}: damaged training state: {error}") from error
-    load_weights(trainer.adapter, weights, folder / "weights.safetensors")
-    trainer.generator.set_state(tensors.pop("generator"))
-    trainer.updates_done = int(tensors.pop("updates"))
-    state: dict[int, dict[str, Any]] = {}
-    for key, value in tensors.items():
-        _, index, name = key.split(".")
-        state.setdefault(int(index), {})[name] = value
-    content = trainer.optimizer.state_dict()
-    trainer.optimizer.load_state_dict({**content, "state": state})

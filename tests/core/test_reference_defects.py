@@ -23,7 +23,7 @@ from adaptive_mbrl.transitions import Transitions
 from sim.distribution import ScenarioDistribution
 from sim.dynamics import Dynamics
 from sim.scenario import load_scenario
-from sim.train import TrainConfig
+from sim.train_config import TrainConfig
 from tests.core.analytic import (
     POINT,
     POINT_ADAPTATION,

@@ -24,8 +24,9 @@ from adaptive_mbrl.meta.trainer import OuterConfig
 from adaptive_mbrl.options import TrainOptions
 from adaptive_mbrl.planning import PlannerConfig
 from sim import commands, video
+from sim.collect import DataConfig
 from sim.demo import run_demo
-from sim.train import DataConfig, TrainConfig
+from sim.train_config import TrainConfig
 
 MakeCheckpoint = Callable[..., Path]
 

@@ -27,8 +27,10 @@ from adaptive_mbrl.meta.trainer import MetaTrainer, OuterConfig
 from adaptive_mbrl.planning import PlannerConfig
 from sim.batch import BatchSimulation
 from sim.collect import DataConfig
+from sim.rounds import RoundRecord
 from sim.scenario import load_scenario
-from sim.train import RoundRecord, TrainConfig, Training, load_train_config, train
+from sim.train import Training, train
+from sim.train_config import TrainConfig, load_train_config
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")

@@ -11,7 +11,7 @@ import pytest
 from sim.distribution import ScenarioDistribution
 from sim.paths import config_root
 from sim.scenario import load_scenario
-from sim.train import TrainConfig, load_train_config
+from sim.train_config import TrainConfig, load_train_config
 
 NAMES = sorted(p.stem for p in (config_root() / "train").glob("*.yaml"))
 MULTITASK = [n for n in NAMES if n.endswith("_multitask")]

@@ -1,0 +1,72 @@
+"""What a round leaves on disk besides its checkpoint: its figures and the state of the trainer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+
+from adaptive_mbrl.checkpoint import load_weights
+from adaptive_mbrl.errors import CheckpointError, ConfigError
+from adaptive_mbrl.meta.trainer import MetaTrainer
+from adaptive_mbrl.storage import write_bytes_atomically
+
+
+@dataclass(frozen=True)
+class RoundRecord:
+    """Figures after a round; counts are totals since the run began.
+
+    Attributes:
+        batches: of the episode store.
+        env_steps: control steps of training episodes.
+        branch_steps: control steps simulated in branches off them.
+        oracle_steps: control steps that the oracle simulated to choose its actions.
+        updates: outer steps.
+        seconds: computing time.
+        scalars: of this round.
+    """
+
+    batches: int
+    env_steps: int
+    branch_steps: int
+    oracle_steps: int
+    updates: int
+    seconds: float
+    scalars: dict[str, float] = field(default_factory=dict)
+
+
+def require_complete_run(run: Path) -> None:
+    """Refuse a run that is missing or still collecting: a comparison needs all of its episodes."""
+    if not (run / "checkpoint").is_dir():
+        raise ConfigError(f"key 'data.episodes_from': {run} is not a complete run (it has no checkpoint/); train it first")
+
+
+def save_trainer_state(trainer: MetaTrainer, folder: Path) -> None:
+    """Optimiser, random generator and counters, as tensors."""
+    tensors = {"generator": trainer.generator.get_state(), "updates": torch.tensor(trainer.updates_done)}
+    for index, state in trainer.optimizer.state_dict()["state"].items():
+        for name, value in state.items():
+            tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value).detach().cpu().clone()
+    write_bytes_atomically(folder / "trainer.safetensors", save(tensors))
+
+
+def load_trainer_state(trainer: MetaTrainer, folder: Path) -> None:
+    """Inverse of `save_trainer_state`, with the model's weights from the checkpoint in the same folder."""
+    try:
+        tensors = load_file(folder / "trainer.safetensors")
+        weights = load_file(folder / "weights.safetensors")
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{folder}: damaged training state: {error}") from error
+    load_weights(trainer.adapter, weights, folder / "weights.safetensors")
+    trainer.generator.set_state(tensors.pop("generator"))
+    trainer.updates_done = int(tensors.pop("updates"))
+    state: dict[int, dict[str, Any]] = {}
+    for key, value in tensors.items():
+        _, index, name = key.split(".")
+        state.setdefault(int(index), {})[name] = value
+    content = trainer.optimizer.state_dict()
+    trainer.optimizer.load_state_dict({**content, "state": state})

@@ -1,0 +1,65 @@
+"""The configuration of a meta-training run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from adaptive_mbrl.adaptation import AdaptationConfig
+from adaptive_mbrl.config import bounded, load_yaml
+from adaptive_mbrl.dynamics.model import ModelConfig
+from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.meta.trainer import OuterConfig
+from adaptive_mbrl.planning import PlannerConfig
+from sim.collect import DataConfig
+from sim.paths import find_config
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A meta-training run.
+
+    Attributes:
+        scenarios: what training draws episodes from: a split and its part, e.g. ``half_cheetah/cadm_cripple:train``.
+        seed: of everything.
+        model: the dynamics model.
+        adaptation: the rule.
+        outer: the outer loop.
+        planner: of the controller, while training and in the checkpoint.
+        data: the episodes.
+        updates_initial: outer steps of round 0.
+        updates_per_iteration: outer steps after each collection.
+        updates_final: outer steps of the last round, which collects nothing.
+    """
+
+    scenarios: str
+    seed: int = bounded(0, low=0)
+    model: ModelConfig = ModelConfig()
+    adaptation: AdaptationConfig = AdaptationConfig()
+    outer: OuterConfig = OuterConfig()
+    planner: PlannerConfig = PlannerConfig()
+    data: DataConfig = field(default_factory=DataConfig)
+    updates_initial: int = bounded(2000, low=1)
+    updates_per_iteration: int = bounded(1000, low=1)
+    updates_final: int = bounded(4000, low=0)
+
+    def __post_init__(self) -> None:
+        data = self.data
+        if data.episodes_from is None and data.random_episodes + data.oracle_episodes == 0:
+            raise ConfigError("key 'data': random_episodes and oracle_episodes are both 0; round 0 needs episodes")
+        if self.outer.query > data.steps:
+            raise ConfigError(
+                f"key 'outer.query': {self.outer.query} exceeds an episode; allowed: at most data.steps, {data.steps}"
+            )
+        if data.branches_per_state and self.outer.query > self.planner.horizon:
+            raise ConfigError(
+                f"key 'outer.query': {self.outer.query} exceeds planner.horizon {self.planner.horizon}, the length of a branch"
+            )
+
+
+def load_train_config(name_or_path: str | Path) -> TrainConfig:
+    """Read a shipped config by name, or any by path; a split beside the file is named relative to it."""
+    path = find_config("train", name_or_path)
+    config = load_yaml(path, TrainConfig)
+    file, _, _ = config.scenarios.rpartition(":")
+    return replace(config, scenarios=str(path.parent / config.scenarios)) if (path.parent / file).is_file() else config
