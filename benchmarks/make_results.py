@@ -13,6 +13,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from adaptive_mbrl.checkpoint import load_checkpoint
+
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 
@@ -34,6 +36,8 @@ def tables(report: dict[str, Any]) -> str:
     summary, config = report["summary"], report["config"]
     machine = config["machine"]
     lines = [
+        *(_training(name, checkpoint) for name, checkpoint in config["checkpoints"].items() if name != "frozen"),
+        "",
         f"{config['episodes']} episodes, seeds {config['seed']} to {config['seed'] + config['episodes'] - 1}; {machine['cpu']}, "
         f"{machine['cores']} cores, {machine['torch_threads']} threads, {machine['device']}.",
         "",
@@ -58,6 +62,14 @@ def tables(report: dict[str, Any]) -> str:
     for key in ("adapt_ms", "plan_ms"):
         lines.append(f"| {key.removesuffix('_ms')} [ms] | {timing[key]['median']:.1f} | {timing[key]['p99']:.1f} |")
     return "\n".join(lines)
+
+
+def _training(arm: str, checkpoint: str) -> str:
+    """What the checkpoint cost, in one line."""
+    about = load_checkpoint(checkpoint).description.provenance
+    steps = f"{about['env_steps']:,} env steps, {about['branch_steps']:,} branch steps"
+    oracle = f", {about['oracle_steps']:,} steps simulated by the oracle" if about["oracle_steps"] else ""
+    return f"- {arm}: `{checkpoint}`, trained in {about['seconds']:,.0f} s on {steps}{oracle}; {about['updates']:,} updates."
 
 
 def _arm_row(name: str, arm: dict[str, Any]) -> str:

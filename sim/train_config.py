@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from adaptive_mbrl.adaptation import AdaptationConfig
-from adaptive_mbrl.config import bounded, load_yaml
+from adaptive_mbrl.config import MAX_SEED, bounded, load_yaml
 from adaptive_mbrl.dynamics.model import ModelConfig
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.meta.trainer import OuterConfig
@@ -33,7 +33,7 @@ class TrainConfig:
     """
 
     scenarios: str
-    seed: int = bounded(0, low=0)
+    seed: int = bounded(0, low=0, high=MAX_SEED)
     model: ModelConfig = ModelConfig()
     adaptation: AdaptationConfig = AdaptationConfig()
     outer: OuterConfig = OuterConfig()
