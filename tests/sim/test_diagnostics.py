@@ -92,6 +92,4 @@ def test_the_same_question_gets_the_same_answer(rollouts: Rollouts):
 def test_without_snapshots_there_is_nothing_to_say(rollouts: Rollouts):
     nothing = dataclasses.replace(rollouts, snapshots={})
 
-    found = correlation(nothing, NoAdapter(DynamicsModel(ROBOT.spec, ModelConfig(hidden=(4,), members=1))))
-
-    assert found == {}
+    assert correlation(nothing, NoAdapter(DynamicsModel(ROBOT.spec, ModelConfig(hidden=(4,), members=1)))) == {}
