@@ -184,6 +184,7 @@ def frames(
     model = copy.deepcopy(robot.model)
     model.vis.global_.offwidth = max(width, model.vis.global_.offwidth)
     model.vis.global_.offheight = max(height, model.vis.global_.offheight)
+    _make_planes_endless(model)
     nominal = model.geom_rgba.copy()
     marker = _goal_marker(model, goals.shape[1])
     data = mujoco.MjData(model)
@@ -206,6 +207,16 @@ def frames(
                 renderer.update_scene(data, camera)
                 images.append(_labelled(renderer.render(), title, f"{step * robot.spec.dt:.1f} s", captions[step], font))
             yield np.concatenate(images, axis=1)
+
+
+def _make_planes_endless(model: mujoco.MjModel) -> None:
+    """Draw planes without an end, as they are simulated: a robot that runs far would seem to fly."""
+    for geom in np.flatnonzero(model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE):
+        size, material = model.geom_size[geom, :2].copy(), model.geom_matid[geom]
+        model.geom_size[geom, :2] = 0
+        if material >= 0 and size.min() > 0 and not model.mat_texuniform[material]:
+            # the texture was spread over the plane's size, and now repeats per metre
+            model.mat_texrepeat[material] /= 2 * size
 
 
 def _goal_marker(model: mujoco.MjModel, goal_dim: int) -> int | None:

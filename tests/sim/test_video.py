@@ -12,7 +12,7 @@ import pytest
 from sim import video
 from sim.dynamics import Dynamics
 from sim.robot import Robot, load_robot
-from sim.video import Panel, VideoError, changed_geoms, pick_renderer, render_video
+from sim.video import Panel, VideoError, _make_planes_endless, changed_geoms, pick_renderer, render_video
 
 
 @pytest.fixture(scope="module")
@@ -151,3 +151,14 @@ def test_the_users_own_renderer_comes_first_if_it_works(
     monkeypatch.setenv("MUJOCO_GL", wanted)
 
     assert pick_renderer() == picked
+
+
+def test_the_floor_has_no_end_and_keeps_its_pattern() -> None:
+    model = load_robot("half_cheetah").model
+    drawn = copy.deepcopy(model)
+    _make_planes_endless(drawn)
+    floor = model.geom("floor").id
+    material = model.geom_matid[floor]
+    tiles_per_metre = model.mat_texrepeat[material] / (2 * model.geom_size[floor, :2])
+    assert np.all(drawn.geom_size[floor, :2] == 0)
+    np.testing.assert_allclose(drawn.mat_texrepeat[material], tiles_per_metre)
