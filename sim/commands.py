@@ -134,6 +134,10 @@ def _collecting_policy(options: CollectOptions, robot: Robot, steps: int) -> Pol
     if options.policy == "oracle":
         return OraclePolicy(robot.spec, PlannerConfig(), options.seed)
     controller = AdaptiveController.load(
-        options.policy, spec=robot.spec, objective=robot.objective, seed=options.seed, device=resolve_device(options.device)
+        options.policy,
+        spec=robot.spec,
+        objective=robot.planning_objective,
+        seed=options.seed,
+        device=resolve_device(options.device),
     )
     return ControllerPolicy(controller)

@@ -151,7 +151,7 @@ def prepare(
         arm: AdaptiveController.load(
             path,
             spec=robot.spec,
-            objective=robot.objective,
+            objective=robot.planning_objective,
             planner=about.planner,
             seed=first,
             device=device,

@@ -99,7 +99,7 @@ class OraclePolicy:
             raise RuntimeError("reset comes before act")
         self._rollout.sync()
         before = self._rollout.steps_simulated
-        objective = self._rollout.simulation.robot.objective
+        objective = self._rollout.simulation.robot.planning_objective
         self._state, plan = self._planner.plan(
             self._state, self._rollout, objective, torch.from_numpy(goal), torch.from_numpy(obs)
         )

@@ -50,6 +50,7 @@ class RobotConfig:
         mjcf: ``gymnasium:FILE``, ``dm_control:FILE``, ``package:FILE`` or a path relative to the YAML.
         obs: observation channels, in order.
         objective: the terms of the reward.
+        shaping: further terms that planners maximise and nobody is scored on, for what a short horizon cannot foresee.
         dt: control period [s], a whole number of physics steps.
         name: default the file's name.
         sim_dt: physics step [s]; default the MJCF's.
@@ -65,6 +66,7 @@ class RobotConfig:
     name: str | None = None
     sim_dt: float | None = bounded(None, low=1e-6, high=1.0)
     actions: tuple[ActionConfig, ...] = ()
+    shaping: tuple[Term, ...] = ()
     goal: Goal | None = None
     reset: Reset = field(default_factory=Reset)
 
@@ -78,6 +80,7 @@ class Robot:
         path: the YAML it came from.
         spec: channels and control period.
         objective: reward over the named channels.
+        planning_objective: the same with the shaping terms, what planners maximise.
         model: the nominal MuJoCo model; never written to.
         substeps: physics steps per control step.
         observer: reads observations.
@@ -91,6 +94,7 @@ class Robot:
     path: Path
     spec: RobotSpec
     objective: Objective
+    planning_objective: Objective
     model: mujoco.MjModel
     substeps: int
     observer: Observer
@@ -135,11 +139,13 @@ def build_robot(config: RobotConfig, path: Path) -> Robot:
     channels = tuple(Channel(c.name, c.unit, c.kind, c.target) for c in config.obs)
     actions, actuators = _actions(config, model)
     spec = RobotSpec(name=name, dt=config.dt, obs=channels, action=actions)
+    goal_names = config.goal.names if config.goal else ()
     return Robot(
         name=name,
         path=path,
         spec=spec,
-        objective=Objective(spec, config.objective, config.goal.names if config.goal else ()),
+        objective=Objective(spec, config.objective, goal_names),
+        planning_objective=Objective(spec, (*config.objective, *config.shaping), goal_names),
         model=model,
         substeps=_substeps(config.dt, model.opt.timestep),
         observer=Observer(model, [c.source for c in config.obs], config.dt),

@@ -129,7 +129,9 @@ class Training:
         """The controller with the present parameters."""
         planner = make_planner(self.robot.spec, self.config.planner, seed, self.device)
         window, bfloat16 = self.config.adaptation.window, self.config.outer.precision == "bfloat16"
-        return AdaptiveController(self.robot.spec, self.trainer.adapter, planner, self.robot.objective, window, bfloat16=bfloat16)
+        return AdaptiveController(
+            self.robot.spec, self.trainer.adapter, planner, self.robot.planning_objective, window, bfloat16=bfloat16
+        )
 
     def _collect(self, index: int) -> Collected:
         config = self.config
@@ -191,7 +193,7 @@ class Training:
             "git_revision": git_revision() or "unknown",
             "outer": self.config.outer.outer,
         }
-        objective = self.robot.objective
+        objective = self.robot.planning_objective
         config = self.config
         return Description(
             FORMAT_VERSION,

@@ -176,7 +176,7 @@ class Planner(ABC):
     def _returns(self, obs_rollout: Tensor, actions: Tensor, reward: RewardFunction, goal: Tensor, obs: Tensor) -> Tensor:
         """(P, B, N, H, obs_dim) and (B, N, H, action_dim) -> (B, N), finite."""
         returns = penalised_return(member_returns(obs_rollout, actions, reward, goal, obs), self.config.uncertainty_penalty)
-        # the std of a failed and a good member overflows
+        # the spread of a failed and a good member may overflow
         return returns.clamp(min=FAILED_RETURN)
 
     def _shifted(self, state: PlanState) -> PlanState:
