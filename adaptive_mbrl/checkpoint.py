@@ -78,9 +78,14 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     if folder.exists():
         raise CheckpointError(f"{folder}: exists already; a checkpoint is never overwritten")
     with atomic_folder(folder) as temporary:
-        save_yaml(temporary / DESCRIPTION_FILE, checkpoint.description)
-        weights = {name: t.detach().cpu().contiguous() for name, t in checkpoint.adapter.state_dict().items()}
-        write_bytes_atomically(temporary / WEIGHTS_FILE, save(weights))
+        write_checkpoint_files(temporary, checkpoint)
+
+
+def write_checkpoint_files(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint's files into a folder that the caller makes appear as a whole."""
+    save_yaml(folder / DESCRIPTION_FILE, checkpoint.description)
+    weights = {name: t.detach().cpu().contiguous() for name, t in checkpoint.adapter.state_dict().items()}
+    write_bytes_atomically(folder / WEIGHTS_FILE, save(weights))
 
 
 def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Checkpoint:

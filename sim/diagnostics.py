@@ -16,7 +16,7 @@ from torch import Tensor
 
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.episodes import Episode
-from adaptive_mbrl.data.windows import WindowSampler
+from adaptive_mbrl.data.windows import WindowSampler, concatenate
 from adaptive_mbrl.planning.base import step_rewards
 from sim.batch import BatchSimulation
 from sim.branches import candidate_plans
@@ -66,6 +66,5 @@ def _predicted(controller: AdaptiveController, episodes: Sequence[Episode], step
     if controller.adapt:
         # windows of one episode are numbered by their first query step
         windows = [WindowSampler([e], controller.window, 1, controller.device).at(torch.tensor([step])) for e in episodes]
-        recent = type(windows[0].recent)(*(torch.cat(parts) for parts in zip(*(w.recent for w in windows), strict=True)))
-        belief = controller.adapter.update(belief, recent)
+        belief = controller.adapter.update(belief, concatenate(windows).recent)
     return controller.adapter.roll_out(belief, obs, actions)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.episodes import Episode
-from adaptive_mbrl.data.windows import Windows, WindowSampler
+from adaptive_mbrl.data.windows import Windows, WindowSampler, concatenate
 from adaptive_mbrl.dynamics.normalizer import Normalizer
 from adaptive_mbrl.transitions import Transitions
 
@@ -83,8 +83,7 @@ def _windows(
     if len(starts) == 0:
         return None
     parts = [WindowSampler([e], reference.window, horizon, reference.device).at(starts) for e in episodes]
-    recent = Transitions(*(torch.cat(field) for field in zip(*(p.recent for p in parts), strict=True)))
-    return Windows(recent, torch.cat([p.obs for p in parts]), torch.cat([p.action for p in parts]))
+    return concatenate(parts)
 
 
 def _errors(controller: AdaptiveController, normalizer: Normalizer, windows: Windows) -> Tensor:

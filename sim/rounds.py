@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from adaptive_mbrl.checkpoint import load_weights
+from adaptive_mbrl.checkpoint import WEIGHTS_FILE, load_weights
 from adaptive_mbrl.errors import CheckpointError, ConfigError
 from adaptive_mbrl.meta.trainer import MetaTrainer
 from adaptive_mbrl.storage import write_bytes_atomically
@@ -58,10 +58,10 @@ def load_trainer_state(trainer: MetaTrainer, folder: Path) -> None:
     """Inverse of `save_trainer_state`, with the model's weights from the checkpoint in the same folder."""
     try:
         tensors = load_file(folder / "trainer.safetensors")
-        weights = load_file(folder / "weights.safetensors")
+        weights = load_file(folder / WEIGHTS_FILE)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{folder}: damaged training state: {error}") from error
-    load_weights(trainer.adapter, weights, folder / "weights.safetensors")
+    load_weights(trainer.adapter, weights, folder / WEIGHTS_FILE)
     trainer.generator.set_state(tensors.pop("generator"))
     trainer.updates_done = int(tensors.pop("updates"))
     state: dict[int, dict[str, Any]] = {}

@@ -22,7 +22,14 @@ import torch
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from adaptive_mbrl.checkpoint import FORMAT_VERSION, Checkpoint, Description, save_checkpoint
+from adaptive_mbrl.checkpoint import (
+    DESCRIPTION_FILE,
+    FORMAT_VERSION,
+    WEIGHTS_FILE,
+    Checkpoint,
+    Description,
+    write_checkpoint_files,
+)
 from adaptive_mbrl.config import load_yaml, save_yaml
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.episodes import EpisodeStore
@@ -97,8 +104,8 @@ class Training:
             if self.store.num_batches == index:
                 collected = self._collect(index)
                 seconds = time.monotonic() - begun
-                about = {"oracle_steps": collected.oracle_steps, "scalars": collected.scalars, "seconds": seconds}
-                self.store.append(collected.episodes, about)
+                costs = {"oracle_steps": collected.oracle_steps, "scalars": collected.scalars, "seconds": seconds}
+                self.store.append(collected.episodes, costs)
                 begun = time.monotonic()
             about = self.store.abouts[index]
         scalars: dict[str, float] = dict(about.get("scalars", {}))
@@ -121,7 +128,7 @@ class Training:
         if not target.exists():
             source = self.folder / "rounds" / f"{self.num_rounds - 1:03d}"
             with atomic_folder(target) as temporary:
-                for name in ("checkpoint.yaml", "weights.safetensors"):
+                for name in (DESCRIPTION_FILE, WEIGHTS_FILE):
                     shutil.copy(source / name, temporary / name)
         return target
 
@@ -170,10 +177,7 @@ class Training:
         self._log(self.record.scalars | {"env_steps": self.record.env_steps})
         self.writer.flush()
         with atomic_folder(self.folder / "rounds" / f"{index:03d}") as temporary:
-            save_checkpoint(temporary / "new", Checkpoint(self._description(), self.trainer.adapter))
-            for path in (temporary / "new").iterdir():
-                path.rename(temporary / path.name)
-            (temporary / "new").rmdir()
+            write_checkpoint_files(temporary, Checkpoint(self._description(), self.trainer.adapter))
             save_trainer_state(self.trainer, temporary)
             save_yaml(temporary / "round.yaml", self.record)
         shown = {k: v for k, v in self.record.scalars.items() if k.startswith(("collect/return", "validation", "rank"))}

@@ -28,6 +28,12 @@ class Windows(NamedTuple):
     action: Tensor
 
 
+def concatenate(parts: Sequence[Windows]) -> Windows:
+    """One meta-batch of several, in order."""
+    recent = Transitions(*(torch.cat(field) for field in zip(*(p.recent for p in parts), strict=True)))
+    return Windows(recent, torch.cat([p.obs for p in parts]), torch.cat([p.action for p in parts]))
+
+
 class WindowSampler:
     """Draws windows uniformly over all steps of a set of episodes.
 
