@@ -146,13 +146,15 @@ class AdaptiveController:
         """Forget transitions, belief and plan; call it when a new episode begins."""
         self._state = None
 
-    def step(self, obs: np.ndarray, goal: np.ndarray | None = None) -> Command:
+    def step(self, obs: np.ndarray, goal: np.ndarray | None = None, *, sent: np.ndarray | None = None) -> Command:
         """One control step.
 
         Args:
             obs: SI units, (obs_dim,) for one robot or (B, obs_dim).
             goal: of the objective, (goal_dim,) or (B, goal_dim), or with a leading horizon axis before the last one if it is
                 known to move, (B, H, goal_dim); may be left out when the objective has none.
+            sent: the action that the robot really got since the step before, shaped like `obs`, where noise, a limit or a
+                supervisor made it differ from the command; the command itself if left out. Without meaning at the first step.
 
         Raises:
             ObservationError: wrong size or not finite; nothing is changed then.
@@ -163,15 +165,22 @@ class AdaptiveController:
         if state is not None and len(batch) != len(state.last_obs):
             raise ObservationError(f"obs: got {len(batch)} robots; {len(state.last_obs)} since the last reset")
         state = state or self._initial_state(len(batch))
+        if sent is not None:
+            sent_array = self._checked("sent", sent, tuple(a.name for a in self.spec.action))
+            if sent_array.shape[:-1] != obs_array.shape[:-1]:
+                raise ObservationError(f"sent: got shape {sent_array.shape} beside obs of shape {obs_array.shape}")
+            state = state._replace(last_action=torch.as_tensor(sent_array, device=self.device).view_as(state.last_action))
         obs_tensor = torch.as_tensor(batch, device=self.device)
         goal_tensor = self._goal(goal, len(batch))
 
-        started = self._clock()
+        watch = self._stopwatch()
+        watch.mark()
         state, errors, fell_back = self._observe_and_adapt(state, obs_tensor)
-        adapted = self._clock()
-        state, predicted_return = self._plan_and_act(state, obs_tensor, goal_tensor)
+        watch.mark()
+        state, predicted_return = self._plan_and_act(state, obs_tensor, goal_tensor, fell_back)
+        watch.mark()
+        # here, for the first time, the host waits for the device
         action = state.last_action.cpu().numpy().copy()
-        planned = self._clock()
 
         self._state = state
         info = StepInfo(
@@ -179,8 +188,8 @@ class AdaptiveController:
             errors[1].cpu().numpy(),
             fell_back.cpu().numpy(),
             predicted_return.cpu().numpy(),
-            adapted - started,
-            planned - adapted,
+            watch.seconds(0),
+            watch.seconds(1),
         )
         return Command(action if obs_array.ndim == 2 else action[0], info)
 
@@ -201,10 +210,10 @@ class AdaptiveController:
         return state._replace(recent=recent, belief=belief, error_ratio=ratio), errors, (ratio > 0) & self.fallback
 
     @torch.no_grad()
-    def _plan_and_act(self, state: ControllerState, obs: Tensor, goal: Tensor) -> tuple[ControllerState, Tensor]:
-        belief = state.belief
-        if self.adapt and self.fallback:
-            belief = self.adapter.select(state.error_ratio > 0, self.adapter.prior(len(obs)), belief)
+    def _plan_and_act(
+        self, state: ControllerState, obs: Tensor, goal: Tensor, fell_back: Tensor
+    ) -> tuple[ControllerState, Tensor]:
+        belief = self.adapter.select(fell_back, self.adapter.prior(len(obs)), state.belief)
 
         def rollout(actions: Tensor) -> Tensor:
             with self._autocast():
@@ -277,10 +286,39 @@ class AdaptiveController:
             raise ObservationError(f"{what}: channel '{names[column]}' is not finite")
         return array
 
-    def _clock(self) -> float:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-        return time.perf_counter()
+    def _stopwatch(self) -> _Stopwatch | _CudaStopwatch:
+        return _CudaStopwatch(self.device) if self.device.type == "cuda" else _Stopwatch()
+
+
+class _Stopwatch:
+    """Times of marks on the host."""
+
+    def __init__(self) -> None:
+        self._marks: list[float] = []
+
+    def mark(self) -> None:
+        self._marks.append(time.perf_counter())
+
+    def seconds(self, index: int) -> float:
+        """From mark `index` to the next one [s]."""
+        return self._marks[index + 1] - self._marks[index]
+
+
+class _CudaStopwatch:
+    """Times of marks in a GPU's stream, which the host does not wait for; to be read when the last one has passed."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._stream = torch.cuda.current_stream(device)
+        self._marks: list[torch.cuda.Event] = []
+
+    def mark(self) -> None:
+        event = torch.cuda.Event(enable_timing=True)
+        event.record(self._stream)
+        self._marks.append(event)
+
+    def seconds(self, index: int) -> float:
+        """From mark `index` to the next one [s]."""
+        return 1e-3 * float(self._marks[index].elapsed_time(self._marks[index + 1]))
 
 
 def _own_array(what: str, values: Any) -> np.ndarray:

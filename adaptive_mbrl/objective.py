@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
+from adaptive_mbrl.angles import wrap_angle
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.spec import RobotSpec
 
@@ -23,7 +24,7 @@ TermKind = Literal["linear", "quadratic", "distance", "cosine", "tolerance", "ac
 
 @dataclass(frozen=True)
 class Term:
-    """One reward term; x are the named channels of the next observation, y their targets.
+    """One reward term; x are the named channels of the next observation, y their targets; x - y of an angle is wrapped.
 
     `linear`: weight * sum x. `quadratic`: -weight * |x - y|^2. `distance`: -weight * |x - y|. `cosine`: weight * sum cos(x - y).
     `tolerance`: weight * exp(-|x - y|^2 / scale^2), 1 at the target, flat far from it. `action_quadratic`: -weight * |a|^2.
@@ -119,7 +120,11 @@ class Objective:
                 rewards.append(-term.weight * action.square().sum(-1))
                 continue
             targets: Sequence[Tensor | float] = [goal[..., c] for c in goal_columns] or term.target or (0.0,) * len(columns)
-            x = torch.stack([next_obs[..., c] - y for c, y in zip(columns, targets, strict=True)], dim=-1)
+            differences = [next_obs[..., c] - y for c, y in zip(columns, targets, strict=True)]
+            wrapped = [
+                wrap_angle(d) if self.spec.obs[c].kind == "angle" else d for c, d in zip(columns, differences, strict=True)
+            ]
+            x = torch.stack(wrapped, dim=-1)
             rewards.append(term.weight * _TERMS[term.kind](x, term.scale))
         return sum(rewards[1:], start=rewards[0])
 

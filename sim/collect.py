@@ -38,7 +38,8 @@ class DataConfig:
             and all of it.
         branches_per_state: candidate plans simulated at each snapshot of oracle and controller episodes, see `sim.branches`.
         branch_every: control steps between two snapshots.
-        validation_fraction: share of episodes held out from every collection.
+        validation_fraction: share of episodes held out from every collection, at least one episode of several; 0 for no
+            validation.
         episodes_from: take the episodes of this run and collect none; for comparisons on the same data.
     """
 
@@ -132,7 +133,8 @@ class Collector:
                 snapshot_steps=range(self.config.branch_every, last_snapshot + 1, self.config.branch_every),
                 hook=lambda t, simulation: bar.update(),
             )
-        held_out = round(num * self.config.validation_fraction)
+        fraction = self.config.validation_fraction
+        held_out = min(num - 1, max(1, round(num * fraction))) if fraction > 0 else 0
         tagged = (dataclasses.replace(e, tags={**e.tags, "validation": i < held_out}) for i, e in enumerate(rollouts.episodes))
         return dataclasses.replace(rollouts, episodes=tuple(tagged))
 

@@ -47,6 +47,9 @@ def train(options: TrainOptions) -> None:
         raise ConfigError(f"--resume: no run to go on with in {run} (it has no config.yaml); leave --resume out to start one")
     try:
         checkpoint = run_training(config, run, resolve_device(options.device))
+    except ConfigError as error:
+        # what only a training finds out about its configuration
+        raise ConfigError(f"{options.config}: {error}" if str(error).startswith("key ") else str(error)) from error
     except KeyboardInterrupt:
         command = ["adaptive-mbrl", "train", "--config", options.config, "--run", str(run)]
         print(f"\ninterrupted; finished rounds are kept, go on with: {shlex.join(command)}", file=sys.stderr)

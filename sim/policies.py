@@ -28,8 +28,11 @@ class Policy(Protocol):
     def reset(self, simulation: BatchSimulation) -> None:
         """New episodes begin on every robot."""
 
-    def act(self, obs: Obs, goal: Obs) -> tuple[Obs, StepInfo | None]:
-        """Actions (B, action_dim) for obs (B, obs_dim) and goal (B, preview + 1, goal_dim)."""
+    def act(self, obs: Obs, goal: Obs, sent: Obs | None) -> tuple[Obs, StepInfo | None]:
+        """Actions (B, action_dim) for obs (B, obs_dim) and goal (B, preview + 1, goal_dim).
+
+        `sent`: (B, action_dim), what the robots really got at the step before; None at the first.
+        """
 
 
 class RandomPolicy:
@@ -58,7 +61,7 @@ class RandomPolicy:
         self._noise = self._block(simulation.num_robots)
         self._step = 0
 
-    def act(self, obs: Obs, goal: Obs) -> tuple[Obs, None]:
+    def act(self, obs: Obs, goal: Obs, sent: Obs | None) -> tuple[Obs, None]:
         if self._step == len(self._colour):
             self._noise = self._block(len(self._noise))
             self._step = 0
@@ -94,7 +97,7 @@ class OraclePolicy:
             self._rollout = OracleRollout(simulation, self._planner.config.num_samples)
         self._state = self._planner.init(simulation.num_robots)
 
-    def act(self, obs: Obs, goal: Obs) -> tuple[Obs, None]:
+    def act(self, obs: Obs, goal: Obs, sent: Obs | None) -> tuple[Obs, None]:
         if self._rollout is None or self._state is None:
             raise RuntimeError("reset comes before act")
         self._rollout.sync()
@@ -121,6 +124,6 @@ class ControllerPolicy:
     def reset(self, simulation: BatchSimulation) -> None:
         self.controller.reset()
 
-    def act(self, obs: Obs, goal: Obs) -> tuple[Obs, StepInfo]:
-        command = self.controller.step(obs, goal)
+    def act(self, obs: Obs, goal: Obs, sent: Obs | None) -> tuple[Obs, StepInfo]:
+        command = self.controller.step(obs, goal, sent=sent)
         return command.action, command.info

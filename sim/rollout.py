@@ -69,14 +69,16 @@ def run_scenarios(
     rng = np.random.default_rng(noise_seed)
     half_range = (robot.action_high - robot.action_low) / 2
     noise = np.reshape(action_noise, (-1, 1))
-    all_obs, true_obs, actions, infos, snapshots = [obs], [simulation.true_obs], [], [], {}
+    all_obs, true_obs, infos, snapshots = [obs], [simulation.true_obs], [], {}
+    actions: list[np.ndarray] = []
     for t in range(steps):
         apply_changes(simulation, scenarios)
         if hook is not None:
             hook(t, simulation)
         if t in snapshot_steps:
             snapshots[t] = simulation.state()
-        planned, info = policy.act(obs, _goals_ahead(robot, goals, t, policy.preview))
+        sent = actions[-1] if actions else None
+        planned, info = policy.act(obs, _goals_ahead(robot, goals, t, policy.preview), sent)
         disturbance = noise * half_range * rng.standard_normal(planned.shape) if np.any(noise) else 0.0
         action = simulation.clip(planned + disturbance)
         obs = simulation.step(action)

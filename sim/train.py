@@ -38,7 +38,7 @@ from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.meta.trainer import MetaTrainer
 from adaptive_mbrl.planning import make_planner
 from adaptive_mbrl.revision import git_revision
-from adaptive_mbrl.storage import atomic_folder, write_text_atomically
+from adaptive_mbrl.storage import atomic_folder, remove_leftovers, write_text_atomically
 from sim.collect import Collected, Collector
 from sim.distribution import ScenarioDistribution
 from sim.robot import load_robot
@@ -76,6 +76,8 @@ class Training:
             require_complete_run(source)
             EpisodeStore.check(source / "episodes", self.robot.spec)
         self._claim_folder()
+        for folder in (run, run / "rounds", run / "episodes"):
+            remove_leftovers(folder)
         self.trainer = MetaTrainer(self.robot.spec, config.model, config.adaptation, config.outer, config.seed, device)
         done = sorted(p for p in (run / "rounds").glob("[0-9]*") if p.name.isdigit())
         self.next_round = len(done)
@@ -155,9 +157,8 @@ class Training:
     def _fit(self, index: int, updates: int) -> dict[str, float]:
         window, query = self.config.adaptation.window, self.config.outer.query
         training = [e for e in self.store.episodes if not e.tags.get("validation")]
-        validation = [e for e in self.store.episodes if e.tags.get("validation")] or training
+        validation = [e for e in self.store.episodes if e.tags.get("validation")]
         sampler = WindowSampler(training, window, query, self.device)
-        held_out = WindowSampler(validation, window, query, self.device)
         with tqdm(total=updates, desc=f"round {index}/{self.num_rounds - 1} fit", unit="update", leave=False) as bar:
 
             def report(done: int, scalars: dict[str, float]) -> None:
@@ -167,7 +168,9 @@ class Training:
                 self._log(scalars)
 
             scalars = self.trainer.fit(sampler, updates, report)
-        return scalars | self.trainer.validate(held_out) | self.trainer.gradient_conflict(sampler)
+        if validation:
+            scalars |= self.trainer.validate(WindowSampler(validation, window, query, self.device))
+        return scalars | self.trainer.gradient_conflict(sampler)
 
     def _log(self, scalars: dict[str, float]) -> None:
         for name, value in scalars.items():

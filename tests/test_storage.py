@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adaptive_mbrl.storage import atomic_folder, write_bytes_atomically, write_text_atomically
+from adaptive_mbrl.storage import atomic_folder, remove_leftovers, write_bytes_atomically, write_text_atomically
 
 # writes a second version and kills itself, as kill -9 would, before the n-th line that it runs here or in storage.py
 WRITER = """
@@ -139,6 +139,8 @@ def test_a_kill_at_any_line_never_leaves_half_a_file_or_folder(tmp_path: Path):
         assert (root / "file").read_bytes() in (b"old" * 1000, b"new" * 1000)
         if (root / "folder").exists():
             assert {p.name: p.read_bytes() for p in (root / "folder").iterdir()} == {"a": b"new", "b": b"new"}
+        remove_leftovers(root)
+        assert set(os.listdir(root)) <= {"file", "folder"}
         finished = result.returncode == 0
         assert finished or result.returncode == -signal.SIGKILL, result.stderr
         kills += not finished

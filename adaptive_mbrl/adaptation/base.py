@@ -89,18 +89,15 @@ class Adapter(nn.Module, Generic[BeliefT]):
 def one_step_loss(model: DynamicsModel, parameters: Parameters, recent: Transitions) -> Tensor:
     """Mean squared one-step error of each task over its valid transitions.
 
-    With a learned variance it is the Gaussian negative log-likelihood instead.
+    A learned variance does not enter: a likelihood would scale the inner step with the model's own certainty.
 
     Returns:
         (E, T): in squared target stds, summed over channels; 0 for a task without a valid transition.
     """
     # whatever stands in an invalid transition, NaN too, must not reach the gradient, where 0 * NaN is NaN
     obs, action, next_obs = (torch.where(recent.valid[..., None], x, 0.0) for x in recent[:3])
-    prediction = model.predict_target(parameters, obs, action)
-    target = model.normalizer.target(obs, next_obs)
-    squared = (prediction.mean - target).square()
-    if model.config.learned_variance:
-        squared = 0.5 * squared * (-2 * prediction.log_std).exp() + prediction.log_std
+    predicted = model.predict_target(parameters, obs, action).mean
+    squared = (predicted - model.normalizer.target(obs, next_obs)).square()
     weight = recent.valid.to(squared)
     count = weight.sum(1).clamp(min=1)
     return (torch.where(recent.valid[..., None], squared, 0.0).sum(-1)).sum(-1) / count

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 
+from adaptive_mbrl.angles import wrap_angle
 from adaptive_mbrl.spec import RobotSpec
 
 MIN_RELATIVE_STD = 1e-3
 """Floor of a channel's std relative to its range: a channel that hardly moves must not blow up the loss."""
-
-
-def wrap_angle(x: Tensor) -> Tensor:
-    """Angle [rad] wrapped to [-pi, pi)."""
-    return torch.remainder(x + math.pi, 2 * math.pi) - math.pi
 
 
 class Normalizer(nn.Module):

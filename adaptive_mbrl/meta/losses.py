@@ -27,7 +27,7 @@ def multi_step_loss(model: DynamicsModel, parameters: Parameters, windows: Windo
 
 
 def variance_loss(model: DynamicsModel, parameters: Parameters, windows: Windows) -> Tensor:
-    """Gaussian negative log-likelihood of one step with the mean held fixed, (W,): trains the variance only."""
+    """Gaussian negative log-likelihood of one step, (W,); its gradient does not pass through the predicted mean."""
     prediction = model.predict_target(parameters, windows.obs[:, :-1], windows.action)
     target = model.normalizer.target(windows.obs[:, :-1], windows.obs[:, 1:])
     squared = (prediction.mean.detach() - target).square()

@@ -153,6 +153,33 @@ def test_one_robots_harm_is_not_anothers(trained: MetaTrainer):
     assert not np.stack(fell_back)[10:, 0].any()
 
 
+def test_it_learns_from_what_was_really_sent(trained: MetaTrainer):
+    """Strong noise between controller and motor: a controller that is told of it predicts well, one that is not does not."""
+    error = {}
+    for told in (True, False):
+        rng = np.random.default_rng(0)
+        driven, obs, sent, errors = controller(trained), START, None, []
+        for t in range(STEPS):
+            command = driven.step(obs, goal_at(t), sent=sent if told else None)
+            errors.append(command.info.adapted_error[0])
+            sent = np.clip(command.action + rng.normal(0, 0.5, 1), -1, 1)
+            obs = push(obs, sent, 0.3)
+        error[told] = np.mean(errors[WINDOW:])
+
+    assert error[True] < 0.8 * error[False]
+
+
+def test_sent_equal_to_the_command_changes_nothing(trained: MetaTrainer):
+    told, untold = controller(trained), controller(trained)
+    obs, sent = np.stack([START, -START]), np.full((2, 1), 7.0)  # at the first step nothing was sent yet
+    for t in range(12):
+        goal = np.tile(goal_at(t), (2, 1))
+        command, expected = told.step(obs, goal, sent=sent), untold.step(obs, goal)
+        np.testing.assert_array_equal(command.action, expected.action)
+        sent = command.action
+        obs = push(obs, sent, 0.3)
+
+
 # --- one robot or many, again and again ---------------------------------------------------------------------------------------
 
 
@@ -259,6 +286,13 @@ BAD_GOALS = {
     "words": (["left"], "goal: expected numbers"),
 }
 
+BAD_SENT = {
+    "too long": (np.zeros(2), r"sent: got shape \(2,\); expected \(1,\)"),
+    "nan": (np.array([np.nan]), "sent: channel 'force' is not finite"),
+    "of a batch": (np.zeros((1, 1)), r"sent: got shape \(1, 1\) beside obs of shape \(2,\)"),
+    "words": (["hard"], "sent: expected numbers"),
+}
+
 
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")
 @pytest.mark.parametrize(("bad", "message"), BAD_OBS.values(), ids=BAD_OBS.keys())
@@ -271,13 +305,18 @@ def test_a_bad_goal_is_refused_and_changes_nothing(trained: MetaTrainer, bad, me
     assert_refused_without_a_trace(trained, START, bad, message)
 
 
-def assert_refused_without_a_trace(trained: MetaTrainer, obs, goal, message: str) -> None:
+@pytest.mark.parametrize(("bad", "message"), BAD_SENT.values(), ids=BAD_SENT.keys())
+def test_a_bad_sent_action_is_refused_and_changes_nothing(trained: MetaTrainer, bad, message: str):
+    assert_refused_without_a_trace(trained, START, goal_at(0), message, sent=bad)
+
+
+def assert_refused_without_a_trace(trained: MetaTrainer, obs, goal, message: str, sent=None) -> None:
     driven, undisturbed = controller(trained), controller(trained)
     present = START
     for t in range(6):
         if t in (0, 3):
             with pytest.raises(ObservationError, match=message) as caught:
-                driven.step(obs, goal)
+                driven.step(obs, goal, sent=sent)
             assert "\n" not in str(caught.value)
         command, expected = driven.step(present, goal_at(t)), undisturbed.step(present, goal_at(t))
         np.testing.assert_array_equal(command.action, expected.action)

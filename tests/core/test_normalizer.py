@@ -9,7 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adaptive_mbrl.dynamics.normalizer import MIN_RELATIVE_STD, Normalizer, wrap_angle
+from adaptive_mbrl.angles import wrap_angle
+from adaptive_mbrl.dynamics.normalizer import MIN_RELATIVE_STD, Normalizer
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
 from tests.core.analytic import MIXED, mixed_transitions
 

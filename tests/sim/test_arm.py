@@ -112,7 +112,7 @@ def test_random_torques_stay_within_the_limits(arm: Robot) -> None:
     obs = simulation.reset([0, 1, 2, 3])
     policy.reset(simulation)
     for _ in range(200):
-        obs = simulation.step(policy.act(obs, obs)[0])
+        obs = simulation.step(policy.act(obs, obs, None)[0])
         assert np.all(obs[:, :7] > arm.model.jnt_range[:, 0] - 0.2)
         assert np.all(obs[:, :7] < arm.model.jnt_range[:, 1] + 0.2)
         assert np.abs(obs[:, 7:14]).max() < 15

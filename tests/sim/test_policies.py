@@ -23,7 +23,7 @@ def noise(policy: RandomPolicy, simulation: BatchSimulation, steps: int) -> np.n
     """(B, steps, action_dim)."""
     policy.reset(simulation)
     nothing = np.zeros((16, 1), dtype=np.float32)
-    return np.stack([policy.act(nothing, nothing)[0] for _ in range(steps)], axis=1) / 5
+    return np.stack([policy.act(nothing, nothing, None)[0] for _ in range(steps)], axis=1) / 5
 
 
 @pytest.mark.parametrize(("beta", "slope"), [(0.0, 0.0), (1.0, -1.0)])

@@ -118,7 +118,7 @@ def test_a_crash_ends_in_the_nets_with_a_bounded_reward(quadrotor: Robot) -> Non
     policy.reset(simulation)
     goals, rewards = simulation.goals(200), []
     for t in range(200):
-        action = policy.act(obs, obs)[0]
+        action = policy.act(obs, obs, None)[0]
         next_obs = simulation.step(action)
         assert np.abs(next_obs[:, :2]).max() < 4.0
         assert np.all((next_obs[:, 2] > -0.5) & (next_obs[:, 2] < 5.0))
