@@ -173,11 +173,13 @@ class AdaptiveController:
         obs_tensor = torch.as_tensor(batch, device=self.device)
         goal_tensor = self._goal(goal, len(batch))
 
+        noise = self.planner.draw_noise()
+
         watch = self._stopwatch()
         watch.mark()
         state, errors, fell_back = self._observe_and_adapt(state, obs_tensor)
         watch.mark()
-        state, predicted_return = self._plan_and_act(state, obs_tensor, goal_tensor, fell_back)
+        state, predicted_return = self._plan_and_act(state, obs_tensor, goal_tensor, fell_back, noise)
         watch.mark()
         # here, for the first time, the host waits for the device
         action = state.last_action.cpu().numpy().copy()
@@ -211,7 +213,7 @@ class AdaptiveController:
 
     @torch.no_grad()
     def _plan_and_act(
-        self, state: ControllerState, obs: Tensor, goal: Tensor, fell_back: Tensor
+        self, state: ControllerState, obs: Tensor, goal: Tensor, fell_back: Tensor, noise: Tensor
     ) -> tuple[ControllerState, Tensor]:
         belief = self.adapter.select(fell_back, self.adapter.prior(len(obs)), state.belief)
 
@@ -219,7 +221,7 @@ class AdaptiveController:
             with self._autocast():
                 return self.adapter.roll_out(belief, obs, actions)
 
-        plan_state, plan = self.planner.plan(state.plan, rollout, self.objective, goal, obs)
+        plan_state, plan = self.planner.plan(state.plan, rollout, self.objective, goal, obs, noise)
         acted = state._replace(
             last_obs=obs, last_action=plan.actions[:, 0], plan=plan_state, started=torch.ones_like(state.started)
         )

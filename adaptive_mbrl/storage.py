@@ -9,11 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_UNFINISHED = ".unfinished-"
+"""How the names of temporary files and folders begin."""
+
 
 def write_bytes_atomically(path: Path, content: bytes) -> None:
     """Write beside `path` under a temporary name, flush to disk, rename over it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f"{_UNFINISHED}{path.name}-")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
@@ -39,7 +42,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     and then point at the newest with a file written by `write_text_atomically`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f"{_UNFINISHED}{path.name}-"))
     try:
         yield temporary
         os.chmod(temporary, 0o755)
@@ -51,7 +54,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 def remove_leftovers(folder: Path) -> None:
     """Delete what a killed writer left unfinished in `folder`; only for a folder that no other process writes to."""
-    for path in folder.glob(".*.????????"):
+    for path in folder.glob(f"{_UNFINISHED}*"):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:

@@ -145,7 +145,8 @@ class BatchSimulation:
         for index in np.flatnonzero(self.physics.unstable()):
             raise SimulationError(
                 f"robot {index} of {self.num_robots} ('{self.robot.name}'): the physics became unstable at control step "
-                f"{self.step_index} under {self._dynamics[index].to_changes() or 'nominal dynamics'}"
+                f"{self.step_index} under {self._dynamics[index].to_changes() or 'nominal dynamics'}",
+                int(index),
             )
         self.step_index += 1
         self.true_obs = self.physics.observe(previous_qpos)

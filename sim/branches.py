@@ -3,7 +3,7 @@
 A planner asks its model about hundreds of candidate plans around the one it sends, so that is where the model has to be right;
 the sent actions alone are a thin thread through that space. In simulation the candidates can be tried: from snapshots of visited
 states a few are rolled out under the robot's present dynamics, and kept as short episodes whose first K steps are the history
-that led there.
+that led there. Where the physics of a branch became unstable it ends before that.
 """
 
 from __future__ import annotations
@@ -56,8 +56,11 @@ def branch_episodes(robot: Robot, planner: Planner, rollouts: Rollouts, window: 
         for i, episode in enumerate(trunk):
             tags = {**episode.tags, "source": "branch"}
             for j in range(num_branches):
-                obs = np.concatenate([episode.obs[begin : step + 1], next_obs[i, j].numpy()])
-                action = np.concatenate([episode.action[begin:step], actions[i, j].numpy()])
-                reward = np.concatenate([episode.reward[begin:step], rewards[i, j]])
+                valid = oracle.valid_steps[i, j]
+                if valid == 0:
+                    continue
+                obs = np.concatenate([episode.obs[begin : step + 1], next_obs[i, j, :valid].numpy()])
+                action = np.concatenate([episode.action[begin:step], actions[i, j, :valid].numpy()])
+                reward = np.concatenate([episode.reward[begin:step], rewards[i, j, :valid]])
                 branches.append(Episode(obs, action, reward, tags, history=step - begin))
     return branches

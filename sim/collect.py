@@ -18,9 +18,11 @@ from adaptive_mbrl.planning.base import Planner
 from sim.branches import branch_episodes
 from sim.diagnostics import rank_correlation
 from sim.distribution import ScenarioDistribution
+from sim.physics import SimulationError
 from sim.policies import ControllerPolicy, OraclePolicy, Policy, RandomPolicy
 from sim.robot import Robot
 from sim.rollout import Rollouts, run_scenarios
+from sim.scenario import Scenario
 
 
 @dataclass(frozen=True)
@@ -121,22 +123,34 @@ class Collector:
     def _run(self, policy: Policy, source: str, num: int, stream: tuple[int, int], noise: float) -> Rollouts:
         rng = np.random.default_rng([self.seed, *stream])
         scenarios = [self.distribution.sample(rng, self.config.steps) for _ in range(num)]
-        last_snapshot = self.config.steps - self.planner.horizon
-        with tqdm(total=self.config.steps, desc=f"collect ({source})", unit="step", leave=False) as bar:
-            rollouts = run_scenarios(
-                self.robot,
-                scenarios,
-                policy,
-                source=source,
-                action_noise=noise * 0.5 * (np.arange(num) % 3),
-                noise_seed=int(rng.integers(2**31)),
-                snapshot_steps=range(self.config.branch_every, last_snapshot + 1, self.config.branch_every),
-                hook=lambda t, simulation: bar.update(),
-            )
+        rollouts = self._run_stable(policy, source, scenarios, noise, int(rng.integers(2**31)))
+        num = len(rollouts.episodes)
         fraction = self.config.validation_fraction
         held_out = min(num - 1, max(1, round(num * fraction))) if fraction > 0 else 0
         tagged = (dataclasses.replace(e, tags={**e.tags, "validation": i < held_out}) for i, e in enumerate(rollouts.episodes))
         return dataclasses.replace(rollouts, episodes=tuple(tagged))
+
+    def _run_stable(self, policy: Policy, source: str, scenarios: Sequence[Scenario], noise: float, noise_seed: int) -> Rollouts:
+        """Run the scenarios; those whose physics becomes unstable are left out, for every resume would come to them again."""
+        last_snapshot = self.config.steps - self.planner.horizon
+        with tqdm(total=self.config.steps, desc=f"collect ({source})", unit="step", leave=False) as bar:
+            try:
+                return run_scenarios(
+                    self.robot,
+                    scenarios,
+                    policy,
+                    source=source,
+                    action_noise=noise * 0.5 * (np.arange(len(scenarios)) % 3),
+                    noise_seed=noise_seed,
+                    snapshot_steps=range(self.config.branch_every, last_snapshot + 1, self.config.branch_every),
+                    hook=lambda t, simulation: bar.update(),
+                )
+            except SimulationError as error:
+                if len(scenarios) == 1:
+                    raise
+                tqdm.write(f"left out of the collection ({source}): {error}")
+                stable = [s for i, s in enumerate(scenarios) if i != error.robot_index]
+        return self._run_stable(policy, source, stable, noise, noise_seed)
 
     def _branches(self, rollouts: Rollouts, planner: Planner) -> list[Episode]:
         if self.config.branches_per_state == 0:

@@ -27,6 +27,8 @@ class OracleRollout:
         self.simulation = simulation
         self.num_samples = num_samples
         self.steps_simulated = 0
+        self.valid_steps = np.zeros((simulation.num_robots, num_samples), dtype=int)
+        """Steps of each candidate of the last rollout that the physics survived, (B, N)."""
         self._physics = Physics(simulation.robot, simulation.num_robots * num_samples, num_threads)
         self._dynamics = [Dynamics()] * simulation.num_robots
         self.sync()
@@ -60,16 +62,19 @@ class OracleRollout:
         applied = self._applied(self.simulation.clip(actions.detach().cpu().numpy())).reshape(robots * samples, horizon, -1)
         self._physics.state.reshape(robots, samples, -1)[:] = self._start[:, None]
         broken = np.zeros(robots * samples, dtype=bool)
+        valid_steps = np.zeros(robots * samples, dtype=int)
         obs = np.empty((robots * samples, horizon, spec.obs_dim), dtype=np.float32)
         for t in range(horizon):
             previous_qpos = self._physics.arrays["qpos"].copy()
             self._physics.step(applied[:, t])
             obs[:, t] = self._physics.observe(previous_qpos)
             broken |= self._physics.unstable()
+            valid_steps += ~broken
             if broken.any():
                 # MuJoCo has put these back to their initial state: hold the last observation before that
                 obs[broken, t] = obs[broken, t - 1] if t else self._obs[np.flatnonzero(broken) // samples]
         self.steps_simulated += robots * samples * horizon
+        self.valid_steps = valid_steps.reshape(robots, samples)
         return torch.from_numpy(obs.reshape(1, robots, samples, horizon, spec.obs_dim)).to(actions.device)
 
     def _applied(self, actions: np.ndarray) -> np.ndarray:

@@ -19,7 +19,16 @@ _UNSTABLE = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.m
 
 
 class SimulationError(AdaptiveMBRLError):
-    """The physics became unstable."""
+    """The physics of a robot became unstable.
+
+    Args:
+        message: which robot, when, under what dynamics.
+        robot_index: of the robot in its batch.
+    """
+
+    def __init__(self, message: str, robot_index: int) -> None:
+        super().__init__(message)
+        self.robot_index = robot_index
 
 
 class Physics:

@@ -31,10 +31,7 @@ def load_scenario(path_or_name: str | Path) -> Scenario | ScenarioDistribution:
     Args:
         path_or_name: a path or a shipped name. A split needs its part after a colon: ``half_cheetah/cadm_cripple:test``.
     """
-    text, _, part = str(path_or_name).rpartition(":")
-    if not text or "/" in part or part.endswith((".yaml", ".yml")):
-        text, part = str(path_or_name), ""
-    path = find_config("scenarios", text)
+    path, part = find_scenario(path_or_name)
     content = read_mapping(path)
     is_split = any(p in content for p in PARTS)
     if is_split:
@@ -42,6 +39,14 @@ def load_scenario(path_or_name: str | Path) -> Scenario | ScenarioDistribution:
     if part:
         raise ConfigError(f"{path}: has no parts, got ':{part}'; allowed: the file alone")
     return parse_scenario(content, path)
+
+
+def find_scenario(path_or_name: str | Path) -> tuple[Path, str]:
+    """The file behind what `load_scenario` takes, and the part named after the colon or an empty string."""
+    text, _, part = str(path_or_name).rpartition(":")
+    if not text or "/" in part or part.endswith((".yaml", ".yml")):
+        text, part = str(path_or_name), ""
+    return find_config("scenarios", text), part
 
 
 def parse_scenario(content: Mapping[str, Any], path: Path) -> Scenario:

@@ -3,7 +3,9 @@
 Round 0 fits the model to random and oracle episodes. Every later round collects episodes with the controller of the round
 before and fits again; the last one only fits. A run is a folder:
 
-    config.yaml, git_revision.txt    what was asked for, resolved
+    config.yaml                      what was asked for, resolved
+    robot.yaml, scenarios.yaml       copies of the files it names
+    git_revision.txt                 of the source tree at the start
     episodes/                        all data, one file per round that collected
     rounds/NNN/                      checkpoint, optimiser state and figures after round NNN; complete or not there at all
     tensorboard/                     scalars
@@ -41,9 +43,10 @@ from adaptive_mbrl.revision import git_revision
 from adaptive_mbrl.storage import atomic_folder, remove_leftovers, write_text_atomically
 from sim.collect import Collected, Collector
 from sim.distribution import ScenarioDistribution
+from sim.paths import find_config
 from sim.robot import load_robot
 from sim.rounds import RoundRecord, load_trainer_state, require_complete_run, save_trainer_state
-from sim.scenario import load_scenario
+from sim.scenario import find_scenario, load_scenario
 from sim.train_config import TrainConfig
 
 
@@ -75,10 +78,8 @@ class Training:
         if source is not None:
             require_complete_run(source)
             EpisodeStore.check(source / "episodes", self.robot.spec)
-        self._claim_folder()
-        for folder in (run, run / "rounds", run / "episodes"):
-            remove_leftovers(folder)
         self.trainer = MetaTrainer(self.robot.spec, config.model, config.adaptation, config.outer, config.seed, device)
+        self._claim_folder()
         done = sorted(p for p in (run / "rounds").glob("[0-9]*") if p.name.isdigit())
         self.next_round = len(done)
         self.record = load_yaml(done[-1] / "round.yaml", RoundRecord) if done else RoundRecord(0, 0, 0, 0, 0, 0.0)
@@ -117,7 +118,7 @@ class Training:
             self.store.num_batches,
             self.store.num_steps - branch_steps,
             branch_steps,
-            self.record.oracle_steps + about.get("oracle_steps", 0),
+            sum(a.get("oracle_steps", 0) for a in self.store.abouts),
             self.trainer.updates_done,
             self.record.seconds + about.get("seconds", 0.0) + time.monotonic() - begun,
             scalars,
@@ -214,11 +215,27 @@ class Training:
         )
 
     def _claim_folder(self) -> None:
+        """Write beside the run what it depends on, or make sure that nothing of it has changed since."""
         path = self.folder / "config.yaml"
+        described = {
+            "robot.yaml": find_config("robots", self.distribution.robot).read_text(),
+            "scenarios.yaml": find_scenario(self.config.scenarios)[0].read_text(),
+        }
         if not path.exists():
-            save_yaml(path, self.config)
+            for name, text in described.items():
+                write_text_atomically(self.folder / name, text)
             write_text_atomically(self.folder / "git_revision.txt", (git_revision() or "unknown") + "\n")
-        elif load_yaml(path, TrainConfig) != self.config:
+            # last: a folder with a configuration is a run
+            save_yaml(path, self.config)
+            return
+        if load_yaml(path, TrainConfig) != self.config:
             raise ConfigError(
                 f"{path}: this run was started with another configuration; choose another --run folder or delete it"
             )
+        for name, text in described.items():
+            if (self.folder / name).read_text() != text:
+                raise ConfigError(
+                    f"{self.folder / name}: this run was started with another content of that file; choose another --run folder"
+                )
+        for folder in (self.folder, self.folder / "rounds", self.folder / "episodes"):
+            remove_leftovers(folder)

@@ -47,6 +47,10 @@ class TrainConfig:
         data = self.data
         if data.episodes_from is None and data.random_episodes + data.oracle_episodes == 0:
             raise ConfigError("key 'data': random_episodes and oracle_episodes are both 0; round 0 needs episodes")
+        if self.outer.outer == "multitask" and self.adaptation.rule != "none":
+            raise ConfigError(
+                f"key 'adaptation.rule': '{self.adaptation.rule}' with 'outer: multitask', which trains without; allowed: none"
+            )
         if self.outer.query > data.steps:
             raise ConfigError(
                 f"key 'outer.query': {self.outer.query} exceeds an episode; allowed: at most data.steps, {data.steps}"
@@ -58,7 +62,10 @@ class TrainConfig:
 
 
 def load_train_config(name_or_path: str | Path) -> TrainConfig:
-    """Read a shipped config by name, or any by path; a split beside the file is named relative to it."""
+    """Read a shipped config by name, or any by path; a split beside the file is named relative to it.
+
+    `data.episodes_from` is relative to the working directory, like `--run`.
+    """
     path = find_config("train", name_or_path)
     config = load_yaml(path, TrainConfig)
     file, _, _ = config.scenarios.rpartition(":")

@@ -21,7 +21,7 @@ from adaptive_mbrl.adaptation.base import Adapter
 from adaptive_mbrl.config import bounded
 from adaptive_mbrl.data.windows import Windows, WindowSampler
 from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig, Parameters
-from adaptive_mbrl.errors import AdaptiveMBRLError, ConfigError
+from adaptive_mbrl.errors import AdaptiveMBRLError
 from adaptive_mbrl.meta.losses import multi_step_loss, query_errors, variance_loss
 from adaptive_mbrl.spec import RobotSpec
 
@@ -66,7 +66,7 @@ class MetaTrainer:
     Args:
         spec: the robot.
         model: shape of the dynamics model.
-        adaptation: the rule; ignored by `outer: multitask`, which trains without one.
+        adaptation: the rule; none for `outer: multitask`.
         outer: the outer loop.
         seed: of initial weights and window sampling.
         device: where to train.
@@ -81,10 +81,6 @@ class MetaTrainer:
         seed: int,
         device: torch.device,
     ) -> None:
-        if outer.outer == "multitask" and adaptation.rule != "none":
-            raise ConfigError(
-                f"outer 'multitask' trains without adaptation: adaptation.rule is '{adaptation.rule}', allowed: none"
-            )
         self.config = outer
         self.device = device
         self.adapter: Adapter[Any] = make_adapter(DynamicsModel(spec, model, seed), adaptation).to(device)
@@ -180,7 +176,8 @@ class MetaTrainer:
         meta = flat_gradient(self.loss(windows).mean())
         shared = self.adapter.model.shared_parameters()
         with self._autocast():
-            multitask = flat_gradient(self._query_loss(shared, windows).mean())
+            multitask_loss = self._query_loss(shared, windows).mean()
+        multitask = flat_gradient(multitask_loss)
         cosine = torch.nn.functional.cosine_similarity(meta, multitask, dim=0)
         return {
             "gradient/meta_norm": float(meta.norm()),

@@ -134,9 +134,20 @@ class Planner(ABC):
         elites = mean[:, None].repeat(1, self.config.num_elites_kept, 1, 1)
         return PlanState(mean, (self.config.sigma * self.half_range).repeat(batch_size, self.config.horizon, 1), elites)
 
+    def draw_noise(self) -> Tensor:
+        """All random numbers of one control step, (num_iterations, num_samples, H, action_dim): see `noise`."""
+        iterations, samples = self.config.num_iterations, self.config.num_samples
+        return self.noise(iterations * samples).unflatten(0, (iterations, samples))
+
     @torch.no_grad()
     def plan(
-        self, state: PlanState, rollout: Rollout, reward: RewardFunction, goal: Tensor, obs: Tensor
+        self,
+        state: PlanState,
+        rollout: Rollout,
+        reward: RewardFunction,
+        goal: Tensor,
+        obs: Tensor,
+        noise: Tensor | None = None,
     ) -> tuple[PlanState, Plan]:
         """Plan one control step.
 
@@ -146,14 +157,16 @@ class Planner(ABC):
             reward: to maximise.
             goal: (B, goal_dim), or (B, H, goal_dim) when it is known to move.
             obs: present observation, (B, obs_dim).
+            noise: from `draw_noise`, for a caller that wants a function without hidden state; drawn here if left out.
 
         Returns:
             The state for the next control step (already shifted by one) and the plan.
         """
+        noise = self.draw_noise() if noise is None else noise
         state = state._replace(std=(self.config.sigma * self.half_range).expand_as(state.mean).contiguous())
         best = state.mean.new_full(state.mean.shape[:1], -torch.inf)
         for iteration in range(self.config.num_iterations):
-            actions = torch.clamp(self.sample(state, iteration), self.low, self.high)
+            actions = torch.clamp(self.sample(state, noise[iteration], iteration), self.low, self.high)
             returns = self._returns(rollout(actions), actions, reward, goal, obs)
             state = self.update(state, actions, returns)
             best = torch.maximum(best, returns.amax(1))
@@ -161,8 +174,8 @@ class Planner(ABC):
         return self._shifted(state), plan
 
     @abstractmethod
-    def sample(self, state: PlanState, iteration: int) -> Tensor:
-        """Candidate sequences, (B, N, H, action_dim); clipped by the caller."""
+    def sample(self, state: PlanState, noise: Tensor, iteration: int) -> Tensor:
+        """Candidate sequences, (B, N, H, action_dim), from standard normal noise, (N, H, action_dim); clipped by the caller."""
 
     @abstractmethod
     def update(self, state: PlanState, actions: Tensor, returns: Tensor) -> PlanState:

@@ -21,8 +21,8 @@ def elite_sequences(actions: Tensor, returns: Tensor, num_elites: int) -> Tensor
 class CEM(Planner):
     """Gaussian over sequences, refitted to the elites of each robot separately; the plan is their mean."""
 
-    def sample(self, state: PlanState, iteration: int) -> Tensor:
-        return state.mean[:, None] + state.std[:, None] * self.noise(self.config.num_samples)
+    def sample(self, state: PlanState, noise: Tensor, iteration: int) -> Tensor:
+        return state.mean[:, None] + state.std[:, None] * noise
 
     def update(self, state: PlanState, actions: Tensor, returns: Tensor) -> PlanState:
         momentum = self.config.momentum

@@ -17,8 +17,8 @@ from adaptive_mbrl.planning.cem import CEM, elite_sequences
 class ICEM(CEM):
     """CEM with memory."""
 
-    def sample(self, state: PlanState, iteration: int) -> Tensor:
-        fresh = super().sample(state, iteration)[:, self.config.num_elites_kept + 1 :]
+    def sample(self, state: PlanState, noise: Tensor, iteration: int) -> Tensor:
+        fresh = super().sample(state, noise[self.config.num_elites_kept + 1 :], iteration)
         return torch.cat([state.mean[:, None], state.elites, fresh], dim=1)
 
     def update(self, state: PlanState, actions: Tensor, returns: Tensor) -> PlanState:

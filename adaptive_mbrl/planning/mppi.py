@@ -31,11 +31,9 @@ def softmax_mean(actions: Tensor, returns: Tensor, temperature: float) -> Tensor
 class MPPI(Planner):
     """Softmax-weighted mean of all candidates; the temperature is relative, so that one value fits every robot's rewards."""
 
-    def sample(self, state: PlanState, iteration: int) -> Tensor:
-        noise = self.noise(self.config.num_samples - 1) * (
-            self.config.sigma * self.config.sigma_decay**iteration * self.half_range
-        )
-        return torch.cat([state.mean[:, None], state.mean[:, None] + noise], dim=1)
+    def sample(self, state: PlanState, noise: Tensor, iteration: int) -> Tensor:
+        std = self.config.sigma * self.config.sigma_decay**iteration * self.half_range
+        return torch.cat([state.mean[:, None], state.mean[:, None] + std * noise[1:]], dim=1)
 
     def update(self, state: PlanState, actions: Tensor, returns: Tensor) -> PlanState:
         return state._replace(mean=softmax_mean(actions, returns, self.config.temperature))

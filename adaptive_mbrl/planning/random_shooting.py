@@ -11,10 +11,9 @@ from adaptive_mbrl.planning.base import Planner, PlanState
 class RandomShooting(Planner):
     """Uniform samples within the action limits; the plan is the best of them and of the nominal sequence."""
 
-    def sample(self, state: PlanState, iteration: int) -> Tensor:
-        shape = (self.config.num_samples - 1, self.config.horizon, self.action_dim)
-        uniform = torch.rand(shape, generator=self.generator, device=self.generator.device)
-        fresh = (self.low + (self.high - self.low) * uniform).expand(state.mean.shape[0], *shape)
+    def sample(self, state: PlanState, noise: Tensor, iteration: int) -> Tensor:
+        uniform = torch.special.ndtr(noise[1:])
+        fresh = (self.low + (self.high - self.low) * uniform).expand(len(state.mean), *uniform.shape)
         return torch.cat([state.mean[:, None], fresh], dim=1)
 
     def update(self, state: PlanState, actions: Tensor, returns: Tensor) -> PlanState:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch import Tensor
+from torch.fx.experimental.symbolic_shapes import free_unbacked_symbols
 
 from adaptive_mbrl.adaptation.gradient import GradientAdapter, GradientBelief
-from adaptive_mbrl.controller import AdaptiveController
+from adaptive_mbrl.adaptation.none import NoAdapter
+from adaptive_mbrl.controller import AdaptiveController, ControllerState
 from adaptive_mbrl.errors import ObservationError
 from adaptive_mbrl.meta.trainer import MetaTrainer
 from adaptive_mbrl.objective import Objective, Term
@@ -343,27 +347,50 @@ def test_a_moving_goal_is_seen_ahead(trained: MetaTrainer):
 # --- fit for a compiler -------------------------------------------------------------------------------------------------------
 
 
-class NoHostSynchronisation(TorchDispatchMode):
-    """Fails where a value is read back from the device in the middle of the step, or a shape depends on values."""
-
-    FORBIDDEN = ("_local_scalar_dense", "nonzero", "masked_select", "equal", "unique")
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        name = func.__name__.split(".")[0]
-        assert name not in self.FORBIDDEN, f"{name} in the control step"
-        return func(*args, **(kwargs or {}))
+def without_waiting(graph: torch.fx.GraphModule, inputs: list[Tensor]) -> Callable:
+    """A compiler that refuses whatever depends on a value that only the device knows, and copies to the host."""
+    for node in graph.graph.nodes:
+        value = node.meta.get("example_value")
+        assert value is None or not free_unbacked_symbols(value), f"{node} depends on values"
+        assert node.target not in ("cpu", "numpy", "tolist"), f"{node} copies to the host"
+    return graph.forward
 
 
+@pytest.fixture
+def one_graph() -> Iterator[Callable[[Callable], Callable]]:
+    torch.compiler.reset()
+    yield functools.partial(torch.compile, fullgraph=True, backend=without_waiting)
+    torch.compiler.reset()
+
+
+@pytest.mark.parametrize("rule", ["gradient", "none"])
 @pytest.mark.parametrize("method", ["icem", "cem", "mppi", "random_shooting"])
-def test_the_step_never_waits_for_the_device(trained: MetaTrainer, method: str):
-    driven = controller(trained, planner=dataclasses.replace(PLANNER, method=method, uncertainty_penalty=0.5))
+def test_the_step_is_one_graph_for_a_compiler(trained: MetaTrainer, method: str, rule: str, one_graph):
+    planner = dataclasses.replace(PLANNER, method=method, uncertainty_penalty=0.5)
+    adapter = trained.adapter if rule == "gradient" else NoAdapter(trained.adapter.model)
+    driven = controller(trained, adapter=adapter, planner=planner)
 
-    with NoHostSynchronisation():
-        ran = run(driven, 0.5, 1.0, steps=4)
+    def step(state: ControllerState, obs: Tensor, goal: Tensor, noise: Tensor) -> tuple[ControllerState, Tensor]:
+        state, _, fell_back = driven._observe_and_adapt(state, obs)
+        return driven._plan_and_act(state, obs, goal, fell_back, noise)
 
-    assert np.isfinite(ran.action).all()
+    compiled = one_graph(step)
+    state = expected_state = driven._initial_state(2)
+    obs, goal = torch.tensor([[0.3, 0.0], [-0.2, 0.5]]), torch.ones(2, 1)
+    for _ in range(3):
+        noise = driven.planner.draw_noise()
+        state, predicted = compiled(state, obs, goal, noise)
+        expected_state, expected = step(expected_state, obs, goal, noise)
+        torch.testing.assert_close(state.last_action, expected_state.last_action)
+        torch.testing.assert_close(predicted, expected)
+        obs = obs + 0.1 * state.last_action
 
 
-def test_the_guard_above_sees_a_synchronisation():
-    with NoHostSynchronisation(), pytest.raises(AssertionError, match="in the control step"):
-        torch.ones(1).item()
+@pytest.mark.parametrize(
+    "waits",
+    [lambda x: x * x.sum().item(), lambda x: x if x.sum() > 0 else -x, lambda x: x[x > 0], lambda x: x.cpu()],
+    ids=["item", "if", "mask", "copy"],
+)
+def test_the_compiler_above_refuses_what_waits_for_the_device(waits: Callable, one_graph):
+    with pytest.raises((torch._dynamo.exc.Unsupported, torch._dynamo.exc.BackendCompilerFailed)):
+        one_graph(waits)(torch.ones(2))

@@ -115,7 +115,7 @@ def test_random_shooting_is_worse_than_lqr_but_far_better_than_nothing():
 class Idle(Planner):
     """Sends zeros."""
 
-    def sample(self, state, iteration):
+    def sample(self, state, noise, iteration):
         return torch.zeros(state.mean.shape[0], 1, *state.mean.shape[1:])
 
     def update(self, state, actions, returns):

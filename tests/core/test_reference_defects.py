@@ -50,9 +50,9 @@ class RolloutRecorder(RandomShooting):
 
     probe = torch.linspace(-1, 1, TINY_PLANNER.horizon).reshape(1, 1, -1, 1)
 
-    def plan(self, state, rollout, reward, goal, obs):
+    def plan(self, state, rollout, reward, goal, obs, noise=None):
         self.seen = rollout(self.probe)
-        return super().plan(state, rollout, reward, goal, obs)
+        return super().plan(state, rollout, reward, goal, obs, noise)
 
 
 def drive(controller: AdaptiveController, obs: np.ndarray, steps: int, gain: float) -> list[np.ndarray]:

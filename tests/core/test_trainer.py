@@ -72,14 +72,10 @@ def test_multitask_trains_the_same_network_without_adaptation():
     assert torch.equal(meta.net.get_parameter("weight_0"), model.net.get_parameter("weight_0"))
 
 
-def test_multitask_with_a_rule_is_refused():
-    with pytest.raises(ConfigError, match=r"adaptation\.rule is 'gradient', allowed: none"):
-        trainer(outer="multitask")
-
-
-def test_the_gradients_of_both_objectives_are_compared():
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_gradients_of_both_objectives_are_compared(precision: str):
     """For a model that does not adapt they are the same gradient; for one that does they are not."""
-    multitask, meta = trainer(adaptation=NONE, outer="multitask"), trainer()
+    multitask, meta = trainer(adaptation=NONE, outer="multitask", precision=precision), trainer(precision=precision)
 
     same, different = (t.gradient_conflict(sampler()) for t in (multitask, meta))
 

@@ -361,8 +361,9 @@ def test_a_multitask_model_is_trained_on_another_runs_episodes(finished: Path, t
     for name, statistic in theirs.adapter.model.normalizer.state_dict().items():
         assert torch.equal(ours.adapter.model.normalizer.state_dict()[name], statistic), name
     assert not torch.equal(ours.adapter.model.net.weight_0, theirs.adapter.model.net.weight_0)
-    # what counts is the number of updates, which both runs share
-    assert ours.description.provenance["updates"] == theirs.description.provenance["updates"]
+    # what counts is the number of updates and the data, which both runs share
+    for key in ("updates", "env_steps", "branch_steps", "oracle_steps"):
+        assert ours.description.provenance[key] == theirs.description.provenance[key], key
 
 
 def test_episodes_of_a_run_that_does_not_exist_are_an_error_and_no_new_folder(tmp_path: Path):
