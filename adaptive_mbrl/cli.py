@@ -17,11 +17,8 @@ import tyro
 from tyro.conf import FlagCreatePairsOff, OmitSubcommandPrefixes, subcommand
 
 from adaptive_mbrl import __version__
-from adaptive_mbrl.errors import AdaptiveMBRLError
+from adaptive_mbrl.errors import EXIT_INTERRUPTED, EXIT_MISTAKE, AdaptiveMBRLError
 from adaptive_mbrl.options import CollectOptions, DemoOptions, EvaluateOptions, InfoOptions, TrainOptions
-
-EXIT_MISTAKE = 2
-EXIT_INTERRUPTED = 130
 
 Options = DemoOptions | TrainOptions | EvaluateOptions | CollectOptions | InfoOptions
 # the same union, with the words that users type

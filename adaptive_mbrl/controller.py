@@ -62,7 +62,7 @@ class ControllerState(NamedTuple):
         last_obs: (B, obs_dim).
         last_action: (B, action_dim).
         started: False before the first step, (B,) bool.
-        belief: in use at the last step.
+        belief: adapted at the last step, whether or not the planner fell back to the prior.
         plan: of the planner.
         error_ratio: running mean of log(adapted error / prior error), (B,); positive where adaptation hurts.
     """
@@ -159,20 +159,7 @@ class AdaptiveController:
         Raises:
             ObservationError: wrong size or not finite; nothing is changed then.
         """
-        obs_array = self._checked("obs", obs, self.spec.obs_names)
-        batch = obs_array if obs_array.ndim == 2 else obs_array[None]
-        state = self._state
-        if state is not None and len(batch) != len(state.last_obs):
-            raise ObservationError(f"obs: got {len(batch)} robots; {len(state.last_obs)} since the last reset")
-        state = state or self._initial_state(len(batch))
-        if sent is not None:
-            sent_array = self._checked("sent", sent, tuple(a.name for a in self.spec.action))
-            if sent_array.shape[:-1] != obs_array.shape[:-1]:
-                raise ObservationError(f"sent: got shape {sent_array.shape} beside obs of shape {obs_array.shape}")
-            state = state._replace(last_action=torch.as_tensor(sent_array, device=self.device).view_as(state.last_action))
-        obs_tensor = torch.as_tensor(batch, device=self.device)
-        goal_tensor = self._goal(goal, len(batch))
-
+        state, obs_tensor, goal_tensor = self._inputs(obs, goal, sent)
         noise = self.planner.draw_noise()
 
         watch = self._stopwatch()
@@ -193,7 +180,24 @@ class AdaptiveController:
             watch.seconds(0),
             watch.seconds(1),
         )
-        return Command(action if obs_array.ndim == 2 else action[0], info)
+        return Command(action if np.ndim(obs) == 2 else action[0], info)
+
+    def _inputs(
+        self, obs: np.ndarray, goal: np.ndarray | None, sent: np.ndarray | None
+    ) -> tuple[ControllerState, Tensor, Tensor]:
+        """The state to go on from, with what was really sent, and obs and goal of a batch; checked."""
+        obs_array = self._checked("obs", obs, self.spec.obs_names)
+        batch = obs_array if obs_array.ndim == 2 else obs_array[None]
+        state = self._state
+        if state is not None and len(batch) != len(state.last_obs):
+            raise ObservationError(f"obs: got {len(batch)} robots; {len(state.last_obs)} since the last reset")
+        state = state or self._initial_state(len(batch))
+        if sent is not None:
+            sent_array = self._checked("sent", sent, self.spec.action_names)
+            if sent_array.shape[:-1] != obs_array.shape[:-1]:
+                raise ObservationError(f"sent: got shape {sent_array.shape} beside obs of shape {obs_array.shape}")
+            state = state._replace(last_action=torch.as_tensor(sent_array, device=self.device).view_as(state.last_action))
+        return state, torch.as_tensor(batch, device=self.device), self._goal(goal, len(batch))
 
     @torch.no_grad()
     def _observe_and_adapt(self, state: ControllerState, obs: Tensor) -> tuple[ControllerState, Tensor, Tensor]:

@@ -1,5 +1,10 @@
 """One root for every error that a user can cause; the command line prints its message and exits with 2."""
 
+EXIT_MISTAKE = 2
+"""A mistake in a file, a flag or an array."""
+EXIT_INTERRUPTED = 130
+"""Ctrl-C."""
+
 
 class AdaptiveMBRLError(Exception):
     """A mistake in a file, a flag or an array: the message says what was got and what is allowed."""

@@ -26,8 +26,9 @@ TermKind = Literal["linear", "quadratic", "distance", "cosine", "tolerance", "ac
 class Term:
     """One reward term; x are the named channels of the next observation, y their targets; x - y of an angle is wrapped.
 
-    `linear`: weight * sum x. `quadratic`: -weight * |x - y|^2. `distance`: -weight * |x - y|. `cosine`: weight * sum cos(x - y).
-    `tolerance`: weight * exp(-|x - y|^2 / scale^2), 1 at the target, flat far from it. `action_quadratic`: -weight * |a|^2.
+    `linear`: weight * sum (x - y). `quadratic`: -weight * |x - y|^2. `distance`: -weight * |x - y|.
+    `cosine`: weight * sum cos(x - y). `tolerance`: weight * exp(-|x - y|^2 / scale^2), 1 at the target, flat far from it.
+    `action_quadratic`: -weight * |a|^2.
 
     Attributes:
         kind: the function above.

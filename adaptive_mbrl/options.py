@@ -101,7 +101,7 @@ class CollectOptions:
         episodes: number of episodes.
         steps: control steps per episode; the scenario's, or 200, if not given.
         out: folder of the episodes; new ones are appended.
-        seed: seed of the first episode.
+        seed: seed of the first episode; the scenario's, or 0, if not given.
         device: where the networks run; auto takes a GPU when there is one.
     """
 
@@ -111,7 +111,7 @@ class CollectOptions:
     episodes: int = 10
     steps: OptionalInt = None
     out: Path = Path("runs/collect")
-    seed: int = 0
+    seed: OptionalInt = None
     device: Device = "auto"
 
     def __post_init__(self) -> None:

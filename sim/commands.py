@@ -12,7 +12,7 @@ import torch
 
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.episodes import EpisodeStore
-from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.errors import EXIT_INTERRUPTED, ConfigError
 from adaptive_mbrl.options import CollectOptions, DemoOptions, EvaluateOptions, TrainOptions
 from adaptive_mbrl.planning import PlannerConfig
 from sim.batch import BatchSimulation
@@ -30,7 +30,6 @@ from sim.train_config import load_train_config
 
 DEFAULT_STEPS = 200
 ROBOTS_SIDE_BY_SIDE = 64
-EXIT_INTERRUPTED = 130
 
 
 def demo(options: DemoOptions) -> None:
@@ -82,7 +81,7 @@ def evaluate(options: EvaluateOptions) -> None:
 def collect(options: CollectOptions) -> None:
     """Record episodes and append them to a store."""
     robot, scenarios = _scenarios_to_collect(options)
-    policy = _collecting_policy(options, robot, scenarios[0].steps)
+    policy = _collecting_policy(options, robot, scenarios[0])
     source = options.policy if options.policy in ("random", "oracle") else "policy"
     store = EpisodeStore.open(options.out, robot.spec)
     batches = [scenarios[i : i + ROBOTS_SIDE_BY_SIDE] for i in range(0, len(scenarios), ROBOTS_SIDE_BY_SIDE)]
@@ -124,23 +123,24 @@ def _scenarios_to_collect(options: CollectOptions) -> tuple[Robot, list[Scenario
     if options.scenario is None:
         assert options.robot is not None, "the options make sure that there is one of the two"
         course = Scenario(options.robot, options.steps or DEFAULT_STEPS, name="nominal")
-        return load_robot(options.robot), course.episodes(options.episodes, options.seed)
+        return load_robot(options.robot), course.episodes(options.episodes, options.seed or 0)
     found = load_scenario(options.scenario)
     if options.steps is not None:
         found = replace(found, steps=options.steps)
-    return load_robot(found.robot), found.episodes(options.episodes, options.seed)
+    seed = found.seed if options.seed is None else options.seed
+    return load_robot(found.robot), found.episodes(options.episodes, seed)
 
 
-def _collecting_policy(options: CollectOptions, robot: Robot, steps: int) -> Policy:
+def _collecting_policy(options: CollectOptions, robot: Robot, first: Scenario) -> Policy:
     if options.policy == "random":
-        return RandomPolicy(robot.spec, options.seed, steps)
+        return RandomPolicy(robot.spec, first.seed, first.steps)
     if options.policy == "oracle":
-        return OraclePolicy(robot.spec, PlannerConfig(), options.seed)
+        return OraclePolicy(robot.spec, PlannerConfig(), first.seed)
     controller = AdaptiveController.load(
         options.policy,
         spec=robot.spec,
         objective=robot.planning_objective,
-        seed=options.seed,
+        seed=first.seed,
         device=resolve_device(options.device),
     )
     return ControllerPolicy(controller)

@@ -46,6 +46,8 @@ class Goal:
                 )
         if self.kind == "uniform" and any(a > b for a, b in zip(self.low, self.high, strict=True)):
             raise ConfigError("goal: 'low' must not be above 'high'")
+        if self.period_s[0] > self.period_s[1]:
+            raise ConfigError(f"goal: 'period_s' {list(self.period_s)} must be [shortest, longest]")
 
     @property
     def is_path(self) -> bool:

@@ -51,10 +51,13 @@ def recovery_figure(evaluation: Evaluation) -> Figure:
             arm = evaluation.arms[name]
             _draw(above, setup.scenarios, setup.robot.spec.dt, performance(setup.robot, arm), name)
             if arm.model_error is not None:
-                _draw(below, setup.scenarios, setup.robot.spec.dt, arm.model_error.T, name)
+                # the error at a step is about the transition that led there: column t of the rewards' time is error t + 1
+                error = np.roll(arm.model_error.T, -1, axis=1)
+                error[:, -1] = np.nan
+                _draw(below, setup.scenarios, setup.robot.spec.dt, error, name)
     above.set(title=f"{setup.scenarios[0].name}: {title}", ylabel=label)
     below.set(
-        title="one-step error of the model in use, each arm on its own states",
+        title="one-step model error (of the adapted belief where there is one), each arm on its own states",
         ylabel="RMS error [target std]",
         xlabel="time since the change [s]",
     )

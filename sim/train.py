@@ -14,7 +14,6 @@ before and fits again; the last one only fits. A run is a folder:
 
 from __future__ import annotations
 
-import shutil
 import time
 from functools import cached_property
 from pathlib import Path
@@ -25,11 +24,11 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from adaptive_mbrl.checkpoint import (
-    DESCRIPTION_FILE,
     FORMAT_VERSION,
-    WEIGHTS_FILE,
     Checkpoint,
     Description,
+    load_checkpoint,
+    save_checkpoint,
     write_checkpoint_files,
 )
 from adaptive_mbrl.config import load_yaml, save_yaml
@@ -67,6 +66,8 @@ class Training:
 
     def __init__(self, config: TrainConfig, run: Path, device: torch.device) -> None:
         self.config, self.folder, self.device = config, run, device
+        # of the code that is running: the checkout may change during a long training
+        self.revision = git_revision() or "unknown"
         distribution = load_scenario(config.scenarios)
         if not isinstance(distribution, ScenarioDistribution):
             raise ConfigError(
@@ -129,10 +130,7 @@ class Training:
         """Copy the last round's checkpoint to `checkpoint/`, without the optimiser state."""
         target = self.folder / "checkpoint"
         if not target.exists():
-            source = self.folder / "rounds" / f"{self.num_rounds - 1:03d}"
-            with atomic_folder(target) as temporary:
-                for name in (DESCRIPTION_FILE, WEIGHTS_FILE):
-                    shutil.copy(source / name, temporary / name)
+            save_checkpoint(target, load_checkpoint(self.folder / "rounds" / f"{self.num_rounds - 1:03d}"))
         return target
 
     def controller(self, seed: int) -> AdaptiveController:
@@ -198,7 +196,7 @@ class Training:
             "oracle_steps": self.record.oracle_steps,
             "updates": self.record.updates,
             "seconds": round(self.record.seconds, 1),
-            "git_revision": git_revision() or "unknown",
+            "git_revision": self.revision,
             "outer": self.config.outer.outer,
         }
         objective = self.robot.planning_objective
@@ -224,7 +222,7 @@ class Training:
         if not path.exists():
             for name, text in described.items():
                 write_text_atomically(self.folder / name, text)
-            write_text_atomically(self.folder / "git_revision.txt", (git_revision() or "unknown") + "\n")
+            write_text_atomically(self.folder / "git_revision.txt", self.revision + "\n")
             # last: a folder with a configuration is a run
             save_yaml(path, self.config)
             return

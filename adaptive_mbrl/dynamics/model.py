@@ -31,7 +31,8 @@ class ModelConfig:
         members: size of the ensemble; 1 is a single network.
         activation: of the hidden layers.
         context_dim: length of the context vector that adaptation may change.
-        learned_variance: predict a standard deviation per channel; otherwise it is fixed to `fixed_std`.
+        learned_variance: predict a standard deviation per channel, for users of `Adapter.predict`; otherwise it is `fixed_std`.
+            Neither enters adaptation or planning: a planner's `uncertainty_penalty` is about the members' spread.
         fixed_std: standard deviation of a normalised target when the variance is not learned.
     """
 

@@ -57,7 +57,7 @@ class PlannerConfig:
     num_samples: int = bounded(64, low=2)
     num_iterations: int = bounded(2, low=1)
     sigma: float = bounded(0.5, low=1e-3, high=10.0)
-    noise_beta: float = bounded(0.0, low=0.0, high=4.0)
+    noise_beta: float = bounded(1.0, low=0.0, high=4.0)
     uncertainty_penalty: float = bounded(0.0, low=0.0)
     num_elites: int = bounded(8, low=1)
     num_elites_kept: int = bounded(3, low=0)

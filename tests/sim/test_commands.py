@@ -164,6 +164,7 @@ def test_collect_follows_a_scenario(cartpole_scenario: Path, tmp_path: Path, cap
     assert cli.main(arguments) == 0
     (episode,) = EpisodeStore.open(tmp_path / "data").episodes
     assert len(episode) == 30
+    assert episode.tags["scenario"]["seed"] == 5
     assert episode.tags["scenario"]["changes"] == [{"at": 12, "actuator_gain": 0.3}]
 
     capsys.readouterr()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from adaptive_mbrl.errors import ConfigError
 from sim.goals import Goal
 
 NAMES = ("x", "y", "z")
@@ -41,3 +42,8 @@ def test_period_and_phase_are_drawn_per_episode(kind: str) -> None:
     assert not np.allclose(goal.sample(1, 50, 0.05), goal.sample(2, 50, 0.05))
     # a longer look ahead does not change what comes first
     np.testing.assert_array_equal(goal.sample(1, 70, 0.05)[:50], goal.sample(1, 50, 0.05))
+
+
+def test_a_period_range_the_wrong_way_round_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"'period_s' \[8.0, 6.5\] must be"):
+        Goal(NAMES, "circle", (0.0, 0.0, 0.0), (1.0, 1.0, 0.0), period_s=(8.0, 6.5))

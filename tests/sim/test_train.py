@@ -176,7 +176,7 @@ MOMENTS = {
     "fitting in round 1": (MetaTrainer, "_step", 3 + 2),
     "saving round 1": (module, "save_trainer_state", 2),
     "validating in round 2": (MetaTrainer, "validate", 3),
-    "publishing": (module.shutil, "copy", 2),
+    "publishing": (module, "save_checkpoint", 1),
 }
 
 
@@ -335,6 +335,55 @@ def test_a_damaged_round_is_named(tmp_path: Path, file: str):
     with pytest.raises(CheckpointError, match=r"rounds/000.*damaged") as caught:
         train(TINY, tmp_path / "run")
     assert "\n" not in str(caught.value)
+
+
+UNSTABLE_SPLIT = """
+robot: cartpole
+steps: 12
+train:
+  initial:
+    - {}
+    - {external_force: {pole_1: [1e5, 0, 1e5]}, body_mass: 0.01, actuator_gain: 10}
+"""
+
+
+def test_a_robot_whose_physics_breaks_is_left_out_and_the_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)  # MuJoCo writes its log into the working directory
+    split = tmp_path / "split.yaml"
+    split.write_text(UNSTABLE_SPLIT)
+    config = dataclasses.replace(TINY, scenarios=f"{split}:train", data=dataclasses.replace(TINY.data, episodes_per_iteration=8))
+
+    train(config, tmp_path / "run")
+
+    episodes = EpisodeStore.open(tmp_path / "run" / "episodes").episodes
+    assert not any(e.tags["scenario"]["changes"] for e in episodes)
+    trunk = [e for e in episodes if e.tags["source"] == "policy"]
+    assert 2 * 2 <= len(trunk) < 2 * 8
+
+
+@pytest.mark.parametrize("file", ["robot.yaml", "scenarios.yaml"])
+def test_a_run_does_not_go_on_with_another_robot_or_split(tmp_path: Path, file: str):
+    Training(TINY, tmp_path / "run", CPU).run_round(0)
+    with (tmp_path / "run" / file).open("a") as text:
+        text.write("# as if the shipped file had been edited since\n")
+
+    with pytest.raises(ConfigError, match=rf"{file}: .*another content"):
+        train(TINY, tmp_path / "run")
+
+
+def test_nothing_of_the_users_is_deleted_in_a_run_folder(tmp_path: Path):
+    for name in (".env.template", ".unfinished"):
+        (tmp_path / name).write_text("mine")
+
+    Training(TINY, tmp_path, CPU).run_round(0)
+    Training(TINY, tmp_path, CPU)
+
+    assert (tmp_path / ".env.template").read_text() == (tmp_path / ".unfinished").read_text() == "mine"
+
+
+def test_multitask_with_a_rule_is_refused():
+    with pytest.raises(ConfigError, match=r"key 'adaptation\.rule': 'gradient' with 'outer: multitask'.*allowed: none"):
+        dataclasses.replace(TINY, outer=dataclasses.replace(TINY.outer, outer="multitask"))
 
 
 # --- the multi-task model -----------------------------------------------------------------------------------------------------

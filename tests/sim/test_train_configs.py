@@ -7,13 +7,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import Tensor
 
+from adaptive_mbrl.checkpoint import find_checkpoint, load_checkpoint
+from adaptive_mbrl.controller import AdaptiveController
+from adaptive_mbrl.objective import Objective
 from sim.distribution import ScenarioDistribution
 from sim.paths import config_root
-from sim.scenario import load_scenario
+from sim.policies import ControllerPolicy
+from sim.robot import load_robot
+from sim.rollout import run_scenarios
+from sim.scenario import Scenario, load_scenario
 from sim.train_config import TrainConfig, load_train_config
 
 NAMES = sorted(p.stem for p in (config_root() / "train").glob("*.yaml"))
+PRETRAINED = find_checkpoint("half_cheetah").parent
 MULTITASK = [n for n in NAMES if n.endswith("_multitask")]
 
 
@@ -42,3 +50,48 @@ def test_the_multitask_comparison_has_the_same_network_data_and_updates(name: st
     assert multitask.adaptation.window == meta.adaptation.window
     assert replace(multitask.outer, outer="meta") == meta.outer
     assert total_updates(multitask) == total_updates(meta)
+
+
+SHIPPED = sorted(p.name for p in PRETRAINED.iterdir() if (p / "checkpoint.yaml").is_file())
+MAX_BYTES = 4 * 1024**2
+
+
+def test_every_training_config_has_its_shipped_checkpoint() -> None:
+    assert SHIPPED == NAMES
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_checkpoint_is_what_its_config_trains(name: str) -> None:
+    config, about = load_train_config(name), load_checkpoint(name).description
+    robot = load_robot(load_scenario(config.scenarios).robot)
+    assert (about.model, about.adaptation, about.planner) == (config.model, config.adaptation, config.planner)
+    assert about.spec == robot.spec
+    assert about.terms == robot.planning_objective.terms
+    assert about.provenance["updates"] == total_updates(config)
+    assert about.provenance["outer"] == config.outer.outer
+    assert sum(f.stat().st_size for f in (PRETRAINED / name).iterdir()) <= MAX_BYTES
+
+
+class Signed:
+    """An objective, or its opposite."""
+
+    def __init__(self, objective: Objective, sign: float) -> None:
+        self.objective, self.sign, self.goal_dim = objective, sign, objective.goal_dim
+
+    def __call__(self, obs: Tensor, action: Tensor, next_obs: Tensor, goal: Tensor) -> Tensor:
+        return self.sign * self.objective(obs, action, next_obs, goal)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_checkpoint_controls_its_robot(name: str) -> None:
+    """In the first 20 steps on the nominal robot it does better when it maximises the objective than when it minimises it."""
+    controller = AdaptiveController.load(name)
+    robot = load_robot(controller.spec.name)
+    scenario = Scenario(robot.spec.name, 20, 0)
+    returns = {}
+    for sign in (1.0, -1.0):
+        controller.objective = Signed(robot.planning_objective, sign)
+        controller.planner.seed(0)
+        (episode,) = run_scenarios(robot, [scenario], ControllerPolicy(controller), source="policy").episodes
+        returns[sign] = episode.reward.sum()
+    assert returns[1.0] > returns[-1.0]

@@ -1,0 +1,92 @@
+"""How much could adaptation gain at most? The multi-task network, once with the true actuator gains multiplied into its actions.
+
+Usage: python benchmarks/adaptation_ceiling.py [RUN] [--updates N] [--out FILE]
+
+Three models with the network of a finished run are fitted to its episodes for the same number of updates. The run's changes must
+be actuator gains; branches are left out, since what their dynamics were is not recorded.
+
+    multitask   nothing about the change is known
+    adaptive    the run's adaptation rule has to find it out from the last K transitions
+    known       the actions are multiplied by the true gains: perfect knowledge of the change
+
+Printed is the error on the run's held-out episodes. The distance from `multitask` to `known` is what there is to gain.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import tyro
+
+from adaptive_mbrl.config import load_yaml
+from adaptive_mbrl.data.episodes import Episode, EpisodeStore
+from adaptive_mbrl.data.windows import WindowSampler
+from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.meta.trainer import MetaTrainer
+from adaptive_mbrl.storage import write_text_atomically
+from sim.dynamics import Dynamics, scale_vector
+from sim.robot import Robot, load_robot
+from sim.scenario import parse_scenario
+from sim.train_config import TrainConfig
+
+FIGURES = ("adapted_loss", "adapted_error_1_steps", "adapted_error_5_steps", "adapted_error_10_steps")
+
+
+def main(
+    run: tyro.conf.Positional[Path] = Path("runs/train/half_cheetah"),
+    updates: int = 3000,
+    out: Path = Path("docs/results/adaptation_ceiling.json"),
+) -> None:
+    """Fit the three models and compare them.
+
+    Args:
+        run: folder of a finished training run.
+        updates: outer steps of each fit.
+        out: where the figures go.
+    """
+    config = load_yaml(run / "config.yaml", TrainConfig)
+    store = EpisodeStore.open(run / "episodes")
+    robot = load_robot(store.spec.name)
+    trunk = [e for e in store.episodes if e.tags["source"] != "branch"]
+    known = [with_true_gains(e, robot) for e in trunk]
+    plain = replace(config, adaptation=replace(config.adaptation, rule="none"), outer=replace(config.outer, outer="multitask"))
+    figures = {
+        name: fitted(robot, settings, episodes, updates)
+        for name, settings, episodes in (("multitask", plain, trunk), ("adaptive", config, trunk), ("known", plain, known))
+    }
+    report = {"run": str(run), "updates": updates, "episodes": len(trunk), "models": figures}
+    write_text_atomically(out, json.dumps(report, indent=2) + "\n")
+    for name, values in figures.items():
+        print(name, {k: round(v, 4) for k, v in values.items()})
+
+
+def with_true_gains(episode: Episode, robot: Robot) -> Episode:
+    """The episode as if the change were known: actions times the actuators' present gains."""
+    scenario = parse_scenario(episode.tags["scenario"], Path("episode"))
+    gains = []
+    for t in range(len(episode)):
+        dynamics = scenario.dynamics_at(t)
+        if replace(dynamics, actuator_gain=1.0) != Dynamics():
+            raise ConfigError(f"episode: changes other than actuator_gain: {dynamics.to_changes()}")
+        gains.append(scale_vector(dynamics.actuator_gain, robot.spec.action_dim, robot.elements.actuators))
+    return replace(episode, action=(episode.action * np.stack(gains)).astype(np.float32))
+
+
+def fitted(robot: Robot, config: TrainConfig, episodes: list[Episode], updates: int) -> dict[str, float]:
+    """Fit on the training episodes; figures on the held-out ones."""
+    trainer = MetaTrainer(robot.spec, config.model, config.adaptation, config.outer, config.seed, torch.device("cpu"))
+    window, query = config.adaptation.window, config.outer.query
+    training, held_out = (
+        WindowSampler([e for e in episodes if e.tags["validation"] is wanted], window, query) for wanted in (False, True)
+    )
+    trainer.fit(training, updates)
+    scalars = trainer.validate(held_out)
+    return {name: scalars[f"validation/{name}"] for name in FIGURES}
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
