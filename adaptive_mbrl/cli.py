@@ -1,8 +1,8 @@
 """The command line: parse, call, print.
 
-This is the composition root, the one module of the core that may name `sim`: its sub-commands run simulations. It does so only
-inside the function that calls a command, never at import, so that importing the core stays free of MuJoCo and `--help` answers
-before torch is loaded. `tests/test_import_arrows.py` holds both.
+This is the composition root, the one module of the core that may name `sim` and `robot_bridge`, which its sub-commands run. It
+does so only inside the function that calls a command, never at import, so that importing the core stays free of MuJoCo and
+`--help` answers before torch is loaded. `tests/test_import_arrows.py` holds both.
 """
 
 from __future__ import annotations
@@ -18,15 +18,25 @@ from tyro.conf import FlagCreatePairsOff, OmitSubcommandPrefixes, subcommand
 
 from adaptive_mbrl import __version__
 from adaptive_mbrl.errors import EXIT_INTERRUPTED, EXIT_MISTAKE, AdaptiveMBRLError
-from adaptive_mbrl.options import CollectOptions, DemoOptions, EvaluateOptions, InfoOptions, TrainOptions
+from adaptive_mbrl.options import (
+    BridgeOptions,
+    CollectOptions,
+    DemoOptions,
+    EvaluateOptions,
+    InfoOptions,
+    SimulatedRobotOptions,
+    TrainOptions,
+)
 
-Options = DemoOptions | TrainOptions | EvaluateOptions | CollectOptions | InfoOptions
+Options = DemoOptions | TrainOptions | EvaluateOptions | CollectOptions | BridgeOptions | SimulatedRobotOptions | InfoOptions
 # the same union, with the words that users type
 _SubCommands = (
     Annotated[DemoOptions, subcommand("demo")]
     | Annotated[TrainOptions, subcommand("train")]
     | Annotated[EvaluateOptions, subcommand("evaluate")]
     | Annotated[CollectOptions, subcommand("collect")]
+    | Annotated[BridgeOptions, subcommand("bridge")]
+    | Annotated[SimulatedRobotOptions, subcommand("simulated-robot")]
     | Annotated[InfoOptions, subcommand("info")]
 )
 _DESCRIPTION = """Adaptive model-based meta-RL: a controller for robots whose dynamics change while they run.
@@ -93,6 +103,14 @@ def command_of(options: Options) -> Callable[[Any], None]:
         from sim.info import info
 
         return info
+    if isinstance(options, BridgeOptions):
+        from robot_bridge.commands import bridge
+
+        return bridge
+    if isinstance(options, SimulatedRobotOptions):
+        from robot_bridge.simulated_robot import simulated_robot
+
+        return simulated_robot
     import sim.commands as commands
 
     by_options: dict[type, Callable[[Any], None]] = {

@@ -20,7 +20,7 @@ from adaptive_mbrl.checkpoint import load_checkpoint, require_robot
 from adaptive_mbrl.errors import ObservationError
 from adaptive_mbrl.objective import RewardFunction
 from adaptive_mbrl.planning import PlannerConfig, make_planner
-from adaptive_mbrl.planning.base import Planner, PlanState
+from adaptive_mbrl.planning.base import Plan, Planner, PlanState
 from adaptive_mbrl.spec import RobotSpec
 from adaptive_mbrl.transitions import Transitions
 
@@ -48,9 +48,16 @@ class StepInfo:
 
 @dataclass(frozen=True)
 class Command:
-    """The action to send, within limits: (action_dim,) or (B, action_dim), and what is known about it."""
+    """What to send, and what is known about it.
+
+    Attributes:
+        action: within limits, (action_dim,) or (B, action_dim).
+        plan: the action and those that would follow it, (H, action_dim) or (B, H, action_dim).
+        info: of this control step.
+    """
 
     action: np.ndarray
+    plan: np.ndarray
     info: StepInfo
 
 
@@ -166,21 +173,23 @@ class AdaptiveController:
         watch.mark()
         state, errors, fell_back = self._observe_and_adapt(state, obs_tensor)
         watch.mark()
-        state, predicted_return = self._plan_and_act(state, obs_tensor, goal_tensor, fell_back, noise)
+        state, plan = self._plan_and_act(state, obs_tensor, goal_tensor, fell_back, noise)
         watch.mark()
         # here, for the first time, the host waits for the device
-        action = state.last_action.cpu().numpy().copy()
+        actions = plan.actions.cpu().numpy().copy()
 
         self._state = state
         info = StepInfo(
             errors[0].cpu().numpy(),
             errors[1].cpu().numpy(),
             fell_back.cpu().numpy(),
-            predicted_return.cpu().numpy(),
+            plan.predicted_return.cpu().numpy(),
             watch.seconds(0),
             watch.seconds(1),
         )
-        return Command(action if np.ndim(obs) == 2 else action[0], info)
+        if np.ndim(obs) == 2:
+            return Command(actions[:, 0].copy(), actions, info)
+        return Command(actions[0, 0].copy(), actions[0], info)
 
     def _inputs(
         self, obs: np.ndarray, goal: np.ndarray | None, sent: np.ndarray | None
@@ -218,7 +227,7 @@ class AdaptiveController:
     @torch.no_grad()
     def _plan_and_act(
         self, state: ControllerState, obs: Tensor, goal: Tensor, fell_back: Tensor, noise: Tensor
-    ) -> tuple[ControllerState, Tensor]:
+    ) -> tuple[ControllerState, Plan]:
         belief = self.adapter.select(fell_back, self.adapter.prior(len(obs)), state.belief)
 
         def rollout(actions: Tensor) -> Tensor:
@@ -229,7 +238,7 @@ class AdaptiveController:
         acted = state._replace(
             last_obs=obs, last_action=plan.actions[:, 0], plan=plan_state, started=torch.ones_like(state.started)
         )
-        return acted, plan.predicted_return
+        return acted, plan
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16)

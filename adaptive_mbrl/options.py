@@ -124,6 +124,53 @@ class CollectOptions:
 
 
 @dataclass(frozen=True)
+class BridgeOptions:
+    """Control a robot over DDS, the wire of ROS 2, until Ctrl-C.
+
+    Attributes:
+        bridge: YAML file of the robot's topics, channels and safety limits.
+        dry_run: plan and report, send no command.
+        domain: ROS 2's domain id.
+        interface: network interface; the environment variable CYCLONEDDS_URI has precedence.
+    """
+
+    bridge: Path
+    dry_run: bool = False
+    domain: int = 0
+    interface: str = "lo"
+
+    def __post_init__(self) -> None:
+        _require_domain(self.domain)
+
+
+@dataclass(frozen=True)
+class SimulatedRobotOptions:
+    """Run a simulated robot in real time behind the topics of a bridge file.
+
+    Attributes:
+        bridge: YAML file of the topics and channels, as for `bridge`.
+        scenario: what happens to the robot: a scenario file, or a split's part such as half_cheetah/cadm_cripple:test.
+        seed: of the episode; the scenario's own if not given.
+        command_timeout: age of a command after which the actuators get zeros [s].
+        domain: ROS 2's domain id.
+        interface: network interface; the environment variable CYCLONEDDS_URI has precedence.
+    """
+
+    bridge: Path
+    scenario: str
+    seed: OptionalInt = None
+    command_timeout: float = 0.2
+    domain: int = 0
+    interface: str = "lo"
+
+    def __post_init__(self) -> None:
+        _require_seed("--seed", self.seed)
+        _require_domain(self.domain)
+        if not self.command_timeout > 0:
+            raise ConfigError(f"--command-timeout: {self.command_timeout} is out of range; allowed: above 0")
+
+
+@dataclass(frozen=True)
 class InfoOptions:
     """Print versions, device, threads and renderers, for bug reports.
 
@@ -139,6 +186,11 @@ class InfoOptions:
 def _at_least(flag: str, value: int | None, low: int) -> None:
     if value is not None and value < low:
         raise ConfigError(f"{flag}: {value} is out of range; allowed: at least {low}")
+
+
+def _require_domain(value: int) -> None:
+    if not 0 <= value <= 232:
+        raise ConfigError(f"--domain: {value} is out of range; allowed: 0 to 232")
 
 
 def _require_seed(flag: str, value: int | None) -> None:

@@ -23,7 +23,7 @@ FORBIDDEN = {
     "robot_bridge": {"sim"} | PHYSICS,
 }
 # the command line starts everything and may name sim, but only once a command runs; the simulated robot is simulation
-LAZILY_ALLOWED = {"adaptive_mbrl/cli.py": {"sim"}}
+LAZILY_ALLOWED = {"adaptive_mbrl/cli.py": {"sim", "robot_bridge"}}
 ALLOWED = {"robot_bridge/simulated_robot.py": {"sim"}}
 
 

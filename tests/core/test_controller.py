@@ -21,6 +21,7 @@ from adaptive_mbrl.errors import ObservationError
 from adaptive_mbrl.meta.trainer import MetaTrainer
 from adaptive_mbrl.objective import Objective, Term
 from adaptive_mbrl.planning import PlannerConfig, make_planner
+from adaptive_mbrl.planning.base import Plan
 from adaptive_mbrl.transitions import Transitions
 from tests.core.analytic import POINT, POINT_ADAPTATION, TO_ORIGIN, push
 
@@ -244,6 +245,14 @@ def test_the_first_step_knows_no_errors_and_later_ones_do(trained: MetaTrainer):
     assert np.isfinite(second.adapted_error).all()
 
 
+def test_the_plan_begins_with_the_action(trained: MetaTrainer):
+    single, batch = controller(trained).step(START, goal_at(0)), controller(trained).step(START[None], goal_at(0))
+
+    assert single.plan.shape == (PLANNER.horizon, 1)
+    np.testing.assert_array_equal(single.plan[0], single.action)
+    np.testing.assert_array_equal(batch.plan, single.plan[None])
+
+
 def test_actions_are_within_limits_and_float32(trained: MetaTrainer):
     ran = run(controller(trained, planner=dataclasses.replace(PLANNER, sigma=3.0)), 0.5, 0.5, np.float32([30.0, 5.0]), steps=10)
 
@@ -370,7 +379,7 @@ def test_the_step_is_one_graph_for_a_compiler(trained: MetaTrainer, method: str,
     adapter = trained.adapter if rule == "gradient" else NoAdapter(trained.adapter.model)
     driven = controller(trained, adapter=adapter, planner=planner)
 
-    def step(state: ControllerState, obs: Tensor, goal: Tensor, noise: Tensor) -> tuple[ControllerState, Tensor]:
+    def step(state: ControllerState, obs: Tensor, goal: Tensor, noise: Tensor) -> tuple[ControllerState, Plan]:
         state, _, fell_back = driven._observe_and_adapt(state, obs)
         return driven._plan_and_act(state, obs, goal, fell_back, noise)
 
@@ -379,10 +388,10 @@ def test_the_step_is_one_graph_for_a_compiler(trained: MetaTrainer, method: str,
     obs, goal = torch.tensor([[0.3, 0.0], [-0.2, 0.5]]), torch.ones(2, 1)
     for _ in range(3):
         noise = driven.planner.draw_noise()
-        state, predicted = compiled(state, obs, goal, noise)
+        state, plan = compiled(state, obs, goal, noise)
         expected_state, expected = step(expected_state, obs, goal, noise)
         torch.testing.assert_close(state.last_action, expected_state.last_action)
-        torch.testing.assert_close(predicted, expected)
+        torch.testing.assert_close(plan, expected)
         obs = obs + 0.1 * state.last_action
 
 

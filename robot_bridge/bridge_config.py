@@ -1,0 +1,172 @@
+"""The bridge YAML: which message carries which observation channel, where commands go, and the safety limits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from adaptive_mbrl.config import load_yaml
+from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.spec import RobotSpec
+from robot_bridge.fields import field_of
+from robot_bridge.messages import MESSAGES, Float64MultiArray, JointState, JointTrajectory, Message, Twist
+from robot_bridge.safety_config import SafetyConfig
+
+MessageType = type[Message]
+_TOPIC = re.compile(r"/?[A-Za-z_~][A-Za-z0-9_/]*")
+
+
+@dataclass(frozen=True)
+class TopicConfig:
+    """A ROS 2 topic.
+
+    Attributes:
+        topic: its name.
+        type: the message, e.g. ``sensor_msgs/msg/JointState``.
+    """
+
+    topic: str
+    type: str
+
+    def __post_init__(self) -> None:
+        if not _TOPIC.fullmatch(self.topic):
+            raise ConfigError(f"key 'topic': '{self.topic}' is no ROS 2 topic name")
+        if self.type not in MESSAGES:
+            raise ConfigError(f"key 'type': unknown message '{self.type}'; known messages: {', '.join(MESSAGES)}")
+
+    @property
+    def message_type(self) -> MessageType:
+        """The message's class."""
+        return MESSAGES[self.type]
+
+
+@dataclass(frozen=True)
+class ChannelInput:
+    """Where an observation channel is read.
+
+    Attributes:
+        input: one of the `inputs`.
+        field: path in the message, e.g. ``twist.twist.linear.x``, ``data.3``, ``pose.pose.orientation.pitch``; for a JointState
+            ``position``, ``velocity`` or ``effort``.
+        joint: name of the joint, for a JointState.
+    """
+
+    input: str
+    field: str
+    joint: str = ""
+
+
+@dataclass(frozen=True)
+class OutputConfig:
+    """Where commands go.
+
+    Attributes:
+        topic: e.g. ``/effort_controller/commands``.
+        type: ``std_msgs/msg/Float64MultiArray`` or ``trajectory_msgs/msg/JointTrajectory``.
+        order: action channels in the order that the controller wants; default the robot spec's.
+        joints: joint names of a JointTrajectory, one for each entry of `order`.
+    """
+
+    topic: str
+    type: str = Float64MultiArray.ros_type
+    order: tuple[str, ...] = ()
+    joints: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.type not in (Float64MultiArray.ros_type, JointTrajectory.ros_type):
+            raise ConfigError(f"key 'type': got '{self.type}'; allowed: {Float64MultiArray.ros_type}, {JointTrajectory.ros_type}")
+        if self.type == JointTrajectory.ros_type and not self.joints:
+            raise ConfigError("key 'joints': missing; a JointTrajectory names its joints")
+
+
+@dataclass(frozen=True)
+class GoalInput:
+    """A topic that changes the objective's goal while running.
+
+    Attributes:
+        topic: its name.
+        type: ``geometry_msgs/msg/Twist`` or ``std_msgs/msg/Float64MultiArray``.
+        fields: path in the message of each goal entry, in the objective's order.
+        initial: the goal until the first message.
+    """
+
+    topic: str
+    type: str
+    fields: tuple[str, ...]
+    initial: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if self.type not in (Twist.ros_type, Float64MultiArray.ros_type):
+            raise ConfigError(f"key 'type': got '{self.type}'; allowed: {Twist.ros_type}, {Float64MultiArray.ros_type}")
+        for path in self.fields:
+            _require_field("fields", MESSAGES[self.type], path)
+        if len(self.fields) != len(self.initial):
+            raise ConfigError(f"key 'initial': {len(self.initial)} values for {len(self.fields)} fields")
+
+
+@dataclass(frozen=True)
+class BridgeConfig:
+    """A robot behind ROS 2.
+
+    Attributes:
+        checkpoint: folder or name of a shipped checkpoint.
+        inputs: topics by a name that `obs` uses.
+        obs: where each observation channel is read.
+        output: where commands go.
+        safety: limits and reactions.
+        goal: needed when the checkpoint's objective has a goal.
+    """
+
+    checkpoint: str
+    inputs: Mapping[str, TopicConfig]
+    obs: Mapping[str, ChannelInput]
+    output: OutputConfig
+    safety: SafetyConfig
+    goal: GoalInput | None = None
+
+    def __post_init__(self) -> None:
+        for name, source in self.obs.items():
+            if source.input not in self.inputs:
+                raise ConfigError(
+                    f"key 'obs.{name}.input': unknown input '{source.input}'; known inputs: {', '.join(self.inputs)}"
+                )
+            is_joint = self.inputs[source.input].message_type is JointState
+            if is_joint != bool(source.joint):
+                raise ConfigError(f"key 'obs.{name}.joint': {'missing' if is_joint else 'only a JointState has joints'}")
+            if is_joint and source.field not in ("position", "velocity", "effort"):
+                raise ConfigError(f"key 'obs.{name}.field': got '{source.field}'; allowed: position, velocity, effort")
+            if not is_joint:
+                _require_field(f"obs.{name}.field", self.inputs[source.input].message_type, source.field)
+
+
+def _require_field(key: str, message_type: MessageType, path: str) -> None:
+    try:
+        field_of(message_type(), path)
+    except AttributeError as error:
+        raise ConfigError(f"key '{key}': {message_type.ros_type} has no number '{path}': {error}") from error
+
+
+def load_bridge_config(path: str | Path) -> BridgeConfig:
+    """Read a bridge YAML."""
+    return load_yaml(Path(path), BridgeConfig)
+
+
+def require_spec(config: BridgeConfig, spec: RobotSpec, source: str) -> None:
+    """Refuse a bridge that does not give every observation channel of the checkpoint, or orders actions it does not have."""
+    unknown = [name for name in config.obs if name not in spec.obs_names]
+    if unknown:
+        raise ConfigError(f"{source}: key 'obs.{unknown[0]}': unknown channel; known channels: {', '.join(spec.obs_names)}")
+    missing = [name for name in spec.obs_names if name not in config.obs]
+    if missing:
+        raise ConfigError(
+            f"{source}: key 'obs': missing channel '{missing[0]}'; the checkpoint needs {', '.join(spec.obs_names)}"
+        )
+    order = config.output.order or spec.action_names
+    if sorted(order) != sorted(spec.action_names):
+        raise ConfigError(
+            f"{source}: key 'output.order': got {list(order)}; allowed: each of {', '.join(spec.action_names)} once"
+        )
+    if config.output.joints and len(config.output.joints) != len(order):
+        raise ConfigError(f"{source}: key 'output.joints': {len(config.output.joints)} names for {len(order)} actions")

@@ -1,0 +1,159 @@
+"""Transport over Cyclone DDS, wire-compatible with ROS 2: `ros2 topic echo` sees these topics, and rclpy nodes talk to them.
+
+A ROS 2 topic ``/name`` is the DDS topic ``rt/name``, a message ``pkg/msg/Name`` the type ``pkg::msg::dds_::Name_`` in plain CDR.
+Unless told otherwise it stays on the loopback interface; ROS 2 nodes on the same machine need the same ``CYCLONEDDS_URI``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import threading
+import time
+import types
+import typing
+from collections.abc import Callable
+from functools import cache
+from typing import Annotated, Any
+
+from cyclonedds.core import InstanceState, Policy, Qos, ReadCondition, SampleState, ViewState, WaitSet
+from cyclonedds.domain import Domain, DomainParticipant
+from cyclonedds.idl import IdlStruct
+from cyclonedds.idl import types as idl
+from cyclonedds.pub import DataWriter
+from cyclonedds.sub import DataReader
+from cyclonedds.topic import Topic
+from cyclonedds.util import duration
+
+from robot_bridge.messages import Message
+from robot_bridge.transport import MessageT, Receive
+
+LOOPBACK = "lo"
+_IDL_TYPES: dict[type[Message], type[IdlStruct]] = {}
+POLL = duration(milliseconds=100)
+"""Longest wait of the receiving thread before it looks whether it should end."""
+
+
+class DdsTransport:
+    """Publishes and subscribes without a ROS 2 install.
+
+    Args:
+        domain: ROS 2's domain id.
+        interface: network interface; an environment variable ``CYCLONEDDS_URI`` has precedence.
+    """
+
+    def __init__(self, domain: int = 0, interface: str = LOOPBACK) -> None:
+        _configure(domain, interface)
+        self._participant = DomainParticipant(domain)
+        self._readers: list[tuple[DataReader, Callable[[Any], None]]] = []
+        self._waitset = WaitSet(self._participant)
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._receive_all, name="dds receive", daemon=True)
+        self._lock = threading.Lock()
+
+    def publisher(self, topic: str, message_type: type[MessageT], *, reliable: bool = True) -> Callable[[MessageT], None]:
+        """See `Transport`."""
+        writer = DataWriter(self._participant, self._topic(topic, message_type), _qos(reliable))
+        return lambda message: writer.write(to_wire(message))
+
+    def subscribe(self, topic: str, message_type: type[MessageT], receive: Receive[MessageT], *, reliable: bool = False) -> None:
+        """See `Transport`."""
+        reader = DataReader(self._participant, self._topic(topic, message_type), _qos(reliable))
+        condition = ReadCondition(reader, SampleState.Any | ViewState.Any | InstanceState.Any)
+        with self._lock:
+            self._readers.append((reader, lambda sample: receive(from_wire(sample, message_type), time.monotonic())))
+            self._waitset.attach(condition)
+        if not self._thread.is_alive():
+            self._thread.start()
+
+    def close(self) -> None:
+        """See `Transport`."""
+        self._closed.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _topic(self, name: str, message_type: type[Message]) -> Topic:
+        return Topic(self._participant, f"rt/{name.lstrip('/')}", idl_type(message_type))
+
+    def _receive_all(self) -> None:
+        while not self._closed.is_set():
+            self._waitset.wait(POLL)
+            with self._lock:
+                readers = tuple(self._readers)
+            for reader, deliver in readers:
+                for sample in reader.take(N=1):
+                    if sample.sample_info.valid_data:
+                        deliver(sample)
+
+
+@cache
+def _configure(domain: int, interface: str) -> Domain | None:
+    """A process has one configuration per domain; it must be there before the first participant."""
+    if os.environ.get("CYCLONEDDS_URI"):
+        return None
+    multicast = "false" if interface == LOOPBACK else "default"
+    peers = '<Peers><Peer Address="localhost"/></Peers>' if interface == LOOPBACK else ""
+    return Domain(
+        domain,
+        f'<CycloneDDS><Domain id="any"><General><Interfaces><NetworkInterface name="{interface}"/></Interfaces>'
+        f"<AllowMulticast>{multicast}</AllowMulticast></General>"
+        f"<Discovery><ParticipantIndex>auto</ParticipantIndex><MaxAutoParticipantIndex>32</MaxAutoParticipantIndex>{peers}</Discovery>"
+        "</Domain></CycloneDDS>",
+    )
+
+
+def _qos(reliable: bool) -> Qos:
+    """Keep the newest message only: a queue would serve stale ones (REP 2003)."""
+    reliability = Policy.Reliability.Reliable(duration(milliseconds=100)) if reliable else Policy.Reliability.BestEffort
+    return Qos(reliability, Policy.Durability.Volatile, Policy.History.KeepLast(1))
+
+
+def idl_type(message_type: type[Message]) -> type[IdlStruct]:
+    """The DDS class of a message: the same fields under ROS 2's type name."""
+    if message_type not in _IDL_TYPES:
+        _IDL_TYPES[message_type] = _made_idl_type(message_type)
+    return _IDL_TYPES[message_type]
+
+
+def _made_idl_type(message_type: type[Message]) -> type[IdlStruct]:
+    package, folder, name = message_type.ros_type.split("/")
+    hints = typing.get_type_hints(message_type, include_extras=True)
+    annotations = {f.name: _idl_field(hints[f.name]) for f in dataclasses.fields(message_type)}
+    made = types.new_class(
+        f"{name}_",
+        (IdlStruct,),
+        {"typename": f"{package}::{folder}::dds_::{name}_"},
+        lambda namespace: namespace["__annotations__"].update(annotations),
+    )
+    return dataclasses.dataclass(made)
+
+
+def to_wire(message: Any) -> Any:
+    """A message as an object of its DDS class; numbers and strings as they are."""
+    if isinstance(message, Message):
+        values = {f.name: to_wire(getattr(message, f.name)) for f in dataclasses.fields(message)}
+        return idl_type(type(message))(**values)
+    return [to_wire(item) for item in message] if isinstance(message, (list, tuple)) else message
+
+
+def from_wire(sample: Any, hint: Any) -> Any:
+    """Inverse of `to_wire`; `hint` is the message's class or the type of one of its fields."""
+    if isinstance(hint, type) and issubclass(hint, Message):
+        hints = typing.get_type_hints(hint)
+        return hint(**{f.name: from_wire(getattr(sample, f.name), hints[f.name]) for f in dataclasses.fields(hint)})
+    if typing.get_origin(hint) is list:
+        (item,) = typing.get_args(hint)
+        return [from_wire(value, item) for value in sample]
+    return sample
+
+
+def _idl_field(hint: Any) -> Any:
+    if isinstance(hint, type) and issubclass(hint, Message):
+        return idl_type(hint)
+    if typing.get_origin(hint) is Annotated:
+        kind, _, size = hint.__metadata__[0].rstrip("]").partition("[")
+        scalar = getattr(idl, kind)
+        return idl.array[scalar, int(size)] if size else scalar  # type: ignore[misc]
+    if typing.get_origin(hint) is list:
+        return idl.sequence[_idl_field(typing.get_args(hint)[0])]  # type: ignore[misc]
+    return hint

@@ -1,0 +1,57 @@
+"""States of the safety supervisor and the one table of transitions between them; docs/robot.md shows it."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class State(Enum):
+    """What the supervisor lets through."""
+
+    INACTIVE = "inactive"
+    """Nothing is sent."""
+    DRY_RUN = "dry_run"
+    """Plans are made and looked at, nothing is sent."""
+    RAMP = "ramp"
+    """The plan's share grows from none to all."""
+    RUNNING = "running"
+    """The plan is sent, within limits."""
+    HOLD = "hold"
+    """A fault: the safe action is sent until the fault has been gone for a while."""
+    ESTOP = "estop"
+    """Latched: the safe action is sent until `clear_estop`."""
+
+
+class Event(Enum):
+    """What can happen to the supervisor."""
+
+    ACTIVATE = "activate"
+    ACTIVATE_DRY_RUN = "activate_dry_run"
+    DEACTIVATE = "deactivate"
+    RAMPED = "ramped"
+    FAULT = "fault"
+    RECOVERED = "recovered"
+    ESTOP = "estop"
+    CLEAR_ESTOP = "clear_estop"
+
+
+TRANSITIONS: dict[tuple[State, Event], State] = {
+    (State.INACTIVE, Event.ACTIVATE): State.RAMP,
+    (State.INACTIVE, Event.ACTIVATE_DRY_RUN): State.DRY_RUN,
+    (State.DRY_RUN, Event.DEACTIVATE): State.INACTIVE,
+    (State.RAMP, Event.RAMPED): State.RUNNING,
+    (State.RAMP, Event.FAULT): State.HOLD,
+    (State.RAMP, Event.DEACTIVATE): State.INACTIVE,
+    (State.RUNNING, Event.FAULT): State.HOLD,
+    (State.RUNNING, Event.DEACTIVATE): State.INACTIVE,
+    (State.HOLD, Event.RECOVERED): State.RAMP,
+    (State.HOLD, Event.DEACTIVATE): State.INACTIVE,
+    **{(state, Event.ESTOP): State.ESTOP for state in State},
+    (State.ESTOP, Event.CLEAR_ESTOP): State.INACTIVE,
+}
+"""An event that is not listed for a state changes nothing: deactivating does not end an emergency stop."""
+
+
+def after(state: State, event: Event) -> State:
+    """The state that follows."""
+    return TRANSITIONS.get((state, event), state)

@@ -1,0 +1,38 @@
+"""What the bridge needs from a middleware; `dds.py` is the backend without a ROS 2 install."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from robot_bridge.messages import Message
+
+MessageT = TypeVar("MessageT", bound=Message)
+Receive = Callable[[MessageT, float], None]
+"""Called on the transport's own thread with a message and when it was received, `time.monotonic()` [s]. Must return quickly."""
+
+
+class Transport(Protocol):
+    """Publishes and subscribes messages of `robot_bridge.messages` under ROS 2 topic names."""
+
+    def publisher(self, topic: str, message_type: type[MessageT], *, reliable: bool = True) -> Callable[[MessageT], None]:
+        """A function that publishes; commands are reliable, sensor data best effort.
+
+        Args:
+            topic: ROS 2 name, e.g. ``/joint_states``.
+            message_type: class of the messages.
+            reliable: delivery is confirmed and repeated.
+        """
+
+    def subscribe(self, topic: str, message_type: type[MessageT], receive: Receive[MessageT], *, reliable: bool = False) -> None:
+        """Call `receive` with every new message; a slow receiver loses old messages, never the newest.
+
+        Args:
+            topic: ROS 2 name.
+            message_type: class of the messages.
+            receive: see `Receive`.
+            reliable: ask for confirmed delivery; then a best-effort publisher is not heard.
+        """
+
+    def close(self) -> None:
+        """Leave the network; no callback runs afterwards."""

@@ -1,0 +1,220 @@
+"""Messages become channels by name; what is missing, old or overtaken never passes for an observation."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adaptive_mbrl.checkpoint import load_checkpoint
+from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
+from robot_bridge.bridge_config import BridgeConfig, ChannelInput, OutputConfig, TopicConfig, load_bridge_config, require_spec
+from robot_bridge.fields import field_of
+from robot_bridge.inputs import Inputs
+from robot_bridge.messages import Float64MultiArray, Header, Imu, JointState, Message, Odometry, Quaternion, Time
+from robot_bridge.safety_config import SafetyConfig
+from robot_bridge.supervisor import SafetySupervisor
+
+SPEC = RobotSpec(
+    "legged",
+    0.05,
+    (
+        Channel("knee", "rad"),
+        Channel("hip_velocity", "rad/s", "velocity"),
+        Channel("pitch", "rad", "angle"),
+        Channel("load", "N"),
+    ),
+    (ActionChannel("hip", "N m", -1, 1), ActionChannel("knee", "N m", -1, 1)),
+)
+CONFIG = BridgeConfig(
+    checkpoint="legged",
+    inputs={
+        "joints": TopicConfig("/joint_states", JointState.ros_type),
+        "imu": TopicConfig("/imu", Imu.ros_type),
+        "load": TopicConfig("/load", Float64MultiArray.ros_type),
+    },
+    obs={
+        "knee": ChannelInput("joints", "position", "knee_joint"),
+        "hip_velocity": ChannelInput("joints", "velocity", "hip_joint"),
+        "pitch": ChannelInput("imu", "orientation.pitch"),
+        "load": ChannelInput("load", "data.1"),
+    },
+    output=OutputConfig("/commands"),
+    safety=SafetyConfig({"hip": 1.0, "knee": 1.0}),
+)
+
+
+class Wire:
+    """Remembers who listens, and delivers by hand."""
+
+    def __init__(self) -> None:
+        self.receivers: dict[str, Any] = {}
+
+    def subscribe(self, topic: str, message_type: type[Message], receive: Any, *, reliable: bool = False) -> None:
+        self.receivers[topic] = receive
+
+
+@pytest.fixture
+def wire() -> Wire:
+    return Wire()
+
+
+@pytest.fixture
+def inputs(wire: Wire) -> Inputs:
+    return Inputs(SPEC, CONFIG, wire)
+
+
+def joints(stamp: float, names: tuple[str, ...] = ("hip_joint", "knee_joint"), **changes: list[float]) -> JointState:
+    values = {"position": [0.1, 0.2], "velocity": [1.0, 2.0], **changes}
+    return JointState(Header(Time.of(stamp)), list(names), **values)
+
+
+def test_before_the_first_message_nothing_is_known(inputs: Inputs):
+    observed = inputs.snapshot()
+
+    assert np.isnan(observed.values).all()
+    assert (observed.received == -np.inf).all()
+
+
+def test_channels_are_found_by_name_in_any_order(wire: Wire, inputs: Inputs):
+    wire.receivers["/joint_states"](
+        joints(1.0, ("knee_joint", "other", "hip_joint"), position=[7, 8, 9], velocity=[4, 5, 6]), 10.0
+    )
+    wire.receivers["/load"](Float64MultiArray(data=[1.0, 2.5]), 11.0)
+
+    observed = inputs.snapshot()
+
+    np.testing.assert_array_equal(observed.values, [7.0, 6.0, np.nan, 2.5])
+    np.testing.assert_array_equal(observed.received, [10.0, 10.0, -np.inf, 11.0])
+
+
+INCOMPLETE = {
+    "missing joint": joints(2.0, ("hip_joint", "toe_joint")),
+    "empty field": joints(2.0, position=[]),
+    "short field": joints(2.0, position=[0.5]),
+}
+
+
+@pytest.mark.parametrize("message", INCOMPLETE.values(), ids=INCOMPLETE.keys())
+def test_what_a_message_does_not_hold_is_nan_and_not_the_old_value(wire: Wire, inputs: Inputs, message: JointState):
+    wire.receivers["/joint_states"](joints(1.0), 10.0)
+    wire.receivers["/joint_states"](message, 10.1)
+
+    observed = inputs.snapshot()
+
+    assert math.isnan(observed.values[0])
+    assert observed.received[0] == 10.1
+
+
+def test_an_array_that_is_too_short_is_nan(wire: Wire, inputs: Inputs):
+    wire.receivers["/load"](Float64MultiArray(data=[1.0]), 11.0)
+
+    assert math.isnan(inputs.snapshot().values[3])
+
+
+def test_repeated_and_overtaken_messages_do_not_count_as_new(wire: Wire, inputs: Inputs):
+    wire.receivers["/joint_states"](joints(5.0), 10.0)
+    for stamp in (5.0, 4.9):
+        wire.receivers["/joint_states"](joints(stamp, position=[0.0, 9.0]), 10.5)
+
+    observed = inputs.snapshot()
+
+    assert (observed.values[0], observed.received[0]) == (0.2, 10.0)
+
+
+def test_a_senders_clock_that_is_set_back_starts_anew(wire: Wire, inputs: Inputs):
+    wire.receivers["/joint_states"](joints(500.0), 10.0)
+    wire.receivers["/joint_states"](joints(3.0, position=[0.0, 9.0]), 10.1)
+    wire.receivers["/joint_states"](joints(3.05, position=[0.0, 8.0]), 10.2)
+
+    observed = inputs.snapshot()
+
+    assert (observed.values[0], observed.received[0]) == (8.0, 10.2)
+
+
+def test_a_snapshot_does_not_change_afterwards(wire: Wire, inputs: Inputs):
+    wire.receivers["/joint_states"](joints(1.0), 10.0)
+    observed = inputs.snapshot()
+    wire.receivers["/joint_states"](joints(2.0, position=[0.0, 9.0]), 10.1)
+
+    assert (observed.values[0], observed.received[0]) == (0.2, 10.0)
+
+
+# --- paths --------------------------------------------------------------------------------------------------------------------
+
+
+@given(st.floats(-3.1, 3.1), st.floats(-1.5, 1.5), st.floats(-3.1, 3.1))
+def test_euler_angles_come_back_from_a_quaternion(roll: float, pitch: float, yaw: float):
+    cr, sr, cp, sp, cy, sy = (f(angle / 2) for angle in (roll, pitch, yaw) for f in (math.cos, math.sin))
+    message = Odometry()
+    message.pose.pose.orientation = Quaternion(
+        sr * cp * cy - cr * sp * sy, cr * sp * cy + sr * cp * sy, cr * cp * sy - sr * sp * cy, cr * cp * cy + sr * sp * sy
+    )
+
+    read = [field_of(message, f"pose.pose.orientation.{name}") for name in ("roll", "pitch", "yaw")]
+
+    assert read == pytest.approx([roll, pitch, yaw], abs=1e-6)
+
+
+def test_a_path_follows_fields():
+    message = Odometry()
+    message.twist.twist.linear.x = 1.5
+
+    assert field_of(message, "twist.twist.linear.x") == 1.5
+
+
+# --- configuration ------------------------------------------------------------------------------------------------------------
+
+
+def without(name: str) -> dict[str, ChannelInput]:
+    return {k: v for k, v in CONFIG.obs.items() if k != name}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"obs": without("pitch")}, r"robot.yaml: key 'obs': missing channel 'pitch'"),
+        (
+            {"obs": {**CONFIG.obs, "toe": ChannelInput("imu", "orientation.yaw")}},
+            r"key 'obs.toe': unknown channel; known channels: knee",
+        ),
+        ({"output": OutputConfig("/commands", order=("hip",))}, r"key 'output.order'.*each of hip, knee once"),
+    ],
+)
+def test_a_bridge_that_does_not_fit_the_checkpoint_is_refused(changes: dict, message: str):
+    with pytest.raises(ConfigError, match=message):
+        require_spec(dataclasses.replace(CONFIG, **changes), SPEC, "robot.yaml")
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (ChannelInput("gps", "x"), r"obs.pitch.input': unknown input 'gps'; known inputs: joints, imu, load"),
+        (ChannelInput("joints", "position"), r"obs.pitch.joint': missing"),
+        (ChannelInput("imu", "orientation.pitch", "hip_joint"), r"obs.pitch.joint': only a JointState has joints"),
+        (ChannelInput("joints", "speed", "hip_joint"), r"obs.pitch.field': got 'speed'; allowed: position, velocity, effort"),
+        (ChannelInput("imu", "orientation.heading"), r"obs.pitch.field': .*orientation.heading"),
+    ],
+)
+def test_a_channel_that_cannot_be_read_is_refused(source: ChannelInput, message: str):
+    with pytest.raises(ConfigError, match=message):
+        dataclasses.replace(CONFIG, obs={**CONFIG.obs, "pitch": source})
+
+
+SHIPPED = sorted((Path(__file__).resolve().parents[2] / "configs" / "bridge").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_the_shipped_bridges_fit_their_checkpoints(path: Path):
+    config = load_bridge_config(path)
+    spec = load_checkpoint(config.checkpoint).description.spec
+
+    require_spec(config, spec, str(path))
+    SafetySupervisor(spec, config.safety)

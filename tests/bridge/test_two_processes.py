@@ -1,0 +1,84 @@
+"""The two commands over a real middleware: a simulated robot in one process, the controller in another."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+DOMAIN = str(120 + os.getpid() % 100)
+PATIENCE = 90
+"""Seconds for what takes about ten."""
+BRIDGE = """
+checkpoint: {checkpoint}
+inputs:
+  joints: {{topic: /joint_states, type: sensor_msgs/msg/JointState}}
+  imu: {{topic: /imu, type: sensor_msgs/msg/Imu}}
+obs:
+  cart_position: {{input: joints, field: position, joint: slider}}
+  cart_velocity: {{input: joints, field: velocity, joint: slider}}
+  pole_angle: {{input: imu, field: orientation.yaw}}
+  pole_velocity: {{input: imu, field: angular_velocity.z}}
+output: {{topic: /commands}}
+safety: {{rate_limits: {{slide: 100.0}}, max_age: 5.0, max_missed_deadlines: 1000, ramp_seconds: 0.1, recovery_seconds: 0.1}}
+"""
+SCENARIO = """
+robot: cartpole
+steps: 100
+changes:
+  - {at: 50, actuator_gain: 0.5}
+"""
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "adaptive_mbrl", *arguments, "--domain", DOMAIN]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.fixture
+def files(tmp_path: Path, make_checkpoint: Callable[..., Path]) -> tuple[str, str]:
+    bridge, scenario = tmp_path / "bridge.yaml", tmp_path / "scenario.yaml"
+    bridge.write_text(BRIDGE.format(checkpoint=make_checkpoint(tmp_path / "checkpoint")))
+    scenario.write_text(SCENARIO)
+    return str(bridge), str(scenario)
+
+
+def test_a_controller_and_a_robot_in_two_processes(files: tuple[str, str]):
+    bridge_file, scenario_file = files
+    with start("bridge", "--bridge", bridge_file) as bridge:
+        try:
+            # without a robot it waits at the safe action
+            first = bridge.stdout.readline()
+            with start("simulated-robot", "--bridge", bridge_file, "--scenario", scenario_file) as robot:
+                report, mistakes = robot.communicate(timeout=PATIENCE)
+            assert robot.returncode == 0, mistakes
+        finally:
+            bridge.send_signal(signal.SIGINT)
+            lines, mistakes = bridge.communicate(timeout=PATIENCE)
+    assert bridge.returncode == 0, mistakes
+
+    assert first.startswith("hold: ")
+    assert "'cart_position' is inf s old" in first
+    assert any(line.startswith("running: ") for line in lines.splitlines())
+    assert lines.splitlines()[-1].startswith("inactive: ")
+    steps, commands = re.fullmatch(r"(\d+) steps, (\d+) commands, return .*\n", report).groups()
+    assert int(steps) == 100
+    assert int(commands) > 20
+
+
+def test_a_bridge_file_with_a_typo_is_one_line(files: tuple[str, str]):
+    bridge_file, _ = files
+    path = Path(bridge_file)
+    path.write_text(path.read_text().replace("rate_limits: {slide", "rate_limits: {slid"))
+
+    with start("bridge", "--bridge", bridge_file) as bridge:
+        _, mistakes = bridge.communicate(timeout=PATIENCE)
+
+    assert bridge.returncode == 2
+    assert mistakes == f"error: {bridge_file}: key 'safety.rate_limits': unknown channel 'slid'; known channels: slide\n"
