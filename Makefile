@@ -35,7 +35,7 @@ format: setup  ## format, and mend what can be mended by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-train: setup  ## reproduce the shipped half-cheetah checkpoints (about 1 hour on 2 cores); goes on if interrupted
+train: setup  ## reproduce the shipped half-cheetah checkpoints (about 80 minutes on 2 cores); goes on if interrupted
 	$(BIN)/adaptive-mbrl train --config half_cheetah $(ARGS)
 	$(BIN)/adaptive-mbrl train --config half_cheetah_multitask $(ARGS)
 
