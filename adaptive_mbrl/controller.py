@@ -68,7 +68,7 @@ class ControllerState(NamedTuple):
         recent: the last K transitions.
         last_obs: (B, obs_dim).
         last_action: (B, action_dim).
-        started: False before the first step, (B,) bool.
+        started: False before the first step and across a gap, (B,) bool.
         belief: adapted at the last step, whether or not the planner fell back to the prior.
         plan: of the planner.
         error_ratio: running mean of log(adapted error / prior error), (B,); positive where adaptation hurts.
@@ -153,7 +153,9 @@ class AdaptiveController:
         """Forget transitions, belief and plan; call it when a new episode begins."""
         self._state = None
 
-    def step(self, obs: np.ndarray, goal: np.ndarray | None = None, *, sent: np.ndarray | None = None) -> Command:
+    def step(
+        self, obs: np.ndarray, goal: np.ndarray | None = None, *, sent: np.ndarray | None = None, after_gap: bool = False
+    ) -> Command:
         """One control step.
 
         Args:
@@ -162,11 +164,15 @@ class AdaptiveController:
                 known to move, (B, H, goal_dim); may be left out when the objective has none.
             sent: the action that the robot really got since the step before, shaped like `obs`, where noise, a limit or a
                 supervisor made it differ from the command; the command itself if left out. Without meaning at the first step.
+            after_gap: more than one control period has passed since the step before: what lies between is no transition to learn
+                from.
 
         Raises:
             ObservationError: wrong size or not finite; nothing is changed then.
         """
         state, obs_tensor, goal_tensor = self._inputs(obs, goal, sent)
+        if after_gap:
+            state = state._replace(started=torch.zeros_like(state.started))
         noise = self.planner.draw_noise()
 
         watch = self._stopwatch()

@@ -81,6 +81,7 @@ class ControlLoop:
         self._plan_step = 0
         self._model_error = math.nan
         self._sent: Array | None = None
+        self._gap = False
 
     def run(self, stop: threading.Event) -> None:
         """Control until `stop` is set, then bring the actuators to the safe action."""
@@ -142,12 +143,15 @@ class ControlLoop:
     def _planned(self, observed: Observed, deadline: float) -> tuple[Array | None, bool]:
         """The action of this period, None if there is none, and whether it is a continuation of an earlier plan."""
         if self._pending is None:
-            if not np.isfinite(observed.values).all():
+            if not self.supervisor.is_usable(self.clock(), observed):
+                self._gap = True
                 return None, False
-            self._pending = self._planning.submit(self.controller.step, observed.values, self.goal(), sent=self._sent)
-            late = False
+            self._pending = self._planning.submit(
+                self.controller.step, observed.values, self.goal(), sent=self._sent, after_gap=self._gap
+            )
+            self._gap = late = False
         else:
-            late = True
+            self._gap = late = True
         try:
             command = self._pending.result(timeout=max(0.0, deadline - self.clock()))
         except FutureTimeoutError:

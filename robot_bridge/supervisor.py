@@ -117,6 +117,10 @@ class SafetySupervisor:
         """The only way out of an emergency stop; it leads to `INACTIVE`."""
         self._happen(Event.CLEAR_ESTOP)
 
+    def is_usable(self, now: float, observed: Observed) -> bool:
+        """Whether every channel is fresh and finite."""
+        return bool((self._fresh(_age(now, observed)) & np.isfinite(observed.values)).all())
+
     def decide(
         self, now: float, observed: Observed, plan: Array | None, *, missed: bool = False, model_error: float = math.nan
     ) -> Decision:
@@ -129,10 +133,8 @@ class SafetySupervisor:
             missed: the plan is the continuation of an earlier one, because the planner missed its deadline.
             model_error: prequential one-step error of the adapted model [target stds]; NaN when there is none.
         """
-        with np.errstate(invalid="ignore"):
-            age = now - observed.received
-        # an observation from the future is a clock that jumped: its age is not known
-        fresh = (age >= 0) & (age <= self.max_age)
+        age = _age(now, observed)
+        fresh = self._fresh(age)
         faults = (
             *self._obs_faults(observed.values, age, fresh),
             *self._plan_faults(plan, missed),
@@ -174,6 +176,10 @@ class SafetySupervisor:
         if self.state is State.RAMP and self.config.ramp_seconds > 0:
             return min(1.0, self._waited / self.config.ramp_seconds)
         return 1.0 if self.state in (State.RAMP, State.RUNNING) else 0.0
+
+    def _fresh(self, age: Array) -> NDArray[np.bool_]:
+        # an observation from the future is a clock that jumped: its age is not known
+        return (age >= 0) & (age <= self.max_age)
 
     def _obs_faults(self, values: Array, age: Array, fresh: NDArray[np.bool_]) -> list[str]:
         faults = []
@@ -226,6 +232,11 @@ class SafetySupervisor:
     def _obs_range(self, name: str) -> tuple[float, float]:
         limits = self.config.obs_limits.get(name)
         return (-math.inf, math.inf) if limits is None else _without_margin(limits, self.config.margin)
+
+
+def _age(now: float, observed: Observed) -> Array:
+    with np.errstate(invalid="ignore"):
+        return now - observed.received
 
 
 def _without_margin(limits: Range, margin: float) -> tuple[float, float]:

@@ -40,13 +40,15 @@ class Planner:
         self.may_finish.set()
         self.error: Exception | None = None
         self.seen: list[tuple[float, float | None]] = []
+        self.gaps: list[bool] = []
         self.resets = 0
 
-    def step(self, obs: np.ndarray, goal: np.ndarray | None, *, sent: np.ndarray | None) -> Command:
+    def step(self, obs: np.ndarray, goal: np.ndarray | None, *, sent: np.ndarray | None, after_gap: bool) -> Command:
         self.may_finish.wait(10)
         if self.error is not None:
             raise self.error
         self.seen.append((float(obs[0]), None if sent is None else float(sent[0])))
+        self.gaps.append(after_gap)
         plan = np.arange(1.0, 4.0, dtype=np.float32)[:, None]
         return Command(plan[0], plan, SimpleNamespace(adapted_error=np.array([0.5])))
 
@@ -104,6 +106,24 @@ def test_a_missed_deadline_goes_on_with_the_previous_plan_and_then_stops(parts):
     assert robot.commands == [1.0, 2.0, 3.0, 0.0]
     assert states == [State.RUNNING, State.RUNNING, State.HOLD]
     assert loop.statistics.missed_deadlines == 3
+
+
+def test_the_controller_is_told_of_gaps(parts):
+    loop, planner, robot, clock = parts
+    step(loop, clock)
+    robot.x = np.nan
+    step(loop, clock)
+    robot.x = 0.0
+    step(loop, clock)
+    step(loop, clock)
+    planner.may_finish.clear()
+    step(loop, clock)
+    planner.may_finish.set()
+    loop._pending.result(10)
+    step(loop, clock)  # takes the late plan
+    step(loop, clock)
+
+    assert planner.gaps == [False, True, False, False, True]
 
 
 def test_a_late_plan_is_used_from_its_second_action_on(parts):

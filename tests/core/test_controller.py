@@ -174,6 +174,23 @@ def test_it_learns_from_what_was_really_sent(trained: MetaTrainer):
     assert error[True] < 0.8 * error[False]
 
 
+def test_what_lies_across_a_gap_is_not_learned_from(trained: MetaTrainer):
+    """The robot is elsewhere after a gap; only the steps on either side of it count."""
+    driven, undisturbed = controller(trained), controller(trained)
+    obs, sent = START, None
+    for t in range(20):
+        beside = t in (10, 11)
+        away = np.float32([5.0, -3.0]) if t == 10 else np.float32([0.0, 0.0])
+        command = driven.step(obs + away, goal_at(t), sent=sent, after_gap=beside)
+        expected = undisturbed.step(obs, goal_at(t))
+        if beside:
+            assert np.isnan(command.info.adapted_error).all()
+        elif t > 11:
+            assert command.info.adapted_error < expected.info.adapted_error + 0.1
+        sent = expected.action
+        obs = push(obs, sent, 0.3)
+
+
 def test_sent_equal_to_the_command_changes_nothing(trained: MetaTrainer):
     told, untold = controller(trained), controller(trained)
     obs, sent = np.stack([START, -START]), np.full((2, 1), 7.0)  # at the first step nothing was sent yet
