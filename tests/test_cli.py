@@ -12,10 +12,18 @@ import pytest
 
 from adaptive_mbrl import __version__, cli
 from adaptive_mbrl.errors import AdaptiveMBRLError, CheckpointError, ConfigError, ObservationError
-from adaptive_mbrl.options import CollectOptions, DemoOptions, EvaluateOptions, InfoOptions, TrainOptions
+from adaptive_mbrl.options import (
+    BridgeOptions,
+    CollectOptions,
+    DemoOptions,
+    EvaluateOptions,
+    InfoOptions,
+    SimulatedRobotOptions,
+    TrainOptions,
+)
 from adaptive_mbrl.revision import git_revision
 
-COMMANDS = ("demo", "train", "evaluate", "collect", "info")
+COMMANDS = ("demo", "train", "evaluate", "collect", "bridge", "simulated-robot", "info")
 HEAVY = {"torch", "numpy", "mujoco", "mjbatch", "dm_control", "gymnasium", "matplotlib", "sim"}
 
 
@@ -61,6 +69,11 @@ def test_help_lists_every_command():
             EvaluateOptions("c", "s", episodes=3, json=Path("o.json"), multitask="m", oracle=False),
         ),
         ("collect --robot ant --policy oracle --steps 5".split(), CollectOptions(robot="ant", policy="oracle", steps=5)),
+        ("bridge --bridge b.yaml --dry-run --domain 7".split(), BridgeOptions(Path("b.yaml"), dry_run=True, domain=7)),
+        (
+            "simulated-robot --bridge b.yaml --scenario s --command-timeout 0.5".split(),
+            SimulatedRobotOptions(Path("b.yaml"), "s", command_timeout=0.5),
+        ),
         ("info --bench-sim --robot ant".split(), InfoOptions(bench_sim=True, robot="ant")),
     ],
     ids=COMMANDS,
