@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import socket
 import threading
 import time
 import types
@@ -16,7 +17,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Annotated, Any
 
-from cyclonedds.core import InstanceState, Policy, Qos, ReadCondition, SampleState, ViewState, WaitSet
+from cyclonedds.core import DDSException, InstanceState, Policy, Qos, ReadCondition, SampleState, ViewState, WaitSet
 from cyclonedds.domain import Domain, DomainParticipant
 from cyclonedds.idl import IdlStruct
 from cyclonedds.idl import types as idl
@@ -25,6 +26,7 @@ from cyclonedds.sub import DataReader
 from cyclonedds.topic import Topic
 from cyclonedds.util import duration
 
+from adaptive_mbrl.errors import ConfigError
 from robot_bridge.messages import Message
 from robot_bridge.transport import MessageT, Receive
 
@@ -43,8 +45,14 @@ class DdsTransport:
     """
 
     def __init__(self, domain: int = 0, interface: str = LOOPBACK) -> None:
-        _configure(domain, interface)
-        self._participant = DomainParticipant(domain)
+        try:
+            _configure(domain, interface)
+            self._participant = DomainParticipant(domain)
+        except DDSException as error:
+            known = ", ".join(name for _, name in socket.if_nameindex())
+            raise ConfigError(
+                f"--interface: DDS cannot start on '{interface}' (or with CYCLONEDDS_URI); interfaces here: {known}"
+            ) from error
         self._readers: list[tuple[DataReader, Callable[[Any], None]]] = []
         self._waitset = WaitSet(self._participant)
         self._closed = threading.Event()

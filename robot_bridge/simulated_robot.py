@@ -67,8 +67,12 @@ class SimulatedRobot:
         self._goals = simulation.goals(scenario.steps)
 
     def run(self, stop: threading.Event) -> None:
-        """Simulate and publish in real time until the scenario or `stop` ends it."""
+        """Publish, from the first command on simulate in real time, until the scenario or `stop` ends it."""
         dt = self.simulation.robot.spec.dt
+        while self.commands == 0:
+            self.publish()
+            if stop.wait(dt):
+                return
         tick = time.monotonic()
         for _ in range(self.scenario.steps):
             self.publish()
@@ -119,6 +123,7 @@ def simulated_robot(options: SimulatedRobotOptions) -> None:
     require_spec(config, robot.spec, str(options.bridge))
     transport = DdsTransport(options.domain, options.interface)
     simulated = SimulatedRobot(BatchSimulation(robot, 1), scenario, config, transport, options.command_timeout)
+    print(f"waiting for commands on {config.output.topic}", flush=True)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, frame: stop.set())

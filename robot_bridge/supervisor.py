@@ -185,7 +185,8 @@ class SafetySupervisor:
         faults = []
         for i, name in enumerate(self.spec.obs_names):
             if not fresh[i]:
-                faults.append(f"'{name}' is {age[i]:.3f} s old; allowed: {self.max_age[i]:g}")
+                old = "never received" if age[i] == math.inf else f"{age[i]:.3f} s old"
+                faults.append(f"'{name}' is {old}; allowed: {self.max_age[i]:g} s")
             elif not math.isfinite(values[i]):
                 faults.append(f"'{name}' is not finite")
             elif not self.obs_low[i] <= values[i] <= self.obs_high[i]:
@@ -193,7 +194,7 @@ class SafetySupervisor:
         return faults
 
     def _plan_faults(self, plan: Array | None, missed: bool) -> list[str]:
-        self._missed = self._missed + 1 if missed or plan is None else 0
+        self._missed = self._missed + 1 if missed else 0
         if plan is None:
             return ["no plan"]
         if np.shape(plan) != (self.spec.action_dim,) or not np.isfinite(plan).all():

@@ -69,6 +69,8 @@ def evaluate(options: EvaluateOptions) -> None:
         oracle=options.oracle,
         device=resolve_device(options.device),
     )
+    if options.json is not None:
+        make_folder_of("--json", options.json)
     with live_progress(make_console(stderr=True)) as begin_arm:
         report = make_report(run_evaluation(setup, begin_arm))
     console = make_console()
@@ -116,7 +118,19 @@ def require_writable(flag: str, path: Path) -> None:
     while not folder.exists():
         folder = folder.parent
     if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise ConfigError(f"{flag}: {path} cannot be written; allowed: a file in a folder that you may write to")
+        raise _not_writable(flag, path)
+
+
+def make_folder_of(flag: str, path: Path) -> None:
+    """Make the folder of an output file; some file systems refuse only then."""
+    try:
+        path.absolute().parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_writable(flag, path) from error
+
+
+def _not_writable(flag: str, path: Path) -> ConfigError:
+    return ConfigError(f"{flag}: {path} cannot be written; allowed: a file in a folder that you may write to")
 
 
 def _scenarios_to_collect(options: CollectOptions) -> tuple[Robot, list[Scenario]]:

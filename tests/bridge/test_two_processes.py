@@ -64,10 +64,12 @@ def test_a_controller_and_a_robot_in_two_processes(files: tuple[str, str]):
     assert bridge.returncode == 0, mistakes
 
     assert first.startswith("hold: ")
-    assert "'cart_position' is inf s old" in first
+    assert "'cart_position' is never received" in first
     assert any(line.startswith("running: ") for line in lines.splitlines())
     assert lines.splitlines()[-1].startswith("inactive: ")
-    steps, commands = re.fullmatch(r"(\d+) steps, (\d+) commands, return .*\n", report).groups()
+    steps, commands = re.fullmatch(
+        r"waiting for commands on /commands\n(\d+) steps, (\d+) commands, return .*\n", report
+    ).groups()
     assert int(steps) == 100
     assert int(commands) > 20
 
@@ -82,3 +84,13 @@ def test_a_bridge_file_with_a_typo_is_one_line(files: tuple[str, str]):
 
     assert bridge.returncode == 2
     assert mistakes == f"error: {bridge_file}: key 'safety.rate_limits': unknown channel 'slid'; known channels: slide\n"
+
+
+def test_an_interface_that_is_not_there_is_one_line(files: tuple[str, str]):
+    bridge_file, _ = files
+
+    with start("bridge", "--bridge", bridge_file, "--interface", "nowhere0") as bridge:
+        _, mistakes = bridge.communicate(timeout=PATIENCE)
+
+    assert bridge.returncode == 2
+    assert mistakes.splitlines()[-1].startswith("error: --interface: DDS cannot start on 'nowhere0'")
