@@ -39,7 +39,7 @@ FIGURES = ("adapted_loss", "adapted_error_1_steps", "adapted_error_5_steps", "ad
 def main(
     run: tyro.conf.Positional[Path] = Path("runs/train/half_cheetah"),
     updates: int = 3000,
-    out: Path = Path("runs/adaptation_ceiling.json"),
+    out: Path = Path("docs/results/adaptation_ceiling.json"),
 ) -> None:
     """Fit the three models and compare them.
 

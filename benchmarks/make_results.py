@@ -26,7 +26,8 @@ def main() -> None:
     def replacement(match: re.Match[str]) -> str:
         name = match.group(1)
         report = json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8"))
-        return f"<!-- begin {name} -->\n{tables(report)}\n<!-- end {name} -->"
+        content = ceiling_table(report) if "models" in report else tables(report)
+        return f"<!-- begin {name} -->\n{content}\n<!-- end {name} -->"
 
     path.write_text(re.sub(r"<!-- begin (\S+) -->.*?<!-- end \1 -->", replacement, text, flags=re.S), encoding="utf-8")
 
@@ -62,6 +63,19 @@ def tables(report: dict[str, Any]) -> str:
     for key in ("adapt_ms", "plan_ms"):
         lines.append(f"| {key.removesuffix('_ms')} [ms] | {timing[key]['median']:.1f} | {timing[key]['p99']:.1f} |")
     return "\n".join(lines)
+
+
+def ceiling_table(report: dict[str, Any]) -> str:
+    """What `adaptation_ceiling.py` found."""
+    figures = list(report["models"]["known"])
+    lines = ["| model | " + " | ".join(f.replace("adapted_", "").replace("_", " ") for f in figures) + " |"]
+    lines += ["|---" * (len(figures) + 1) + "|"]
+    for name, values in report["models"].items():
+        lines.append(f"| {name} | " + " | ".join(_number(values[f], 3) for f in figures) + " |")
+    caption = (
+        f"{report['updates']:,} updates on {report['episodes']} episodes of `{report['run']}`; errors on its held-out episodes."
+    )
+    return "\n".join([caption, "", *lines])
 
 
 def _training(arm: str, checkpoint: str) -> str:
