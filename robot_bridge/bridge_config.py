@@ -150,7 +150,7 @@ def _require_field(key: str, message_type: MessageType, path: str) -> None:
 
 def load_bridge_config(path: str | Path) -> BridgeConfig:
     """Read a bridge YAML."""
-    return load_yaml(Path(path), BridgeConfig)
+    return load_yaml(path, BridgeConfig)
 
 
 def require_spec(config: BridgeConfig, spec: RobotSpec, source: str) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
-from types import FrameType
 
 import numpy as np
 import torch
@@ -18,6 +16,7 @@ from robot_bridge.control_loop import ControlLoop
 from robot_bridge.dds import DdsTransport
 from robot_bridge.inputs import GoalReader, Inputs
 from robot_bridge.outputs import command_sender
+from robot_bridge.stopping import stop_on_signals
 from robot_bridge.supervisor import SafetySupervisor
 
 REPORT_EVERY = 1.0
@@ -35,13 +34,7 @@ def bridge(options: BridgeOptions) -> None:
     except ConfigError as error:
         raise ConfigError(f"{options.bridge}: {error}") from error
     warm_up(controller)
-    stop = threading.Event()
-
-    def end(number: int, frame: FrameType | None) -> None:
-        stop.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, end)
+    stop = stop_on_signals()
     transport = DdsTransport(options.domain, options.interface)
     send = command_sender(controller.spec, config.output, transport)
     goal = (lambda: None) if config.goal is None else GoalReader(config.goal, transport)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 from robot_bridge.messages import JointState, Message, Quaternion
 
@@ -34,6 +35,23 @@ def field_of(message: Message, path: str) -> float:
     return float(value)
 
 
+def write_field(message: Message, path: str, value: float) -> None:
+    """Inverse of `field_of` for one number; arrays grow as needed, an Euler angle is the only one of its quaternion."""
+    *parents, last = path.split(".")
+    target: Any = message
+    for part in parents:
+        target = getattr(target, part)
+    if isinstance(target, Quaternion) and last in EULER_AXES:
+        target.w = math.cos(value / 2)
+        setattr(target, EULER_AXES[last], math.sin(value / 2))
+    elif isinstance(target, list):
+        target.extend([0.0] * (int(last) + 1 - len(target)))
+        target[int(last)] = value
+    else:
+        setattr(target, last, value)
+
+
+EULER_AXES = {"roll": "x", "pitch": "y", "yaw": "z"}
 _EULER: dict[str, Callable[[Quaternion], float]] = {
     "roll": lambda q: math.atan2(2 * (q.w * q.x + q.y * q.z), 1 - 2 * (q.x**2 + q.y**2)),
     "pitch": lambda q: math.asin(max(-1.0, min(1.0, 2 * (q.w * q.y - q.z * q.x)))),

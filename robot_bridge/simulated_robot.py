@@ -6,24 +6,24 @@ Commands that stop coming are answered as most drivers do: after `command_timeou
 from __future__ import annotations
 
 import math
-import signal
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.options import SimulatedRobotOptions
 from robot_bridge.bridge_config import BridgeConfig, ChannelInput, load_bridge_config, require_spec
 from robot_bridge.dds import DdsTransport
-from robot_bridge.messages import MESSAGES, Float64MultiArray, Header, JointState, JointTrajectory, Message, Quaternion, Time
+from robot_bridge.fields import EULER_AXES, write_field
+from robot_bridge.messages import MESSAGES, Float64MultiArray, Header, JointState, JointTrajectory, Message, Time
+from robot_bridge.stopping import stop_on_signals
 from robot_bridge.transport import Transport
 from sim.batch import BatchSimulation
 from sim.robot import load_robot
+from sim.rollout import episode_rewards
 from sim.scenario import Scenario, apply_changes, load_scenario, start
 
 Array = NDArray[np.float64]
@@ -63,8 +63,8 @@ class SimulatedRobot:
             )
         transport.subscribe(config.output.topic, MESSAGES[config.output.type], self._receive, reliable=True)
         self.obs = start(simulation, [scenario])
-        self.rewards: list[float] = []
-        self._goals = simulation.goals(scenario.steps)
+        self._true_obs = [simulation.true_obs]
+        self._actions: list[NDArray[np.float32]] = []
 
     def run(self, stop: threading.Event) -> None:
         """Publish, from the first command on simulate in real time, until the scenario or `stop` ends it."""
@@ -94,11 +94,17 @@ class SimulatedRobot:
         with self._lock:
             fresh = time.monotonic() - self._command_at <= self.command_timeout
             command = self._command.copy() if fresh else np.zeros_like(self._command)
-        before, step = self.simulation.true_obs, self.simulation.step_index
         self.obs = self.simulation.step(command[None])
-        sent, after = self.simulation.clip(command[None]), self.simulation.true_obs
-        goal = self._goals[:, step]
-        self.rewards.append(float(self.simulation.robot.objective(*map(torch.from_numpy, (before, sent, after, goal)))[0]))
+        self._true_obs.append(self.simulation.true_obs)
+        self._actions.append(self.simulation.clip(command[None]))
+
+    def rewards(self) -> Array:
+        """Of the steps so far, (T,); not computed while the robot runs in real time."""
+        if not self._actions:
+            return np.zeros(0)
+        goals = self.simulation.goals(self.scenario.steps)[:, : len(self._actions)]
+        obs, actions = np.stack(self._true_obs, 1), np.stack(self._actions, 1)
+        return episode_rewards(self.simulation.robot, obs, actions, goals)[0].astype(np.float64)
 
     def _receive(self, message: Message, received: float) -> None:
         values: list[float] = []
@@ -124,17 +130,14 @@ def simulated_robot(options: SimulatedRobotOptions) -> None:
     transport = DdsTransport(options.domain, options.interface)
     simulated = SimulatedRobot(BatchSimulation(robot, 1), scenario, config, transport, options.command_timeout)
     print(f"waiting for commands on {config.output.topic}", flush=True)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, frame: stop.set())
     try:
-        simulated.run(stop)
+        simulated.run(stop_on_signals())
     finally:
         transport.close()
-    after = sum(simulated.rewards[scenario.last_change :])
+    rewards = simulated.rewards()
     print(
-        f"{len(simulated.rewards)} steps, {simulated.commands} commands, "
-        f"return {sum(simulated.rewards):.1f}, after the last change {after:.1f}"
+        f"{len(rewards)} steps, {simulated.commands} commands, "
+        f"return {rewards.sum():.1f}, after the last change {rewards[scenario.last_change :].sum():.1f}"
     )
 
 
@@ -144,7 +147,8 @@ class _Composer:
     def __init__(self, message_type: type[Message], channels: list[tuple[int, ChannelInput]]) -> None:
         self.message_type, self.channels = message_type, channels
         self.joints = list(dict.fromkeys(source.joint for _, source in channels if source.joint))
-        turned = [source.field.rpartition(".")[0] for _, source in channels if source.field.endswith((".roll", ".pitch", ".yaw"))]
+        paths = [source.field.rpartition(".") for _, source in channels]
+        turned = [parent for parent, _, last in paths if last in EULER_AXES]
         if len(set(turned)) < len(turned):
             raise ConfigError(f"key 'obs': two angles of one orientation ({turned[0]}) cannot be simulated; allowed: one")
 
@@ -162,20 +166,3 @@ class _Composer:
         for index, source in self.channels:
             write_field(message, source.field, float(obs[index]))
         return message
-
-
-def write_field(message: Message, path: str, value: float) -> None:
-    """Inverse of `robot_bridge.fields.field_of` for one number; arrays grow as needed."""
-    *parents, last = path.split(".")
-    target: Any = message
-    for part in parents:
-        target = getattr(target, part)
-    if isinstance(target, Quaternion) and last in ("roll", "pitch", "yaw"):
-        axis = {"roll": "x", "pitch": "y", "yaw": "z"}[last]
-        target.w = math.cos(value / 2)
-        setattr(target, axis, math.sin(value / 2))
-    elif isinstance(target, list):
-        target.extend([0.0] * (int(last) + 1 - len(target)))
-        target[int(last)] = value
-    else:
-        setattr(target, last, value)

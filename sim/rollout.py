@@ -87,7 +87,7 @@ def run_scenarios(
         actions.append(action)
         if info is not None:
             infos.append(info)
-    rewards = _rewards(robot, np.stack(true_obs, 1), np.stack(actions, 1), goals[:, :steps])
+    rewards = episode_rewards(robot, np.stack(true_obs, 1), np.stack(actions, 1), goals[:, :steps])
     episodes = _episodes(scenarios, np.stack(all_obs, 1), np.stack(actions, 1), rewards, source)
     return Rollouts(episodes, tuple(infos), snapshots)
 
@@ -99,8 +99,15 @@ def _goals_ahead(robot: Robot, goals: np.ndarray, step: int, preview: int) -> np
     return ahead if known else np.repeat(ahead[:, :1], preview + 1, axis=1)
 
 
-def _rewards(robot: Robot, obs: np.ndarray, actions: np.ndarray, goals: np.ndarray) -> np.ndarray:
-    """Rewards of what really happened, sensor noise left out, (B, T)."""
+def episode_rewards(robot: Robot, obs: np.ndarray, actions: np.ndarray, goals: np.ndarray) -> np.ndarray:
+    """Rewards of what really happened, (B, T).
+
+    Args:
+        robot: its objective.
+        obs: without sensor noise, (B, T + 1, obs_dim).
+        actions: as sent, (B, T, action_dim).
+        goals: (B, T, goal_dim).
+    """
     tensors = (torch.from_numpy(np.ascontiguousarray(x)) for x in (obs[:, :-1], actions, obs[:, 1:], goals))
     rewards: np.ndarray = robot.objective(*tensors).numpy()
     return rewards

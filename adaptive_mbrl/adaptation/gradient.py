@@ -79,10 +79,8 @@ class GradientAdapter(Adapter[GradientBelief]):
     def update(self, belief: GradientBelief, recent: Transitions) -> GradientBelief:
         """Gradient steps from `belief`; a robot without valid transitions keeps it."""
         adapted = belief.adapted
-        # an outer gradient is wanted only while meta-training; the inner one is always needed
-        differentiable = torch.is_grad_enabled() and self.config.second_order
         for _ in range(self.config.steps):
-            gradient = self._clipped(self._inner_gradient(adapted, recent, differentiable))
+            gradient = self._clipped(self._inner_gradient(adapted, recent))
             adapted = {n: value - self.log_step_sizes[n].exp()[:, None] * gradient[n] for n, value in adapted.items()}
         return GradientBelief(adapted)
 
@@ -93,16 +91,16 @@ class GradientAdapter(Adapter[GradientBelief]):
             chosen[name] = torch.where(mask, value, second.adapted[name])
         return GradientBelief(chosen)
 
-    def _inner_gradient(self, adapted: dict[str, Tensor], recent: Transitions, differentiable: bool) -> dict[str, Tensor]:
+    def _inner_gradient(self, adapted: dict[str, Tensor], recent: Transitions) -> dict[str, Tensor]:
         def total_loss(values: dict[str, Tensor], shared: dict[str, Tensor]) -> Tensor:
             return one_step_loss(self.model, {**shared, **values}, recent).sum()
 
         shared = self.model.shared_parameters()
-        if differentiable or not torch.is_grad_enabled():
+        if self.config.second_order or not torch.is_grad_enabled():
             gradient: dict[str, Tensor] = torch.func.grad(total_loss)(adapted, shared)
             return gradient
         # meta-training by the first-order rule wants a constant: a backward pass that nothing differentiates again takes half
-        # the time; the control step above keeps to torch.func, which a compiler can follow
+        # the time; the control step, without an outer gradient, keeps to torch.func, which a compiler can follow
         values = {name: value.detach().requires_grad_() for name, value in adapted.items()}
         constant = {name: value.detach() for name, value in shared.items()}
         gradients = torch.autograd.grad(total_loss(values, constant), list(values.values()))
