@@ -95,6 +95,9 @@ class AdaptiveController:
         adapt: False plans under the prior (the frozen arm); errors of the adapted belief are then those of the prior.
         fallback: use the prior for a robot on which the belief has been predicting worse than the prior.
         bfloat16: matrix products of the model in bfloat16, on processors where that is faster.
+
+    Attributes:
+        belief_is_frozen: while True the belief stays as it is; what is seen meanwhile is still kept in the window.
     """
 
     ERROR_MEMORY = 0.9
@@ -117,6 +120,7 @@ class AdaptiveController:
         self.spec, self.adapter, self.planner, self.objective = spec, adapter.eval(), planner, objective
         self.window, self.adapt, self.fallback, self.bfloat16 = window, adapt, fallback, bfloat16
         self.device = next(adapter.parameters()).device
+        self.belief_is_frozen = False
         self._state: ControllerState | None = None
 
     @classmethod
@@ -154,7 +158,14 @@ class AdaptiveController:
         self._state = None
 
     def step(
-        self, obs: np.ndarray, goal: np.ndarray | None = None, *, sent: np.ndarray | None = None, after_gap: bool = False
+        self,
+        obs: np.ndarray,
+        goal: np.ndarray | None = None,
+        *,
+        sent: np.ndarray | None = None,
+        after_gap: bool = False,
+        pending: np.ndarray | None = None,
+        num_samples: int | None = None,
     ) -> Command:
         """One control step.
 
@@ -166,20 +177,24 @@ class AdaptiveController:
                 supervisor made it differ from the command; the command itself if left out. Without meaning at the first step.
             after_gap: more than one control period has passed since the step before: what lies between is no transition to learn
                 from.
+            pending: actions that are on their way and will act before the plan's first one, one control period each,
+                (P, action_dim) or (B, P, action_dim): the plan starts from the obs that the model predicts after them.
+            num_samples: candidates of this step, where there is no time for the configured number.
 
         Raises:
             ObservationError: wrong size or not finite; nothing is changed then.
         """
         state, obs_tensor, goal_tensor = self._inputs(obs, goal, sent)
+        pending_tensor = self._pending(pending, len(obs_tensor))
         if after_gap:
             state = state._replace(started=torch.zeros_like(state.started))
-        noise = self.planner.draw_noise()
+        noise = self.planner.draw_noise(num_samples)
 
         watch = self._stopwatch()
         watch.mark()
         state, errors, fell_back = self._observe_and_adapt(state, obs_tensor)
         watch.mark()
-        state, plan = self._plan_and_act(state, obs_tensor, goal_tensor, fell_back, noise)
+        state, plan = self._plan_and_act(state, obs_tensor, goal_tensor, fell_back, noise, pending_tensor)
         watch.mark()
         # here, for the first time, the host waits for the device
         actions = plan.actions.cpu().numpy().copy()
@@ -226,23 +241,31 @@ class AdaptiveController:
         prior = self.adapter.prior(len(obs))
         if not self.adapt:
             return state._replace(recent=recent, belief=prior), errors, torch.zeros_like(state.started)
+        if self.belief_is_frozen:
+            return state._replace(recent=recent, error_ratio=ratio), errors, (ratio > 0) & self.fallback
         with self._autocast():
             belief = self.adapter.update(prior, recent)
         return state._replace(recent=recent, belief=belief, error_ratio=ratio), errors, (ratio > 0) & self.fallback
 
     @torch.no_grad()
     def _plan_and_act(
-        self, state: ControllerState, obs: Tensor, goal: Tensor, fell_back: Tensor, noise: Tensor
+        self, state: ControllerState, obs: Tensor, goal: Tensor, fell_back: Tensor, noise: Tensor, pending: Tensor
     ) -> tuple[ControllerState, Plan]:
         belief = self.adapter.select(fell_back, self.adapter.prior(len(obs)), state.belief)
+        begin = obs
+        for action in pending.unbind(1):
+            begin = self.adapter.predict(belief, begin[:, None], action[:, None]).mean[:, 0]
 
         def rollout(actions: Tensor) -> Tensor:
             with self._autocast():
-                return self.adapter.roll_out(belief, obs, actions)
+                return self.adapter.roll_out(belief, begin, actions)
 
-        plan_state, plan = self.planner.plan(state.plan, rollout, self.objective, goal, obs, noise)
+        plan_state, plan = self.planner.plan(state.plan, rollout, self.objective, goal, begin, noise)
         acted = state._replace(
-            last_obs=obs, last_action=plan.actions[:, 0], plan=plan_state, started=torch.ones_like(state.started)
+            last_obs=obs,
+            last_action=torch.cat([pending, plan.actions], 1)[:, 0],
+            plan=plan_state,
+            started=torch.ones_like(state.started),
         )
         return acted, plan
 
@@ -295,6 +318,17 @@ class AdaptiveController:
             raise ObservationError(
                 f"goal: got shape {array.shape}; a moving goal needs one row per step of the horizon, {horizon}"
             )
+        return torch.as_tensor(array, device=self.device)
+
+    def _pending(self, pending: np.ndarray | None, batch: int) -> Tensor:
+        """(B, P, action_dim), P = 0 where nothing is on its way."""
+        dim = self.spec.action_dim
+        if pending is None:
+            return torch.zeros(batch, 0, dim, device=self.device)
+        array = _own_array("pending", pending)
+        array = np.tile(array, (batch, 1, 1)) if array.ndim == 2 else array
+        if array.ndim != 3 or array.shape[::2] != (batch, dim) or not np.isfinite(array).all():
+            raise ObservationError(f"pending: expected finite values of shape (steps, {dim}), got shape {np.shape(pending)}")
         return torch.as_tensor(array, device=self.device)
 
     @staticmethod

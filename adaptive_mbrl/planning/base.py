@@ -134,9 +134,22 @@ class Planner(ABC):
         elites = mean[:, None].repeat(1, self.config.num_elites_kept, 1, 1)
         return PlanState(mean, (self.config.sigma * self.half_range).repeat(batch_size, self.config.horizon, 1), elites)
 
-    def draw_noise(self) -> Tensor:
-        """All random numbers of one control step, (num_iterations, num_samples, H, action_dim): see `noise`."""
-        iterations, samples = self.config.num_iterations, self.config.num_samples
+    @property
+    def least_samples(self) -> int:
+        """The smallest number of candidates that a control step can be made with."""
+        return max(2, self.config.num_elites, self.config.num_elites_kept + 2)
+
+    def draw_noise(self, num_samples: int | None = None) -> Tensor:
+        """All random numbers of one control step: see `noise`.
+
+        Args:
+            num_samples: N for this step, where time does not allow the configured number; at least `least_samples` are drawn.
+
+        Returns:
+            (num_iterations, N, H, action_dim).
+        """
+        iterations = self.config.num_iterations
+        samples = max(num_samples or self.config.num_samples, self.least_samples)
         return self.noise(iterations * samples).unflatten(0, (iterations, samples))
 
     @torch.no_grad()

@@ -202,6 +202,69 @@ def test_sent_equal_to_the_command_changes_nothing(trained: MetaTrainer):
         obs = push(obs, sent, 0.3)
 
 
+def test_with_actions_on_their_way_the_plan_begins_after_them(trained: MetaTrainer):
+    """Every action acts two steps late: planning from where the robot will be then, it comes to rest at the goal."""
+    error, goal = {}, np.ones(1, np.float32)
+    for told in (True, False):
+        driven, obs, errors = controller(trained), START, []
+        queue = [np.zeros(1, np.float32)] * 2
+        for t in range(STEPS):
+            sent = None if t == 0 else acted
+            command = driven.step(obs, goal, sent=sent, pending=np.stack(queue) if told else None)
+            acted = queue[0]
+            queue = [*queue[1:], command.action]
+            obs = push(obs, acted, 0.8)
+            errors.append(abs(obs[0] - goal[0]))
+        error[told] = np.mean(errors[STEPS // 2 :])
+
+    assert error[True] < 0.5 * error[False]
+
+
+def test_the_newest_transition_holds_the_action_on_its_way(trained: MetaTrainer):
+    """Not being told what was sent, the controller assumes that the pending action acted, not the planned one."""
+    assumed, told = controller(trained), controller(trained)
+    pending = np.array([[0.4]], np.float32)
+    for t in range(8):
+        obs = START + 0.01 * t
+        sent = None if t == 0 else pending[0]
+        first, second = assumed.step(obs, goal_at(t), pending=pending), told.step(obs, goal_at(t), sent=sent, pending=pending)
+        np.testing.assert_array_equal(first.info.adapted_error, second.info.adapted_error)
+
+
+def test_a_frozen_belief_stays_and_a_thawed_one_moves(trained: MetaTrainer):
+    driven, obs = controller(trained, fallback=False), START
+    beliefs = []
+    for t in range(30):
+        driven.belief_is_frozen = 10 <= t < 20
+        command = driven.step(obs, goal_at(t))
+        beliefs.append([x.clone() for x in driven._state.belief.adapted.values()])
+        obs = push(obs, command.action, 0.3)
+
+    def same(i: int, j: int) -> bool:
+        return all(torch.equal(a, b) for a, b in zip(beliefs[i], beliefs[j], strict=True))
+
+    assert not same(8, 9)
+    assert same(9, 19)
+    assert not same(19, 20)
+
+
+@pytest.mark.parametrize("method", ["icem", "cem", "mppi", "random_shooting"])
+@pytest.mark.parametrize("num_samples", [1, 12, 100])
+def test_a_step_can_be_made_with_fewer_samples(trained: MetaTrainer, method: str, num_samples: int):
+    driven = controller(trained, planner=dataclasses.replace(PLANNER, method=method))
+    seen = []
+    roll_out = driven.adapter.roll_out
+    driven.adapter = copy.copy(driven.adapter)
+    driven.adapter.roll_out = lambda belief, obs, actions: seen.append(actions.shape[1]) or roll_out(belief, obs, actions)
+
+    for samples in (None, num_samples, None):
+        assert np.isfinite(driven.step(START, goal_at(0), num_samples=samples).action).all()
+
+    fewest = driven.planner.least_samples
+    assert fewest <= 8
+    assert [seen[0], seen[2], seen[4]] == [PLANNER.num_samples, max(num_samples, fewest), PLANNER.num_samples]
+
+
 # --- one robot or many, again and again ---------------------------------------------------------------------------------------
 
 
@@ -323,6 +386,14 @@ BAD_SENT = {
     "words": (["hard"], "sent: expected numbers"),
 }
 
+BAD_PENDING = {
+    "a row": (np.zeros(1), r"pending: expected finite values of shape \(steps, 1\), got shape \(1,\)"),
+    "too wide": (np.zeros((2, 2)), r"pending: .* got shape \(2, 2\)"),
+    "nan": (np.full((1, 1), np.nan), "pending: expected finite values"),
+    "another robot's": (np.zeros((2, 1, 1)), "pending: "),
+    "words": ([["hard"]], "pending: expected numbers"),
+}
+
 
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")
 @pytest.mark.parametrize(("bad", "message"), BAD_OBS.values(), ids=BAD_OBS.keys())
@@ -340,13 +411,18 @@ def test_a_bad_sent_action_is_refused_and_changes_nothing(trained: MetaTrainer, 
     assert_refused_without_a_trace(trained, START, goal_at(0), message, sent=bad)
 
 
-def assert_refused_without_a_trace(trained: MetaTrainer, obs, goal, message: str, sent=None) -> None:
+@pytest.mark.parametrize(("bad", "message"), BAD_PENDING.values(), ids=BAD_PENDING.keys())
+def test_bad_pending_actions_are_refused_and_change_nothing(trained: MetaTrainer, bad, message: str):
+    assert_refused_without_a_trace(trained, START, goal_at(0), message, pending=bad)
+
+
+def assert_refused_without_a_trace(trained: MetaTrainer, obs, goal, message: str, **options) -> None:
     driven, undisturbed = controller(trained), controller(trained)
     present = START
     for t in range(6):
         if t in (0, 3):
             with pytest.raises(ObservationError, match=message) as caught:
-                driven.step(obs, goal, sent=sent)
+                driven.step(obs, goal, **options)
             assert "\n" not in str(caught.value)
         command, expected = driven.step(present, goal_at(t)), undisturbed.step(present, goal_at(t))
         np.testing.assert_array_equal(command.action, expected.action)
@@ -396,9 +472,11 @@ def test_the_step_is_one_graph_for_a_compiler(trained: MetaTrainer, method: str,
     adapter = trained.adapter if rule == "gradient" else NoAdapter(trained.adapter.model)
     driven = controller(trained, adapter=adapter, planner=planner)
 
+    pending = torch.tensor([[[0.2]], [[-0.1]]])
+
     def step(state: ControllerState, obs: Tensor, goal: Tensor, noise: Tensor) -> tuple[ControllerState, Plan]:
         state, _, fell_back = driven._observe_and_adapt(state, obs)
-        return driven._plan_and_act(state, obs, goal, fell_back, noise)
+        return driven._plan_and_act(state, obs, goal, fell_back, noise, pending)
 
     compiled = one_graph(step)
     state = expected_state = driven._initial_state(2)
