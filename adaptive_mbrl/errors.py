@@ -20,3 +20,7 @@ class CheckpointError(AdaptiveMBRLError):
 
 class ObservationError(AdaptiveMBRLError):
     """An observation or action array has the wrong size or is not finite."""
+
+
+class BridgeError(AdaptiveMBRLError):
+    """Something between the bridge and a robot does not answer or is not as the bridge file says."""

@@ -1,6 +1,8 @@
 """Transport over Cyclone DDS, wire-compatible with ROS 2: `ros2 topic echo` sees these topics, and rclpy nodes talk to them.
 
 A ROS 2 topic ``/name`` is the DDS topic ``rt/name``, a message ``pkg/msg/Name`` the type ``pkg::msg::dds_::Name_`` in plain CDR.
+A service ``/name`` is a topic of requests, ``rq/nameRequest``, and one of answers, ``rr/nameReply``, whose messages begin with
+who asks and the number of the question, as rmw_cyclonedds has them.
 Unless told otherwise it stays on the loopback interface; ROS 2 nodes on the same machine need the same ``CYCLONEDDS_URI``.
 """
 
@@ -8,12 +10,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import queue
 import socket
 import threading
 import time
 import types
 import typing
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Annotated, Any
 
@@ -26,12 +30,12 @@ from cyclonedds.sub import DataReader
 from cyclonedds.topic import Topic
 from cyclonedds.util import duration
 
-from adaptive_mbrl.errors import ConfigError
-from robot_bridge.messages import Message
-from robot_bridge.transport import MessageT, Receive
+from adaptive_mbrl.errors import BridgeError, ConfigError
+from robot_bridge.messages import RESPONSES, Message, Response
+from robot_bridge.transport import Answer, MessageT, Receive, Request, RequestT
 
 LOOPBACK = "lo"
-_IDL_TYPES: dict[type[Message], type[IdlStruct]] = {}
+_IDL_TYPES: dict[tuple[type[Message], bool], type[IdlStruct]] = {}
 POLL = duration(milliseconds=100)
 """Longest wait of the receiving thread before it looks whether it should end."""
 
@@ -66,13 +70,57 @@ class DdsTransport:
 
     def subscribe(self, topic: str, message_type: type[MessageT], receive: Receive[MessageT], *, reliable: bool = False) -> None:
         """See `Transport`."""
-        reader = DataReader(self._participant, self._topic(topic, message_type), _qos(reliable))
-        condition = ReadCondition(reader, SampleState.Any | ViewState.Any | InstanceState.Any)
-        with self._lock:
-            self._readers.append((reader, lambda sample: receive(from_wire(sample, message_type), time.monotonic())))
-            self._waitset.attach(condition)
-        if not self._thread.is_alive():
-            self._thread.start()
+        self._listen(
+            self._topic(topic, message_type),
+            _qos(reliable),
+            lambda sample: receive(from_wire(sample, message_type), time.monotonic()),
+        )
+
+    def serve(self, name: str, request_type: type[RequestT], answer: Answer[RequestT]) -> None:
+        """See `Transport`."""
+        respond = DataWriter(self._participant, self._service_topic("rr", f"{name}Reply", RESPONSES[request_type]), _SERVICE_QOS)
+
+        def reply(sample: Any) -> None:
+            response = answer(from_wire(sample, request_type))
+            in_full = RESPONSES[request_type](response.success, response.message)
+            respond.write(_framed(in_full, sample.client, sample.number))
+
+        self._listen(self._service_topic("rq", f"{name}Request", request_type), _SERVICE_QOS, reply)
+
+    def call(self, name: str, request: Request, timeout: float = 3.0) -> Response:
+        """Ask a service.
+
+        Args:
+            name: ROS 2 name.
+            request: what is asked.
+            timeout: longest time to find the service, and to wait for the answer [s].
+
+        Raises:
+            BridgeError: nobody answers.
+        """
+        response_type = RESPONSES[type(request)]
+        client, answers = uuid.uuid4().int >> 65, queue.SimpleQueue[Response]()
+
+        def take(sample: Any) -> None:
+            if sample.client == client:
+                answers.put(from_wire(sample, response_type))
+
+        reader = self._listen(self._service_topic("rr", f"{name}Reply", response_type), _SERVICE_QOS, take)
+        writer = DataWriter(self._participant, self._service_topic("rq", f"{name}Request", type(request)), _SERVICE_QOS)
+        until = time.monotonic() + timeout
+        while not (writer.get_matched_subscriptions() and reader.get_matched_publications()):
+            if time.monotonic() > until:
+                raise BridgeError(f"service '{name}': nobody serves it")
+            time.sleep(0.01)
+        writer.write(_framed(request, client, 1))
+        try:
+            return answers.get(timeout=timeout)
+        except queue.Empty:
+            raise BridgeError(f"service '{name}': no answer within {timeout:g} s") from None
+
+    def now(self) -> float:
+        """See `Transport`."""
+        return time.time()
 
     def close(self) -> None:
         """See `Transport`."""
@@ -83,13 +131,26 @@ class DdsTransport:
     def _topic(self, name: str, message_type: type[Message]) -> Topic:
         return Topic(self._participant, f"rt/{name.lstrip('/')}", idl_type(message_type))
 
+    def _service_topic(self, prefix: str, name: str, message_type: type[Message]) -> Topic:
+        return Topic(self._participant, f"{prefix}/{name.lstrip('/')}", idl_type(message_type, framed=True))
+
+    def _listen(self, topic: Topic, qos: Qos, deliver: Callable[[Any], None]) -> DataReader:
+        reader = DataReader(self._participant, topic, qos)
+        condition = ReadCondition(reader, SampleState.Any | ViewState.Any | InstanceState.Any)
+        with self._lock:
+            self._readers.append((reader, deliver))
+            self._waitset.attach(condition)
+            if not self._thread.is_alive():
+                self._thread.start()
+        return reader
+
     def _receive_all(self) -> None:
         while not self._closed.is_set():
             self._waitset.wait(POLL)
             with self._lock:
                 readers = tuple(self._readers)
             for reader, deliver in readers:
-                for sample in reader.take(N=1):
+                for sample in reader.take(N=_SERVICE_DEPTH):
                     if sample.sample_info.valid_data:
                         deliver(sample)
 
@@ -116,17 +177,34 @@ def _qos(reliable: bool) -> Qos:
     return Qos(reliability, Policy.Durability.Volatile, Policy.History.KeepLast(1))
 
 
-def idl_type(message_type: type[Message]) -> type[IdlStruct]:
-    """The DDS class of a message: the same fields under ROS 2's type name."""
-    if message_type not in _IDL_TYPES:
-        _IDL_TYPES[message_type] = _made_idl_type(message_type)
-    return _IDL_TYPES[message_type]
+_SERVICE_DEPTH = 10
+_SERVICE_QOS = Qos(
+    Policy.Reliability.Reliable(duration(milliseconds=100)), Policy.Durability.Volatile, Policy.History.KeepLast(_SERVICE_DEPTH)
+)
 
 
-def _made_idl_type(message_type: type[Message]) -> type[IdlStruct]:
+def idl_type(message_type: type[Message], *, framed: bool = False) -> type[IdlStruct]:
+    """The DDS class of a message: the same fields under ROS 2's type name.
+
+    Args:
+        message_type: the message.
+        framed: a service's request or answer, which begins with the client that asks and the number of its question.
+    """
+    if (message_type, framed) not in _IDL_TYPES:
+        frame = {"client": idl.uint64, "number": idl.int64} if framed else {}
+        _IDL_TYPES[message_type, framed] = _made_idl_type(message_type, frame)
+    return _IDL_TYPES[message_type, framed]
+
+
+def _framed(message: Message, client: int, number: int) -> IdlStruct:
+    values = {f.name: to_wire(getattr(message, f.name)) for f in dataclasses.fields(message)}
+    return idl_type(type(message), framed=True)(client=client, number=number, **values)
+
+
+def _made_idl_type(message_type: type[Message], frame: Mapping[str, Any]) -> type[IdlStruct]:
     package, folder, name = message_type.ros_type.split("/")
     hints = typing.get_type_hints(message_type, include_extras=True)
-    annotations = {f.name: _idl_field(hints[f.name]) for f in dataclasses.fields(message_type)}
+    annotations = {**frame, **{f.name: _idl_field(hints[f.name]) for f in dataclasses.fields(message_type)}}
     made = types.new_class(
         f"{name}_",
         (IdlStruct,),

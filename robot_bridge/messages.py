@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
+Octet = Annotated[int, "uint8"]
 Int32 = Annotated[int, "int32"]
 UInt32 = Annotated[int, "uint32"]
 Float64 = Annotated[float, "float64"]
@@ -233,6 +234,87 @@ class JointTrajectory(Message):
     points: list[JointTrajectoryPoint] = field(default_factory=list)
 
 
+@dataclass
+class String(Message):
+    """A word."""
+
+    ros_type: ClassVar[str] = "std_msgs/msg/String"
+    data: str = ""
+
+
+@dataclass
+class KeyValue(Message):
+    """A named value of a diagnosis."""
+
+    ros_type: ClassVar[str] = "diagnostic_msgs/msg/KeyValue"
+    key: str = ""
+    value: str = ""
+
+
+@dataclass
+class DiagnosticStatus(Message):
+    """How one part of a node is."""
+
+    ros_type: ClassVar[str] = "diagnostic_msgs/msg/DiagnosticStatus"
+    level: Octet = 0
+    name: str = ""
+    message: str = ""
+    hardware_id: str = ""
+    values: list[KeyValue] = field(default_factory=list)
+
+
+@dataclass
+class DiagnosticArray(Message):
+    """What `/diagnostics` carries."""
+
+    ros_type: ClassVar[str] = "diagnostic_msgs/msg/DiagnosticArray"
+    header: Header = field(default_factory=Header)
+    status: list[DiagnosticStatus] = field(default_factory=list)
+
+
+@dataclass
+class TriggerRequest(Message):
+    """Asks for something to be done; ROS 2 gives a message without fields this one."""
+
+    ros_type: ClassVar[str] = "std_srvs/srv/Trigger_Request"
+    structure_needs_at_least_one_member: Octet = 0
+
+
+@dataclass
+class SetBoolRequest(Message):
+    """Asks for something to be switched on or off."""
+
+    ros_type: ClassVar[str] = "std_srvs/srv/SetBool_Request"
+    data: bool = False
+
+
+@dataclass
+class Response(Message):
+    """Base of the answers: whether it was done, and what there is to say about it."""
+
+    success: bool = False
+    message: str = ""
+
+
+@dataclass
+class TriggerResponse(Response):
+    """Answer of `std_srvs/srv/Trigger`."""
+
+    ros_type: ClassVar[str] = "std_srvs/srv/Trigger_Response"
+
+
+@dataclass
+class SetBoolResponse(Response):
+    """Answer of `std_srvs/srv/SetBool`."""
+
+    ros_type: ClassVar[str] = "std_srvs/srv/SetBool_Response"
+
+
+RESPONSES: dict[type[TriggerRequest] | type[SetBoolRequest], type[Response]] = {
+    TriggerRequest: TriggerResponse,
+    SetBoolRequest: SetBoolResponse,
+}
+"""What each request is answered with."""
 MESSAGES: dict[str, type[Message]] = {
     cls.ros_type: cls for cls in (JointState, Imu, Odometry, WrenchStamped, Twist, Float64MultiArray, JointTrajectory)
 }

@@ -1,22 +1,27 @@
-"""What the bridge needs from a middleware; `dds.py` is the backend without a ROS 2 install."""
+"""What the bridge needs from a middleware. `dds.py` is the backend without a ROS 2 install, `ros.py` the one on `rclpy`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from robot_bridge.messages import Message
+from robot_bridge.messages import Message, Response, SetBoolRequest, TriggerRequest
 
 MessageT = TypeVar("MessageT", bound=Message)
 Receive = Callable[[MessageT, float], None]
 """Called on the transport's own thread with a message and when it was received, `time.monotonic()` [s]. Must return quickly."""
+Request = TriggerRequest | SetBoolRequest
+"""What a service is asked: `std_srvs/srv/Trigger` or `std_srvs/srv/SetBool`."""
+RequestT = TypeVar("RequestT", TriggerRequest, SetBoolRequest)
+Answer = Callable[[RequestT], Response]
+"""Called on the transport's own thread. Must return quickly."""
 
 
 class Transport(Protocol):
-    """Publishes and subscribes messages of `robot_bridge.messages` under ROS 2 topic names."""
+    """Messages of `robot_bridge.messages` under ROS 2 topic and service names."""
 
     def publisher(self, topic: str, message_type: type[MessageT], *, reliable: bool = True) -> Callable[[MessageT], None]:
-        """A function that publishes; commands are reliable, sensor data best effort.
+        """A function that publishes, from any thread; commands are reliable, sensor data best effort.
 
         Args:
             topic: ROS 2 name, e.g. ``/joint_states``.
@@ -33,6 +38,18 @@ class Transport(Protocol):
             receive: see `Receive`.
             reliable: ask for confirmed delivery; then a best-effort publisher is not heard.
         """
+
+    def serve(self, name: str, request_type: type[RequestT], answer: Answer[RequestT]) -> None:
+        """Answer a service.
+
+        Args:
+            name: ROS 2 name, e.g. ``/adaptive_mpc/estop``.
+            request_type: which of the two kinds of service it is.
+            answer: see `Answer`.
+        """
+
+    def now(self) -> float:
+        """Time for stamps, since the epoch [s]; simulated where the middleware has that. Deadlines use the monotonic clock."""
 
     def close(self) -> None:
         """Leave the network; no callback runs afterwards."""

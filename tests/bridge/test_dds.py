@@ -8,14 +8,29 @@ import sys
 import threading
 import typing
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adaptive_mbrl.errors import BridgeError
 from robot_bridge.dds import DdsTransport, from_wire, idl_type, to_wire
-from robot_bridge.messages import MESSAGES, Float64MultiArray, Header, JointState, Message, Time
+from robot_bridge.messages import (
+    MESSAGES,
+    DiagnosticArray,
+    Float64MultiArray,
+    Header,
+    JointState,
+    Message,
+    Response,
+    SetBoolRequest,
+    String,
+    Time,
+    TriggerRequest,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 20.0
@@ -25,11 +40,13 @@ DOMAIN = 60 + os.getpid() % 100
 ECHO = """
 import sys, threading
 from robot_bridge.dds import DdsTransport
-from robot_bridge.messages import Float64MultiArray, JointState
+from robot_bridge.messages import Float64MultiArray, JointState, Response, SetBoolRequest, TriggerRequest
 
 transport = DdsTransport(int(sys.argv[1]))
 answer = transport.publisher("/commands", Float64MultiArray)
 transport.subscribe("/joint_states", JointState, lambda message, received: answer(Float64MultiArray(data=message.position[::-1])))
+transport.serve("/echo/estop", TriggerRequest, lambda request: Response(True, "stopped"))
+transport.serve("/echo/freeze", SetBoolRequest, lambda request: Response(not request.data, f"got {request.data}"))
 print("ready", flush=True)
 sys.stdin.read()
 transport.close()
@@ -68,6 +85,34 @@ def test_two_processes_talk(echo: None):
     assert answers[0] == [-0.2, 0.1]
 
 
+def test_services_of_another_process_answer(echo: None):
+    transport = DdsTransport(DOMAIN)
+    ask = partial(transport.call, timeout=PATIENCE)
+
+    answers = [ask("/echo/estop", TriggerRequest()), *(ask("/echo/freeze", SetBoolRequest(on)) for on in (True, False))]
+    transport.close()
+
+    assert [(a.success, a.message) for a in answers] == [(True, "stopped"), (False, "got True"), (True, "got False")]
+
+
+def test_a_service_that_nobody_serves_is_an_error():
+    transport = DdsTransport(DOMAIN)
+    with pytest.raises(BridgeError, match="service '/nobody/estop': nobody serves it"):
+        transport.call("/nobody/estop", TriggerRequest(), timeout=0.05)
+    transport.close()
+
+
+def test_one_clients_answer_is_not_anothers():
+    server, clients = DdsTransport(DOMAIN), [DdsTransport(DOMAIN) for _ in range(2)]
+    server.serve("/freeze", SetBoolRequest, lambda request: Response(True, str(request.data)))
+    with ThreadPoolExecutor() as pool:
+        answers = list(pool.map(lambda c, on: c.call("/freeze", SetBoolRequest(on), PATIENCE).message, clients, (True, False)))
+    for transport in (server, *clients):
+        transport.close()
+
+    assert answers == ["True", "False"]
+
+
 def messages(hint: typing.Any) -> st.SearchStrategy:
     """Any content of a message, or of a field."""
     if isinstance(hint, type) and issubclass(hint, Message):
@@ -77,16 +122,19 @@ def messages(hint: typing.Any) -> st.SearchStrategy:
         return st.lists(messages(typing.get_args(hint)[0]), max_size=3)
     if hint is str:
         return st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8)
+    if hint is bool:
+        return st.booleans()
     kind, _, size = hint.__metadata__[0].rstrip("]").partition("[")
     number = {
         "float64": st.floats(allow_nan=False),
+        "uint8": st.integers(0, 255),
         "int32": st.integers(-(2**31), 2**31 - 1),
         "uint32": st.integers(0, 2**32 - 1),
     }[kind]
     return st.lists(number, min_size=int(size), max_size=int(size)) if size else number
 
 
-@pytest.mark.parametrize("message_type", MESSAGES.values(), ids=MESSAGES.keys())
+@pytest.mark.parametrize("message_type", [*MESSAGES.values(), DiagnosticArray, String], ids=lambda m: m.ros_type)
 @given(data=st.data())
 def test_every_message_survives_the_wire_format(message_type: type[Message], data: st.DataObject):
     message = data.draw(messages(message_type))

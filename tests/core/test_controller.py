@@ -207,10 +207,9 @@ def test_with_actions_on_their_way_the_plan_begins_after_them(trained: MetaTrain
     error, goal = {}, np.ones(1, np.float32)
     for told in (True, False):
         driven, obs, errors = controller(trained), START, []
-        queue = [np.zeros(1, np.float32)] * 2
-        for t in range(STEPS):
-            sent = None if t == 0 else acted
-            command = driven.step(obs, goal, sent=sent, pending=np.stack(queue) if told else None)
+        acted, queue = None, [np.zeros(1, np.float32)] * 2
+        for _ in range(STEPS):
+            command = driven.step(obs, goal, sent=acted, pending=np.stack(queue) if told else None)
             acted = queue[0]
             queue = [*queue[1:], command.action]
             obs = push(obs, acted, 0.8)
