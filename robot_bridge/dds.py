@@ -36,6 +36,8 @@ from robot_bridge.transport import Answer, MessageT, Receive, Request, RequestT
 
 LOOPBACK = "lo"
 _IDL_TYPES: dict[tuple[type[Message], bool], type[IdlStruct]] = {}
+DISCOVERY_SECONDS = 1.0
+"""Longest time that an answer waits for its reader to be found."""
 POLL = duration(milliseconds=100)
 """Longest wait of the receiving thread before it looks whether it should end."""
 
@@ -83,9 +85,17 @@ class DdsTransport:
         def reply(sample: Any) -> None:
             response = answer(from_wire(sample, request_type))
             in_full = RESPONSES[request_type](response.success, response.message)
-            respond.write(_framed(in_full, sample.client, sample.number))
+            framed = _framed(in_full, sample.client, sample.number)
+            threading.Thread(target=send_when_found, args=(framed,), daemon=True).start()
 
-        self._listen(self._service_topic("rq", f"{name}Request", request_type), _SERVICE_QOS, reply)
+        def send_when_found(framed: IdlStruct) -> None:
+            # a client may be heard before its ear for the answer is known here
+            until = time.monotonic() + DISCOVERY_SECONDS
+            while len(respond.get_matched_subscriptions()) < len(asked.get_matched_publications()) and time.monotonic() < until:
+                time.sleep(0.01)
+            respond.write(framed)
+
+        asked = self._listen(self._service_topic("rq", f"{name}Request", request_type), _SERVICE_QOS, reply)
 
     def call(self, name: str, request: Request, timeout: float = 3.0) -> Response:
         """Ask a service.
@@ -198,7 +208,7 @@ def idl_type(message_type: type[Message], *, framed: bool = False) -> type[IdlSt
 
 def _framed(message: Message, client: int, number: int) -> IdlStruct:
     values = {f.name: to_wire(getattr(message, f.name)) for f in dataclasses.fields(message)}
-    return idl_type(type(message), framed=True)(client=client, number=number, **values)
+    return idl_type(type(message), framed=True)(**{"client": client, "number": number, **values})
 
 
 def _made_idl_type(message_type: type[Message], frame: Mapping[str, Any]) -> type[IdlStruct]:
