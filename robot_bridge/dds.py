@@ -35,6 +35,8 @@ from robot_bridge.messages import RESPONSES, Message, Response
 from robot_bridge.transport import Answer, MessageT, Receive, Request, RequestT
 
 LOOPBACK = "lo"
+_DOMAINS: dict[int, Domain] = {}
+_TOPICS: dict[tuple[int, str, str], Topic] = {}
 _IDL_TYPES: dict[tuple[type[Message], bool], type[IdlStruct]] = {}
 DISCOVERY_SECONDS = 1.0
 """Longest time that an answer waits for its reader to be found."""
@@ -51,14 +53,7 @@ class DdsTransport:
     """
 
     def __init__(self, domain: int = 0, interface: str = LOOPBACK) -> None:
-        try:
-            _configure(domain, interface)
-            self._participant = DomainParticipant(domain)
-        except DDSException as error:
-            known = ", ".join(name for _, name in socket.if_nameindex())
-            raise ConfigError(
-                f"--interface: DDS cannot start on '{interface}' (or with CYCLONEDDS_URI); interfaces here: {known}"
-            ) from error
+        self._participant = _participant(domain, interface)
         self._readers: list[tuple[DataReader, Callable[[Any], None]]] = []
         self._waitset = WaitSet(self._participant)
         self._closed = threading.Event()
@@ -95,7 +90,7 @@ class DdsTransport:
                 time.sleep(0.01)
             respond.write(framed)
 
-        asked = self._listen(self._service_topic("rq", f"{name}Request", request_type), _SERVICE_QOS, reply)
+        asked: DataReader = self._listen(self._service_topic("rq", f"{name}Request", request_type), _SERVICE_QOS, reply)
 
     def call(self, name: str, request: Request, timeout: float = 3.0) -> Response:
         """Ask a service.
@@ -139,10 +134,10 @@ class DdsTransport:
             self._thread.join()
 
     def _topic(self, name: str, message_type: type[Message]) -> Topic:
-        return Topic(self._participant, f"rt/{name.lstrip('/')}", idl_type(message_type))
+        return _topic(self._participant, f"rt/{name.lstrip('/')}", idl_type(message_type))
 
     def _service_topic(self, prefix: str, name: str, message_type: type[Message]) -> Topic:
-        return Topic(self._participant, f"{prefix}/{name.lstrip('/')}", idl_type(message_type, framed=True))
+        return _topic(self._participant, f"{prefix}/{name.lstrip('/')}", idl_type(message_type, framed=True))
 
     def _listen(self, topic: Topic, qos: Qos, deliver: Callable[[Any], None]) -> DataReader:
         reader = DataReader(self._participant, topic, qos)
@@ -166,13 +161,36 @@ class DdsTransport:
 
 
 @cache
-def _configure(domain: int, interface: str) -> Domain | None:
+def _participant(domain: int, interface: str) -> DomainParticipant:
+    """A process takes part once in each domain, for as long as it lives.
+
+    Cyclone DDS 11 keeps instances of a type in a table beyond the deletion of the type's last topic, and crashes when it comes
+    across one of them later: topics must not be deleted.
+    """
+    try:
+        _configure(domain, interface)
+        return DomainParticipant(domain)
+    except DDSException as error:
+        known = ", ".join(name for _, name in socket.if_nameindex())
+        raise ConfigError(
+            f"--interface: DDS cannot start on '{interface}' (or with CYCLONEDDS_URI); interfaces here: {known}"
+        ) from error
+
+
+def _topic(participant: DomainParticipant, name: str, kind: type[IdlStruct]) -> Topic:
+    key = participant.domain_id, name, kind.__idl_typename__
+    if key not in _TOPICS:
+        _TOPICS[key] = Topic(participant, name, kind)
+    return _TOPICS[key]
+
+
+def _configure(domain: int, interface: str) -> None:
     """A process has one configuration per domain; it must be there before the first participant."""
     if os.environ.get("CYCLONEDDS_URI"):
-        return None
+        return
     multicast = "false" if interface == LOOPBACK else "default"
     peers = '<Peers><Peer Address="localhost"/></Peers>' if interface == LOOPBACK else ""
-    return Domain(
+    _DOMAINS[domain] = Domain(
         domain,
         f'<CycloneDDS><Domain id="any"><General><Interfaces><NetworkInterface name="{interface}"/></Interfaces>'
         f"<AllowMulticast>{multicast}</AllowMulticast></General>"
