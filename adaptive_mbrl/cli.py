@@ -20,6 +20,7 @@ from adaptive_mbrl import __version__
 from adaptive_mbrl.errors import EXIT_INTERRUPTED, EXIT_MISTAKE, AdaptiveMBRLError
 from adaptive_mbrl.options import (
     BridgeOptions,
+    CallOptions,
     CollectOptions,
     DemoOptions,
     EvaluateOptions,
@@ -28,7 +29,16 @@ from adaptive_mbrl.options import (
     TrainOptions,
 )
 
-Options = DemoOptions | TrainOptions | EvaluateOptions | CollectOptions | BridgeOptions | SimulatedRobotOptions | InfoOptions
+Options = (
+    DemoOptions
+    | TrainOptions
+    | EvaluateOptions
+    | CollectOptions
+    | BridgeOptions
+    | CallOptions
+    | SimulatedRobotOptions
+    | InfoOptions
+)
 # the same union, with the words that users type
 _SubCommands = (
     Annotated[DemoOptions, subcommand("demo")]
@@ -36,6 +46,7 @@ _SubCommands = (
     | Annotated[EvaluateOptions, subcommand("evaluate")]
     | Annotated[CollectOptions, subcommand("collect")]
     | Annotated[BridgeOptions, subcommand("bridge")]
+    | Annotated[CallOptions, subcommand("call")]
     | Annotated[SimulatedRobotOptions, subcommand("simulated-robot")]
     | Annotated[InfoOptions, subcommand("info")]
 )
@@ -107,6 +118,10 @@ def command_of(options: Options) -> Callable[[Any], None]:
         from robot_bridge.commands import bridge
 
         return bridge
+    if isinstance(options, CallOptions):
+        from robot_bridge.commands import call
+
+        return call
     if isinstance(options, SimulatedRobotOptions):
         from robot_bridge.simulated_robot import simulated_robot
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from tyro.conf import arg
+from tyro.conf import Positional, arg
 
 from adaptive_mbrl.config import MAX_SEED
 from adaptive_mbrl.errors import ConfigError
@@ -130,17 +130,47 @@ class BridgeOptions:
     Attributes:
         bridge: YAML file of the robot's topics, channels and safety limits.
         dry_run: plan and report, send no command.
+        device: where the networks run; auto takes a GPU when there is one.
+        deadline: share of the control period that planning may take.
         domain: ROS 2's domain id.
         interface: network interface; the environment variable CYCLONEDDS_URI has precedence.
     """
 
     bridge: Path
     dry_run: bool = False
+    device: Device = "auto"
+    deadline: float = 0.9
     domain: int = 0
     interface: str = "lo"
 
     def __post_init__(self) -> None:
         _require_domain(self.domain)
+        if not 0.1 <= self.deadline <= 0.95:
+            raise ConfigError(f"--deadline: {self.deadline} is out of range; allowed: 0.1 to 0.95")
+
+
+@dataclass(frozen=True)
+class CallOptions:
+    """Call a service of a running bridge.
+
+    Attributes:
+        service: what is asked for; an emergency stop ends with clear_estop, and activate then starts again.
+        off: of freeze_adaptation: let the belief adapt again.
+        timeout: longest wait for the bridge [s].
+        domain: ROS 2's domain id.
+        interface: network interface; the environment variable CYCLONEDDS_URI has precedence.
+    """
+
+    service: Positional[Literal["estop", "clear_estop", "activate", "deactivate", "reset_belief", "freeze_adaptation"]]
+    off: bool = False
+    timeout: float = 3.0
+    domain: int = 0
+    interface: str = "lo"
+
+    def __post_init__(self) -> None:
+        _require_domain(self.domain)
+        if not self.timeout > 0:
+            raise ConfigError(f"--timeout: {self.timeout} is out of range; allowed: above 0")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from adaptive_mbrl.config import load_yaml
+from adaptive_mbrl.config import bounded, load_yaml
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.spec import RobotSpec
 from robot_bridge.fields import field_of
@@ -117,6 +117,8 @@ class BridgeConfig:
         output: where commands go.
         safety: limits and reactions.
         goal: needed when the checkpoint's objective has a goal.
+        latency: from a measurement to the effect of a command that answers it at once: sensors, network, actuators [s]; the
+            planner looks so much further ahead, in whole control periods.
     """
 
     checkpoint: str
@@ -125,6 +127,7 @@ class BridgeConfig:
     output: OutputConfig
     safety: SafetyConfig
     goal: GoalInput | None = None
+    latency: float = bounded(0.0, low=0.0, high=1.0)
 
     def __post_init__(self) -> None:
         for name, source in self.obs.items():

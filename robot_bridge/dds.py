@@ -132,6 +132,7 @@ class DdsTransport:
         self._closed.set()
         if self._thread.is_alive():
             self._thread.join()
+        self._readers.clear()
 
     def _topic(self, name: str, message_type: type[Message]) -> Topic:
         return _topic(self._participant, f"rt/{name.lstrip('/')}", idl_type(message_type))

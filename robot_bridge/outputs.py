@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -29,6 +28,6 @@ def command_sender(spec: RobotSpec, config: OutputConfig, transport: Transport) 
 
     def send(command: NDArray[np.float64]) -> None:
         point = JointTrajectoryPoint(positions=command[order].tolist(), time_from_start=in_one_period)
-        send_trajectory(JointTrajectory(Header(Time.of(time.time())), list(config.joints), [point]))
+        send_trajectory(JointTrajectory(Header(Time.of(transport.now())), list(config.joints), [point]))
 
     return send

@@ -8,10 +8,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.episodes import EpisodeStore
+from adaptive_mbrl.device import resolve_device
 from adaptive_mbrl.errors import EXIT_INTERRUPTED, ConfigError
 from adaptive_mbrl.options import CollectOptions, DemoOptions, EvaluateOptions, TrainOptions
 from adaptive_mbrl.planning import PlannerConfig
@@ -103,13 +102,6 @@ def collect(options: CollectOptions) -> None:
     if isinstance(policy, OraclePolicy):
         print(f"The oracle simulated {policy.steps_simulated} steps to choose its actions")
     print(f"{options.out}: {len(store.episodes)} episodes, {store.num_steps} steps")
-
-
-def resolve_device(name: str) -> torch.device:
-    """`auto` takes a GPU when there is one."""
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("--device: cuda is not available here; allowed: auto, cpu")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 def require_writable(flag: str, path: Path) -> None:

@@ -14,6 +14,7 @@ from adaptive_mbrl import __version__, cli
 from adaptive_mbrl.errors import AdaptiveMBRLError, CheckpointError, ConfigError, ObservationError
 from adaptive_mbrl.options import (
     BridgeOptions,
+    CallOptions,
     CollectOptions,
     DemoOptions,
     EvaluateOptions,
@@ -23,7 +24,7 @@ from adaptive_mbrl.options import (
 )
 from adaptive_mbrl.revision import git_revision
 
-COMMANDS = ("demo", "train", "evaluate", "collect", "bridge", "simulated-robot", "info")
+COMMANDS = ("demo", "train", "evaluate", "collect", "bridge", "call", "simulated-robot", "info")
 HEAVY = {"torch", "numpy", "mujoco", "mjbatch", "dm_control", "gymnasium", "matplotlib", "sim"}
 
 
@@ -70,6 +71,7 @@ def test_help_lists_every_command():
         ),
         ("collect --robot ant --policy oracle --steps 5".split(), CollectOptions(robot="ant", policy="oracle", steps=5)),
         ("bridge --bridge b.yaml --dry-run --domain 7".split(), BridgeOptions(Path("b.yaml"), dry_run=True, domain=7)),
+        ("call freeze_adaptation --off".split(), CallOptions("freeze_adaptation", off=True)),
         (
             "simulated-robot --bridge b.yaml --scenario s --command-timeout 0.5".split(),
             SimulatedRobotOptions(Path("b.yaml"), "s", command_timeout=0.5),

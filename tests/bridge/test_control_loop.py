@@ -1,17 +1,20 @@
-"""The loop keeps its deadlines whatever the planner does; driven step by step, with a planner that waits to be told."""
+"""The loop keeps its deadlines whatever the planner does; driven step by step, with a controller that waits to be told."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
+import torch
 
-from adaptive_mbrl.controller import Command
+from adaptive_mbrl.controller import Command, StepInfo
+from adaptive_mbrl.planning import PlannerConfig
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
 from robot_bridge.control_loop import ControlLoop
+from robot_bridge.plan_ahead import PlanAhead
 from robot_bridge.safety_config import SafetyConfig
 from robot_bridge.states import State
 from robot_bridge.supervisor import Observed, SafetySupervisor
@@ -30,27 +33,44 @@ class Clock:
         return self.now
 
 
+class Asked(NamedTuple):
+    """A control step that the controller was asked for."""
+
+    obs: float
+    sent: float | None
+    pending: list[float]
+    after_gap: bool
+
+
 class Planner:
-    """Plans 1, 2, 3, ... from the first action on; waits, or fails, when told to."""
+    """What the loop reads of a planner."""
 
-    spec = SPEC
+    config = PlannerConfig()
+    least_samples = 8
 
-    def __init__(self) -> None:
+
+class Controller:
+    """Plans 10 k + 1, 10 k + 2, 10 k + 3 at its k-th step; waits, or fails, when told to."""
+
+    spec, planner, belief_is_frozen = SPEC, Planner(), False
+
+    def __init__(self, device: str = "cpu") -> None:
+        self.device = torch.device(device)
         self.may_finish = threading.Event()
         self.may_finish.set()
         self.error: Exception | None = None
-        self.seen: list[tuple[float, float | None]] = []
-        self.gaps: list[bool] = []
+        self.asked: list[Asked] = []
         self.resets = 0
 
-    def step(self, obs: np.ndarray, goal: np.ndarray | None, *, sent: np.ndarray | None, after_gap: bool) -> Command:
+    def step(self, obs, goal, *, sent, after_gap, pending, num_samples) -> Command:
         self.may_finish.wait(10)
         if self.error is not None:
             raise self.error
-        self.seen.append((float(obs[0]), None if sent is None else float(sent[0])))
-        self.gaps.append(after_gap)
-        plan = np.arange(1.0, 4.0, dtype=np.float32)[:, None]
-        return Command(plan[0], plan, SimpleNamespace(adapted_error=np.array([0.5])))
+        plan = (len(self.asked) + np.arange(0.1, 0.4, 0.1, dtype=np.float32))[:, None]
+        acted = None if sent is None else round(float(sent[0]), 3)
+        self.asked.append(Asked(float(obs[0]), acted, pending.ravel().round(3).tolist(), after_gap))
+        nothing = np.zeros(1)
+        return Command(plan[0], plan, StepInfo(nothing, np.array([0.5]), nothing, nothing, 0.0, 0.0))
 
     def reset(self) -> None:
         self.resets += 1
@@ -66,133 +86,274 @@ class Robot:
         return Observed(np.array([self.x]), np.array([self.clock.now]))
 
     def send(self, command: np.ndarray) -> None:
-        self.commands.append(float(command[0]))
+        self.commands.append(round(float(command[0]), 3))
+
+
+class Parts(NamedTuple):
+    loop: ControlLoop
+    controller: Controller
+    robot: Robot
+    clock: Clock
+
+    def step(self) -> State:
+        """One control period, at the end of which the planner is ready unless it has been told to wait."""
+        self.clock.now += DT
+        state = self.loop.step(self.clock.now).state
+        if self.controller.may_finish.is_set():
+            self.ready()
+        return state
+
+    def ready(self) -> None:
+        """Wait for the planner."""
+        planning = self.loop.planning
+        for work in (planning._pending, planning._replacing):
+            if work is not None:
+                work.exception(10)
+
+
+def make(**options) -> Parts:
+    clock, controller = Clock(), options.pop("controller", None) or Controller()
+    robot = Robot(clock)
+    planning = PlanAhead(controller, 0.9 * DT, options.pop("on_cpu", None))
+    loop = ControlLoop(planning, SafetySupervisor(SPEC, CONFIG), robot, robot.send, clock=clock, **options)
+    assert loop.activate()
+    return Parts(loop, controller, robot, clock)
 
 
 @pytest.fixture
-def parts() -> Iterator[tuple[ControlLoop, Planner, Robot, Clock]]:
-    clock, planner = Clock(), Planner()
-    robot = Robot(clock)
-    loop = ControlLoop(planner, SafetySupervisor(SPEC, CONFIG), robot, robot.send, deadline=0.8, clock=clock)
-    loop.supervisor.activate(0.0)
-    yield loop, planner, robot, clock
-    planner.may_finish.set()
-    loop.close()
+def parts() -> Iterator[Parts]:
+    made = make()
+    yield made
+    made.controller.may_finish.set()
+    made.loop.planning.close()
 
 
-def step(loop: ControlLoop, clock: Clock) -> State:
-    clock.now += DT
-    return loop.step(clock.now).state
+def test_each_plan_is_made_one_period_ahead(parts: Parts):
+    for parts.robot.x in (1.0, 2.0, 3.0, 4.0):
+        assert parts.step() is State.RUNNING
+
+    # the first plan is for the present period and lends its second action to the next one
+    assert parts.robot.commands == [0.1, 0.2, 1.1, 2.1]
+    assert parts.loop.statistics.missed_deadlines == 0
 
 
-def test_plans_in_time_are_sent_and_reported_back(parts):
-    loop, planner, robot, clock = parts
+def test_the_controller_is_told_what_acted_and_what_will_act_before_its_plan(parts: Parts):
+    for parts.robot.x in (1.0, 2.0, 3.0, 4.0):
+        parts.step()
 
-    for robot.x in (0.1, 0.2, 0.3):
-        assert step(loop, clock) is State.RUNNING
-
-    assert robot.commands == [1.0, 1.0, 1.0]
-    assert planner.seen == [(0.1, None), (0.2, 1.0), (0.3, 1.0)]
-    assert loop.statistics.missed_deadlines == 0
+    assert [a.obs for a in parts.controller.asked] == [1.0, 2.0, 3.0, 4.0]
+    assert [a.sent for a in parts.controller.asked] == [None, 0.1, 0.2, 1.1]
+    assert [a.pending for a in parts.controller.asked] == [[], [0.2], [1.1], [2.1]]
+    assert [a.after_gap for a in parts.controller.asked] == [True, False, False, False]
 
 
-def test_a_missed_deadline_goes_on_with_the_previous_plan_and_then_stops(parts):
-    loop, planner, robot, clock = parts
-    step(loop, clock)
-    planner.may_finish.clear()
+def test_a_robot_with_latency_has_more_actions_on_their_way():
+    parts = make(latency=1)
+    for _ in range(5):
+        parts.step()
+    parts.loop.planning.close()
 
-    states = [step(loop, clock) for _ in range(3)]
+    assert parts.robot.commands == [0.1, 0.2, 1.1, 2.1, 3.1]
+    assert [a.sent for a in parts.controller.asked] == [None, None, 0.1, 0.2, 1.1]
+    assert [a.pending for a in parts.controller.asked] == [[], [0.1, 0.2], [0.2, 1.1], [1.1, 2.1], [2.1, 3.1]]
 
-    assert robot.commands == [1.0, 2.0, 3.0, 0.0]
+
+def test_a_missed_deadline_goes_on_with_the_previous_plan_and_then_stops(parts: Parts):
+    for _ in range(3):
+        parts.step()
+    parts.controller.may_finish.clear()
+    parts.step()
+
+    states = [parts.step() for _ in range(3)]
+
+    assert parts.robot.commands[3:] == [2.1, 2.2, 2.3, 0.0]
     assert states == [State.RUNNING, State.RUNNING, State.HOLD]
-    assert loop.statistics.missed_deadlines == 3
+    assert parts.loop.statistics.missed_deadlines == 3
 
 
-def test_the_controller_is_told_of_gaps(parts):
-    loop, planner, robot, clock = parts
-    step(loop, clock)
-    robot.x = np.nan
-    step(loop, clock)
-    robot.x = 0.0
-    step(loop, clock)
-    step(loop, clock)
-    planner.may_finish.clear()
-    step(loop, clock)
-    planner.may_finish.set()
-    loop._pending.result(10)
-    step(loop, clock)  # takes the late plan
-    step(loop, clock)
+def test_a_late_plan_is_used_from_its_second_action_on(parts: Parts):
+    for _ in range(3):
+        parts.step()
+    parts.controller.may_finish.clear()
+    parts.step()
+    parts.step()
+    parts.controller.may_finish.set()
+    parts.ready()
 
-    assert planner.gaps == [False, True, False, False, True]
+    parts.step()
+
+    assert parts.robot.commands[-2:] == [2.2, 3.2]
+    assert parts.loop.statistics.missed_deadlines == 2
 
 
-def test_a_late_plan_is_used_from_its_second_action_on(parts):
-    loop, planner, robot, clock = parts
-    planner.may_finish.clear()
-    step(loop, clock)
-    planner.may_finish.set()
-    loop._pending.result(10)
+def test_a_period_without_a_control_step_is_a_gap(parts: Parts):
+    for _ in range(3):
+        parts.step()
+    parts.controller.may_finish.clear()
+    parts.step()
+    parts.step()
+    parts.controller.may_finish.set()
+    parts.ready()
+    for _ in range(3):
+        parts.step()
 
-    step(loop, clock)
-
-    assert robot.commands[-1] == 2.0
-    assert loop.statistics.missed_deadlines == 2
-
-
-def test_a_planner_that_fails_gets_the_safe_action_and_a_new_start(parts):
-    loop, planner, robot, clock = parts
-    step(loop, clock)
-    planner.error = RuntimeError("CUDA error: device lost")
-
-    assert step(loop, clock) is State.HOLD
-    assert robot.commands[-1] == 0.0
-    assert loop.statistics.last_failure == "RuntimeError: CUDA error: device lost"
-    assert planner.resets == 1
-
-    planner.error = None
-    assert [step(loop, clock) for _ in range(2)][-1] is State.RUNNING
+    assert [a.after_gap for a in parts.controller.asked] == [True, False, False, False, True, False, False]
 
 
-def test_nothing_is_planned_for_an_observation_that_is_not_there(parts):
-    loop, planner, robot, clock = parts
-    robot.x = np.nan
+def test_observations_that_are_not_one_period_apart_are_a_gap(parts: Parts):
+    for _ in range(3):
+        parts.step()
+    parts.clock.now += 0.6 * DT
+    parts.step()
+    parts.clock.now += 0.4 * DT
+    parts.step()
 
-    assert step(loop, clock) is State.HOLD
-    assert planner.seen == []
-    assert "'x' is not finite" in loop.report()
+    assert [a.after_gap for a in parts.controller.asked] == [True, False, False, True, False]
+    assert parts.loop.statistics.gaps == 1
 
 
-def test_at_the_end_the_actuators_come_to_rest(parts):
-    loop, _, robot, clock = parts
-    step(loop, clock)
-    sent = robot.send
+def test_after_an_unusable_observation_everything_begins_anew(parts: Parts):
+    for _ in range(3):
+        parts.step()
+    parts.robot.x = np.nan
+    assert parts.step() is State.HOLD
+    parts.robot.x = 0.0
+    states = [parts.step() for _ in range(3)]
+
+    assert states[-1] is State.RUNNING
+    assert [a.after_gap for a in parts.controller.asked] == [True, False, False, True, False, False]
+    assert parts.robot.commands[3:] == [0.0, 3.1, 3.2, 4.1]
+
+
+def test_a_planner_that_fails_gets_the_safe_action_and_a_new_start(parts: Parts):
+    for _ in range(3):
+        parts.step()
+    parts.controller.error = RuntimeError("no such tensor")
+    parts.step()
+
+    assert parts.step() is State.HOLD
+    assert parts.robot.commands[-1] == 0.0
+    assert parts.loop.planning.statistics.last_failure == "RuntimeError: no such tensor"
+
+    parts.controller.error = None
+    assert [parts.step() for _ in range(3)][-1] is State.RUNNING
+    assert parts.controller.resets == parts.loop.planning.statistics.failures == 2
+
+
+def test_when_a_gpu_fails_the_safe_action_is_sent_until_a_controller_on_the_cpu_has_taken_over():
+    broken, healthy = Controller("cuda"), Controller()
+    parts = make(controller=broken, on_cpu=lambda: healthy)
+    parts.step()
+    parts.step()
+    broken.error = RuntimeError("CUDA error: device lost")
+    parts.step()
+
+    assert parts.step() is State.HOLD
+    assert parts.robot.commands[-1] == 0.0
+    assert [parts.step() for _ in range(3)][-1] is State.RUNNING
+    parts.loop.planning.close()
+    assert parts.loop.planning.controller is healthy
+    assert len(healthy.asked) == 3
+
+
+def test_nothing_is_planned_for_an_observation_that_is_not_there(parts: Parts):
+    parts.robot.x = np.nan
+
+    assert parts.step() is State.HOLD
+    assert parts.controller.asked == []
+    assert "'x' is not finite" in parts.loop.faults
+
+
+def test_nothing_is_planned_or_sent_before_activate_and_after_deactivate(parts: Parts):
+    parts.step()
+    parts.loop.deactivate()
+    sent = list(parts.robot.commands)
+    asked = len(parts.controller.asked)
+
+    assert parts.step() is State.INACTIVE
+    assert (parts.robot.commands, len(parts.controller.asked)) == (sent, asked)
+
+    assert parts.loop.activate()
+    assert parts.step() is State.RUNNING
+    assert parts.controller.asked[-1].after_gap
+
+
+def test_a_dry_run_plans_but_neither_sends_nor_learns_from_what_it_did_not_send():
+    parts = make()
+    parts.loop.deactivate()
+    parts.robot.commands.clear()
+    assert parts.loop.activate(dry_run=True)
+    for _ in range(4):
+        assert parts.step() is State.DRY_RUN
+    parts.loop.planning.close()
+
+    assert parts.robot.commands == []
+    assert [a.after_gap for a in parts.controller.asked] == [True] * 4
+
+
+def test_an_emergency_stop_is_answered_at_once_and_latched(parts: Parts):
+    parts.step()
+    parts.clock.now += 0.1 * DT
+    parts.loop.estop()
+
+    assert parts.robot.commands == [0.1, 0.0]
+    assert parts.step() is State.ESTOP
+    assert not parts.loop.activate()
+    parts.loop.clear_estop()
+    assert parts.step() is State.INACTIVE
+    assert parts.loop.activate()
+    assert parts.step() is State.RUNNING
+
+
+def test_the_watchdog_sends_the_safe_action_for_a_loop_that_stands_still(parts: Parts):
+    parts.step()
+    parts.loop.due = parts.clock.now + DT
+    parts.clock.now += 1.4 * DT
+    assert not parts.loop.stand_in()
+
+    parts.clock.now += 0.2 * DT
+    assert parts.loop.stand_in()
+    assert not parts.loop.stand_in()  # once in a period
+    parts.clock.now += DT
+    assert parts.loop.stand_in()
+
+    assert parts.robot.commands == [0.1, 0.0, 0.0]
+    assert parts.loop.supervisor.state is State.HOLD
+    assert parts.loop.statistics.stalls == 2
+    assert "the control loop stands still" in parts.loop.faults
+
+
+def test_an_error_in_the_loop_does_not_end_it(parts: Parts):
+    stop, sent = threading.Event(), parts.robot.send
 
     def send(command: np.ndarray) -> None:
+        parts.clock.now += DT
+        if len(parts.robot.commands) == 2:
+            parts.robot.commands.append("failed")
+            raise OSError("the network is down")
         sent(command)
-        clock.now += DT
-
-    loop.send = send
-    clock.now += DT
-    loop.come_to_rest()
-
-    assert robot.commands == [1.0, 0.0]
-    assert loop.supervisor.state is State.INACTIVE
-
-
-def test_running_ends_with_stop_and_at_rest(parts):
-    loop, _, robot, clock = parts
-    stop = threading.Event()
-    sent = robot.send
-
-    def send(command: np.ndarray) -> None:
-        sent(command)
-        clock.now += DT
-        if len(robot.commands) == 5:
+        if len(parts.robot.commands) == 5:
             stop.set()
 
-    loop.send = send
-    loop.run(stop)
+    parts.loop.send = send
+    parts.loop.run(stop)
 
-    assert robot.commands[:5] == [0.0, *[1.0] * 4]  # no time has passed at the first, so nothing may change
-    assert robot.commands[5] == 0.0
-    assert loop.supervisor.state is State.INACTIVE
+    assert parts.loop.statistics.failures == 1
+    assert parts.loop.statistics.last_failure == "OSError: the network is down"
+    assert len(parts.robot.commands) >= 5
+
+
+def test_at_the_end_the_actuators_come_to_rest(parts: Parts):
+    stop, sent = threading.Event(), parts.robot.send
+
+    def send(command: np.ndarray) -> None:
+        sent(command)
+        parts.clock.now += DT
+        if len(parts.robot.commands) == 5:
+            stop.set()
+
+    parts.loop.send = send
+    parts.loop.run(stop)
+
+    assert parts.robot.commands[5:] == [0.0]
+    assert parts.loop.supervisor.state is State.INACTIVE

@@ -18,6 +18,7 @@ import torch
 from adaptive_mbrl import cli
 from adaptive_mbrl.config import load_yaml, save_yaml
 from adaptive_mbrl.data.episodes import EpisodeStore
+from adaptive_mbrl.device import resolve_device
 from adaptive_mbrl.dynamics.model import ModelConfig
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.meta.trainer import OuterConfig
@@ -222,9 +223,9 @@ def test_the_demo_goes_on_without_a_renderer(
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_cannot_be_asked_for():
-    assert commands.resolve_device("auto") == torch.device("cpu")
+    assert resolve_device("auto") == torch.device("cpu")
     with pytest.raises(ConfigError, match="--device: cuda is not available here; allowed: auto, cpu"):
-        commands.resolve_device("cuda")
+        resolve_device("cuda")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

@@ -1,0 +1,237 @@
+"""The node over real sockets: its life, services and topics, with a robot that stands still."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from adaptive_mbrl.errors import BridgeError, ConfigError
+from robot_bridge.adaptive_mpc import AdaptiveMpc
+from robot_bridge.dds import DdsTransport
+from robot_bridge.diagnostics import ERROR, OK, STALE
+from robot_bridge.messages import (
+    DiagnosticArray,
+    Float64MultiArray,
+    Header,
+    JointState,
+    Message,
+    Response,
+    SetBoolRequest,
+    String,
+    Time,
+    TriggerRequest,
+)
+from robot_bridge.parameters import Parameters
+from robot_bridge.states import State
+
+DOMAIN = 20 + os.getpid() % 40
+PATIENCE = 60
+"""Seconds for what takes about one."""
+BRIDGE = """
+checkpoint: {checkpoint}
+inputs:
+  joints: {{topic: /joint_states, type: sensor_msgs/msg/JointState}}
+obs:
+  cart_position: {{input: joints, field: position, joint: slider}}
+  pole_angle: {{input: joints, field: position, joint: hinge_1}}
+  cart_velocity: {{input: joints, field: velocity, joint: slider}}
+  pole_velocity: {{input: joints, field: velocity, joint: hinge_1}}
+output: {{topic: /commands}}
+safety: {{rate_limits: {{slide: 100.0}}, max_age: 5.0, max_missed_deadlines: 1000, ramp_seconds: 0.05, recovery_seconds: 0.05}}
+"""
+STANDING = JointState(name=["slider", "hinge_1"], position=[0.0, 0.1], velocity=[0.0, 0.0])
+
+
+class Listener:
+    """Keeps what came and waits for what shall come."""
+
+    def __init__(self) -> None:
+        self._came: list[Message] = []
+        self._changed = threading.Condition()
+
+    def __call__(self, message: Message, received: float) -> None:
+        with self._changed:
+            self._came.append(message)
+            self._changed.notify_all()
+
+    def wait_for(self, is_it: Callable[[Message], bool]) -> Message:
+        """The first one from now on."""
+        with self._changed:
+            begin = len(self._came)
+            assert self._changed.wait_for(lambda: any(map(is_it, self._came[begin:])), PATIENCE)
+            return next(m for m in self._came[begin:] if is_it(m))
+
+
+@pytest.fixture
+def transport() -> Iterator[DdsTransport]:
+    opened = DdsTransport(DOMAIN)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def parameters(tmp_path: Path, make_checkpoint: Callable[..., Path]) -> Parameters:
+    path = tmp_path / "bridge.yaml"
+    path.write_text(BRIDGE.format(checkpoint=make_checkpoint(tmp_path / "checkpoint")))
+    return Parameters(str(path))
+
+
+@pytest.fixture
+def robot(transport: DdsTransport) -> Iterator[Listener]:
+    """Publishes that it stands still; what it gets is heard."""
+    end, publish, commands = threading.Event(), transport.publisher("/joint_states", JointState, reliable=False), Listener()
+    transport.subscribe("/commands", Float64MultiArray, commands, reliable=True)
+
+    def stand() -> None:
+        while not end.wait(0.01):
+            STANDING.header = Header(Time.of(transport.now()))
+            publish(STANDING)
+
+    thread = threading.Thread(target=stand)
+    thread.start()
+    yield commands
+    end.set()
+    thread.join()
+
+
+@pytest.fixture
+def node(transport: DdsTransport) -> Iterator[AdaptiveMpc]:
+    made = AdaptiveMpc(transport)
+    yield made
+    made.clean_up()
+    gc.enable()
+
+
+@pytest.fixture
+def ask(node: AdaptiveMpc) -> Iterator[Callable[..., Response]]:
+    client = DdsTransport(DOMAIN)
+    yield lambda service, request=None: client.call(f"/adaptive_mpc/{service}", request or TriggerRequest(), PATIENCE)
+    client.close()
+
+
+@pytest.fixture
+def state(transport: DdsTransport) -> Listener:
+    listener = Listener()
+    transport.subscribe("/adaptive_mpc/state", String, listener, reliable=True)
+    return listener
+
+
+def test_it_controls_between_activate_and_deactivate(node, transport, parameters, robot: Listener, state: Listener):
+    node.configure(parameters, transport)
+    state.wait_for(lambda m: m.data == "inactive")
+    node.activate()
+    assert not gc.isenabled()
+    state.wait_for(lambda m: m.data == "running")
+    robot.wait_for(lambda m: m.data != [0.0])
+    node.deactivate()
+    state.wait_for(lambda m: m.data == "inactive")
+
+    assert gc.isenabled()
+    assert "0 planner failures" in node.report()
+
+
+@pytest.mark.parametrize("reached", ["unconfigured", "inactive", "dry_run", "running", "estop"])
+def test_the_emergency_stop_works_from_every_state(node, transport, parameters, robot, state: Listener, ask, reached: str):
+    if reached != "unconfigured":
+        node.configure(Parameters(parameters.bridge, dry_run=reached == "dry_run"), transport)
+    if reached in ("dry_run", "running", "estop"):
+        node.activate()
+        state.wait_for(lambda m: m.data == ("dry_run" if reached == "dry_run" else "running"))
+    if reached == "estop":
+        ask("estop")
+
+    assert ask("estop") == type(ask("estop"))(True, "estop")
+    assert node.state is State.ESTOP
+    if reached == "unconfigured":
+        node.configure(parameters, transport)
+    assert node.state is State.ESTOP
+    with pytest.raises(BridgeError, match="cannot activate in state 'estop'; call clear_estop first"):
+        node.activate()
+    assert gc.isenabled() or reached in ("dry_run", "running", "estop")
+    node.deactivate()
+    node.clean_up()
+    assert node.state is State.ESTOP  # not even losing the checkpoint ends it
+
+    assert ask("clear_estop").message == "inactive"
+    answer = ask("clear_estop")
+    assert (answer.success, answer.message) == (False, "there is no emergency stop, state 'inactive'")
+    node.configure(parameters, transport)
+    node.activate()
+    state.wait_for(lambda m: m.data == "running")
+
+
+def test_the_belief_can_be_reset_and_frozen(node, transport, parameters, robot, state: Listener, ask):
+    assert not ask("reset_belief").success
+    assert ask("freeze_adaptation", SetBoolRequest(True)).message == "the node is not configured"
+    node.configure(parameters, transport)
+    node.activate()
+    state.wait_for(lambda m: m.data == "running")
+    controller = node._loop().planning.controller
+    was_reset = threading.Event()
+    reset = controller.reset
+    controller.reset = lambda: (reset(), was_reset.set())
+
+    assert ask("freeze_adaptation", SetBoolRequest(True)).message == "the belief stays as it is"
+    assert controller.belief_is_frozen
+    assert ask("freeze_adaptation", SetBoolRequest(False)).success
+    assert not controller.belief_is_frozen
+    assert ask("reset_belief").success
+    assert was_reset.wait(PATIENCE)
+
+
+def test_plan_and_belief_can_be_looked_at(node, transport, parameters, robot):
+    plans, beliefs = Listener(), Listener()
+    transport.subscribe("/adaptive_mpc/plan", Float64MultiArray, plans)
+    transport.subscribe("/adaptive_mpc/belief", Float64MultiArray, beliefs)
+    node.configure(parameters, transport)
+    node.activate()
+    plan, belief = plans.wait_for(lambda m: True), beliefs.wait_for(lambda m: True)
+
+    horizon = node._loop().planning.controller.planner.config.horizon
+    assert [(axis.label, axis.size, axis.stride) for axis in plan.layout.dim] == [("step", horizon, horizon), ("slide", 1, 1)]
+    assert len(plan.data) == horizon
+    assert belief.layout.dim[0].label.split(",")[:3] == ["prior_error", "adapted_error", "fell_back"]
+    assert len(belief.data) == belief.layout.dim[0].size == 6
+
+
+def test_diagnostics_say_what_is_wrong(node, transport, parameters, request, ask):
+    listener = Listener()
+    transport.subscribe("/diagnostics", DiagnosticArray, listener, reliable=True)
+    node.configure(parameters, transport)
+    node.activate()
+
+    def status(message: DiagnosticArray, part: str):
+        return next(s for s in message.status if s.name == f"adaptive_mpc: {part}")
+
+    silent = listener.wait_for(lambda m: status(m, "safety").level == ERROR)
+    assert status(silent, "safety").message.startswith("hold; 'cart_position' is never received")
+    assert status(silent, "inputs").level == STALE
+    assert "pole_velocity" in status(silent, "inputs").message
+
+    request.getfixturevalue("robot")
+    running = listener.wait_for(lambda m: status(m, "safety").message == "running")
+    assert (status(running, "inputs").level, status(running, "inputs").message) == (OK, "fresh")
+    assert running.status[0].hardware_id == "cartpole"
+    planner = {pair.key: pair.value for pair in status(running, "planner").values}
+    assert int(planner["plans"]) > 0
+    assert planner["device"] == "cpu"
+
+    ask("estop")
+    assert status(listener.wait_for(lambda m: status(m, "safety").level == ERROR), "safety").message.startswith("estop")
+
+
+def test_what_is_wrong_with_a_file_is_said_in_configure(node, transport, parameters):
+    path = Path(parameters.bridge)
+    path.write_text(path.read_text().replace("hinge_1}", "hinge_1, unit: deg}", 1))
+
+    with pytest.raises(ConfigError, match=r"bridge.yaml: unknown key 'obs.pole_angle.unit'; allowed keys: input, field, joint"):
+        node.configure(parameters, transport)
+
+    assert node.state is State.INACTIVE
+    with pytest.raises(BridgeError, match="not configured"):
+        node.activate()
