@@ -1,0 +1,11 @@
+"""The controller for a real robot; it is configured and then waits to be activated, unless told otherwise.
+
+ros2 launch adaptive_mbrl robot.launch.py bridge:=FILE [dry_run:=true activate:=true record:=FOLDER]
+"""
+
+from launch import LaunchDescription
+from robot_bridge.launching import controller, controller_arguments
+
+
+def generate_launch_description() -> LaunchDescription:
+    return LaunchDescription([*controller_arguments(bridge="", activate=False), *controller()])

@@ -1,0 +1,122 @@
+"""What the files in `launch/` share: the controller as a lifecycle node that is brought up by itself."""
+
+from __future__ import annotations
+
+from launch.actions import DeclareLaunchArgument, EmitEvent, RegisterEventHandler, Shutdown
+from launch.conditions import IfCondition
+from launch.event_handlers import OnProcessExit, OnProcessStart
+from launch.events import matches_action
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import LifecycleNode, Node
+from launch_ros.event_handlers import OnStateTransition
+from launch_ros.events.lifecycle import ChangeState
+from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.substitutions import FindPackageShare
+from lifecycle_msgs.msg import Transition
+
+from launch import Action
+
+PACKAGE = "adaptive_mbrl"
+
+
+def controller_arguments(*, bridge: str, activate: bool) -> list[DeclareLaunchArgument]:
+    """Launch arguments of the controller.
+
+    Args:
+        bridge: default bridge file, a name in configs/bridge; empty for none.
+        activate: default of whether it starts to control by itself.
+    """
+    shipped = PathJoinSubstitution([FindPackageShare(PACKAGE), "configs", "bridge", bridge])
+    named = {"default_value": shipped} if bridge else {}
+    return [
+        DeclareLaunchArgument("bridge", description="bridge YAML: topics, channels, safety limits", **named),
+        DeclareLaunchArgument(
+            "activate",
+            default_value=str(activate).lower(),
+            choices=["true", "false"],
+            description="start to control once configured; otherwise: ros2 lifecycle set /adaptive_mpc activate",
+        ),
+        DeclareLaunchArgument(
+            "dry_run", default_value="false", choices=["true", "false"], description="plan and report, send no command"
+        ),
+        DeclareLaunchArgument(
+            "device", default_value="auto", choices=["auto", "cpu", "cuda"], description="where the networks run"
+        ),
+        DeclareLaunchArgument("deadline", default_value="0.9", description="share of the control period that planning may take"),
+        DeclareLaunchArgument(
+            "preflight_seconds",
+            default_value="0.0",
+            description="how long configure listens to the robot and checks what it says [s]; 0: not",
+        ),
+        DeclareLaunchArgument("record", default_value="", description="folder of the bag to record; empty: none"),
+    ]
+
+
+def controller() -> list[Action]:
+    """The lifecycle node and what brings it up; a launch whose controller cannot be configured or ends is shut down."""
+    given = LaunchConfiguration
+    node = LifecycleNode(
+        package=PACKAGE,
+        executable="adaptive_mpc",
+        name="adaptive_mpc",
+        namespace="",
+        output="screen",
+        parameters=[
+            {
+                "bridge": ParameterValue(given("bridge"), value_type=str),
+                "dry_run": ParameterValue(given("dry_run"), value_type=bool),
+                "device": ParameterValue(given("device"), value_type=str),
+                "deadline": ParameterValue(given("deadline"), value_type=float),
+                "preflight_seconds": ParameterValue(given("preflight_seconds"), value_type=float),
+                "record": ParameterValue(given("record"), value_type=str),
+            }
+        ],
+    )
+
+    def change(transition: int) -> EmitEvent:
+        return EmitEvent(event=ChangeState(lifecycle_node_matcher=matches_action(node), transition_id=transition))
+
+    activated = OnStateTransition(
+        target_lifecycle_node=node,
+        start_state="configuring",
+        goal_state="inactive",
+        entities=[change(Transition.TRANSITION_ACTIVATE)],
+    )
+    refused = OnStateTransition(
+        target_lifecycle_node=node,
+        start_state="configuring",
+        goal_state="unconfigured",
+        entities=[Shutdown(reason="adaptive_mpc cannot be configured; its error is above")],
+    )
+    return [
+        node,
+        RegisterEventHandler(OnProcessStart(target_action=node, on_start=[change(Transition.TRANSITION_CONFIGURE)])),
+        RegisterEventHandler(activated, condition=IfCondition(given("activate"))),
+        RegisterEventHandler(refused),
+        RegisterEventHandler(OnProcessExit(target_action=node, on_exit=[Shutdown(reason="adaptive_mpc ended")])),
+    ]
+
+
+def simulated_robot() -> list[Action]:
+    """The simulated robot; when its scenario is over, the launch is."""
+    flags = {"bridge": "bridge", "scenario": "scenario", "seed": "seed", "imperfections": "imperfections", "json": "report"}
+    node = Node(
+        package=PACKAGE,
+        executable="simulated_robot",
+        name="simulated_robot",
+        output="screen",
+        arguments=[[f"--{flag}=", LaunchConfiguration(name)] for flag, name in flags.items()],
+    )
+    return [node, RegisterEventHandler(OnProcessExit(target_action=node, on_exit=[Shutdown(reason="the scenario is over")]))]
+
+
+def robot_arguments(scenario: str) -> list[DeclareLaunchArgument]:
+    """Launch arguments of the simulated robot; `scenario` is the default one."""
+    return [
+        DeclareLaunchArgument("scenario", default_value=scenario, description="what happens to the robot: file or name:part"),
+        DeclareLaunchArgument("seed", default_value="", description="of the episode; empty: the scenario's own"),
+        DeclareLaunchArgument(
+            "imperfections", default_value="", description="YAML of sensor noise, latency, jitter and loss; empty: none"
+        ),
+        DeclareLaunchArgument("report", default_value="", description="JSON file for the episode's return; empty: none"),
+    ]
