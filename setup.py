@@ -3,7 +3,7 @@
 import tomllib
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import find_namespace_packages, setup
 
 HERE = Path(__file__).resolve().parent
 PROJECT = tomllib.loads((HERE / "pyproject.toml").read_text())["project"]
@@ -20,17 +20,19 @@ def files_of(folder: str, pattern: str) -> list[tuple[str, list[str]]]:
     return [(f"{SHARE}/{parent}", [str(p) for p in found if p.parent == parent]) for parent in sorted({p.parent for p in found})]
 
 
+# an installed sim finds the shipped YAML files inside of itself; to setuptools every folder of data is a package
+CONFIGS = {"sim.configs": "configs"} | {
+    f"sim.{'.'.join(folder.relative_to(HERE).parts)}": str(folder.relative_to(HERE))
+    for folder in sorted((HERE / "configs").rglob("*"))
+    if folder.is_dir()
+}
+
 distribution = setup(
     name=NAME,
     version=VERSION,
-    packages=[*find_packages(include=["adaptive_mbrl*", "sim*", "robot_bridge*"]), "sim.configs"],
-    # an installed sim finds the shipped YAML files inside of itself
-    package_dir={"sim.configs": "configs"},
-    package_data={
-        "sim.configs": ["**/*.yaml"],
-        "sim": ["assets/*"],
-        "adaptive_mbrl": ["pretrained/*/*"],
-    },
+    packages=[*find_namespace_packages(include=["adaptive_mbrl*", "sim*", "robot_bridge*"]), *CONFIGS],
+    package_dir=CONFIGS,
+    package_data={"": ["*.yaml", "*.xml", "*.safetensors"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (SHARE, ["package.xml"]),

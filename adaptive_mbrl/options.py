@@ -19,6 +19,7 @@ Device = Literal["auto", "cpu", "cuda"]
 OptionalPath = Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="")]
 OptionalFile = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")]
 OptionalName = Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")]
+Transport = Literal["dds", "rclpy"]
 OptionalInt = Annotated[int | None, arg(metavar="INT", help_behavior_hint="")]
 
 
@@ -132,15 +133,17 @@ class BridgeOptions:
         dry_run: plan and report, send no command.
         device: where the networks run; auto takes a GPU when there is one.
         deadline: share of the control period that planning may take.
-        domain: ROS 2's domain id.
-        interface: network interface; the environment variable CYCLONEDDS_URI has precedence.
+        transport: dds needs no ROS 2 install; rclpy needs one that is sourced.
+        domain: ROS 2's domain id; ROS_DOMAIN_ID if not given.
+        interface: network interface, for dds; the environment variable CYCLONEDDS_URI has precedence.
     """
 
     bridge: Path
     dry_run: bool = False
     device: Device = "auto"
     deadline: float = 0.9
-    domain: int = 0
+    transport: Transport = "dds"
+    domain: OptionalInt = None
     interface: str = "lo"
 
     def __post_init__(self) -> None:
@@ -157,14 +160,14 @@ class CallOptions:
         service: what is asked for; an emergency stop ends with clear_estop, and activate then starts again.
         off: of freeze_adaptation: let the belief adapt again.
         timeout: longest wait for the bridge [s].
-        domain: ROS 2's domain id.
+        domain: ROS 2's domain id; ROS_DOMAIN_ID if not given.
         interface: network interface; the environment variable CYCLONEDDS_URI has precedence.
     """
 
     service: Positional[Literal["estop", "clear_estop", "activate", "deactivate", "reset_belief", "freeze_adaptation"]]
     off: bool = False
     timeout: float = 3.0
-    domain: int = 0
+    domain: OptionalInt = None
     interface: str = "lo"
 
     def __post_init__(self) -> None:
@@ -218,8 +221,8 @@ def _at_least(flag: str, value: int | None, low: int) -> None:
         raise ConfigError(f"{flag}: {value} is out of range; allowed: at least {low}")
 
 
-def _require_domain(value: int) -> None:
-    if not 0 <= value <= 232:
+def _require_domain(value: int | None) -> None:
+    if value is not None and not 0 <= value <= 232:
         raise ConfigError(f"--domain: {value} is out of range; allowed: 0 to 232")
 
 

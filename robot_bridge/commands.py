@@ -1,4 +1,4 @@
-"""What the sub-commands `bridge` and `call` do: the node over DDS, and its services."""
+"""What the sub-commands `bridge` and `call` do: the node, activated at once and until a signal comes, and its services."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from adaptive_mbrl.errors import BridgeError
 from adaptive_mbrl.options import BridgeOptions, CallOptions
 from robot_bridge.adaptive_mpc import NODE, AdaptiveMpc
+from robot_bridge.connect import environment_domain, open_transport
 from robot_bridge.dds import DdsTransport
 from robot_bridge.messages import Response, SetBoolRequest, TriggerRequest
 from robot_bridge.parameters import Parameters
@@ -19,9 +20,9 @@ REPORT_EVERY = 1.0
 def bridge(options: BridgeOptions) -> None:
     """Control a robot until SIGINT or SIGTERM; the last commands are safe ones."""
     stop = stop_on_signals()
-    transport = DdsTransport(options.domain, options.interface)
+    transport = open_transport(options.transport, NODE, options.domain, options.interface)
     node = AdaptiveMpc(transport)
-    # over rclpy these two are lifecycle transitions
+    # those of the lifecycle node in node.py are transitions
     transport.serve(f"/{NODE}/activate", TriggerRequest, lambda request: _done(node, node.activate))
     transport.serve(f"/{NODE}/deactivate", TriggerRequest, lambda request: _done(node, node.deactivate))
     try:
@@ -39,7 +40,7 @@ def bridge(options: BridgeOptions) -> None:
 def call(options: CallOptions) -> None:
     """Ask a service of a running node."""
     request = SetBoolRequest(not options.off) if options.service == "freeze_adaptation" else TriggerRequest()
-    transport = DdsTransport(options.domain, options.interface)
+    transport = DdsTransport(environment_domain() if options.domain is None else options.domain, options.interface)
     try:
         response = transport.call(f"/{NODE}/{options.service}", request, options.timeout)
     finally:
