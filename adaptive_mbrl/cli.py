@@ -24,11 +24,21 @@ from adaptive_mbrl.options import (
     DemoOptions,
     EvaluateOptions,
     InfoOptions,
+    PreflightOptions,
     SimulatedRobotOptions,
     TrainOptions,
 )
 
-Options = DemoOptions | TrainOptions | EvaluateOptions | CollectOptions | BridgeOptions | SimulatedRobotOptions | InfoOptions
+Options = (
+    DemoOptions
+    | TrainOptions
+    | EvaluateOptions
+    | CollectOptions
+    | BridgeOptions
+    | PreflightOptions
+    | SimulatedRobotOptions
+    | InfoOptions
+)
 # the same union, with the words that users type
 _SubCommands = (
     Annotated[DemoOptions, subcommand("demo")]
@@ -36,6 +46,7 @@ _SubCommands = (
     | Annotated[EvaluateOptions, subcommand("evaluate")]
     | Annotated[CollectOptions, subcommand("collect")]
     | Annotated[BridgeOptions, subcommand("bridge")]
+    | Annotated[PreflightOptions, subcommand("preflight")]
     | Annotated[SimulatedRobotOptions, subcommand("simulated-robot")]
     | Annotated[InfoOptions, subcommand("info")]
 )
@@ -107,6 +118,10 @@ def command_of(options: Options) -> Callable[[Any], None]:
         from robot_bridge.commands import bridge
 
         return bridge
+    if isinstance(options, PreflightOptions):
+        from robot_bridge.preflight_command import preflight
+
+        return preflight
     if isinstance(options, SimulatedRobotOptions):
         from robot_bridge.simulated_robot import simulated_robot
 
