@@ -25,6 +25,7 @@ from adaptive_mbrl.options import (
     DemoOptions,
     EvaluateOptions,
     InfoOptions,
+    PreflightOptions,
     SimulatedRobotOptions,
     TrainOptions,
 )
@@ -36,6 +37,7 @@ Options = (
     | CollectOptions
     | BridgeOptions
     | CallOptions
+    | PreflightOptions
     | SimulatedRobotOptions
     | InfoOptions
 )
@@ -47,6 +49,7 @@ _SubCommands = (
     | Annotated[CollectOptions, subcommand("collect")]
     | Annotated[BridgeOptions, subcommand("bridge")]
     | Annotated[CallOptions, subcommand("call")]
+    | Annotated[PreflightOptions, subcommand("preflight")]
     | Annotated[SimulatedRobotOptions, subcommand("simulated-robot")]
     | Annotated[InfoOptions, subcommand("info")]
 )
@@ -122,6 +125,10 @@ def command_of(options: Options) -> Callable[[Any], None]:
         from robot_bridge.commands import call
 
         return call
+    if isinstance(options, PreflightOptions):
+        from robot_bridge.preflight_command import preflight
+
+        return preflight
     if isinstance(options, SimulatedRobotOptions):
         from robot_bridge.simulated_robot import simulated_robot
 

@@ -177,6 +177,40 @@ class CallOptions:
 
 
 @dataclass(frozen=True)
+class PreflightOptions:
+    """Check a robot against its bridge file before it is controlled: topics, rates, stamps, units, and on request its motion.
+
+    Attributes:
+        bridge: YAML file of the robot's topics, channels and safety limits.
+        seconds: how long to listen [s].
+        test_motion: then move every actuator a little, through the safety supervisor, and check order and signs.
+        amplitude: of the test motion, as a share of each actuator's range.
+        yes: do not ask before the robot moves.
+        json: also write the checks to this file.
+        transport: dds needs no ROS 2 install; rclpy needs one that is sourced.
+        domain: ROS 2's domain id; ROS_DOMAIN_ID if not given.
+        interface: network interface, for dds; the environment variable CYCLONEDDS_URI has precedence.
+    """
+
+    bridge: Path
+    seconds: float = 3.0
+    test_motion: bool = False
+    amplitude: float = 0.05
+    yes: bool = False
+    json: OptionalFile = None
+    transport: Transport = "dds"
+    domain: OptionalInt = None
+    interface: str = "lo"
+
+    def __post_init__(self) -> None:
+        _require_domain(self.domain)
+        if not 0.5 <= self.seconds <= 600:
+            raise ConfigError(f"--seconds: {self.seconds:g} is out of range; allowed: 0.5 to 600")
+        if not 0 < self.amplitude <= 0.5:
+            raise ConfigError(f"--amplitude: {self.amplitude:g} is out of range; allowed: above 0, at most 0.5")
+
+
+@dataclass(frozen=True)
 class SimulatedRobotOptions:
     """Run a simulated robot in real time behind the topics of a bridge file.
 

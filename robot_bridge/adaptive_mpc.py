@@ -15,19 +15,20 @@ from pathlib import Path
 
 import numpy as np
 
-from adaptive_mbrl.controller import AdaptiveController
-from adaptive_mbrl.device import resolve_device
-from adaptive_mbrl.errors import BridgeError, ConfigError
-from robot_bridge.bridge_config import BridgeConfig, load_bridge_config, require_spec
+from adaptive_mbrl.errors import BridgeError
+from robot_bridge.bridge_config import load_bridge_config
+from robot_bridge.checks import require_passed
 from robot_bridge.control_loop import ControlLoop
 from robot_bridge.diagnostics import Diagnosis
 from robot_bridge.inputs import GoalReader, Inputs
+from robot_bridge.listening import listen
 from robot_bridge.messages import DiagnosticArray, Response, SetBoolRequest, TriggerRequest
 from robot_bridge.outputs import command_sender
 from robot_bridge.parameters import Parameters
 from robot_bridge.plan_ahead import PlanAhead
+from robot_bridge.preflight import check_inputs
+from robot_bridge.robot_files import load_controller, make_supervisor
 from robot_bridge.states import State
-from robot_bridge.supervisor import SafetySupervisor
 from robot_bridge.telemetry import Telemetry
 from robot_bridge.transport import Transport
 from robot_bridge.watchdog import Watchdog
@@ -67,14 +68,19 @@ class AdaptiveMpc:
             return self._configured.loop.supervisor.state
         return State.ESTOP if self._estop_latched else State.INACTIVE
 
-    def configure(self, parameters: Parameters, transport: Transport) -> None:
-        """Load the checkpoint, warm up the planner, connect to the robot's topics.
+    def configure(self, parameters: Parameters, transport: Transport, ears: Transport | None = None) -> None:
+        """Load the checkpoint, check the robot, warm up the planner, connect to the robot's topics.
+
+        Args:
+            parameters: of the node.
+            transport: of its topics.
+            ears: to listen on meanwhile, where `transport` does not receive before this returns.
 
         Raises:
             AdaptiveMBRLError: a file is wrong, or the robot is not as it says; nothing runs then.
         """
         self._dry_run = parameters.dry_run
-        self._configured = _Configured(parameters, transport, self.name)
+        self._configured = _Configured(parameters, transport, ears or transport, self.name)
         if self._estop_latched:
             self._configured.loop.estop()
 
@@ -82,16 +88,17 @@ class AdaptiveMpc:
         """Start to control.
 
         Raises:
-            BridgeError: there is an emergency stop.
+            BridgeError: there is an emergency stop, or the node is active.
         """
         loop = self._loop()
+        if self.state is not State.INACTIVE:
+            advice = "; call clear_estop first" if self.state is State.ESTOP else ""
+            raise BridgeError(f"cannot activate in state '{self.state.value}'{advice}")
         # a collection takes 40-70 ms once torch is loaded
         gc.collect()
         gc.freeze()
         gc.disable()
-        if not loop.activate(dry_run=self._dry_run):
-            self._collect_garbage()
-            raise BridgeError(f"cannot activate in state '{self.state.value}'; call clear_estop first")
+        loop.activate(dry_run=self._dry_run)
 
     def deactivate(self) -> None:
         """Bring the actuators to rest, then send nothing; an emergency stop stays one."""
@@ -153,11 +160,14 @@ class AdaptiveMpc:
 class _Configured:
     """What exists between configure and clean-up."""
 
-    def __init__(self, parameters: Parameters, transport: Transport, name: str) -> None:
+    def __init__(self, parameters: Parameters, transport: Transport, ears: Transport, name: str) -> None:
         path = Path(parameters.bridge)
         config = load_bridge_config(path)
         controller = load_controller(config, path, parameters.device)
-        supervisor = make_supervisor(config, controller, path)
+        supervisor = make_supervisor(config, controller.spec, path)
+        if parameters.preflight_seconds > 0:
+            heard = listen(config, ears, parameters.preflight_seconds)
+            require_passed(check_inputs(config, controller.spec, controller.adapter.model.normalizer, heard))
         seconds = parameters.deadline * controller.spec.dt
         planning = PlanAhead(controller, seconds, lambda: load_controller(config, path, "cpu"))
         warm_up(planning)
@@ -193,24 +203,6 @@ class _Configured:
         diagnosis = Diagnosis(self.loop, name)
         while not self._stop.wait(DIAGNOSTICS_PERIOD):
             publish(diagnosis(transport.now()))
-
-
-def load_controller(config: BridgeConfig, path: Path, device: str) -> AdaptiveController:
-    """The checkpoint's controller, for the bridge file at `path`."""
-    controller = AdaptiveController.load(config.checkpoint, device=resolve_device(device))
-    require_spec(config, controller.spec, str(path))
-    wanted, given = controller.objective.goal_dim, 0 if config.goal is None else len(config.goal.initial)
-    if wanted != given:
-        raise ConfigError(f"{path}: key 'goal': {given} values; the checkpoint's objective has {wanted}")
-    return controller
-
-
-def make_supervisor(config: BridgeConfig, controller: AdaptiveController, path: Path) -> SafetySupervisor:
-    """The supervisor of a bridge file; errors name the file."""
-    try:
-        return SafetySupervisor(controller.spec, config.safety)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
 
 
 def warm_up(planning: PlanAhead) -> None:

@@ -99,11 +99,10 @@ class ControlLoop:
 
     # --- what others may ask for, from any thread ---
 
-    def activate(self, *, dry_run: bool = False) -> bool:
-        """Start; False in an emergency stop."""
+    def activate(self, *, dry_run: bool = False) -> None:
+        """Start; without effect in an emergency stop."""
         with self._lock:
             self.supervisor.activate(self.clock(), dry_run=dry_run)
-            return self.supervisor.state in (State.RAMP, State.DRY_RUN)
 
     def deactivate(self) -> None:
         """Bring the actuators to rest and send nothing any more."""

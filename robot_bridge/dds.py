@@ -31,6 +31,7 @@ from cyclonedds.topic import Topic
 from cyclonedds.util import duration
 
 from adaptive_mbrl.errors import BridgeError, ConfigError
+from robot_bridge.dds_graph import DdsGraph
 from robot_bridge.messages import RESPONSES, Message, Response
 from robot_bridge.transport import Answer, MessageT, Receive, Request, RequestT
 
@@ -53,7 +54,7 @@ class DdsTransport:
     """
 
     def __init__(self, domain: int = 0, interface: str = LOOPBACK) -> None:
-        self._participant = _participant(domain, interface)
+        self._domain, self._participant = domain, _participant(domain, interface)
         self._readers: list[tuple[DataReader, Callable[[Any], None]]] = []
         self._waitset = WaitSet(self._participant)
         self._closed = threading.Event()
@@ -122,6 +123,10 @@ class DdsTransport:
             return answers.get(timeout=timeout)
         except queue.Empty:
             raise BridgeError(f"service '{name}': no answer within {timeout:g} s") from None
+
+    def graph(self) -> DdsGraph:
+        """See `Transport`."""
+        return DdsGraph(self._domain)
 
     def now(self) -> float:
         """See `Transport`."""

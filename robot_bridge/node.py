@@ -18,7 +18,7 @@ from adaptive_mbrl.config import from_mapping
 from adaptive_mbrl.errors import AdaptiveMBRLError
 from robot_bridge.adaptive_mpc import NODE, AdaptiveMpc
 from robot_bridge.parameters import Parameters
-from robot_bridge.ros import SPIN_SECONDS, RosTransport
+from robot_bridge.ros import SPIN_SECONDS, OwnNodeTransport, RosTransport
 from robot_bridge.stopping import stop_on_signals
 
 
@@ -68,11 +68,16 @@ class AdaptiveMpcNode(LifecycleNode):
     def _configure(self) -> None:
         parameters = self.parameters()
         self._io = RosTransport(self)
+        # this node receives nothing while it configures
+        ears = OwnNodeTransport(f"{self.get_name()}_preflight") if parameters.preflight_seconds > 0 else None
         try:
-            self.mpc.configure(parameters, self._io)
+            self.mpc.configure(parameters, self._io, ears)
         except BaseException:
             self.clean_up()
             raise
+        finally:
+            if ears is not None:
+                ears.close()
 
     def _attempt(self, transition: Callable[[], None]) -> TransitionCallbackReturn:
         try:

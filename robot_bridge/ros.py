@@ -18,6 +18,7 @@ from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 
+from robot_bridge.endpoints import Endpoint
 from robot_bridge.messages import DiagnosticStatus, Message, SetBoolRequest, TriggerRequest
 from robot_bridge.transport import Answer, MessageT, Receive, RequestT
 
@@ -66,6 +67,10 @@ class RosTransport:
 
         self._services.append(self._node.create_service(getattr(importlib.import_module("std_srvs.srv"), kind), name, reply))
 
+    def graph(self) -> RosGraph:
+        """See `Transport`."""
+        return RosGraph(self._node)
+
     def now(self) -> float:
         """See `Transport`."""
         return float(self._node.get_clock().now().nanoseconds) * 1e-9
@@ -79,6 +84,26 @@ class RosTransport:
         ):
             while entities:
                 destroy(entities.pop())
+
+
+class RosGraph:
+    """Who else publishes and subscribes what, as the node's discovery tells; see `Graph`."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        own = self._node.get_name(), self._node.get_namespace()
+        return tuple(
+            Endpoint(topic, info.topic_type, publishes, info.qos_profile.reliability == ReliabilityPolicy.RELIABLE)
+            for topic, _ in self._node.get_topic_names_and_types()
+            for look, publishes in (
+                (self._node.get_publishers_info_by_topic, True),
+                (self._node.get_subscriptions_info_by_topic, False),
+            )
+            for info in look(topic)
+            if (info.node_name, info.node_namespace) != own
+        )
 
 
 class OwnNodeTransport(RosTransport):

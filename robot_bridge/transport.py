@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+from robot_bridge.endpoints import Graph
 from robot_bridge.messages import Message, Response, SetBoolRequest, TriggerRequest
 
 MessageT = TypeVar("MessageT", bound=Message)
@@ -47,6 +48,9 @@ class Transport(Protocol):
             request_type: which of the two kinds of service it is.
             answer: see `Answer`.
         """
+
+    def graph(self) -> Graph:
+        """Who else publishes and subscribes what."""
 
     def now(self) -> float:
         """Time for stamps, since the epoch [s]; simulated where the middleware has that. Deadlines use the monotonic clock."""

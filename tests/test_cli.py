@@ -19,12 +19,13 @@ from adaptive_mbrl.options import (
     DemoOptions,
     EvaluateOptions,
     InfoOptions,
+    PreflightOptions,
     SimulatedRobotOptions,
     TrainOptions,
 )
 from adaptive_mbrl.revision import git_revision
 
-COMMANDS = ("demo", "train", "evaluate", "collect", "bridge", "call", "simulated-robot", "info")
+COMMANDS = ("demo", "train", "evaluate", "collect", "bridge", "call", "preflight", "simulated-robot", "info")
 HEAVY = {"torch", "numpy", "mujoco", "mjbatch", "dm_control", "gymnasium", "matplotlib", "sim"}
 
 
@@ -73,6 +74,10 @@ def test_help_lists_every_command():
         ("bridge --bridge b.yaml --dry-run --domain 7".split(), BridgeOptions(Path("b.yaml"), dry_run=True, domain=7)),
         ("call freeze_adaptation --off".split(), CallOptions("freeze_adaptation", off=True)),
         (
+            "preflight --bridge b.yaml --test-motion --amplitude 0.1 --yes --seconds 5 --json o.json".split(),
+            PreflightOptions(Path("b.yaml"), 5.0, test_motion=True, amplitude=0.1, yes=True, json=Path("o.json")),
+        ),
+        (
             "simulated-robot --bridge b.yaml --scenario s --command-timeout 0.5".split(),
             SimulatedRobotOptions(Path("b.yaml"), "s", command_timeout=0.5),
         ),
@@ -99,6 +104,11 @@ def test_flags_become_options(arguments: list[str], expected: cli.Options):
             "error: --episodes: 0 is out of range; allowed: at least 1",
         ),
         ("collect --robot ant --steps 0".split(), "error: --steps: 0 is out of range; allowed: at least 1"),
+        (
+            "preflight --bridge b.yaml --amplitude 0.6".split(),
+            "error: --amplitude: 0.6 is out of range; allowed: above 0, at most 0.5",
+        ),
+        ("preflight --bridge b.yaml --seconds 0".split(), "error: --seconds: 0 is out of range; allowed: 0.5 to 600"),
         (["collect"], "error: collect: got neither of --robot and --scenario; give exactly one"),
         ("collect --robot a --scenario b".split(), "error: collect: got both of --robot and --scenario; give exactly one"),
     ],

@@ -14,7 +14,7 @@ def test_without_a_ros_2_install_rclpy_is_one_line(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "rclpy", None)
     monkeypatch.delitem(sys.modules, "robot_bridge.ros", raising=False)
 
-    with pytest.raises(ConfigError, match="--transport: rclpy cannot be loaded .*; source a ROS 2 install, or use dds"):
+    with pytest.raises(ConfigError, match=r"--transport: rclpy cannot be loaded .*; source a ROS 2 install, or use dds"):
         open_transport("rclpy", "node", 0, "lo")
 
 

@@ -1,0 +1,30 @@
+"""What a bridge file and the checkpoint that it names make together; every error names the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from adaptive_mbrl.controller import AdaptiveController
+from adaptive_mbrl.device import resolve_device
+from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.spec import RobotSpec
+from robot_bridge.bridge_config import BridgeConfig, require_spec
+from robot_bridge.supervisor import SafetySupervisor
+
+
+def load_controller(config: BridgeConfig, path: Path, device: str) -> AdaptiveController:
+    """The checkpoint's controller, for the bridge file at `path`."""
+    controller = AdaptiveController.load(config.checkpoint, device=resolve_device(device))
+    require_spec(config, controller.spec, str(path))
+    wanted, given = controller.objective.goal_dim, 0 if config.goal is None else len(config.goal.initial)
+    if wanted != given:
+        raise ConfigError(f"{path}: key 'goal': {given} values; the checkpoint's objective has {wanted}")
+    return controller
+
+
+def make_supervisor(config: BridgeConfig, spec: RobotSpec, path: Path) -> SafetySupervisor:
+    """The supervisor of a bridge file; errors name the file."""
+    try:
+        return SafetySupervisor(spec, config.safety)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
