@@ -152,6 +152,9 @@ class SimulatedRobotOptions:
         scenario: what happens to the robot: a scenario file, or a split's part such as half_cheetah/cadm_cripple:test.
         seed: of the episode; the scenario's own if not given.
         command_timeout: age of a command after which the actuators get zeros [s].
+        imperfections: YAML file of sensor noise, latency, jitter and message loss; without it the robot has none.
+        rate: observations per second [Hz], as near as whole physics steps allow; the physics rate, at most 200, if not given.
+        json: also write the report to this file.
         domain: ROS 2's domain id.
         interface: network interface; the environment variable CYCLONEDDS_URI has precedence.
     """
@@ -160,6 +163,9 @@ class SimulatedRobotOptions:
     scenario: str
     seed: OptionalInt = None
     command_timeout: float = 0.2
+    imperfections: OptionalFile = None
+    rate: Annotated[float | None, arg(metavar="HZ", help_behavior_hint="")] = None
+    json: OptionalFile = None
     domain: int = 0
     interface: str = "lo"
 
@@ -168,6 +174,8 @@ class SimulatedRobotOptions:
         _require_domain(self.domain)
         if not self.command_timeout > 0:
             raise ConfigError(f"--command-timeout: {self.command_timeout} is out of range; allowed: above 0")
+        if self.rate is not None and not self.rate > 0:
+            raise ConfigError(f"--rate: {self.rate} is out of range; allowed: above 0")
 
 
 @dataclass(frozen=True)

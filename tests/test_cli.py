@@ -71,8 +71,10 @@ def test_help_lists_every_command():
         ("collect --robot ant --policy oracle --steps 5".split(), CollectOptions(robot="ant", policy="oracle", steps=5)),
         ("bridge --bridge b.yaml --dry-run --domain 7".split(), BridgeOptions(Path("b.yaml"), dry_run=True, domain=7)),
         (
-            "simulated-robot --bridge b.yaml --scenario s --command-timeout 0.5".split(),
-            SimulatedRobotOptions(Path("b.yaml"), "s", command_timeout=0.5),
+            "simulated-robot --bridge b --scenario s --command-timeout 1 --imperfections i.yaml --rate 50 --json o.json".split(),
+            SimulatedRobotOptions(
+                Path("b"), "s", command_timeout=1.0, imperfections=Path("i.yaml"), rate=50.0, json=Path("o.json")
+            ),
         ),
         ("info --bench-sim --robot ant".split(), InfoOptions(bench_sim=True, robot="ant")),
     ],
