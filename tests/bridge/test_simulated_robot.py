@@ -216,6 +216,8 @@ def test_latency_jitter_and_loss_are_those_of_the_file():
     assert delays.max() <= 0.007 + 1e-6
     assert np.ptp(delays) > 0.002
     assert 0.1 < 1 - len(messages) / 202 < 0.3
+    stamps = [{m.header.stamp.seconds for _, m in world.published[topic]} for topic in ("/joint_states", "/imu/data", "/odom")]
+    assert stamps[0] != stamps[1] != stamps[2]
     assert robot.report().lost_sensor_messages > 3 * (202 - len(messages)) / 2
 
 

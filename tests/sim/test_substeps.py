@@ -105,6 +105,12 @@ def test_a_change_comes_at_its_control_step(cheetah: Robot):
     assert noise == [False] * 5 + [True] * 3
 
 
+def test_what_the_scenario_begins_with_is_there_before_the_first_step(cheetah: Robot):
+    simulation = SubstepSimulation(cheetah, Scenario("half_cheetah", STEPS, 3, (Change(0, Dynamics(obs_noise=0.1)),)))
+
+    assert (simulation.noise_std == 0.1).all()
+
+
 def test_periods_that_are_not_over_have_no_reward(cheetah: Robot):
     simulation = SubstepSimulation(cheetah, Scenario("half_cheetah", STEPS, 3))
     counts = [len(simulation.rewards())]
