@@ -25,7 +25,7 @@ class RobotReport:
         command_timeouts: how often commands stopped coming, so that the actuators got zeros.
         lost_sensor_messages: how many the lines from the sensors lost.
         overruns: how often the machine was late by more than a control period, which was not caught up with.
-        real_time_factor: simulated time over the time that it took.
+        real_time_factor: simulated time over the time that it took; 1 if nothing was simulated.
     """
 
     robot: str

@@ -102,7 +102,7 @@ class SimulatedRobot:
             command_timeouts=self.commands.timeouts,
             lost_sensor_messages=self.sensors.lost,
             overruns=self.overruns,
-            real_time_factor=simulated / took if took > 0 else 1.0,
+            real_time_factor=simulated / took if simulated else 1.0,
         )
 
     def _stand_by(self) -> bool:

@@ -324,7 +324,8 @@ def test_without_a_command_nothing_is_simulated():
 
     robot.run()
 
-    assert (robot.report().steps, robot.report().return_, robot.simulation.substep) == (0, 0.0, 0)
+    report = robot.report()
+    assert (report.steps, report.return_, report.real_time_factor, robot.simulation.substep) == (0, 0.0, 1.0, 0)
 
 
 @pytest.mark.parametrize(("rate", "expected"), [(None, 1), (100.0, 1), (50.0, 2), (40.0, 2), (1.0, 100)])
