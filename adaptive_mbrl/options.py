@@ -219,15 +219,23 @@ class SimulatedRobotOptions:
         scenario: what happens to the robot: a scenario file, or a split's part such as half_cheetah/cadm_cripple:test.
         seed: of the episode; the scenario's own if not given.
         command_timeout: age of a command after which the actuators get zeros [s].
-        domain: ROS 2's domain id.
-        interface: network interface; the environment variable CYCLONEDDS_URI has precedence.
+        imperfections: YAML file of sensor noise, latency, jitter and message loss; without it the robot has none.
+        rate: observations per second [Hz], as near as whole physics steps allow; the physics rate, at most 200, if not given.
+        json: also write the report to this file.
+        transport: dds needs no ROS 2 install; rclpy needs one that is sourced.
+        domain: ROS 2's domain id; ROS_DOMAIN_ID if not given.
+        interface: network interface, for dds; the environment variable CYCLONEDDS_URI has precedence.
     """
 
     bridge: Path
     scenario: str
     seed: OptionalInt = None
     command_timeout: float = 0.2
-    domain: int = 0
+    imperfections: OptionalFile = None
+    rate: Annotated[float | None, arg(metavar="HZ", help_behavior_hint="")] = None
+    json: OptionalFile = None
+    transport: Transport = "dds"
+    domain: OptionalInt = None
     interface: str = "lo"
 
     def __post_init__(self) -> None:
@@ -235,6 +243,8 @@ class SimulatedRobotOptions:
         _require_domain(self.domain)
         if not self.command_timeout > 0:
             raise ConfigError(f"--command-timeout: {self.command_timeout} is out of range; allowed: above 0")
+        if self.rate is not None and not self.rate > 0:
+            raise ConfigError(f"--rate: {self.rate} is out of range; allowed: above 0")
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from cyclonedds.util import duration
 
 from adaptive_mbrl.errors import BridgeError, ConfigError
 from robot_bridge.dds_graph import DdsGraph
-from robot_bridge.messages import RESPONSES, Message, Response
+from robot_bridge.messages import RESPONSES, Message, Response, fields_of
 from robot_bridge.transport import Answer, MessageT, Receive, Request, RequestT
 
 LOOPBACK = "lo"
@@ -231,8 +231,8 @@ def idl_type(message_type: type[Message], *, framed: bool = False) -> type[IdlSt
 
 
 def _framed(message: Message, client: int, number: int) -> IdlStruct:
-    values = {f.name: to_wire(getattr(message, f.name)) for f in dataclasses.fields(message)}
-    return idl_type(type(message), framed=True)(**{"client": client, "number": number, **values})
+    values = [client, number, *(to_wire(getattr(message, name)) for name, _ in fields_of(type(message)))]
+    return idl_type(type(message), framed=True)(*values)
 
 
 def _made_idl_type(message_type: type[Message], frame: Mapping[str, Any]) -> type[IdlStruct]:
@@ -251,19 +251,21 @@ def _made_idl_type(message_type: type[Message], frame: Mapping[str, Any]) -> typ
 def to_wire(message: Any) -> Any:
     """A message as an object of its DDS class; numbers and strings as they are."""
     if isinstance(message, Message):
-        values = {f.name: to_wire(getattr(message, f.name)) for f in dataclasses.fields(message)}
-        return idl_type(type(message))(**values)
-    return [to_wire(item) for item in message] if isinstance(message, (list, tuple)) else message
+        return idl_type(type(message))(*(to_wire(getattr(message, name)) for name, _ in fields_of(type(message))))
+    if isinstance(message, (list, tuple)):
+        return [to_wire(item) for item in message] if message and isinstance(message[0], Message) else list(message)
+    return message
 
 
 def from_wire(sample: Any, hint: Any) -> Any:
     """Inverse of `to_wire`; `hint` is the message's class or the type of one of its fields."""
     if isinstance(hint, type) and issubclass(hint, Message):
-        hints = typing.get_type_hints(hint)
-        return hint(**{f.name: from_wire(getattr(sample, f.name), hints[f.name]) for f in dataclasses.fields(hint)})
+        return hint(*(from_wire(getattr(sample, name), of) for name, of in fields_of(hint)))
     if typing.get_origin(hint) is list:
         (item,) = typing.get_args(hint)
-        return [from_wire(value, item) for value in sample]
+        return (
+            [from_wire(value, item) for value in sample] if isinstance(item, type) and issubclass(item, Message) else list(sample)
+        )
     return sample
 
 

@@ -6,8 +6,8 @@ classes by name. Stamps are what the sender wrote; when a message came, on the m
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Annotated, ClassVar
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any, ClassVar, get_type_hints
 
 Octet = Annotated[int, "uint8"]
 Int32 = Annotated[int, "int32"]
@@ -22,6 +22,17 @@ class Message:
     """Base of all messages; `ros_type` is the name that ROS 2 knows the class by."""
 
     ros_type: ClassVar[str]
+
+
+_FIELDS: dict[type[Message], tuple[tuple[str, Any], ...]] = {}
+
+
+def fields_of(message_type: type[Message]) -> tuple[tuple[str, Any], ...]:
+    """Name and type of each field, in order; kept, because reading them off a class takes longer than all the rest."""
+    if message_type not in _FIELDS:
+        hints = get_type_hints(message_type)
+        _FIELDS[message_type] = tuple((f.name, hints[f.name]) for f in fields(message_type))
+    return _FIELDS[message_type]
 
 
 @dataclass

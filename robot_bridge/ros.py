@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import threading
 import time
@@ -19,7 +18,7 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 
 from robot_bridge.endpoints import Endpoint
-from robot_bridge.messages import DiagnosticStatus, Message, SetBoolRequest, TriggerRequest
+from robot_bridge.messages import DiagnosticStatus, Message, SetBoolRequest, TriggerRequest, fields_of
 from robot_bridge.transport import Answer, MessageT, Receive, RequestT
 
 SERVICES = {TriggerRequest: "Trigger", SetBoolRequest: "SetBool"}
@@ -159,8 +158,8 @@ def to_ros(message: Any) -> Any:
     """A message as an object of ROS 2's own class; numbers and strings as they are."""
     if isinstance(message, Message):
         made = ros_class(type(message))()
-        for field in dataclasses.fields(message):
-            setattr(made, field.name, to_ros(getattr(message, field.name)))
+        for name, _ in fields_of(type(message)):
+            setattr(made, name, to_ros(getattr(message, name)))
         if isinstance(message, DiagnosticStatus):
             made.level = bytes([message.level])
         return made
@@ -170,8 +169,7 @@ def to_ros(message: Any) -> Any:
 def from_ros(value: Any, hint: Any) -> Any:
     """Inverse of `to_ros`; `hint` is the message's class or the type of one of its fields."""
     if isinstance(hint, type) and issubclass(hint, Message):
-        hints = typing.get_type_hints(hint)
-        return hint(**{f.name: from_ros(getattr(value, f.name), hints[f.name]) for f in dataclasses.fields(hint)})
+        return hint(*(from_ros(getattr(value, name), of) for name, of in fields_of(hint)))
     if typing.get_origin(hint) is list:
         (item,) = typing.get_args(hint)
         return value.tolist() if hasattr(value, "tolist") else [from_ros(element, item) for element in value]

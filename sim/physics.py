@@ -83,10 +83,10 @@ class Physics:
         self.arrays["qpos"][:], self.arrays["qvel"][:], self._force[:] = qpos, qvel, force
         self._batch.forward()
 
-    def step(self, action: Array) -> None:
-        """One control step with action (num_sims, action_dim) held."""
+    def step(self, action: Array, num_steps: int | None = None) -> None:
+        """One control step, or `num_steps` physics steps, with action (num_sims, action_dim) held."""
         self._ctrl[:, self.robot.actuators] = action
-        self._batch.step(nstep=self.robot.substeps)
+        self._batch.step(nstep=num_steps or self.robot.substeps)
 
     def unstable(self) -> NDArray[np.bool_]:
         """Which rows became unstable since the last call, (num_sims,); MuJoCo has put them back to their initial state."""

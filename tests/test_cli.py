@@ -78,8 +78,10 @@ def test_help_lists_every_command():
             PreflightOptions(Path("b.yaml"), 5.0, test_motion=True, amplitude=0.1, yes=True, json=Path("o.json")),
         ),
         (
-            "simulated-robot --bridge b.yaml --scenario s --command-timeout 0.5".split(),
-            SimulatedRobotOptions(Path("b.yaml"), "s", command_timeout=0.5),
+            "simulated-robot --bridge b --scenario s --command-timeout 1 --imperfections i.yaml --rate 50 --json o.json".split(),
+            SimulatedRobotOptions(
+                Path("b"), "s", command_timeout=1.0, imperfections=Path("i.yaml"), rate=50.0, json=Path("o.json")
+            ),
         ),
         ("info --bench-sim --robot ant".split(), InfoOptions(bench_sim=True, robot="ant")),
     ],

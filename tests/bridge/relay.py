@@ -27,7 +27,7 @@ FAULTS: dict[str, Callable[[JointState], Message | None]] = {
     "frozen": lambda state: replace(state, header=Header()),
     "empty": lambda state: replace(state, velocity=[]),
     "nan": lambda state: replace(state, position=[math.nan] * len(state.position)),
-    "slow": lambda state: state if next(_COUNT) % 3 == 0 else None,
+    "slow": lambda state: state if next(_COUNT) % 30 == 0 else None,
     "type": lambda state: Float64MultiArray(data=state.position),
 }
 

@@ -1,0 +1,107 @@
+"""One robot that advances by single physics steps, for commands and observations that do not keep to the control period."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_mbrl.errors import ObservationError
+from sim.dynamics import MAX_ACTION_DELAY, Dynamics, scale_vector
+from sim.physics import Physics, SimulationError
+from sim.robot import Robot
+from sim.rollout import episode_rewards
+from sim.scenario import Scenario
+
+Array = NDArray[np.float64]
+Obs = NDArray[np.float32]
+
+
+class SubstepSimulation:
+    """Runs a scenario by single physics steps; with each action held for a control period it is `BatchSimulation` bit for bit.
+
+    What counts in control steps there counts in time here: a change at step t comes at t * dt, an action delay lasts as long, and
+    a mean over the control period is one over the last dt, whenever it is read.
+
+    Args:
+        robot: the nominal robot.
+        scenario: its seed and changes of dynamics.
+    """
+
+    def __init__(self, robot: Robot, scenario: Scenario) -> None:
+        self.robot, self.scenario = robot, scenario
+        self.sim_dt = float(robot.model.opt.timestep)
+        self.substep = 0
+        """Physics steps since the start."""
+        self.physics = Physics(robot, 1, num_threads=1)
+        self._set_dynamics(scenario.dynamics_at(0))
+        qpos, qvel = robot.initial.sample(scenario.seed)
+        self.physics.reset(qpos[None], qvel[None])
+        rest = np.clip(np.zeros(robot.spec.action_dim), robot.action_low, robot.action_high)
+        length = MAX_ACTION_DELAY * robot.substeps + 1
+        self._sent = deque([rest] * length, maxlen=length)
+        self._past_qpos = deque([self.physics.arrays["qpos"].copy()] * robot.substeps, maxlen=robot.substeps)
+        self._grid_obs = [self.observe()]
+        self._period_sums: list[Array] = []
+
+    @property
+    def total_substeps(self) -> int:
+        """Physics steps of the whole scenario."""
+        return self.scenario.steps * self.robot.substeps
+
+    @property
+    def step_index(self) -> int:
+        """Control periods that are over."""
+        return self.substep // self.robot.substeps
+
+    @property
+    def noise_std(self) -> Array:
+        """Sensor noise of the present dynamics, (obs_dim,), in the channels' units; `observe` is without."""
+        return self._noise_std
+
+    def observe(self) -> Obs:
+        """The present observation without noise, (obs_dim,)."""
+        return self.physics.observe(self._past_qpos[0])[0]
+
+    def advance(self, action: NDArray[np.floating]) -> None:
+        """One physics step under an action, (action_dim,), clipped to the limits."""
+        spec, substeps = self.robot.spec, self.robot.substeps
+        if np.shape(action) != (spec.action_dim,) or not np.isfinite(action).all():
+            raise ObservationError(f"action: expected {spec.action_dim} finite numbers, got shape {np.shape(action)}")
+        step, within = divmod(self.substep, substeps)
+        if within == 0:
+            dynamics = self.scenario.change_at(step)
+            if dynamics is not None:
+                self._set_dynamics(dynamics)
+            self._period_sums.append(np.zeros(spec.action_dim))
+        # through float32, as the batch's actions go
+        sent = np.clip(action, self.robot.action_low, self.robot.action_high).astype(np.float32).astype(np.float64)
+        self._sent.append(sent)
+        self._period_sums[-1] += sent
+        self._past_qpos.append(self.physics.arrays["qpos"].copy())
+        self.physics.step(self._sent[-1 - self._delay][None], num_steps=1)
+        if self.physics.unstable().any():
+            raise SimulationError(
+                f"'{self.robot.name}': the physics became unstable at control step {step} "
+                f"under {self.scenario.dynamics_at(step).to_changes() or 'nominal dynamics'}",
+                0,
+            )
+        self.substep += 1
+        if self.substep % substeps == 0:
+            self._grid_obs.append(self.observe())
+
+    def rewards(self) -> Array:
+        """Of the control periods that are over, (T,), each with the mean of the actions within it."""
+        steps = self.step_index
+        if not steps:
+            return np.zeros(0)
+        obs = np.stack(self._grid_obs)[None]
+        actions = (np.stack(self._period_sums[:steps])[None] / self.robot.substeps).astype(np.float32)
+        goals = self.robot.goals(self.scenario.seed, self.scenario.steps)[None, :steps]
+        return episode_rewards(self.robot, obs, actions, goals)[0].astype(np.float64)
+
+    def _set_dynamics(self, dynamics: Dynamics) -> None:
+        self.physics.set_dynamics(np.array([0]), dynamics)
+        self._delay = dynamics.action_delay * self.robot.substeps
+        self._noise_std = scale_vector(dynamics.obs_noise, self.robot.spec.obs_dim, self.robot.elements.channels, default=0.0)
