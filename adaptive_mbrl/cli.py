@@ -23,12 +23,24 @@ from adaptive_mbrl.options import (
     CollectOptions,
     DemoOptions,
     EvaluateOptions,
+    FineTuneOptions,
+    ImportBagOptions,
     InfoOptions,
     SimulatedRobotOptions,
     TrainOptions,
 )
 
-Options = DemoOptions | TrainOptions | EvaluateOptions | CollectOptions | BridgeOptions | SimulatedRobotOptions | InfoOptions
+Options = (
+    DemoOptions
+    | TrainOptions
+    | EvaluateOptions
+    | CollectOptions
+    | BridgeOptions
+    | SimulatedRobotOptions
+    | ImportBagOptions
+    | FineTuneOptions
+    | InfoOptions
+)
 # the same union, with the words that users type
 _SubCommands = (
     Annotated[DemoOptions, subcommand("demo")]
@@ -37,6 +49,8 @@ _SubCommands = (
     | Annotated[CollectOptions, subcommand("collect")]
     | Annotated[BridgeOptions, subcommand("bridge")]
     | Annotated[SimulatedRobotOptions, subcommand("simulated-robot")]
+    | Annotated[ImportBagOptions, subcommand("import-bag")]
+    | Annotated[FineTuneOptions, subcommand("fine-tune")]
     | Annotated[InfoOptions, subcommand("info")]
 )
 _DESCRIPTION = """Adaptive model-based meta-RL: a controller for robots whose dynamics change while they run.
@@ -111,6 +125,14 @@ def command_of(options: Options) -> Callable[[Any], None]:
         from robot_bridge.simulated_robot import simulated_robot
 
         return simulated_robot
+    if isinstance(options, ImportBagOptions):
+        from robot_bridge.import_bag import import_bag
+
+        return import_bag
+    if isinstance(options, FineTuneOptions):
+        from adaptive_mbrl.meta.fine_tune import fine_tune
+
+        return fine_tune
     import sim.commands as commands
 
     by_options: dict[type, Callable[[Any], None]] = {

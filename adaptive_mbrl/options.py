@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from tyro.conf import arg
+from tyro.conf import Positional, arg
 
 from adaptive_mbrl.config import MAX_SEED
 from adaptive_mbrl.errors import ConfigError
@@ -168,6 +168,62 @@ class SimulatedRobotOptions:
         _require_domain(self.domain)
         if not self.command_timeout > 0:
             raise ConfigError(f"--command-timeout: {self.command_timeout} is out of range; allowed: above 0")
+
+
+@dataclass(frozen=True)
+class ImportBagOptions:
+    """Turn a rosbag2 of a robot (sqlite3 or MCAP) into episodes; needs no ROS.
+
+    Attributes:
+        bag: folder of the bag, or one of its files.
+        bridge: YAML file of the robot's topics and channels, as for `bridge`.
+        out: folder of the episodes; new ones are appended.
+        min_steps: shorter stretches between two gaps are left out; twice the checkpoint's window if not given.
+    """
+
+    bag: Positional[Path]
+    bridge: Path
+    out: Path
+    min_steps: OptionalInt = None
+
+    def __post_init__(self) -> None:
+        _at_least("--min-steps", self.min_steps, 1)
+
+
+@dataclass(frozen=True)
+class FineTuneOptions:
+    """Go on with the training of a checkpoint on recorded episodes of one robot; needs no simulator.
+
+    Attributes:
+        checkpoint: folder or name of a shipped checkpoint.
+        episodes: folder of the episodes, from `import-bag` or `collect`.
+        out: folder of the new checkpoint.
+        updates: outer steps.
+        learning_rate: of the outer steps.
+        query: steps ahead that the model is trained to predict.
+        held_out: share of each episode, at its end, that is kept for the comparison; unless episodes are marked for it.
+        seed: of the windows' order.
+        device: where the networks run; auto takes a GPU when there is one.
+    """
+
+    checkpoint: Positional[str]
+    episodes: Path
+    out: Path
+    updates: int = 500
+    learning_rate: float = 3e-4
+    query: int = 8
+    held_out: float = 0.2
+    seed: int = 0
+    device: Device = "auto"
+
+    def __post_init__(self) -> None:
+        _at_least("--updates", self.updates, 1)
+        _at_least("--query", self.query, 1)
+        _require_seed("--seed", self.seed)
+        if not self.learning_rate > 0:
+            raise ConfigError(f"--learning-rate: {self.learning_rate} is out of range; allowed: above 0")
+        if not 0 < self.held_out < 1:
+            raise ConfigError(f"--held-out: {self.held_out} is out of range; allowed: above 0 and below 1")
 
 
 @dataclass(frozen=True)

@@ -233,6 +233,14 @@ class JointTrajectory(Message):
     points: list[JointTrajectoryPoint] = field(default_factory=list)
 
 
+@dataclass
+class String(Message):
+    """A word."""
+
+    ros_type: ClassVar[str] = "std_msgs/msg/String"
+    data: str = ""
+
+
 MESSAGES: dict[str, type[Message]] = {
     cls.ros_type: cls for cls in (JointState, Imu, Odometry, WrenchStamped, Twist, Float64MultiArray, JointTrajectory)
 }
