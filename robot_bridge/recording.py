@@ -143,7 +143,7 @@ def _measured(name: str, topic: _Topic, start: int, max_age: float, notes: list[
     repeated = len(topic.samples.received) - len(measured.times)
     if repeated:
         notes.append(f"{name}: {repeated} messages left out, their stamps stand still or go back")
-    if np.isfinite(topic.samples.stamps).any() and measured.by_stamp < 1:
+    if any(topic.samples.stamps) and measured.by_stamp < 1:
         notes.append(f"{name}: {1 - measured.by_stamp:.0%} of its stamps are of another clock; the time of arrival is used there")
     return measured
 
@@ -155,6 +155,4 @@ def _require_values(path: Path, name: str, topic: _Topic, channel: str, source: 
     if not source.joint:
         raise ConfigError(f"{path}: channel '{channel}': {name} never has a number at '{source.field}'")
     joints = ", ".join(sorted(topic.joints)) or "none"
-    raise ConfigError(
-        f"{path}: channel '{channel}': {name} never has the {source.field} of joint '{source.joint}'; joints: {joints}"
-    )
+    raise ConfigError(f"{path}: channel '{channel}': {name} never has the {source.field} of '{source.joint}'; joints: {joints}")

@@ -16,6 +16,8 @@ Array = NDArray[np.float64]
 AHEAD = 0.005
 """A stamp this much later than the message's arrival [s] is still the same clock: two clocks are never quite equal."""
 
+SAME_TIME = 1e-6
+"""Times this close [s] are one: that of a sample is known whatever is missing beside it."""
 DELAYS = 101
 """Messages whose median delay tells whether two clocks agree."""
 
@@ -26,20 +28,19 @@ class Samples:
 
     Attributes:
         received: when each came, since the epoch [ns].
-        stamps: what the sender wrote into the header, since the epoch [s]; NaN without a header or with an empty one.
+        stamps: what the sender wrote into the header, since the epoch [ns]; 0 without a header.
         rows: the numbers that are read from each message, (num,); NaN where the message does not have them.
     """
 
     received: list[int] = field(default_factory=list)
-    stamps: list[float] = field(default_factory=list)
+    stamps: list[int] = field(default_factory=list)
     rows: list[list[float]] = field(default_factory=list)
 
     def add(self, message: Message, received: int, row: list[float]) -> None:
         """Take over a message."""
         header = getattr(message, "header", None)
-        stamp = math.nan if header is None else header.stamp.seconds
         self.received.append(received)
-        self.stamps.append(stamp if stamp > 0 else math.nan)
+        self.stamps.append(0 if header is None else header.stamp.sec * 10**9 + header.stamp.nanosec)
         self.rows.append(row)
 
     def measured(self, start: int, max_age: float) -> Measured:
@@ -50,9 +51,10 @@ class Samples:
             max_age: a message that takes longer than this on its way [s] is stamped by a clock that is not this one's.
         """
         order = np.argsort(np.array(self.received, dtype=np.int64), kind="stable")
-        order = order[_is_new(np.array(self.stamps)[order])]
-        received = 1e-9 * (np.array(self.received, dtype=np.int64)[order] - start).astype(np.float64)
-        times, by_stamp = measured_times(received, np.array(self.stamps)[order] - 1e-9 * start, max_age)
+        order = order[_is_new(np.array(self.stamps, dtype=np.int64)[order])]
+        received, stamps = (np.array(ns, dtype=np.int64)[order] for ns in (self.received, self.stamps))
+        since_start = np.where(stamps > 0, 1e-9 * (stamps - start), np.nan)
+        times, by_stamp = measured_times((1e-9 * (received - start)).astype(np.float64), since_start, max_age)
         later = np.diff(np.maximum.accumulate(times), prepend=-math.inf) > 0
         return Measured(times[later], np.array(self.rows, dtype=np.float64)[order][later], by_stamp)
 
@@ -72,16 +74,16 @@ class Measured:
     by_stamp: float
 
 
-def _is_new(stamps: Array) -> NDArray[np.bool_]:
+def _is_new(stamps: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Whether each message is newer than those before it, as the live inputs see it, (S,).
 
     Not with a stamp that stands still or was overtaken, but again after a clock was set back by more than `CLOCK_JUMP`.
     """
-    new, last = np.ones(len(stamps), dtype=np.bool_), -math.inf
-    for index, stamp in enumerate(stamps):
-        new[index] = not last - CLOCK_JUMP < stamp <= last
-        if new[index] and stamp == stamp:
-            last = stamp
+    new, last = np.ones(len(stamps), dtype=np.bool_), 0
+    for index, stamp in enumerate(stamps.tolist()):
+        if stamp > 0:
+            new[index] = not last - round(1e9 * CLOCK_JUMP) < stamp <= last
+            last = stamp if new[index] else last
     return new
 
 
@@ -129,5 +131,6 @@ def interpolate(times: Array, values: Array, at: Array, max_gap: float, *, angle
     change = values[left + 1] - values[left]
     if angle:
         change = np.remainder(change + math.pi, 2 * math.pi) - math.pi
-    known = (share >= 0) & (share <= 1) & ((gap <= max_gap) | (share == 0) | (share == 1))
+    at_sample = np.minimum(np.abs(at - times[left]), np.abs(at - times[left + 1])) <= SAME_TIME
+    known = at_sample | ((share >= 0) & (share <= 1) & (gap <= max_gap))
     return np.where(known, values[left] + np.clip(share, 0, 1) * change, np.nan)

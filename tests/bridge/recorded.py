@@ -100,6 +100,7 @@ def record(bag: Path, robot: Robot, scenarios: Sequence[Scenario], states: Seque
             publish(joint_state(now[0], obs[-1][0]))
             action, _ = policy.act(obs[-1], np.zeros((1, 0)), None)
             send(action[0].astype(np.float64))
+            now[0] += 0.001
             tell(String(states[step] if step < len(states) else "running"))
             obs.append(simulation.step(action))
             actions.append(simulation.clip(action))

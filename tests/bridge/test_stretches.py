@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -128,5 +130,5 @@ def test_the_stretches_of_a_whole_recording_are_in_order_of_time():
 
     found = run(times)
 
-    assert all(a.end <= b.begin + 1e-9 for a, b in zip(found[:-1], found[1:], strict=True))
+    assert all(a.end <= b.begin + 1e-9 for a, b in pairwise(found))
     assert all(len(s.obs) == len(s.action) + 1 == len(s.ticks) for s in found if not s.reason)
