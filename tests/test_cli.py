@@ -17,13 +17,15 @@ from adaptive_mbrl.options import (
     CollectOptions,
     DemoOptions,
     EvaluateOptions,
+    FineTuneOptions,
+    ImportBagOptions,
     InfoOptions,
     SimulatedRobotOptions,
     TrainOptions,
 )
 from adaptive_mbrl.revision import git_revision
 
-COMMANDS = ("demo", "train", "evaluate", "collect", "bridge", "simulated-robot", "info")
+COMMANDS = ("demo", "train", "evaluate", "collect", "bridge", "simulated-robot", "import-bag", "fine-tune", "info")
 HEAVY = {"torch", "numpy", "mujoco", "mjbatch", "dm_control", "gymnasium", "matplotlib", "sim"}
 
 
@@ -74,6 +76,14 @@ def test_help_lists_every_command():
             "simulated-robot --bridge b.yaml --scenario s --command-timeout 0.5".split(),
             SimulatedRobotOptions(Path("b.yaml"), "s", command_timeout=0.5),
         ),
+        (
+            "import-bag a/bag --bridge b.yaml --out e --min-steps 40".split(),
+            ImportBagOptions(Path("a/bag"), Path("b.yaml"), Path("e"), min_steps=40),
+        ),
+        (
+            "fine-tune c --episodes e --out o --updates 9 --held-out 0.3".split(),
+            FineTuneOptions("c", Path("e"), Path("o"), updates=9, held_out=0.3),
+        ),
         ("info --bench-sim --robot ant".split(), InfoOptions(bench_sim=True, robot="ant")),
     ],
     ids=COMMANDS,
@@ -97,6 +107,7 @@ def test_flags_become_options(arguments: list[str], expected: cli.Options):
             "error: --episodes: 0 is out of range; allowed: at least 1",
         ),
         ("collect --robot ant --steps 0".split(), "error: --steps: 0 is out of range; allowed: at least 1"),
+        ("import-bag b --bridge f --out e --min-steps 0".split(), "error: --min-steps: 0 is out of range; allowed: at least 1"),
         (["collect"], "error: collect: got neither of --robot and --scenario; give exactly one"),
         ("collect --robot a --scenario b".split(), "error: collect: got both of --robot and --scenario; give exactly one"),
     ],
