@@ -18,8 +18,7 @@ from robot_bridge.bag_types import decode, typestore
 from robot_bridge.messages import Message
 
 _MAGIC = b"\x89MCAP0\r\n"
-_FOOTER, _DATA_END = 0x02, 0x0F
-_EMPTY_FOOTER = struct.pack("<BQQQI", _FOOTER, 20, 0, 0, 0) + _MAGIC
+_EMPTY_FOOTER = struct.pack("<BQQQI", 0x02, 20, 0, 0, 0) + _MAGIC
 """Says that there is no index; readers then look through the whole file."""
 
 
@@ -140,9 +139,8 @@ def _mended(path: Path) -> BinaryIO:
     content = path.read_bytes()
     end = len(_MAGIC)
     while end + 9 <= len(content):
-        kind, size = struct.unpack_from("<BQ", content, end)
-        # a power failure can leave zeros
-        if kind in (0, _FOOTER, _DATA_END) or end + 9 + size > len(content):
+        (size,) = struct.unpack_from("<Q", content, end + 1)
+        if end + 9 + size > len(content):
             break
         end += 9 + size
     return io.BytesIO(content[:end] + _EMPTY_FOOTER)

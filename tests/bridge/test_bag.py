@@ -162,8 +162,9 @@ def test_a_disk_that_fails_ends_the_recording_and_nothing_else(tmp_path: Path, m
 
     monkeypatch.setattr(recorder._writer, "write", fail)
     record(STATE, 0.0)
-    recorder.close()
+    recorder._thread.join(PATIENCE)
     record(STATE, 0.1)
+    recorder.close()
 
     assert "ended early: OSError: [Errno 28] No space left on device" in recorder.report()
     assert recorder.dropped == {"/joint_states": 1}
@@ -234,6 +235,7 @@ def test_a_killed_process_leaves_all_but_the_last_second(tmp_path: Path):
         while file.stat().st_size < 10_000 and time.monotonic() < until:
             time.sleep(0.05)
         process.kill()
+    assert file.stat().st_size < 2**19  # before a chunk was full
 
     assert not (tmp_path / "bag" / "metadata.yaml").exists()
     with Bag(tmp_path / "bag") as bag:

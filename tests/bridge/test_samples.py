@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from robot_bridge.messages import Header, JointState, Time
@@ -60,6 +60,12 @@ def test_one_late_message_keeps_its_stamp():
     np.testing.assert_allclose(found.times, [s for i, s in enumerate(stamps) if i != 5], atol=1e-6)
 
 
+def test_one_message_that_is_long_on_its_way_says_nothing_about_the_clock():
+    found = measured([0.001, 1.001, 2.3, 3.001, 4.001], [0.0, 1.0, 2.0, 3.0, 4.0])
+
+    np.testing.assert_allclose(found.times, [0.0, 1.0, 2.0, 3.0, 4.0], atol=1e-6)
+
+
 def test_stamps_that_stand_still_or_go_back_a_little_are_no_new_measurements():
     found = measured([0.01, 0.02, 0.03, 0.04, 0.05], [0.01, 0.02, 0.02, 0.015, 0.05])
 
@@ -106,9 +112,12 @@ def test_a_value_that_is_not_finite_is_no_sample():
 
     assert found[0] == pytest.approx(1.0)
     assert math.isnan(found[1])
+    assert at([0.0, 0.05, 0.1], [0.0, math.inf, 2.0], [0.05]) == pytest.approx([1.0])
     assert np.isnan(at([0.0, 0.1], [math.nan, 1.0], [0.1])).all()
 
 
+@example(3.0, 0.5, 0.5)
+@example(-3.0, -0.5, 0.5)
 @given(st.floats(-3.1, 3.1), st.floats(-1.0, 1.0), st.floats(0, 1))
 def test_an_angle_takes_the_short_way_round(begin: float, change: float, share: float):
     end = math.remainder(begin + change, 2 * math.pi)

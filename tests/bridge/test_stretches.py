@@ -97,6 +97,8 @@ def test_what_is_no_command_is_cut_out():
 
     assert outcome(found) == [(0.2, 0.6, ""), (0.6, 0.68, "a command is not 1 finite numbers"), (0.68, 1.4, "")]
     assert np.isfinite(found[2].action).all()
+    times[10] -= 0.5 * DT  # it ends the one before it when it comes
+    assert outcome(run(times, forces))[:2] == [(0.2, 0.56, ""), (0.58, 0.68, "a command is not 1 finite numbers")]
 
 
 def test_missing_observations_are_cut_out_by_channel():
