@@ -8,6 +8,7 @@ does so only inside the function that calls a command, never at import, so that 
 from __future__ import annotations
 
 import ctypes
+import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -24,6 +25,8 @@ from adaptive_mbrl.options import (
     CollectOptions,
     DemoOptions,
     EvaluateOptions,
+    FineTuneOptions,
+    ImportBagOptions,
     InfoOptions,
     PreflightOptions,
     SimulatedRobotOptions,
@@ -39,6 +42,8 @@ Options = (
     | CallOptions
     | PreflightOptions
     | SimulatedRobotOptions
+    | ImportBagOptions
+    | FineTuneOptions
     | InfoOptions
 )
 # the same union, with the words that users type
@@ -51,6 +56,8 @@ _SubCommands = (
     | Annotated[CallOptions, subcommand("call")]
     | Annotated[PreflightOptions, subcommand("preflight")]
     | Annotated[SimulatedRobotOptions, subcommand("simulated-robot")]
+    | Annotated[ImportBagOptions, subcommand("import-bag")]
+    | Annotated[FineTuneOptions, subcommand("fine-tune")]
     | Annotated[InfoOptions, subcommand("info")]
 )
 _DESCRIPTION = """Adaptive model-based meta-RL: a controller for robots whose dynamics change while they run.
@@ -113,35 +120,24 @@ def parse(arguments: Sequence[str]) -> Options:
 
 def command_of(options: Options) -> Callable[[Any], None]:
     """The function behind the options; loads torch and MuJoCo."""
-    if isinstance(options, InfoOptions):
-        from sim.info import info
+    module, function = _COMMANDS[type(options)].split(":")
+    command: Callable[[Any], None] = getattr(importlib.import_module(module), function)
+    return command
 
-        return info
-    if isinstance(options, BridgeOptions):
-        from robot_bridge.commands import bridge
 
-        return bridge
-    if isinstance(options, CallOptions):
-        from robot_bridge.commands import call
-
-        return call
-    if isinstance(options, PreflightOptions):
-        from robot_bridge.preflight_command import preflight
-
-        return preflight
-    if isinstance(options, SimulatedRobotOptions):
-        from robot_bridge.simulated_robot import simulated_robot
-
-        return simulated_robot
-    import sim.commands as commands
-
-    by_options: dict[type, Callable[[Any], None]] = {
-        DemoOptions: commands.demo,
-        TrainOptions: commands.train,
-        EvaluateOptions: commands.evaluate,
-        CollectOptions: commands.collect,
-    }
-    return by_options[type(options)]
+_COMMANDS = {
+    DemoOptions: "sim.commands:demo",
+    TrainOptions: "sim.commands:train",
+    EvaluateOptions: "sim.commands:evaluate",
+    CollectOptions: "sim.commands:collect",
+    BridgeOptions: "robot_bridge.commands:bridge",
+    CallOptions: "robot_bridge.commands:call",
+    PreflightOptions: "robot_bridge.preflight_command:preflight",
+    SimulatedRobotOptions: "robot_bridge.simulated_robot:simulated_robot",
+    ImportBagOptions: "robot_bridge.import_bag:import_bag",
+    FineTuneOptions: "adaptive_mbrl.meta.fine_tune:fine_tune",
+    InfoOptions: "sim.info:info",
+}
 
 
 def _fail(line: str, code: int) -> int:

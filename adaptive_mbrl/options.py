@@ -133,6 +133,8 @@ class BridgeOptions:
         dry_run: plan and report, send no command.
         device: where the networks run; auto takes a GPU when there is one.
         deadline: share of the control period that planning may take.
+        preflight_seconds: first listen to the robot for so long and check what it says [s]; 0 does not check.
+        record: folder of a bag to record, for `import-bag`.
         transport: dds needs no ROS 2 install; rclpy needs one that is sourced.
         domain: ROS 2's domain id; ROS_DOMAIN_ID if not given.
         interface: network interface, for dds; the environment variable CYCLONEDDS_URI has precedence.
@@ -142,6 +144,8 @@ class BridgeOptions:
     dry_run: bool = False
     device: Device = "auto"
     deadline: float = 0.9
+    preflight_seconds: float = 0.0
+    record: OptionalPath = None
     transport: Transport = "dds"
     domain: OptionalInt = None
     interface: str = "lo"
@@ -150,6 +154,8 @@ class BridgeOptions:
         _require_domain(self.domain)
         if not 0.1 <= self.deadline <= 0.95:
             raise ConfigError(f"--deadline: {self.deadline} is out of range; allowed: 0.1 to 0.95")
+        if not 0 <= self.preflight_seconds <= 60:
+            raise ConfigError(f"--preflight-seconds: {self.preflight_seconds:g} is out of range; allowed: 0 to 60")
 
 
 @dataclass(frozen=True)
@@ -245,6 +251,62 @@ class SimulatedRobotOptions:
             raise ConfigError(f"--command-timeout: {self.command_timeout} is out of range; allowed: above 0")
         if self.rate is not None and not self.rate > 0:
             raise ConfigError(f"--rate: {self.rate} is out of range; allowed: above 0")
+
+
+@dataclass(frozen=True)
+class ImportBagOptions:
+    """Turn a rosbag2 of a robot (sqlite3 or MCAP) into episodes; needs no ROS.
+
+    Attributes:
+        bag: folder of the bag, or one of its files.
+        bridge: YAML file of the robot's topics and channels, as for `bridge`.
+        out: folder of the episodes; new ones are appended.
+        min_steps: shorter stretches between two gaps are left out; twice the checkpoint's window if not given.
+    """
+
+    bag: Positional[Path]
+    bridge: Path
+    out: Path
+    min_steps: OptionalInt = None
+
+    def __post_init__(self) -> None:
+        _at_least("--min-steps", self.min_steps, 1)
+
+
+@dataclass(frozen=True)
+class FineTuneOptions:
+    """Go on with the training of a checkpoint on recorded episodes of one robot; needs no simulator.
+
+    Attributes:
+        checkpoint: folder or name of a shipped checkpoint.
+        episodes: folder of the episodes, from `import-bag` or `collect`.
+        out: folder of the new checkpoint.
+        updates: outer steps.
+        learning_rate: of the outer steps.
+        query: steps ahead that the model is trained to predict.
+        held_out: share of each episode, at its end, that is kept for the comparison; unless episodes are marked for it.
+        seed: of the windows' order.
+        device: where the networks run; auto takes a GPU when there is one.
+    """
+
+    checkpoint: Positional[str]
+    episodes: Path
+    out: Path
+    updates: int = 500
+    learning_rate: float = 3e-4
+    query: int = 8
+    held_out: float = 0.2
+    seed: int = 0
+    device: Device = "auto"
+
+    def __post_init__(self) -> None:
+        _at_least("--updates", self.updates, 1)
+        _at_least("--query", self.query, 1)
+        _require_seed("--seed", self.seed)
+        if not self.learning_rate > 0:
+            raise ConfigError(f"--learning-rate: {self.learning_rate} is out of range; allowed: above 0")
+        if not 0 < self.held_out < 1:
+            raise ConfigError(f"--held-out: {self.held_out} is out of range; allowed: above 0 and below 1")
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from adaptive_mbrl.errors import BridgeError
+from robot_bridge.bag import BagRecorder
 from robot_bridge.bridge_config import load_bridge_config
 from robot_bridge.checks import require_passed
 from robot_bridge.control_loop import ControlLoop
@@ -27,6 +28,7 @@ from robot_bridge.outputs import command_sender
 from robot_bridge.parameters import Parameters
 from robot_bridge.plan_ahead import PlanAhead
 from robot_bridge.preflight import check_inputs
+from robot_bridge.recording_transport import RecordingTransport
 from robot_bridge.robot_files import load_controller, make_supervisor
 from robot_bridge.states import State
 from robot_bridge.telemetry import Telemetry
@@ -168,6 +170,9 @@ class _Configured:
         if parameters.preflight_seconds > 0:
             heard = listen(config, ears, parameters.preflight_seconds)
             require_passed(check_inputs(config, controller.spec, controller.adapter.model.normalizer, heard))
+        self.recorder = BagRecorder(Path(parameters.record)) if parameters.record else None
+        if self.recorder is not None:
+            transport = RecordingTransport(transport, self.recorder)
         seconds = parameters.deadline * controller.spec.dt
         planning = PlanAhead(controller, seconds, lambda: load_controller(config, path, "cpu"))
         warm_up(planning)
@@ -197,6 +202,8 @@ class _Configured:
             thread.join()
         self._watchdog.close()
         self.planning.close()
+        if self.recorder is not None:
+            self.recorder.close()
 
     def _diagnose(self, transport: Transport, name: str) -> None:
         publish = transport.publisher("/diagnostics", DiagnosticArray)

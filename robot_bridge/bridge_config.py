@@ -173,3 +173,10 @@ def require_spec(config: BridgeConfig, spec: RobotSpec, source: str) -> None:
         )
     if config.output.joints and len(config.output.joints) != len(order):
         raise ConfigError(f"{source}: key 'output.joints': {len(config.output.joints)} names for {len(order)} actions")
+
+
+def require_goal(config: BridgeConfig, goal_dim: int, source: str) -> None:
+    """Refuse a bridge without the goal that the checkpoint's objective has, or with another one."""
+    given = 0 if config.goal is None else len(config.goal.initial)
+    if given != goal_dim:
+        raise ConfigError(f"{source}: key 'goal': {given} values; the checkpoint's objective has {goal_dim}")

@@ -22,11 +22,19 @@ def bridge(options: BridgeOptions) -> None:
     stop = stop_on_signals()
     transport = open_transport(options.transport, NODE, options.domain, options.interface)
     node = AdaptiveMpc(transport)
+    parameters = Parameters(
+        str(options.bridge),
+        options.dry_run,
+        options.device,
+        options.deadline,
+        options.preflight_seconds,
+        "" if options.record is None else str(options.record),
+    )
     # those of the lifecycle node in node.py are transitions
     transport.serve(f"/{NODE}/activate", TriggerRequest, lambda request: _done(node, node.activate))
     transport.serve(f"/{NODE}/deactivate", TriggerRequest, lambda request: _done(node, node.deactivate))
     try:
-        node.configure(Parameters(str(options.bridge), options.dry_run, options.device, options.deadline), transport)
+        node.configure(parameters, transport)
         node.activate()
         while not stop.wait(REPORT_EVERY):
             print(node.report(), flush=True)

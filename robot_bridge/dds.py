@@ -237,8 +237,7 @@ def _framed(message: Message, client: int, number: int) -> IdlStruct:
 
 def _made_idl_type(message_type: type[Message], frame: Mapping[str, Any]) -> type[IdlStruct]:
     package, folder, name = message_type.ros_type.split("/")
-    hints = typing.get_type_hints(message_type, include_extras=True)
-    annotations = {**frame, **{f.name: _idl_field(hints[f.name]) for f in dataclasses.fields(message_type)}}
+    annotations = {**frame, **{name: _idl_field(of) for name, of in fields_of(message_type)}}
     made = types.new_class(
         f"{name}_",
         (IdlStruct,),
@@ -261,11 +260,10 @@ def from_wire(sample: Any, hint: Any) -> Any:
     """Inverse of `to_wire`; `hint` is the message's class or the type of one of its fields."""
     if isinstance(hint, type) and issubclass(hint, Message):
         return hint(*(from_wire(getattr(sample, name), of) for name, of in fields_of(hint)))
-    if typing.get_origin(hint) is list:
-        (item,) = typing.get_args(hint)
-        return (
-            [from_wire(value, item) for value in sample] if isinstance(item, type) and issubclass(item, Message) else list(sample)
-        )
+    if isinstance(sample, (list, tuple)):
+        item = typing.get_args(hint)[0]
+        nested = isinstance(item, type) and issubclass(item, Message)
+        return [from_wire(value, item) for value in sample] if nested else list(sample)
     return sample
 
 

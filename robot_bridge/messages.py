@@ -28,9 +28,9 @@ _FIELDS: dict[type[Message], tuple[tuple[str, Any], ...]] = {}
 
 
 def fields_of(message_type: type[Message]) -> tuple[tuple[str, Any], ...]:
-    """Name and type of each field, in order; kept, because reading them off a class takes longer than all the rest."""
+    """Name and annotated type of each field, in order; kept, because reading them off a class takes longer than all the rest."""
     if message_type not in _FIELDS:
-        hints = get_type_hints(message_type)
+        hints = get_type_hints(message_type, include_extras=True)
         _FIELDS[message_type] = tuple((f.name, hints[f.name]) for f in fields(message_type))
     return _FIELDS[message_type]
 

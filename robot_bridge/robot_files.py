@@ -8,7 +8,7 @@ from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.device import resolve_device
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.spec import RobotSpec
-from robot_bridge.bridge_config import BridgeConfig, require_spec
+from robot_bridge.bridge_config import BridgeConfig, require_goal, require_spec
 from robot_bridge.supervisor import SafetySupervisor
 
 
@@ -16,9 +16,7 @@ def load_controller(config: BridgeConfig, path: Path, device: str) -> AdaptiveCo
     """The checkpoint's controller, for the bridge file at `path`."""
     controller = AdaptiveController.load(config.checkpoint, device=resolve_device(device))
     require_spec(config, controller.spec, str(path))
-    wanted, given = controller.objective.goal_dim, 0 if config.goal is None else len(config.goal.initial)
-    if wanted != given:
-        raise ConfigError(f"{path}: key 'goal': {given} values; the checkpoint's objective has {wanted}")
+    require_goal(config, controller.objective.goal_dim, str(path))
     return controller
 
 

@@ -170,7 +170,8 @@ def from_ros(value: Any, hint: Any) -> Any:
     """Inverse of `to_ros`; `hint` is the message's class or the type of one of its fields."""
     if isinstance(hint, type) and issubclass(hint, Message):
         return hint(*(from_ros(getattr(value, name), of) for name, of in fields_of(hint)))
-    if typing.get_origin(hint) is list:
-        (item,) = typing.get_args(hint)
-        return value.tolist() if hasattr(value, "tolist") else [from_ros(element, item) for element in value]
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, list):
+        return [from_ros(element, typing.get_args(hint)[0]) for element in value]
     return value[0] if isinstance(value, bytes) else value

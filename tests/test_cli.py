@@ -18,6 +18,8 @@ from adaptive_mbrl.options import (
     CollectOptions,
     DemoOptions,
     EvaluateOptions,
+    FineTuneOptions,
+    ImportBagOptions,
     InfoOptions,
     PreflightOptions,
     SimulatedRobotOptions,
@@ -25,7 +27,19 @@ from adaptive_mbrl.options import (
 )
 from adaptive_mbrl.revision import git_revision
 
-COMMANDS = ("demo", "train", "evaluate", "collect", "bridge", "call", "preflight", "simulated-robot", "info")
+COMMANDS = (
+    "demo",
+    "train",
+    "evaluate",
+    "collect",
+    "bridge",
+    "call",
+    "preflight",
+    "simulated-robot",
+    "import-bag",
+    "fine-tune",
+    "info",
+)
 HEAVY = {"torch", "numpy", "mujoco", "mjbatch", "dm_control", "gymnasium", "matplotlib", "sim"}
 
 
@@ -83,6 +97,14 @@ def test_help_lists_every_command():
                 Path("b"), "s", command_timeout=1.0, imperfections=Path("i.yaml"), rate=50.0, json=Path("o.json")
             ),
         ),
+        (
+            "import-bag a/bag --bridge b.yaml --out e --min-steps 40".split(),
+            ImportBagOptions(Path("a/bag"), Path("b.yaml"), Path("e"), min_steps=40),
+        ),
+        (
+            "fine-tune c --episodes e --out o --updates 9 --held-out 0.3".split(),
+            FineTuneOptions("c", Path("e"), Path("o"), updates=9, held_out=0.3),
+        ),
         ("info --bench-sim --robot ant".split(), InfoOptions(bench_sim=True, robot="ant")),
     ],
     ids=COMMANDS,
@@ -111,6 +133,7 @@ def test_flags_become_options(arguments: list[str], expected: cli.Options):
             "error: --amplitude: 0.6 is out of range; allowed: above 0, at most 0.5",
         ),
         ("preflight --bridge b.yaml --seconds 0".split(), "error: --seconds: 0 is out of range; allowed: 0.5 to 600"),
+        ("import-bag b --bridge f --out e --min-steps 0".split(), "error: --min-steps: 0 is out of range; allowed: at least 1"),
         (["collect"], "error: collect: got neither of --robot and --scenario; give exactly one"),
         ("collect --robot a --scenario b".split(), "error: collect: got both of --robot and --scenario; give exactly one"),
     ],

@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PHYSICS = {"mujoco", "mjbatch", "dm_control", "gymnasium"}
-ROS = {"rclpy", "launch", "launch_ros", "std_msgs", "sensor_msgs", "diagnostic_msgs", "cyclonedds"}
+ROS = {"rclpy", "launch", "launch_ros", "std_msgs", "sensor_msgs", "diagnostic_msgs", "cyclonedds", "rosbags"}
 FORBIDDEN = {
     "adaptive_mbrl": {"sim", "robot_bridge"} | PHYSICS | ROS,
     "sim": {"robot_bridge"} | ROS,

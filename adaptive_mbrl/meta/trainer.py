@@ -89,7 +89,14 @@ class MetaTrainer:
         self._base_rates = [group["lr"] for group in self.optimizer.param_groups]
         self.updates_done = 0
 
-    def fit(self, sampler: WindowSampler, num_updates: int, report: Report = lambda updates, scalars: None) -> dict[str, float]:
+    def fit(
+        self,
+        sampler: WindowSampler,
+        num_updates: int,
+        report: Report = lambda updates, scalars: None,
+        *,
+        fit_normalizer: bool = True,
+    ) -> dict[str, float]:
         """Take `num_updates` outer steps.
 
         Args:
@@ -97,13 +104,15 @@ class MetaTrainer:
             num_updates: outer steps.
             report: called with the updates done in this fit and scalars: the recent loss every `REPORT_EVERY` updates, and once
                 per epoch (as many windows as there are) what `gradient_conflict` returns.
+            fit_normalizer: False keeps the statistics that the weights were trained with.
 
         Returns:
             Scalars at the end of the fit.
         """
         epoch = max(1, len(sampler) // self.config.meta_batch_size)
         self.adapter.train()
-        self.adapter.model.normalizer.fit(*sampler.transitions())
+        if fit_normalizer:
+            self.adapter.model.normalizer.fit(*sampler.transitions())
         losses: list[Tensor] = []
         for update in range(num_updates):
             self._set_learning_rate(update / num_updates)

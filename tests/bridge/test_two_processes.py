@@ -10,7 +10,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from adaptive_mbrl import cli
+from adaptive_mbrl.data.episodes import EpisodeStore
 
 DOMAIN = str(120 + os.getpid() % 100)
 PATIENCE = 90
@@ -49,9 +53,9 @@ def files(tmp_path: Path, make_checkpoint: Callable[..., Path]) -> tuple[str, st
     return str(bridge), str(scenario)
 
 
-def test_a_controller_and_a_robot_in_two_processes(files: tuple[str, str]):
+def test_a_controller_and_a_robot_in_two_processes(files: tuple[str, str], tmp_path: Path):
     bridge_file, scenario_file = files
-    with start("bridge", "--bridge", bridge_file) as bridge:
+    with start("bridge", "--bridge", bridge_file, "--record", str(tmp_path / "bag")) as bridge:
         try:
             # without a robot it waits at the safe action
             first = bridge.stdout.readline()
@@ -72,6 +76,17 @@ def test_a_controller_and_a_robot_in_two_processes(files: tuple[str, str]):
     ).groups()
     assert int(steps) == 100
     assert int(commands) > 20
+
+    # what was recorded can be learned from
+    arguments = ["--bridge", bridge_file, "--out", str(tmp_path / "episodes"), "--min-steps", "5"]
+    assert cli.main(["import-bag", str(tmp_path / "bag"), *arguments]) == 0
+    episodes = EpisodeStore.open(tmp_path / "episodes").episodes
+    assert sum(map(len, episodes)) > 20
+    for episode in episodes:
+        # where the cart goes is what its velocity says: the channels belong to the same times
+        position, velocity = episode.obs[:, 0], episode.obs[:, 2]
+        travelled = 0.04 * (velocity[1:] + velocity[:-1]) / 2
+        assert np.median(np.abs(np.diff(position) - travelled)) < 0.1 * np.abs(np.diff(position)).max() + 1e-6
 
 
 def test_a_bridge_file_with_a_typo_is_one_line(files: tuple[str, str]):
