@@ -9,7 +9,7 @@ from launch.conditions import LaunchConfigurationEquals
 from launch.substitutions import LaunchConfiguration
 
 from launch import LaunchDescription
-from robot_bridge.launching import controller, controller_arguments, robot_arguments, simulated_robot
+from robot_bridge.node.launching import controller, controller_arguments, robot_arguments, simulated_robot
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -4,7 +4,7 @@ ros2 launch adaptive_mbrl robot.launch.py bridge:=FILE [dry_run:=true activate:=
 """
 
 from launch import LaunchDescription
-from robot_bridge.launching import controller, controller_arguments
+from robot_bridge.node.launching import controller, controller_arguments
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -4,7 +4,7 @@ ros2 launch adaptive_mbrl sim.launch.py [bridge:=FILE scenario:=NAME:PART imperf
 """
 
 from launch import LaunchDescription
-from robot_bridge.launching import controller, controller_arguments, robot_arguments, simulated_robot
+from robot_bridge.node.launching import controller, controller_arguments, robot_arguments, simulated_robot
 
 
 def generate_launch_description() -> LaunchDescription:

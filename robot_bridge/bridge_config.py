@@ -10,9 +10,9 @@ from pathlib import Path
 from adaptive_mbrl.config import bounded, load_yaml
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.spec import RobotSpec
-from robot_bridge.fields import field_of
-from robot_bridge.messages import MESSAGES, Float64MultiArray, JointState, JointTrajectory, Message, Twist
-from robot_bridge.safety_config import SafetyConfig
+from robot_bridge.middleware.fields import field_of
+from robot_bridge.middleware.messages import MESSAGES, Float64MultiArray, JointState, JointTrajectory, Message, Twist
+from robot_bridge.safety.config import SafetyConfig
 
 MessageType = type[Message]
 _TOPIC = re.compile(r"/?[A-Za-z_~][A-Za-z0-9_/]*")

@@ -9,7 +9,7 @@ from adaptive_mbrl.device import resolve_device
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.spec import RobotSpec
 from robot_bridge.bridge_config import BridgeConfig, require_goal, require_spec
-from robot_bridge.supervisor import SafetySupervisor
+from robot_bridge.safety.supervisor import SafetySupervisor
 
 
 def load_controller(config: BridgeConfig, path: Path, device: str) -> AdaptiveController:

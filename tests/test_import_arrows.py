@@ -24,7 +24,7 @@ FORBIDDEN = {
 }
 # the command line starts everything and may name sim, but only once a command runs; the simulated robot is simulation
 LAZILY_ALLOWED = {"adaptive_mbrl/cli.py": {"sim", "robot_bridge"}}
-ALLOWED = {"robot_bridge/simulated_robot.py": {"sim"}}
+ALLOWED = {"robot_bridge/simulated/robot.py": {"sim"}}
 
 
 def imported(source: str) -> Iterator[tuple[str, int, bool]]:
@@ -58,6 +58,16 @@ def violations(path: str, source: str) -> list[str]:
     ]
 
 
+ROS_MODULES = {f"robot_bridge/node/{name}.py" for name in ("lifecycle", "launching", "executables")}
+
+
+@pytest.mark.parametrize("path", sorted(str(p.relative_to(ROOT)) for p in (ROOT / "robot_bridge").rglob("*.py")))
+def test_a_middleware_stays_in_its_modules(path: str):
+    names = {name for name, _, _ in imported((ROOT / path).read_text(encoding="utf-8"))}
+
+    assert not names & ROS or path in ROS_MODULES or path.startswith("robot_bridge/middleware/")
+
+
 def sources() -> list[str]:
     return sorted(str(p.relative_to(ROOT)) for package in FORBIDDEN for p in (ROOT / package).rglob("*.py"))
 
@@ -78,7 +88,7 @@ def test_imports_point_one_way(path: str):
         ("adaptive_mbrl/cli.py", "from sim import commands\n"),
         ("adaptive_mbrl/cli.py", "def f():\n    import mujoco\n"),
         ("sim/batch.py", "from robot_bridge import node\n"),
-        ("robot_bridge/node.py", "def f():\n    from sim import robot\n"),
+        ("robot_bridge/node/lifecycle.py", "def f():\n    from sim import robot\n"),
     ],
 )
 def test_a_wrong_arrow_is_found(path: str, source: str):
@@ -91,7 +101,7 @@ def test_a_wrong_arrow_is_found(path: str, source: str):
         ("adaptive_mbrl/planning/cem.py", "import torch\nfrom . import sim\nfrom adaptive_mbrl.simplex import x\n"),
         ("adaptive_mbrl/cli.py", "def f():\n    from sim import commands\n"),
         ("sim/batch.py", "import mujoco\nfrom adaptive_mbrl.spec import RobotSpec\n"),
-        ("robot_bridge/simulated_robot.py", "from sim.batch import BatchSimulation\n"),
+        ("robot_bridge/simulated/robot.py", "from sim.batch import BatchSimulation\n"),
     ],
 )
 def test_a_right_arrow_is_left_alone(path: str, source: str):

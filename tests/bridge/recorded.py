@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from adaptive_mbrl.data.episodes import Episode
-from robot_bridge.bag import BagRecorder
+from robot_bridge.bags.recorder import BagRecorder
+from robot_bridge.bags.recording_transport import RecordingTransport
 from robot_bridge.bridge_config import BridgeConfig, ChannelInput, OutputConfig, TopicConfig
-from robot_bridge.inputs import Inputs
-from robot_bridge.messages import Header, JointState, Message, String, Time
-from robot_bridge.outputs import command_sender
-from robot_bridge.recording_transport import RecordingTransport
-from robot_bridge.safety_config import SafetyConfig
+from robot_bridge.control.inputs import Inputs
+from robot_bridge.control.outputs import command_sender
+from robot_bridge.middleware.messages import Header, JointState, Message, String, Time
+from robot_bridge.safety.config import SafetyConfig
 from sim.batch import BatchSimulation
 from sim.policies import RandomPolicy
 from sim.robot import Robot

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 
-from robot_bridge.dds import DdsTransport
-from robot_bridge.messages import Float64MultiArray, Header, JointState, Message
+from robot_bridge.middleware.dds import DdsTransport
+from robot_bridge.middleware.messages import Float64MultiArray, Header, JointState, Message
 
 _COUNT = count()
 FAULTS: dict[str, Callable[[JointState], Message | None]] = {

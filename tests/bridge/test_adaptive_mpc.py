@@ -11,10 +11,8 @@ from pathlib import Path
 import pytest
 
 from adaptive_mbrl.errors import BridgeError, ConfigError
-from robot_bridge.adaptive_mpc import AdaptiveMpc
-from robot_bridge.dds import DdsTransport
-from robot_bridge.diagnostics import ERROR, OK, STALE
-from robot_bridge.messages import (
+from robot_bridge.middleware.dds import DdsTransport
+from robot_bridge.middleware.messages import (
     DiagnosticArray,
     Float64MultiArray,
     Header,
@@ -26,8 +24,10 @@ from robot_bridge.messages import (
     Time,
     TriggerRequest,
 )
-from robot_bridge.parameters import Parameters
-from robot_bridge.states import State
+from robot_bridge.node.adaptive_mpc import AdaptiveMpc
+from robot_bridge.node.diagnostics import ERROR, OK, STALE
+from robot_bridge.node.parameters import Parameters
+from robot_bridge.safety.states import State
 
 DOMAIN = 20 + os.getpid() % 40
 PATIENCE = 60

@@ -16,10 +16,11 @@ import yaml
 from rosbags.rosbag2 import Reader
 
 from adaptive_mbrl.errors import ConfigError
-from robot_bridge.bag import BagRecorder
-from robot_bridge.bag_reader import Bag
-from robot_bridge.bag_types import decode, encode
-from robot_bridge.messages import (
+from robot_bridge.bags.reader import Bag
+from robot_bridge.bags.recorder import BagRecorder
+from robot_bridge.bags.recording_transport import RecordingTransport
+from robot_bridge.bags.types import decode, encode
+from robot_bridge.middleware.messages import (
     MESSAGES,
     Float64MultiArray,
     Header,
@@ -31,7 +32,6 @@ from robot_bridge.messages import (
     String,
     Time,
 )
-from robot_bridge.recording_transport import RecordingTransport
 from tests.bridge.recorded import Loopback
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -197,8 +197,8 @@ def test_a_topic_has_one_type_and_a_message_is_ros_2s(tmp_path: Path):
 PROGRAM = """
 import sys, time
 from pathlib import Path
-from robot_bridge.bag import BagRecorder
-from robot_bridge.messages import JointState
+from robot_bridge.bags.recorder import BagRecorder
+from robot_bridge.middleware.messages import JointState
 recorder = BagRecorder(Path(sys.argv[1]))
 record = recorder.topic("/joint_states", JointState, reliable=False)
 for i in range(10**9):

@@ -7,10 +7,10 @@ import pytest
 
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
 from robot_bridge.bridge_config import OutputConfig
-from robot_bridge.command_input import CommandInput
-from robot_bridge.imperfections import LineConfig
-from robot_bridge.line import Line
-from robot_bridge.messages import Float64MultiArray, JointState, JointTrajectory, JointTrajectoryPoint, Message
+from robot_bridge.middleware.messages import Float64MultiArray, JointState, JointTrajectory, JointTrajectoryPoint, Message
+from robot_bridge.simulated.command_input import CommandInput
+from robot_bridge.simulated.imperfections import LineConfig
+from robot_bridge.simulated.line import Line
 
 SPEC = RobotSpec("legged", 0.05, (Channel("x", "m"),), (ActionChannel("hip", "N m", -1, 1), ActionChannel("knee", "N m", -1, 1)))
 

@@ -7,12 +7,12 @@ import sys
 import pytest
 
 from adaptive_mbrl.errors import ConfigError
-from robot_bridge.connect import environment_domain, open_transport
+from robot_bridge.middleware.connect import environment_domain, open_transport
 
 
 def test_without_a_ros_2_install_rclpy_is_one_line(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "rclpy", None)
-    monkeypatch.delitem(sys.modules, "robot_bridge.ros", raising=False)
+    monkeypatch.delitem(sys.modules, "robot_bridge.middleware.ros", raising=False)
 
     with pytest.raises(ConfigError, match=r"--transport: rclpy cannot be loaded .*; source a ROS 2 install, or use dds"):
         open_transport("rclpy", "node", 0, "lo")

@@ -13,11 +13,11 @@ import torch
 from adaptive_mbrl.controller import Command, StepInfo
 from adaptive_mbrl.planning import PlannerConfig
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
-from robot_bridge.control_loop import ControlLoop
-from robot_bridge.plan_ahead import PlanAhead
-from robot_bridge.safety_config import SafetyConfig
-from robot_bridge.states import State
-from robot_bridge.supervisor import Observed, SafetySupervisor
+from robot_bridge.control.loop import ControlLoop
+from robot_bridge.control.plan_ahead import PlanAhead
+from robot_bridge.safety.config import SafetyConfig
+from robot_bridge.safety.states import State
+from robot_bridge.safety.supervisor import Observed, SafetySupervisor
 
 DT = 0.05
 SPEC = RobotSpec("cart", DT, (Channel("x", "m"),), (ActionChannel("push", "N", -10.0, 10.0),))

@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adaptive_mbrl.errors import BridgeError
-from robot_bridge.dds import DdsTransport, from_wire, idl_type, to_wire
-from robot_bridge.messages import (
+from robot_bridge.middleware.dds import DdsTransport, from_wire, idl_type, to_wire
+from robot_bridge.middleware.messages import (
     MESSAGES,
     DiagnosticArray,
     Float64MultiArray,
@@ -39,8 +39,8 @@ DOMAIN = 60 + os.getpid() % 100
 
 ECHO = """
 import sys, threading
-from robot_bridge.dds import DdsTransport
-from robot_bridge.messages import Float64MultiArray, JointState, Response, SetBoolRequest, TriggerRequest
+from robot_bridge.middleware.dds import DdsTransport
+from robot_bridge.middleware.messages import Float64MultiArray, JointState, Response, SetBoolRequest, TriggerRequest
 
 transport = DdsTransport(int(sys.argv[1]))
 answer = transport.publisher("/commands", Float64MultiArray)

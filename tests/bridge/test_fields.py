@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robot_bridge.fields import ANGLES, field_of, write_angles, write_field
-from robot_bridge.messages import Float64MultiArray, Imu, Quaternion
+from robot_bridge.middleware.fields import ANGLES, field_of, write_angles, write_field
+from robot_bridge.middleware.messages import Float64MultiArray, Imu, Quaternion
 
 AXES = ("x", "y", "z")
 turns = st.floats(-math.pi, math.pi, exclude_min=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from adaptive_mbrl.errors import ConfigError
-from robot_bridge.imperfections import Imperfections, LineConfig, load_imperfections
+from robot_bridge.simulated.imperfections import Imperfections, LineConfig, load_imperfections
 from sim.paths import known_configs
 from sim.robot import load_robot
 

@@ -16,9 +16,9 @@ from adaptive_mbrl.checkpoint import load_checkpoint, save_checkpoint
 from adaptive_mbrl.config import save_yaml
 from adaptive_mbrl.data.episodes import Episode, EpisodeStore
 from adaptive_mbrl.objective import Term
-from robot_bridge.bag_types import encode, typestore
+from robot_bridge.bags.types import encode, typestore
 from robot_bridge.bridge_config import GoalInput, OutputConfig
-from robot_bridge.messages import (
+from robot_bridge.middleware.messages import (
     Float64MultiArray,
     Header,
     Imu,

@@ -16,11 +16,11 @@ from adaptive_mbrl.checkpoint import load_checkpoint
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
 from robot_bridge.bridge_config import BridgeConfig, ChannelInput, OutputConfig, TopicConfig, load_bridge_config, require_spec
-from robot_bridge.fields import field_of
-from robot_bridge.inputs import Inputs
-from robot_bridge.messages import Float64MultiArray, Header, Imu, JointState, Message, Odometry, Quaternion, Time
-from robot_bridge.safety_config import SafetyConfig
-from robot_bridge.supervisor import SafetySupervisor
+from robot_bridge.control.inputs import Inputs
+from robot_bridge.middleware.fields import field_of
+from robot_bridge.middleware.messages import Float64MultiArray, Header, Imu, JointState, Message, Odometry, Quaternion, Time
+from robot_bridge.safety.config import SafetyConfig
+from robot_bridge.safety.supervisor import SafetySupervisor
 
 SPEC = RobotSpec(
     "legged",

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robot_bridge.imperfections import LineConfig
-from robot_bridge.line import Line
+from robot_bridge.simulated.imperfections import LineConfig
+from robot_bridge.simulated.line import Line
 
 lines = st.builds(LineConfig, latency=st.floats(0, 0.1), jitter=st.floats(0, 0.1), loss=st.floats(0, 0.9))
 

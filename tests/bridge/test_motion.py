@@ -11,13 +11,13 @@ import pytest
 from adaptive_mbrl.checkpoint import load_checkpoint
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
 from robot_bridge.bridge_config import BridgeConfig, ChannelInput, OutputConfig, TopicConfig
-from robot_bridge.checks import Check, PreflightError, Verdict
-from robot_bridge.messages import JointState, JointTrajectory
-from robot_bridge.motion import ORDER, PULSE, SETTLE, GentleMotion, Trial, present_positions
-from robot_bridge.response import Answer, check_responses, judge
-from robot_bridge.safety_config import Range, SafetyConfig
-from robot_bridge.states import State
-from robot_bridge.supervisor import Observed, SafetySupervisor
+from robot_bridge.middleware.messages import JointState, JointTrajectory
+from robot_bridge.preflight.checks import Check, PreflightError, Verdict
+from robot_bridge.preflight.motion import ORDER, PULSE, SETTLE, GentleMotion, Trial, present_positions
+from robot_bridge.preflight.response import Answer, check_responses, judge
+from robot_bridge.safety.config import Range, SafetyConfig
+from robot_bridge.safety.states import State
+from robot_bridge.safety.supervisor import Observed, SafetySupervisor
 from sim.batch import BatchSimulation
 from sim.robot import load_robot
 from sim.scenario import Scenario, start

@@ -10,8 +10,8 @@ import pytest
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
 from robot_bridge.bridge_config import OutputConfig
-from robot_bridge.messages import Float64MultiArray, JointTrajectory, Message
-from robot_bridge.outputs import command_sender
+from robot_bridge.control.outputs import command_sender
+from robot_bridge.middleware.messages import Float64MultiArray, JointTrajectory, Message
 
 SPEC = RobotSpec("two", 0.05, (Channel("x", "m"),), (ActionChannel("hip", "N m", -1, 1), ActionChannel("knee", "N m", -1, 1)))
 

@@ -13,12 +13,12 @@ import torch
 from adaptive_mbrl.dynamics.normalizer import Normalizer
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
 from robot_bridge.bridge_config import BridgeConfig, ChannelInput, GoalInput, OutputConfig, TopicConfig
-from robot_bridge.checks import Check, PreflightError, Verdict, require_passed
-from robot_bridge.endpoints import Endpoint
-from robot_bridge.listening import Heard, Listener
-from robot_bridge.messages import Float64MultiArray, Header, JointState, Message, Odometry, Time, Twist
-from robot_bridge.preflight import check_inputs
-from robot_bridge.safety_config import Range, SafetyConfig
+from robot_bridge.middleware.endpoints import Endpoint
+from robot_bridge.middleware.messages import Float64MultiArray, Header, JointState, Message, Odometry, Time, Twist
+from robot_bridge.preflight.checks import Check, PreflightError, Verdict, require_passed
+from robot_bridge.preflight.inputs_check import check_inputs
+from robot_bridge.preflight.listening import Heard, Listener
+from robot_bridge.safety.config import Range, SafetyConfig
 
 DT = 0.05
 SPEC = RobotSpec(
@@ -85,7 +85,7 @@ def measure(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Check]]:
     ) -> dict[str, Check]:
         config = BridgeConfig("leg", INPUTS, OBS, OutputConfig("/commands"), safety or SafetyConfig({"knee": 1.0}), goal)
         now = START
-        monkeypatch.setattr("robot_bridge.listening.time.time", lambda: EPOCH + now - START)
+        monkeypatch.setattr("robot_bridge.preflight.listening.time.time", lambda: EPOCH + now - START)
         listener = Listener(config, Wire(), clock=lambda: now)
         makers: dict[str, Make | None] = {"joints": joints, "odometry": odometry, "load": load, **sends}
         arrivals = sorted(

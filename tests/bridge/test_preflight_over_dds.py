@@ -17,8 +17,8 @@ import pytest
 
 from adaptive_mbrl import cli
 from adaptive_mbrl.checkpoint import load_checkpoint
-from robot_bridge.dds import DdsTransport
-from robot_bridge.messages import Float64MultiArray
+from robot_bridge.middleware.dds import DdsTransport
+from robot_bridge.middleware.messages import Float64MultiArray
 
 ROOT = Path(__file__).resolve().parents[2]
 RELAY = Path(__file__).with_name("relay.py")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robot_bridge.sample_budget import SampleBudget
+from robot_bridge.control.sample_budget import SampleBudget
 
 
 def settle(budget: SampleBudget, seconds_per_sample: float, steps: int = 100) -> float:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from robot_bridge.messages import Header, JointState, Time
-from robot_bridge.samples import Measured, Samples, interpolate
+from robot_bridge.bags.samples import Measured, Samples, interpolate
+from robot_bridge.middleware.messages import Header, JointState, Time
 
 START = 1_700_000_000 * 10**9
 MAX_AGE = 0.1

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from adaptive_mbrl.checkpoint import load_checkpoint
 from adaptive_mbrl.errors import ConfigError
 from robot_bridge.bridge_config import ChannelInput, load_bridge_config
-from robot_bridge.inputs import read
-from robot_bridge.messages import Float64MultiArray, Imu, JointState, Odometry
-from robot_bridge.sensor_messages import SensorMessage
+from robot_bridge.control.inputs import read
+from robot_bridge.middleware.messages import Float64MultiArray, Imu, JointState, Odometry
+from robot_bridge.simulated.sensor_messages import SensorMessage
 
 SHIPPED = sorted((Path(__file__).resolve().parents[2] / "configs" / "bridge").glob("*.yaml"))
 

@@ -13,10 +13,10 @@ import pytest
 
 from adaptive_mbrl.errors import ConfigError
 from robot_bridge.bridge_config import load_bridge_config
-from robot_bridge.imperfections import Imperfections, LineConfig
-from robot_bridge.inputs import read
-from robot_bridge.messages import Float64MultiArray, Message
-from robot_bridge.simulated_robot import SimulatedRobot, publish_every
+from robot_bridge.control.inputs import read
+from robot_bridge.middleware.messages import Float64MultiArray, Message
+from robot_bridge.simulated.imperfections import Imperfections, LineConfig
+from robot_bridge.simulated.robot import SimulatedRobot, publish_every
 from sim.batch import BatchSimulation
 from sim.dynamics import Dynamics
 from sim.robot import load_robot

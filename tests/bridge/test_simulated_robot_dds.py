@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from robot_bridge.bridge_config import load_bridge_config
-from robot_bridge.dds import DdsTransport
-from robot_bridge.inputs import GoalReader, Inputs
-from robot_bridge.outputs import command_sender
+from robot_bridge.control.inputs import GoalReader, Inputs
+from robot_bridge.control.outputs import command_sender
+from robot_bridge.middleware.dds import DdsTransport
 from sim.robot import load_robot
 
 ROOT = Path(__file__).resolve().parents[2]

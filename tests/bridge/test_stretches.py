@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
-from robot_bridge.samples import Measured
-from robot_bridge.stretches import Stretch, cut
+from robot_bridge.bags.samples import Measured
+from robot_bridge.bags.stretches import Stretch, cut
 
 DT = 0.04
 SPEC = RobotSpec("mass", DT, (Channel("x", "m"), Channel("v", "m/s", "velocity")), (ActionChannel("push", "N", -5, 5),))

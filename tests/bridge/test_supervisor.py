@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
-from robot_bridge.safety_config import Damper, Range, SafetyConfig
-from robot_bridge.states import TRANSITIONS, Event, State, after
-from robot_bridge.supervisor import Decision, Observed, SafetySupervisor
+from robot_bridge.safety.config import Damper, Range, SafetyConfig
+from robot_bridge.safety.states import TRANSITIONS, Event, State, after
+from robot_bridge.safety.supervisor import Decision, Observed, SafetySupervisor
 
 DT = 0.05
 SPEC = RobotSpec(

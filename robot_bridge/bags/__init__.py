@@ -1,0 +1,1 @@
+"""From a robot back to training: recording and import of rosbag2."""

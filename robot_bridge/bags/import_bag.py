@@ -1,0 +1,91 @@
+"""From a recording of a robot to episodes that training reads: the sub-command `import-bag`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from adaptive_mbrl.checkpoint import load_checkpoint
+from adaptive_mbrl.data.episodes import SPEC_FILE, Episode, EpisodeStore
+from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.objective import Objective
+from adaptive_mbrl.options import ImportBagOptions
+from robot_bridge.bags.recording import Recording, read_recording
+from robot_bridge.bags.samples import Array
+from robot_bridge.bags.stretches import NO_COMMANDS, Stretch, cut
+from robot_bridge.bridge_config import GoalInput, load_bridge_config, require_goal, require_spec
+
+WIDTH = 100
+"""Columns of the table where no terminal says how many it has."""
+
+
+def import_bag(options: ImportBagOptions) -> None:
+    """Read a bag, append its episodes to a store, and say what was left out and why."""
+    config = load_bridge_config(options.bridge)
+    description = load_checkpoint(config.checkpoint).description
+    spec = description.spec
+    require_spec(config, spec, str(options.bridge))
+    require_goal(config, description.objective.goal_dim, str(options.bridge))
+    if (options.out / SPEC_FILE).exists():
+        EpisodeStore.check(options.out, spec)
+    recording = read_recording(options.bag, config, spec)
+    min_steps = options.min_steps or 2 * description.adaptation.window
+    max_age = {name: config.safety.max_age_of.get(name, config.safety.max_age) for name in spec.obs_names}
+    stretches = cut(spec, recording.commands, recording.channels, recording.states, max_age, min_steps)
+    print_stretches(stretches, spec.dt, recording.notes)
+    tags = {"source": "bag", "bag": options.bag.resolve().name, "start": recording.start}
+    episodes = [episode(s, recording, config.goal, description.objective, tags) for s in stretches if not s.reason]
+    if not episodes:
+        raise ConfigError(f"{options.bag}: nothing to import: no stretch of {min_steps} steps without a gap")
+    store = EpisodeStore.open(options.out, spec)
+    if any(about.get("bag") == tags for about in store.abouts):
+        raise ConfigError(f"{options.bag}: {options.out} holds its episodes already")
+    store.append(episodes, {"bag": tags})
+    print(f"{options.out}: {len(store.episodes)} episodes, {store.num_steps} steps")
+
+
+def episode(
+    stretch: Stretch, recording: Recording, goal: GoalInput | None, objective: Objective, tags: dict[str, Any]
+) -> Episode:
+    """A stretch as training reads it, with the rewards of the objective under the goal of each step."""
+    obs, action = stretch.obs.astype(np.float32), stretch.action.astype(np.float32)
+    goals = _goals(stretch.ticks[:-1], recording, goal)
+    reward = objective(*(torch.from_numpy(x) for x in (obs[:-1], action, obs[1:], goals.astype(np.float32))))
+    return Episode(obs, action, reward.numpy(), {**tags, "begin_seconds": round(stretch.begin, 3)})
+
+
+def _goals(ticks: Array, recording: Recording, goal: GoalInput | None) -> Array:
+    """The goal at each tick, (T, goal_dim): the newest message whose values are all finite, the initial one before the first."""
+    if goal is None:
+        return np.zeros((len(ticks), 0))
+    known, times = np.array([goal.initial]), np.zeros(0)
+    if recording.goals is not None:
+        finite = np.isfinite(recording.goals.values).all(axis=1)
+        known, times = np.concatenate([known, recording.goals.values[finite]]), recording.goals.times[finite]
+    return known[np.searchsorted(times, ticks, "right")]
+
+
+def print_stretches(stretches: Sequence[Stretch], dt: float, notes: Sequence[str]) -> None:
+    """A table of what is kept and what is left out."""
+    console = Console(highlight=False)
+    console = console if console.is_terminal else Console(highlight=False, width=WIDTH)
+    table = Table(box=SIMPLE)
+    for header in ("from s", "to s", "steps"):
+        table.add_column(header, justify="right")
+    table.add_column("")
+    steps = [0 if s.reason == NO_COMMANDS else round((s.end - s.begin) / dt) for s in stretches]
+    for s, num in zip(stretches, steps, strict=True):
+        # a plain string would be read as markup
+        outcome = Text(f"dropped: {s.reason}" if s.reason else "kept")
+        table.add_row(f"{s.begin:.2f}", f"{s.end:.2f}", str(num or ""), outcome)
+    console.print(table)
+    for note in notes:
+        console.print(f"Note: {note}", markup=False, soft_wrap=True)
+    console.print(f"{sum(len(s.action) for s in stretches)} of {sum(steps)} control steps kept")

@@ -1,0 +1,61 @@
+"""A transport that records what passes it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from robot_bridge.bags.recorder import BagRecorder
+from robot_bridge.middleware.endpoints import Graph
+from robot_bridge.middleware.transport import Answer, MessageT, Receive, RequestT, Transport
+
+
+class RecordingTransport:
+    """A `Transport` that records all that is published and received through another one.
+
+    Args:
+        transport: does the work.
+        recorder: closed by whoever made it.
+        clock: monotonic [s], the one that the transport's received times come from.
+    """
+
+    def __init__(self, transport: Transport, recorder: BagRecorder, clock: Callable[[], float] = time.monotonic) -> None:
+        self._transport, self._recorder, self._clock = transport, recorder, clock
+
+    def publisher(self, topic: str, message_type: type[MessageT], *, reliable: bool = True) -> Callable[[MessageT], None]:
+        """See `Transport`."""
+        publish = self._transport.publisher(topic, message_type, reliable=reliable)
+        record = self._recorder.topic(topic, message_type, reliable=reliable)
+
+        def publish_and_record(message: MessageT) -> None:
+            at = self._clock()
+            publish(message)
+            record(message, at)
+
+        return publish_and_record
+
+    def subscribe(self, topic: str, message_type: type[MessageT], receive: Receive[MessageT], *, reliable: bool = False) -> None:
+        """See `Transport`."""
+        record = self._recorder.topic(topic, message_type, reliable=reliable)
+
+        def receive_and_record(message: MessageT, received: float) -> None:
+            receive(message, received)
+            record(message, received)
+
+        self._transport.subscribe(topic, message_type, receive_and_record, reliable=reliable)
+
+    def close(self) -> None:
+        """See `Transport`."""
+        self._transport.close()
+
+    def serve(self, name: str, request_type: type[RequestT], answer: Answer[RequestT]) -> None:
+        """See `Transport`; services are not recorded, what they do shows in the supervisor's state."""
+        self._transport.serve(name, request_type, answer)
+
+    def graph(self) -> Graph:
+        """See `Transport`."""
+        return self._transport.graph()
+
+    def now(self) -> float:
+        """See `Transport`."""
+        return self._transport.now()

@@ -1,0 +1,80 @@
+"""Messages of `robot_bridge.middleware.messages` as the bytes that a rosbag2 holds (CDR), and back.
+
+The definitions are those of ROS 2 Jazzy that `rosbags` brings along. Definitions that a bag carries are not used: rosbags would
+generate code from them, and a recording is data from elsewhere.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from functools import cache
+from typing import Annotated, Any
+
+import numpy as np
+from rosbags.serde import SerdeError
+from rosbags.typesys import Stores, get_typestore
+from rosbags.typesys.store import Typestore
+
+from adaptive_mbrl.errors import ConfigError
+from robot_bridge.middleware.messages import Message, fields_of
+from robot_bridge.middleware.transport import MessageT
+
+
+@cache
+def typestore() -> Typestore:
+    """All message types of ROS 2 Jazzy."""
+    return get_typestore(Stores.ROS2_JAZZY)
+
+
+def require_known(message_type: type[Message]) -> None:
+    """Refuse a message that cannot be recorded: ROS 2 does not define it, or with other fields."""
+    known = typestore().fielddefs.get(message_type.ros_type)
+    fields = [f.name for f in dataclasses.fields(message_type)]
+    if known is None or [name for name, _ in known[1]] != fields:
+        raise ConfigError(f"{message_type.ros_type}: no message of ROS 2's common interfaces; it cannot be recorded")
+
+
+def encode(message: Message) -> memoryview:
+    """The message in CDR."""
+    return typestore().serialize_cdr(_to_rosbags(message, type(message)), message.ros_type)
+
+
+def decode(raw: bytes, message_type: type[MessageT]) -> MessageT:
+    """Inverse of `encode`.
+
+    Raises:
+        ConfigError: the bytes are no such message.
+    """
+    try:
+        message: MessageT = _from_rosbags(typestore().deserialize_cdr(raw, message_type.ros_type), message_type)
+    except (SerdeError, IndexError, AssertionError) as error:
+        raise ConfigError(f"a message is no {message_type.ros_type}: {error}") from error
+    return message
+
+
+def _to_rosbags(value: Any, hint: Any) -> Any:
+    """A message, or the value of a field with the type `hint`, as rosbags takes it: lists of numbers as arrays of their type."""
+    if isinstance(value, Message):
+        fields = {name: _to_rosbags(getattr(value, name), of) for name, of in fields_of(type(value))}
+        return typestore().types[value.ros_type](**fields)
+    if typing.get_origin(hint) is Annotated and isinstance(value, (list, tuple)):
+        return np.asarray(value, dtype=hint.__metadata__[0].partition("[")[0])
+    if typing.get_origin(hint) is list:
+        (item,) = typing.get_args(hint)
+        if typing.get_origin(item) is Annotated:
+            return np.asarray(value, dtype=item.__metadata__[0])
+        return [_to_rosbags(entry, item) for entry in value]
+    return value
+
+
+def _from_rosbags(value: Any, hint: Any) -> Any:
+    """Inverse of `_to_rosbags`; `hint` is the message's class or the type of one of its fields."""
+    if isinstance(hint, type) and issubclass(hint, Message):
+        return hint(**{name: _from_rosbags(getattr(value, name), of) for name, of in fields_of(hint)})
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, list):
+        (item,) = typing.get_args(hint)
+        return [_from_rosbags(entry, item) for entry in value]
+    return value

@@ -1,0 +1,1 @@
+"""The control loop: observations in, plans ahead, commands out."""

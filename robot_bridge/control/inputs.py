@@ -1,0 +1,99 @@
+"""From messages to the observation: every channel by name, never by position, with the time at which it came."""
+
+from __future__ import annotations
+
+import math
+import threading
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_mbrl.spec import RobotSpec
+from robot_bridge.bridge_config import BridgeConfig, ChannelInput, GoalInput
+from robot_bridge.middleware.fields import field_of, joint_value
+from robot_bridge.middleware.messages import MESSAGES, JointState, Message
+from robot_bridge.middleware.transport import Transport
+from robot_bridge.safety.supervisor import Observed
+
+CLOCK_JUMP = 1.0
+"""A stamp this much older than the last one [s] is a clock that was set back, not a message that was overtaken."""
+
+
+class Inputs:
+    """Keeps the newest value of every channel; `receive` runs on the transport's thread, `snapshot` on the control loop's.
+
+    Args:
+        spec: the robot.
+        config: where its channels are read.
+        transport: subscribed to at once.
+    """
+
+    def __init__(self, spec: RobotSpec, config: BridgeConfig, transport: Transport) -> None:
+        self._lock = threading.Lock()
+        self._values = np.full(spec.obs_dim, np.nan)
+        self._received = np.full(spec.obs_dim, -np.inf)
+        self._stamps: dict[str, float] = {}
+        self._channels: dict[str, list[tuple[int, ChannelInput]]] = {name: [] for name in config.inputs}
+        for index, name in enumerate(spec.obs_names):
+            self._channels[config.obs[name].input].append((index, config.obs[name]))
+        for name, topic in config.inputs.items():
+            transport.subscribe(topic.topic, topic.message_type, partial(self.receive, name))
+
+    def receive(self, name: str, message: Message, received: float) -> None:
+        """Take over what a message of input `name` says; one that is not newer than the last one says nothing.
+
+        A missing joint or an empty field leaves NaN, which no plan may follow.
+        """
+        if not self._is_new(name, message):
+            return
+        values = [read(message, source) for _, source in self._channels[name]]
+        with self._lock:
+            for (index, _), value in zip(self._channels[name], values, strict=True):
+                self._values[index], self._received[index] = value, received
+
+    def snapshot(self) -> Observed:
+        """The newest observation, as a copy."""
+        with self._lock:
+            return Observed(self._values.copy(), self._received.copy())
+
+    def _is_new(self, name: str, message: Message) -> bool:
+        header = getattr(message, "header", None)
+        if header is None:
+            return True
+        stamp, last = header.stamp.seconds, self._stamps.get(name, -math.inf)
+        if last - CLOCK_JUMP < stamp <= last:
+            return False
+        self._stamps[name] = stamp
+        return True
+
+
+class GoalReader:
+    """The objective's goal; it changes when a message comes.
+
+    Args:
+        config: where it is read.
+        transport: subscribed to at once.
+    """
+
+    def __init__(self, config: GoalInput, transport: Transport) -> None:
+        self._fields = config.fields
+        self._goal = np.array(config.initial)
+        transport.subscribe(config.topic, MESSAGES[config.type], self.receive, reliable=True)
+
+    def receive(self, message: Message, received: float) -> None:
+        """Take over a goal whose values are all there and finite; another one changes nothing."""
+        goal = np.array([field_of(message, path) for path in self._fields])
+        if np.isfinite(goal).all():
+            self._goal = goal
+
+    def __call__(self) -> NDArray[np.float64]:
+        """The present goal, (goal_dim,)."""
+        return self._goal
+
+
+def read(message: Message, source: ChannelInput) -> float:
+    """One number of a message; NaN where it is not there."""
+    if isinstance(message, JointState):
+        return joint_value(message, source.field, source.joint)
+    return field_of(message, source.field)

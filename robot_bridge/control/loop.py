@@ -1,0 +1,247 @@
+"""The control loop: absolute deadlines on the monotonic clock, and a command at the very beginning of every control period.
+
+    tick k:    obs_k  ->  supervise and send the action planned for k  ->  plan for k + 1 from  f(obs_k, what acts until k + 1)
+
+Planning has the whole period, on a thread of its own; the plan starts from the obs that the model predicts for the time at which
+it will act. When it is not ready at the tick, the next action of the previous plan is taken and the miss is counted; when it
+fails, there is no plan and the supervisor sends the safe action. A watchdog sends that too while the loop itself stands still.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_mbrl.controller import Command
+from robot_bridge.control.inputs import Inputs
+from robot_bridge.control.outputs import Send
+from robot_bridge.control.plan_ahead import PlanAhead
+from robot_bridge.safety.states import State
+from robot_bridge.safety.supervisor import Decision, Observed, SafetySupervisor
+
+Array = NDArray[np.float64]
+GoalOf = Callable[[], Array | None]
+REST_SECONDS = 1.0
+"""Longest time that the actuators are given to come to rest at the end."""
+GAP = 0.5
+"""An interval between two observations that differs from the control period by more than this share is no transition."""
+
+
+@dataclass
+class LoopStatistics:
+    """Counts since the loop was made.
+
+    Attributes:
+        steps: control periods.
+        missed_deadlines: periods without a plan in time.
+        overruns: periods that began late by more than a period, and so replaced others.
+        gaps: pairs of observations that were no transition to learn from.
+        stalls: commands that the watchdog had to send.
+        failures: exceptions in the loop itself.
+        last_failure: the newest of them in words.
+        lateness: how late the last periods began [s].
+    """
+
+    steps: int = 0
+    missed_deadlines: int = 0
+    overruns: int = 0
+    gaps: int = 0
+    stalls: int = 0
+    failures: int = 0
+    last_failure: str = ""
+    lateness: deque[float] = field(default_factory=lambda: deque(maxlen=200))
+
+
+class ControlLoop:
+    """Runs a controller on a robot.
+
+    Args:
+        planning: the controller, on its thread.
+        supervisor: everything that is sent passes through it.
+        inputs: the newest observation.
+        send: publishes a command.
+        goal: the objective's present goal.
+        latency: control periods from a measurement to the effect of a command that is sent at once, rounded.
+        clock: monotonic [s].
+        look: is called at the end of every period with what was decided and the newest plan; for topics to look at.
+    """
+
+    def __init__(
+        self,
+        planning: PlanAhead,
+        supervisor: SafetySupervisor,
+        inputs: Inputs,
+        send: Send,
+        *,
+        goal: GoalOf = lambda: None,
+        latency: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+        look: Callable[[Decision, Command | None], None] = lambda decision, command: None,
+    ) -> None:
+        self.planning, self.supervisor, self.inputs, self.send = planning, supervisor, inputs, send
+        self.goal, self.latency, self.clock, self.look = goal, latency, clock, look
+        self.dt = supervisor.spec.dt
+        self.statistics = LoopStatistics()
+        self.faults: tuple[str, ...] = ()
+        self.due = math.inf
+        self._lock = threading.Lock()
+        self._sent: deque[Array | None] = deque([None] * (latency + 1), maxlen=latency + 1)
+        self._before: Observed | None = None
+        self._stood_in = -math.inf
+
+    # --- what others may ask for, from any thread ---
+
+    def activate(self, *, dry_run: bool = False) -> None:
+        """Start; without effect in an emergency stop."""
+        with self._lock:
+            self.supervisor.activate(self.clock(), dry_run=dry_run)
+
+    def deactivate(self) -> None:
+        """Bring the actuators to rest and send nothing any more."""
+        self.come_to_rest()
+
+    def estop(self) -> None:
+        """Latch the emergency stop and send the safe action at once."""
+        with self._lock:
+            self.supervisor.estop()
+            self._decide_without_plan()
+
+    def clear_estop(self) -> None:
+        """End an emergency stop; to go on needs `activate`."""
+        with self._lock:
+            self.supervisor.clear_estop()
+
+    # --- the loop ---
+
+    def run(self, stop: threading.Event) -> None:
+        """Step until `stop` is set, then bring the actuators to the safe action."""
+        tick = self.clock()
+        try:
+            while not stop.wait(max(0.0, tick - self.clock())):
+                self.statistics.lateness.append(self.clock() - tick)
+                self.due = tick + self.dt
+                try:
+                    self.step(tick)
+                except Exception as error:
+                    # no failure may end the loop: the robot would keep its last command
+                    self.statistics.failures += 1
+                    self.statistics.last_failure = f"{type(error).__name__}: {error}"
+                tick += self.dt
+                late = self.clock() - tick
+                if late > self.dt:
+                    # periods that are over are not caught up with
+                    self.statistics.overruns += 1
+                    self.planning.skip(math.floor(late / self.dt))
+                    self._before = None
+                    tick += self.dt * math.floor(late / self.dt)
+        finally:
+            self.due = math.inf
+            self.come_to_rest()
+
+    def step(self, tick: float) -> Decision:
+        """One control period that began at `tick`."""
+        self.statistics.steps += 1
+        observed = self.inputs.snapshot()
+        is_off = self.supervisor.state in (State.INACTIVE, State.ESTOP)
+        usable = not is_off and self.supervisor.is_usable(self.clock(), observed)
+        missed = self.planning.next_period()
+        is_first = usable and self.planning.is_idle
+        if is_first:
+            # there is no plan to go on with: the first one is for this very period
+            self.planning.start(observed.values, self.goal(), sent=None, after_gap=True, pending=self._on_their_way(), ahead=0)
+            missed = not self.planning.wait(tick + self.planning.seconds - self.clock())
+        self.statistics.missed_deadlines += missed
+        # what has come meanwhile decides whether the plan may still be followed
+        with self._lock:
+            decision = self.supervisor.decide(
+                self.clock(), self.inputs.snapshot(), self.planning.action(), missed=missed, model_error=self.planning.model_error
+            )
+            if decision.command is not None:
+                self.send(decision.command)
+        self.faults = decision.faults
+        if is_first:
+            self._before = observed
+        else:
+            self._plan_next(observed, usable, decision.command)
+        self._sent.append(decision.command)
+        self.look(decision, self.planning.command)
+        return decision
+
+    def stand_in(self) -> bool:
+        """Send the safe action in place of a loop that stands still; called by the watchdog, in every period.
+
+        Returns:
+            Whether it had to.
+        """
+        now = self.clock()
+        if now < self.due + self.dt / 2 or now < self._stood_in + self.dt:
+            return False
+        self._stood_in = now
+        # a loop that stands still inside of a decision or of sending cannot be helped from here
+        if not self._lock.acquire(timeout=self.dt):
+            return False
+        try:
+            if self._decide_without_plan():
+                self.statistics.stalls += 1
+                self._before = None
+                self.faults = ("the control loop stands still", *self.faults)
+        finally:
+            self._lock.release()
+        return True
+
+    def come_to_rest(self) -> None:
+        """Send the safe action until it is reached, at most `REST_SECONDS`, and deactivate."""
+        until = self.clock() + REST_SECONDS
+        before = None
+        while self.clock() < until:
+            with self._lock:
+                command = self.supervisor.decide(self.clock(), self.inputs.snapshot(), None).command
+                if command is None or (before is not None and np.array_equal(command, before)):
+                    break
+                self.send(command)
+            before = command
+            time.sleep(self.dt)
+        with self._lock:
+            self.supervisor.deactivate()
+
+    def _decide_without_plan(self) -> bool:
+        """The safe action, now; the lock is held."""
+        decision = self.supervisor.decide(self.clock(), self.inputs.snapshot(), None)
+        self.faults = decision.faults
+        if decision.command is not None:
+            self.send(decision.command)
+        return decision.command is not None
+
+    def _plan_next(self, observed: Observed, usable: bool, command: Array | None) -> None:
+        """Start the plan for the next period, or see to it that the next one to start begins anew."""
+        if not usable:
+            self.planning.forget()
+            self._before = None
+        elif self.planning.is_free:
+            acted = self._sent[0]
+            after_gap = acted is None or self._before is None or not self._is_transition(self._before, observed)
+            self.statistics.gaps += after_gap
+            pending = self._on_their_way(command)
+            self.planning.start(observed.values, self.goal(), sent=acted, after_gap=after_gap, pending=pending, ahead=1)
+            self._before = observed
+        else:
+            # no control step of the controller in this period
+            self._before = None
+
+    def _on_their_way(self, *newest: Array | None) -> Array:
+        """Commands that act before the next plan's first one, (P, action_dim)."""
+        commands = [c for c in (*itertools.islice(self._sent, 1, None), *newest) if c is not None]
+        return np.stack(commands) if commands else np.zeros((0, self.supervisor.spec.action_dim))
+
+    def _is_transition(self, before: Observed, now: Observed) -> bool:
+        """Whether about one control period lies between two observations, for most of their channels."""
+        interval = float(np.median(now.received - before.received))
+        return abs(interval - self.dt) <= GAP * self.dt

@@ -1,0 +1,33 @@
+"""From a command to the message that the robot's controller takes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_mbrl.spec import RobotSpec
+from robot_bridge.bridge_config import OutputConfig
+from robot_bridge.middleware.messages import Duration, Float64MultiArray, Header, JointTrajectory, JointTrajectoryPoint, Time
+from robot_bridge.middleware.transport import Transport
+
+Send = Callable[[NDArray[np.float64]], None]
+
+
+def command_sender(spec: RobotSpec, config: OutputConfig, transport: Transport) -> Send:
+    """A function that publishes a command, (action_dim,), in the order that the robot's controller wants."""
+    order = [spec.action_names.index(name) for name in config.order or spec.action_names]
+    if config.type == Float64MultiArray.ros_type:
+        send_array = transport.publisher(config.topic, Float64MultiArray)
+        return lambda command: send_array(Float64MultiArray(data=command[order].tolist()))
+    send_trajectory = transport.publisher(config.topic, JointTrajectory)
+    fraction, whole = math.modf(spec.dt)
+    in_one_period = Duration(int(whole), round(fraction * 1e9))
+
+    def send(command: NDArray[np.float64]) -> None:
+        point = JointTrajectoryPoint(positions=command[order].tolist(), time_from_start=in_one_period)
+        send_trajectory(JointTrajectory(Header(Time.of(transport.now())), list(config.joints), [point]))
+
+    return send

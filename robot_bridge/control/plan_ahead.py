@@ -1,0 +1,163 @@
+"""Planning on a thread of its own, one control period ahead of the command that comes out of it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_mbrl.controller import AdaptiveController, Command
+from robot_bridge.control.sample_budget import SampleBudget
+
+Array = NDArray[np.float64]
+
+
+@dataclass
+class PlanStatistics:
+    """Counts since the planner was made.
+
+    Attributes:
+        plans: control steps of the controller.
+        failures: exceptions of the controller.
+        last_failure: the newest of them in words.
+        seconds: duration of the newest plan [s].
+    """
+
+    plans: int = 0
+    failures: int = 0
+    last_failure: str = ""
+    seconds: float = 0.0
+
+
+class PlanAhead:
+    """Owns the controller; all methods but `reset_belief` and `freeze` belong to the control loop's thread.
+
+    Args:
+        controller: for one robot.
+        seconds: time that there is for a plan [s].
+        on_cpu: makes the same controller without a GPU; it takes over when one on a GPU fails.
+    """
+
+    def __init__(
+        self, controller: AdaptiveController, seconds: float, on_cpu: Callable[[], AdaptiveController] | None = None
+    ) -> None:
+        self.controller, self.seconds = controller, seconds
+        self.statistics = PlanStatistics()
+        self.command: Command | None = None
+        planner = controller.planner
+        self.budget = SampleBudget(planner.config.num_samples, planner.least_samples, seconds)
+        self._on_cpu = on_cpu
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="plan")
+        self._pending: Future[Command] | None = None
+        self._replacing: Future[None] | None = None
+        self._period = self._made_for = self._pending_for = 0
+        self._is_dropped = False
+        self._reset_wanted = False
+
+    @property
+    def is_free(self) -> bool:
+        """Whether the next plan can be started."""
+        return self._pending is None and (self._replacing is None or self._replacing.done())
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is neither a plan to follow nor one under way."""
+        return self.is_free and self.command is None
+
+    @property
+    def model_error(self) -> float:
+        """Prequential one-step error of the adapted model [target stds]; NaN where there is none."""
+        return math.nan if self.command is None else float(self.command.info.adapted_error[0])
+
+    def next_period(self) -> bool:
+        """Begin the next control period.
+
+        Returns:
+            Whether a plan that is due was not ready in time.
+        """
+        self._period += 1
+        return self._take()
+
+    def skip(self, periods: int) -> None:
+        """Control periods have passed that nobody acted in."""
+        self._period += periods
+
+    def start(self, obs: Array, goal: Array | None, *, sent: Array | None, after_gap: bool, pending: Array, ahead: int) -> None:
+        """Start a control step of the controller (see `AdaptiveController.step`) for the period that is `ahead` of this one."""
+        self._pending_for, self._is_dropped = self._period + ahead, False
+        self._pending = self._thread.submit(self._step, obs, goal, sent, after_gap, pending)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the plan under way, at most so long [s]; whether it is there."""
+        if self._pending is not None:
+            wait([self._pending], max(0.0, seconds))
+        return not self._take()
+
+    def action(self) -> Array | None:
+        """What the newest plan says for this period, its last action when it is used up; None without a plan."""
+        if self.command is None:
+            return None
+        action: Array = self.command.plan[min(self._period - self._made_for, len(self.command.plan) - 1)].astype(np.float64)
+        return action
+
+    def forget(self) -> None:
+        """Follow no plan that was made before now."""
+        self.command, self._is_dropped = None, True
+
+    def reset_belief(self) -> None:
+        """Forget what was learned about the robot, before the next plan; from any thread."""
+        self._reset_wanted = True
+
+    def freeze(self, frozen: bool) -> None:
+        """Keep the belief as it is, or let it move again; from any thread."""
+        self.controller.belief_is_frozen = frozen
+
+    def close(self) -> None:
+        """Wait for the controller and end its thread."""
+        self._thread.shutdown(wait=True)
+
+    def _take(self) -> bool:
+        if self._pending is None:
+            return False
+        if not self._pending.done():
+            return True
+        pending, self._pending = self._pending, None
+        error = pending.exception()
+        if error is not None:
+            self._fail(error)
+        elif not self._is_dropped:
+            self.command, self._made_for = pending.result(), self._pending_for
+            return self._made_for < self._period
+        return False
+
+    def _fail(self, error: BaseException) -> None:
+        # whatever happens in the planner, the robot gets its safe action: there is no plan any more
+        self.forget()
+        self.statistics.failures += 1
+        self.statistics.last_failure = f"{type(error).__name__}: {error}"
+        self._reset_wanted = True
+        if self.controller.device.type != "cpu" and self._on_cpu is not None:
+            self._replacing = self._thread.submit(self._replace, self._on_cpu)
+
+    def _replace(self, on_cpu: Callable[[], AdaptiveController]) -> None:
+        frozen = self.controller.belief_is_frozen
+        self.controller = on_cpu()
+        self.controller.belief_is_frozen = frozen
+
+    def _step(self, obs: Array, goal: Array | None, sent: Array | None, after_gap: bool, pending: Array) -> Command:
+        began = time.perf_counter()
+        if self._reset_wanted:
+            self._reset_wanted = False
+            self.controller.reset()
+        command = self.controller.step(
+            obs, goal, sent=sent, after_gap=after_gap, pending=pending, num_samples=self.budget.num_samples
+        )
+        self.statistics.plans += 1
+        self.statistics.seconds = time.perf_counter() - began
+        self.budget.took(self.statistics.seconds)
+        return command

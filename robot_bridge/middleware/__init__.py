@@ -1,0 +1,1 @@
+"""Messages, and the two transports that carry them: Cyclone DDS and rclpy."""

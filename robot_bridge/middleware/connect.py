@@ -1,0 +1,38 @@
+"""The transport that the command line asks for."""
+
+from __future__ import annotations
+
+import os
+
+from adaptive_mbrl.errors import ConfigError
+from robot_bridge.middleware.dds import DdsTransport
+from robot_bridge.middleware.transport import Transport
+
+
+def open_transport(kind: str, name: str, domain: int | None, interface: str) -> Transport:
+    """Connect to the network of ROS 2.
+
+    Args:
+        kind: `dds`, which needs no ROS 2 install, or `rclpy`.
+        name: of the node, for `rclpy`; DDS knows no nodes.
+        domain: ROS 2's domain id; the environment's ``ROS_DOMAIN_ID``, or 0, if not given.
+        interface: network interface, for `dds`; `rclpy` goes by ROS 2's own environment variables.
+
+    Raises:
+        ConfigError: it cannot be had here.
+    """
+    if kind == "dds":
+        return DdsTransport(environment_domain() if domain is None else domain, interface)
+    try:
+        from robot_bridge.middleware.ros import OwnNodeTransport
+    except ImportError as error:
+        raise ConfigError(f"--transport: rclpy cannot be loaded ({error}); source a ROS 2 install, or use dds") from error
+    return OwnNodeTransport(name, domain)
+
+
+def environment_domain() -> int:
+    """ROS 2's domain id in the environment."""
+    text = os.environ.get("ROS_DOMAIN_ID") or "0"
+    if not text.isdigit() or int(text) > 232:
+        raise ConfigError(f"environment variable ROS_DOMAIN_ID: got '{text}'; allowed: 0 to 232")
+    return int(text)

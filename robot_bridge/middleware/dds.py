@@ -1,0 +1,279 @@
+"""Transport over Cyclone DDS, wire-compatible with ROS 2: `ros2 topic echo` sees these topics, and rclpy nodes talk to them.
+
+A ROS 2 topic ``/name`` is the DDS topic ``rt/name``, a message ``pkg/msg/Name`` the type ``pkg::msg::dds_::Name_`` in plain CDR.
+A service ``/name`` is a topic of requests, ``rq/nameRequest``, and one of answers, ``rr/nameReply``, whose messages begin with
+who asks and the number of the question, as rmw_cyclonedds has them.
+Unless told otherwise it stays on the loopback interface; ROS 2 nodes on the same machine need the same ``CYCLONEDDS_URI``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import queue
+import socket
+import threading
+import time
+import types
+import typing
+import uuid
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Annotated, Any
+
+from cyclonedds.core import DDSException, InstanceState, Policy, Qos, ReadCondition, SampleState, ViewState, WaitSet
+from cyclonedds.domain import Domain, DomainParticipant
+from cyclonedds.idl import IdlStruct
+from cyclonedds.idl import types as idl
+from cyclonedds.pub import DataWriter
+from cyclonedds.sub import DataReader
+from cyclonedds.topic import Topic
+from cyclonedds.util import duration
+
+from adaptive_mbrl.errors import BridgeError, ConfigError
+from robot_bridge.middleware.dds_graph import DdsGraph
+from robot_bridge.middleware.messages import RESPONSES, Message, Response, fields_of
+from robot_bridge.middleware.transport import Answer, MessageT, Receive, Request, RequestT
+
+LOOPBACK = "lo"
+_DOMAINS: dict[int, Domain] = {}
+_TOPICS: dict[tuple[int, str, str], Topic] = {}
+_IDL_TYPES: dict[tuple[type[Message], bool], type[IdlStruct]] = {}
+DISCOVERY_SECONDS = 1.0
+"""Longest time that an answer waits for its reader to be found."""
+POLL = duration(milliseconds=100)
+"""Longest wait of the receiving thread before it looks whether it should end."""
+
+
+class DdsTransport:
+    """Publishes and subscribes without a ROS 2 install.
+
+    Args:
+        domain: ROS 2's domain id.
+        interface: network interface; an environment variable ``CYCLONEDDS_URI`` has precedence.
+    """
+
+    def __init__(self, domain: int = 0, interface: str = LOOPBACK) -> None:
+        self._domain, self._participant = domain, _participant(domain, interface)
+        self._readers: list[tuple[DataReader, Callable[[Any], None]]] = []
+        self._waitset = WaitSet(self._participant)
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._receive_all, name="dds receive", daemon=True)
+        self._lock = threading.Lock()
+
+    def publisher(self, topic: str, message_type: type[MessageT], *, reliable: bool = True) -> Callable[[MessageT], None]:
+        """See `Transport`."""
+        writer = DataWriter(self._participant, self._topic(topic, message_type), _qos(reliable))
+        return lambda message: writer.write(to_wire(message))
+
+    def subscribe(self, topic: str, message_type: type[MessageT], receive: Receive[MessageT], *, reliable: bool = False) -> None:
+        """See `Transport`."""
+        self._listen(
+            self._topic(topic, message_type),
+            _qos(reliable),
+            lambda sample: receive(from_wire(sample, message_type), time.monotonic()),
+        )
+
+    def serve(self, name: str, request_type: type[RequestT], answer: Answer[RequestT]) -> None:
+        """See `Transport`."""
+        respond = DataWriter(self._participant, self._service_topic("rr", f"{name}Reply", RESPONSES[request_type]), _SERVICE_QOS)
+
+        def reply(sample: Any) -> None:
+            response = answer(from_wire(sample, request_type))
+            in_full = RESPONSES[request_type](response.success, response.message)
+            framed = _framed(in_full, sample.client, sample.number)
+            threading.Thread(target=send_when_found, args=(framed,), daemon=True).start()
+
+        def send_when_found(framed: IdlStruct) -> None:
+            # a client may be heard before its ear for the answer is known here
+            until = time.monotonic() + DISCOVERY_SECONDS
+            while len(respond.get_matched_subscriptions()) < len(asked.get_matched_publications()) and time.monotonic() < until:
+                time.sleep(0.01)
+            respond.write(framed)
+
+        asked: DataReader = self._listen(self._service_topic("rq", f"{name}Request", request_type), _SERVICE_QOS, reply)
+
+    def call(self, name: str, request: Request, timeout: float = 3.0) -> Response:
+        """Ask a service.
+
+        Args:
+            name: ROS 2 name.
+            request: what is asked.
+            timeout: longest time to find the service, and to wait for the answer [s].
+
+        Raises:
+            BridgeError: nobody answers.
+        """
+        response_type = RESPONSES[type(request)]
+        client, answers = uuid.uuid4().int >> 65, queue.SimpleQueue[Response]()
+
+        def take(sample: Any) -> None:
+            if sample.client == client:
+                answers.put(from_wire(sample, response_type))
+
+        reader = self._listen(self._service_topic("rr", f"{name}Reply", response_type), _SERVICE_QOS, take)
+        writer = DataWriter(self._participant, self._service_topic("rq", f"{name}Request", type(request)), _SERVICE_QOS)
+        until = time.monotonic() + timeout
+        while not (writer.get_matched_subscriptions() and reader.get_matched_publications()):
+            if time.monotonic() > until:
+                raise BridgeError(f"service '{name}': nobody serves it")
+            time.sleep(0.01)
+        writer.write(_framed(request, client, 1))
+        try:
+            return answers.get(timeout=timeout)
+        except queue.Empty:
+            raise BridgeError(f"service '{name}': no answer within {timeout:g} s") from None
+
+    def graph(self) -> DdsGraph:
+        """See `Transport`."""
+        return DdsGraph(self._domain)
+
+    def now(self) -> float:
+        """See `Transport`."""
+        return time.time()
+
+    def close(self) -> None:
+        """See `Transport`."""
+        self._closed.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._readers.clear()
+
+    def _topic(self, name: str, message_type: type[Message]) -> Topic:
+        return _topic(self._participant, f"rt/{name.lstrip('/')}", idl_type(message_type))
+
+    def _service_topic(self, prefix: str, name: str, message_type: type[Message]) -> Topic:
+        return _topic(self._participant, f"{prefix}/{name.lstrip('/')}", idl_type(message_type, framed=True))
+
+    def _listen(self, topic: Topic, qos: Qos, deliver: Callable[[Any], None]) -> DataReader:
+        reader = DataReader(self._participant, topic, qos)
+        condition = ReadCondition(reader, SampleState.Any | ViewState.Any | InstanceState.Any)
+        with self._lock:
+            self._readers.append((reader, deliver))
+            self._waitset.attach(condition)
+            if not self._thread.is_alive():
+                self._thread.start()
+        return reader
+
+    def _receive_all(self) -> None:
+        while not self._closed.is_set():
+            self._waitset.wait(POLL)
+            with self._lock:
+                readers = tuple(self._readers)
+            for reader, deliver in readers:
+                for sample in reader.take(N=_SERVICE_DEPTH):
+                    if sample.sample_info.valid_data:
+                        deliver(sample)
+
+
+@cache
+def _participant(domain: int, interface: str) -> DomainParticipant:
+    """A process takes part once in each domain, for as long as it lives.
+
+    Cyclone DDS 11 keeps instances of a type in a table beyond the deletion of the type's last topic, and crashes when it comes
+    across one of them later: topics must not be deleted.
+    """
+    try:
+        _configure(domain, interface)
+        return DomainParticipant(domain)
+    except DDSException as error:
+        known = ", ".join(name for _, name in socket.if_nameindex())
+        raise ConfigError(
+            f"--interface: DDS cannot start on '{interface}' (or with CYCLONEDDS_URI); interfaces here: {known}"
+        ) from error
+
+
+def _topic(participant: DomainParticipant, name: str, kind: type[IdlStruct]) -> Topic:
+    key = participant.domain_id, name, kind.__idl_typename__
+    if key not in _TOPICS:
+        _TOPICS[key] = Topic(participant, name, kind)
+    return _TOPICS[key]
+
+
+def _configure(domain: int, interface: str) -> None:
+    """A process has one configuration per domain; it must be there before the first participant."""
+    if os.environ.get("CYCLONEDDS_URI"):
+        return
+    multicast = "false" if interface == LOOPBACK else "default"
+    peers = '<Peers><Peer Address="localhost"/></Peers>' if interface == LOOPBACK else ""
+    _DOMAINS[domain] = Domain(
+        domain,
+        f'<CycloneDDS><Domain id="any"><General><Interfaces><NetworkInterface name="{interface}"/></Interfaces>'
+        f"<AllowMulticast>{multicast}</AllowMulticast></General>"
+        f"<Discovery><ParticipantIndex>auto</ParticipantIndex><MaxAutoParticipantIndex>32</MaxAutoParticipantIndex>{peers}</Discovery>"
+        "</Domain></CycloneDDS>",
+    )
+
+
+def _qos(reliable: bool) -> Qos:
+    """Keep the newest message only: a queue would serve stale ones (REP 2003)."""
+    reliability = Policy.Reliability.Reliable(duration(milliseconds=100)) if reliable else Policy.Reliability.BestEffort
+    return Qos(reliability, Policy.Durability.Volatile, Policy.History.KeepLast(1))
+
+
+_SERVICE_DEPTH = 10
+_SERVICE_QOS = Qos(
+    Policy.Reliability.Reliable(duration(milliseconds=100)), Policy.Durability.Volatile, Policy.History.KeepLast(_SERVICE_DEPTH)
+)
+
+
+def idl_type(message_type: type[Message], *, framed: bool = False) -> type[IdlStruct]:
+    """The DDS class of a message: the same fields under ROS 2's type name.
+
+    Args:
+        message_type: the message.
+        framed: a service's request or answer, which begins with the client that asks and the number of its question.
+    """
+    if (message_type, framed) not in _IDL_TYPES:
+        frame = {"client": idl.uint64, "number": idl.int64} if framed else {}
+        _IDL_TYPES[message_type, framed] = _made_idl_type(message_type, frame)
+    return _IDL_TYPES[message_type, framed]
+
+
+def _framed(message: Message, client: int, number: int) -> IdlStruct:
+    values = [client, number, *(to_wire(getattr(message, name)) for name, _ in fields_of(type(message)))]
+    return idl_type(type(message), framed=True)(*values)
+
+
+def _made_idl_type(message_type: type[Message], frame: Mapping[str, Any]) -> type[IdlStruct]:
+    package, folder, name = message_type.ros_type.split("/")
+    annotations = {**frame, **{name: _idl_field(of) for name, of in fields_of(message_type)}}
+    made = types.new_class(
+        f"{name}_",
+        (IdlStruct,),
+        {"typename": f"{package}::{folder}::dds_::{name}_"},
+        lambda namespace: namespace["__annotations__"].update(annotations),
+    )
+    return dataclasses.dataclass(made)
+
+
+def to_wire(message: Any) -> Any:
+    """A message as an object of its DDS class; numbers and strings as they are."""
+    if isinstance(message, Message):
+        return idl_type(type(message))(*(to_wire(getattr(message, name)) for name, _ in fields_of(type(message))))
+    if isinstance(message, (list, tuple)):
+        return [to_wire(item) for item in message] if message and isinstance(message[0], Message) else list(message)
+    return message
+
+
+def from_wire(sample: Any, hint: Any) -> Any:
+    """Inverse of `to_wire`; `hint` is the message's class or the type of one of its fields."""
+    if isinstance(hint, type) and issubclass(hint, Message):
+        return hint(*(from_wire(getattr(sample, name), of) for name, of in fields_of(hint)))
+    if isinstance(sample, (list, tuple)):
+        item = typing.get_args(hint)[0]
+        nested = isinstance(item, type) and issubclass(item, Message)
+        return [from_wire(value, item) for value in sample] if nested else list(sample)
+    return sample
+
+
+def _idl_field(hint: Any) -> Any:
+    if isinstance(hint, type) and issubclass(hint, Message):
+        return idl_type(hint)
+    if typing.get_origin(hint) is Annotated:
+        kind, _, size = hint.__metadata__[0].rstrip("]").partition("[")
+        scalar = getattr(idl, kind)
+        return idl.array[scalar, int(size)] if size else scalar  # type: ignore[misc]
+    if typing.get_origin(hint) is list:
+        return idl.sequence[_idl_field(typing.get_args(hint)[0])]  # type: ignore[misc]
+    return hint

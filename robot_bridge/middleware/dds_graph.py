@@ -1,0 +1,66 @@
+"""Who publishes and subscribes what on a DDS domain, as DDS's own discovery tells."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cyclonedds.builtin import (
+    BuiltinDataReader,
+    BuiltinTopicDcpsParticipant,
+    BuiltinTopicDcpsPublication,
+    BuiltinTopicDcpsSubscription,
+)
+from cyclonedds.core import InstanceState, Policy, ReadCondition, SampleState, ViewState
+from cyclonedds.domain import DomainParticipant
+
+from robot_bridge.middleware.endpoints import Endpoint
+
+_AT_MOST = 10_000
+"""Endpoints that are read; a domain with more is not one robot's."""
+
+
+class DdsGraph:
+    """Looks at a domain from the moment it is made; discovery takes up to a second.
+
+    Args:
+        domain: ROS 2's domain id, configured by a `DdsTransport` made before.
+    """
+
+    def __init__(self, domain: int) -> None:
+        self._participant = DomainParticipant(domain)
+        self._participants, self._publishers, self._subscribers = (
+            BuiltinDataReader(self._participant, topic)
+            for topic in (BuiltinTopicDcpsParticipant, BuiltinTopicDcpsPublication, BuiltinTopicDcpsSubscription)
+        )
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Those of ROS 2 topics that exist now, without this process's own."""
+        own = {participant.key for participant in _alive(self._participants) if _is_own(participant)}
+        return tuple(
+            Endpoint(
+                sample.topic_name.removeprefix("rt"),
+                _ros_type(sample.type_name),
+                publishes,
+                isinstance(sample.qos[Policy.Reliability], Policy.Reliability.Reliable),
+            )
+            for reader, publishes in ((self._publishers, True), (self._subscribers, False))
+            for sample in _alive(reader)
+            if sample.topic_name.startswith("rt/") and sample.participant_key not in own
+        )
+
+
+def _alive(reader: BuiltinDataReader) -> list[Any]:
+    return reader.read(_AT_MOST, ReadCondition(reader, SampleState.Any | ViewState.Any | InstanceState.Alive))
+
+
+def _is_own(participant: Any) -> bool:
+    # Cyclone DDS gives participants of the same process this address
+    return any(
+        isinstance(policy, Policy.Property) and (policy.key, policy.value) == ("__NetworkAddresses", "localprocess")
+        for policy in participant.qos
+    )
+
+
+def _ros_type(name: str) -> str:
+    """``pkg::msg::dds_::Name_`` -> ``pkg/msg/Name``."""
+    return name.replace("::dds_::", "::").replace("::", "/").removesuffix("_")

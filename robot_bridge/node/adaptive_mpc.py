@@ -1,0 +1,254 @@
+"""The node `adaptive_mpc` without its middleware: configure -> activate -> deactivate -> clean up, services, topics, threads.
+
+`commands.py` runs it over DDS, `node.py` as a lifecycle node of `rclpy`; both only translate. A control loop runs from configure
+to clean-up; between activate and deactivate it controls.
+"""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from adaptive_mbrl.errors import BridgeError
+from robot_bridge.bags.recorder import BagRecorder
+from robot_bridge.bags.recording_transport import RecordingTransport
+from robot_bridge.bridge_config import load_bridge_config
+from robot_bridge.control.inputs import GoalReader, Inputs
+from robot_bridge.control.loop import ControlLoop
+from robot_bridge.control.outputs import command_sender
+from robot_bridge.control.plan_ahead import PlanAhead
+from robot_bridge.middleware.messages import DiagnosticArray, Response, SetBoolRequest, TriggerRequest
+from robot_bridge.middleware.transport import Transport
+from robot_bridge.node.diagnostics import Diagnosis
+from robot_bridge.node.parameters import Parameters
+from robot_bridge.node.telemetry import Telemetry
+from robot_bridge.preflight.checks import require_passed
+from robot_bridge.preflight.inputs_check import check_inputs
+from robot_bridge.preflight.listening import listen
+from robot_bridge.robot_files import load_controller, make_supervisor
+from robot_bridge.safety.states import State
+from robot_bridge.safety.watchdog import Watchdog
+
+NODE = "adaptive_mpc"
+DIAGNOSTICS_PERIOD = 1.0
+"""Seconds between two messages on `/diagnostics`."""
+WARM_UP_STEPS = 3
+
+
+class AdaptiveMpc:
+    """The node's life.
+
+    Args:
+        transport: of its services; topics may use another one.
+        name: of the node.
+    """
+
+    def __init__(self, transport: Transport, name: str = NODE) -> None:
+        self.name = name
+        self._configured: _Configured | None = None
+        self._dry_run = False
+        self._estop_latched = False
+        triggers: dict[str, Callable[[], str]] = {
+            "estop": self.estop,
+            "clear_estop": self.clear_estop,
+            "reset_belief": self.reset_belief,
+        }
+        for service, act in triggers.items():
+            transport.serve(f"/{name}/{service}", TriggerRequest, partial(_trigger, act))
+        transport.serve(f"/{name}/freeze_adaptation", SetBoolRequest, self._freeze)
+
+    @property
+    def state(self) -> State:
+        """Of the safety supervisor; `INACTIVE` or `ESTOP` before configure."""
+        if self._configured is not None:
+            return self._configured.loop.supervisor.state
+        return State.ESTOP if self._estop_latched else State.INACTIVE
+
+    def configure(self, parameters: Parameters, transport: Transport, ears: Transport | None = None) -> None:
+        """Load the checkpoint, check the robot, warm up the planner, connect to the robot's topics.
+
+        Args:
+            parameters: of the node.
+            transport: of its topics.
+            ears: to listen on meanwhile, where `transport` does not receive before this returns.
+
+        Raises:
+            AdaptiveMBRLError: a file is wrong, or the robot is not as it says; nothing runs then.
+        """
+        self._dry_run = parameters.dry_run
+        self._configured = _Configured(parameters, transport, ears or transport, self.name)
+        if self._estop_latched:
+            self._configured.loop.estop()
+
+    def activate(self) -> None:
+        """Start to control.
+
+        Raises:
+            BridgeError: there is an emergency stop, or the node is active.
+        """
+        loop = self._loop()
+        if self.state is not State.INACTIVE:
+            advice = "; call clear_estop first" if self.state is State.ESTOP else ""
+            raise BridgeError(f"cannot activate in state '{self.state.value}'{advice}")
+        # a collection takes 40-70 ms once torch is loaded
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        loop.activate(dry_run=self._dry_run)
+
+    def deactivate(self) -> None:
+        """Bring the actuators to rest, then send nothing; an emergency stop stays one."""
+        self._loop().deactivate()
+        self._collect_garbage()
+
+    def clean_up(self) -> None:
+        """Bring the actuators to rest and let go of everything."""
+        if self._configured is not None:
+            self._estop_latched = self.state is State.ESTOP
+            self._configured.close()
+            self._configured = None
+
+    def estop(self) -> str:
+        """Latch the emergency stop."""
+        self._estop_latched = True
+        if self._configured is not None:
+            self._configured.loop.estop()
+        return self.state.value
+
+    def clear_estop(self) -> str:
+        """End an emergency stop; nothing moves before the next `activate`."""
+        if self.state is not State.ESTOP:
+            raise BridgeError(f"there is no emergency stop, state '{self.state.value}'")
+        self._estop_latched = False
+        if self._configured is not None:
+            self._configured.loop.clear_estop()
+        return self.state.value
+
+    def reset_belief(self) -> str:
+        """Forget what was learned about the robot."""
+        self._loop().planning.reset_belief()
+        return "the next plan begins with the prior"
+
+    def freeze(self, frozen: bool) -> str:
+        """Keep the belief as it is, or let it move again."""
+        self._loop().planning.freeze(frozen)
+        return "the belief stays as it is" if frozen else "the belief adapts"
+
+    def report(self) -> str:
+        """The node in one line."""
+        return report(self._loop())
+
+    def _freeze(self, request: SetBoolRequest) -> Response:
+        return _answered(lambda: self.freeze(request.data))
+
+    def _loop(self) -> ControlLoop:
+        if self._configured is None:
+            raise BridgeError("the node is not configured")
+        return self._configured.loop
+
+    @staticmethod
+    def _collect_garbage() -> None:
+        gc.enable()
+        gc.unfreeze()
+        gc.collect()
+
+
+class _Configured:
+    """What exists between configure and clean-up."""
+
+    def __init__(self, parameters: Parameters, transport: Transport, ears: Transport, name: str) -> None:
+        path = Path(parameters.bridge)
+        config = load_bridge_config(path)
+        controller = load_controller(config, path, parameters.device)
+        supervisor = make_supervisor(config, controller.spec, path)
+        if parameters.preflight_seconds > 0:
+            heard = listen(config, ears, parameters.preflight_seconds)
+            require_passed(check_inputs(config, controller.spec, controller.adapter.model.normalizer, heard))
+        self.recorder = BagRecorder(Path(parameters.record)) if parameters.record else None
+        if self.recorder is not None:
+            transport = RecordingTransport(transport, self.recorder)
+        seconds = parameters.deadline * controller.spec.dt
+        planning = PlanAhead(controller, seconds, lambda: load_controller(config, path, "cpu"))
+        warm_up(planning)
+        self.planning, self._transport = planning, transport
+        self._stop = threading.Event()
+        self.loop = ControlLoop(
+            planning,
+            supervisor,
+            Inputs(controller.spec, config, transport),
+            command_sender(controller.spec, config.output, transport),
+            goal=(lambda: None) if config.goal is None else GoalReader(config.goal, transport),
+            latency=round(config.latency / controller.spec.dt),
+            look=Telemetry(controller.spec, transport, name),
+        )
+        self._threads = [
+            threading.Thread(target=self.loop.run, args=(self._stop,), name="control"),
+            threading.Thread(target=self._diagnose, args=(transport, name), name="diagnostics"),
+        ]
+        for thread in self._threads:
+            thread.start()
+        self._watchdog = Watchdog(self.loop.stand_in, controller.spec.dt)
+
+    def close(self) -> None:
+        """End the loop, which brings the actuators to rest, and the other threads."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+        self._watchdog.close()
+        self.planning.close()
+        if self.recorder is not None:
+            self.recorder.close()
+
+    def _diagnose(self, transport: Transport, name: str) -> None:
+        publish = transport.publisher("/diagnostics", DiagnosticArray)
+        diagnosis = Diagnosis(self.loop, name)
+        while not self._stop.wait(DIAGNOSTICS_PERIOD):
+            publish(diagnosis(transport.now()))
+
+
+def warm_up(planning: PlanAhead) -> None:
+    """The first steps of a process are slow; take them before the robot moves, and learn how many samples fit."""
+    controller = planning.controller
+    mean = controller.adapter.model.normalizer.obs_mean.cpu().numpy()
+    on_the_way = np.zeros((1, controller.spec.action_dim))
+    for _ in range(WARM_UP_STEPS):
+        controller.step(mean, np.zeros(controller.objective.goal_dim), pending=on_the_way)
+    began = time.perf_counter()
+    controller.step(mean, np.zeros(controller.objective.goal_dim), pending=on_the_way)
+    planning.budget.took(time.perf_counter() - began)
+    controller.reset()
+
+
+def report(loop: ControlLoop) -> str:
+    """A control loop in one line."""
+    counts, plans, budget = loop.statistics, loop.planning.statistics, loop.planning.budget
+    samples = f", cut to {budget.num_samples} of {budget.full} samples" if budget.is_cut else ""
+    words = [*loop.faults, *(f"{what}: {words}" for what, words in _failures(loop) if words)]
+    return "; ".join(
+        [
+            f"{loop.supervisor.state.value}: {counts.steps} steps, {counts.missed_deadlines} missed deadlines, "
+            f"{counts.overruns} overruns, {counts.stalls} stalls, {plans.failures} planner failures{samples}",
+            *words,
+        ]
+    )
+
+
+def _failures(loop: ControlLoop) -> list[tuple[str, str]]:
+    return [("planner", loop.planning.statistics.last_failure), ("loop", loop.statistics.last_failure)]
+
+
+def _trigger(act: Callable[[], str], request: TriggerRequest) -> Response:
+    return _answered(act)
+
+
+def _answered(act: Callable[[], str]) -> Response:
+    try:
+        return Response(True, act())
+    except BridgeError as error:
+        return Response(False, str(error))

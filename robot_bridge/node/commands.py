@@ -1,0 +1,66 @@
+"""What the sub-commands `bridge` and `call` do: the node, activated at once and until a signal comes, and its services."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from adaptive_mbrl.errors import BridgeError
+from adaptive_mbrl.options import BridgeOptions, CallOptions
+from robot_bridge.middleware.connect import environment_domain, open_transport
+from robot_bridge.middleware.dds import DdsTransport
+from robot_bridge.middleware.messages import Response, SetBoolRequest, TriggerRequest
+from robot_bridge.node.adaptive_mpc import NODE, AdaptiveMpc
+from robot_bridge.node.parameters import Parameters
+from robot_bridge.stopping import stop_on_signals
+
+REPORT_EVERY = 1.0
+"""Seconds between two lines about the loop."""
+
+
+def bridge(options: BridgeOptions) -> None:
+    """Control a robot until SIGINT or SIGTERM; the last commands are safe ones."""
+    stop = stop_on_signals()
+    transport = open_transport(options.transport, NODE, options.domain, options.interface)
+    node = AdaptiveMpc(transport)
+    parameters = Parameters(
+        str(options.bridge),
+        options.dry_run,
+        options.device,
+        options.deadline,
+        options.preflight_seconds,
+        "" if options.record is None else str(options.record),
+    )
+    # those of the lifecycle node in node.py are transitions
+    transport.serve(f"/{NODE}/activate", TriggerRequest, lambda request: _done(node, node.activate))
+    transport.serve(f"/{NODE}/deactivate", TriggerRequest, lambda request: _done(node, node.deactivate))
+    try:
+        node.configure(parameters, transport)
+        node.activate()
+        while not stop.wait(REPORT_EVERY):
+            print(node.report(), flush=True)
+        node.deactivate()
+        print(node.report(), flush=True)
+    finally:
+        node.clean_up()
+        transport.close()
+
+
+def call(options: CallOptions) -> None:
+    """Ask a service of a running node."""
+    request = SetBoolRequest(not options.off) if options.service == "freeze_adaptation" else TriggerRequest()
+    transport = DdsTransport(environment_domain() if options.domain is None else options.domain, options.interface)
+    try:
+        response = transport.call(f"/{NODE}/{options.service}", request, options.timeout)
+    finally:
+        transport.close()
+    if not response.success:
+        raise BridgeError(f"{options.service}: {response.message}")
+    print(f"{options.service}: {response.message}")
+
+
+def _done(node: AdaptiveMpc, act: Callable[[], None]) -> Response:
+    try:
+        act()
+    except BridgeError as error:
+        return Response(False, str(error))
+    return Response(True, node.state.value)

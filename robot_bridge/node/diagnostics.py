@@ -1,0 +1,86 @@
+"""What `/diagnostics` says about the node once a second, one status for each of its parts."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+
+import numpy as np
+
+from robot_bridge.control.loop import ControlLoop
+from robot_bridge.middleware.messages import DiagnosticArray, DiagnosticStatus, Header, KeyValue, Time
+from robot_bridge.safety.states import State
+
+OK, WARN, ERROR, STALE = range(4)
+Values = Mapping[str, object]
+
+
+class Diagnosis:
+    """Looks at a control loop; counts that grew since the last look are warnings.
+
+    Args:
+        loop: the control loop.
+        name: of the node.
+    """
+
+    def __init__(self, loop: ControlLoop, name: str) -> None:
+        self.loop, self.name = loop, name
+        self._counted: dict[str, int] = {}
+
+    def __call__(self, now: float) -> DiagnosticArray:
+        """The present diagnosis, stamped `now` (since the epoch) [s]."""
+        return DiagnosticArray(Header(Time.of(now)), [self._safety(), self._inputs(), self._loop(), self._planner()])
+
+    def _safety(self) -> DiagnosticStatus:
+        state, faults = self.loop.supervisor.state, self.loop.faults
+        level = ERROR if state in (State.HOLD, State.ESTOP) else WARN if faults and state is not State.INACTIVE else OK
+        return self._status("safety", level, "; ".join((state.value, *faults)), {"state": state.value})
+
+    def _inputs(self) -> DiagnosticStatus:
+        supervisor, observed = self.loop.supervisor, self.loop.inputs.snapshot()
+        ages = dict(zip(supervisor.spec.obs_names, time.monotonic() - observed.received, strict=True))
+        stale = [name for name, age, limit in zip(ages, ages.values(), supervisor.max_age, strict=True) if age > limit]
+        message = f"stale: {', '.join(stale)}" if stale else "fresh"
+        return self._status("inputs", STALE if stale else OK, message, {f"age of {k} [s]": v for k, v in ages.items()})
+
+    def _loop(self) -> DiagnosticStatus:
+        counts = asdict(self.loop.statistics)
+        late = np.array(counts.pop("lateness") or [0.0])
+        values = {**counts, "late, median [ms]": 1e3 * np.median(late), "late, largest [ms]": 1e3 * late.max()}
+        return self._counts("control loop", counts, ("missed_deadlines", "overruns", "stalls", "failures"), values)
+
+    def _planner(self) -> DiagnosticStatus:
+        planning = self.loop.planning
+        counts = asdict(planning.statistics)
+        values = {
+            **counts,
+            "num_samples": planning.budget.num_samples,
+            "device": planning.controller.device,
+            "model error [target stds]": planning.model_error,
+            "belief is frozen": planning.controller.belief_is_frozen,
+        }
+        status = self._counts("planner", counts, ("failures",), values)
+        if planning.budget.is_cut and status.level == OK:
+            status.level, status.message = WARN, f"cut to {planning.budget.num_samples} of {planning.budget.full} samples"
+        return status
+
+    def _counts(self, part: str, counts: Values, warned: tuple[str, ...], values: Values) -> DiagnosticStatus:
+        grown = []
+        for name in warned:
+            count, key = int(str(counts[name])), f"{part}.{name}"
+            if count > self._counted.get(key, 0):
+                grown.append(f"{count - self._counted.get(key, 0)} {name.replace('_', ' ')}")
+            self._counted[key] = count
+        return self._status(part, WARN if grown else OK, ", ".join(grown) or "in time", values)
+
+    def _status(self, part: str, level: int, message: str, values: Values) -> DiagnosticStatus:
+        pairs = [KeyValue(key, _text(value)) for key, value in values.items()]
+        return DiagnosticStatus(level, f"{self.name}: {part}", message, self.loop.supervisor.spec.name, pairs)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}" if math.isfinite(value) else str(value)
+    return str(value)

@@ -1,0 +1,47 @@
+"""What the node publishes for people to look at: its state, plan and belief, every control period."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from adaptive_mbrl.controller import Command
+from adaptive_mbrl.spec import RobotSpec
+from robot_bridge.middleware.messages import Float64MultiArray, MultiArrayDimension, MultiArrayLayout, String
+from robot_bridge.middleware.transport import Transport
+from robot_bridge.safety.supervisor import Decision
+
+BELIEF = ("prior_error", "adapted_error", "fell_back", "predicted_return", "adapt_seconds", "plan_seconds")
+"""Entries of `~/belief`, those of `StepInfo`."""
+
+
+class Telemetry:
+    """Publishes `~/state` (String), `~/plan` (H x action_dim) and `~/belief` (see `BELIEF`).
+
+    Args:
+        spec: the robot.
+        transport: where to.
+        name: of the node.
+    """
+
+    def __init__(self, spec: RobotSpec, transport: Transport, name: str) -> None:
+        self._actions = ",".join(spec.action_names)
+        self._state = transport.publisher(f"/{name}/state", String)
+        self._plan = transport.publisher(f"/{name}/plan", Float64MultiArray, reliable=False)
+        self._belief = transport.publisher(f"/{name}/belief", Float64MultiArray, reliable=False)
+        self._shown: Command | None = None
+
+    def __call__(self, decision: Decision, command: Command | None) -> None:
+        """Publish what one control period brought; a plan only once."""
+        self._state(String(decision.state.value))
+        if command is None or command is self._shown:
+            return
+        self._shown = command
+        self._plan(labelled(("step", self._actions), command.plan))
+        self._belief(labelled((",".join(BELIEF),), np.array([np.ravel(getattr(command.info, name))[0] for name in BELIEF])))
+
+
+def labelled(labels: tuple[str, ...], values: np.ndarray) -> Float64MultiArray:
+    """An array as a message, row-major, with a label for each axis."""
+    strides = [int(np.prod(values.shape[axis:])) for axis in range(values.ndim)]
+    axes = [MultiArrayDimension(*axis) for axis in zip(labels, values.shape, strides, strict=True)]
+    return Float64MultiArray(MultiArrayLayout(axes), [float(x) for x in np.ravel(values)])

@@ -1,0 +1,1 @@
+"""Is this robot the one that its bridge file and checkpoint describe?"""

@@ -1,0 +1,111 @@
+"""Is this robot the one that its bridge file and checkpoint describe? Asked before anything is sent, of what was measured.
+
+Nothing is printed and nothing is received here, so that a node can ask the same when it is configured.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import NamedTuple
+
+import numpy as np
+
+from adaptive_mbrl.dynamics.normalizer import Normalizer
+from adaptive_mbrl.spec import Channel, RobotSpec
+from robot_bridge.bridge_config import BridgeConfig
+from robot_bridge.preflight.checks import Check, Verdict
+from robot_bridge.preflight.listening import EMPTY, NO_JOINT, Heard, Recorded
+from robot_bridge.preflight.plausibility import FAIL_STDS, WARN_STDS, distance, mistaken_unit
+from robot_bridge.preflight.topic_checks import goal_checks, output_checks, rate_check, stamp_check, topic_check
+from robot_bridge.safety.supervisor import SafetySupervisor
+
+
+class Expected(NamedTuple):
+    """Of a channel: mean and std in training, and what the supervisor lets pass; in its unit."""
+
+    mean: float
+    std: float
+    low: float
+    high: float
+
+
+def check_inputs(
+    config: BridgeConfig,
+    spec: RobotSpec,
+    normalizer: Normalizer,
+    heard: Heard,
+) -> list[Check]:
+    """Everything that can be known without sending a command.
+
+    Args:
+        config: of the bridge.
+        spec: of the checkpoint.
+        normalizer: of the checkpoint.
+        heard: from `listen`.
+    """
+    records, graph = heard.records, heard.endpoints
+    checks = []
+    for name, topic in config.inputs.items():
+        checks.append(topic_check(topic, records[name], graph))
+        if records[name].count:
+            checks += [rate_check(config, name, records[name], spec.dt), stamp_check(topic, records[name])]
+    supervisor = SafetySupervisor(spec, config.safety)
+    ranges = (normalizer.obs_mean.tolist(), normalizer.obs_std.tolist(), supervisor.obs_low, supervisor.obs_high)
+    for channel, mean, std, low, high in zip(spec.obs, *ranges, strict=True):
+        record = records[config.obs[channel.name].input]
+        if record.count:
+            checks.append(channel_check(config, channel, record, Expected(mean, std, low, high)))
+    return [*checks, *output_checks(config, graph), *goal_checks(config, heard.goals, graph)]
+
+
+def channel_check(config: BridgeConfig, channel: Channel, record: Recorded, expected: Expected) -> Check:
+    """Whether a channel is in every message, finite, plausible in its unit and within its limits."""
+    name, values = f"channel {channel.name}", record.values[channel.name]
+    if record.absent.get(channel.name):
+        return _absent(config, channel.name, record)
+    if not np.isfinite(values).all():
+        measured = f"not finite in {int((~np.isfinite(values)).sum())} of {record.count} messages"
+        return Check(name, Verdict.FAIL, measured, "find out why the driver sends NaN or infinity: a sensor that is not ready?")
+    here = f"{_span(values)} {channel.unit}"
+    far = distance(values, expected.mean, expected.std)
+    measured = f"{here}; training {expected.mean:.3g} ± {expected.std:.2g}"
+    if far > WARN_STDS:
+        verdict = Verdict.FAIL if far > FAIL_STDS else Verdict.WARN
+        return Check(name, verdict, f"{measured}, {far:.0f} stds away", _unit_advice(channel, values, expected))
+    if not (expected.low <= values.min() and values.max() <= expected.high):
+        measured = f"{here}; safety.obs_limits let pass {expected.low:g} to {expected.high:g}"
+        return Check(name, Verdict.FAIL, measured, "bring the robot within its limits: it would not be started from there")
+    return Check(name, Verdict.PASS, measured)
+
+
+def _absent(config: BridgeConfig, channel: str, record: Recorded) -> Check:
+    source, reasons = config.obs[channel], record.absent[channel]
+    topic, count = config.inputs[source.input].topic, sum(reasons.values())
+    reason = max(reasons, key=lambda r: reasons[r])
+    often = "" if count == record.count else f" in {count} of {record.count} messages: two publishers on one topic?"
+    if reason == NO_JOINT:
+        near = difflib.get_close_matches(source.joint, record.joints, 1, 0.4)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        advice = f"{topic} names {', '.join(record.joints) or 'no joints'}{hint}"
+        return Check(f"channel {channel}", Verdict.FAIL, f"no joint '{source.joint}'{often}", advice)
+    # `data.3` is the fourth entry of `data`
+    array = source.field.rpartition(".")[0] if source.field.rpartition(".")[2].isdigit() else source.field
+    advice = f"{topic} has to send it: switch on this state interface in the driver, or read another field"
+    if reason == EMPTY:
+        return Check(f"channel {channel}", Verdict.FAIL, f"'{array}' is empty{often}", advice)
+    where = f"joint '{source.joint}'" if source.joint else f"'{source.field}'"
+    return Check(f"channel {channel}", Verdict.FAIL, f"'{array}' is too short for {where}{often}", advice)
+
+
+def _unit_advice(channel: Channel, values: np.ndarray, expected: Expected) -> str:
+    unit = mistaken_unit(values, expected.mean, expected.std, channel.unit)
+    if unit:
+        return f"in {unit}? the model takes {channel.unit}"
+    if channel.kind == "angle":
+        return f"is its zero where the model's is, and its unit {channel.unit}?"
+    return f"check unit ({channel.unit}), sign and zero; the model knows nothing of such values"
+
+
+def _span(values: np.ndarray) -> str:
+    low, high = f"{values.min():.3g}", f"{values.max():.3g}"
+    return low if low == high else f"{low} to {high}"

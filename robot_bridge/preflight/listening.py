@@ -1,0 +1,164 @@
+"""What a robot publishes, measured for a while before anything is sent to it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robot_bridge.bridge_config import BridgeConfig, ChannelInput
+from robot_bridge.control.inputs import read
+from robot_bridge.middleware.endpoints import Endpoints
+from robot_bridge.middleware.messages import MESSAGES, JointState, Message
+from robot_bridge.middleware.transport import Transport
+
+Array = NDArray[np.float64]
+NO_JOINT, EMPTY, SHORT = "no such joint", "empty", "too short"
+"""Why a message does not hold a channel."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The messages of one input.
+
+    Attributes:
+        received: when they came, monotonic [s], (n,).
+        clock: the same on this machine's clock, seconds since the epoch, (n,).
+        stamps: of their headers, seconds since the epoch, (n,); None for a message without header.
+        joints: every joint name seen, in the order of their first appearance.
+        values: of each channel that is read here, (n,); NaN where it was not there.
+        absent: of each of these channels, in how many messages it was not there, by reason.
+        listened: from the first message to the end of listening [s].
+    """
+
+    received: Array
+    clock: Array
+    stamps: Array | None
+    joints: tuple[str, ...]
+    values: Mapping[str, Array]
+    absent: Mapping[str, Mapping[str, int]]
+    listened: float
+
+    @property
+    def count(self) -> int:
+        """Messages."""
+        return len(self.received)
+
+
+@dataclass
+class _Tape:
+    """What one input is written to while it is listened to."""
+
+    channels: dict[str, ChannelInput]
+    received: list[float] = field(default_factory=list)
+    clock: list[float] = field(default_factory=list)
+    stamps: list[float] = field(default_factory=list)
+    joints: dict[str, None] = field(default_factory=dict)
+    values: list[list[float]] = field(default_factory=list)
+    absent: dict[str, Counter[str]] = field(default_factory=dict)
+
+
+class Listener:
+    """Writes down all inputs of a bridge, and its goal, from construction until `finish`.
+
+    Args:
+        config: the inputs.
+        transport: subscribed to at once.
+        clock: monotonic [s].
+    """
+
+    def __init__(self, config: BridgeConfig, transport: Transport, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._lock, self._clock, self._finished = threading.Lock(), clock, False
+        self.goals = 0
+        self._tapes = {name: _Tape({c: s for c, s in config.obs.items() if s.input == name}) for name in config.inputs}
+        for name, topic in config.inputs.items():
+            transport.subscribe(topic.topic, topic.message_type, partial(self.receive, name))
+        if config.goal is not None:
+            transport.subscribe(config.goal.topic, MESSAGES[config.goal.type], self.receive_goal, reliable=True)
+
+    def receive(self, name: str, message: Message, received: float) -> None:
+        """Write down a message of input `name`."""
+        with self._lock:
+            if self._finished:
+                return
+            tape = self._tapes[name]
+            tape.received.append(received)
+            tape.clock.append(time.time() - (self._clock() - received))
+            header = getattr(message, "header", None)
+            if header is not None:
+                tape.stamps.append(header.stamp.seconds)
+            if isinstance(message, JointState):
+                tape.joints.update(dict.fromkeys(message.name))
+            tape.values.append([read(message, source) for source in tape.channels.values()])
+            for channel, source in tape.channels.items():
+                reason = why_absent(message, source)
+                if reason:
+                    tape.absent.setdefault(channel, Counter())[reason] += 1
+
+    def receive_goal(self, message: Message, received: float) -> None:
+        """Count a goal."""
+        with self._lock:
+            self.goals += not self._finished
+
+    def finish(self) -> dict[str, Recorded]:
+        """Stop writing down; what came, by input."""
+        with self._lock:
+            self._finished = True
+            return {name: _recorded(tape, self._clock()) for name, tape in self._tapes.items()}
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a robot published in a while.
+
+    Attributes:
+        records: messages of each input.
+        goals: messages on the goal's topic.
+        endpoints: who publishes and subscribes what; None where the middleware cannot tell.
+    """
+
+    records: Mapping[str, Recorded]
+    goals: int
+    endpoints: Endpoints | None
+
+
+def listen(config: BridgeConfig, transport: Transport, seconds: float) -> Heard:
+    """Listen for so long [s]."""
+    graph, listener = transport.graph(), Listener(config, transport)
+    time.sleep(seconds)
+    return Heard(listener.finish(), listener.goals, graph.endpoints())
+
+
+def why_absent(message: Message, source: ChannelInput) -> str:
+    """Why a message does not hold a channel; empty if it does."""
+    if isinstance(message, JointState):
+        values = getattr(message, source.field)
+        if source.joint not in message.name:
+            return NO_JOINT
+        return "" if message.name.index(source.joint) < len(values) else SHORT if values else EMPTY
+    parent, _, last = source.field.rpartition(".")
+    if not last.isdigit():
+        return ""
+    values = message
+    for part in parent.split("."):
+        values = getattr(values, part)
+    return "" if int(last) < len(values) else SHORT if values else EMPTY
+
+
+def _recorded(tape: _Tape, now: float) -> Recorded:
+    columns = np.array(tape.values, dtype=np.float64).reshape(len(tape.received), len(tape.channels)).T
+    return Recorded(
+        np.array(tape.received),
+        np.array(tape.clock),
+        np.array(tape.stamps) if tape.stamps or not tape.received else None,
+        tuple(tape.joints),
+        dict(zip(tape.channels, columns, strict=True)),
+        {channel: dict(counts) for channel, counts in tape.absent.items()},
+        now - tape.received[0] if tape.received else 0.0,
+    )

@@ -1,0 +1,181 @@
+"""A small test motion of every actuator, one after the other, through the safety supervisor and never past it.
+
+For each actuator:   settle, quiet, quiet, quiet, quiet, push, pull, pull, push
+
+where a push is a soft pulse upwards from rest, a pull the same downwards, and a quiet stretch is as long as a pulse but without
+one: what the robot does by itself. In this order a motion of its own that grows evenly adds as much to pushes as to pulls.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_mbrl.spec import RobotSpec
+from robot_bridge.bridge_config import BridgeConfig
+from robot_bridge.control.inputs import Inputs
+from robot_bridge.control.outputs import Send
+from robot_bridge.middleware.messages import JointTrajectory
+from robot_bridge.preflight.checks import PreflightError
+from robot_bridge.safety.states import State
+from robot_bridge.safety.supervisor import SafetySupervisor
+
+Array = NDArray[np.float64]
+PULSE = np.array([0.25, 0.5, 0.75, 1.0, 1.0, 0.75, 0.5, 0.25, 0.0, 0.0])
+"""Share of the amplitude at each control period; the end is for robots that answer late."""
+ORDER = (1, -1, -1, 1)
+"""Signs of an actuator's pulses."""
+SETTLE = 6
+"""Control periods at rest before each actuator's trial."""
+REST_SECONDS = 1.0
+"""Longest time that the actuators are given to come to rest at the end."""
+
+
+class Stretch(NamedTuple):
+    """A part of the motion that is looked at.
+
+    Attributes:
+        obs: (W + 1, obs_dim).
+        sent: what really went out in between, (W, action_dim).
+    """
+
+    obs: Array
+    sent: Array
+
+
+class Trial(NamedTuple):
+    """What one actuator was told to do, and what the robot did.
+
+    Attributes:
+        pulses: with the signs of `ORDER`.
+        quiet: as many without a pulse, before them.
+    """
+
+    pulses: tuple[Stretch, ...]
+    quiet: tuple[Stretch, ...]
+
+
+class GentleMotion:
+    """Moves one actuator at a time.
+
+    Args:
+        spec: the robot.
+        supervisor: inactive; everything that is sent passes through it.
+        inputs: the newest observation.
+        send: publishes a command.
+        amplitude: of a pulse, as a share of the range of what the supervisor lets through.
+        stop: ends the motion when set; the actuators are brought to rest then, too.
+        clock: monotonic [s].
+        sleep: wait for so many seconds.
+    """
+
+    def __init__(
+        self,
+        spec: RobotSpec,
+        supervisor: SafetySupervisor,
+        inputs: Inputs,
+        send: Send,
+        amplitude: float,
+        stop: threading.Event,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.spec, self.supervisor, self.inputs, self.send = spec, supervisor, inputs, send
+        self.amplitude = amplitude * (supervisor.high - supervisor.low)
+        self.stop, self.clock, self.sleep = stop, clock, sleep
+        self.rest = np.clip(np.zeros(spec.action_dim), supervisor.low, supervisor.high)
+        self._tick = 0.0
+
+    def run(self, present: Array | None = None) -> list[Trial]:
+        """One trial of each actuator; at rest and inactive afterwards, whatever happens.
+
+        Args:
+            present: what the actuators do at the moment, where that is not nothing: rest is there then, (action_dim,).
+
+        Raises:
+            PreflightError: the supervisor found a fault; it is in an emergency stop then.
+            KeyboardInterrupt: stopped.
+        """
+        self.rest = self.rest if present is None else np.clip(present, self.supervisor.low, self.supervisor.high)
+        self._tick = self.clock()
+        self.supervisor.activate(self._tick, present=self.rest)
+        try:
+            while self.supervisor.state is not State.RUNNING:
+                self._step(self.rest)
+            return [self._trial(index) for index in range(self.spec.action_dim)]
+        finally:
+            self._come_to_rest()
+
+    def _trial(self, index: int) -> Trial:
+        nothing = np.zeros((len(PULSE), self.spec.action_dim))
+        pulse = nothing.copy()
+        pulse[:, index] = PULSE * self.amplitude[index]
+        self._follow(np.tile(self.rest, (SETTLE, 1)))
+        quiet = tuple(self._follow(self.rest + nothing) for _ in ORDER)
+        return Trial(tuple(self._follow(self.rest + sign * pulse) for sign in ORDER), quiet)
+
+    def _follow(self, wanted: Array) -> Stretch:
+        steps = [self._step(row) for row in wanted]
+        # the end of one stretch is the beginning of the next
+        obs = [obs for obs, _ in steps] + [self.inputs.snapshot().values]
+        return Stretch(np.array(obs), np.array([sent for _, sent in steps]))
+
+    def _step(self, wanted: Array) -> tuple[Array, Array]:
+        """One control period: observe, send, wait for its end."""
+        observed = self.inputs.snapshot()
+        decision = self.supervisor.decide(self.clock(), observed, wanted)
+        if decision.command is not None:
+            self.send(decision.command)
+        if decision.faults or decision.command is None:
+            self.supervisor.estop()
+            raise PreflightError(f"preflight: test motion stopped: {'; '.join(decision.faults) or decision.state.value}")
+        now = self.clock()
+        self._tick = max(self._tick + self.spec.dt, now)
+        self.sleep(self._tick - now)
+        if self.stop.is_set():
+            raise KeyboardInterrupt
+        return observed.values, decision.command
+
+    def _come_to_rest(self) -> None:
+        """Rest, or the safe action after a fault, at the supervisor's rate limits, until reached; then send nothing any more."""
+        until, before = self.clock() + REST_SECONDS, None
+        while self.clock() < until:
+            command = self.supervisor.decide(self.clock(), self.inputs.snapshot(), self.rest).command
+            if command is None or (before is not None and np.array_equal(command, before)):
+                break
+            self.send(command)
+            before = command
+            self.sleep(self.spec.dt)
+        self.supervisor.deactivate()
+
+
+def present_positions(config: BridgeConfig, spec: RobotSpec, values: Array) -> Array | None:
+    """Where position-controlled joints are, (action_dim,); None where commands are no positions, for rest is zero there.
+
+    Args:
+        config: of the bridge.
+        spec: the robot.
+        values: the newest observation, (obs_dim,).
+
+    Raises:
+        PreflightError: a joint's position is not observed, or the safe action would move the joints.
+    """
+    if config.output.type != JointTrajectory.ros_type:
+        return None
+    positions = {s.joint: values[spec.obs_index(name)] for name, s in config.obs.items() if s.field == "position" and s.joint}
+    order = config.output.order or spec.action_names
+    joints = dict(zip(order, config.output.joints, strict=True))
+    missing = [joint for joint in joints.values() if joint not in positions]
+    if missing:
+        raise PreflightError(f"preflight: no test motion: the position of joint '{missing[0]}' is not observed")
+    if config.safety.safe_action != "hold":
+        raise PreflightError(
+            f"preflight: no test motion of positions with safe_action {config.safety.safe_action}; allowed: hold"
+        )
+    return np.array([positions[joints[name]] for name in spec.action_names])

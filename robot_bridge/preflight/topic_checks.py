@@ -1,0 +1,161 @@
+"""Checks of topics: is there anything, of the right type, fast enough, with stamps that say when."""
+
+from __future__ import annotations
+
+import difflib
+
+import numpy as np
+
+from robot_bridge.bridge_config import BridgeConfig, TopicConfig
+from robot_bridge.control.inputs import CLOCK_JUMP
+from robot_bridge.middleware.endpoints import Endpoints
+from robot_bridge.preflight.checks import Check, Verdict
+from robot_bridge.preflight.listening import Recorded
+
+MIN_RATE_SHARE = 0.9
+"""Of one message per control period; less is too slow. A publisher at just that rate is measured a little below."""
+MAX_OFFSET = 0.1
+"""Between a stamp and this machine's clock [s] without a warning."""
+MAX_DRIFT = 0.1
+"""Between the time that passes in stamps and here, as a share."""
+
+
+def topic_check(topic: TopicConfig, record: Recorded, graph: Endpoints | None) -> Check:
+    """Whether messages of this type come, and from one publisher."""
+    name = f"topic {topic.topic}"
+    publishers = [e for e in graph or () if e.publishes and e.topic == topic.topic]
+    others = sorted({e.type for e in publishers} - {topic.type})
+    if others:
+        return Check(
+            name, Verdict.FAIL, f"published as {', '.join(others)}", f"the bridge file says {topic.type}: correct 'type' there"
+        )
+    if record.count == 0:
+        return Check(name, Verdict.FAIL, "no message", _where_it_could_be(topic, bool(publishers), graph))
+    if len(publishers) > 1:
+        return Check(
+            name,
+            Verdict.WARN,
+            f"{record.count} messages of {len(publishers)} publishers",
+            "one publisher only: the bridge takes the newest message, whoever sent it",
+        )
+    return Check(name, Verdict.PASS, f"{record.count} messages, {topic.type}")
+
+
+def rate_check(config: BridgeConfig, name: str, record: Recorded, dt: float) -> Check:
+    """Whether new values come as often as the controller acts, and no gap outlasts an age limit."""
+    safety, label = config.safety, f"rate of {config.inputs[name].topic}"
+    received = record.received[_is_new(record)]
+    if len(received) < 2:
+        return Check(label, Verdict.FAIL, f"{len(received)} new messages", "see its stamps; without new messages nothing is sent")
+    rate = (len(received) - 1) / (received[-1] - received[0])
+    gap = max(float(np.diff(received).max()), record.listened - float(received[-1] - received[0]))
+    limits = {c: safety.max_age_of.get(c, safety.max_age) for c in record.values}
+    strictest = min(limits, key=lambda c: limits[c])
+    measured = f"{rate:.1f} Hz, largest gap {gap:.3f} s; control {1 / dt:.1f} Hz"
+    allowed = f"{strictest} may be {limits[strictest]:g} s old"
+    too_old = gap > limits[strictest]
+    if rate < MIN_RATE_SHARE / dt:
+        if all(c in safety.max_age_of for c in record.values) and not too_old:
+            advice = f"its age limits allow it ({allowed}); the model was trained on a new value every {dt:g} s"
+            return Check(label, Verdict.WARN, measured, advice)
+        return Check(label, Verdict.FAIL, measured, f"publish at {1 / dt:.0f} Hz or more, best at twice that")
+    if too_old:
+        return Check(label, Verdict.WARN, measured, f"{allowed}: every longer gap is a hold; find the jitter or raise max_age")
+    return Check(label, Verdict.PASS, measured)
+
+
+def stamp_check(topic: TopicConfig, record: Recorded) -> Check:
+    """Whether stamps move, increase, pass as fast as time here, and agree with this machine's clock."""
+    name, stamps = f"stamps of {topic.topic}", record.stamps
+    if stamps is None:
+        return Check(name, Verdict.INFO, f"{topic.type} has none", "an overtaken message cannot be told from a new one")
+    offset = float(np.median(stamps - record.clock))
+    if len(stamps) > 1 and np.ptp(stamps) == 0:
+        what = "all zero" if stamps[0] == 0 else "frozen"
+        return Check(name, Verdict.FAIL, what, "the driver must stamp every message; repeated stamps are taken for old messages")
+    steps = np.diff(stamps)
+    jumps, repeated = int((steps <= -CLOCK_JUMP).sum()), int(((steps <= 0) & (steps > -CLOCK_JUMP)).sum())
+    if jumps or repeated:
+        measured = f"{repeated} of {len(steps)} not later than the one before, {jumps} jumps back"
+        return Check(
+            name, Verdict.WARN, measured, "these are dropped as overtaken; stamp with the time of measurement, once each"
+        )
+    drift = _drift(record)
+    if abs(drift) > MAX_DRIFT:
+        measured = f"{1 + drift:.2f} s pass in them for every second here"
+        return Check(name, Verdict.WARN, measured, "stamp with measured time, not with the nominal rate or simulated time")
+    if abs(offset) > MAX_OFFSET:
+        advice = "synchronise the clocks (chrony, ptp); the bridge itself goes by the time of receipt"
+        return Check(name, Verdict.WARN, f"{offset:+.3f} s from this machine's clock", advice)
+    return Check(name, Verdict.PASS, f"{1e3 * offset:+.1f} ms from this machine's clock")
+
+
+def output_checks(config: BridgeConfig, graph: Endpoints | None) -> list[Check]:
+    """Whether somebody takes the commands, and nobody else gives any."""
+    if graph is None:
+        return []
+    output, name = config.output, f"output {config.output.topic}"
+    here = [e for e in graph if e.topic == output.topic]
+    rivals = sum(e.publishes for e in here)
+    types = sorted({e.type for e in here if not e.publishes})
+    checks = []
+    if output.type in types:
+        checks.append(Check(name, Verdict.PASS, f"{sum(not e.publishes for e in here)} subscriber(s), {output.type}"))
+    elif types:
+        checks.append(
+            Check(name, Verdict.FAIL, f"subscribed as {', '.join(types)}", f"commands are {output.type}: see output.type")
+        )
+    else:
+        near = _nearest(output.topic, {e.topic for e in graph if not e.publishes})
+        checks.append(Check(name, Verdict.FAIL, "no subscriber", f"start the robot's controller{near}"))
+    if rivals:
+        advice = "stop the other controller: two that command one robot fight"
+        checks.append(Check(f"{name}, others", Verdict.WARN, f"{rivals} other publisher(s)", advice))
+    return checks
+
+
+def goal_checks(config: BridgeConfig, goals: int, graph: Endpoints | None) -> list[Check]:
+    """Whether a goal came; without one the initial goal holds."""
+    if config.goal is None:
+        return []
+    name = f"goal {config.goal.topic}"
+    publishers = [e for e in graph or () if e.publishes and e.topic == config.goal.topic]
+    if publishers and not any(e.reliable for e in publishers):
+        return [Check(name, Verdict.WARN, "its publisher is best effort", "publish goals reliably: others are not heard")]
+    initial = ", ".join(f"{value:g}" for value in config.goal.initial)
+    return [Check(name, Verdict.INFO, f"{goals} message(s)" if goals else f"none yet; {initial} until one comes")]
+
+
+def _is_new(record: Recorded) -> np.ndarray:
+    """Which messages `Inputs` would take, (n,): later than every one before, or after a clock that was set back."""
+    new, last = np.ones(record.count, dtype=bool), -np.inf
+    for i, stamp in enumerate(record.stamps if record.stamps is not None else ()):
+        new[i] = not last - CLOCK_JUMP < stamp <= last
+        last = stamp if new[i] else last
+    return new
+
+
+def _drift(record: Recorded) -> float:
+    """How much faster than here time passes in the stamps, as a share; 0 where too few came to tell."""
+    passed = record.received[-1] - record.received[0]
+    if record.stamps is None or record.count < 10 or passed <= 0:
+        return 0.0
+    return float((record.stamps[-1] - record.stamps[0]) / passed - 1.0)
+
+
+def _where_it_could_be(topic: TopicConfig, published: bool, graph: Endpoints | None) -> str:
+    if published:
+        return "a publisher is there, but is silent: is its driver active, is a frame lost on the way?"
+    if graph is None:
+        return "is the driver running, on this domain and interface?"
+    topics = {e.topic for e in graph if e.publishes}
+    if not topics:
+        return "nobody publishes anything here: is the robot on, on this --domain and --interface?"
+    return f"start its publisher, or correct the topic{_nearest(topic.topic, topics)}"
+
+
+def _nearest(wanted: str, known: set[str]) -> str:
+    near = difflib.get_close_matches(wanted, sorted(known), 1, 0.5)
+    if near:
+        return f"; did you mean {near[0]}?"
+    return f"; there are {', '.join(sorted(known)[:5])}" if known else ""

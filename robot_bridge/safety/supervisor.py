@@ -1,0 +1,254 @@
+"""The safety supervisor: nothing reaches an actuator but through `SafetySupervisor.decide`. Pure Python and NumPy, no ROS.
+
+Whatever comes in, in any order and at any time, what goes out
+
+    lies within the action limits,
+    differs from what was sent before by at most  rate * (time since then, at most one control period),
+    is made from the plan only while every observation channel is fresh, finite and within its limits.
+
+A fault leads to `HOLD`, where the safe action is sent; a start begins with the safe action as well, and the plan's share grows
+over the ramp. Time is monotonic [s]; a clock that jumps or stands still makes changes smaller and waits longer, not otherwise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.spec import RobotSpec
+from robot_bridge.safety.config import Range, SafetyConfig
+from robot_bridge.safety.states import Event, State, after
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What is known about the robot at a control step.
+
+    Attributes:
+        values: (obs_dim,), SI units; anything where a channel never came.
+        received: when each channel's newest value came, monotonic [s], (obs_dim,); -inf for never.
+    """
+
+    values: Array
+    received: Array
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The outcome of one control step.
+
+    Attributes:
+        command: what is really sent, (action_dim,); None where nothing is.
+        state: of the supervisor after the step.
+        faults: why the plan was not followed, in words; empty if it was.
+        plan_share: 0 the safe action alone, 1 the plan alone.
+    """
+
+    command: Array | None
+    state: State
+    faults: tuple[str, ...] = ()
+    plan_share: float = 0.0
+
+
+class SafetySupervisor:
+    """Stands between planner and actuator, always.
+
+    Args:
+        spec: the robot.
+        config: limits and reactions.
+
+    Raises:
+        ConfigError: a name that the robot does not have, a missing rate limit, or limits that leave nothing.
+    """
+
+    def __init__(self, spec: RobotSpec, config: SafetyConfig) -> None:
+        self.spec, self.config = spec, config
+        actions, channels = spec.action_names, spec.obs_names
+        _require_names("safety.rate_limits", config.rate_limits, actions, complete=True)
+        _require_names("safety.action_limits", config.action_limits, actions)
+        _require_names("safety.dampers", config.dampers, actions)
+        for key in ("obs_limits", "max_age_of"):
+            _require_names(f"safety.{key}", getattr(config, key), channels)
+        _require_names("safety.dampers", {d.velocity: 0.0 for d in config.dampers.values()}, channels)
+        self.low, self.high = np.array([self._action_range(i) for i in range(spec.action_dim)]).T
+        self.rate = np.array([config.rate_limits[name] for name in actions])
+        self.max_age = np.array([config.max_age_of.get(name, config.max_age) for name in channels])
+        self.obs_low, self.obs_high = np.array([self._obs_range(name) for name in channels]).T
+        self.state = State.INACTIVE
+        self._sent = np.clip(np.zeros(spec.action_dim), self.low, self.high)
+        self._now = -math.inf
+        self._waited = 0.0
+        self._missed = 0
+        self._surprised = 0
+
+    def activate(self, now: float, *, dry_run: bool = False, present: Array | None = None) -> None:
+        """Start; from `ESTOP` it has no effect before `clear_estop`.
+
+        Args:
+            now: monotonic time [s].
+            dry_run: plan and report, send nothing.
+            present: what the actuators do at the moment, (action_dim,), where the robot tells; commands go on from there, or else
+                from the last one that was sent.
+        """
+        if self.state is not State.INACTIVE:
+            return
+        self._happen(Event.ACTIVATE_DRY_RUN if dry_run else Event.ACTIVATE)
+        if present is not None:
+            self._sent = np.clip(np.where(np.isfinite(present), present, self._sent), self.low, self.high)
+        self._now = now
+        self._missed = self._surprised = 0
+
+    def deactivate(self) -> None:
+        """Send nothing any more; an emergency stop stays one."""
+        self._happen(Event.DEACTIVATE)
+
+    def estop(self) -> None:
+        """Latch the emergency stop, from every state."""
+        self._happen(Event.ESTOP)
+
+    def clear_estop(self) -> None:
+        """The only way out of an emergency stop; it leads to `INACTIVE`."""
+        self._happen(Event.CLEAR_ESTOP)
+
+    def is_usable(self, now: float, observed: Observed) -> bool:
+        """Whether every channel is fresh and finite."""
+        return bool((self._fresh(_age(now, observed)) & np.isfinite(observed.values)).all())
+
+    def decide(
+        self, now: float, observed: Observed, plan: Array | None, *, missed: bool = False, model_error: float = math.nan
+    ) -> Decision:
+        """What is sent at this control step.
+
+        Args:
+            now: monotonic time [s].
+            observed: the newest observation.
+            plan: the action that the planner wants, (action_dim,); None when it has none.
+            missed: the plan is the continuation of an earlier one, because the planner missed its deadline.
+            model_error: prequential one-step error of the adapted model [target stds]; NaN when there is none.
+        """
+        age = _age(now, observed)
+        fresh = self._fresh(age)
+        faults = (
+            *self._obs_faults(observed.values, age, fresh),
+            *self._plan_faults(plan, missed),
+            *self._model_faults(model_error),
+        )
+        passed = self._tick(now)
+        self._react(bool(faults), passed)
+        if self.state in (State.INACTIVE, State.DRY_RUN):
+            return Decision(None, self.state, faults)
+        share = 0.0 if faults or plan is None else self._plan_share()
+        safe = self._safe_action(np.where(fresh & np.isfinite(observed.values), observed.values, 0.0))
+        wanted = safe if plan is None or share == 0.0 else safe + share * (np.asarray(plan, dtype=np.float64) - safe)
+        change = self.rate * min(passed, self.spec.dt)
+        self._sent = np.clip(np.clip(wanted, self._sent - change, self._sent + change), self.low, self.high)
+        return Decision(self._sent.copy(), self.state, faults, share)
+
+    def _tick(self, now: float) -> float:
+        """Time since the last control step [s], from 0 to two control periods: a clock that jumps is not believed."""
+        passed = now - self._now if math.isfinite(now) else 0.0
+        if math.isfinite(now):
+            self._now = now
+        return min(max(passed, 0.0), 2 * self.spec.dt)
+
+    def _react(self, faulty: bool, passed: float) -> None:
+        self._waited = 0.0 if faulty and self.state is State.HOLD else self._waited + passed
+        if faulty:
+            self._happen(Event.FAULT)
+        elif self.state is State.HOLD and self._waited >= self.config.recovery_seconds:
+            self._happen(Event.RECOVERED)
+        elif self.state is State.RAMP and self._waited >= self.config.ramp_seconds:
+            self._happen(Event.RAMPED)
+
+    def _happen(self, event: Event) -> None:
+        before, self.state = self.state, after(self.state, event)
+        if self.state is not before:
+            self._waited = 0.0
+
+    def _plan_share(self) -> float:
+        if self.state is State.RAMP and self.config.ramp_seconds > 0:
+            return min(1.0, self._waited / self.config.ramp_seconds)
+        return 1.0 if self.state in (State.RAMP, State.RUNNING) else 0.0
+
+    def _fresh(self, age: Array) -> NDArray[np.bool_]:
+        # an observation from the future is a clock that jumped: its age is not known
+        return (age >= 0) & (age <= self.max_age)
+
+    def _obs_faults(self, values: Array, age: Array, fresh: NDArray[np.bool_]) -> list[str]:
+        faults = []
+        for i, name in enumerate(self.spec.obs_names):
+            if not fresh[i]:
+                old = "never received" if age[i] == math.inf else f"{age[i]:.3f} s old"
+                faults.append(f"'{name}' is {old}; allowed: {self.max_age[i]:g} s")
+            elif not math.isfinite(values[i]):
+                faults.append(f"'{name}' is not finite")
+            elif not self.obs_low[i] <= values[i] <= self.obs_high[i]:
+                faults.append(f"'{name}' is {values[i]:g}; allowed: {self.obs_low[i]:g} to {self.obs_high[i]:g}")
+        return faults
+
+    def _plan_faults(self, plan: Array | None, missed: bool) -> list[str]:
+        self._missed = self._missed + 1 if missed else 0
+        if plan is None:
+            return ["no plan"]
+        if np.shape(plan) != (self.spec.action_dim,) or not np.isfinite(plan).all():
+            return [f"the plan is not {self.spec.action_dim} finite numbers"]
+        if self._missed > self.config.max_missed_deadlines:
+            return [f"{self._missed} deadlines missed in a row; allowed: {self.config.max_missed_deadlines}"]
+        return []
+
+    def _model_faults(self, error: float) -> list[str]:
+        limit = self.config.max_model_error
+        self._surprised = self._surprised + 1 if limit > 0 and error > limit else 0
+        if self._surprised < self.config.model_error_steps:
+            return []
+        return [f"model error {error:.2f} target stds, above {limit:g} for {self._surprised} steps"]
+
+    def _safe_action(self, values: Array) -> Array:
+        """From the observation, with 0 for what is not known."""
+        if self.config.safe_action == "hold":
+            return self._sent
+        safe = np.zeros(self.spec.action_dim)
+        if self.config.safe_action == "damping":
+            for name, damper in self.config.dampers.items():
+                safe[self.spec.action_names.index(name)] = -damper.gain * values[self.spec.obs_index(damper.velocity)]
+        return np.clip(safe, self.low, self.high)
+
+    def _action_range(self, index: int) -> tuple[float, float]:
+        channel = self.spec.action[index]
+        limits = self.config.action_limits.get(channel.name, Range(channel.low, channel.high))
+        key = f"safety.action_limits.{channel.name}"
+        if limits.low < channel.low or limits.high > channel.high:
+            raise ConfigError(
+                f"key '{key}': {limits.low:g} to {limits.high:g}; allowed: within {channel.low:g} to {channel.high:g}"
+            )
+        return _without_margin(limits, self.config.margin)
+
+    def _obs_range(self, name: str) -> tuple[float, float]:
+        limits = self.config.obs_limits.get(name)
+        return (-math.inf, math.inf) if limits is None else _without_margin(limits, self.config.margin)
+
+
+def _age(now: float, observed: Observed) -> Array:
+    with np.errstate(invalid="ignore"):
+        return now - observed.received
+
+
+def _without_margin(limits: Range, margin: float) -> tuple[float, float]:
+    kept = margin * (limits.high - limits.low)
+    return limits.low + kept, limits.high - kept
+
+
+def _require_names(key: str, values: Mapping[str, object], known: tuple[str, ...], *, complete: bool = False) -> None:
+    unknown = [name for name in values if name not in known]
+    if unknown:
+        raise ConfigError(f"key '{key}': unknown channel '{unknown[0]}'; known channels: {', '.join(known)}")
+    missing = [name for name in known if name not in values] if complete else []
+    if missing:
+        raise ConfigError(f"key '{key}': missing channel '{missing[0]}'; one entry for each of {', '.join(known)}")

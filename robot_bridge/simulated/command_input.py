@@ -1,0 +1,81 @@
+"""The robot's side of the command topic."""
+
+from __future__ import annotations
+
+import math
+import threading
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_mbrl.spec import RobotSpec
+from robot_bridge.bridge_config import OutputConfig
+from robot_bridge.middleware.messages import Float64MultiArray, JointTrajectory, Message
+from robot_bridge.simulated.line import Line
+
+Array = NDArray[np.float64]
+LATE_PERIODS = 1.5
+"""A command this many control periods after the one before is a late one."""
+
+
+class CommandInput:
+    """Keeps the newest command; `receive` runs on the transport's thread, `at` on the simulation's.
+
+    Commands that stop coming are answered as most drivers do: after a while the actuators get zeros.
+
+    Args:
+        spec: the robot.
+        config: the order of the values.
+        line: from the network to the actuators.
+        timeout: age of a command after which it is no longer obeyed [s].
+    """
+
+    def __init__(self, spec: RobotSpec, config: OutputConfig, line: Line[Array], timeout: float) -> None:
+        self._order = [spec.action_names.index(name) for name in config.order or spec.action_names]
+        self._line, self._timeout, self._late_after = line, timeout, LATE_PERIODS * spec.dt
+        self._lock = threading.Lock()
+        self._command, self._arrival, self._timed_out = np.zeros(spec.action_dim), -math.inf, False
+        self.count = self.refused = self.late = self.timeouts = 0
+
+    @property
+    def due(self) -> float:
+        """When the next command reaches the actuators, monotonic [s]; infinity if none is under way."""
+        with self._lock:
+            return self._line.due
+
+    @property
+    def lost(self) -> int:
+        """Commands that the line lost."""
+        return self._line.lost
+
+    def receive(self, message: Message, received: float) -> None:
+        """Take a command over; one of the wrong size or without finite numbers is refused."""
+        values = _values(message)
+        is_command = len(values) == len(self._order) and bool(np.isfinite(values).all())
+        command = np.zeros(len(self._order))
+        with self._lock:
+            self.count += is_command
+            self.refused += not is_command
+            if is_command:
+                command[self._order] = values
+                self._line.send(command, received)
+
+    def at(self, now: float) -> Array:
+        """What the actuators do at a moment on the monotonic clock, (action_dim,); moments must not go back."""
+        with self._lock:
+            arrived = list(self._line.arrived(now))
+        for arrival, command in arrived:
+            self.late += bool(self._late_after < arrival - self._arrival < math.inf)
+            self._command, self._arrival = command, arrival
+        timed_out = bool(self._timeout < now - self._arrival < math.inf)
+        self.timeouts += timed_out and not self._timed_out
+        self._timed_out = timed_out
+        return np.zeros_like(self._command) if timed_out else self._command
+
+
+def _values(message: Message) -> list[float]:
+    if isinstance(message, Float64MultiArray):
+        return message.data
+    if isinstance(message, JointTrajectory) and message.points:
+        return message.points[-1].positions
+    return []

@@ -1,0 +1,49 @@
+"""A line with latency, jitter and loss between a simulated robot and the network."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from robot_bridge.simulated.imperfections import LineConfig
+
+ItemT = TypeVar("ItemT")
+
+
+class Line(Generic[ItemT]):
+    """First in, first out; what is sent arrives later or never. Times are monotonic [s] and given by the caller.
+
+    Args:
+        config: what happens on the way.
+        rng: source of all randomness; two numbers for each item sent.
+    """
+
+    def __init__(self, config: LineConfig, rng: np.random.Generator) -> None:
+        self._config, self._rng = config, rng
+        self._under_way: deque[tuple[float, ItemT]] = deque()
+        self._last_arrival = -math.inf
+        self.lost = 0
+        """Items that never arrive."""
+
+    @property
+    def due(self) -> float:
+        """When the next item arrives; infinity if none is under way."""
+        return self._under_way[0][0] if self._under_way else math.inf
+
+    def send(self, item: ItemT, now: float) -> None:
+        """Put an item on the line."""
+        fate, delay = self._rng.random(2)
+        if fate < self._config.loss:
+            self.lost += 1
+            return
+        self._last_arrival = max(self._last_arrival, now + self._config.latency + float(delay) * self._config.jitter)
+        self._under_way.append((self._last_arrival, item))
+
+    def arrived(self, now: float) -> Iterator[tuple[float, ItemT]]:
+        """Take off what has arrived by `now`, oldest first, with the time of its arrival."""
+        while self._under_way and self._under_way[0][0] <= now:
+            yield self._under_way.popleft()

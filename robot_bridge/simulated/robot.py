@@ -1,0 +1,205 @@
+"""A simulated robot behind the topics of a real one, in real time.
+
+At every physics step the newest command that has reached the actuators acts, and what the sensors measure is published. The robot
+does not know the controller's beat: a command that comes in the middle of a control period acts from there on.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+
+import numpy as np
+
+from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.options import SimulatedRobotOptions
+from adaptive_mbrl.storage import write_text_atomically
+from robot_bridge.bridge_config import BridgeConfig, load_bridge_config, require_spec
+from robot_bridge.middleware.connect import open_transport
+from robot_bridge.middleware.fields import write_field
+from robot_bridge.middleware.messages import MESSAGES
+from robot_bridge.middleware.transport import Transport
+from robot_bridge.simulated.command_input import CommandInput
+from robot_bridge.simulated.imperfections import Imperfections, load_imperfections
+from robot_bridge.simulated.line import Line
+from robot_bridge.simulated.report import RobotReport
+from robot_bridge.simulated.sensor_output import SensorOutput
+from robot_bridge.simulated.steady_clock import Clock, SteadyClock
+from robot_bridge.stopping import stop_on_signals
+from sim.commands import require_writable
+from sim.robot import Robot, load_robot
+from sim.scenario import Scenario, load_scenario
+from sim.substeps import SubstepSimulation
+
+MAX_RATE = 200.0
+"""Rate at which robots with a fast physics publish unless told otherwise [Hz]."""
+
+
+class SimulatedRobot:
+    """Runs a scenario behind a transport; `run` once.
+
+    Args:
+        simulation: at its start.
+        config: the bridge whose inputs it publishes and whose output it reads; it publishes the scenario's goal too.
+        transport: to the bridge.
+        clock: when things happen.
+        imperfections: of sensors and lines.
+        command_timeout: age of a command after which the actuators get zeros [s].
+        publish_every: physics steps between two observations.
+    """
+
+    def __init__(
+        self,
+        simulation: SubstepSimulation,
+        config: BridgeConfig,
+        transport: Transport,
+        clock: Clock,
+        *,
+        imperfections: Imperfections | None = None,
+        command_timeout: float = 0.2,
+        publish_every: int = 1,
+    ) -> None:
+        self.simulation, self.clock, self.publish_every = simulation, clock, publish_every
+        self._imperfections = imperfections or Imperfections()
+        robot, scenario = simulation.robot, simulation.scenario
+        seed = (self._imperfections.seed, scenario.seed)
+        line: Line[np.ndarray] = Line(self._imperfections.commands, np.random.default_rng([*seed, len(config.inputs) + 1]))
+        self.commands = CommandInput(robot.spec, config.output, line, command_timeout)
+        self.sensors = SensorOutput(robot.spec, config, transport, self._imperfections, seed)
+        self._publish_goal = goal_publisher(config, robot, scenario, transport)
+        self._beginning = self._now = clock.now()
+        self.overruns = 0
+        transport.subscribe(config.output.topic, MESSAGES[config.output.type], self.commands.receive, reliable=True)
+
+    def run(self) -> None:
+        """Stand still until the first command, then live in real time until the scenario or the clock ends it."""
+        if not self._stand_by():
+            return
+        simulation, started = self.simulation, self._beginning
+        while simulation.substep < simulation.total_substeps:
+            if not self._live_until(started + simulation.substep * simulation.sim_dt):
+                return
+            started += self._give_up(self.clock.now() - self._now)
+            self._measure()
+            simulation.advance(self.commands.at(self._now))
+        if self._live_until(started + simulation.substep * simulation.sim_dt):
+            self._measure()
+
+    def report(self) -> RobotReport:
+        """What came of it so far."""
+        simulation, rewards = self.simulation, self.simulation.rewards()
+        simulated, took = simulation.substep * simulation.sim_dt, self._now - self._beginning
+        return RobotReport(
+            robot=simulation.robot.name,
+            scenario=simulation.scenario.to_mapping(),
+            steps=len(rewards),
+            return_=float(rewards.sum()),
+            return_after_change=float(rewards[simulation.scenario.last_change :].sum()),
+            commands=self.commands.count,
+            late_commands=self.commands.late,
+            lost_commands=self.commands.lost,
+            refused_commands=self.commands.refused,
+            command_timeouts=self.commands.timeouts,
+            lost_sensor_messages=self.sensors.lost,
+            overruns=self.overruns,
+            real_time_factor=simulated / took if simulated else 1.0,
+        )
+
+    def _stand_by(self) -> bool:
+        while self.commands.due > self._now:
+            self._measure()
+            if not self._live_until(self._now + self.publish_every * self.simulation.sim_dt):
+                return False
+        self._beginning = self._now
+        return True
+
+    def _live_until(self, moment: float) -> bool:
+        """Publish what falls due on the way; the present is `moment` then."""
+        while self.sensors.due < moment:
+            due = self.sensors.due
+            if not self.clock.wait_until(due):
+                return False
+            self.sensors.deliver(due)
+        self._now = moment
+        return self.clock.wait_until(moment)
+
+    def _give_up(self, late: float) -> float:
+        """A control period is caught up with; a longer delay [s] is not, the robot's time stood still then."""
+        if late <= self.simulation.robot.spec.dt:
+            return 0.0
+        self.overruns += 1
+        self._now += late
+        return late
+
+    def _measure(self) -> None:
+        simulation = self.simulation
+        if simulation.substep % simulation.robot.substeps == 0:
+            self._publish_goal(simulation.step_index)
+        if simulation.substep % self.publish_every == 0:
+            self.sensors.sample(simulation.observe(), simulation.noise_std, self._now, self.clock.since_epoch(self._now))
+        self.sensors.deliver(self._now)
+
+
+def goal_publisher(config: BridgeConfig, robot: Robot, scenario: Scenario, transport: Transport) -> Callable[[int], None]:
+    """A function that tells the goal of a control step, as an operator would; without a goal it does nothing."""
+    if config.goal is None or robot.goal is None:
+        return lambda step: None
+    fields, message_type = config.goal.fields, MESSAGES[config.goal.type]
+    if len(fields) != len(robot.goal.names):
+        raise ConfigError(f"key 'goal.fields': {len(fields)} fields; robot '{robot.name}' has {', '.join(robot.goal.names)}")
+    goals = robot.goals(scenario.seed, scenario.steps)
+    publish = transport.publisher(config.goal.topic, message_type)
+
+    def tell(step: int) -> None:
+        message = message_type()
+        for path, value in zip(fields, goals[min(step, len(goals) - 1)], strict=True):
+            write_field(message, path, float(value))
+        publish(message)
+
+    return tell
+
+
+def publish_every(robot: Robot, rate: float | None) -> int:
+    """Physics steps between two observations for about this rate [Hz]; default every one, but at most `MAX_RATE`."""
+    physics_rate = 1.0 / float(robot.model.opt.timestep)
+    if rate is None:
+        return int(np.ceil(physics_rate / MAX_RATE - 1e-9))
+    if rate > physics_rate * (1 + 1e-9):
+        allowed = f"at most {physics_rate:g}, the physics rate of '{robot.name}'"
+        raise ConfigError(f"--rate: {rate:g} is out of range; allowed: {allowed}")
+    return round(physics_rate / rate)
+
+
+def simulated_robot(options: SimulatedRobotOptions) -> None:
+    """Run the scenario in real time and say what came of it; Ctrl-C ends it earlier."""
+    if options.json is not None:
+        require_writable("--json", options.json)
+    config = load_bridge_config(options.bridge)
+    found = load_scenario(options.scenario)
+    scenario = found.episodes(1, found.seed if options.seed is None else options.seed)[0]
+    robot = load_robot(scenario.robot)
+    require_spec(config, robot.spec, str(options.bridge))
+    imperfections, every = load_imperfections(options.imperfections, robot.spec), publish_every(robot, options.rate)
+    clock = SteadyClock(stop_on_signals())
+    transport = open_transport(options.transport, "simulated_robot", options.domain, options.interface)
+    simulated = SimulatedRobot(
+        SubstepSimulation(robot, scenario),
+        config,
+        transport,
+        clock,
+        imperfections=imperfections,
+        command_timeout=options.command_timeout,
+        publish_every=every,
+    )
+    print(f"waiting for commands on {config.output.topic}", flush=True)
+    # a full collection with torch loaded takes longer than a physics step
+    gc.collect()
+    gc.freeze()
+    try:
+        simulated.run()
+    finally:
+        transport.close()
+    report = simulated.report()
+    print(report.in_words())
+    if options.json is not None:
+        write_text_atomically(options.json, report.to_json())

@@ -1,0 +1,71 @@
+"""The robot's side of the topics that a bridge's inputs read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_mbrl.spec import RobotSpec
+from robot_bridge.bridge_config import BridgeConfig
+from robot_bridge.middleware.messages import Message
+from robot_bridge.middleware.transport import Transport
+from robot_bridge.simulated.imperfections import Imperfections
+from robot_bridge.simulated.line import Line
+from robot_bridge.simulated.sensor_messages import SensorMessage
+
+Publish = Callable[[Message], None]
+
+
+class SensorOutput:
+    """Publishes observations, each topic over a line of its own.
+
+    Args:
+        spec: the robot.
+        config: the bridge whose inputs are published.
+        transport: to the bridge.
+        imperfections: noise and lines.
+        seed: of the noise and of what the lines do.
+    """
+
+    def __init__(
+        self, spec: RobotSpec, config: BridgeConfig, transport: Transport, imperfections: Imperfections, seed: tuple[int, ...]
+    ) -> None:
+        self._std = imperfections.noise_std(spec)
+        self._rng = np.random.default_rng([*seed, 0])
+        self._topics: list[tuple[SensorMessage, Line[Message], Publish]] = []
+        for stream, (name, topic) in enumerate(config.inputs.items(), start=1):
+            channels = [(spec.obs_index(c), source) for c, source in config.obs.items() if source.input == name]
+            line: Line[Message] = Line(imperfections.sensors, np.random.default_rng([*seed, stream]))
+            publish = transport.publisher(topic.topic, topic.message_type, reliable=False)
+            self._topics.append((SensorMessage(topic.message_type, channels), line, publish))
+
+    @property
+    def due(self) -> float:
+        """When the next message leaves its line; infinity if none is under way."""
+        return min(line.due for _, line, _ in self._topics)
+
+    @property
+    def lost(self) -> int:
+        """Messages that the lines lost."""
+        return sum(line.lost for _, line, _ in self._topics)
+
+    def sample(self, obs: NDArray[np.floating], noise_std: NDArray[np.float64], now: float, stamp: float) -> None:
+        """Measure, and put a message of every topic on its line.
+
+        Args:
+            obs: what is true, (obs_dim,).
+            noise_std: of the robot's own sensors, (obs_dim,), which the configured noise adds to.
+            now: monotonic [s].
+            stamp: the same since the epoch [s].
+        """
+        measured = obs + np.hypot(self._std, noise_std) * self._rng.standard_normal(len(obs))
+        for compose, line, _ in self._topics:
+            line.send(compose(measured, stamp), now)
+
+    def deliver(self, now: float) -> None:
+        """Publish what has left its line by `now`."""
+        for _, line, publish in self._topics:
+            for _, message in line.arrived(now):
+                publish(message)
