@@ -71,19 +71,23 @@ class Adapter(nn.Module, Generic[BeliefT]):
         variance = target.log_std.exp().square().mean(0) + (deviation - mean_deviation).square().mean(0)
         return Prediction(mean, variance.sqrt() * normalizer.target_std)
 
-    def roll_out(self, belief: BeliefT, obs: Tensor, actions: Tensor) -> Tensor:
+    def roll_out(self, belief: BeliefT, obs: Tensor, actions: Tensor, dtype: torch.dtype | None = None) -> Tensor:
         """Open-loop rollout of candidate action sequences under the belief.
 
         Args:
             belief: of B robots.
             obs: (B, obs_dim).
             actions: (B, N, H, action_dim).
+            dtype: of the network's weights and products, where another one than theirs is faster.
 
         Returns:
             Next observations of every ensemble member, (E, B, N, H, obs_dim).
         """
         start = obs[:, None].expand(-1, actions.shape[1], -1)
-        return self.model.roll_out(self.parameters_of(belief), start, actions)
+        parameters = self.parameters_of(belief)
+        if dtype is not None:
+            parameters = {name: value.to(dtype) for name, value in parameters.items()}
+        return self.model.roll_out(parameters, start, actions)
 
 
 def one_step_loss(model: DynamicsModel, parameters: Parameters, recent: Transitions) -> Tensor:

@@ -67,7 +67,7 @@ class EnsembleMLP(nn.Module):
         self.context = nn.Parameter(torch.zeros(members, 1, context_dim))
 
     def forward(self, parameters: Mapping[str, Tensor], x: Tensor, action: Tensor) -> Tensor:
-        """Evaluate with the given parameters.
+        """Evaluate with the given parameters, in the precision of the weights.
 
         Args:
             parameters: by name; each (E, ...) shared or (E, T, ...) per task.
@@ -80,7 +80,7 @@ class EnsembleMLP(nn.Module):
         tasks, n = x.shape[1], x.shape[2]
         gain, context = (_per_task(parameters[name]) for name in MODULATION)
         context = context.expand(-1, tasks, n, -1)
-        h = torch.cat([x, action * gain, context], dim=-1)
+        h = torch.cat([x, action * gain, context], dim=-1).to(parameters["weight_0"].dtype)
         for i in range(self.num_layers):
             h = _linear(h, parameters[f"weight_{i}"], parameters[f"bias_{i}"])
             if i < self.num_layers - 1:

@@ -7,6 +7,7 @@ to clean-up; between activate and deactivate it controls.
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -38,7 +39,11 @@ from robot_bridge.safety.watchdog import Watchdog
 NODE = "adaptive_mpc"
 DIAGNOSTICS_PERIOD = 1.0
 """Seconds between two messages on `/diagnostics`."""
-WARM_UP_STEPS = 3
+WARM_UP_STEPS = 5
+WORTHWHILE = 0.9
+"""Bfloat16 is used where it takes less than this share of float32's time."""
+SWITCH_SECONDS = 0.0005
+"""Longest time that one of Python's threads keeps the others waiting; its default is a tenth of many control periods [s]."""
 
 
 class AdaptiveMpc:
@@ -175,6 +180,7 @@ class _Configured:
             transport = RecordingTransport(transport, self.recorder)
         seconds = parameters.deadline * controller.spec.dt
         planning = PlanAhead(controller, seconds, lambda: load_controller(config, path, "cpu"))
+        sys.setswitchinterval(SWITCH_SECONDS)
         warm_up(planning)
         self.planning, self._transport = planning, transport
         self._stop = threading.Event()
@@ -213,15 +219,20 @@ class _Configured:
 
 
 def warm_up(planning: PlanAhead) -> None:
-    """The first steps of a process are slow; take them before the robot moves, and learn how many samples fit."""
+    """Take the first, slow steps before the robot moves, and learn which precision is faster and how many samples fit."""
     controller = planning.controller
     mean = controller.adapter.model.normalizer.obs_mean.cpu().numpy()
-    on_the_way = np.zeros((1, controller.spec.action_dim))
-    for _ in range(WARM_UP_STEPS):
-        controller.step(mean, np.zeros(controller.objective.goal_dim), pending=on_the_way)
-    began = time.perf_counter()
-    controller.step(mean, np.zeros(controller.objective.goal_dim), pending=on_the_way)
-    planning.budget.took(time.perf_counter() - began)
+    goal, on_the_way = np.zeros(controller.objective.goal_dim), np.zeros((1, controller.spec.action_dim))
+    seconds = {}
+    for controller.bfloat16 in (False, True):
+        took = []
+        for _ in range(WARM_UP_STEPS):
+            began = time.perf_counter()
+            controller.step(mean, goal, pending=on_the_way)
+            took.append(time.perf_counter() - began)
+        seconds[controller.bfloat16] = min(took)
+    controller.bfloat16 = seconds[True] < WORTHWHILE * seconds[False]
+    planning.budget.took(seconds[controller.bfloat16])
     controller.reset()
 
 

@@ -182,16 +182,25 @@ class SafetySupervisor:
         return (age >= 0) & (age <= self.max_age)
 
     def _obs_faults(self, values: Array, age: Array, fresh: NDArray[np.bool_]) -> list[str]:
-        faults = []
+        faults = self._stale_fault(age, fresh)
         for i, name in enumerate(self.spec.obs_names):
             if not fresh[i]:
-                old = "never received" if age[i] == math.inf else f"{age[i]:.3f} s old"
-                faults.append(f"'{name}' is {old}; allowed: {self.max_age[i]:g} s")
-            elif not math.isfinite(values[i]):
+                continue
+            if not math.isfinite(values[i]):
                 faults.append(f"'{name}' is not finite")
             elif not self.obs_low[i] <= values[i] <= self.obs_high[i]:
                 faults.append(f"'{name}' is {values[i]:g}; allowed: {self.obs_low[i]:g} to {self.obs_high[i]:g}")
         return faults
+
+    def _stale_fault(self, age: Array, fresh: NDArray[np.bool_]) -> list[str]:
+        """One fault for all stale channels: they mostly come together."""
+        stale = np.flatnonzero(~fresh)
+        if not len(stale):
+            return []
+        i = stale[np.argmax(np.nan_to_num(age[stale], posinf=np.inf))]
+        old = "never received" if age[i] == math.inf else f"{age[i]:.3f} s old"
+        more = f", and {len(stale) - 1} more" if len(stale) > 1 else ""
+        return [f"'{self.spec.obs_names[i]}' is {old}; allowed: {self.max_age[i]:g} s{more}"]
 
     def _plan_faults(self, plan: Array | None, missed: bool) -> list[str]:
         self._missed = self._missed + 1 if missed else 0

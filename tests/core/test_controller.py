@@ -254,7 +254,7 @@ def test_a_step_can_be_made_with_fewer_samples(trained: MetaTrainer, method: str
     seen = []
     roll_out = driven.adapter.roll_out
     driven.adapter = copy.copy(driven.adapter)
-    driven.adapter.roll_out = lambda belief, obs, actions: seen.append(actions.shape[1]) or roll_out(belief, obs, actions)
+    driven.adapter.roll_out = lambda belief, obs, actions, dtype: seen.append(actions.shape[1]) or roll_out(belief, obs, actions)
 
     for samples in (None, num_samples, None):
         assert np.isfinite(driven.step(START, goal_at(0), num_samples=samples).action).all()
