@@ -83,6 +83,20 @@ class ControllerState(NamedTuple):
     error_ratio: Tensor
 
 
+class Ahead(NamedTuple):
+    """From where to where the model looks ahead before it plans.
+
+    Attributes:
+        obs: the newest one, (B, obs_dim).
+        pending: actions that act before the plan's first one, (B, P, action_dim).
+        remaining: share of its control period that the first of them still acts.
+    """
+
+    obs: Tensor
+    pending: Tensor
+    remaining: float = 1.0
+
+
 class AdaptiveController:
     """Adapts a dynamics model and plans under it at every control step.
 
@@ -165,6 +179,8 @@ class AdaptiveController:
         sent: np.ndarray | None = None,
         after_gap: bool = False,
         pending: np.ndarray | None = None,
+        latest: np.ndarray | None = None,
+        remaining: float = 1.0,
         num_samples: int | None = None,
     ) -> Command:
         """One control step.
@@ -179,12 +195,16 @@ class AdaptiveController:
                 from.
             pending: actions that are on their way and will act before the plan's first one, one control period each,
                 (P, action_dim) or (B, P, action_dim): the plan starts from the obs that the model predicts after them.
+            latest: an obs that is newer than `obs` by a part of a control period, shaped like it: the plan starts from here,
+                while `obs` and the ones before, a control period apart, are what is learned from.
+            remaining: share of its control period that the first pending action still acts after `latest`, or after `obs`.
             num_samples: candidates of this step, where there is no time for the configured number.
 
         Raises:
             ObservationError: wrong size or not finite; nothing is changed then.
         """
         state, obs_tensor, goal_tensor = self._inputs(obs, goal, sent)
+        begin = obs_tensor if latest is None else self._latest(latest, obs_tensor)
         pending_tensor = self._pending(pending, len(obs_tensor))
         if after_gap:
             state = state._replace(started=torch.zeros_like(state.started))
@@ -194,7 +214,8 @@ class AdaptiveController:
         watch.mark()
         state, errors, fell_back = self._observe_and_adapt(state, obs_tensor)
         watch.mark()
-        state, plan = self._plan_and_act(state, obs_tensor, goal_tensor, fell_back, noise, pending_tensor)
+        ahead = Ahead(begin, pending_tensor, remaining)
+        state, plan = self._plan_and_act(state, obs_tensor, goal_tensor, fell_back, noise, ahead)
         watch.mark()
         # here, for the first time, the host waits for the device
         actions = plan.actions.cpu().numpy().copy()
@@ -249,12 +270,10 @@ class AdaptiveController:
 
     @torch.no_grad()
     def _plan_and_act(
-        self, state: ControllerState, obs: Tensor, goal: Tensor, fell_back: Tensor, noise: Tensor, pending: Tensor
+        self, state: ControllerState, obs: Tensor, goal: Tensor, fell_back: Tensor, noise: Tensor, ahead: Ahead
     ) -> tuple[ControllerState, Plan]:
         belief = self.adapter.select(fell_back, self.adapter.prior(len(obs)), state.belief)
-        begin = obs
-        for action in pending.unbind(1):
-            begin = self.adapter.predict(belief, begin[:, None], action[:, None]).mean[:, 0]
+        begin = self._when_it_acts(belief, ahead)
 
         def rollout(actions: Tensor) -> Tensor:
             # weights that are cast once make lower precision faster on a CPU, where autocast would cast them at every step
@@ -263,11 +282,22 @@ class AdaptiveController:
         plan_state, plan = self.planner.plan(state.plan, rollout, self.objective, goal, begin, noise)
         acted = state._replace(
             last_obs=obs,
-            last_action=torch.cat([pending, plan.actions], 1)[:, 0],
+            last_action=torch.cat([ahead.pending, plan.actions], 1)[:, 0],
             plan=plan_state,
             started=torch.ones_like(state.started),
         )
         return acted, plan
+
+    def _when_it_acts(self, belief: Any, ahead: Ahead) -> Tensor:
+        """The obs predicted for the moment at which the plan's first action begins to act, (B, obs_dim)."""
+        obs, share = ahead.obs, ahead.remaining
+        normalizer = self.adapter.model.normalizer
+        for action in ahead.pending.unbind(1):
+            after = self.adapter.predict(belief, obs[:, None], action[:, None]).mean[:, 0]
+            # the model knows whole control periods; of a part of one, it takes the same part of the change
+            obs = after if share == 1.0 else normalizer.shift(obs, share * normalizer.error(after, obs))
+            share = 1.0
+        return obs
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16)
@@ -319,6 +349,12 @@ class AdaptiveController:
                 f"goal: got shape {array.shape}; a moving goal needs one row per step of the horizon, {horizon}"
             )
         return torch.as_tensor(array, device=self.device)
+
+    def _latest(self, latest: np.ndarray, obs: Tensor) -> Tensor:
+        array = self._checked("latest", latest, self.spec.obs_names)
+        if array.size != obs.numel():
+            raise ObservationError(f"latest: got shape {array.shape} beside {len(obs)} robots")
+        return torch.as_tensor(array, device=self.device).view_as(obs)
 
     def _pending(self, pending: np.ndarray | None, batch: int) -> Tensor:
         """(B, P, action_dim), P = 0 where nothing is on its way."""

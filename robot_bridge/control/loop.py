@@ -1,10 +1,12 @@
 """The control loop: absolute deadlines on the monotonic clock, and a command at the very beginning of every control period.
 
-    tick k:    obs_k  ->  supervise and send the action planned for k  ->  plan for k + 1 from  f(obs_k, what acts until k + 1)
+    tick k:             obs_k  ->  supervise and send the action planned for k
+    tick k + 1 - lead:  newest obs  ->  plan for k + 1 from  f(obs, what acts until then)
 
-Planning has the whole period, on a thread of its own; the plan starts from the obs that the model predicts for the time at which
-it will act. When it is not ready at the tick, the next action of the previous plan is taken and the miss is counted; when it
-fails, there is no plan and the supervisor sends the safe action. A watchdog sends that too while the loop itself stands still.
+Planning runs on a thread of its own and starts from the obs that the model predicts for the moment at which its command will act.
+`lead`, the share of the period that planning may take, is what this machine needs; transitions to learn from are between ticks,
+under one command each. When a plan is not ready at its tick, the next action of the previous one is taken and the miss counted;
+when it fails, there is no plan and the supervisor sends the safe action. A watchdog sends that too while the loop stands still.
 """
 
 from __future__ import annotations
@@ -70,6 +72,7 @@ class ControlLoop:
         send: publishes a command.
         goal: the objective's present goal.
         latency: control periods from a measurement to the effect of a command that is sent at once, rounded.
+        lead: share of the control period by which planning begins before its command is sent.
         clock: monotonic [s].
         look: is called at the end of every period with what was decided and the newest plan; for topics to look at.
     """
@@ -83,18 +86,22 @@ class ControlLoop:
         *,
         goal: GoalOf = lambda: None,
         latency: int = 0,
+        lead: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
         look: Callable[[Decision, Command | None], None] = lambda decision, command: None,
     ) -> None:
         self.planning, self.supervisor, self.inputs, self.send = planning, supervisor, inputs, send
-        self.goal, self.latency, self.clock, self.look = goal, latency, clock, look
+        self.goal, self.lead, self.clock, self.look = goal, lead, clock, look
         self.dt = supervisor.spec.dt
         self.statistics = LoopStatistics()
         self.faults: tuple[str, ...] = ()
         self.due = math.inf
         self._lock = threading.Lock()
         self._sent: deque[Array | None] = deque([None] * (latency + 1), maxlen=latency + 1)
+        self._acted: Array | None = None
+        self._observed = inputs.snapshot()
         self._before: Observed | None = None
+        self._is_first = False
         self._stood_in = -math.inf
 
     # --- what others may ask for, from any thread ---
@@ -129,7 +136,9 @@ class ControlLoop:
                 self.statistics.lateness.append(self.clock() - tick)
                 self.due = tick + self.dt
                 try:
-                    self.step(tick)
+                    self.act(tick)
+                    stop.wait(max(0.0, tick + (1 - self.lead) * self.dt - self.clock()))
+                    self.plan()
                 except Exception as error:
                     # no failure may end the loop: the robot would keep its last command
                     self.statistics.failures += 1
@@ -146,17 +155,16 @@ class ControlLoop:
             self.due = math.inf
             self.come_to_rest()
 
-    def step(self, tick: float) -> Decision:
-        """One control period that began at `tick`."""
+    def act(self, tick: float) -> Decision:
+        """The beginning of a control period, at `tick`: supervise and send what was planned for it."""
         self.statistics.steps += 1
-        observed = self.inputs.snapshot()
-        is_off = self.supervisor.state in (State.INACTIVE, State.ESTOP)
-        usable = not is_off and self.supervisor.is_usable(self.clock(), observed)
+        self._observed = self.inputs.snapshot()
         missed = self.planning.next_period()
-        is_first = usable and self.planning.is_idle
-        if is_first:
+        self._is_first = self._is_usable(self._observed) and self.planning.is_idle
+        if self._is_first:
             # there is no plan to go on with: the first one is for this very period
-            self.planning.start(observed.values, self.goal(), sent=None, after_gap=True, pending=self._on_their_way(), ahead=0)
+            values = self._observed.values
+            self.planning.start(values, self.goal(), after_gap=True, pending=self._on_their_way(), ahead=0)
             missed = not self.planning.wait(tick + self.planning.seconds - self.clock())
         self.statistics.missed_deadlines += missed
         # what has come meanwhile decides whether the plan may still be followed
@@ -167,13 +175,37 @@ class ControlLoop:
             if decision.command is not None:
                 self.send(decision.command)
         self.faults = decision.faults
-        if is_first:
-            self._before = observed
-        else:
-            self._plan_next(observed, usable, decision.command)
+        self._acted = self._sent[0]
         self._sent.append(decision.command)
         self.look(decision, self.planning.command)
         return decision
+
+    def plan(self) -> None:
+        """`lead` before the end of the period: start the plan for the next one."""
+        observed = self._observed
+        latest = self.inputs.snapshot() if self.lead < 1 else observed
+        if not (self._is_usable(observed) and self._is_usable(latest)):
+            self.planning.forget()
+            self._before = None
+        elif self._is_first:
+            # this observation has been planned from already
+            self._before = observed
+        elif self.planning.is_free:
+            after_gap = self._acted is None or self._before is None or not self._is_transition(self._before, observed)
+            self.statistics.gaps += after_gap
+            self.planning.start(
+                observed.values,
+                self.goal(),
+                sent=self._acted,
+                after_gap=after_gap,
+                pending=self._on_their_way(),
+                latest=None if latest is observed else latest.values,
+                remaining=self.lead,
+            )
+            self._before = observed
+        else:
+            # no control step of the controller in this period
+            self._before = None
 
     def stand_in(self) -> bool:
         """Send the safe action in place of a loop that stands still; called by the watchdog, in every period.
@@ -220,25 +252,14 @@ class ControlLoop:
             self.send(decision.command)
         return decision.command is not None
 
-    def _plan_next(self, observed: Observed, usable: bool, command: Array | None) -> None:
-        """Start the plan for the next period, or see to it that the next one to start begins anew."""
-        if not usable:
-            self.planning.forget()
-            self._before = None
-        elif self.planning.is_free:
-            acted = self._sent[0]
-            after_gap = acted is None or self._before is None or not self._is_transition(self._before, observed)
-            self.statistics.gaps += after_gap
-            pending = self._on_their_way(command)
-            self.planning.start(observed.values, self.goal(), sent=acted, after_gap=after_gap, pending=pending, ahead=1)
-            self._before = observed
-        else:
-            # no control step of the controller in this period
-            self._before = None
+    def _is_usable(self, observed: Observed) -> bool:
+        is_off = self.supervisor.state in (State.INACTIVE, State.ESTOP)
+        return not is_off and self.supervisor.is_usable(self.clock(), observed)
 
-    def _on_their_way(self, *newest: Array | None) -> Array:
+    def _on_their_way(self) -> Array:
         """Commands that act before the next plan's first one, (P, action_dim)."""
-        commands = [c for c in (*itertools.islice(self._sent, 1, None), *newest) if c is not None]
+        # while the first plan is made, nothing has been sent in this period yet: the oldest command has acted already
+        commands = [c for c in itertools.islice(self._sent, int(self._is_first), None) if c is not None]
         return np.stack(commands) if commands else np.zeros((0, self.supervisor.spec.action_dim))
 
     def _is_transition(self, before: Observed, now: Observed) -> bool:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,10 +88,17 @@ class PlanAhead:
         """Control periods have passed that nobody acted in."""
         self._period += periods
 
-    def start(self, obs: Array, goal: Array | None, *, sent: Array | None, after_gap: bool, pending: Array, ahead: int) -> None:
-        """Start a control step of the controller (see `AdaptiveController.step`) for the period that is `ahead` of this one."""
+    def start(self, obs: Array, goal: Array | None, *, ahead: int = 1, **options: Any) -> None:
+        """Start a control step of the controller for the period that is `ahead` of this one.
+
+        Args:
+            obs: see `AdaptiveController.step`.
+            goal: likewise.
+            ahead: 0 for this period.
+            options: further arguments of `AdaptiveController.step`.
+        """
         self._pending_for, self._is_dropped = self._period + ahead, False
-        self._pending = self._thread.submit(self._step, obs, goal, sent, after_gap, pending)
+        self._pending = self._thread.submit(self._step, obs, goal, options)
 
     def wait(self, seconds: float) -> bool:
         """Wait for the plan under way, at most so long [s]; whether it is there."""
@@ -149,14 +157,12 @@ class PlanAhead:
         self.controller = on_cpu()
         self.controller.belief_is_frozen = frozen
 
-    def _step(self, obs: Array, goal: Array | None, sent: Array | None, after_gap: bool, pending: Array) -> Command:
+    def _step(self, obs: Array, goal: Array | None, options: dict[str, Any]) -> Command:
         began = time.perf_counter()
         if self._reset_wanted:
             self._reset_wanted = False
             self.controller.reset()
-        command = self.controller.step(
-            obs, goal, sent=sent, after_gap=after_gap, pending=pending, num_samples=self.budget.num_samples
-        )
+        command = self.controller.step(obs, goal, num_samples=self.budget.num_samples, **options)
         self.statistics.plans += 1
         self.statistics.seconds = time.perf_counter() - began
         self.budget.took(self.statistics.seconds)

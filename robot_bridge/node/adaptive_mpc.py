@@ -40,6 +40,8 @@ NODE = "adaptive_mpc"
 DIAGNOSTICS_PERIOD = 1.0
 """Seconds between two messages on `/diagnostics`."""
 WARM_UP_STEPS = 5
+SPARE = 1.3
+"""Time that a plan is given, in times that it takes on a quiet machine."""
 WORTHWHILE = 0.9
 """Bfloat16 is used where it takes less than this share of float32's time."""
 SWITCH_SECONDS = 0.0005
@@ -178,10 +180,10 @@ class _Configured:
         self.recorder = BagRecorder(Path(parameters.record)) if parameters.record else None
         if self.recorder is not None:
             transport = RecordingTransport(transport, self.recorder)
-        seconds = parameters.deadline * controller.spec.dt
-        planning = PlanAhead(controller, seconds, lambda: load_controller(config, path, "cpu"))
         sys.setswitchinterval(SWITCH_SECONDS)
-        warm_up(planning)
+        dt = controller.spec.dt
+        lead = lead_for(warm_up(controller), dt, parameters.deadline)
+        planning = PlanAhead(controller, parameters.deadline * lead * dt, lambda: load_controller(config, path, "cpu"))
         self.planning, self._transport = planning, transport
         self._stop = threading.Event()
         self.loop = ControlLoop(
@@ -190,7 +192,8 @@ class _Configured:
             Inputs(controller.spec, config, transport),
             command_sender(controller.spec, config.output, transport),
             goal=(lambda: None) if config.goal is None else GoalReader(config.goal, transport),
-            latency=round(config.latency / controller.spec.dt),
+            latency=round(config.latency / dt),
+            lead=lead,
             look=Telemetry(controller.spec, transport, name),
         )
         self._threads = [
@@ -199,7 +202,7 @@ class _Configured:
         ]
         for thread in self._threads:
             thread.start()
-        self._watchdog = Watchdog(self.loop.stand_in, controller.spec.dt)
+        self._watchdog = Watchdog(self.loop.stand_in, dt)
 
     def close(self) -> None:
         """End the loop, which brings the actuators to rest, and the other threads."""
@@ -218,9 +221,12 @@ class _Configured:
             publish(diagnosis(transport.now()))
 
 
-def warm_up(planning: PlanAhead) -> None:
-    """Take the first, slow steps before the robot moves, and learn which precision is faster and how many samples fit."""
-    controller = planning.controller
+def warm_up(controller: AdaptiveController) -> float:
+    """Take the first, slow steps before the robot moves, and keep to the precision that is faster.
+
+    Returns:
+        How long a control step takes [s].
+    """
     mean = controller.adapter.model.normalizer.obs_mean.cpu().numpy()
     goal, on_the_way = np.zeros(controller.objective.goal_dim), np.zeros((1, controller.spec.action_dim))
     seconds = {}
@@ -232,8 +238,18 @@ def warm_up(planning: PlanAhead) -> None:
             took.append(time.perf_counter() - began)
         seconds[controller.bfloat16] = min(took)
     controller.bfloat16 = seconds[True] < WORTHWHILE * seconds[False]
-    planning.budget.took(seconds[controller.bfloat16])
     controller.reset()
+    return seconds[controller.bfloat16]
+
+
+def lead_for(seconds: float, dt: float, deadline: float) -> float:
+    """Share of the control period by which planning begins before its command is sent, for plans that take so long [s].
+
+    Up to half a period the prediction of what happens meanwhile is good enough; beyond, the whole period is better, of which the
+    model knows exactly what it does.
+    """
+    lead = SPARE * seconds / (deadline * dt)
+    return lead if lead <= 0.5 else 1.0
 
 
 def report(loop: ControlLoop) -> str:

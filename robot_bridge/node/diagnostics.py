@@ -48,7 +48,12 @@ class Diagnosis:
     def _loop(self) -> DiagnosticStatus:
         counts = asdict(self.loop.statistics)
         late = np.array(counts.pop("lateness") or [0.0])
-        values = {**counts, "late, median [ms]": 1e3 * np.median(late), "late, largest [ms]": 1e3 * late.max()}
+        values = {
+            **counts,
+            "lead [control periods]": self.loop.lead,
+            "late, median [ms]": 1e3 * np.median(late),
+            "late, largest [ms]": 1e3 * late.max(),
+        }
         return self._counts("control loop", counts, ("missed_deadlines", "overruns", "stalls", "failures"), values)
 
     def _planner(self) -> DiagnosticStatus:

@@ -24,7 +24,7 @@ from robot_bridge.middleware.messages import (
     Time,
     TriggerRequest,
 )
-from robot_bridge.node.adaptive_mpc import AdaptiveMpc
+from robot_bridge.node.adaptive_mpc import AdaptiveMpc, lead_for
 from robot_bridge.node.diagnostics import ERROR, OK, STALE
 from robot_bridge.node.parameters import Parameters
 from robot_bridge.safety.states import State
@@ -235,3 +235,12 @@ def test_what_is_wrong_with_a_file_is_said_in_configure(node, transport, paramet
     assert node.state is State.INACTIVE
     with pytest.raises(BridgeError, match="not configured"):
         node.activate()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "lead"),
+    [(0.001, 0.026 / 0.9), (0.01, 0.26 / 0.9), (0.02, 1.0), (0.2, 1.0)],
+    ids=["gpu", "fast", "slow", "too slow"],
+)
+def test_planning_begins_as_late_as_the_machine_allows_or_a_whole_period_ahead(seconds: float, lead: float):
+    assert lead_for(seconds, dt=0.05, deadline=0.9) == pytest.approx(lead)

@@ -40,6 +40,8 @@ class Asked(NamedTuple):
     sent: float | None
     pending: list[float]
     after_gap: bool
+    latest: float | None
+    remaining: float
 
 
 class Planner:
@@ -62,13 +64,14 @@ class Controller:
         self.asked: list[Asked] = []
         self.resets = 0
 
-    def step(self, obs, goal, *, sent, after_gap, pending, num_samples) -> Command:
+    def step(self, obs, goal, *, after_gap, pending, num_samples, sent=None, latest=None, remaining=1.0) -> Command:
         self.may_finish.wait(10)
         if self.error is not None:
             raise self.error
         plan = (len(self.asked) + np.arange(0.1, 0.4, 0.1, dtype=np.float32))[:, None]
         acted = None if sent is None else round(float(sent[0]), 3)
-        self.asked.append(Asked(float(obs[0]), acted, pending.ravel().round(3).tolist(), after_gap))
+        newer = None if latest is None else float(latest[0])
+        self.asked.append(Asked(float(obs[0]), acted, pending.ravel().round(3).tolist(), after_gap, newer, remaining))
         nothing = np.zeros(1)
         return Command(plan[0], plan, StepInfo(nothing, np.array([0.5]), nothing, nothing, 0.0, 0.0))
 
@@ -98,7 +101,8 @@ class Parts(NamedTuple):
     def step(self) -> State:
         """One control period, at the end of which the planner is ready unless it has been told to wait."""
         self.clock.now += DT
-        state = self.loop.step(self.clock.now).state
+        state = self.loop.act(self.clock.now).state
+        self.loop.plan()
         if self.controller.may_finish.is_set():
             self.ready()
         return state
@@ -156,6 +160,39 @@ def test_a_robot_with_latency_has_more_actions_on_their_way():
     assert parts.robot.commands == [0.1, 0.2, 1.1, 2.1, 3.1]
     assert [a.sent for a in parts.controller.asked] == [None, None, 0.1, 0.2, 1.1]
     assert [a.pending for a in parts.controller.asked] == [[], [0.1, 0.2], [0.2, 1.1], [1.1, 2.1], [2.1, 3.1]]
+
+
+def test_with_a_short_lead_the_plan_begins_from_a_newer_observation_and_learning_keeps_to_the_ticks():
+    parts = make(lead=0.25)
+    for k in range(1, 4):
+        parts.clock.now += DT
+        parts.robot.x = float(k)
+        parts.loop.act(parts.clock.now)
+        parts.robot.x += 0.75
+        parts.loop.plan()
+        parts.ready()
+    parts.loop.planning.close()
+
+    assert parts.robot.commands == [0.1, 0.2, 1.1]
+    assert [(a.obs, a.latest, a.remaining) for a in parts.controller.asked] == [
+        (1.0, None, 1.0),
+        (2.0, 2.75, 0.25),
+        (3.0, 3.75, 0.25),
+    ]
+    assert [a.sent for a in parts.controller.asked] == [None, 0.1, 0.2]
+    assert [a.pending for a in parts.controller.asked] == [[], [0.2], [1.1]]
+
+
+def test_with_a_short_lead_an_unusable_newer_observation_is_not_planned_from():
+    parts = make(lead=0.25)
+    parts.step()
+    parts.clock.now += DT
+    parts.loop.act(parts.clock.now)
+    parts.robot.x = np.nan
+    parts.loop.plan()
+
+    assert len(parts.controller.asked) == 1
+    assert parts.loop.planning.command is None
 
 
 def test_a_missed_deadline_goes_on_with_the_previous_plan_and_then_stops(parts: Parts):

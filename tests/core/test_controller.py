@@ -16,7 +16,7 @@ from torch.fx.experimental.symbolic_shapes import free_unbacked_symbols
 
 from adaptive_mbrl.adaptation.gradient import GradientAdapter, GradientBelief
 from adaptive_mbrl.adaptation.none import NoAdapter
-from adaptive_mbrl.controller import AdaptiveController, ControllerState
+from adaptive_mbrl.controller import AdaptiveController, Ahead, ControllerState
 from adaptive_mbrl.errors import ObservationError
 from adaptive_mbrl.meta.trainer import MetaTrainer
 from adaptive_mbrl.objective import Objective, Term
@@ -219,6 +219,24 @@ def test_with_actions_on_their_way_the_plan_begins_after_them(trained: MetaTrain
     assert error[True] < 0.5 * error[False]
 
 
+def test_of_a_part_of_a_period_a_part_of_the_change_is_expected(trained: MetaTrainer):
+    """Planning in mid-period from a newer obs: as if from where the robot will be when the action on its way has ended."""
+    driven = controller(trained, adapt=False)
+    latest, pending = np.array([0.8, 0.5], np.float32), np.array([[0.4]], np.float32)
+
+    def start_of(remaining: float) -> np.ndarray:
+        seen = []
+        roll_out = driven.adapter.roll_out
+        driven.adapter = copy.copy(driven.adapter)
+        driven.adapter.roll_out = lambda belief, obs, actions, dtype: seen.append(obs) or roll_out(belief, obs, actions, dtype)
+        driven.step(START, goal_at(0), latest=latest, pending=pending, remaining=remaining)
+        return seen[0][0].numpy()
+
+    whole = start_of(1.0)
+    assert np.abs(whole - latest).max() > 0.01
+    np.testing.assert_allclose(start_of(0.25), latest + 0.25 * (whole - latest), atol=1e-5)
+
+
 def test_the_newest_transition_holds_the_action_on_its_way(trained: MetaTrainer):
     """Not being told what was sent, the controller assumes that the pending action acted, not the planned one."""
     assumed, told = controller(trained), controller(trained)
@@ -385,6 +403,11 @@ BAD_SENT = {
     "words": (["hard"], "sent: expected numbers"),
 }
 
+BAD_LATEST = {
+    "too long": (np.zeros(3), r"latest: got shape \(3,\)"),
+    "nan": (np.array([0.0, np.nan]), "latest: channel 'speed' is not finite"),
+    "of two robots": (np.zeros((2, 2)), r"latest: got shape \(2, 2\) beside 1 robots"),
+}
 BAD_PENDING = {
     "a row": (np.zeros(1), r"pending: expected finite values of shape \(steps, 1\), got shape \(1,\)"),
     "too wide": (np.zeros((2, 2)), r"pending: .* got shape \(2, 2\)"),
@@ -413,6 +436,11 @@ def test_a_bad_sent_action_is_refused_and_changes_nothing(trained: MetaTrainer, 
 @pytest.mark.parametrize(("bad", "message"), BAD_PENDING.values(), ids=BAD_PENDING.keys())
 def test_bad_pending_actions_are_refused_and_change_nothing(trained: MetaTrainer, bad, message: str):
     assert_refused_without_a_trace(trained, START, goal_at(0), message, pending=bad)
+
+
+@pytest.mark.parametrize(("bad", "message"), BAD_LATEST.values(), ids=BAD_LATEST.keys())
+def test_a_bad_latest_obs_is_refused_and_changes_nothing(trained: MetaTrainer, bad, message: str):
+    assert_refused_without_a_trace(trained, START, goal_at(0), message, latest=bad)
 
 
 def assert_refused_without_a_trace(trained: MetaTrainer, obs, goal, message: str, **options) -> None:
@@ -475,7 +503,7 @@ def test_the_step_is_one_graph_for_a_compiler(trained: MetaTrainer, method: str,
 
     def step(state: ControllerState, obs: Tensor, goal: Tensor, noise: Tensor) -> tuple[ControllerState, Plan]:
         state, _, fell_back = driven._observe_and_adapt(state, obs)
-        return driven._plan_and_act(state, obs, goal, fell_back, noise, pending)
+        return driven._plan_and_act(state, obs, goal, fell_back, noise, Ahead(obs, pending, 0.5))
 
     compiled = one_graph(step)
     state = expected_state = driven._initial_state(2)
