@@ -7,6 +7,7 @@ to clean-up; between activate and deactivate it controls.
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import threading
 import time
@@ -15,7 +16,9 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.errors import BridgeError
 from robot_bridge.bags.recorder import BagRecorder
 from robot_bridge.bags.recording_transport import RecordingTransport
@@ -181,6 +184,9 @@ class _Configured:
         if self.recorder is not None:
             transport = RecordingTransport(transport, self.recorder)
         sys.setswitchinterval(SWITCH_SECONDS)
+        if "OMP_NUM_THREADS" not in os.environ:
+            # threads that wait for a core which the middleware or the robot's driver uses make a plan several times slower
+            torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
         dt = controller.spec.dt
         lead = lead_for(warm_up(controller), dt, parameters.deadline)
         planning = PlanAhead(controller, parameters.deadline * lead * dt, lambda: load_controller(config, path, "cpu"))
