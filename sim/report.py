@@ -180,7 +180,7 @@ def _config(setup: Setup) -> Report:
         "robots_side_by_side": len(setup.scenarios),
         "planner": asdict(setup.planner),
         "machine": {
-            "cpu": _cpu_model(),
+            "cpu": cpu_model(),
             "cores": len(os.sched_getaffinity(0)),
             "torch_threads": torch.get_num_threads(),
             "device": str(setup.controllers["adaptive"].device),
@@ -191,7 +191,8 @@ def _config(setup: Setup) -> Report:
     }
 
 
-def _cpu_model() -> str:
+def cpu_model() -> str:
+    """Name of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,0 +1,119 @@
+"""What does a robot behind real middleware cost? Returns in two processes beside those of the in-process evaluation.
+
+Usage: python benchmarks/bridge_returns.py half_cheetah [--episodes N] [--transport dds|rclpy] [--imperfections FILE]
+
+Every episode runs in real time: `adaptive-mbrl simulated-robot` in one process, `adaptive-mbrl bridge` in another, messages over
+sockets between them. Its seed and its change of dynamics are those of an episode of docs/results/ROBOT.json, whose adaptive arm
+it is compared with. The machine must have nothing else to do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import tyro
+from tqdm import tqdm
+
+from adaptive_mbrl.config import save_yaml
+from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.revision import git_revision
+from adaptive_mbrl.storage import write_text_atomically
+from sim.metrics import mean_and_interval, ratio_and_interval
+from sim.report import cpu_model
+
+ROOT = Path(__file__).resolve().parent.parent
+PATIENCE = 120.0
+"""Longest wait for a process [s]."""
+
+
+def main(
+    robot: tyro.conf.Positional[str],
+    episodes: int = 10,
+    transport: Literal["dds", "rclpy"] = "dds",
+    domain: int = 90,
+    imperfections: Path | None = None,
+    out: Path | None = None,
+) -> None:
+    """Run the episodes and compare them.
+
+    Args:
+        robot: name of a bridge file and of a report.
+        episodes: how many, from the report's first seed on.
+        transport: of both processes.
+        domain: ROS 2's domain id.
+        imperfections: of the robot's sensors, actuators and network.
+        out: where the figures go; docs/results/bridge_ROBOT.json if not given.
+    """
+    reference = json.loads((ROOT / "docs/results" / f"{robot}.json").read_text(encoding="utf-8"))
+    if episodes > len(reference["scenarios"]):
+        raise ConfigError(f"--episodes: {episodes} is out of range; docs/results/{robot}.json has {len(reference['scenarios'])}")
+    network = ["--transport", transport, "--domain", str(domain)]
+    extra = [] if imperfections is None else ["--imperfections", str(imperfections)]
+    runs = [run(robot, scenario, network, extra) for scenario in tqdm(reference["scenarios"][:episodes], unit="episode")]
+    report = {
+        "robot": robot,
+        "scenario": reference["scenario"],
+        "transport": transport,
+        "imperfections": None if imperfections is None else str(imperfections),
+        "episodes": runs,
+        "summary": summary(runs, reference["arms"]["adaptive"]["return_after_change"][:episodes]),
+        "machine": {"cpu": cpu_model(), "cores": len(os.sched_getaffinity(0))},
+        "git_revision": git_revision(),
+    }
+    path = out or ROOT / "docs/results" / f"bridge_{robot}.json"
+    write_text_atomically(path, json.dumps(report, indent=1) + "\n")
+    print(json.dumps(report["summary"], indent=1))
+
+
+def run(robot: str, scenario: dict[str, Any], network: list[str], extra: list[str]) -> dict[str, Any]:
+    """One episode: the robot's report and the bridge's last line."""
+    bridge_file = str(ROOT / "configs/bridge" / f"{robot}.yaml")
+    with tempfile.TemporaryDirectory() as folder:
+        path, scenario_file = Path(folder) / "report.json", Path(folder) / "scenario.yaml"
+        save_yaml(scenario_file, {key: value for key, value in scenario.items() if key != "last_change"})
+        arguments = ["--bridge", bridge_file, "--scenario", str(scenario_file), "--json", str(path)]
+        simulated = start("simulated-robot", *arguments, *network, *extra)
+        bridge = start("bridge", "--bridge", bridge_file, *network)
+        try:
+            _, mistakes = simulated.communicate(timeout=PATIENCE)
+        finally:
+            simulated.kill()
+            bridge.send_signal(signal.SIGINT)
+            lines, more = bridge.communicate(timeout=PATIENCE)
+        if simulated.returncode or bridge.returncode:
+            raise RuntimeError(f"{mistakes}{more}")
+        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return {**report, "bridge": lines.splitlines()[-1]}
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    """A sub-command in a process of its own."""
+    command = [sys.executable, "-m", "adaptive_mbrl", *arguments]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def summary(runs: list[dict[str, Any]], in_process: list[float]) -> dict[str, Any]:
+    """Means over episodes with 95 % bootstrap intervals, paired by seed."""
+    behind, inside = np.array([r["return_after_change"] for r in runs]), np.array(in_process)
+    return {
+        "return_after_change": mean_and_interval(behind),
+        "in_process": mean_and_interval(inside),
+        "ratio": ratio_and_interval(behind, inside),
+        "late_commands": sum(r["late_commands"] for r in runs),
+        "overruns": sum(r["overruns"] for r in runs),
+    }
+
+
+if __name__ == "__main__":
+    try:
+        tyro.cli(main)
+    except ConfigError as mistake:
+        sys.exit(f"error: {mistake}")
