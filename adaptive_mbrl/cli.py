@@ -18,7 +18,7 @@ import tyro
 from tyro.conf import FlagCreatePairsOff, OmitSubcommandPrefixes, subcommand
 
 from adaptive_mbrl import __version__
-from adaptive_mbrl.errors import EXIT_INTERRUPTED, EXIT_MISTAKE, AdaptiveMBRLError
+from adaptive_mbrl.errors import EXIT_INTERRUPTED, EXIT_MISTAKE, AdaptiveMBRLError, ConfigError
 from adaptive_mbrl.options import (
     BridgeOptions,
     CallOptions,
@@ -121,10 +121,17 @@ def parse(arguments: Sequence[str]) -> Options:
 def command_of(options: Options) -> Callable[[Any], None]:
     """The function behind the options; loads torch and MuJoCo."""
     module, function = _COMMANDS[type(options)].split(":")
-    command: Callable[[Any], None] = getattr(importlib.import_module(module), function)
+    try:
+        command: Callable[[Any], None] = getattr(importlib.import_module(module), function)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _OF_EXTRA_BRIDGE:
+            raise
+        raise ConfigError(f"package '{package}' is not installed; pip install 'adaptive-mbrl[bridge]'") from error
     return command
 
 
+_OF_EXTRA_BRIDGE = ("cyclonedds", "rosbags")
 _COMMANDS = {
     DemoOptions: "sim.commands:demo",
     TrainOptions: "sim.commands:train",

@@ -238,3 +238,15 @@ def test_git_revision_names_the_commit_and_uncommitted_changes(tmp_path: Path):
     assert git_revision(tmp_path) == f"{commit}+changes"
     (tmp_path / "inside").mkdir()
     assert git_revision(tmp_path / "inside") is None
+
+
+@pytest.mark.parametrize(("package", "arguments"), [("cyclonedds", "call estop"), ("rosbags", "import-bag b --bridge f --out e")])
+def test_without_the_extra_bridge_its_name_is_told(
+    package: str, arguments: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    for name in [m for m in sys.modules if m.startswith(("robot_bridge", package))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+
+    assert cli.main(arguments.split()) == 2
+    assert f"package '{package}' is not installed; pip install 'adaptive-mbrl[bridge]'" in capsys.readouterr().err
