@@ -72,7 +72,6 @@ class ControlLoop:
         send: publishes a command.
         goal: the objective's present goal.
         latency: control periods from a measurement to the effect of a command that is sent at once, rounded.
-        lead: share of the control period by which planning begins before its command is sent.
         clock: monotonic [s].
         look: is called at the end of every period with what was decided and the newest plan; for topics to look at.
     """
@@ -86,12 +85,11 @@ class ControlLoop:
         *,
         goal: GoalOf = lambda: None,
         latency: int = 0,
-        lead: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
         look: Callable[[Decision, Command | None], None] = lambda decision, command: None,
     ) -> None:
         self.planning, self.supervisor, self.inputs, self.send = planning, supervisor, inputs, send
-        self.goal, self.lead, self.clock, self.look = goal, lead, clock, look
+        self.goal, self.clock, self.look = goal, clock, look
         self.dt = supervisor.spec.dt
         self.statistics = LoopStatistics()
         self.faults: tuple[str, ...] = ()
@@ -137,7 +135,7 @@ class ControlLoop:
                 self.due = tick + self.dt
                 try:
                     self.act(tick)
-                    stop.wait(max(0.0, tick + (1 - self.lead) * self.dt - self.clock()))
+                    stop.wait(max(0.0, tick + (1 - self.planning.lead) * self.dt - self.clock()))
                     self.plan()
                 except Exception as error:
                     # no failure may end the loop: the robot would keep its last command
@@ -183,7 +181,7 @@ class ControlLoop:
     def plan(self) -> None:
         """`lead` before the end of the period: start the plan for the next one."""
         observed = self._observed
-        latest = self.inputs.snapshot() if self.lead < 1 else observed
+        latest = self.inputs.snapshot() if self.planning.lead < 1 else observed
         if not (self._is_usable(observed) and self._is_usable(latest)):
             self.planning.forget()
             self._before = None
@@ -200,7 +198,7 @@ class ControlLoop:
                 after_gap=after_gap,
                 pending=self._on_their_way(),
                 latest=None if latest is observed else latest.values,
-                remaining=self.lead,
+                remaining=self.planning.lead,
             )
             self._before = observed
         else:

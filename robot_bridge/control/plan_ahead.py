@@ -40,18 +40,25 @@ class PlanAhead:
 
     Args:
         controller: for one robot.
-        seconds: time that there is for a plan [s].
-        on_cpu: makes the same controller without a GPU; it takes over when one on a GPU fails.
+        dt: control period [s].
+        lead: share of the control period by which planning begins before its command is sent.
+        deadline: share of that time that a plan may take.
+        on_cpu: makes the same controller without a GPU; it takes over when one on a GPU fails, with a whole period as lead.
     """
 
     def __init__(
-        self, controller: AdaptiveController, seconds: float, on_cpu: Callable[[], AdaptiveController] | None = None
+        self,
+        controller: AdaptiveController,
+        dt: float,
+        *,
+        lead: float = 1.0,
+        deadline: float = 0.9,
+        on_cpu: Callable[[], AdaptiveController] | None = None,
     ) -> None:
-        self.controller, self.seconds = controller, seconds
+        self.controller, self.dt, self.lead, self.deadline = controller, dt, lead, deadline
         self.statistics = PlanStatistics()
         self.command: Command | None = None
-        planner = controller.planner
-        self.budget = SampleBudget(planner.config.num_samples, planner.least_samples, seconds)
+        self.budget = self._new_budget()
         self._on_cpu = on_cpu
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="plan")
         self._pending: Future[Command] | None = None
@@ -74,6 +81,11 @@ class PlanAhead:
     def model_error(self) -> float:
         """Prequential one-step error of the adapted model [target stds]; NaN where there is none."""
         return math.nan if self.command is None else float(self.command.info.adapted_error[0])
+
+    @property
+    def seconds(self) -> float:
+        """Time that there is for a plan [s]."""
+        return self.deadline * self.lead * self.dt
 
     def next_period(self) -> bool:
         """Begin the next control period.
@@ -154,8 +166,13 @@ class PlanAhead:
 
     def _replace(self, on_cpu: Callable[[], AdaptiveController]) -> None:
         frozen = self.controller.belief_is_frozen
-        self.controller = on_cpu()
+        self.controller, self.lead = on_cpu(), 1.0
         self.controller.belief_is_frozen = frozen
+        self.budget = self._new_budget()
+
+    def _new_budget(self) -> SampleBudget:
+        planner = self.controller.planner
+        return SampleBudget(planner.config.num_samples, planner.least_samples, self.seconds)
 
     def _step(self, obs: Array, goal: Array | None, options: dict[str, Any]) -> Command:
         began = time.perf_counter()

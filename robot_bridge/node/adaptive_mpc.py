@@ -123,6 +123,7 @@ class AdaptiveMpc:
             self._estop_latched = self.state is State.ESTOP
             self._configured.close()
             self._configured = None
+            self._collect_garbage()
 
     def estop(self) -> str:
         """Latch the emergency stop."""
@@ -180,26 +181,25 @@ class _Configured:
         if parameters.preflight_seconds > 0:
             heard = listen(config, ears, parameters.preflight_seconds)
             require_passed(check_inputs(config, controller.spec, controller.adapter.model.normalizer, heard))
-        self.recorder = BagRecorder(Path(parameters.record)) if parameters.record else None
-        if self.recorder is not None:
-            transport = RecordingTransport(transport, self.recorder)
         sys.setswitchinterval(SWITCH_SECONDS)
         if "OMP_NUM_THREADS" not in os.environ:
             # threads that wait for a core which the middleware or the robot's driver uses make a plan several times slower
             torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
         dt = controller.spec.dt
         lead = lead_for(warm_up(controller), dt, parameters.deadline)
-        planning = PlanAhead(controller, parameters.deadline * lead * dt, lambda: load_controller(config, path, "cpu"))
-        self.planning, self._transport = planning, transport
+        on_cpu = partial(load_controller, config, path, "cpu")
+        self.planning = PlanAhead(controller, dt, lead=lead, deadline=parameters.deadline, on_cpu=on_cpu)
+        self.recorder = BagRecorder(Path(parameters.record)) if parameters.record else None
+        if self.recorder is not None:
+            transport = RecordingTransport(transport, self.recorder)
         self._stop = threading.Event()
         self.loop = ControlLoop(
-            planning,
+            self.planning,
             supervisor,
             Inputs(controller.spec, config, transport),
             command_sender(controller.spec, config.output, transport),
             goal=(lambda: None) if config.goal is None else GoalReader(config.goal, transport),
             latency=round(config.latency / dt),
-            lead=lead,
             look=Telemetry(controller.spec, transport, name),
         )
         self._threads = [

@@ -50,7 +50,7 @@ class Diagnosis:
         late = np.array(counts.pop("lateness") or [0.0])
         values = {
             **counts,
-            "lead [control periods]": self.loop.lead,
+            "lead [control periods]": self.loop.planning.lead,
             "late, median [ms]": 1e3 * np.median(late),
             "late, largest [ms]": 1e3 * late.max(),
         }

@@ -118,7 +118,7 @@ class Parts(NamedTuple):
 def make(**options) -> Parts:
     clock, controller = Clock(), options.pop("controller", None) or Controller()
     robot = Robot(clock)
-    planning = PlanAhead(controller, 0.9 * DT, options.pop("on_cpu", None))
+    planning = PlanAhead(controller, DT, lead=options.pop("lead", 1.0), on_cpu=options.pop("on_cpu", None))
     loop = ControlLoop(planning, SafetySupervisor(SPEC, CONFIG), robot, robot.send, clock=clock, **options)
     loop.activate()
     return Parts(loop, controller, robot, clock)
@@ -279,7 +279,7 @@ def test_a_planner_that_fails_gets_the_safe_action_and_a_new_start(parts: Parts)
 
 def test_when_a_gpu_fails_the_safe_action_is_sent_until_a_controller_on_the_cpu_has_taken_over():
     broken, healthy = Controller("cuda"), Controller()
-    parts = make(controller=broken, on_cpu=lambda: healthy)
+    parts = make(controller=broken, on_cpu=lambda: healthy, lead=0.1)
     parts.step()
     parts.step()
     broken.error = RuntimeError("CUDA error: device lost")
@@ -290,6 +290,7 @@ def test_when_a_gpu_fails_the_safe_action_is_sent_until_a_controller_on_the_cpu_
     assert [parts.step() for _ in range(3)][-1] is State.RUNNING
     parts.loop.planning.close()
     assert parts.loop.planning.controller is healthy
+    assert parts.loop.planning.lead == 1.0  # a CPU needs more time
     assert len(healthy.asked) == 3
 
 
