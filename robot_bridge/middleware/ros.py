@@ -104,7 +104,8 @@ class RosGraph:
         node = self._node
         look = node.get_publishers_info_by_topic if publishes else node.get_subscriptions_info_by_topic
         name = node.get_name(), node.get_namespace()
-        named, others = [], []
+        named: list[Any] = []
+        others: list[Any] = []
         for info in look(topic):
             (named if (info.node_name, info.node_namespace) == name else others).append(info)
         # another process may run a node of the same name: the one that commands the robot already, for example

@@ -62,6 +62,7 @@ def controller() -> list[Action]:
         name="adaptive_mpc",
         namespace="",
         output="screen",
+        additional_env=_enclave("/adaptive_mpc"),
         parameters=[
             {
                 "bridge": ParameterValue(given("bridge"), value_type=str),
@@ -101,6 +102,11 @@ def controller() -> list[Action]:
     ]
 
 
+def _enclave(name: str) -> dict[str, str]:
+    """Environment of a process that has this part of configs/security; without effect unless security is switched on."""
+    return {"ROS_SECURITY_ENCLAVE_OVERRIDE": name}
+
+
 def _not_configured(context: LaunchContext) -> None:
     # an exception ends the launch with an exit code that says so
     if not context.is_shutdown:
@@ -124,6 +130,7 @@ def simulated_robot() -> list[Action]:
         executable="simulated_robot",
         name="simulated_robot",
         output="screen",
+        additional_env=_enclave("/robot"),
         arguments=[[f"--{flag}=", LaunchConfiguration(name)] for flag, name in flags.items()],
     )
     return [node, RegisterEventHandler(OnProcessExit(target_action=node, on_exit=_ended))]

@@ -17,7 +17,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
-from std_msgs.msg import Float64MultiArray
+from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import Trigger
 
 from tests.ros.robot import PATIENCE, eventually, started
@@ -40,12 +40,17 @@ class Operator:
     Args:
         process: of `adaptive_mpc`.
         node: spun by whatever waits here.
+        executor: of the node.
+        listens: to the commands.
     """
 
-    def __init__(self, process: subprocess.Popen[str], node: Node, executor: SingleThreadedExecutor) -> None:
+    def __init__(self, process: subprocess.Popen[str], node: Node, executor: SingleThreadedExecutor, listens: bool) -> None:
         self.process, self.node, self._executor = process, node, executor
         self.commands: list[list[float]] = []
-        node.create_subscription(Float64MultiArray, "/commands", lambda m: self.commands.append(list(m.data)), 100)
+        self.states: list[str] = []
+        if listens:
+            node.create_subscription(Float64MultiArray, "/commands", lambda m: self.commands.append(list(m.data)), 100)
+        node.create_subscription(String, "/adaptive_mpc/state", lambda m: self.states.append(m.data), 100)
 
     def spin(self) -> None:
         """Take what has come, or wait a little."""
@@ -99,16 +104,23 @@ class Operator:
 
 
 @contextmanager
-def controller(*ros_arguments: str) -> Iterator[Operator]:
-    """`adaptive_mpc`, not configured yet, with ROS 2's own arguments such as ``-p``, ``bridge:=FILE``."""
+def controller(*ros_arguments: str, enclave: str = "", listens: bool = True) -> Iterator[Operator]:
+    """`adaptive_mpc`, not configured yet, and who operates it.
+
+    Args:
+        ros_arguments: ROS 2's own of the process, such as ``-p``, ``bridge:=FILE``.
+        enclave: of the operator.
+        listens: the operator hears the commands.
+    """
     context = Context()
-    rclpy.init(args=[], context=context, signal_handler_options=SignalHandlerOptions.NO)
+    own = ["--ros-args", "--enclave", enclave] if enclave else []
+    rclpy.init(args=own, context=context, signal_handler_options=SignalHandlerOptions.NO)
     executor = SingleThreadedExecutor(context=context)
-    node = Node("operator", context=context)
+    node = Node("_ros2cli_operator", context=context)
     executor.add_node(node)
     try:
         with started("-c", MAIN, "--ros-args", *ros_arguments) as process:
-            yield Operator(process, node, executor)
+            yield Operator(process, node, executor, listens)
     finally:
         executor.shutdown()
         node.destroy_node()

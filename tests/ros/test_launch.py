@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from robot_bridge.bags.reader import Bag
+from robot_bridge.middleware.cyclone import configuration
 from tests.ros.robot import NO_ROS, PATIENCE, Files
 from tests.ros.workspace import NO_COLCON, Workspace
 
@@ -70,10 +71,11 @@ def test_a_simulation_runs_to_its_end_by_itself(workspace: Workspace, files: Fil
 
 
 def test_a_scenario_of_the_package_needs_no_file(workspace: Workspace, files: Files):
-    """The shipped robot and its controller come up with nothing but their names; Ctrl-C ends them in order."""
-    with workspace.start(*launch("sim.launch.py", f"bridge:={files.bridge}", "scenario:=cartpole/mass_gain:test")) as process:
+    """Ctrl-C in the middle ends both in order."""
+    arguments = f"bridge:={files.bridge}", "scenario:=cartpole/mass_gain:test"
+    with workspace.start(*launch("sim.launch.py", *arguments)) as process:
         try:
-            begun = line_of(process, "Transitioning successful") if False else line_of(process, "waiting for commands")
+            begun = line_of(process, "waiting for commands")
             rest = interrupted(process)
         finally:
             process.kill()
@@ -83,11 +85,15 @@ def test_a_scenario_of_the_package_needs_no_file(workspace: Workspace, files: Fi
     assert "process has died" not in begun + rest
 
 
-@pytest.mark.parametrize("launched", ["robot.launch.py", "sim.launch.py"])
-def test_a_bridge_file_that_is_wrong_ends_the_launch_with_its_error(workspace: Workspace, files: Files, launched: str):
-    files.bridge.write_text(files.bridge.read_text().replace("safe", "saef").replace("rate_limits: {slide", "rate_limits: {slid"))
+@pytest.mark.parametrize(
+    ("launched", "scenario"), [("robot.launch.py", []), ("sim.launch.py", ["scenario:=cartpole/mass_gain:test"])]
+)
+def test_a_bridge_file_that_is_wrong_ends_the_launch_with_its_error(
+    workspace: Workspace, files: Files, launched: str, scenario: list[str]
+):
+    files.bridge.write_text(files.bridge.read_text().replace("safety", "saefty"))
 
-    told = workspace.run(*launch(launched, f"bridge:={files.bridge}", *(["scenario:=cartpole/mass_gain:test"] * (launched[0] == "s"))))
+    told = workspace.run(*launch(launched, f"bridge:={files.bridge}", *scenario))
 
     assert told.returncode == 1
     assert f"{files.bridge}: unknown key 'saefty'" in told.stdout + told.stderr
@@ -120,10 +126,13 @@ def test_a_robot_waits_to_be_activated(workspace: Workspace, files: Files):
     assert "process has finished cleanly" in begun + rest
 
 
-def test_hardware_in_the_loop_in_two_launches(workspace: Workspace, files: Files, tmp_path: Path):
-    """Both roles on one machine; each chooses the interface by itself."""
+def test_hardware_in_the_loop_in_two_launches(
+    workspace: Workspace, files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Both roles on one machine; each takes the interface from its argument, whatever the environment says."""
     report = tmp_path / "report.json"
     common = ("hil.launch.py", "interface:=lo", f"bridge:={files.bridge}")
+    monkeypatch.setenv("CYCLONEDDS_URI", configuration("nowhere0"))
     with (
         workspace.start(*launch(*common, "role:=robot", f"scenario:={files.scenario}", f"report:={report}")) as robot,
         workspace.start(*launch(*common, "role:=controller", "activate:=true", "device:=cpu")) as controller,
@@ -146,7 +155,7 @@ def test_hardware_in_the_loop_in_two_launches(workspace: Workspace, files: Files
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("hil.launch.py", "role:=both", "interface:=lo"), "'both' not found in [controller, robot]"),
+        (("hil.launch.py", "role:=both", "interface:=lo"), "Valid options are: ['controller', 'robot']"),
         (("hil.launch.py", "role:=robot"), "missing required argument 'interface'"),
         (("robot.launch.py",), "missing required argument 'bridge'"),
     ],
@@ -155,4 +164,4 @@ def test_a_launch_argument_that_is_wrong_is_named(workspace: Workspace, argument
     ended = workspace.run(*launch(*arguments))
 
     assert ended.returncode == 1
-    assert told.replace("'", "") in (ended.stdout + ended.stderr).replace("'", "")
+    assert told in ended.stdout + ended.stderr

@@ -109,9 +109,7 @@ def test_another_node_of_the_same_name_is_somebody_else():
         transport, wait = OwnNodeTransport("peer"), threading.Event()
         transport.publisher("/commands", Float64MultiArray)
 
-        seen = eventually(
-            lambda: [e for e in transport.graph().endpoints() if e.topic == "/commands"], lambda: wait.wait(0.05)
-        )
+        seen = eventually(lambda: [e for e in transport.graph().endpoints() if e.topic == "/commands"], lambda: wait.wait(0.05))
         transport.close()
 
     assert seen == [Endpoint("/commands", "std_msgs/msg/Float64MultiArray", publishes=True, reliable=True)]

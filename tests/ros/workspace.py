@@ -14,7 +14,8 @@ import pytest
 from tests.ros.robot import PATIENCE, ROOT
 
 NO_COLCON = pytest.mark.skipif(
-    not (shutil.which("colcon") and shutil.which("ros2")), reason="colcon or ros2 is not on the PATH: nothing can be built or launched"
+    not (shutil.which("colcon") and shutil.which("ros2")),
+    reason="colcon or ros2 is not on the PATH: nothing can be built or launched",
 )
 CONTENT = "adaptive_mbrl configs launch resource robot_bridge sim README.md package.xml pyproject.toml setup.cfg setup.py".split()
 
