@@ -10,7 +10,7 @@ WORKERS ?= 4
 PYTEST   = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n auto --maxprocesses $(WORKERS) --dist loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint format train clean
+.PHONY: help setup demo test test-slow test-ros lint format train clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -25,6 +25,11 @@ test: setup  ## all tests but the slow ones; ARGS go to pytest
 
 test-slow: setup  ## the slow tests
 	$(PYTEST) -m "slow and not hardware" $(ARGS)
+
+test-ros: setup  ## the tests that need ROS 2, in a shell where it is sourced; those of colcon need that too
+	@$(BIN)/python -c 'import rclpy' 2>/dev/null || { \
+	    echo "error: $(BIN)/python cannot import rclpy; source a ROS 2 install for the same Python version first" >&2; exit 2; }
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -m ros tests/ros $(ARGS)
 
 lint: setup  ## style, formatting, types
 	$(BIN)/ruff check .

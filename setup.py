@@ -4,6 +4,7 @@ import tomllib
 from pathlib import Path
 
 from setuptools import find_namespace_packages, setup
+from setuptools.command.develop import develop
 
 HERE = Path(__file__).resolve().parent
 PROJECT = tomllib.loads((HERE / "pyproject.toml").read_text())["project"]
@@ -12,6 +13,14 @@ VERSION = next(
     line.split('"')[1] for line in (HERE / NAME / "__init__.py").read_text().splitlines() if line.startswith("__version__")
 )
 SHARE = f"share/{NAME}"
+
+
+class Develop(develop):
+    """--symlink-install, whose scripts also start with the environment's Python; setup.cfg cannot tell it."""
+
+    def write_script(self, script_name: str, contents: str, *mode: str) -> None:
+        """Write a script with another first line."""
+        super().write_script(script_name, "#!/usr/bin/env python3\n" + contents.partition("\n")[2], *mode)
 
 
 def files_of(folder: str, pattern: str) -> list[tuple[str, list[str]]]:
@@ -27,6 +36,9 @@ CONFIGS = {"sim.configs": "configs"} | {
     if folder.is_dir()
 }
 
+# beside pyproject.toml setuptools has them from there; a build with --symlink-install runs where it is not
+SCRIPTS = [] if Path("pyproject.toml").exists() else [f"{name} = {target}" for name, target in PROJECT["scripts"].items()]
+
 distribution = setup(
     name=NAME,
     version=VERSION,
@@ -40,9 +52,10 @@ distribution = setup(
         *files_of("configs", "*.yaml"),
         *files_of("configs", "*.xml"),
     ],
-    entry_points={"console_scripts": [f"{name} = {target}" for name, target in PROJECT["scripts"].items()]},
+    entry_points={"console_scripts": SCRIPTS} if SCRIPTS else {},
+    cmdclass={"develop": Develop},
     zip_safe=False,
 )
 # colcon reads these back; from pyproject.toml setuptools puts an object there whose text form breaks colcon
-distribution.python_requires = str(distribution.python_requires or "")
-distribution.metadata.python_requires = str(distribution.metadata.python_requires or "")
+for described in (distribution, distribution.metadata):
+    described.python_requires = str(getattr(described, "python_requires", None) or "")

@@ -31,11 +31,11 @@ from cyclonedds.topic import Topic
 from cyclonedds.util import duration
 
 from adaptive_mbrl.errors import BridgeError, ConfigError
+from robot_bridge.middleware.cyclone import LOOPBACK, configuration
 from robot_bridge.middleware.dds_graph import DdsGraph
 from robot_bridge.middleware.messages import RESPONSES, Message, Response, fields_of
 from robot_bridge.middleware.transport import Answer, MessageT, Receive, Request, RequestT
 
-LOOPBACK = "lo"
 _DOMAINS: dict[int, Domain] = {}
 _TOPICS: dict[tuple[int, str, str], Topic] = {}
 _IDL_TYPES: dict[tuple[type[Message], bool], type[IdlStruct]] = {}
@@ -194,15 +194,7 @@ def _configure(domain: int, interface: str) -> None:
     """A process has one configuration per domain; it must be there before the first participant."""
     if os.environ.get("CYCLONEDDS_URI"):
         return
-    multicast = "false" if interface == LOOPBACK else "default"
-    peers = '<Peers><Peer Address="localhost"/></Peers>' if interface == LOOPBACK else ""
-    _DOMAINS[domain] = Domain(
-        domain,
-        f'<CycloneDDS><Domain id="any"><General><Interfaces><NetworkInterface name="{interface}"/></Interfaces>'
-        f"<AllowMulticast>{multicast}</AllowMulticast></General>"
-        f"<Discovery><ParticipantIndex>auto</ParticipantIndex><MaxAutoParticipantIndex>32</MaxAutoParticipantIndex>{peers}</Discovery>"
-        "</Domain></CycloneDDS>",
-    )
+    _DOMAINS[domain] = Domain(domain, configuration(interface))
 
 
 def _qos(reliable: bool) -> Qos:

@@ -92,17 +92,25 @@ class RosGraph:
         self._node = node
 
     def endpoints(self) -> tuple[Endpoint, ...]:
-        own = self._node.get_name(), self._node.get_namespace()
+        """Those of ROS 2 topics that exist now, without this node's own."""
         return tuple(
             Endpoint(topic, info.topic_type, publishes, info.qos_profile.reliability == ReliabilityPolicy.RELIABLE)
             for topic, _ in self._node.get_topic_names_and_types()
-            for look, publishes in (
-                (self._node.get_publishers_info_by_topic, True),
-                (self._node.get_subscriptions_info_by_topic, False),
-            )
-            for info in look(topic)
-            if (info.node_name, info.node_namespace) != own
+            for publishes in (True, False)
+            for info in self._others(topic, publishes)
         )
+
+    def _others(self, topic: str, publishes: bool) -> list[Any]:
+        node = self._node
+        look = node.get_publishers_info_by_topic if publishes else node.get_subscriptions_info_by_topic
+        name = node.get_name(), node.get_namespace()
+        named: list[Any] = []
+        others: list[Any] = []
+        for info in look(topic):
+            (named if (info.node_name, info.node_namespace) == name else others).append(info)
+        # another process may run a node of the same name: the one that commands the robot already, for example
+        mine = sum(e.topic_name == topic for e in (node.publishers if publishes else node.subscriptions))
+        return others + named[mine:]
 
 
 class OwnNodeTransport(RosTransport):
@@ -111,12 +119,14 @@ class OwnNodeTransport(RosTransport):
     Args:
         name: of the node.
         domain: ROS 2's domain id; the environment's ``ROS_DOMAIN_ID`` if not given.
+        renamed: the process's ROS arguments may give the node another name; not where the process has another node as well.
     """
 
-    def __init__(self, name: str, domain: int | None = None) -> None:
+    def __init__(self, name: str, domain: int | None = None, *, renamed: bool = True) -> None:
         self._context = Context()
         rclpy.init(context=self._context, domain_id=domain, signal_handler_options=SignalHandlerOptions.NO)
-        super().__init__(Node(name, context=self._context))
+        arguments = [] if renamed else ["--ros-args", "-r", f"__node:={name}"]
+        super().__init__(Node(name, context=self._context, cli_args=arguments))
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._spin, name=f"spin {name}", daemon=True)
         self._thread.start()

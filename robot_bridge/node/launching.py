@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from launch.actions import DeclareLaunchArgument, EmitEvent, RegisterEventHandler, Shutdown
+from launch.actions import DeclareLaunchArgument, EmitEvent, OpaqueFunction, RegisterEventHandler, Shutdown
 from launch.conditions import IfCondition
 from launch.event_handlers import OnProcessExit, OnProcessStart
 from launch.events import matches_action
+from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.event_handlers import OnStateTransition
@@ -14,7 +15,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 from lifecycle_msgs.msg import Transition
 
-from launch import Action
+from launch import Action, LaunchContext
 
 PACKAGE = "adaptive_mbrl"
 
@@ -61,6 +62,7 @@ def controller() -> list[Action]:
         name="adaptive_mpc",
         namespace="",
         output="screen",
+        additional_env=_enclave("/adaptive_mpc"),
         parameters=[
             {
                 "bridge": ParameterValue(given("bridge"), value_type=str),
@@ -82,19 +84,42 @@ def controller() -> list[Action]:
         goal_state="inactive",
         entities=[change(Transition.TRANSITION_ACTIVATE)],
     )
-    refused = OnStateTransition(
-        target_lifecycle_node=node,
-        start_state="configuring",
-        goal_state="unconfigured",
-        entities=[Shutdown(reason="adaptive_mpc cannot be configured; its error is above")],
-    )
+    refused = [
+        OnStateTransition(
+            target_lifecycle_node=node,
+            start_state=before,
+            goal_state="unconfigured",
+            entities=[OpaqueFunction(function=_not_configured)],
+        )
+        for before in ("configuring", "errorprocessing")
+    ]
     return [
         node,
         RegisterEventHandler(OnProcessStart(target_action=node, on_start=[change(Transition.TRANSITION_CONFIGURE)])),
         RegisterEventHandler(activated, condition=IfCondition(given("activate"))),
-        RegisterEventHandler(refused),
-        RegisterEventHandler(OnProcessExit(target_action=node, on_exit=[Shutdown(reason="adaptive_mpc ended")])),
+        *(RegisterEventHandler(handler) for handler in refused),
+        RegisterEventHandler(OnProcessExit(target_action=node, on_exit=_ended)),
     ]
+
+
+def _enclave(name: str) -> dict[str, str]:
+    """Environment of a process that has this part of configs/security; without effect unless security is switched on."""
+    return {"ROS_SECURITY_ENCLAVE_OVERRIDE": name}
+
+
+def _not_configured(context: LaunchContext) -> None:
+    # an exception ends the launch with an exit code that says so
+    if not context.is_shutdown:
+        raise RuntimeError("adaptive_mpc cannot be configured; its error is above")
+
+
+def _ended(event: ProcessExited, context: LaunchContext) -> Shutdown | None:
+    """The end of one process is that of the launch; one that failed makes the launch fail."""
+    if context.is_shutdown:
+        return None
+    if event.returncode:
+        raise RuntimeError(f"{event.process_name} ended with exit code {event.returncode}; its error is above")
+    return Shutdown(reason=f"{event.process_name} has ended")
 
 
 def simulated_robot() -> list[Action]:
@@ -105,9 +130,10 @@ def simulated_robot() -> list[Action]:
         executable="simulated_robot",
         name="simulated_robot",
         output="screen",
+        additional_env=_enclave("/robot"),
         arguments=[[f"--{flag}=", LaunchConfiguration(name)] for flag, name in flags.items()],
     )
-    return [node, RegisterEventHandler(OnProcessExit(target_action=node, on_exit=[Shutdown(reason="the scenario is over")]))]
+    return [node, RegisterEventHandler(OnProcessExit(target_action=node, on_exit=_ended))]
 
 
 def robot_arguments(scenario: str) -> list[DeclareLaunchArgument]:

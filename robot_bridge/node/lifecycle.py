@@ -9,13 +9,16 @@ from collections.abc import Callable, Sequence
 
 import docstring_parser
 import rclpy
-from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
+from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor, SetParametersResult
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
 from adaptive_mbrl.config import from_mapping
-from adaptive_mbrl.errors import AdaptiveMBRLError
+from adaptive_mbrl.errors import AdaptiveMBRLError, ConfigError
 from robot_bridge.middleware.ros import SPIN_SECONDS, OwnNodeTransport, RosTransport
 from robot_bridge.node.adaptive_mpc import NODE, AdaptiveMpc
 from robot_bridge.node.parameters import Parameters
@@ -23,11 +26,18 @@ from robot_bridge.stopping import stop_on_signals
 
 
 class AdaptiveMpcNode(LifecycleNode):
-    """Loads and warms up in configure, controls from activate to deactivate, lets go in cleanup."""
+    """Loads and warms up in configure, controls from activate to deactivate, lets go in cleanup.
+
+    Raises:
+        ConfigError: a parameter that is given at the start is not as its description says.
+    """
 
     def __init__(self, name: str = NODE, **options: typing.Any) -> None:
         super().__init__(name, **options)
         self._declare_parameters()
+        self.parameters()
+        self.add_on_set_parameters_callback(self._judge)
+        self._refuse_what_cannot_be()
         self._io: RosTransport | None = None
         self.mpc = AdaptiveMpc(RosTransport(self), self.get_fully_qualified_name().lstrip("/"))
 
@@ -56,20 +66,23 @@ class AdaptiveMpcNode(LifecycleNode):
             self._io.close()
             self._io = None
 
-    def parameters(self) -> Parameters:
-        """The parameters' present values.
+    def parameters(self, **new: typing.Any) -> Parameters:
+        """The parameters' present values, or new ones in their place.
 
         Raises:
             ConfigError: one is not as its description says.
         """
         values = {field.name: self.get_parameter(field.name).value for field in dataclasses.fields(Parameters)}
-        return from_mapping(Parameters, values, source=f"parameters of {self.get_name()}")
+        return from_mapping(Parameters, values | new, source=f"parameters of {self.get_name()}")
 
     def _configure(self) -> None:
         parameters = self.parameters()
+        if not parameters.bridge:
+            raise ConfigError("parameter 'bridge': empty; allowed: the path of a bridge YAML")
         self._io = RosTransport(self)
         # this node receives nothing while it configures
-        ears = OwnNodeTransport(f"{self.get_name()}_preflight") if parameters.preflight_seconds > 0 else None
+        listens = parameters.preflight_seconds > 0
+        ears = OwnNodeTransport(f"{self.get_name()}_preflight", renamed=False) if listens else None
         try:
             self.mpc.configure(parameters, self._io, ears)
         except BaseException:
@@ -85,7 +98,36 @@ class AdaptiveMpcNode(LifecycleNode):
         except AdaptiveMBRLError as error:
             self.get_logger().error(str(error))
             return TransitionCallbackReturn.FAILURE
+        except Exception as error:
+            # rclpy would pass over it in silence
+            self.get_logger().error(f"{type(error).__name__}: {error}")
+            return TransitionCallbackReturn.ERROR
         return TransitionCallbackReturn.SUCCESS
+
+    def _judge(self, changed: list[Parameter]) -> SetParametersResult:
+        """Refuse what configure would refuse; rclpy itself knows of types and ranges only."""
+        own = {field.name for field in dataclasses.fields(Parameters)}
+        try:
+            self.parameters(**{parameter.name: parameter.value for parameter in changed if parameter.name in own})
+        except ConfigError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+    def _refuse_what_cannot_be(self) -> None:
+        """Answer a transition that the present state does not have; in rclpy 7 its exception would end the node."""
+        service = self._service_change_state
+        change = service.callback
+
+        def answer(request: typing.Any, response: typing.Any) -> typing.Any:
+            try:
+                return change(request, response)
+            except rclpy_implementation.RCLError:
+                asked = request.transition.label or request.transition.id
+                self.get_logger().error(f"no transition '{asked}' from state '{self._state_machine.current_state[1]}'")
+                response.success = False
+                return response
+
+        service.callback = answer
 
     def _declare_parameters(self) -> None:
         described = {p.arg_name: p.description for p in docstring_parser.parse(Parameters.__doc__ or "").params}
@@ -108,7 +150,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # rclpy's own handlers may leave a spinning executor waiting; these only set an event
     stop = stop_on_signals()
     rclpy.init(args=list(sys.argv if arguments is None else arguments), signal_handler_options=SignalHandlerOptions.NO)
-    node = AdaptiveMpcNode()
+    try:
+        node = AdaptiveMpcNode()
+    except (InvalidParameterTypeException, InvalidParameterValueException, ConfigError) as error:
+        rclpy.try_shutdown()
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:

@@ -1,0 +1,204 @@
+"""The lifecycle node in a process of its own, asked over real services, with a simulated robot in another process."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from robot_bridge.bags.reader import Bag
+from robot_bridge.middleware.messages import Float64MultiArray, JointState
+from tests.ros.robot import NO_ROS, PATIENCE, Files, eventually, simulated_robot, started
+
+pytest.importorskip("rclpy", reason=NO_ROS)
+from rcl_interfaces.srv import ListParameters
+
+from tests.ros.controller import MAIN, controller, parameters
+
+pytestmark = pytest.mark.ros
+
+
+def test_two_lives_and_a_shutdown(files: Files):
+    with simulated_robot(files), controller(*parameters(bridge=files.bridge)) as node:
+        for _ in range(2):
+            assert [node.state, node.change("configure"), node.state] == ["unconfigured", True, "inactive"]
+            assert node.change("activate")
+            node.moves()
+            assert [node.state, node.change("deactivate"), node.state] == ["active", True, "inactive"]
+            # at rest, and silent from then on
+            sent = len(node.commands)
+            for _ in range(10):
+                node.spin()
+            assert len(node.commands) - sent <= 1
+            assert node.commands[-1] == [0.0]
+            assert [node.change("cleanup"), node.state] == [True, "unconfigured"]
+
+        assert node.change("configure")
+        assert node.change("activate")
+        node.moves()
+        assert [node.change("shutdown of active"), node.state] == [True, "finalized"]
+        assert eventually(lambda: node.commands[-1] == [0.0], node.spin)
+        code, mistakes = node.end(signal.SIGINT)
+
+    assert code == 0
+    assert "ERROR" not in mistakes
+
+
+def test_a_typo_in_the_bridge_file_is_one_line_and_can_be_mended(files: Files):
+    wrong = files.bridge.with_name("wrong.yaml")
+    wrong.write_text(files.bridge.read_text().replace("rate_limits: {slide", "rate_limits: {slid"))
+    with controller(*parameters(bridge=wrong)) as node:
+        assert [node.change("configure"), node.state] == [False, "unconfigured"]
+        assert node.set("bridge", str(files.bridge)) == (True, "")
+        assert [node.change("configure"), node.state] == [True, "inactive"]
+        assert [node.change("shutdown of inactive"), node.state] == [True, "finalized"]
+        code, mistakes = node.end(signal.SIGTERM)
+
+    errors = [line for line in mistakes.splitlines() if "ERROR" in line]
+    assert code == 0
+    assert len(errors) == 1
+    assert errors[0].endswith(f"{wrong}: key 'safety.rate_limits': unknown channel 'slid'; known channels: slide")
+    assert "Traceback" not in mistakes
+
+
+def test_parameters_say_what_they_are_and_refuse_the_rest():
+    with controller() as node:
+        named = node.ask(ListParameters, "list_parameters", ListParameters.Request()).result.names
+        own = sorted(set(named) - {"use_sim_time", "start_type_description_service"})
+        described = {d.name: d for d in node.describe(*own)}
+
+        assert own == ["bridge", "deadline", "device", "dry_run", "preflight_seconds", "record"]
+        assert all(d.description for d in described.values())
+        assert described["device"].additional_constraints == "one of auto, cpu, cuda"
+        ranges = {
+            name: [(r.from_value, r.to_value) for r in d.floating_point_range]
+            for name, d in described.items()
+            if d.floating_point_range
+        }
+        assert ranges == {"deadline": [(0.1, 0.95)], "preflight_seconds": [(0.0, 60.0)]}
+        assert node.set("deadline", 0.5) == (True, "")
+        for name, value, reason in (
+            ("deadline", 0.99, "out of range"),
+            ("preflight_seconds", -1.0, "out of range"),
+            ("dry_run", "yes", "expected 'Type.BOOL' got 'Type.STRING'"),
+            ("device", "gpu", "key 'device': got 'gpu'; allowed: auto, cpu, cuda"),
+        ):
+            allowed, why = node.set(name, value)
+            assert not allowed
+            assert reason in why
+        assert not node.change("configure")
+        assert [node.change("shutdown of unconfigured"), node.state] == [True, "finalized"]
+        _, mistakes = node.end(signal.SIGINT)
+
+    assert "parameter 'bridge': empty; allowed: the path of a bridge YAML" in mistakes
+
+
+@pytest.mark.parametrize(
+    ("parameter", "told"),
+    [("deadline:=2.0", "out of range"), ("dry_run:=maybe", "expecting type 'BOOL'"), ("device:=gpu", "key 'device': got 'gpu'")],
+)
+def test_a_wrong_parameter_at_the_start_is_one_line(parameter: str, told: str):
+    with started("-c", MAIN, "--ros-args", "-p", parameter) as process:
+        _, mistakes = process.communicate(timeout=PATIENCE)
+
+    assert process.returncode == 2
+    assert mistakes.count("\n") == 1
+    assert mistakes.startswith("error: ")
+    assert told in mistakes
+
+
+def test_an_emergency_stop_outlives_the_cleanup(files: Files):
+    with simulated_robot(files), controller(*parameters(bridge=files.bridge)) as node:
+        # before there is anything to stop, too
+        assert node.trigger("estop") == (True, "estop")
+        assert node.change("configure")
+        assert [node.change("activate"), node.state] == [False, "inactive"]
+        assert node.trigger("clear_estop") == (True, "inactive")
+        assert node.change("activate")
+        node.moves()
+
+        assert node.trigger("estop") == (True, "estop")
+        assert eventually(lambda: node.commands[-1] == [0.0], node.spin)
+        assert [node.change(c) for c in ("deactivate", "cleanup", "configure", "activate")] == [True, True, True, False]
+        assert node.trigger("clear_estop") == (True, "inactive")
+        assert node.trigger("clear_estop") == (False, "there is no emergency stop, state 'inactive'")
+        assert node.change("activate")
+        node.moves()
+        code, mistakes = node.end(signal.SIGINT)
+
+    assert code == 0
+    assert mistakes.count("cannot activate in state 'estop'; call clear_estop first") == 2
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [(signal.SIGINT,), (signal.SIGTERM,), (signal.SIGINT, signal.SIGINT)],
+    ids=["SIGINT", "SIGTERM", "SIGINT twice"],
+)
+def test_a_signal_ends_it_with_the_safe_command(files: Files, numbers: tuple[signal.Signals, ...]):
+    with simulated_robot(files), controller(*parameters(bridge=files.bridge)) as node:
+        assert node.change("configure")
+        assert node.change("activate")
+        node.moves()
+
+        code, mistakes = node.end(*numbers)
+
+    assert code == 0, mistakes
+    assert node.commands[-1] == [0.0]
+    assert "Traceback" not in mistakes
+
+
+def test_a_transition_that_cannot_be_is_refused_and_harms_nothing(files: Files):
+    with simulated_robot(files), controller(*parameters(bridge=files.bridge)) as node:
+        assert [node.change("activate"), node.state] == [False, "unconfigured"]
+        assert node.change("configure")
+        assert node.change("activate")
+        assert [node.change("cleanup"), node.state] == [False, "active"]
+        node.moves()
+        code, mistakes = node.end(signal.SIGINT)
+
+    assert code == 0
+    assert mistakes.count("no transition '") == 2
+
+
+def test_configure_listens_to_the_robot(files: Files):
+    """With the name that a launch gives the node: the ears keep their own, and no two nodes have one name."""
+    silent = files.bridge.with_name("silent.yaml")
+    silent.write_text(files.bridge.read_text().replace("/joint_states", "/nobody/joint_states"))
+    arguments = ["-r", "__node:=adaptive_mpc", *parameters(bridge=silent, preflight_seconds=2.0)]
+    with simulated_robot(files), controller(*arguments) as node:
+        assert [node.change("configure"), node.state] == [False, "unconfigured"]
+        assert node.set("bridge", str(files.bridge)) == (True, "")
+        assert [node.change("configure"), node.state] == [True, "inactive"]
+        assert node.change("activate")
+        node.moves()
+        code, mistakes = node.end(signal.SIGINT)
+
+    assert code == 0
+    errors = [line for line in mistakes.splitlines() if "ERROR" in line]
+    assert len(errors) == 1
+    assert "preflight: " in errors[0]
+    assert "topic /nobody/joint_states: no message" in errors[0]
+    assert "same name" not in mistakes
+
+
+def test_a_recording_is_a_bag(files: Files, tmp_path: Path):
+    folder = tmp_path / "bag"
+    with simulated_robot(files), controller(*parameters(bridge=files.bridge, record=folder)) as node:
+        assert node.change("configure")
+        assert node.change("activate")
+        node.moves()
+        assert node.change("deactivate")
+        assert node.change("cleanup")
+        with Bag(folder) as bag:
+            topics = set(bag.topics)
+            received = [name for name, _, _ in bag.messages({"/joint_states": JointState, "/commands": Float64MultiArray})]
+        # a bag is never overwritten
+        assert [node.change("configure"), node.state] == [False, "unconfigured"]
+        _, mistakes = node.end(signal.SIGINT)
+
+    assert topics >= {"/joint_states", "/commands", "/diagnostics", "/adaptive_mpc/state", "/adaptive_mpc/plan"}
+    assert received.count("/joint_states") > 5
+    assert received.count("/commands") > 5
+    assert f"{folder}: exists already" in mistakes
