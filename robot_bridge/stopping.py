@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import signal
 import threading
 from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def stop_on_signals() -> threading.Event:
@@ -14,6 +17,13 @@ def stop_on_signals() -> threading.Event:
     def end(number: int, frame: FrameType | None) -> None:
         stop.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in SIGNALS:
         signal.signal(number, end)
+    # while the interpreter ends it gives signals back their first meaning, which is deadly
+    atexit.register(_ignore)
     return stop
+
+
+def _ignore() -> None:
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

@@ -1,0 +1,240 @@
+"""Faults of a robot and of its node, each in a process of its own, and what the actuators get meanwhile.
+
+A command of 0.0 is the safe action: no plan gives exactly that.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from robot_bridge.middleware.dds import DdsTransport
+from robot_bridge.middleware.messages import Float64MultiArray
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 60
+"""Seconds for what takes about one."""
+DT = 0.04
+MAX_AGE = 0.5
+MAX_MISSED = 25
+BRIDGE = f"""
+checkpoint: {{checkpoint}}
+inputs:
+  joints: {{{{topic: /joint_states, type: sensor_msgs/msg/JointState}}}}
+obs:
+  cart_position: {{{{input: joints, field: position, joint: slider}}}}
+  pole_angle: {{{{input: joints, field: position, joint: hinge_1}}}}
+  cart_velocity: {{{{input: joints, field: velocity, joint: slider}}}}
+  pole_velocity: {{{{input: joints, field: velocity, joint: hinge_1}}}}
+output: {{{{topic: /commands}}}}
+safety:
+  rate_limits: {{{{slide: {{rate}}}}}}
+  obs_limits: {{{{cart_position: {{{{low: -2.0, high: 2.0}}}}}}}}
+  max_age: {MAX_AGE}
+  max_missed_deadlines: {MAX_MISSED}
+  ramp_seconds: 0.05
+  recovery_seconds: 0.1
+"""
+SENSORS = {
+    "nan": "'cart_position' is not finite",
+    "no joint": "'cart_position' is not finite",
+    "out of limits": "'cart_position' is 50; allowed: -2 to 2",
+    "stamps frozen": "s old; allowed: 0.5 s, and 3 more",
+    "clock back": "s old; allowed: 0.5 s, and 3 more",
+    "publisher killed": "s old; allowed: 0.5 s, and 3 more",
+}
+"""Faults of the robot, and what the node says."""
+NODE = {
+    "planner": "no plan; planner: RuntimeError: a matrix is singular",
+    "nan plan": "the plan is not 1 finite numbers",
+    "planner hangs": "deadlines missed in a row; allowed: 25",
+    "gpu": "planner: RuntimeError: CUDA error: an illegal memory access was encountered",
+    "control thread": "the control loop stands still; no plan",
+    "monotonic ahead": "",
+}
+"""Faults of the node, and what it says; a clock that jumped is right again before anybody can ask."""
+Command = tuple[float, float]
+"""When, monotonic [s], and what."""
+
+
+@dataclass(frozen=True)
+class Reaction:
+    """How a fault was answered.
+
+    Attributes:
+        followed: commands that followed the plan after it must not be followed any more.
+        safe: safe actions until the fault is over.
+        periods: from when the plan must not be followed any more to the first safe action, in control periods.
+    """
+
+    followed: int
+    safe: int
+    periods: float
+
+
+def reaction(commands: list[Command], begin: float, end: float, dt: float = DT) -> Reaction:
+    """Of the commands between two moments."""
+    values = [(at, value) for at, value in commands if begin < at < end]
+    first = next((at for at, value in values if value == 0.0), math.nan)
+    return Reaction(sum(v != 0.0 for _, v in values), sum(v == 0.0 for _, v in values), (first - begin) / dt)
+
+
+class Asked:
+    """A process that answers lines."""
+
+    def __init__(self, module: str, *arguments: str, before: tuple[str, ...] = ()) -> None:
+        command = [*before, sys.executable, "-m", f"tests.bridge.{module}", *arguments]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        assert self.process.stdout.readline() == "ready\n"
+
+    def ask(self, line: str) -> str:
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        assert answer, f"'{line}' ended the process"
+        return answer.strip()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.close()
+
+    def close(self) -> None:
+        self.process.stdin.close()
+        self.process.wait(PATIENCE)
+        self.process.stdout.close()
+
+
+class Actuators:
+    """Keeps the commands that came, and waits for what shall come."""
+
+    def __init__(self, transport: DdsTransport) -> None:
+        self.commands: list[Command] = []
+        self._changed = threading.Condition()
+        transport.subscribe("/commands", Float64MultiArray, self._receive, reliable=True)
+
+    def wait_for(self, is_it: Callable[[float], bool]) -> float:
+        """When the next such command comes."""
+        with self._changed:
+            begin = len(self.commands)
+            assert self._changed.wait_for(lambda: any(is_it(value) for _, value in self.commands[begin:]), PATIENCE)
+            return next(at for at, value in self.commands[begin:] if is_it(value))
+
+    def _receive(self, message: Float64MultiArray, received: float) -> None:
+        with self._changed:
+            self.commands.append((received, message.data[0]))
+            self._changed.notify_all()
+
+
+class Rig:
+    """A robot and its node, in processes; the actuators are here.
+
+    Args:
+        domain: of DDS.
+        bridge: file.
+        dt: control period of its checkpoint [s].
+    """
+
+    def __init__(self, domain: int, bridge: Path, dt: float = DT) -> None:
+        self.domain, self.dt = domain, dt
+        self.transport = DdsTransport(domain)
+        self.actuators = Actuators(self.transport)
+        self.robot = Asked("faulty_robot", str(domain))
+        self.node = Asked("faulty_node", str(domain), str(bridge))
+
+    def strike(self, fault: str) -> tuple[Reaction, Reaction, str]:
+        """Let a fault come and go.
+
+        Returns:
+            By what the node sent, by what the actuators got, and what the node said meanwhile.
+        """
+        self.run()
+        self.node.ask("log")
+        # the log begins with what is right
+        self.actuators.wait_for(lambda value: True)
+        self._begin(fault)
+        assert self.node.ask("until hold") == "hold"
+        for _ in range(5):
+            self.actuators.wait_for(lambda value: True)
+        said = self.node.ask("report")
+        self._end(fault)
+        self.run()
+        log = json.loads(self.node.ask("log"))
+        begin, end = sensor_fault(log) if fault in SENSORS else node_fault(log, fault, self.dt)
+        sent = [(at, about) for at, what, about in log if what == "command"]
+        return reaction(sent, begin, end, self.dt), reaction(self.actuators.commands, begin, end, self.dt), said
+
+    def run(self) -> None:
+        """Wait until the plan is followed."""
+        assert self.node.ask("until running") == "running"
+        self.actuators.wait_for(lambda value: value != 0.0)
+
+    def close(self) -> None:
+        self.robot.close()
+        self.node.close()
+        self.transport.close()
+
+    def _begin(self, fault: str) -> None:
+        if fault == "publisher killed":
+            self.robot.kill()
+        else:
+            (self.robot if fault in SENSORS else self.node).ask(fault)
+
+    def _end(self, fault: str) -> None:
+        if fault == "publisher killed":
+            self.robot = Asked("faulty_robot", str(self.domain))
+        elif fault in SENSORS:
+            self.robot.ask("good")
+        else:
+            self.node.ask("heal")
+
+
+def sensor_fault(log: list[list[Any]]) -> tuple[float, float]:
+    """From when to when the plan must not be followed: a bad value counts at once, nothing new from `MAX_AGE` on."""
+    stamp, last, begin = -math.inf, math.nan, math.nan
+    for at, what, about in log:
+        if what != "obs":
+            continue
+        is_new = about[0] > stamp
+        is_good = is_new and about[1] == 0.0
+        if math.isnan(begin) and (not is_good or at - last > MAX_AGE):
+            begin = at if is_new and not is_good else last + MAX_AGE
+        elif is_good and at > begin:
+            return begin, at
+        if is_good:
+            stamp, last = about[0], at
+    raise AssertionError("the fault did not come or did not go")
+
+
+def node_fault(log: list[list[Any]], fault: str, dt: float) -> tuple[float, float]:
+    """The same for a fault within the node."""
+    begin = next(at for at, what, _ in log if what == "fault")
+    if fault == "control thread":
+        # the command of the period in which the thread stops is out already
+        begin = dt + max(at for at, what, _ in log if what == "command" and at < begin)
+    if fault == "planner hangs":
+        begin += MAX_MISSED * dt
+    healed = next(at for at, what, _ in log if what == "healed")
+    if fault in ("gpu", "monotonic ahead"):
+        # these are over by themselves, which shows in the next plan that is followed
+        after = [(at, about) for at, what, about in log if what == "command" and at > begin]
+        first_safe = next(at for at, value in after if value == 0.0)
+        return begin, next(at for at, value in after if at > first_safe and value != 0.0)
+    return begin, healed
+
+
+@contextmanager
+def rig(domain: int, bridge: Path, dt: float = DT) -> Iterator[Rig]:
+    """A rig, and its end."""
+    made = Rig(domain, bridge, dt)
+    try:
+        yield made
+    finally:
+        made.close()

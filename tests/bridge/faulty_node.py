@@ -1,0 +1,172 @@
+"""The node over real sockets, with a log of what passes it, and with faults from inside.
+
+python -m tests.bridge.faulty_node DOMAIN BRIDGE
+
+Lines on stdin, each answered by one: a fault of `Faults`, `heal`, `until STATE`, `log`. The log is a list of [when, what, about],
+where `when` is monotonic [s] and no fault moves that clock: `obs` with stamp and cart position, `command`, `fault`, `healed`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from robot_bridge.bags.recording_transport import RecordingTransport
+from robot_bridge.middleware.dds import DdsTransport
+from robot_bridge.middleware.fields import joint_value
+from robot_bridge.middleware.messages import Float64MultiArray, JointState, Message
+from robot_bridge.node.adaptive_mpc import AdaptiveMpc
+from robot_bridge.node.parameters import Parameters
+
+STEADY = time.monotonic
+PATIENCE = 60
+"""Seconds for what takes about one."""
+
+
+class Log:
+    """Takes what a `BagRecorder` takes."""
+
+    def __init__(self) -> None:
+        self._lock, self._events = threading.Lock(), []
+
+    def __call__(self, what: str, about: Any = None) -> None:
+        with self._lock:
+            self._events.append([STEADY(), what, about])
+
+    def topic(self, name: str, message_type: type[Message], *, reliable: bool) -> Callable[[Message, float], None]:
+        about = {JointState: ("obs", obs_of), Float64MultiArray: ("command", lambda m: m.data[0])}.get(message_type)
+        if about is None or name.startswith("/adaptive_mpc"):
+            return lambda message, at: None
+        return lambda message, at: self(about[0], about[1](message))
+
+    def take(self) -> list[list[Any]]:
+        with self._lock:
+            events, self._events = self._events, []
+            return events
+
+
+def obs_of(message: JointState) -> tuple[float, float | None]:
+    position = joint_value(message, "position", "slider")
+    return message.header.stamp.seconds, position if math.isfinite(position) else None
+
+
+class OnGpu:
+    """A controller as it is on a GPU that has failed."""
+
+    device = torch.device("cuda")
+
+    def __init__(self, controller: Any, log: Log) -> None:
+        self._controller, self._log = controller, log
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._controller, name)
+
+    def step(self, *args: Any, **options: Any) -> Any:
+        self._log("fault")
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+
+class Faults:
+    """Each method begins a fault, `heal` ends it. The log tells when it strikes."""
+
+    def __init__(self, node: AdaptiveMpc, log: Log) -> None:
+        self.loop, self.log, self.healed = node._loop(), log, threading.Event()
+        self._goal = self.loop.goal
+        self._controller: Any = None
+
+    def planner(self) -> None:
+        def fail(step: Callable[..., Any], *args: Any, **options: Any) -> Any:
+            self.log("fault")
+            raise RuntimeError("a matrix is singular")
+
+        self._replace_step(fail)
+
+    def nan_plan(self) -> None:
+        def plan_nan(step: Callable[..., Any], *args: Any, **options: Any) -> Any:
+            command = step(*args, **options)
+            self.log("fault")
+            return replace(command, plan=command.plan * math.nan)
+
+        self._replace_step(plan_nan)
+
+    def planner_hangs(self) -> None:
+        def hang(step: Callable[..., Any], *args: Any, **options: Any) -> Any:
+            self.log("fault")
+            self.healed.wait()
+            return step(*args, **options)
+
+        self._replace_step(hang)
+
+    def gpu(self) -> None:
+        planning = self.loop.planning
+        planning.controller = OnGpu(planning.controller, self.log)
+
+    def control_thread(self) -> None:
+        def stand_still() -> Any:
+            self.log("fault")
+            self.healed.wait()
+            return self._goal()
+
+        self.loop.goal = stand_still
+
+    def monotonic_ahead(self) -> None:
+        self._jump(5.0)
+
+    def monotonic_back(self) -> None:
+        self._jump(-5.0)
+
+    def heal(self) -> None:
+        self.log("healed")
+        self.loop.goal = self._goal
+        if self._controller is not None:
+            del self._controller.step
+            self._controller = None
+        self.healed.set()
+
+    def _replace_step(self, faulty: Callable[..., Any]) -> None:
+        self.healed.clear()
+        self._controller = self.loop.planning.controller
+        step = self._controller.step
+        self._controller.step = lambda *args, **options: faulty(step, *args, **options)
+
+    def _jump(self, seconds: float) -> None:
+        before = self.loop.clock
+        self.log("fault")
+        self.loop.clock = time.monotonic = lambda: before() + seconds
+
+
+def main() -> None:
+    log, transport = Log(), DdsTransport(int(sys.argv[1]))
+    node = AdaptiveMpc(transport)
+    node.configure(Parameters(sys.argv[2]), RecordingTransport(transport, log))
+    node.activate()
+    faults = Faults(node, log)
+    print("ready", flush=True)
+    for line in map(str.strip, sys.stdin):
+        if line.startswith("until "):
+            until = STEADY() + PATIENCE
+            while node.state.value != line.removeprefix("until ") and STEADY() < until:
+                threading.Event().wait(0.005)
+            print(node.state.value, flush=True)
+        elif line == "log":
+            print(json.dumps(log.take()), flush=True)
+        elif line == "report":
+            print(node.report(), flush=True)
+        else:
+            faults.healed.clear()
+            getattr(faults, line.replace(" ", "_"))()
+            print("done", flush=True)
+    node.clean_up()
+    transport.close()
+
+
+if __name__ == "__main__":
+    main()
