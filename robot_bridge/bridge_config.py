@@ -130,6 +130,8 @@ class BridgeConfig:
     latency: float = bounded(0.0, low=0.0, high=1.0)
 
     def __post_init__(self) -> None:
+        if self.output.type == JointTrajectory.ros_type:
+            self._require_positions()
         for name, source in self.obs.items():
             if source.input not in self.inputs:
                 raise ConfigError(
@@ -142,6 +144,15 @@ class BridgeConfig:
                 raise ConfigError(f"key 'obs.{name}.field': got '{source.field}'; allowed: position, velocity, effort")
             if not is_joint:
                 _require_field(f"obs.{name}.field", self.inputs[source.input].message_type, source.field)
+
+    def _require_positions(self) -> None:
+        """A robot under position commands starts and rests where it is, which therefore has to be known."""
+        if self.safety.safe_action != "hold":
+            raise ConfigError(f"key 'safety.safe_action': got '{self.safety.safe_action}' with position commands; allowed: hold")
+        observed = {source.joint for source in self.obs.values() if source.field == "position"}
+        missing = [joint for joint in self.output.joints if joint not in observed]
+        if missing:
+            raise ConfigError(f"key 'output.joints': the position of '{missing[0]}' is not observed; allowed: joints that are")
 
 
 def _require_field(key: str, message_type: MessageType, path: str) -> None:

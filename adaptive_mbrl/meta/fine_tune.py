@@ -16,6 +16,7 @@ from tqdm import tqdm
 from adaptive_mbrl.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from adaptive_mbrl.data.episodes import Episode, EpisodeStore
 from adaptive_mbrl.data.windows import WindowSampler
+from adaptive_mbrl.device import resolve_device
 from adaptive_mbrl.errors import CheckpointError, ConfigError
 from adaptive_mbrl.meta.trainer import MetaTrainer, OuterConfig
 from adaptive_mbrl.options import FineTuneOptions
@@ -28,9 +29,7 @@ def fine_tune(options: FineTuneOptions) -> None:
     """Fine-tune a checkpoint and print its error on the held-out steps before and after."""
     if options.out.exists():
         raise CheckpointError(f"{options.out}: exists already; a checkpoint is never overwritten")
-    if options.device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("--device: cuda is not available here; allowed: auto, cpu")
-    device = torch.device("cuda" if options.device != "cpu" and torch.cuda.is_available() else "cpu")
+    device = resolve_device(options.device)
     checkpoint = load_checkpoint(options.checkpoint)
     store = EpisodeStore.open(options.episodes, EpisodeStore.check(options.episodes, checkpoint.description.spec))
     config = OuterConfig(query=options.query, learning_rate=options.learning_rate)

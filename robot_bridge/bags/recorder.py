@@ -1,7 +1,7 @@
 """Recording into a rosbag2 (MCAP) without ROS, on a thread of its own.
 
 The control loop only puts a message into a queue. When the disk is too slow, messages are left out and counted, never waited for.
-What is older than `SYNC_EVERY` is on disk even if the process is killed or the power fails; `bag_reader` reads such a bag.
+What is older than `SYNC_EVERY` is on disk even if the process is killed or the power fails; `reader` reads such a bag.
 """
 
 from __future__ import annotations

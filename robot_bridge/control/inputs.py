@@ -34,6 +34,7 @@ class Inputs:
         self._values = np.full(spec.obs_dim, np.nan)
         self._received = np.full(spec.obs_dim, -np.inf)
         self._stamps: dict[str, float] = {}
+        self._lines: dict[str, Line] = {}
         self._channels: dict[str, list[tuple[int, ChannelInput]]] = {name: [] for name in config.inputs}
         for index, name in enumerate(spec.obs_names):
             self._channels[config.obs[name].input].append((index, config.obs[name]))
@@ -43,14 +44,17 @@ class Inputs:
     def receive(self, name: str, message: Message, received: float) -> None:
         """Take over what a message of input `name` says; one that is not newer than the last one says nothing.
 
-        A missing joint or an empty field leaves NaN, which no plan may follow.
+        Its age counts from when it was measured, as far as its stamps tell (see `Line`). A missing joint or an empty field leaves
+        NaN, which no plan may follow.
         """
         if not self._is_new(name, message):
             return
+        header = getattr(message, "header", None)
+        measured = received if header is None else self._lines[name].measured(header.stamp.seconds, received)
         values = [read(message, source) for _, source in self._channels[name]]
         with self._lock:
             for (index, _), value in zip(self._channels[name], values, strict=True):
-                self._values[index], self._received[index] = value, received
+                self._values[index], self._received[index] = value, measured
 
     def snapshot(self) -> Observed:
         """The newest observation, as a copy."""
@@ -64,8 +68,35 @@ class Inputs:
         stamp, last = header.stamp.seconds, self._stamps.get(name, -math.inf)
         if last - CLOCK_JUMP < stamp <= last:
             return False
+        if stamp <= last or name not in self._lines:
+            self._lines[name] = Line()
         self._stamps[name] = stamp
         return True
+
+
+class Line:
+    """How long the messages of one input are on their way, beyond the shortest time that it takes.
+
+    The sender's clock is another one than ours, so that the shortest delay itself cannot be known. It is forgotten slowly, for
+    clocks that drift or are set a little.
+    """
+
+    FORGET = 0.01
+    """Growth of the shortest delay that counts as drift of the clocks [s/s]."""
+
+    def __init__(self) -> None:
+        self._shortest, self._at = math.inf, -math.inf
+
+    def measured(self, stamp: float, received: float) -> float:
+        """When a message was measured, monotonic, if the shortest delay was none [s].
+
+        Args:
+            stamp: of the sender's clock [s].
+            received: monotonic [s].
+        """
+        drift = self.FORGET * (received - self._at) if math.isfinite(self._at) else 0.0
+        self._shortest, self._at = min(self._shortest + drift, received - stamp), received
+        return stamp + self._shortest
 
 
 class GoalReader:

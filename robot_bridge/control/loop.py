@@ -31,9 +31,9 @@ from robot_bridge.safety.supervisor import Decision, Observed, SafetySupervisor
 
 Array = NDArray[np.float64]
 GoalOf = Callable[[], Array | None]
-REST_SECONDS = 1.0
-"""Longest time that the actuators are given to come to rest at the end."""
-GAP = 0.5
+SPARE_REST = 1.0
+"""Time that the actuators are given to come to rest at the end, beyond what the rate limits ask for [s]."""
+GAP = 0.3
 """An interval between two observations that differs from the control period by more than this share is no transition."""
 
 
@@ -100,14 +100,15 @@ class ControlLoop:
         self._observed = inputs.snapshot()
         self._before: Observed | None = None
         self._is_first = False
+        self._is_resting = False
         self._stood_in = -math.inf
 
     # --- what others may ask for, from any thread ---
 
-    def activate(self, *, dry_run: bool = False) -> None:
-        """Start; without effect in an emergency stop."""
+    def activate(self, *, dry_run: bool = False, present: Array | None = None) -> None:
+        """Start; without effect in an emergency stop. Arguments as of `SafetySupervisor.activate`."""
         with self._lock:
-            self.supervisor.activate(self.clock(), dry_run=dry_run)
+            self.supervisor.activate(self.clock(), dry_run=dry_run, present=present)
 
     def deactivate(self) -> None:
         """Bring the actuators to rest and send nothing any more."""
@@ -134,9 +135,10 @@ class ControlLoop:
                 self.statistics.lateness.append(self.clock() - tick)
                 self.due = tick + self.dt
                 try:
-                    self.act(tick)
+                    decision = self.act(tick)
                     stop.wait(max(0.0, tick + (1 - self.planning.lead) * self.dt - self.clock()))
                     self.plan()
+                    self.look(decision, self.planning.command)
                 except Exception as error:
                     # no failure may end the loop: the robot would keep its last command
                     self.statistics.failures += 1
@@ -157,25 +159,29 @@ class ControlLoop:
         """The beginning of a control period, at `tick`: supervise and send what was planned for it."""
         self.statistics.steps += 1
         self._observed = self.inputs.snapshot()
+        failures = self.planning.statistics.failures
         missed = self.planning.next_period()
-        self._is_first = self._is_usable(self._observed) and self.planning.is_idle
+        has_failed = self.planning.statistics.failures > failures
+        self._is_first = self._is_usable(self._observed) and self.planning.is_idle and not has_failed
         if self._is_first:
             # there is no plan to go on with: the first one is for this very period
             values = self._observed.values
             self.planning.start(values, self.goal(), after_gap=True, pending=self._on_their_way(), ahead=0)
             missed = not self.planning.wait(tick + self.planning.seconds - self.clock())
         self.statistics.missed_deadlines += missed
-        # what has come meanwhile decides whether the plan may still be followed
+        self._acted = self._sent[0]
         with self._lock:
+            # what has come meanwhile decides whether the plan may still be followed
+            observed = self.inputs.snapshot()
+            action = None if self._is_resting else self.planning.action()
             decision = self.supervisor.decide(
-                self.clock(), self.inputs.snapshot(), self.planning.action(), missed=missed, model_error=self.planning.model_error
+                self.clock(), observed, action, missed=missed, model_error=self.planning.model_error
             )
+            self.faults = decision.faults
+            self._sent.append(None)
             if decision.command is not None:
                 self.send(decision.command)
-        self.faults = decision.faults
-        self._acted = self._sent[0]
-        self._sent.append(decision.command)
-        self.look(decision, self.planning.command)
+                self._sent[-1] = decision.command
         return decision
 
     def plan(self) -> None:
@@ -186,8 +192,8 @@ class ControlLoop:
             self.planning.forget()
             self._before = None
         elif self._is_first:
-            # this observation has been planned from already
-            self._before = observed
+            # planned from already; its command came in mid-period, so that no transition begins here
+            self._before = None
         elif self.planning.is_free:
             after_gap = self._acted is None or self._before is None or not self._is_transition(self._before, observed)
             self.statistics.gaps += after_gap
@@ -219,36 +225,39 @@ class ControlLoop:
         if not self._lock.acquire(timeout=self.dt):
             return False
         try:
-            if self._decide_without_plan():
-                self.statistics.stalls += 1
-                self._before = None
-                self.faults = ("the control loop stands still", *self.faults)
+            self.statistics.stalls += 1
+            self._before = None
+            self._decide_without_plan()
+            self.faults = ("the control loop stands still", *self.faults)
         finally:
             self._lock.release()
         return True
 
     def come_to_rest(self) -> None:
-        """Send the safe action until it is reached, at most `REST_SECONDS`, and deactivate."""
-        until = self.clock() + REST_SECONDS
-        before = None
-        while self.clock() < until:
-            with self._lock:
-                command = self.supervisor.decide(self.clock(), self.inputs.snapshot(), None).command
+        """Send the safe action until it is reached, as long as the rate limits need for it, and deactivate."""
+        until = self.clock() + self.supervisor.rest_seconds + SPARE_REST
+        before, self._is_resting = None, True
+        try:
+            while self.clock() < until:
+                with self._lock:
+                    command = self._decide_without_plan()
                 if command is None or (before is not None and np.array_equal(command, before)):
                     break
-                self.send(command)
-            before = command
-            time.sleep(self.dt)
-        with self._lock:
-            self.supervisor.deactivate()
+                before = command
+                time.sleep(self.dt)
+        finally:
+            with self._lock:
+                self.supervisor.deactivate()
+                self._is_resting = False
 
-    def _decide_without_plan(self) -> bool:
-        """The safe action, now; the lock is held."""
-        decision = self.supervisor.decide(self.clock(), self.inputs.snapshot(), None)
+    def _decide_without_plan(self) -> Array | None:
+        """Send the safe action, now; the lock is held."""
+        observed = self.inputs.snapshot()
+        decision = self.supervisor.decide(self.clock(), observed, None)
         self.faults = decision.faults
         if decision.command is not None:
             self.send(decision.command)
-        return decision.command is not None
+        return decision.command
 
     def _is_usable(self, observed: Observed) -> bool:
         is_off = self.supervisor.state in (State.INACTIVE, State.ESTOP)

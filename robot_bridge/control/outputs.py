@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_mbrl.spec import RobotSpec
-from robot_bridge.bridge_config import OutputConfig
+from robot_bridge.bridge_config import BridgeConfig, OutputConfig
 from robot_bridge.middleware.messages import Duration, Float64MultiArray, Header, JointTrajectory, JointTrajectoryPoint, Time
 from robot_bridge.middleware.transport import Transport
 
@@ -31,3 +31,18 @@ def command_sender(spec: RobotSpec, config: OutputConfig, transport: Transport) 
         send_trajectory(JointTrajectory(Header(Time.of(transport.now())), list(config.joints), [point]))
 
     return send
+
+
+def present_positions(config: BridgeConfig, spec: RobotSpec, values: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Where position-controlled joints are, (action_dim,); None where commands are no positions, for rest is zero there.
+
+    Args:
+        config: of the bridge.
+        spec: the robot.
+        values: the newest observation, (obs_dim,).
+    """
+    if config.output.type != JointTrajectory.ros_type:
+        return None
+    positions = {s.joint: values[spec.obs_index(name)] for name, s in config.obs.items() if s.field == "position" and s.joint}
+    joints = dict(zip(config.output.order or spec.action_names, config.output.joints, strict=True))
+    return np.array([positions[joints[name]] for name in spec.action_names])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +14,11 @@ from numpy.typing import NDArray
 
 from adaptive_mbrl.controller import AdaptiveController, Command
 from robot_bridge.control.sample_budget import SampleBudget
+from robot_bridge.control.worker import Worker
 
 Array = NDArray[np.float64]
+CLOSE_SECONDS = 2.0
+"""Longest wait for a planner that is to end [s]."""
 
 
 @dataclass
@@ -60,10 +63,10 @@ class PlanAhead:
         self.command: Command | None = None
         self.budget = self._new_budget()
         self._on_cpu = on_cpu
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="plan")
+        self._thread = Worker("plan")
         self._pending: Future[Command] | None = None
         self._replacing: Future[None] | None = None
-        self._period = self._made_for = self._pending_for = 0
+        self._period = self._made_for = self._pending_for = self._good_until = self._lends = 0
         self._is_dropped = False
         self._reset_wanted = False
 
@@ -94,7 +97,8 @@ class PlanAhead:
             Whether a plan that is due was not ready in time.
         """
         self._period += 1
-        return self._take()
+        # a plan that nobody asked for is missing, too
+        return self._take() or (self.command is not None and self._period > self._good_until)
 
     def skip(self, periods: int) -> None:
         """Control periods have passed that nobody acted in."""
@@ -110,6 +114,8 @@ class PlanAhead:
             options: further arguments of `AdaptiveController.step`.
         """
         self._pending_for, self._is_dropped = self._period + ahead, False
+        # a plan for this very period lends its second action to the next one
+        self._lends = 1 if ahead == 0 else 0
         self._pending = self._thread.submit(self._step, obs, goal, options)
 
     def wait(self, seconds: float) -> bool:
@@ -138,8 +144,8 @@ class PlanAhead:
         self.controller.belief_is_frozen = frozen
 
     def close(self) -> None:
-        """Wait for the controller and end its thread."""
-        self._thread.shutdown(wait=True)
+        """End the controller's thread; a plan under way gets `CLOSE_SECONDS`."""
+        self._thread.close(CLOSE_SECONDS)
 
     def _take(self) -> bool:
         if self._pending is None:
@@ -152,7 +158,8 @@ class PlanAhead:
             self._fail(error)
         elif not self._is_dropped:
             self.command, self._made_for = pending.result(), self._pending_for
-            return self._made_for < self._period
+            self._good_until = self._made_for + self._lends
+            return self._good_until < self._period
         return False
 
     def _fail(self, error: BaseException) -> None:

@@ -9,6 +9,7 @@ Unless told otherwise it stays on the loopback interface; ROS 2 nodes on the sam
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 import queue
 import socket
@@ -36,6 +37,7 @@ from robot_bridge.middleware.dds_graph import DdsGraph
 from robot_bridge.middleware.messages import RESPONSES, Message, Response, fields_of
 from robot_bridge.middleware.transport import Answer, MessageT, Receive, Request, RequestT
 
+_LOG = logging.getLogger(__name__)
 _DOMAINS: dict[int, Domain] = {}
 _TOPICS: dict[tuple[int, str, str], Topic] = {}
 _IDL_TYPES: dict[tuple[type[Message], bool], type[IdlStruct]] = {}
@@ -57,6 +59,7 @@ class DdsTransport:
         self._domain, self._participant = domain, _participant(domain, interface)
         self._readers: list[tuple[DataReader, Callable[[Any], None]]] = []
         self._waitset = WaitSet(self._participant)
+        self.failures = 0
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._receive_all, name="dds receive", daemon=True)
         self._lock = threading.Lock()
@@ -79,17 +82,20 @@ class DdsTransport:
         respond = DataWriter(self._participant, self._service_topic("rr", f"{name}Reply", RESPONSES[request_type]), _SERVICE_QOS)
 
         def reply(sample: Any) -> None:
-            response = answer(from_wire(sample, request_type))
-            in_full = RESPONSES[request_type](response.success, response.message)
-            framed = _framed(in_full, sample.client, sample.number)
-            threading.Thread(target=send_when_found, args=(framed,), daemon=True).start()
+            # on a thread of its own: observations go on coming while, say, the actuators come to rest
+            threading.Thread(target=reply_to, args=(sample,), daemon=True).start()
 
-        def send_when_found(framed: IdlStruct) -> None:
+        def reply_to(sample: Any) -> None:
+            try:
+                response = answer(from_wire(sample, request_type))
+            except Exception as error:
+                response = Response(False, f"{type(error).__name__}: {error}")
+            in_full = RESPONSES[request_type](response.success, response.message)
             # a client may be heard before its ear for the answer is known here
             until = time.monotonic() + DISCOVERY_SECONDS
             while len(respond.get_matched_subscriptions()) < len(asked.get_matched_publications()) and time.monotonic() < until:
                 time.sleep(0.01)
-            respond.write(framed)
+            respond.write(_framed(in_full, sample.client, sample.number))
 
         asked: DataReader = self._listen(self._service_topic("rq", f"{name}Request", request_type), _SERVICE_QOS, reply)
 
@@ -161,9 +167,18 @@ class DdsTransport:
             with self._lock:
                 readers = tuple(self._readers)
             for reader, deliver in readers:
-                for sample in reader.take(N=_SERVICE_DEPTH):
-                    if sample.sample_info.valid_data:
-                        deliver(sample)
+                self._deliver(reader, deliver)
+
+    def _deliver(self, reader: DataReader, deliver: Callable[[Any], None]) -> None:
+        try:
+            for sample in reader.take(N=_SERVICE_DEPTH):
+                if sample.sample_info.valid_data:
+                    deliver(sample)
+        except Exception as error:
+            # a message that cannot be read, or a receiver that fails, must not silence all the others
+            if self.failures == 0:
+                _LOG.warning("a message of %s was lost: %s: %s", reader.topic.name, type(error).__name__, error)
+            self.failures += 1
 
 
 @cache

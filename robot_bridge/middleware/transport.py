@@ -15,7 +15,7 @@ Request = TriggerRequest | SetBoolRequest
 """What a service is asked: `std_srvs/srv/Trigger` or `std_srvs/srv/SetBool`."""
 RequestT = TypeVar("RequestT", TriggerRequest, SetBoolRequest)
 Answer = Callable[[RequestT], Response]
-"""Called on the transport's own thread. Must return quickly."""
+"""Called on a thread of the transport's; while it runs, another one may be called."""
 
 
 class Transport(Protocol):

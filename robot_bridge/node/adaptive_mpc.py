@@ -1,22 +1,25 @@
 """The node `adaptive_mpc` without its middleware: configure -> activate -> deactivate -> clean up, services, topics, threads.
 
-`commands.py` runs it over DDS, `node.py` as a lifecycle node of `rclpy`; both only translate. A control loop runs from configure
-to clean-up; between activate and deactivate it controls.
+`commands.py` runs it from the command line, `lifecycle.py` as a lifecycle node of `rclpy`; both only translate. A control loop
+runs from configure to clean-up; between activate and deactivate it controls.
 """
 
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.errors import BridgeError
@@ -25,7 +28,7 @@ from robot_bridge.bags.recording_transport import RecordingTransport
 from robot_bridge.bridge_config import load_bridge_config
 from robot_bridge.control.inputs import GoalReader, Inputs
 from robot_bridge.control.loop import ControlLoop
-from robot_bridge.control.outputs import command_sender
+from robot_bridge.control.outputs import command_sender, present_positions
 from robot_bridge.control.plan_ahead import PlanAhead
 from robot_bridge.middleware.messages import DiagnosticArray, Response, SetBoolRequest, TriggerRequest
 from robot_bridge.middleware.transport import Transport
@@ -39,6 +42,7 @@ from robot_bridge.robot_files import load_controller, make_supervisor
 from robot_bridge.safety.states import State
 from robot_bridge.safety.watchdog import Watchdog
 
+_LOG = logging.getLogger(__name__)
 NODE = "adaptive_mpc"
 DIAGNOSTICS_PERIOD = 1.0
 """Seconds between two messages on `/diagnostics`."""
@@ -80,6 +84,12 @@ class AdaptiveMpc:
             return self._configured.loop.supervisor.state
         return State.ESTOP if self._estop_latched else State.INACTIVE
 
+    @property
+    def knows_where_to_start(self) -> bool:
+        """False only under position commands, before the joints' positions are observed."""
+        present = self._present()
+        return present is None or bool(np.isfinite(present).all())
+
     def configure(self, parameters: Parameters, transport: Transport, ears: Transport | None = None) -> None:
         """Load the checkpoint, check the robot, warm up the planner, connect to the robot's topics.
 
@@ -106,11 +116,13 @@ class AdaptiveMpc:
         if self.state is not State.INACTIVE:
             advice = "; call clear_estop first" if self.state is State.ESTOP else ""
             raise BridgeError(f"cannot activate in state '{self.state.value}'{advice}")
+        if not self.knows_where_to_start:
+            raise BridgeError("cannot activate: where the joints are is not observed yet")
         # a collection takes 40-70 ms once torch is loaded; of what comes after this, less than a millisecond (see `_Configured`)
         gc.collect()
         gc.freeze()
         gc.disable()
-        loop.activate(dry_run=self._dry_run)
+        loop.activate(dry_run=self._dry_run, present=self._present())
 
     def deactivate(self) -> None:
         """Bring the actuators to rest, then send nothing; an emergency stop stays one."""
@@ -139,6 +151,7 @@ class AdaptiveMpc:
         self._estop_latched = False
         if self._configured is not None:
             self._configured.loop.clear_estop()
+            self._collect_garbage()
         return self.state.value
 
     def reset_belief(self) -> str:
@@ -158,6 +171,11 @@ class AdaptiveMpc:
     def _freeze(self, request: SetBoolRequest) -> Response:
         return _answered(lambda: self.freeze(request.data))
 
+    def _present(self) -> NDArray[np.float64] | None:
+        loop = self._loop()
+        assert self._configured is not None
+        return present_positions(self._configured.config, loop.supervisor.spec, loop.inputs.snapshot().values)
+
     def _loop(self) -> ControlLoop:
         if self._configured is None:
             raise BridgeError("the node is not configured")
@@ -175,56 +193,63 @@ class _Configured:
 
     def __init__(self, parameters: Parameters, transport: Transport, ears: Transport, name: str) -> None:
         path = Path(parameters.bridge)
-        config = load_bridge_config(path)
+        self.config = config = load_bridge_config(path)
         controller = load_controller(config, path, parameters.device)
         supervisor = make_supervisor(config, controller.spec, path)
         if parameters.preflight_seconds > 0:
             heard = listen(config, ears, parameters.preflight_seconds)
             require_passed(check_inputs(config, controller.spec, controller.adapter.model.normalizer, heard))
-        sys.setswitchinterval(SWITCH_SECONDS)
-        if "OMP_NUM_THREADS" not in os.environ:
-            # threads that wait for a core which the middleware or the robot's driver uses make a plan several times slower
-            torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
-        dt = controller.spec.dt
-        lead = lead_for(warm_up(controller), dt, parameters.deadline)
-        on_cpu = partial(load_controller, config, path, "cpu")
-        self.planning = PlanAhead(controller, dt, lead=lead, deadline=parameters.deadline, on_cpu=on_cpu)
-        self.recorder = BagRecorder(Path(parameters.record)) if parameters.record else None
-        if self.recorder is not None:
-            transport = RecordingTransport(transport, self.recorder)
-        self._stop = threading.Event()
-        self.loop = ControlLoop(
-            self.planning,
-            supervisor,
-            Inputs(controller.spec, config, transport),
-            command_sender(controller.spec, config.output, transport),
-            goal=(lambda: None) if config.goal is None else GoalReader(config.goal, transport),
-            latency=round(config.latency / dt),
-            look=Telemetry(controller.spec, transport, name),
-        )
-        self._threads = [
-            threading.Thread(target=self.loop.run, args=(self._stop,), name="control"),
-            threading.Thread(target=self._diagnose, args=(transport, name), name="diagnostics"),
-        ]
-        for thread in self._threads:
-            thread.start()
-        self._watchdog = Watchdog(self.loop.stand_in, dt)
+        # torn down in the opposite order, also when something here fails
+        self._ending = ExitStack()
+        with self._ending:
+            self._ending.callback(sys.setswitchinterval, sys.getswitchinterval())
+            sys.setswitchinterval(SWITCH_SECONDS)
+            if "OMP_NUM_THREADS" not in os.environ:
+                # threads that wait for a core which the middleware or the robot's driver uses make a plan several times slower
+                torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
+            dt = controller.spec.dt
+            lead = lead_for(warm_up(controller), dt, parameters.deadline)
+            on_cpu = partial(load_controller, config, path, "cpu")
+            planning = PlanAhead(controller, dt, lead=lead, deadline=parameters.deadline, on_cpu=on_cpu)
+            self._ending.callback(planning.close)
+            if parameters.record:
+                recorder = BagRecorder(Path(parameters.record))
+                self._ending.callback(recorder.close)
+                transport = RecordingTransport(transport, recorder)
+            self.loop = ControlLoop(
+                planning,
+                supervisor,
+                Inputs(controller.spec, config, transport),
+                command_sender(controller.spec, config.output, transport),
+                goal=(lambda: None) if config.goal is None else GoalReader(config.goal, transport),
+                latency=round(config.latency / dt),
+                look=Telemetry(controller.spec, transport, name),
+            )
+            self._stop = threading.Event()
+            watchdog = Watchdog(self.loop.stand_in, dt)
+            self._ending.callback(watchdog.close)
+            for target, thread_name in ((self._diagnose, "diagnostics"), (self._control, "control")):
+                thread = threading.Thread(target=target, args=(transport, name), name=thread_name)
+                thread.start()
+                self._ending.callback(thread.join)
+            self._ending.callback(self._stop.set)
+            self._ending = self._ending.pop_all()
 
     def close(self) -> None:
-        """End the loop, which brings the actuators to rest, and the other threads."""
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-        self._watchdog.close()
-        self.planning.close()
-        if self.recorder is not None:
-            self.recorder.close()
+        """End the loop, which brings the actuators to rest, and let go of everything."""
+        self._ending.close()
+
+    def _control(self, transport: Transport, name: str) -> None:
+        self.loop.run(self._stop)
 
     def _diagnose(self, transport: Transport, name: str) -> None:
         publish = transport.publisher("/diagnostics", DiagnosticArray)
         diagnosis = Diagnosis(self.loop, name)
         while not self._stop.wait(DIAGNOSTICS_PERIOD):
-            publish(diagnosis(transport.now()))
+            try:
+                publish(diagnosis(transport.now()))
+            except Exception:
+                _LOG.exception("no diagnosis")
             if not gc.isenabled():
                 # torch.func leaves cycles behind at every control step
                 gc.collect()

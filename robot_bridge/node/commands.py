@@ -30,12 +30,15 @@ def bridge(options: BridgeOptions) -> None:
         options.preflight_seconds,
         "" if options.record is None else str(options.record),
     )
-    # those of the lifecycle node in node.py are transitions
+    # those of the lifecycle node in lifecycle.py are transitions
     transport.serve(f"/{NODE}/activate", TriggerRequest, lambda request: _done(node, node.activate))
     transport.serve(f"/{NODE}/deactivate", TriggerRequest, lambda request: _done(node, node.deactivate))
     try:
         node.configure(parameters, transport)
-        node.activate()
+        while not (stop.is_set() or node.knows_where_to_start):
+            stop.wait(0.1)
+        if not stop.is_set():
+            node.activate()
         while not stop.wait(REPORT_EVERY):
             print(node.report(), flush=True)
         node.deactivate()

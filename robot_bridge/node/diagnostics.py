@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
 
 import numpy as np
 
@@ -46,8 +45,9 @@ class Diagnosis:
         return self._status("inputs", STALE if stale else OK, message, {f"age of {k} [s]": v for k, v in ages.items()})
 
     def _loop(self) -> DiagnosticStatus:
-        counts = asdict(self.loop.statistics)
-        late = np.array(counts.pop("lateness") or [0.0])
+        # the control thread goes on meanwhile
+        counts = dict(vars(self.loop.statistics))
+        late = np.array(list(counts.pop("lateness")) or [0.0])
         values = {
             **counts,
             "lead [control periods]": self.loop.planning.lead,
@@ -58,7 +58,7 @@ class Diagnosis:
 
     def _planner(self) -> DiagnosticStatus:
         planning = self.loop.planning
-        counts = asdict(planning.statistics)
+        counts = vars(planning.statistics)
         values = {
             **counts,
             "num_samples": planning.budget.num_samples,

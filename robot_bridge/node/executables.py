@@ -1,4 +1,4 @@
-"""What `ros2 run adaptive_mbrl ...` starts, beside the lifecycle node of `node.py`."""
+"""What `ros2 run adaptive_mbrl ...` starts, beside the lifecycle node of `lifecycle.py`."""
 
 from __future__ import annotations
 

@@ -12,14 +12,14 @@ from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.options import PreflightOptions
 from robot_bridge.bridge_config import BridgeConfig, load_bridge_config
 from robot_bridge.control.inputs import Inputs
-from robot_bridge.control.outputs import command_sender
+from robot_bridge.control.outputs import command_sender, present_positions
 from robot_bridge.middleware.connect import open_transport
 from robot_bridge.middleware.endpoints import Endpoints
 from robot_bridge.middleware.transport import Transport
 from robot_bridge.preflight.checks import Check, PreflightError, Verdict, failed, require_passed
 from robot_bridge.preflight.inputs_check import check_inputs
 from robot_bridge.preflight.listening import listen
-from robot_bridge.preflight.motion import GentleMotion, present_positions
+from robot_bridge.preflight.motion import GentleMotion
 from robot_bridge.preflight.response import check_responses
 from robot_bridge.preflight.table import make_console, print_checks, write_checks
 from robot_bridge.robot_files import load_controller, make_supervisor

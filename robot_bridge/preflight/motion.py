@@ -17,10 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_mbrl.spec import RobotSpec
-from robot_bridge.bridge_config import BridgeConfig
 from robot_bridge.control.inputs import Inputs
 from robot_bridge.control.outputs import Send
-from robot_bridge.middleware.messages import JointTrajectory
 from robot_bridge.preflight.checks import PreflightError
 from robot_bridge.safety.states import State
 from robot_bridge.safety.supervisor import SafetySupervisor
@@ -153,29 +151,3 @@ class GentleMotion:
             before = command
             self.sleep(self.spec.dt)
         self.supervisor.deactivate()
-
-
-def present_positions(config: BridgeConfig, spec: RobotSpec, values: Array) -> Array | None:
-    """Where position-controlled joints are, (action_dim,); None where commands are no positions, for rest is zero there.
-
-    Args:
-        config: of the bridge.
-        spec: the robot.
-        values: the newest observation, (obs_dim,).
-
-    Raises:
-        PreflightError: a joint's position is not observed, or the safe action would move the joints.
-    """
-    if config.output.type != JointTrajectory.ros_type:
-        return None
-    positions = {s.joint: values[spec.obs_index(name)] for name, s in config.obs.items() if s.field == "position" and s.joint}
-    order = config.output.order or spec.action_names
-    joints = dict(zip(order, config.output.joints, strict=True))
-    missing = [joint for joint in joints.values() if joint not in positions]
-    if missing:
-        raise PreflightError(f"preflight: no test motion: the position of joint '{missing[0]}' is not observed")
-    if config.safety.safe_action != "hold":
-        raise PreflightError(
-            f"preflight: no test motion of positions with safe_action {config.safety.safe_action}; allowed: hold"
-        )
-    return np.array([positions[joints[name]] for name in spec.action_names])

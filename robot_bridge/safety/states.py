@@ -19,7 +19,7 @@ class State(Enum):
     HOLD = "hold"
     """A fault: the safe action is sent until the fault has been gone for a while."""
     ESTOP = "estop"
-    """Latched: the safe action is sent until `clear_estop`."""
+    """Latched until `clear_estop`: the safe action is sent, or nothing where nothing was sent before."""
 
 
 class Event(Enum):

@@ -87,6 +87,12 @@ class SafetySupervisor:
         self._waited = 0.0
         self._missed = 0
         self._surprised = 0
+        self._is_silent = True
+
+    @property
+    def rest_seconds(self) -> float:
+        """Longest time that any command takes to any other at the rate limits [s]."""
+        return float(((self.high - self.low) / self.rate).max())
 
     def activate(self, now: float, *, dry_run: bool = False, present: Array | None = None) -> None:
         """Start; from `ESTOP` it has no effect before `clear_estop`.
@@ -110,7 +116,9 @@ class SafetySupervisor:
         self._happen(Event.DEACTIVATE)
 
     def estop(self) -> None:
-        """Latch the emergency stop, from every state."""
+        """Latch the emergency stop, from every state; where nothing was being sent, nothing is."""
+        if self.state is not State.ESTOP:
+            self._is_silent = self.state in (State.INACTIVE, State.DRY_RUN)
         self._happen(Event.ESTOP)
 
     def clear_estop(self) -> None:
@@ -142,7 +150,7 @@ class SafetySupervisor:
         )
         passed = self._tick(now)
         self._react(bool(faults), passed)
-        if self.state in (State.INACTIVE, State.DRY_RUN):
+        if self.state in (State.INACTIVE, State.DRY_RUN) or (self.state is State.ESTOP and self._is_silent):
             return Decision(None, self.state, faults)
         share = 0.0 if faults or plan is None else self._plan_share()
         safe = self._safe_action(np.where(fresh & np.isfinite(observed.values), observed.values, 0.0))

@@ -18,6 +18,7 @@ class Watchdog:
 
     def __init__(self, stand_in: Callable[[], bool], dt: float) -> None:
         self._stand_in, self._pause = stand_in, dt / self.LOOKS_PER_PERIOD
+        self.failures = 0
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
         self._thread.start()
@@ -29,4 +30,8 @@ class Watchdog:
 
     def _watch(self) -> None:
         while not self._closed.wait(self._pause):
-            self._stand_in()
+            try:
+                self._stand_in()
+            except Exception:
+                # sending may fail; the next look comes all the same
+                self.failures += 1

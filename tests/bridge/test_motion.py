@@ -11,9 +11,10 @@ import pytest
 from adaptive_mbrl.checkpoint import load_checkpoint
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
 from robot_bridge.bridge_config import BridgeConfig, ChannelInput, OutputConfig, TopicConfig
+from robot_bridge.control.outputs import present_positions
 from robot_bridge.middleware.messages import JointState, JointTrajectory
 from robot_bridge.preflight.checks import Check, PreflightError, Verdict
-from robot_bridge.preflight.motion import ORDER, PULSE, SETTLE, GentleMotion, Trial, present_positions
+from robot_bridge.preflight.motion import ORDER, PULSE, SETTLE, GentleMotion, Trial
 from robot_bridge.preflight.response import Answer, check_responses, judge
 from robot_bridge.safety.config import Range, SafetyConfig
 from robot_bridge.safety.states import State
