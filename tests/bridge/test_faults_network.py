@@ -17,7 +17,7 @@ import pytest
 
 from robot_bridge.bags.reader import Bag
 from robot_bridge.middleware.messages import Float64MultiArray, JointState
-from tests.bridge.faults import BRIDGE, MAX_AGE, PATIENCE, ROOT, reaction
+from tests.bridge.faults import BRIDGE, MAX_AGE, PATIENCE, ROOT, Times, reaction
 
 SIDES = ("robot", "node")
 SCENARIO = "robot: cartpole\nsteps: 10000\nseed: 1\n"
@@ -95,7 +95,7 @@ def test_a_cut_network_is_answered_on_both_sides_and_survived(cable, tmp_path: P
     assert (node.returncode, robot.returncode) == (0, 0)
 
     begin, end, sent = cut(tmp_path / "bag")
-    answered = reaction(sent, begin, end)
+    answered = reaction(sent, Times(begin, begin, end))
     print(f"network cut: {answered.periods:.2f} control periods to the safe action")
     assert answered.followed <= 1
     assert answered.safe > 3
