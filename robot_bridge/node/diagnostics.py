@@ -46,8 +46,9 @@ class Diagnosis:
         return self._status("inputs", STALE if stale else OK, message, {f"age of {k} [s]": v for k, v in ages.items()})
 
     def _loop(self) -> DiagnosticStatus:
-        counts = asdict(self.loop.statistics)
-        late = np.array(counts.pop("lateness") or [0.0])
+        counts = dict(vars(self.loop.statistics))
+        # the loop goes on appending meanwhile: only a copy in one piece is safe
+        late = np.array(counts.pop("lateness").copy() or [0.0])
         values = {**counts, "late, median [ms]": 1e3 * np.median(late), "late, largest [ms]": 1e3 * late.max()}
         return self._counts("control loop", counts, ("missed_deadlines", "overruns", "stalls", "failures"), values)
 
