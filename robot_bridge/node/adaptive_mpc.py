@@ -118,10 +118,10 @@ class AdaptiveMpc:
             raise BridgeError(f"cannot activate in state '{self.state.value}'{advice}")
         if not self.knows_where_to_start:
             raise BridgeError("cannot activate: where the joints are is not observed yet")
-        # a collection takes 40-70 ms once torch is loaded; of what comes after this, less than a millisecond (see `_Configured`)
+        # a full collection takes 40-300 ms once torch is loaded; of what comes from now on it takes less than one. It has to be
+        # made: torch.func leaves cycles behind, which would be over a gigabyte an hour
         gc.collect()
         gc.freeze()
-        gc.disable()
         loop.activate(dry_run=self._dry_run, present=self._present())
 
     def deactivate(self) -> None:
@@ -183,7 +183,6 @@ class AdaptiveMpc:
 
     @staticmethod
     def _collect_garbage() -> None:
-        gc.enable()
         gc.unfreeze()
         gc.collect()
 
@@ -250,9 +249,6 @@ class _Configured:
                 publish(diagnosis(transport.now()))
             except Exception:
                 _LOG.exception("no diagnosis")
-            if not gc.isenabled():
-                # torch.func leaves cycles behind at every control step
-                gc.collect()
 
 
 def warm_up(controller: AdaptiveController) -> float:

@@ -45,9 +45,9 @@ class Diagnosis:
         return self._status("inputs", STALE if stale else OK, message, {f"age of {k} [s]": v for k, v in ages.items()})
 
     def _loop(self) -> DiagnosticStatus:
-        # the control thread goes on meanwhile
         counts = dict(vars(self.loop.statistics))
-        late = np.array(list(counts.pop("lateness")) or [0.0])
+        # the loop goes on appending meanwhile: only a copy in one piece is safe
+        late = np.array(counts.pop("lateness").copy() or [0.0])
         values = {
             **counts,
             "lead [control periods]": self.loop.planning.lead,

@@ -80,11 +80,23 @@ class Reaction:
     periods: float
 
 
-def reaction(commands: list[Command], begin: float, end: float, dt: float = DT) -> Reaction:
-    """Of the commands between two moments."""
-    values = [(at, value) for at, value in commands if begin < at < end]
-    first = next((at for at, value in values if value == 0.0), math.nan)
-    return Reaction(sum(v != 0.0 for _, v in values), sum(v == 0.0 for _, v in values), (first - begin) / dt)
+@dataclass(frozen=True)
+class Times:
+    """Of a fault, monotonic [s]."""
+
+    struck: float
+    """When it came."""
+    limit: float
+    """When the plan must not be followed any more."""
+    over: float
+
+
+def reaction(commands: list[Command], times: Times, dt: float = DT) -> Reaction:
+    """What the commands say about a fault."""
+    during = [(at, value) for at, value in commands if times.struck < at < times.over]
+    safe = [at for at, value in during if value == 0.0]
+    followed = [at for at, value in during if value != 0.0 and at > times.limit]
+    return Reaction(len(followed), len(safe), (safe[0] - times.limit) / dt if safe else math.nan)
 
 
 class Asked:
@@ -149,11 +161,11 @@ class Rig:
         self.robot = Asked("faulty_robot", str(domain))
         self.node = Asked("faulty_node", str(domain), str(bridge))
 
-    def strike(self, fault: str) -> tuple[Reaction, Reaction, str]:
-        """Let a fault come and go.
+    def strike(self, fault: str) -> tuple[Reaction, Reaction]:
+        """Let a fault come, wait until the node says so, and let it go.
 
         Returns:
-            By what the node sent, by what the actuators got, and what the node said meanwhile.
+            By what the node sent, and by what the actuators got.
         """
         self.run()
         self.node.ask("log")
@@ -161,15 +173,15 @@ class Rig:
         self.actuators.wait_for(lambda value: True)
         self._begin(fault)
         assert self.node.ask("until hold") == "hold"
+        self._wait_until_said((SENSORS | NODE)[fault])
         for _ in range(5):
             self.actuators.wait_for(lambda value: True)
-        said = self.node.ask("report")
         self._end(fault)
         self.run()
         log = json.loads(self.node.ask("log"))
-        begin, end = sensor_fault(log) if fault in SENSORS else node_fault(log, fault, self.dt)
+        times = sensor_fault(log) if fault in SENSORS else node_fault(log, fault, self.dt)
         sent = [(at, about) for at, what, about in log if what == "command"]
-        return reaction(sent, begin, end, self.dt), reaction(self.actuators.commands, begin, end, self.dt), said
+        return reaction(sent, times, self.dt), reaction(self.actuators.commands, times, self.dt)
 
     def run(self) -> None:
         """Wait until the plan is followed."""
@@ -180,6 +192,15 @@ class Rig:
         self.robot.close()
         self.node.close()
         self.transport.close()
+
+    def _wait_until_said(self, words: str) -> None:
+        # a busy machine may make the node hold for another reason first
+        for _ in range(round(PATIENCE / self.dt)):
+            said = self.node.ask("report")
+            if words in said:
+                return
+            self.actuators.wait_for(lambda value: True)
+        raise AssertionError(f"the node does not say '{words}' but '{said}'")
 
     def _begin(self, fault: str) -> None:
         if fault == "publisher killed":
@@ -196,8 +217,8 @@ class Rig:
             self.node.ask("heal")
 
 
-def sensor_fault(log: list[list[Any]]) -> tuple[float, float]:
-    """From when to when the plan must not be followed: a bad value counts at once, nothing new from `MAX_AGE` on."""
+def sensor_fault(log: list[list[Any]]) -> Times:
+    """Of a fault of the robot: a bad value counts at once, nothing new from `MAX_AGE` on."""
     stamp, last, begin = -math.inf, math.nan, math.nan
     for at, what, about in log:
         if what != "obs":
@@ -207,27 +228,28 @@ def sensor_fault(log: list[list[Any]]) -> tuple[float, float]:
         if math.isnan(begin) and (not is_good or at - last > MAX_AGE):
             begin = at if is_new and not is_good else last + MAX_AGE
         elif is_good and at > begin:
-            return begin, at
+            return Times(begin, begin, at)
         if is_good:
             stamp, last = about[0], at
     raise AssertionError("the fault did not come or did not go")
 
 
-def node_fault(log: list[list[Any]], fault: str, dt: float) -> tuple[float, float]:
+def node_fault(log: list[list[Any]], fault: str, dt: float) -> Times:
     """The same for a fault within the node."""
-    begin = next(at for at, what, _ in log if what == "fault")
+    struck = next(at for at, what, _ in log if what == "fault")
+    healed = next(at for at, what, _ in log if what == "healed")
+    if fault == "planner hangs":
+        # earlier, if deadlines were missed before
+        return Times(struck, struck + MAX_MISSED * dt, healed)
     if fault == "control thread":
         # the command of the period in which the thread stops is out already
-        begin = dt + max(at for at, what, _ in log if what == "command" and at < begin)
-    if fault == "planner hangs":
-        begin += MAX_MISSED * dt
-    healed = next(at for at, what, _ in log if what == "healed")
+        struck = dt + max(at for at, what, _ in log if what == "command" and at < struck)
     if fault in ("gpu", "monotonic ahead"):
         # these are over by themselves, which shows in the next plan that is followed
-        after = [(at, about) for at, what, about in log if what == "command" and at > begin]
+        after = [(at, about) for at, what, about in log if what == "command" and at > struck]
         first_safe = next(at for at, value in after if value == 0.0)
-        return begin, next(at for at, value in after if at > first_safe and value != 0.0)
-    return begin, healed
+        healed = next(at for at, value in after if at > first_safe and value != 0.0)
+    return Times(struck, struck, healed)
 
 
 @contextmanager

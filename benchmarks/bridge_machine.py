@@ -1,0 +1,39 @@
+"""What a measurement of the bridge was made on."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from adaptive_mbrl.revision import git_revision
+
+PACKAGES = ("numpy", "torch", "cyclonedds", "rosbags")
+
+
+def machine() -> dict[str, Any]:
+    """Processor, cores, what else is running on it, versions and the commit."""
+    return {
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "load_1_min": round(os.getloadavg()[0], 2),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "ros_distro": os.environ.get("ROS_DISTRO"),
+        "revision": git_revision(),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _cpu() -> str:
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
