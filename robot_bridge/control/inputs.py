@@ -83,6 +83,8 @@ class Line:
 
     FORGET = 0.01
     """Growth of the shortest delay that counts as drift of the clocks [s/s]."""
+    LONGEST = 3.0
+    """No line keeps a message as long as this: one of the clocks was set [s]."""
 
     def __init__(self) -> None:
         self._shortest, self._at = math.inf, -math.inf
@@ -95,7 +97,9 @@ class Line:
             received: monotonic [s].
         """
         drift = self.FORGET * (received - self._at) if math.isfinite(self._at) else 0.0
-        self._shortest, self._at = min(self._shortest + drift, received - stamp), received
+        shortest = min(self._shortest + drift, received - stamp)
+        was_set = received - stamp - shortest > self.LONGEST
+        self._shortest, self._at = received - stamp if was_set else shortest, received
         return stamp + self._shortest
 
 

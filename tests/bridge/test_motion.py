@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from adaptive_mbrl.checkpoint import load_checkpoint
+from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
 from robot_bridge.bridge_config import BridgeConfig, ChannelInput, OutputConfig, TopicConfig
 from robot_bridge.control.outputs import present_positions
@@ -170,10 +171,10 @@ def test_present_positions_are_found_by_joint():
 
     np.testing.assert_array_equal(present_positions(positions(), SPEC, values), [0.5, 0.7])
     np.testing.assert_array_equal(present_positions(positions(("turn", "push")), SPEC, values), [0.7, 0.5])
-    with pytest.raises(PreflightError, match="joint 'b' is not observed"):
-        present_positions(positions(field="velocity"), SPEC, values)
-    with pytest.raises(PreflightError, match="safe_action zero; allowed: hold"):
-        present_positions(positions(safe_action="zero"), SPEC, values)
+    with pytest.raises(ConfigError, match=r"'output.joints': the position of 'b' is not observed"):
+        positions(field="velocity")
+    with pytest.raises(ConfigError, match=r"'safety.safe_action': got 'zero' with position commands; allowed: hold"):
+        positions(safe_action="zero")
 
 
 def trials_of(wiring: Sequence[int], *, robot_name: str = "arm", late: int = 1, seed: int = 0) -> list[Trial]:
