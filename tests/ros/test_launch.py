@@ -40,6 +40,14 @@ def line_of(process: subprocess.Popen[str], wanted: str) -> str:
     raise AssertionError(f"ended without '{wanted}':\n{printed}")
 
 
+def wait_for(workspace: Workspace, process: subprocess.Popen[str], state: str) -> None:
+    """Until the controller is in a state of the lifecycle; the launch must not end before."""
+    told = ""
+    while told.split(" ")[0] != state:
+        told = workspace.run("ros2", "lifecycle", "get", "--no-daemon", "/adaptive_mpc").stdout
+        assert process.poll() is None, process.communicate()
+
+
 def interrupted(process: subprocess.Popen[str]) -> str:
     """Ctrl-C, which the terminal sends to every process of the launch; what was printed after it."""
     os.killpg(process.pid, signal.SIGINT)
@@ -76,6 +84,7 @@ def test_a_scenario_of_the_package_needs_no_file(workspace: Workspace, files: Fi
     with workspace.start(*launch("sim.launch.py", *arguments)) as process:
         try:
             begun = line_of(process, "waiting for commands")
+            wait_for(workspace, process, "active")
             rest = interrupted(process)
         finally:
             process.kill()
@@ -112,11 +121,7 @@ def test_a_robot_waits_to_be_activated(workspace: Workspace, files: Files):
     with workspace.start(*launch("robot.launch.py", f"bridge:={files.bridge}", "device:=cpu")) as process:
         try:
             begun = line_of(process, "process started with pid")
-            state = ""
-            while "inactive" not in state:
-                told = workspace.run("ros2", "lifecycle", "get", "--no-daemon", "/adaptive_mpc")
-                state = told.stdout
-                assert process.poll() is None, begun + told.stderr
+            wait_for(workspace, process, "inactive")
             activated = workspace.run("ros2", "lifecycle", "set", "--no-daemon", "/adaptive_mpc", "activate")
             rest = interrupted(process)
         finally:

@@ -82,7 +82,7 @@ def test_parameters_say_what_they_are_and_refuse_the_rest():
             ("deadline", 0.99, "out of range"),
             ("preflight_seconds", -1.0, "out of range"),
             ("dry_run", "yes", "expected 'Type.BOOL' got 'Type.STRING'"),
-            ("device", "gpu", "key 'device': got 'gpu'; allowed: auto, cpu, cuda"),
+            ("device", "gpu", "key 'device': got 'gpu' (did you mean 'cpu'?); allowed: auto, cpu, cuda"),
         ):
             allowed, why = node.set(name, value)
             assert not allowed

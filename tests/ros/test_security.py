@@ -110,6 +110,18 @@ def test_the_node_does_all_of_its_work_and_outsiders_nothing(files: Files, enfor
     assert len(set(moving)) > 5
 
 
+def test_a_bridge_file_with_other_topics_cannot_be_configured(files: Files, enforced: None):
+    arguments = ["--enclave", "/adaptive_mpc", *parameters(bridge=files.bridge)]
+    with controller(*arguments, enclave="/operator", listens=False) as node:
+        assert [node.change("configure"), node.state] == [False, "unconfigured"]
+        code, mistakes = node.end(signal.SIGINT)
+
+    errors = [line for line in mistakes.splitlines() if "ERROR" in line]
+    assert code == 0
+    assert len(errors) == 1
+    assert "failed to create topic [rt/commands]" in errors[0]
+
+
 def joint_states_before_and_after_a_command(bag: Path) -> tuple[list[tuple[float, ...]], list[tuple[float, ...]]]:
     before: list[tuple[float, ...]] = []
     after: list[tuple[float, ...]] = []
