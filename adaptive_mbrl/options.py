@@ -180,6 +180,8 @@ class CallOptions:
         _require_domain(self.domain)
         if not self.timeout > 0:
             raise ConfigError(f"--timeout: {self.timeout} is out of range; allowed: above 0")
+        if self.off and self.service != "freeze_adaptation":
+            raise ConfigError(f"--off: got it with '{self.service}'; allowed with freeze_adaptation only")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.device import resolve_device
-from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.errors import CheckpointError, ConfigError
 from adaptive_mbrl.spec import RobotSpec
 from robot_bridge.bridge_config import BridgeConfig, require_goal, require_spec
 from robot_bridge.safety.supervisor import SafetySupervisor
@@ -14,7 +14,10 @@ from robot_bridge.safety.supervisor import SafetySupervisor
 
 def load_controller(config: BridgeConfig, path: Path, device: str) -> AdaptiveController:
     """The checkpoint's controller, for the bridge file at `path`."""
-    controller = AdaptiveController.load(config.checkpoint, device=resolve_device(device))
+    try:
+        controller = AdaptiveController.load(config.checkpoint, device=resolve_device(device))
+    except CheckpointError as error:
+        raise ConfigError(f"{path}: key 'checkpoint': {error}") from error
     require_spec(config, controller.spec, str(path))
     require_goal(config, controller.objective.goal_dim, str(path))
     return controller

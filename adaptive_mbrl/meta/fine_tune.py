@@ -129,6 +129,8 @@ def _print(out: Path, training: Sequence[Episode], held_out: Sequence[Episode], 
     for name in names:
         key = f"validation/adapted_error_{name}_steps"
         print(f"  {name:>3} steps ahead: {before[key]:.3f} before, {after[key]:.3f} after")
-    if after["validation/adapted_loss"] >= before["validation/adapted_loss"]:
-        print("The model did not get better on the held-out steps; more data or fewer updates may help.")
+    loss = "validation/adapted_loss"
+    print(f"  loss of the training: {before[loss]:.4f} before, {after[loss]:.4f} after")
+    if after[loss] >= before[loss]:
+        print("By this loss the model did not get better on the held-out steps; more data or another number of updates may help.")
     print(f"Checkpoint: {out}")

@@ -44,6 +44,7 @@ class PlanAhead:
     Args:
         controller: for one robot.
         dt: control period [s].
+        took: how long a plan takes on this machine [s]; to be told.
         lead: share of the control period by which planning begins before its command is sent.
         deadline: share of that time that a plan may take.
         on_cpu: makes the same controller without a GPU; it takes over when one on a GPU fails, with a whole period as lead.
@@ -54,11 +55,12 @@ class PlanAhead:
         controller: AdaptiveController,
         dt: float,
         *,
+        took: float = 0.0,
         lead: float = 1.0,
         deadline: float = 0.9,
         on_cpu: Callable[[], AdaptiveController] | None = None,
     ) -> None:
-        self.controller, self.dt, self.lead, self.deadline = controller, dt, lead, deadline
+        self.controller, self.dt, self.took, self.lead, self.deadline = controller, dt, took, lead, deadline
         self.statistics = PlanStatistics()
         self.command: Command | None = None
         self.budget = self._new_budget()

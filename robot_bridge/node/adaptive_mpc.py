@@ -164,6 +164,15 @@ class AdaptiveMpc:
         self._loop().planning.freeze(frozen)
         return "the belief stays as it is" if frozen else "the belief adapts"
 
+    def timing(self) -> str:
+        """How long planning takes here and what follows from it, in one line."""
+        planning = self._loop().planning
+        ahead = "a whole period" if planning.lead == 1.0 else f"{1e3 * planning.lead * planning.dt:.0f} ms"
+        return (
+            f"a plan takes {1e3 * planning.took:.0f} ms of a control period of {1e3 * planning.dt:.0f} ms on this machine; "
+            f"it is made {ahead} ahead"
+        )
+
     def report(self) -> str:
         """The node in one line."""
         return report(self._loop())
@@ -207,9 +216,10 @@ class _Configured:
                 # threads that wait for a core which the middleware or the robot's driver uses make a plan several times slower
                 torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
             dt = controller.spec.dt
-            lead = lead_for(warm_up(controller), dt, parameters.deadline)
+            took = warm_up(controller)
+            lead = lead_for(took, dt, parameters.deadline)
             on_cpu = partial(load_controller, config, path, "cpu")
-            planning = PlanAhead(controller, dt, lead=lead, deadline=parameters.deadline, on_cpu=on_cpu)
+            planning = PlanAhead(controller, dt, took=took, lead=lead, deadline=parameters.deadline, on_cpu=on_cpu)
             self._ending.callback(planning.close)
             if parameters.record:
                 recorder = BagRecorder(Path(parameters.record))

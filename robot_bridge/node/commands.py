@@ -34,11 +34,13 @@ def bridge(options: BridgeOptions) -> None:
     transport.serve(f"/{NODE}/activate", TriggerRequest, lambda request: _done(node, node.activate))
     transport.serve(f"/{NODE}/deactivate", TriggerRequest, lambda request: _done(node, node.deactivate))
     try:
+        print(f"loading {options.bridge}", flush=True)
         node.configure(parameters, transport)
+        print(node.timing(), flush=True)
         while not (stop.is_set() or node.knows_where_to_start):
             stop.wait(0.1)
         if not stop.is_set():
-            node.activate()
+            _activate(node)
         while not stop.wait(REPORT_EVERY):
             print(node.report(), flush=True)
         node.deactivate()
@@ -46,6 +48,14 @@ def bridge(options: BridgeOptions) -> None:
     finally:
         node.clean_up()
         transport.close()
+
+
+def _activate(node: AdaptiveMpc) -> None:
+    """Start, unless somebody has called for an emergency stop meanwhile; then the node waits in it."""
+    try:
+        node.activate()
+    except BridgeError as error:
+        print(error, flush=True)
 
 
 def call(options: CallOptions) -> None:

@@ -206,9 +206,9 @@ class SafetySupervisor:
         if not len(stale):
             return []
         i = stale[np.argmax(np.nan_to_num(age[stale], posinf=np.inf))]
-        old = "never received" if age[i] == math.inf else f"{age[i]:.3f} s old"
-        more = f", and {len(stale) - 1} more" if len(stale) > 1 else ""
-        return [f"'{self.spec.obs_names[i]}' is {old}; allowed: {self.max_age[i]:g} s{more}"]
+        old = "was never received" if age[i] == math.inf else f"is {age[i]:.3f} s old, allowed: {self.max_age[i]:g} s"
+        more = f", and {len(stale) - 1} more channels" if len(stale) > 1 else ""
+        return [f"'{self.spec.obs_names[i]}' {old}{more}"]
 
     def _plan_faults(self, plan: Array | None, missed: bool) -> list[str]:
         self._missed = self._missed + 1 if missed else 0

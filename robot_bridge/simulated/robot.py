@@ -178,7 +178,7 @@ def simulated_robot(options: SimulatedRobotOptions) -> None:
     found = load_scenario(options.scenario)
     scenario = found.episodes(1, found.seed if options.seed is None else options.seed)[0]
     robot = load_robot(scenario.robot)
-    require_spec(config, robot.spec, str(options.bridge))
+    require_spec(config, robot.spec, f"{options.bridge} with robot '{robot.name}' of --scenario")
     imperfections, every = load_imperfections(options.imperfections, robot.spec), publish_every(robot, options.rate)
     clock = SteadyClock(stop_on_signals())
     transport = open_transport(options.transport, "simulated_robot", options.domain, options.interface)

@@ -210,7 +210,7 @@ def test_diagnostics_say_what_is_wrong(node, transport, parameters, request, ask
         return next(s for s in message.status if s.name == f"adaptive_mpc: {part}")
 
     silent = listener.wait_for(lambda m: status(m, "safety").level == ERROR)
-    assert status(silent, "safety").message.startswith("hold; 'cart_position' is never received")
+    assert status(silent, "safety").message.startswith("hold; 'cart_position' was never received")
     assert status(silent, "inputs").level == STALE
     assert "pole_velocity" in status(silent, "inputs").message
 

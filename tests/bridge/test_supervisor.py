@@ -222,8 +222,8 @@ def test_the_start_is_where_the_actuators_are():
 # --- faults -------------------------------------------------------------------------------------------------------------------
 
 FAULTS = {
-    "stale": (Observed(CALM, np.array([1.0, 0.94, 1.05])), PLAN, {}, "'hip_velocity' is 0.110 s old; allowed: 0.1 s"),
-    "never came": (Observed(CALM, np.array([1.05, 1.05, -np.inf])), PLAN, {}, "'knee_velocity' is never received"),
+    "stale": (Observed(CALM, np.array([1.0, 0.94, 1.05])), PLAN, {}, "'hip_velocity' is 0.110 s old, allowed: 0.1 s"),
+    "never came": (Observed(CALM, np.array([1.05, 1.05, -np.inf])), PLAN, {}, "'knee_velocity' was never received"),
     "from the future": (Observed(CALM, np.full(3, 1.06)), PLAN, {}, "'hip_angle' is -0.010 s old"),
     "nan": (fresh(1.05, np.array([np.nan, 0.0, 0.0])), PLAN, {}, "'hip_angle' is not finite"),
     "too fast": (fresh(1.05, np.array([0.0, 4.6, 0.0])), PLAN, {}, "'hip_velocity' is 4.6; allowed: -4.5 to 4.5"),

@@ -58,6 +58,8 @@ def test_a_controller_and_a_robot_in_two_processes(files: tuple[str, str], tmp_p
     with start("bridge", "--bridge", bridge_file, "--record", str(tmp_path / "bag")) as bridge:
         try:
             # without a robot it waits at the safe action
+            assert bridge.stdout.readline() == f"loading {bridge_file}\n"
+            assert re.match(r"a plan takes \d+ ms of a control period of 40 ms", bridge.stdout.readline())
             first = bridge.stdout.readline()
             with start("simulated-robot", "--bridge", bridge_file, "--scenario", scenario_file) as robot:
                 report, mistakes = robot.communicate(timeout=PATIENCE)
@@ -68,7 +70,7 @@ def test_a_controller_and_a_robot_in_two_processes(files: tuple[str, str], tmp_p
     assert bridge.returncode == 0, mistakes
 
     assert first.startswith("hold: ")
-    assert "'cart_position' is never received" in first
+    assert "'cart_position' was never received" in first
     assert any(line.startswith("running: ") for line in lines.splitlines())
     assert lines.splitlines()[-1].startswith("inactive: ")
     steps, commands = re.fullmatch(
