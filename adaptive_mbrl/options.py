@@ -264,12 +264,14 @@ class ImportBagOptions:
         bridge: YAML file of the robot's topics and channels, as for `bridge`.
         out: folder of the episodes; new ones are appended.
         min_steps: shorter stretches between two gaps are left out; twice the checkpoint's window if not given.
+        node: name of the controller's node in the recording, with its namespace.
     """
 
     bag: Positional[Path]
     bridge: Path
     out: Path
     min_steps: OptionalInt = None
+    node: str = "adaptive_mpc"
 
     def __post_init__(self) -> None:
         _at_least("--min-steps", self.min_steps, 1)

@@ -8,4 +8,4 @@ from robot_bridge.node.launching import controller, controller_arguments
 
 
 def generate_launch_description() -> LaunchDescription:
-    return LaunchDescription([*controller_arguments(bridge="", activate=False), *controller()])
+    return LaunchDescription([*controller_arguments(bridge="", activate=False, preflight_seconds=3.0), *controller()])

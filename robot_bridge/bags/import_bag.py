@@ -35,7 +35,7 @@ def import_bag(options: ImportBagOptions) -> None:
     require_goal(config, description.objective.goal_dim, str(options.bridge))
     if (options.out / SPEC_FILE).exists():
         EpisodeStore.check(options.out, spec)
-    recording = read_recording(options.bag, config, spec)
+    recording = read_recording(options.bag, config, spec, options.node)
     min_steps = options.min_steps or 2 * description.adaptation.window
     max_age = {name: config.safety.max_age_of.get(name, config.safety.max_age) for name in spec.obs_names}
     stretches = cut(spec, recording.commands, recording.channels, recording.states, max_age, min_steps)

@@ -19,8 +19,6 @@ from robot_bridge.control.inputs import read
 from robot_bridge.middleware.fields import field_of
 from robot_bridge.middleware.messages import MESSAGES, JointState, JointTrajectory, Message, String
 
-STATE_TOPIC = "/adaptive_mpc/state"
-"""Where the node tells the supervisor's state, right after each command."""
 Row = Callable[[Message], list[float]]
 
 
@@ -60,12 +58,19 @@ class _Topic:
             self.joints.update(message.name)
 
 
-def read_recording(path: Path, config: BridgeConfig, spec: RobotSpec) -> Recording:
+def read_recording(path: Path, config: BridgeConfig, spec: RobotSpec, node: str = "adaptive_mpc") -> Recording:
     """Read a bag.
+
+    Args:
+        path: of the bag.
+        config: of the bridge.
+        spec: of the checkpoint.
+        node: name of the controller's node, which told the supervisor's state right after each command.
 
     Raises:
         ConfigError: the bag cannot be read, or does not hold what the bridge file names.
     """
+    state_topic = f"/{node.strip('/')}/state"
     sources = {name: [(c, config.obs[c]) for c in spec.obs_names if config.obs[c].input == name] for name in config.inputs}
     inputs = {
         name: _Topic(MESSAGES[config.inputs[name].type], _channels_row([s for _, s in channels]))
@@ -82,8 +87,8 @@ def read_recording(path: Path, config: BridgeConfig, spec: RobotSpec) -> Recordi
             goal = _Topic(MESSAGES[config.goal.type], _goal_row(config.goal.fields))
             topics.append((absolute(config.goal.topic), goal))
         wanted: dict[str, type[Message]] = {name: topic.message_type for name, topic in topics}
-        if STATE_TOPIC in bag.topics:
-            wanted[STATE_TOPIC] = String
+        if state_topic in bag.topics:
+            wanted[state_topic] = String
         for name, received, message in bag.messages(wanted):
             if isinstance(message, String):
                 told.append((received, message.data))
@@ -106,7 +111,7 @@ def read_recording(path: Path, config: BridgeConfig, spec: RobotSpec) -> Recordi
     if config.goal is not None and goals is None:
         notes.append(f"no goal on {config.goal.topic}; rewards are for the bridge file's initial one")
     if not told:
-        notes.append(f"no {STATE_TOPIC}; stretches with an emergency stop cannot be found")
+        notes.append(f"no {state_topic}; stretches with an emergency stop cannot be found")
     states = tuple((1e-9 * (at - start), state) for at, state in sorted(told))
     return Recording(start, commands, channels, goals, states, tuple(notes))
 

@@ -131,12 +131,13 @@ class ControlLoop:
         """Step until `stop` is set, then bring the actuators to the safe action."""
         tick = self.clock()
         try:
-            while not stop.wait(max(0.0, tick - self.clock())):
+            while not stop.wait(min(self.dt, max(0.0, tick - self.clock()))):
+                tick = self._caught_up(tick)
                 self.statistics.lateness.append(self.clock() - tick)
                 self.due = tick + self.dt
                 try:
                     decision = self.act(tick)
-                    stop.wait(max(0.0, tick + (1 - self.planning.lead) * self.dt - self.clock()))
+                    stop.wait(min(self.dt, max(0.0, tick + (1 - self.planning.lead) * self.dt - self.clock())))
                     self.plan()
                     self.look(decision, self.planning.command)
                 except Exception as error:
@@ -144,16 +145,20 @@ class ControlLoop:
                     self.statistics.failures += 1
                     self.statistics.last_failure = f"{type(error).__name__}: {error}"
                 tick += self.dt
-                late = self.clock() - tick
-                if late > self.dt:
-                    # periods that are over are not caught up with
-                    self.statistics.overruns += 1
-                    self.planning.skip(math.floor(late / self.dt))
-                    self._before = None
-                    tick += self.dt * math.floor(late / self.dt)
         finally:
             self.due = math.inf
             self.come_to_rest()
+
+    def _caught_up(self, tick: float) -> float:
+        """The period to go on with: periods that are over are left out, and a clock that was set back begins anew."""
+        late = self.clock() - tick
+        if late > self.dt:
+            periods = math.floor(late / self.dt)
+            self.statistics.overruns += 1
+            self.planning.skip(periods)
+            self._before = None
+            return tick + periods * self.dt
+        return tick if late > -self.dt else self.clock()
 
     def act(self, tick: float) -> Decision:
         """The beginning of a control period, at `tick`: supervise and send what was planned for it."""

@@ -20,12 +20,13 @@ from launch import Action, LaunchContext
 PACKAGE = "adaptive_mbrl"
 
 
-def controller_arguments(*, bridge: str, activate: bool) -> list[DeclareLaunchArgument]:
+def controller_arguments(*, bridge: str, activate: bool, preflight_seconds: float = 0.0) -> list[DeclareLaunchArgument]:
     """Launch arguments of the controller.
 
     Args:
         bridge: default bridge file, a name in configs/bridge; empty for none.
         activate: default of whether it starts to control by itself.
+        preflight_seconds: default of how long configure listens to and checks the robot [s].
     """
     shipped = PathJoinSubstitution([FindPackageShare(PACKAGE), "configs", "bridge", bridge])
     named = {"default_value": shipped} if bridge else {}
@@ -46,7 +47,7 @@ def controller_arguments(*, bridge: str, activate: bool) -> list[DeclareLaunchAr
         DeclareLaunchArgument("deadline", default_value="0.9", description="share of the control period that planning may take"),
         DeclareLaunchArgument(
             "preflight_seconds",
-            default_value="0.0",
+            default_value=str(preflight_seconds),
             description="how long configure listens to the robot and checks what it says [s]; 0: not",
         ),
         DeclareLaunchArgument("record", default_value="", description="folder of the bag to record; empty: none"),

@@ -449,3 +449,30 @@ def test_at_the_end_the_actuators_come_to_rest(parts: Parts):
 
     assert set(parts.robot.commands[5:]) == {0.0}
     assert parts.loop.supervisor.state is State.INACTIVE
+
+
+def running(parts: Parts, jump: float) -> list[float]:
+    """Commands of a loop whose clock jumps by so much [s] after the third one."""
+    stop, sent = threading.Event(), parts.robot.send
+
+    def send(command: np.ndarray) -> None:
+        sent(command)
+        parts.ready()
+        parts.clock.now += DT if len(parts.robot.commands) != 3 else jump
+        if len(parts.robot.commands) == 8:
+            stop.set()
+
+    parts.loop.send = send
+    parts.loop.run(stop)
+    return parts.robot.commands
+
+
+def test_after_a_late_waking_no_plan_for_a_time_long_gone_is_followed(parts: Parts):
+    running(parts, 5.5 * DT)
+
+    assert parts.loop.statistics.overruns == 1
+    assert parts.loop.statistics.missed_deadlines >= 1
+
+
+def test_a_clock_that_is_set_back_does_not_stop_the_loop(parts: Parts):
+    assert len(running(parts, -5.0)) >= 8
