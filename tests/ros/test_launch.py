@@ -82,12 +82,9 @@ def test_a_scenario_of_the_package_needs_no_file(workspace: Workspace, files: Fi
     """Ctrl-C in the middle ends both in order."""
     arguments = f"bridge:={files.bridge}", "scenario:=cartpole/mass_gain:test"
     with workspace.start(*launch("sim.launch.py", *arguments)) as process:
-        try:
-            begun = line_of(process, "waiting for commands")
-            wait_for(workspace, process, "active")
-            rest = interrupted(process)
-        finally:
-            process.kill()
+        begun = line_of(process, "waiting for commands")
+        wait_for(workspace, process, "active")
+        rest = interrupted(process)
 
     assert process.returncode in (0, 130), begun + rest
     assert "Traceback" not in begun + rest
@@ -119,13 +116,10 @@ def test_a_scenario_that_is_not_there_ends_the_launch_with_its_error(workspace: 
 
 def test_a_robot_waits_to_be_activated(workspace: Workspace, files: Files):
     with workspace.start(*launch("robot.launch.py", f"bridge:={files.bridge}", "device:=cpu")) as process:
-        try:
-            begun = line_of(process, "process started with pid")
-            wait_for(workspace, process, "inactive")
-            activated = workspace.run("ros2", "lifecycle", "set", "--no-daemon", "/adaptive_mpc", "activate")
-            rest = interrupted(process)
-        finally:
-            process.kill()
+        begun = line_of(process, "process started with pid")
+        wait_for(workspace, process, "inactive")
+        activated = workspace.run("ros2", "lifecycle", "set", "--no-daemon", "/adaptive_mpc", "activate")
+        rest = interrupted(process)
 
     assert activated.stdout == "Transitioning successful\n"
     assert "process has finished cleanly" in begun + rest
@@ -142,12 +136,8 @@ def test_hardware_in_the_loop_in_two_launches(
         workspace.start(*launch(*common, "role:=robot", f"scenario:={files.scenario}", f"report:={report}")) as robot,
         workspace.start(*launch(*common, "role:=controller", "activate:=true", "device:=cpu")) as controller,
     ):
-        try:
-            printed, mistakes = robot.communicate(timeout=PATIENCE)
-            rest = interrupted(controller)
-        finally:
-            robot.kill()
-            controller.kill()
+        printed, mistakes = robot.communicate(timeout=PATIENCE)
+        rest = interrupted(controller)
 
     assert robot.returncode == 0, printed + mistakes
     assert "adaptive_mpc" not in printed

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,8 +57,12 @@ class Workspace(NamedTuple):
         assert told.returncode == 0, told.stdout
         return cls(folder, told.stdout)
 
-    def start(self, *command: str) -> subprocess.Popen[str]:
-        """A process with the workspace sourced, in a session of its own; its Python is the one of the tests, which has torch."""
+    @contextmanager
+    def start(self, *command: str) -> Iterator[subprocess.Popen[str]]:
+        """A process with the workspace sourced; its Python is the one of the tests, which has torch.
+
+        It has a session of its own, of which nothing is left at the end.
+        """
         # the package as it is installed, not as it lies in the repository
         path = ":".join(p for p in os.environ.get("PYTHONPATH", "").split(":") if p and Path(p).resolve() != ROOT)
         environment = {
@@ -64,21 +71,17 @@ class Workspace(NamedTuple):
             "PYTHONPATH": path,
             "PYTHONDONTWRITEBYTECODE": "1",
         }
-        return subprocess.Popen(
-            ["bash", "-c", '. install/setup.bash && exec "$@"', "bash", *command],
-            cwd=self.folder,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        shell = ["bash", "-c", '. install/setup.bash && exec "$@"', "bash", *command]
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        with subprocess.Popen(shell, **streams, cwd=self.folder, env=environment, text=True, start_new_session=True) as process:
+            try:
+                yield process
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """The same, to its end."""
         with self.start(*command) as process:
-            try:
-                printed, mistakes = process.communicate(timeout=PATIENCE)
-            finally:
-                process.kill()
+            printed, mistakes = process.communicate(timeout=PATIENCE)
         return subprocess.CompletedProcess(command, process.returncode, printed, mistakes)
