@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 from adaptive_mbrl.revision import git_revision
+from sim.report import cpu_model
 
 PACKAGES = ("numpy", "torch", "cyclonedds", "rosbags")
 
@@ -16,7 +16,7 @@ PACKAGES = ("numpy", "torch", "cyclonedds", "rosbags")
 def machine() -> dict[str, Any]:
     """Processor, cores, what else is running on it, versions and the commit."""
     return {
-        "cpu": _cpu(),
+        "cpu": cpu_model(),
         "cores": os.cpu_count(),
         "load_1_min": round(os.getloadavg()[0], 2),
         "kernel": platform.release(),
@@ -32,8 +32,3 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def _cpu() -> str:
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())

@@ -10,7 +10,6 @@ it is compared with. The machine must have nothing else to do.
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -20,14 +19,13 @@ from typing import Any, Literal
 
 import numpy as np
 import tyro
+from bridge_machine import machine
 from tqdm import tqdm
 
 from adaptive_mbrl.config import save_yaml
 from adaptive_mbrl.errors import ConfigError
-from adaptive_mbrl.revision import git_revision
 from adaptive_mbrl.storage import write_text_atomically
 from sim.metrics import mean_and_interval, ratio_and_interval
-from sim.report import cpu_model
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 120.0
@@ -55,6 +53,7 @@ def main(
     reference = json.loads((ROOT / "docs/results" / f"{robot}.json").read_text(encoding="utf-8"))
     if episodes > len(reference["scenarios"]):
         raise ConfigError(f"--episodes: {episodes} is out of range; docs/results/{robot}.json has {len(reference['scenarios'])}")
+    found = machine()
     network = ["--transport", transport, "--domain", str(domain)]
     extra = [] if imperfections is None else ["--imperfections", str(imperfections)]
     runs = [run(robot, scenario, network, extra) for scenario in tqdm(reference["scenarios"][:episodes], unit="episode")]
@@ -65,8 +64,7 @@ def main(
         "imperfections": None if imperfections is None else str(imperfections),
         "episodes": runs,
         "summary": summary(runs, reference["arms"]["adaptive"]["return_after_change"][:episodes]),
-        "machine": {"cpu": cpu_model(), "cores": len(os.sched_getaffinity(0))},
-        "git_revision": git_revision(),
+        "machine": found,
     }
     path = out or ROOT / "docs/results" / f"bridge_{robot}.json"
     write_text_atomically(path, json.dumps(report, indent=1) + "\n")
