@@ -33,6 +33,8 @@ Array = NDArray[np.float64]
 GoalOf = Callable[[], Array | None]
 SPARE_REST = 1.0
 """Time that the actuators are given to come to rest at the end, beyond what the rate limits ask for [s]."""
+GRACE = 0.1
+"""Share of the control period by which a command may be late for a plan that is nearly ready."""
 GAP = 0.3
 """An interval between two observations that differs from the control period by more than this share is no transition."""
 
@@ -166,6 +168,9 @@ class ControlLoop:
         self._observed = self.inputs.snapshot()
         failures = self.planning.statistics.failures
         missed = self.planning.next_period()
+        if missed and self.planning.is_under_way:
+            # a command that is a little late is better than one from a plan that is a period older
+            missed = not self.planning.wait(tick + GRACE * self.dt - self.clock())
         has_failed = self.planning.statistics.failures > failures
         self._is_first = self._is_usable(self._observed) and self.planning.is_idle and not has_failed
         if self._is_first:

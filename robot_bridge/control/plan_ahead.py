@@ -78,6 +78,11 @@ class PlanAhead:
         return self._pending is None and (self._replacing is None or self._replacing.done())
 
     @property
+    def is_under_way(self) -> bool:
+        """Whether a plan is being made."""
+        return self._pending is not None
+
+    @property
     def is_idle(self) -> bool:
         """Whether there is neither a plan to follow nor one under way."""
         return self.is_free and self.command is None

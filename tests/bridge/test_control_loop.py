@@ -476,3 +476,16 @@ def test_after_a_late_waking_no_plan_for_a_time_long_gone_is_followed(parts: Par
 
 def test_a_clock_that_is_set_back_does_not_stop_the_loop(parts: Parts):
     assert len(running(parts, -5.0)) >= 8
+
+
+def test_a_plan_that_is_a_little_late_is_waited_for(parts: Parts):
+    for _ in range(3):
+        parts.step()
+    parts.controller.may_finish.clear()
+    parts.step()
+    parts.clock.now += DT
+    threading.Timer(0.001, parts.controller.may_finish.set).start()
+    parts.loop.act(parts.clock.now + 10.0)  # a tick in the future: there is plenty of time
+
+    assert parts.robot.commands[-1] == 3.1
+    assert parts.loop.statistics.missed_deadlines == 0
