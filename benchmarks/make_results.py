@@ -1,8 +1,8 @@
-"""Write the tables of docs/results.md from the reports in docs/results/, so that no figure is typed by hand.
+"""Write the tables of docs/results.md and docs/robot.md from the reports in docs/results/, so that no figure is typed by hand.
 
 Usage: python benchmarks/make_results.py
 
-Between a line ``<!-- begin NAME -->`` and ``<!-- end NAME -->`` in docs/results.md, the text is replaced by what
+Between a line ``<!-- begin NAME -->`` and ``<!-- end NAME -->`` in either file, the text is replaced by what
 docs/results/NAME.json says.
 """
 
@@ -20,16 +20,17 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 def main() -> None:
     """Replace every marked part; a mark without a report is an error."""
-    path = DOCS / "results.md"
-    text = path.read_text(encoding="utf-8")
+    for name in ("results.md", "robot.md"):
+        path = DOCS / name
+        text = path.read_text(encoding="utf-8")
+        path.write_text(re.sub(r"<!-- begin (\S+) -->.*?<!-- end \1 -->", _replacement, text, flags=re.S), encoding="utf-8")
 
-    def replacement(match: re.Match[str]) -> str:
-        name = match.group(1)
-        report = json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8"))
-        content = ceiling_table(report) if "models" in report else tables(report)
-        return f"<!-- begin {name} -->\n{content}\n<!-- end {name} -->"
 
-    path.write_text(re.sub(r"<!-- begin (\S+) -->.*?<!-- end \1 -->", replacement, text, flags=re.S), encoding="utf-8")
+def _replacement(match: re.Match[str]) -> str:
+    name = match.group(1)
+    report = json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8"))
+    content = next((table(report) for key, table in TABLES.items() if key in report), None) or tables(report)
+    return f"<!-- begin {name} -->\n{content}\n<!-- end {name} -->"
 
 
 def tables(report: dict[str, Any]) -> str:
@@ -112,6 +113,70 @@ def _interval(value: dict[str, Any], digits: int) -> str:
 
 def _number(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+def latency_table(report: dict[str, Any]) -> str:
+    """What the bridge adds, one row for each transport, with and without recording."""
+    machine = report["runs"][0]["machine"]
+    lines = [
+        f"{report['numbers']} numbers at {report['rate_hz']:g} Hz; {machine['cpu']}, {machine['cores']} cores; times in ms.",
+        "",
+        "| transport | recording | round trip: median | p99 | max | inside the bridge: median | p99 | max | messages | lost |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for run in report["runs"]:
+        times = [f"{run[what][figure]:.2f}" for what in ("round_trip_ms", "inside_ms") for figure in ("median", "p99", "max")]
+        recorded = "yes" if run["recorded"] else "no"
+        lines.append(f"| {run['transport']} | {recorded} | {' | '.join(times)} | {run['messages']} | {run['lost']} |")
+    return "\n".join(lines)
+
+
+def bridge_table(report: dict[str, Any]) -> str:
+    """Returns behind real middleware and in process."""
+    summary, machine, runs = report["summary"], report["machine"], report["episodes"]
+    missed = sum(int(re.search(r"(\d+) missed", run["bridge"]).group(1)) for run in runs)
+    return "\n".join(
+        [
+            f"{report['scenario']}, {len(runs)} episodes, {report['transport']}; {machine['cpu']}, {machine['cores']} cores.",
+            "",
+            "| return after the change, over middleware [95 %] | in process | ratio | late plans | late commands | overruns |",
+            "|---|---|---|---|---|---|",
+            f"| {_interval(_named(summary['return_after_change']), 0)} | {_interval(_named(summary['in_process']), 0)} "
+            f"| {_interval(_named(summary['ratio']), 2)} | {missed} of {sum(run['steps'] for run in runs)} "
+            f"| {summary['late_commands']} | {summary['overruns']} |",
+        ]
+    )
+
+
+def soak_table(report: dict[str, Any]) -> str:
+    """A long run: what was counted, in two columns."""
+    machine, loop, counts = report["machine"], report["control_loop"], report["counts"]
+    growth = report["memory_growth"]
+    rows = {
+        "control periods": loop["steps"],
+        "states": ", ".join(f"{state} {n}" for state, n in report["states"].items()),
+        "late plans": loop["missed_deadlines"],
+        "commands by the watchdog (stalls)": loop["stalls"],
+        "overruns": loop["overruns"],
+        "memory growth [MB/h], 95 %": f"{growth['mb_per_hour']} [{growth['low']}, {growth['high']}]" if growth else "-",
+        "share of one core": report["processor_share"],
+        **{key.replace("_", " "): value for key, value in counts.items()},
+    }
+    lines = [
+        f"{report['minutes']:g} min at {1 / report['dt']:g} Hz; {machine['cpu']}, {machine['cores']} cores, other work beside it.",
+        "",
+        "| counted | |",
+        "|---|---|",
+    ]
+    return "\n".join([*lines, *(f"| {name} | {value} |" for name, value in rows.items())])
+
+
+def _named(figure: list[Any]) -> dict[str, Any]:
+    return {"mean": figure[0], "ci95": figure[1]}
+
+
+TABLES = {"models": ceiling_table, "memory_growth": soak_table, "rate_hz": latency_table, "imperfections": bridge_table}
+"""How a report is shown, by a key that only reports of its kind have."""
 
 
 if __name__ == "__main__":
