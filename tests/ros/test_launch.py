@@ -115,7 +115,9 @@ def test_a_scenario_that_is_not_there_ends_the_launch_with_its_error(workspace: 
 
 
 def test_a_robot_waits_to_be_activated(workspace: Workspace, files: Files):
-    with workspace.start(*launch("robot.launch.py", f"bridge:={files.bridge}", "device:=cpu")) as process:
+    with workspace.start(
+        *launch("robot.launch.py", f"bridge:={files.bridge}", "device:=cpu", "preflight_seconds:=0.0")
+    ) as process:
         begun = line_of(process, "process started with pid")
         wait_for(workspace, process, "inactive")
         activated = workspace.run("ros2", "lifecycle", "set", "--no-daemon", "/adaptive_mpc", "activate")
