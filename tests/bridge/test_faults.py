@@ -14,6 +14,9 @@ import pytest
 
 from tests.bridge.faults import BRIDGE, NODE, SENSORS, Rig, rig
 
+# real time over real sockets: a starved machine, as many tests at once make it, is a fault of its own
+pytestmark = pytest.mark.slow
+
 DOMAIN = 61 + os.getpid() % 50
 
 

@@ -23,6 +23,9 @@ from sim.scenario import Scenario
 from sim.substeps import SubstepSimulation
 from tests.bridge.faults import BRIDGE, DT, MAX_AGE, PATIENCE, ROOT, Actuators, Asked, Times, reaction
 
+# real time over real sockets: a starved machine, as many tests at once make it, is a fault of its own
+pytestmark = pytest.mark.slow
+
 DOMAIN = 61 + os.getpid() % 50
 SLOW = 0.5
 """Fastest change of a command [unit/s] where coming to rest shall take several control periods."""
