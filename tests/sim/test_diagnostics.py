@@ -44,7 +44,7 @@ class SimulatorAsModel(NoAdapter):
         super().__init__(DynamicsModel(ROBOT.spec, ModelConfig(hidden=(4,), members=1)))
         self.rollouts, self.change = rollouts, change
 
-    def roll_out(self, belief: object, obs: Tensor, actions: Tensor) -> Tensor:
+    def roll_out(self, belief: object, obs: Tensor, actions: Tensor, dtype: object = None) -> Tensor:
         (snapshot,) = (s for s in self.rollouts.snapshots.values() if np.array_equal(s.obs, obs.numpy()))
         dynamics = tuple(self.change(d) for d in snapshot.dynamics)
         simulation = BatchSimulation(ROBOT, len(obs))

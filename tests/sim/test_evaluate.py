@@ -251,7 +251,7 @@ class GainAdapter(Adapter[Gain]):
         change, action = (recent.next_obs - recent.obs)[..., 0], recent.action[..., 0]
         return Gain((change * action).sum(1) / action.square().sum(1))
 
-    def roll_out(self, belief: Gain, obs: Tensor, actions: Tensor) -> Tensor:
+    def roll_out(self, belief: Gain, obs: Tensor, actions: Tensor, dtype: torch.dtype | None = None) -> Tensor:
         return (obs[:, None, None] + belief.gain[:, None, None, None] * actions.cumsum(2))[None]
 
     def parameters_of(self, belief: Gain) -> Parameters:
