@@ -136,8 +136,8 @@ def test_a_bag_is_imported_once(tmp_path: Path, run: Callable):
 
 def test_trajectories_are_commands_by_joint_name(tmp_path: Path, bridge: Path, run: Callable):
     output = OutputConfig("/trajectory", JointTrajectory.ros_type, joints=("slider",))
-    config = dataclasses.replace(bridge_config(str(tmp_path / "checkpoint")), output=output)
-    save_yaml(bridge, config)
+    config = bridge_config(str(tmp_path / "checkpoint"))
+    save_yaml(bridge, dataclasses.replace(config, output=output, safety=dataclasses.replace(config.safety, safe_action="hold")))
 
     def trajectory(at: float, value: float) -> JointTrajectory:
         names, positions = (["slider"], [value]) if value == 0 else (["other", "slider"], [9.0, value])
