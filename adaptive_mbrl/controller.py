@@ -108,7 +108,7 @@ class AdaptiveController:
         window: K, transitions kept.
         adapt: False plans under the prior (the frozen arm); errors of the adapted belief are then those of the prior.
         fallback: use the prior for a robot on which the belief has been predicting worse than the prior.
-        bfloat16: matrix products of the model in bfloat16, on processors where that is faster.
+        bfloat16: the planner's rollouts in bfloat16, on processors where that is faster.
 
     Attributes:
         belief_is_frozen: while True the belief stays as it is; what is seen meanwhile is still kept in the window.
@@ -264,8 +264,7 @@ class AdaptiveController:
             return state._replace(recent=recent, belief=prior), errors, torch.zeros_like(state.started)
         if self.belief_is_frozen:
             return state._replace(recent=recent, error_ratio=ratio), errors, (ratio > 0) & self.fallback
-        with self._autocast():
-            belief = self.adapter.update(prior, recent)
+        belief = self.adapter.update(prior, recent)
         return state._replace(recent=recent, belief=belief, error_ratio=ratio), errors, (ratio > 0) & self.fallback
 
     @torch.no_grad()
@@ -298,9 +297,6 @@ class AdaptiveController:
             obs = after if share == 1.0 else normalizer.shift(obs, share * normalizer.error(after, obs))
             share = 1.0
         return obs
-
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16)
 
     def _one_step_errors(self, state: ControllerState, obs: Tensor) -> Tensor:
         """Prequential errors of prior and belief: each predicted `obs` before it was seen; (2, B), NaN on the first step."""

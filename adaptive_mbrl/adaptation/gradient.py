@@ -96,14 +96,15 @@ class GradientAdapter(Adapter[GradientBelief]):
             return one_step_loss(self.model, {**shared, **values}, recent).sum()
 
         shared = self.model.shared_parameters()
-        if self.config.second_order or not torch.is_grad_enabled():
+        # only torch.func can be followed by a compiler, and differentiated again
+        if torch.compiler.is_compiling() or (self.config.second_order and torch.is_grad_enabled()):
             gradient: dict[str, Tensor] = torch.func.grad(total_loss)(adapted, shared)
             return gradient
-        # meta-training by the first-order rule wants a constant: a backward pass that nothing differentiates again takes half
-        # the time; the control step, without an outer gradient, keeps to torch.func, which a compiler can follow
+        # a constant for the first-order rule and for the control step: without a second derivative it takes half the time
         values = {name: value.detach().requires_grad_() for name, value in adapted.items()}
         constant = {name: value.detach() for name, value in shared.items()}
-        gradients = torch.autograd.grad(total_loss(values, constant), list(values.values()))
+        with torch.enable_grad():
+            gradients = torch.autograd.grad(total_loss(values, constant), list(values.values()))
         return dict(zip(values, gradients, strict=True))
 
     def _clipped(self, gradient: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from adaptive_mbrl.config import bounded
 from adaptive_mbrl.dynamics.ensemble import MODULATION, Activation, EnsembleMLP
 from adaptive_mbrl.dynamics.normalizer import Normalizer
+from adaptive_mbrl.dynamics.rollout import roll_out
 from adaptive_mbrl.spec import RobotSpec
 
 Parameters = Mapping[str, Tensor]
@@ -124,12 +125,7 @@ class DynamicsModel(nn.Module):
         Returns:
             Next observations, (E, T, n, H, obs_dim).
         """
-        state = _for_members(obs, self.members)
-        trajectory = []
-        for h in range(actions.shape[2]):
-            state = self.predict_members(parameters, state, actions[:, :, h])
-            trajectory.append(state)
-        return torch.stack(trajectory, dim=3)
+        return roll_out(self, parameters, obs, actions)
 
 
 def _for_members(x: Tensor, members: int) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
@@ -10,6 +12,23 @@ from adaptive_mbrl.spec import RobotSpec
 
 MIN_RELATIVE_STD = 1e-3
 """Floor of a channel's std relative to its range: a channel that hardly moves must not blow up the loss."""
+
+
+class Affine(NamedTuple):
+    """`Normalizer.encode` and `decode` as affine maps; each (obs_dim,) but `angles`, the angles' columns.
+
+    The input is offset + scale * obs, zero for angles, which enter as sine and cosine; next_obs is
+    target_mean + target_std * target + carry * obs, kept between low and high.
+    """
+
+    offset: Tensor
+    scale: Tensor
+    angles: Tensor
+    target_mean: Tensor
+    target_std: Tensor
+    carry: Tensor
+    low: Tensor
+    high: Tensor
 
 
 class Normalizer(nn.Module):
@@ -29,6 +48,7 @@ class Normalizer(nn.Module):
     obs_low: Tensor
     obs_high: Tensor
     _is_angle: Tensor
+    _angle_columns: Tensor
     _is_direct: Tensor
     _action_center: Tensor
     _action_half_range: Tensor
@@ -40,8 +60,9 @@ class Normalizer(nn.Module):
         direct = torch.tensor([c.target == "direct" for c in spec.obs])
         low = torch.tensor([a.low for a in spec.action])
         high = torch.tensor([a.high for a in spec.action])
-        self._angle_columns = [i for i, c in enumerate(spec.obs) if c.kind == "angle"]
+        self._num_angles = int(angle.sum())
         self.register_buffer("_is_angle", angle, persistent=False)
+        self.register_buffer("_angle_columns", angle.nonzero()[:, 0], persistent=False)
         self.register_buffer("_is_direct", direct, persistent=False)
         self.register_buffer("_action_center", (low + high) / 2, persistent=False)
         self.register_buffer("_action_half_range", (high - low) / 2, persistent=False)
@@ -55,7 +76,7 @@ class Normalizer(nn.Module):
     @property
     def input_dim(self) -> int:
         """Columns of `encode`'s result."""
-        return self.spec.obs_dim + len(self._angle_columns)
+        return self.spec.obs_dim + self._num_angles
 
     @torch.no_grad()
     def fit(self, obs: Tensor, next_obs: Tensor) -> None:
@@ -79,11 +100,10 @@ class Normalizer(nn.Module):
     def encode(self, obs: Tensor) -> Tensor:
         """(..., obs_dim) in SI units -> (..., input_dim)."""
         scaled = (obs - self.obs_mean) / self.obs_std
-        if not self._angle_columns:
+        if not self._num_angles:
             return scaled
         sines = torch.where(self._is_angle, obs.sin(), scaled)
-        cosines = torch.stack([obs[..., c].cos() for c in self._angle_columns], dim=-1)
-        return torch.cat([sines, cosines], dim=-1)
+        return torch.cat([sines, obs.index_select(-1, self._angle_columns).cos()], dim=-1)
 
     def encode_action(self, action: Tensor) -> Tensor:
         """(..., action_dim) -> the same, limits mapped to [-1, 1]."""
@@ -96,22 +116,27 @@ class Normalizer(nn.Module):
     def decode(self, obs: Tensor, target: Tensor) -> Tensor:
         """next_obs from the network's output; kept within the range of the data, which a planner would otherwise leave."""
         raw = target * self.target_std + self.target_mean
-        next_obs = torch.where(self._is_direct, raw, obs + raw)
-        next_obs = torch.where(self._is_angle, wrap_angle(next_obs), next_obs)
+        next_obs = self.wrap(torch.where(self._is_direct, raw, obs + raw))
         return torch.clamp(next_obs, self.obs_low, self.obs_high)
+
+    def affine(self) -> Affine:
+        """What `encode` and `decode` do, for a loop over many steps."""
+        scale = torch.where(self._is_angle, 0.0, 1 / self.obs_std)
+        carry = (~self._is_direct).to(scale)
+        columns, low, high = self._angle_columns, self.obs_low, self.obs_high
+        return Affine(-self.obs_mean * scale, scale, columns, self.target_mean, self.target_std, carry, low, high)
+
+    def wrap(self, obs: Tensor) -> Tensor:
+        """Angles, or differences of angles, in [-pi, pi); other channels as they are; (..., obs_dim)."""
+        return torch.where(self._is_angle, wrap_angle(obs), obs) if self._num_angles else obs
 
     def error(self, predicted: Tensor, observed: Tensor) -> Tensor:
         """Difference of two next observations in units of the one-step target's std, angles wrapped; (..., obs_dim)."""
-        difference = predicted - observed
-        difference = torch.where(self._is_angle, wrap_angle(difference), difference)
-        return difference / self.target_std
+        return self.wrap(predicted - observed) / self.target_std
 
     def shift(self, obs: Tensor, error: Tensor) -> Tensor:
         """The observation that differs from `obs` by `error` (inverse of `error`), angles wrapped."""
-        shifted = obs + error * self.target_std
-        return torch.where(self._is_angle, wrap_angle(shifted), shifted)
+        return self.wrap(obs + error * self.target_std)
 
     def _raw_target(self, obs: Tensor, next_obs: Tensor) -> Tensor:
-        change = next_obs - obs
-        change = torch.where(self._is_angle, wrap_angle(change), change)
-        return torch.where(self._is_direct, next_obs, change)
+        return torch.where(self._is_direct, next_obs, self.wrap(next_obs - obs))

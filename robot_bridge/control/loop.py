@@ -11,7 +11,6 @@ when it fails, there is no plan and the supervisor sends the safe action. A watc
 
 from __future__ import annotations
 
-import itertools
 import math
 import threading
 import time
@@ -25,7 +24,8 @@ from numpy.typing import NDArray
 from adaptive_mbrl.controller import Command
 from robot_bridge.control.inputs import Inputs
 from robot_bridge.control.outputs import Send
-from robot_bridge.control.plan_ahead import PlanAhead
+from robot_bridge.control.plan_ahead import GRACE, PlanAhead
+from robot_bridge.control.sent_commands import SentCommands
 from robot_bridge.safety.states import State
 from robot_bridge.safety.supervisor import Decision, Observed, SafetySupervisor
 
@@ -33,8 +33,6 @@ Array = NDArray[np.float64]
 GoalOf = Callable[[], Array | None]
 SPARE_REST = 1.0
 """Time that the actuators are given to come to rest at the end, beyond what the rate limits ask for [s]."""
-GRACE = 0.1
-"""Share of the control period by which a command may be late for a plan that is nearly ready."""
 GAP = 0.3
 """An interval between two observations that differs from the control period by more than this share is no transition."""
 
@@ -73,7 +71,7 @@ class ControlLoop:
         inputs: the newest observation.
         send: publishes a command.
         goal: the objective's present goal.
-        latency: control periods from a measurement to the effect of a command that is sent at once, rounded.
+        latency: from a measurement to the effect of a command that is sent at once [s].
         clock: monotonic [s].
         look: is called at the end of every period with what was decided and the newest plan; for topics to look at.
     """
@@ -86,7 +84,7 @@ class ControlLoop:
         send: Send,
         *,
         goal: GoalOf = lambda: None,
-        latency: int = 0,
+        latency: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
         look: Callable[[Decision, Command | None], None] = lambda decision, command: None,
     ) -> None:
@@ -97,8 +95,9 @@ class ControlLoop:
         self.faults: tuple[str, ...] = ()
         self.due = math.inf
         self._lock = threading.Lock()
-        self._sent: deque[Array | None] = deque([None] * (latency + 1), maxlen=latency + 1)
-        self._acted: Array | None = None
+        self._latency = latency
+        self._sent = SentCommands(self.dt, latency, memory=latency + float(supervisor.max_age.max()) + 2 * self.dt)
+        self._tick = -math.inf
         self._observed = inputs.snapshot()
         self._before: Observed | None = None
         self._is_first = False
@@ -165,6 +164,7 @@ class ControlLoop:
     def act(self, tick: float) -> Decision:
         """The beginning of a control period, at `tick`: supervise and send what was planned for it."""
         self.statistics.steps += 1
+        self._tick = tick
         self._observed = self.inputs.snapshot()
         failures = self.planning.statistics.failures
         missed = self.planning.next_period()
@@ -176,10 +176,10 @@ class ControlLoop:
         if self._is_first:
             # there is no plan to go on with: the first one is for this very period
             values = self._observed.values
-            self.planning.start(values, self.goal(), after_gap=True, pending=self._on_their_way(), ahead=0)
+            pending, remaining = self._pending(self._observed, self.clock() + self.planning.took)
+            self.planning.start(values, self.goal(), after_gap=True, pending=pending, remaining=remaining, ahead=0)
             missed = not self.planning.wait(tick + self.planning.seconds - self.clock())
         self.statistics.missed_deadlines += missed
-        self._acted = self._sent[0]
         with self._lock:
             # what has come meanwhile decides whether the plan may still be followed
             observed = self.inputs.snapshot()
@@ -188,10 +188,7 @@ class ControlLoop:
                 self.clock(), observed, action, missed=missed, model_error=self.planning.model_error
             )
             self.faults = decision.faults
-            self._sent.append(None)
-            if decision.command is not None:
-                self.send(decision.command)
-                self._sent[-1] = decision.command
+            self._send(decision.command)
         return decision
 
     def plan(self) -> None:
@@ -205,16 +202,17 @@ class ControlLoop:
             # planned from already; its command came in mid-period, so that no transition begins here
             self._before = None
         elif self.planning.is_free:
-            after_gap = self._acted is None or self._before is None or not self._is_transition(self._before, observed)
-            self.statistics.gaps += after_gap
+            acted = None if self._before is None else self._acted(self._before, observed)
+            pending, remaining = self._pending(latest, self._tick + self.dt)
+            self.statistics.gaps += acted is None
             self.planning.start(
                 observed.values,
                 self.goal(),
-                sent=self._acted,
-                after_gap=after_gap,
-                pending=self._on_their_way(),
+                sent=acted,
+                after_gap=acted is None,
+                pending=pending,
                 latest=None if latest is observed else latest.values,
-                remaining=self.planning.lead,
+                remaining=remaining,
             )
             self._before = observed
         else:
@@ -235,9 +233,8 @@ class ControlLoop:
         if not self._lock.acquire(timeout=self.dt):
             return False
         try:
-            self.statistics.stalls += 1
             self._before = None
-            self._decide_without_plan()
+            self.statistics.stalls += self._decide_without_plan() is not None
             self.faults = ("the control loop stands still", *self.faults)
         finally:
             self._lock.release()
@@ -265,21 +262,32 @@ class ControlLoop:
         observed = self.inputs.snapshot()
         decision = self.supervisor.decide(self.clock(), observed, None)
         self.faults = decision.faults
-        if decision.command is not None:
-            self.send(decision.command)
+        self._send(decision.command)
         return decision.command
+
+    def _send(self, command: Array | None) -> None:
+        if command is not None:
+            self.send(command)
+        self._sent.add(self.clock(), command)
 
     def _is_usable(self, observed: Observed) -> bool:
         is_off = self.supervisor.state in (State.INACTIVE, State.ESTOP)
         return not is_off and self.supervisor.is_usable(self.clock(), observed)
 
-    def _on_their_way(self) -> Array:
-        """Commands that act before the next plan's first one, (P, action_dim)."""
-        # while the first plan is made, nothing has been sent in this period yet: the oldest command has acted already
-        commands = [c for c in itertools.islice(self._sent, int(self._is_first), None) if c is not None]
-        return np.stack(commands) if commands else np.zeros((0, self.supervisor.spec.action_dim))
+    def _pending(self, observed: Observed, command_at: float) -> tuple[Array, float]:
+        """What acts between an observation and the effect of a command at that time, (P, action_dim); see `SentCommands`."""
+        with self._lock:
+            actions, remaining = self._sent.pending(_measured(observed), command_at + self._latency)
+        return np.array(actions).reshape(-1, self.supervisor.spec.action_dim), remaining
 
-    def _is_transition(self, before: Observed, now: Observed) -> bool:
-        """Whether about one control period lies between two observations, for most of their channels."""
-        interval = float(np.median(now.received - before.received))
-        return abs(interval - self.dt) <= GAP * self.dt
+    def _acted(self, before: Observed, now: Observed) -> Array | None:
+        """What acted between two observations; None where they are no transition, about one control period apart."""
+        begin, end = _measured(before), _measured(now)
+        is_transition = abs(end - begin - self.dt) <= GAP * self.dt
+        with self._lock:
+            return self._sent.mean(begin, end) if is_transition else None
+
+
+def _measured(observed: Observed) -> float:
+    """When an observation was measured, for most of its channels, monotonic [s]."""
+    return float(np.median(observed.received))

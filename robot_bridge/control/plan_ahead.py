@@ -17,6 +17,8 @@ from robot_bridge.control.sample_budget import SampleBudget
 from robot_bridge.control.worker import Worker
 
 Array = NDArray[np.float64]
+GRACE = 0.1
+"""Share of the control period by which a command may be late for a plan that is nearly ready."""
 CLOSE_SECONDS = 2.0
 """Longest wait for a planner that is to end [s]."""
 
@@ -44,7 +46,8 @@ class PlanAhead:
     Args:
         controller: for one robot.
         dt: control period [s].
-        took: how long a plan takes on this machine [s]; to be told.
+        took: how long a plan takes on this machine [s].
+        overhead: share of that time that does not depend on the number of candidates.
         lead: share of the control period by which planning begins before its command is sent.
         deadline: share of that time that a plan may take.
         on_cpu: makes the same controller without a GPU; it takes over when one on a GPU fails, with a whole period as lead.
@@ -56,11 +59,13 @@ class PlanAhead:
         dt: float,
         *,
         took: float = 0.0,
+        overhead: float = 0.0,
         lead: float = 1.0,
         deadline: float = 0.9,
         on_cpu: Callable[[], AdaptiveController] | None = None,
     ) -> None:
-        self.controller, self.dt, self.took, self.lead, self.deadline = controller, dt, took, lead, deadline
+        self.controller, self.dt, self.lead, self.deadline = controller, dt, lead, deadline
+        self.took, self.overhead = took, overhead
         self.statistics = PlanStatistics()
         self.command: Command | None = None
         self.budget = self._new_budget()
@@ -186,7 +191,8 @@ class PlanAhead:
 
     def _new_budget(self) -> SampleBudget:
         planner = self.controller.planner
-        return SampleBudget(planner.config.num_samples, planner.least_samples, self.seconds)
+        seconds = self.deadline * (self.lead + GRACE) * self.dt
+        return SampleBudget(planner.config.num_samples, planner.least_samples, seconds, self.took, self.overhead)
 
     def _step(self, obs: Array, goal: Array | None, options: dict[str, Any]) -> Command:
         began = time.perf_counter()

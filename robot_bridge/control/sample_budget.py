@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 
 class SampleBudget:
     """Number of candidates of the next control step, from how long the last ones took.
 
-    Time is taken to be proportional to the number, which overestimates what fewer candidates take; so it is found in a few steps.
+    Fewer candidates cost more of a controller's quality than a plan that is late now and then, so that single slow plans cut
+    nothing. Time is taken to be affine in the number: `overhead` of it is there whatever the number.
 
     Args:
         full: the configured number; never exceeded.
         least: the smallest number that the planner can work with.
         seconds: time that there is for a plan [s].
+        took: how long a plan with the full number takes on this machine, to begin with [s].
+        overhead: share of that time that does not depend on the number.
     """
 
-    TARGET = 0.8
-    """Share of the time that a cut aims at, so that ordinary jitter stays within the deadline."""
-    GROWTH = 1.1
-    """Largest growth from one step to the next: too many cost a deadline, too few a little quality."""
+    MEMORY = 10
+    """Plans that are looked back on."""
+    LATE = 2
+    """How many of them may take longer than there is time."""
 
-    def __init__(self, full: int, least: int, seconds: float) -> None:
-        self.full, self.least, self.seconds = full, min(least, full), seconds
-        self._exact = float(full)
-
-    @property
-    def num_samples(self) -> int:
-        """For the next control step."""
-        return round(self._exact)
+    def __init__(self, full: int, least: int, seconds: float, took: float = 0.0, overhead: float = 0.0) -> None:
+        self.full, self.least, self.seconds, self.overhead = full, min(least, full), seconds, overhead
+        self._paces = deque([took] * self.MEMORY, maxlen=self.MEMORY)
+        self._update()
 
     @property
     def is_cut(self) -> bool:
@@ -35,8 +36,12 @@ class SampleBudget:
 
     def took(self, seconds: float) -> None:
         """Learn how long a plan with `num_samples` took [s]."""
-        fitting = self._exact * self.TARGET * self.seconds / max(seconds, 1e-6)
-        if seconds <= self.seconds:
-            # between target and deadline nothing changes
-            fitting = min(max(fitting, self._exact), self.GROWTH * self._exact)
-        self._exact = min(max(fitting, float(self.least)), float(self.full))
+        self._paces.append(seconds / (self.overhead + (1 - self.overhead) * self.num_samples / self.full))
+        self._update()
+
+    def _update(self) -> None:
+        # of the full number, with all but the slowest plans
+        pace = max(sorted(self._paces)[-1 - self.LATE], 1e-9)
+        fitting = self.full * (self.seconds / pace - self.overhead) / (1 - self.overhead)
+        self.num_samples = int(min(max(fitting, self.least), self.full))
+        """For the next control step."""

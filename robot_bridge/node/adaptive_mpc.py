@@ -49,6 +49,8 @@ DIAGNOSTICS_PERIOD = 1.0
 WARM_UP_STEPS = 5
 SPARE = 1.3
 """Time that a plan is given, in times that it takes on a quiet machine."""
+MAX_OVERHEAD = 0.9
+"""On a GPU, say, nearly all of the time is there whatever the number of candidates; a little hope in fewer of them is left."""
 WORTHWHILE = 0.9
 """Bfloat16 is used where it takes less than this share of float32's time."""
 SWITCH_SECONDS = 0.0005
@@ -118,9 +120,7 @@ class AdaptiveMpc:
             raise BridgeError(f"cannot activate in state '{self.state.value}'{advice}")
         if not self.knows_where_to_start:
             raise BridgeError("cannot activate: where the joints are is not observed yet")
-        # a full collection takes 40-300 ms once torch is loaded; of what comes from now on it takes less than one. It has to be
-        # made: torch.func leaves cycles behind, which would be over a gigabyte an hour
-        gc.collect()
+        # a full collection takes 40-300 ms once torch is loaded; of what comes from now on it takes less than one
         gc.freeze()
         loop.activate(dry_run=self._dry_run, present=self._present())
 
@@ -216,10 +216,12 @@ class _Configured:
                 # threads that wait for a core which the middleware or the robot's driver uses make a plan several times slower
                 torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
             dt = controller.spec.dt
-            took = warm_up(controller)
+            took, overhead = warm_up(controller)
             lead = lead_for(took, dt, parameters.deadline)
             on_cpu = partial(load_controller, config, path, "cpu")
-            planning = PlanAhead(controller, dt, took=took, lead=lead, deadline=parameters.deadline, on_cpu=on_cpu)
+            planning = PlanAhead(
+                controller, dt, took=took, overhead=overhead, lead=lead, deadline=parameters.deadline, on_cpu=on_cpu
+            )
             self._ending.callback(planning.close)
             if parameters.record:
                 recorder = BagRecorder(Path(parameters.record))
@@ -231,9 +233,10 @@ class _Configured:
                 Inputs(controller.spec, config, transport),
                 command_sender(controller.spec, config.output, transport),
                 goal=(lambda: None) if config.goal is None else GoalReader(config.goal, transport),
-                latency=round(config.latency / dt),
+                latency=config.latency,
                 look=Telemetry(controller.spec, transport, name),
             )
+            gc.collect()
             self._stop = threading.Event()
             watchdog = Watchdog(self.loop.stand_in, dt)
             self._ending.callback(watchdog.close)
@@ -261,25 +264,33 @@ class _Configured:
                 _LOG.exception("no diagnosis")
 
 
-def warm_up(controller: AdaptiveController) -> float:
+def warm_up(controller: AdaptiveController) -> tuple[float, float]:
     """Take the first, slow steps before the robot moves, and keep to the precision that is faster.
 
     Returns:
-        How long a control step takes [s].
+        How long a control step takes [s], and the share of it that does not depend on the number of candidates.
     """
-    mean = controller.adapter.model.normalizer.obs_mean.cpu().numpy()
-    goal, on_the_way = np.zeros(controller.objective.goal_dim), np.zeros((1, controller.spec.action_dim))
+    full, few = controller.planner.config.num_samples, controller.planner.least_samples
     seconds = {}
     for controller.bfloat16 in (False, True):
-        took = []
-        for _ in range(WARM_UP_STEPS):
-            began = time.perf_counter()
-            controller.step(mean, goal, pending=on_the_way)
-            took.append(time.perf_counter() - began)
-        seconds[controller.bfloat16] = min(took)
+        seconds[controller.bfloat16] = step_seconds(controller, full)
     controller.bfloat16 = seconds[True] < WORTHWHILE * seconds[False]
+    took = seconds[controller.bfloat16]
+    per_sample = (took - step_seconds(controller, few)) / (full - few) if few < full else 0.0
     controller.reset()
-    return seconds[controller.bfloat16]
+    return took, min(max(1 - full * per_sample / took, 0.0), MAX_OVERHEAD)
+
+
+def step_seconds(controller: AdaptiveController, num_samples: int) -> float:
+    """How long a control step takes when nothing disturbs it [s]."""
+    mean = controller.adapter.model.normalizer.obs_mean.cpu().numpy()
+    goal, on_the_way = np.zeros(controller.objective.goal_dim), np.zeros((1, controller.spec.action_dim))
+    took = []
+    for _ in range(WARM_UP_STEPS):
+        began = time.perf_counter()
+        controller.step(mean, goal, pending=on_the_way, num_samples=num_samples)
+        took.append(time.perf_counter() - began)
+    return min(took)
 
 
 def lead_for(seconds: float, dt: float, deadline: float) -> float:

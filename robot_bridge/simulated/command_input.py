@@ -19,7 +19,7 @@ LATE_PERIODS = 1.5
 
 
 class CommandInput:
-    """Keeps the newest command; `receive` runs on the transport's thread, `at` on the simulation's.
+    """Keeps the newest command; `receive` runs on the transport's thread, `mean` on the simulation's.
 
     Commands that stop coming are answered as most drivers do: after a while the actuators get zeros.
 
@@ -60,17 +60,29 @@ class CommandInput:
                 command[self._order] = values
                 self._line.send(command, received)
 
-    def at(self, now: float) -> Array:
-        """What the actuators do at a moment on the monotonic clock, (action_dim,); moments must not go back."""
+    def mean(self, begin: float, end: float) -> Array:
+        """What the actuators do on average from `begin` to `end` on the monotonic clock, (action_dim,); moments must not go back.
+
+        Each command counts from its arrival on: an integrator's step is too long to wait for the next one.
+        """
         with self._lock:
-            arrived = list(self._line.arrived(now))
+            arrived = list(self._line.arrived(end))
+        total, since = np.zeros_like(self._command), begin
         for arrival, command in arrived:
+            total += self._share(since, arrival) * self._command
+            since = max(since, arrival)
             self.late += bool(self._late_after < arrival - self._arrival < math.inf)
-            self._command, self._arrival = command, arrival
-        timed_out = bool(self._timeout < now - self._arrival < math.inf)
-        self.timeouts += timed_out and not self._timed_out
-        self._timed_out = timed_out
-        return np.zeros_like(self._command) if timed_out else self._command
+            self._command, self._arrival, self._timed_out = command, arrival, False
+        total += self._share(since, end) * self._command
+        return total / (end - begin)
+
+    def _share(self, since: float, until: float) -> float:
+        """How long the newest command is obeyed between two moments [s]."""
+        expiry = self._arrival + self._timeout
+        if math.isfinite(expiry) and until > expiry and not self._timed_out:
+            self._timed_out = True
+            self.timeouts += 1
+        return max(0.0, min(until, expiry) - since)
 
 
 def _values(message: Message) -> list[float]:

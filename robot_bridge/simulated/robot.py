@@ -1,7 +1,7 @@
 """A simulated robot behind the topics of a real one, in real time.
 
-At every physics step the newest command that has reached the actuators acts, and what the sensors measure is published. The robot
-does not know the controller's beat: a command that comes in the middle of a control period acts from there on.
+A physics step is taken when its time is over, under what acted meanwhile, and what the sensors measure then is published at once.
+The robot does not know the controller's beat: a command acts from the moment at which it reaches the actuators.
 """
 
 from __future__ import annotations
@@ -76,13 +76,13 @@ class SimulatedRobot:
         if not self._stand_by():
             return
         simulation, started = self.simulation, self._beginning
+        self._measure()
         while simulation.substep < simulation.total_substeps:
-            if not self._live_until(started + simulation.substep * simulation.sim_dt):
+            begin, end = (started + (simulation.substep + i) * simulation.sim_dt for i in (0, 1))
+            if not self._live_until(end):
                 return
-            started += self._give_up(self.clock.now() - self._now)
-            self._measure()
-            simulation.advance(self.commands.at(self._now))
-        if self._live_until(started + simulation.substep * simulation.sim_dt):
+            started += self._give_up(self.clock.now() - end)
+            simulation.advance(self.commands.mean(begin, end))
             self._measure()
 
     def report(self) -> RobotReport:

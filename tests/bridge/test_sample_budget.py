@@ -8,58 +8,71 @@ from hypothesis import strategies as st
 
 from robot_bridge.control.sample_budget import SampleBudget
 
+SECONDS = 0.04
 
-def settle(budget: SampleBudget, seconds_per_sample: float, steps: int = 100) -> float:
-    """Time that a plan takes in the end, on a machine that needs so long for a sample [s]."""
-    for _ in range(steps):
-        budget.took(budget.num_samples * seconds_per_sample)
-    return budget.num_samples * seconds_per_sample
+
+def settle(budget: SampleBudget, overhead: float, seconds_per_sample: float) -> float:
+    """Time that a plan takes in the end, on a machine that needs so long for a plan and for each of its samples [s]."""
+    for _ in range(budget.MEMORY):
+        budget.took(overhead + budget.num_samples * seconds_per_sample)
+    return overhead + budget.num_samples * seconds_per_sample
 
 
 def test_a_fast_machine_uses_all_samples():
-    budget = SampleBudget(64, 8, 0.04)
-    settle(budget, 0.0005)
+    budget = SampleBudget(64, 8, SECONDS)
+    settle(budget, 0.0, 0.0005)
 
     assert budget.num_samples == 64
     assert not budget.is_cut
 
 
-@given(st.floats(1e-5, 4e-3))
-def test_a_slow_machine_keeps_the_deadline_with_as_many_as_fit(seconds_per_sample: float):
-    budget = SampleBudget(64, 8, 0.04)
-    took = settle(budget, seconds_per_sample)
+@given(st.floats(0.0, 0.9), st.floats(1e-3, 0.2))
+def test_a_slow_machine_keeps_the_deadline_with_as_many_as_fit(overhead: float, full_seconds: float):
+    budget = SampleBudget(64, 8, SECONDS, overhead=overhead)
+    per_sample = (1 - overhead) * full_seconds / 64
+    took = settle(budget, overhead * full_seconds, per_sample)
 
-    assert took <= 0.04
-    assert budget.num_samples == 64 or took + seconds_per_sample > 0.75 * 0.04
+    assert took <= SECONDS + 1e-9 or budget.num_samples == 8
+    assert budget.num_samples == 64 or took + per_sample > SECONDS - 1e-9
+
+
+def test_what_a_machine_is_known_to_take_counts_before_the_first_plan():
+    assert SampleBudget(64, 8, SECONDS, took=0.08).num_samples == 32
+    assert SampleBudget(64, 8, SECONDS, took=0.05, overhead=0.5).num_samples == 38
 
 
 def test_a_machine_that_is_too_slow_for_anything_gets_the_least():
-    budget = SampleBudget(64, 8, 0.04)
-    settle(budget, 1.0)
+    budget = SampleBudget(64, 8, SECONDS)
+    settle(budget, 0.0, 1.0)
 
     assert budget.num_samples == 8
 
 
-def test_after_a_slow_spell_all_samples_come_back():
-    budget = SampleBudget(64, 8, 0.04)
-    settle(budget, 0.002)
-    assert budget.is_cut
-    settle(budget, 0.0005)
+def test_single_slow_plans_cut_nothing_and_more_of_them_do():
+    budget = SampleBudget(64, 8, SECONDS, took=0.03)
+    for _ in range(budget.LATE):
+        budget.took(0.08)
+        budget.took(0.03)
+    assert not budget.is_cut
 
-    assert budget.num_samples == 64
-
-
-def test_one_miss_is_enough_for_a_cut():
-    budget = SampleBudget(64, 8, 0.04)
-    budget.took(0.064)
+    budget.took(0.08)
 
     assert budget.num_samples == 32
 
 
+def test_after_a_slow_spell_all_samples_come_back():
+    budget = SampleBudget(64, 8, SECONDS)
+    settle(budget, 0.0, 0.002)
+    assert budget.is_cut
+    settle(budget, 0.0, 0.0005)
+
+    assert budget.num_samples == 64
+
+
 @pytest.mark.parametrize("seconds", [0.0, 1e-9, 1e9])
-@given(full=st.integers(2, 500), least=st.integers(2, 500))
-def test_the_number_stays_in_range(seconds: float, full: int, least: int):
-    budget = SampleBudget(full, least, 0.04)
+@given(full=st.integers(2, 500), least=st.integers(2, 500), overhead=st.floats(0.0, 0.99))
+def test_the_number_stays_in_range(seconds: float, full: int, least: int, overhead: float):
+    budget = SampleBudget(full, least, SECONDS, overhead=overhead)
     for _ in range(3):
         budget.took(seconds)
         assert min(least, full) <= budget.num_samples <= full

@@ -149,18 +149,21 @@ def test_a_lower_rate_publishes_every_few_steps():
     assert np.diff(times) == pytest.approx(0.02)
 
 
-def test_a_command_acts_from_the_physics_step_after_it_came():
-    def course(second: float) -> list[float]:
+def test_a_command_acts_from_the_moment_at_which_it_comes():
+    def course(*commands: tuple[float, float]) -> np.ndarray:
         robot, world = make("half_cheetah", 4)
-        world.command(BEGIN + 0.01, *[0.0] * 6)
-        world.command(second, *[1.0] * 6)
+        world.command(BEGIN, *[0.0] * 6)
+        for at, value in commands:
+            world.command(BEGIN + at, *[value] * 6)
         robot.run()
-        return observed(robot, world, "bthigh_velocity")
+        return np.array(observed(robot, world, "bthigh_velocity"))
 
-    early, late, never = course(BEGIN + 0.0499), course(BEGIN + 0.0501), course(BEGIN + 5.0)
+    # samples are 10 ms apart and the first two are at BEGIN and 10 ms later, when the physics begins
+    never, in_time, late = course(), course((0.05, 1.0)), course((0.0575, 1.0))
 
-    # samples are 10 ms apart and the first is at BEGIN: a command before 0.05 shows at 0.06, one after it at 0.07
-    assert [np.flatnonzero(np.array(c) != never)[0] for c in (early, late)] == [6, 7]
+    assert [np.flatnonzero(c != never)[0] for c in (in_time, late)] == [6, 6]
+    # the last quarter of a physics step is a quarter of the command for the whole step
+    assert late == pytest.approx(course((0.05, 0.25), (0.06, 1.0)), abs=1e-5)
 
 
 def test_when_the_bridge_falls_silent_the_motors_get_nothing():
@@ -172,8 +175,9 @@ def test_when_the_bridge_falls_silent_the_motors_get_nothing():
     assert robot.report().command_timeouts == 1
     rewards = robot.simulation.rewards()
     speeds = observed(robot, world, "forward_speed")[-36::5]
-    # the reward without the speed is the price of the action: 0.1 * 6 while it acts, then nothing
-    assert rewards - speeds == pytest.approx([-0.6, -0.1 * 6 * 0.4**2] + [0.0] * 6, abs=1e-5)
+    # the reward without the speed is the price of the action: 0.1 * 6 while it acts, then nothing; the first step is 10 ms after
+    # the command, and 75 ms after it, in the second step, it is too old
+    assert rewards - speeds == pytest.approx([-0.6, -0.1 * 6 * 0.3**2] + [0.0] * 6, abs=1e-5)
 
 
 def test_noise_is_on_what_is_published_and_not_on_what_is_scored():
@@ -283,9 +287,9 @@ def test_a_command_of_the_future_does_not_act_while_the_robot_catches_up():
 
     robot.run()
 
-    # it came 0.091 s after the first step: 0.1 of the 0.2 s of the run, two whole periods
+    # it came 0.091 s after the first step: 0.009 s of the second period, and two whole ones
     assert robot.simulation.rewards() - observed(robot, world, "forward_speed")[-16::5] == pytest.approx(
-        [0.0, 0.0, -0.6, -0.6], abs=1e-5
+        [0.0, -0.1 * 6 * 0.18**2, -0.6, -0.6], abs=1e-5
     )
 
 

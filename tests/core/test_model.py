@@ -16,6 +16,7 @@ from adaptive_mbrl.data.windows import WindowSampler
 from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
 from adaptive_mbrl.meta.trainer import MetaTrainer, OuterConfig
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
+from adaptive_mbrl.transitions import Transitions
 from tests.core.analytic import mixed_adapter, mixed_model, mixed_transitions
 
 CPU = torch.device("cpu")
@@ -49,17 +50,25 @@ def test_members_start_different_and_the_seed_decides_how():
     assert (members - different).abs().max() > 0.01
 
 
-def test_a_rollout_is_one_step_after_the_other_each_member_on_its_own_trajectory():
-    model = mixed_model()
-    parameters, data = model.shared_parameters(), mixed_transitions(2, 3)
-    actions = torch.randn(2, 3, 4, 2, generator=torch.Generator().manual_seed(0))
+@pytest.mark.parametrize("learned_variance", [False, True])
+@pytest.mark.parametrize("adapted", ["nothing", "modulation", "all"])
+def test_a_rollout_is_one_step_after_the_other_each_member_on_its_own_trajectory(adapted: str, learned_variance: bool):
+    adapter = mixed_adapter(
+        parameters="all" if adapted == "all" else "modulation", model={"members": 3, "learned_variance": learned_variance}
+    ).double()
+    model, data = adapter.model, Transitions(*(x.double() if x.is_floating_point() else x for x in mixed_transitions(2, 5)))
+    belief = adapter.prior(2) if adapted == "nothing" else adapter.update(adapter.prior(2), data)
+    parameters = model.shared_parameters() if adapted == "nothing" else adapter.parameters_of(belief)
+    actions = torch.randn(2, 5, 4, 2, generator=torch.Generator().manual_seed(0)).double()
+    # on both sides of where angles are wrapped
+    obs = torch.where(model.normalizer.wrap(4 + 0 * data.obs) < 0, math.pi - 0.1 * data.obs.abs(), data.obs)
 
-    rollout = model.roll_out(parameters, data.obs, actions)
+    rollout = model.roll_out(parameters, obs, actions)
 
-    state = data.obs.expand(2, *data.obs.shape)
+    state = obs.expand(3, *obs.shape)
     for h in range(4):
-        state = torch.stack([model.predict_members(parameters, s, actions[:, :, h])[e] for e, s in enumerate(state)])
-        torch.testing.assert_close(rollout[:, :, :, h], state, atol=1e-5, rtol=1e-5)
+        state = model.predict_members(parameters, state, actions[:, :, h])
+        torch.testing.assert_close(rollout[:, :, :, h], state, atol=1e-9, rtol=1e-9)
 
 
 # --- the mixture --------------------------------------------------------------------------------------------------------------
