@@ -90,12 +90,15 @@ class GoalInput:
         type: ``geometry_msgs/msg/Twist`` or ``std_msgs/msg/Float64MultiArray``.
         fields: path in the message of each goal entry, in the objective's order.
         initial: the goal until the first message.
+        preview: of an array, whether a message holds a goal for each control period from its arrival on, one after the other with
+            as many numbers each as there are `fields`; the last one stays. The planner then knows what is to come.
     """
 
     topic: str
     type: str
     fields: tuple[str, ...]
     initial: tuple[float, ...]
+    preview: bool = False
 
     def __post_init__(self) -> None:
         if self.type not in (Twist.ros_type, Float64MultiArray.ros_type):
@@ -104,6 +107,11 @@ class GoalInput:
             _require_field("fields", MESSAGES[self.type], path)
         if len(self.fields) != len(self.initial):
             raise ConfigError(f"key 'initial': {len(self.initial)} values for {len(self.fields)} fields")
+        numbered = {f"data.{i}" for i in range(len(self.fields))}
+        if self.preview and set(self.fields) != numbered:
+            raise ConfigError(
+                f"key 'fields': got {', '.join(self.fields)} with a preview; allowed: {', '.join(sorted(numbered))}"
+            )
 
 
 @dataclass(frozen=True)

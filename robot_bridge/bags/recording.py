@@ -14,9 +14,8 @@ from adaptive_mbrl.spec import RobotSpec
 from robot_bridge.bags.reader import Bag
 from robot_bridge.bags.recorder import absolute
 from robot_bridge.bags.samples import Measured, Samples
-from robot_bridge.bridge_config import BridgeConfig, ChannelInput, OutputConfig
-from robot_bridge.control.inputs import read
-from robot_bridge.middleware.fields import field_of
+from robot_bridge.bridge_config import BridgeConfig, ChannelInput, GoalInput, OutputConfig
+from robot_bridge.control.inputs import read, read_goals
 from robot_bridge.middleware.messages import MESSAGES, JointState, JointTrajectory, Message, String
 
 Row = Callable[[Message], list[float]]
@@ -58,6 +57,27 @@ class _Topic:
             self.joints.update(message.name)
 
 
+@dataclass
+class _Goals:
+    """A goal's topic; a message may hold the goals of later control periods too, which count until the next message."""
+
+    config: GoalInput
+    dt: float
+    samples: Samples = field(default_factory=Samples)
+
+    @property
+    def message_type(self) -> type[Message]:
+        return MESSAGES[self.config.type]
+
+    def add(self, message: Message, received: int) -> None:
+        goals = read_goals(message, self.config)
+        if goals is None:
+            return
+        self.samples.drop_from(received)
+        for ahead, goal in enumerate(goals):
+            self.samples.add(message, received + round(1e9 * ahead * self.dt), goal.tolist())
+
+
 def read_recording(path: Path, config: BridgeConfig, spec: RobotSpec, node: str = "adaptive_mpc") -> Recording:
     """Read a bag.
 
@@ -81,10 +101,12 @@ def read_recording(path: Path, config: BridgeConfig, spec: RobotSpec, node: str 
     goal = None
     told: list[tuple[int, str]] = []
     with Bag(path) as bag:
-        topics = [(absolute(config.inputs[name].topic), topic) for name, topic in inputs.items()]
+        topics: list[tuple[str, _Topic | _Goals]] = [
+            (absolute(config.inputs[name].topic), topic) for name, topic in inputs.items()
+        ]
         topics.append((absolute(config.output.topic), output))
         if config.goal is not None and absolute(config.goal.topic) in bag.topics:
-            goal = _Topic(MESSAGES[config.goal.type], _goal_row(config.goal.fields))
+            goal = _Goals(config.goal, spec.dt)
             topics.append((absolute(config.goal.topic), goal))
         wanted: dict[str, type[Message]] = {name: topic.message_type for name, topic in topics}
         if state_topic in bag.topics:
@@ -118,10 +140,6 @@ def read_recording(path: Path, config: BridgeConfig, spec: RobotSpec, node: str 
 
 def _channels_row(sources: list[ChannelInput]) -> Row:
     return lambda message: [read(message, source) for source in sources]
-
-
-def _goal_row(fields: tuple[str, ...]) -> Row:
-    return lambda message: [field_of(message, path) for path in fields]
 
 
 def _command_row(spec: RobotSpec, output: OutputConfig) -> Row:

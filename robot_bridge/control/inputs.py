@@ -109,22 +109,41 @@ class GoalReader:
     Args:
         config: where it is read.
         transport: subscribed to at once.
+        dt: control period [s].
+        horizon: of the planner, H.
     """
 
-    def __init__(self, config: GoalInput, transport: Transport) -> None:
-        self._fields = config.fields
-        self._goal = np.array(config.initial)
+    def __init__(self, config: GoalInput, transport: Transport, dt: float, horizon: int) -> None:
+        self._config, self._dt, self._steps = config, dt, np.arange(horizon)
+        self._goals, self._since = np.array([config.initial]), 0.0
         transport.subscribe(config.topic, MESSAGES[config.type], self.receive, reliable=True)
 
     def receive(self, message: Message, received: float) -> None:
         """Take over a goal whose values are all there and finite; another one changes nothing."""
-        goal = np.array([field_of(message, path) for path in self._fields])
-        if np.isfinite(goal).all():
-            self._goal = goal
+        goals = read_goals(message, self._config)
+        if goals is not None:
+            self._goals, self._since = goals, received
 
-    def __call__(self) -> NDArray[np.float64]:
-        """The present goal, (goal_dim,)."""
-        return self._goal
+    def __call__(self, begin: float) -> NDArray[np.float64]:
+        """For a plan that acts from `begin` on, monotonic [s]: (goal_dim,), or (1, H, goal_dim) if it is known to move."""
+        goals, since = self._goals, self._since
+        if len(goals) == 1:
+            return goals[0]
+        first = round((begin - since) / self._dt)
+        return goals[np.clip(first + self._steps, 0, len(goals) - 1)][None]
+
+
+def read_goals(message: Message, config: GoalInput) -> NDArray[np.float64] | None:
+    """Goals of a message, one row for each control period that it knows; None if a value is missing or not finite."""
+    if config.preview:
+        values, width = np.array(getattr(message, "data", ()), dtype=np.float64), len(config.fields)
+        if len(values) == 0 or len(values) % width:
+            return None
+        columns = [int(path.removeprefix("data.")) for path in config.fields]
+        goals = values.reshape(-1, width)[:, columns]
+    else:
+        goals = np.array([[field_of(message, path) for path in config.fields]])
+    return goals if np.isfinite(goals).all() else None
 
 
 def read(message: Message, source: ChannelInput) -> float:

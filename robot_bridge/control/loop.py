@@ -30,7 +30,7 @@ from robot_bridge.safety.states import State
 from robot_bridge.safety.supervisor import Decision, Observed, SafetySupervisor
 
 Array = NDArray[np.float64]
-GoalOf = Callable[[], Array | None]
+GoalOf = Callable[[float], Array | None]
 SPARE_REST = 1.0
 """Time that the actuators are given to come to rest at the end, beyond what the rate limits ask for [s]."""
 GAP = 0.3
@@ -70,7 +70,7 @@ class ControlLoop:
         supervisor: everything that is sent passes through it.
         inputs: the newest observation.
         send: publishes a command.
-        goal: the objective's present goal.
+        goal: the objective's goal for a plan that acts from a moment on.
         latency: from a measurement to the effect of a command that is sent at once [s].
         clock: monotonic [s].
         look: is called at the end of every period with what was decided and the newest plan; for topics to look at.
@@ -83,7 +83,7 @@ class ControlLoop:
         inputs: Inputs,
         send: Send,
         *,
-        goal: GoalOf = lambda: None,
+        goal: GoalOf = lambda begin: None,
         latency: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
         look: Callable[[Decision, Command | None], None] = lambda decision, command: None,
@@ -176,8 +176,9 @@ class ControlLoop:
         if self._is_first:
             # there is no plan to go on with: the first one is for this very period
             values = self._observed.values
-            pending, remaining = self._pending(self._observed, self.clock() + self.planning.took)
-            self.planning.start(values, self.goal(), after_gap=True, pending=pending, remaining=remaining, ahead=0)
+            effect = self.clock() + self.planning.took + self._latency
+            pending, remaining = self._pending(self._observed, effect)
+            self.planning.start(values, self.goal(effect), after_gap=True, pending=pending, remaining=remaining, ahead=0)
             missed = not self.planning.wait(tick + self.planning.seconds - self.clock())
         self.statistics.missed_deadlines += missed
         with self._lock:
@@ -203,11 +204,12 @@ class ControlLoop:
             self._before = None
         elif self.planning.is_free:
             acted = None if self._before is None else self._acted(self._before, observed)
-            pending, remaining = self._pending(latest, self._tick + self.dt)
+            effect = self._tick + self.dt + self._latency
+            pending, remaining = self._pending(latest, effect)
             self.statistics.gaps += acted is None
             self.planning.start(
                 observed.values,
-                self.goal(),
+                self.goal(effect),
                 sent=acted,
                 after_gap=acted is None,
                 pending=pending,
@@ -274,10 +276,10 @@ class ControlLoop:
         is_off = self.supervisor.state in (State.INACTIVE, State.ESTOP)
         return not is_off and self.supervisor.is_usable(self.clock(), observed)
 
-    def _pending(self, observed: Observed, command_at: float) -> tuple[Array, float]:
-        """What acts between an observation and the effect of a command at that time, (P, action_dim); see `SentCommands`."""
+    def _pending(self, observed: Observed, effect: float) -> tuple[Array, float]:
+        """What acts between an observation and the first effect of a plan, (P, action_dim); see `SentCommands`."""
         with self._lock:
-            actions, remaining = self._sent.pending(_measured(observed), command_at + self._latency)
+            actions, remaining = self._sent.pending(_measured(observed), effect)
         return np.array(actions).reshape(-1, self.supervisor.spec.action_dim), remaining
 
     def _acted(self, before: Observed, now: Observed) -> Array | None:

@@ -27,7 +27,7 @@ from robot_bridge.bags.recorder import BagRecorder
 from robot_bridge.bags.recording_transport import RecordingTransport
 from robot_bridge.bridge_config import load_bridge_config
 from robot_bridge.control.inputs import GoalReader, Inputs
-from robot_bridge.control.loop import ControlLoop
+from robot_bridge.control.loop import ControlLoop, GoalOf
 from robot_bridge.control.outputs import command_sender, present_positions
 from robot_bridge.control.plan_ahead import PlanAhead
 from robot_bridge.middleware.messages import DiagnosticArray, Response, SetBoolRequest, TriggerRequest
@@ -232,7 +232,7 @@ class _Configured:
                 supervisor,
                 Inputs(controller.spec, config, transport),
                 command_sender(controller.spec, config.output, transport),
-                goal=(lambda: None) if config.goal is None else GoalReader(config.goal, transport),
+                goal=self._goal_of(controller, transport),
                 latency=config.latency,
                 look=Telemetry(controller.spec, transport, name),
             )
@@ -250,6 +250,11 @@ class _Configured:
     def close(self) -> None:
         """End the loop, which brings the actuators to rest, and let go of everything."""
         self._ending.close()
+
+    def _goal_of(self, controller: AdaptiveController, transport: Transport) -> GoalOf:
+        if self.config.goal is None:
+            return lambda begin: None
+        return GoalReader(self.config.goal, transport, controller.spec.dt, controller.planner.config.horizon)
 
     def _control(self, transport: Transport, name: str) -> None:
         self.loop.run(self._stop)

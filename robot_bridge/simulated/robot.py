@@ -7,6 +7,7 @@ The robot does not know the controller's beat: a command acts from the moment at
 from __future__ import annotations
 
 import gc
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -31,6 +32,8 @@ from sim.robot import Robot, load_robot
 from sim.scenario import Scenario, load_scenario
 from sim.substeps import SubstepSimulation
 
+PREVIEW_SECONDS = 2.0
+"""How far ahead goals are told where the bridge file takes a preview."""
 MAX_RATE = 200.0
 """Rate at which robots with a fast physics publish unless told otherwise [Hz]."""
 
@@ -147,13 +150,17 @@ def goal_publisher(config: BridgeConfig, robot: Robot, scenario: Scenario, trans
     fields, message_type = config.goal.fields, MESSAGES[config.goal.type]
     if len(fields) != len(robot.goal.names):
         raise ConfigError(f"key 'goal.fields': {len(fields)} fields; robot '{robot.name}' has {', '.join(robot.goal.names)}")
-    goals = robot.goals(scenario.seed, scenario.steps)
+    preview = math.ceil(PREVIEW_SECONDS / robot.spec.dt) if config.goal.preview else 0
+    goals = robot.goals(scenario.seed, scenario.steps + 1, preview)
     publish = transport.publisher(config.goal.topic, message_type)
 
     def tell(step: int) -> None:
-        message = message_type()
-        for path, value in zip(fields, goals[min(step, len(goals) - 1)], strict=True):
-            write_field(message, path, float(value))
+        message, width = message_type(), len(fields)
+        for ahead in range(preview + 1):
+            for path, value in zip(fields, goals[step + ahead], strict=True):
+                # further goals follow in the array, as many numbers later
+                place = path if ahead == 0 else f"data.{int(path.removeprefix('data.')) + ahead * width}"
+                write_field(message, place, float(value))
         publish(message)
 
     return tell

@@ -183,6 +183,26 @@ def test_rewards_follow_the_goal(tmp_path: Path, bridge: Path, run: Callable):
     np.testing.assert_allclose(found.obs[1:, 0] - found.reward, [1.0] * 10 + [2.0] * 10, atol=1e-5)
 
 
+def test_rewards_follow_goals_that_were_known_ahead(tmp_path: Path, bridge: Path, run: Callable):
+    checkpoint = load_checkpoint(tmp_path / "checkpoint")
+    terms = (Term("linear", channels=("cart_position",), goal=("x",)),)
+    described = dataclasses.replace(checkpoint.description, terms=terms, goal_names=("x",))
+    save_checkpoint(tmp_path / "with_goal", dataclasses.replace(checkpoint, description=described))
+    config = bridge_config(str(tmp_path / "with_goal"))
+    goal = GoalInput("/goal", Float64MultiArray.ros_type, ("data.0",), (1.0,), preview=True)
+    save_yaml(bridge, dataclasses.replace(config, goal=goal))
+    told = [
+        ("/goal", 5 * DT - 0.001, Float64MultiArray(data=[2.0] * 3 + [3.0] * 90)),
+        ("/goal", 9 * DT - 0.001, Float64MultiArray(data=[4.0, 5.0])),
+        ("/goal", 15 * DT, Float64MultiArray(data=[math.nan] * 9)),
+    ]
+
+    assert run(write_bag(tmp_path / "bag", sorted([*session(0.0, 20), *told], key=lambda entry: entry[1])))[0] == 0
+    (found,) = episodes(tmp_path)
+    expected = [1.0] * 5 + [2.0] * 3 + [3.0] + [4.0] + [5.0] * 10
+    np.testing.assert_allclose(found.obs[1:, 0] - found.reward, expected, atol=1e-5)
+
+
 def test_what_the_supervisor_does_not_drive_is_cut(tmp_path: Path, run: Callable):
     states = [
         ("/adaptive_mpc/state", DT * k + 0.001, String("estop" if 20 <= k < 30 else "inactive" if k < 3 else "running"))

@@ -15,10 +15,29 @@ from hypothesis import strategies as st
 from adaptive_mbrl.checkpoint import load_checkpoint
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
-from robot_bridge.bridge_config import BridgeConfig, ChannelInput, OutputConfig, TopicConfig, load_bridge_config, require_spec
-from robot_bridge.control.inputs import Inputs
+from robot_bridge.bridge_config import (
+    BridgeConfig,
+    ChannelInput,
+    GoalInput,
+    OutputConfig,
+    TopicConfig,
+    load_bridge_config,
+    require_spec,
+)
+from robot_bridge.control.inputs import GoalReader, Inputs
 from robot_bridge.middleware.fields import field_of
-from robot_bridge.middleware.messages import Float64MultiArray, Header, Imu, JointState, Message, Odometry, Quaternion, Time
+from robot_bridge.middleware.messages import (
+    Float64MultiArray,
+    Header,
+    Imu,
+    JointState,
+    Message,
+    Odometry,
+    Quaternion,
+    Time,
+    Twist,
+    Vector3,
+)
 from robot_bridge.safety.config import SafetyConfig
 from robot_bridge.safety.supervisor import SafetySupervisor
 
@@ -235,3 +254,64 @@ def test_the_shipped_bridges_fit_their_checkpoints(path: Path):
 
     require_spec(config, spec, str(path))
     SafetySupervisor(spec, config.safety)
+
+
+# --- the goal -----------------------------------------------------------------------------------------------------------------
+
+
+def goal_reader(**options: Any) -> GoalReader:
+    config = {
+        "topic": "/goal",
+        "type": Float64MultiArray.ros_type,
+        "fields": ("data.1", "data.0"),
+        "initial": (7.0, 8.0),
+        **options,
+    }
+    return GoalReader(GoalInput(**config), Wire(), dt=0.05, horizon=4)  # type: ignore[arg-type]
+
+
+def test_a_goal_counts_until_the_next_one():
+    goal = goal_reader()
+    assert goal(1.0).tolist() == [7.0, 8.0]
+    goal.receive(Float64MultiArray(data=[1.0, 2.0, 3.0]), 2.0)
+    goal.receive(Float64MultiArray(data=[1.0]), 2.1)
+    goal.receive(Float64MultiArray(data=[1.0, math.inf]), 2.2)
+
+    assert goal(9.0).tolist() == [2.0, 1.0]
+
+
+def test_a_goal_may_be_a_twist():
+    goal = goal_reader(type=Twist.ros_type, fields=("linear.x", "angular.z"))
+    goal.receive(Twist(linear=Vector3(x=1.0), angular=Vector3(z=2.0)), 2.0)
+
+    assert goal(2.0).tolist() == [1.0, 2.0]
+
+
+def test_of_goals_that_are_known_ahead_a_plan_gets_those_of_its_steps():
+    goal = goal_reader(preview=True)
+    assert goal(1.0).tolist() == [7.0, 8.0]
+    goal.receive(Float64MultiArray(data=[0.0, 10.0, 1.0, 11.0, 2.0, 12.0, 3.0, 13.0, 4.0, 14.0]), 2.0)
+
+    def rows(begin: float) -> list[float]:
+        found = goal(begin)
+        assert found.shape == (1, 4, 2)
+        assert (found[0, :, 0] == found[0, :, 1] + 10).all()
+        return found[0, :, 1].tolist()
+
+    assert rows(2.0) == [0.0, 1.0, 2.0, 3.0]
+    assert rows(2.06) == [1.0, 2.0, 3.0, 4.0]
+    # the last one stays
+    assert rows(2.16) == [3.0, 4.0, 4.0, 4.0]
+    assert rows(9.0) == [4.0] * 4
+    goal.receive(Float64MultiArray(data=[5.0, 15.0, 6.0]), 9.0)
+    assert rows(9.0) == [4.0] * 4
+    goal.receive(Float64MultiArray(data=[5.0, 15.0]), 9.0)
+    assert goal(9.0).tolist() == [15.0, 5.0]
+
+
+@pytest.mark.parametrize(
+    "options", [{"fields": ("data.1", "data.2")}, {"type": Twist.ros_type, "fields": ("linear.x", "linear.y")}], ids=str
+)
+def test_a_preview_needs_an_array_with_nothing_else_in_it(options: dict[str, Any]):
+    with pytest.raises(ConfigError, match=r"key 'fields': got .* with a preview; allowed: data.0, data.1"):
+        goal_reader(preview=True, **options)

@@ -296,7 +296,7 @@ def test_a_command_of_the_future_does_not_act_while_the_robot_catches_up():
 def test_it_plays_the_operator_and_tells_the_goal_again_and_again():
     robot, world = make("arm", 210)
     world.command(BEGIN + 0.1, *[0.0] * 7)
-    goals = robot.simulation.robot.goals(3, 210)
+    goals = robot.simulation.robot.goals(3, 211, preview=40)
 
     robot.run()
 
@@ -304,9 +304,10 @@ def test_it_plays_the_operator_and_tells_the_goal_again_and_again():
     assert told[0][0] == BEGIN
     begin = told[-1][0] - 210 * 0.05
     for time, message in told:
-        step = min(max(0, round((time - begin) / 0.05)), 209)
-        assert message.data == pytest.approx(goals[step].tolist())
-    assert len({tuple(message.data) for _, message in told}) == 3
+        step = max(0, round((time - begin) / 0.05))
+        # and those of the two seconds to come
+        assert np.reshape(message.data, (-1, 3)) == pytest.approx(goals[step : step + 41])
+    assert len({tuple(message.data[:3]) for _, message in told}) == 3
     assert max(np.diff([time for time, _ in told])) == pytest.approx(0.05)
 
 

@@ -1,0 +1,170 @@
+"""What does latency cost, what is won back by predicting it, and what are candidates worth? In process, by physics steps.
+
+Usage: python benchmarks/latency_cost.py half_cheetah half_cheetah/cadm_cripple:train [--episodes 12] [--out FILE]
+
+Nothing runs in real time here, so that any machine finds the same. In every case the controller acts once in each control period,
+on what was measured a while before its command acts:
+
+    age     of the observation at the tick [periods]; what lies on sensors, network and actuators
+    lead    share of the period by which a plan begins before its command acts; 1 plans from tick to tick
+    start   where the plan begins: `observed` takes the observation as if it were of now, `predicted` asks the model, as the
+            bridge does, `true` is what no controller can know: the state when the command will act, with a belief as old as in
+            `predicted`
+
+Use the train part of a split: it decides how the bridge plans.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import tyro
+from bridge_machine import machine
+from numpy.typing import NDArray
+
+from adaptive_mbrl.controller import AdaptiveController
+from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.storage import write_text_atomically
+from robot_bridge.control.sent_commands import SentCommands
+from sim.metrics import mean_and_interval, ratio_and_interval
+from sim.robot import Robot, load_robot
+from sim.scenario import Scenario, load_scenario
+from sim.substeps import SubstepSimulation
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Case:
+    """How a controller is coupled to a robot; see above."""
+
+    lead: float = 0.0
+    age: float = 0.0
+    start: Literal["observed", "predicted", "true"] = "predicted"
+    samples_share: float = 1.0
+
+    def in_physics_steps_of(self, robot: Robot) -> Case:
+        """The same with times that the simulation knows."""
+        age, lead = (round(x * robot.substeps) / robot.substeps for x in (self.age, self.lead))
+        return replace(self, age=age, lead=lead)
+
+
+CASES = (
+    Case(),
+    Case(age=0.25),
+    Case(age=0.25, start="observed"),
+    Case(lead=0.5),
+    Case(lead=1.0),
+    Case(lead=1.0, start="observed"),
+    Case(lead=1.0, start="true"),
+    Case(lead=1.0, age=0.25),
+    Case(lead=1.0, samples_share=0.5),
+)
+
+
+def main(
+    robot: tyro.conf.Positional[str],
+    scenario: tyro.conf.Positional[str],
+    episodes: int = 12,
+    seed: int = 500,
+    out: Path | None = None,
+) -> None:
+    """Run all cases on the same episodes.
+
+    Args:
+        robot: a robot with a shipped checkpoint of its name.
+        scenario: a part of a split.
+        episodes: how many.
+        seed: of the first one.
+        out: where the figures go; docs/results/latency_cost_ROBOT.json if not given.
+    """
+    torch.set_num_threads(1)
+    parts = load_scenario(scenario)
+    if isinstance(parts, Scenario):
+        raise ConfigError(f"'{scenario}' is a single scenario; allowed: a part of a split")
+    report: dict[str, Any] = {"robot": robot, "scenario": scenario, "seed": seed, "episodes": episodes, "latency_cases": []}
+    reference = None
+    for case in (case.in_physics_steps_of(load_robot(robot)) for case in CASES):
+        began = time.perf_counter()
+        returns = run(load_robot(robot), case, parts.episodes(episodes, seed))
+        reference = returns if reference is None else reference
+        found = {"return_after_change": mean_and_interval(returns), "ratio": ratio_and_interval(returns, reference)}
+        report["latency_cases"].append({**asdict(case), **found, "returns": [round(r, 2) for r in returns.tolist()]})
+        print(f"{case}: {returns.mean():.0f}, {found['ratio'][0]:.3f} ({time.perf_counter() - began:.0f} s)", flush=True)
+    path = out or Path(f"docs/results/latency_cost_{robot}.json")
+    write_text_atomically(path, json.dumps({**report, "machine": machine()}, indent=1) + "\n")
+
+
+def run(robot: Robot, case: Case, scenarios: Sequence[Scenario]) -> Array:
+    """Returns after the last change, (episodes,)."""
+    controller = AdaptiveController.load(robot.name)
+    simulations = [SubstepSimulation(robot, scenario) for scenario in scenarios]
+    seen = Course(simulations, case, robot.spec.dt)
+    samples = round(case.samples_share * controller.planner.config.num_samples)
+    horizon = controller.planner.config.horizon
+    goals = np.stack([robot.goals(scenario.seed, scenario.steps, horizon) for scenario in scenarios])
+    before: float | None = None
+    for step in range(scenarios[0].steps):
+        # the plan for tick `step`; with a lead of a whole period it learns from the observation of the tick before
+        now = step * robot.spec.dt
+        measured = now - (case.age + (1.0 if case.lead > 0 else 0.0)) * robot.spec.dt
+        latest = now - (case.age + case.lead) * robot.spec.dt
+        acted = None if before is None else seen.commands.mean(before, measured)
+        pending, remaining = seen.commands.pending(latest, now) if case.start == "predicted" else ([], 1.0)
+        begin = seen.at(now) if case.start == "true" else seen.at(latest)
+        command = controller.step(
+            seen.at(measured),
+            goals[:, step : step + horizon] if goals.shape[-1] else None,
+            sent=acted,
+            after_gap=acted is None,
+            pending=np.stack(pending, 1) if pending else None,
+            latest=begin,
+            remaining=remaining,
+            num_samples=samples,
+        )
+        before = measured
+        seen.go_on(command.action, now)
+    return np.array(
+        [s.rewards()[scenario.last_change :].sum() for s, scenario in zip(simulations, scenarios, strict=True)], dtype=np.float64
+    )
+
+
+class Course:
+    """What a batch of simulations did so far.
+
+    Args:
+        simulations: at their start.
+        case: how far back anybody looks.
+        dt: control period [s].
+    """
+
+    def __init__(self, simulations: Sequence[SubstepSimulation], case: Case, dt: float) -> None:
+        self._simulations = simulations
+        self.commands = SentCommands(dt, 0.0, memory=(case.lead + case.age + 3) * dt)
+        self._obs = [self._observe()]
+
+    def at(self, moment: float) -> NDArray[np.float32]:
+        """Observations of a moment [s], (episodes, obs_dim); before the start, of the start."""
+        return self._obs[max(0, round(moment / self._simulations[0].sim_dt))]
+
+    def go_on(self, actions: NDArray[np.float32], now: float) -> None:
+        """One control period under actions, (episodes, action_dim)."""
+        self.commands.add(now, actions.astype(np.float64))
+        for _ in range(self._simulations[0].robot.substeps):
+            for simulation, action in zip(self._simulations, actions, strict=True):
+                simulation.advance(action)
+            self._obs.append(self._observe())
+
+    def _observe(self) -> NDArray[np.float32]:
+        return np.stack([s.observe() for s in self._simulations])
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
