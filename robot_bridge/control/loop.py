@@ -44,7 +44,7 @@ class LoopStatistics:
     Attributes:
         steps: control periods.
         missed_deadlines: periods without a plan in time.
-        overruns: periods that began late by more than a period, and so replaced others.
+        overruns: periods that began late by more than a period, and so replaced others, while active.
         gaps: pairs of observations that were no transition to learn from.
         stalls: commands that the watchdog had to send.
         failures: exceptions in the loop itself.
@@ -155,7 +155,7 @@ class ControlLoop:
         late = self.clock() - tick
         if late > self.dt:
             periods = math.floor(late / self.dt)
-            self.statistics.overruns += 1
+            self.statistics.overruns += self.supervisor.state is not State.INACTIVE
             self.planning.skip(periods)
             self._before = None
             return tick + periods * self.dt
@@ -228,6 +228,8 @@ class ControlLoop:
             Whether it had to.
         """
         now = self.clock()
+        if self.supervisor.state is State.INACTIVE:
+            return False
         if now < self.due + self.dt / 2 or now < self._stood_in + self.dt:
             return False
         self._stood_in = now
@@ -235,8 +237,9 @@ class ControlLoop:
         if not self._lock.acquire(timeout=self.dt):
             return False
         try:
+            self.statistics.stalls += 1
             self._before = None
-            self.statistics.stalls += self._decide_without_plan() is not None
+            self._decide_without_plan()
             self.faults = ("the control loop stands still", *self.faults)
         finally:
             self._lock.release()
