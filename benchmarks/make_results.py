@@ -175,7 +175,47 @@ def _named(figure: list[Any]) -> dict[str, Any]:
     return {"mean": figure[0], "ci95": figure[1]}
 
 
-TABLES = {"models": ceiling_table, "memory_growth": soak_table, "rate_hz": latency_table, "imperfections": bridge_table}
+def faults_table(report: dict[str, Any]) -> str:
+    """How soon each fault was answered."""
+    machine = report["machine"]
+    lines = [
+        f"Each {report['times']} times, control period {1e3 * report['dt']:g} ms; {machine['cpu']}, {machine['cores']} cores.",
+        "",
+        "| fault | sent by the node: median | max | at the actuators: max | commands that still followed the plan: max |",
+        "|---|---|---|---|---|",
+    ]
+    return "\n".join(
+        [*lines, *(f"| {fault} | {' | '.join(map(str, row.values()))} |" for fault, row in report["faults"].items())]
+    )
+
+
+def latency_cost_table(report: dict[str, Any]) -> str:
+    """What latency and fewer candidates cost, one row for each case."""
+    lines = [
+        f"`{report['robot']}`, {report['scenario']}, {report['episodes']} episodes from seed {report['seed']} on; lead and age of the "
+        "observation in control periods.",
+        "",
+        "| lead | age | plan begins from | candidates | return after the change [95 %] | ratio to the first [95 %] |",
+        "|---|---|---|---|---|---|",
+    ]
+    for case in report["latency_cases"]:
+        start = {"observed": "the observation as it is", "predicted": "the model's prediction", "true": "the true state"}[
+            case["start"]
+        ]
+        start = start if case["lead"] or case["age"] else "the observation"
+        returns, ratio = _interval(_named(case["return_after_change"]), 0), _interval(_named(case["ratio"]), 2)
+        lines.append(f"| {case['lead']:g} | {case['age']:g} | {start} | {case['samples_share']:.0%} | {returns} | {ratio} |")
+    return "\n".join(lines)
+
+
+TABLES = {
+    "models": ceiling_table,
+    "memory_growth": soak_table,
+    "rate_hz": latency_table,
+    "imperfections": bridge_table,
+    "faults": faults_table,
+    "latency_cases": latency_cost_table,
+}
 """How a report is shown, by a key that only reports of its kind have."""
 
 

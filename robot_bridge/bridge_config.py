@@ -125,8 +125,9 @@ class BridgeConfig:
         output: where commands go.
         safety: limits and reactions.
         goal: needed when the checkpoint's objective has a goal.
-        latency: from a measurement to the effect of a command that answers it at once: sensors, network, actuators [s]; the
-            planner looks so much further ahead, in whole control periods.
+        latency: from a measurement to the effect of a command that answers it at once, as far as it does not show in the age of
+            the observations: the shortest time that sensors, network and actuators take together [s]. The planner looks so much
+            further ahead.
     """
 
     checkpoint: str
