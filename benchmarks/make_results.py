@@ -192,8 +192,8 @@ def faults_table(report: dict[str, Any]) -> str:
 def latency_cost_table(report: dict[str, Any]) -> str:
     """What latency and fewer candidates cost, one row for each case."""
     lines = [
-        f"`{report['robot']}`, {report['scenario']}, {report['episodes']} episodes from seed {report['seed']} on; lead and age of "
-        "the observation in control periods.",
+        f"`{report['robot']}`, {report['scenario']}, {report['episodes']} episodes from seed {report['seed']} on; lead and age "
+        "of the observation in control periods.",
         "",
         "| lead | age | plan begins from | candidates | return after the change [95 %] | ratio to the first [95 %] |",
         "|---|---|---|---|---|---|",

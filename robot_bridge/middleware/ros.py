@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 import rclpy
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -29,12 +30,16 @@ SPIN_SECONDS = 0.1
 class RosTransport:
     """Publishes, subscribes and serves through a node that somebody else spins.
 
+    Messages, services and the node's own callbacks (transitions, parameters) are three groups that do not wait for one another
+    where an executor with several threads spins the node: an emergency stop is answered while the node configures.
+
     Args:
         node: the node; it keeps living after `close`.
     """
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._messages, self._questions = MutuallyExclusiveCallbackGroup(), MutuallyExclusiveCallbackGroup()
         self._publishers: list[Any] = []
         self._subscriptions: list[Any] = []
         self._services: list[Any] = []
@@ -51,7 +56,10 @@ class RosTransport:
         def take(message: Any) -> None:
             receive(from_ros(message, message_type), time.monotonic())
 
-        self._subscriptions.append(self._node.create_subscription(ros_class(message_type), topic, take, _qos(reliable)))
+        subscription = self._node.create_subscription(
+            ros_class(message_type), topic, take, _qos(reliable), callback_group=self._messages
+        )
+        self._subscriptions.append(subscription)
 
     def serve(self, name: str, request_type: type[RequestT], answer: Answer[RequestT]) -> None:
         """See `Transport`."""
@@ -64,7 +72,8 @@ class RosTransport:
             response.success, response.message = told.success, told.message
             return response
 
-        self._services.append(self._node.create_service(getattr(importlib.import_module("std_srvs.srv"), kind), name, reply))
+        service_type = getattr(importlib.import_module("std_srvs.srv"), kind)
+        self._services.append(self._node.create_service(service_type, name, reply, callback_group=self._questions))
 
     def graph(self) -> RosGraph:
         """See `Transport`."""

@@ -11,7 +11,7 @@ import docstring_parser
 import rclpy
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor, SetParametersResult
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.executors import MultiThreadedExecutor
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -156,7 +156,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rclpy.try_shutdown()
         print(f"error: {error}", file=sys.stderr)
         return 2
-    executor = SingleThreadedExecutor()
+    # one for each group of callbacks, see RosTransport
+    executor = MultiThreadedExecutor(num_threads=3)
     executor.add_node(node)
     try:
         while not stop.is_set():

@@ -58,15 +58,23 @@ class Operator:
 
     def ask(self, kind: Any, service: str, request: Any) -> Any:
         """The answer of one of the node's services."""
+        future = self.asked(kind, service, request)
+        return eventually(lambda: future.done() and future.result(), self.spin)
+
+    def asked(self, kind: Any, service: str, request: Any) -> Any:
+        """The future answer of one of the node's services."""
         client = self.node.create_client(kind, f"/adaptive_mpc/{service}")
         assert client.wait_for_service(PATIENCE)
-        future = client.call_async(request)
-        return eventually(lambda: future.done() and future.result(), self.spin)
+        return client.call_async(request)
 
     def change(self, transition: str) -> bool:
         """Whether the node made a transition."""
-        request = ChangeState.Request(transition=Transition(id=CHANGES[transition]))
-        return bool(self.ask(ChangeState, "change_state", request).success)
+        future = self.changing(transition)
+        return bool(eventually(lambda: future.done() and future.result(), self.spin).success)
+
+    def changing(self, transition: str) -> Any:
+        """The future answer to a transition."""
+        return self.asked(ChangeState, "change_state", ChangeState.Request(transition=Transition(id=CHANGES[transition])))
 
     @property
     def state(self) -> str:

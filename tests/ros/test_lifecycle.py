@@ -131,6 +131,20 @@ def test_an_emergency_stop_outlives_the_cleanup(files: Files):
     assert mistakes.count("cannot activate in state 'estop'; call clear_estop first") == 2
 
 
+def test_an_emergency_stop_is_answered_during_a_transition(files: Files):
+    arguments = parameters(bridge=files.bridge, preflight_seconds=5.0)
+    with simulated_robot(files), controller(*arguments) as node:
+        configured = node.changing("configure")
+        eventually(lambda: "_preflight" in str(node.node.get_node_names()), node.spin)
+
+        assert node.trigger("estop") == (True, "estop")
+        assert not configured.done()
+
+        assert eventually(lambda: configured.done() and configured.result(), node.spin).success
+        assert [node.change("activate"), node.state] == [False, "inactive"]
+        node.end(signal.SIGINT)
+
+
 @pytest.mark.parametrize(
     "numbers",
     [(signal.SIGINT,), (signal.SIGTERM,), (signal.SIGINT, signal.SIGINT)],
