@@ -56,7 +56,8 @@ def read_mapping(path: str | Path) -> Mapping[str, Any]:
         problem = getattr(error, "problem", None) or "cannot be parsed"
         raise ConfigError(f"{path}{line}: not valid YAML: {problem}") from error
     if not isinstance(content, Mapping):
-        raise ConfigError(f"{path}: expected a mapping of keys to values, got {type(content).__name__}")
+        found = "it is empty" if content is None else f"got {type(content).__name__}"
+        raise ConfigError(f"{path}: expected a mapping of keys to values, {found}")
     return content
 
 

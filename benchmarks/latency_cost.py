@@ -35,6 +35,7 @@ from adaptive_mbrl.storage import write_text_atomically
 from robot_bridge.control.sent_commands import SentCommands
 from sim.metrics import mean_and_interval, ratio_and_interval
 from sim.robot import Robot, load_robot
+from sim.rollout import goals_ahead
 from sim.scenario import Scenario, load_scenario
 from sim.substeps import SubstepSimulation
 
@@ -61,6 +62,7 @@ CASES = (
     Case(age=0.25),
     Case(age=0.25, start="observed"),
     Case(lead=0.5),
+    Case(lead=0.75),
     Case(lead=1.0),
     Case(lead=1.0, start="observed"),
     Case(lead=1.0, start="true"),
@@ -121,7 +123,7 @@ def run(robot: Robot, case: Case, scenarios: Sequence[Scenario]) -> Array:
         begin = seen.at(now) if case.start == "true" else seen.at(latest)
         command = controller.step(
             seen.at(measured),
-            goals[:, step : step + horizon] if goals.shape[-1] else None,
+            goals_ahead(robot, goals, step, horizon - 1) if goals.shape[-1] else None,
             sent=acted,
             after_gap=acted is None,
             pending=np.stack(pending, 1) if pending else None,

@@ -184,9 +184,13 @@ def faults_table(report: dict[str, Any]) -> str:
         "| fault | sent by the node: median | max | at the actuators: max | commands that still followed the plan: max |",
         "|---|---|---|---|---|",
     ]
-    return "\n".join(
-        [*lines, *(f"| {fault} | {' | '.join(map(str, row.values()))} |" for fault, row in report["faults"].items())]
-    )
+    for fault, row in report["faults"].items():
+        figures = [row[f"periods_{which}"] for which in ("median", "max", "max_at_actuators")]
+        # a planner that hangs may be noticed early, where deadlines had been missed before
+        cells = [f"{figure:.2f}" if figure >= 0 else "before it was due" for figure in figures]
+        followed = row["commands_that_still_followed_the_plan_max"]
+        lines.append(f"| `{fault}` | {' | '.join(cells)} | {followed} |")
+    return "\n".join(lines)
 
 
 def latency_cost_table(report: dict[str, Any]) -> str:

@@ -105,6 +105,8 @@ class GoalInput:
             raise ConfigError(f"key 'type': got '{self.type}'; allowed: {Twist.ros_type}, {Float64MultiArray.ros_type}")
         for path in self.fields:
             _require_field("fields", MESSAGES[self.type], path)
+        if not self.fields:
+            raise ConfigError("key 'fields': empty; allowed: a path for each entry of the objective's goal")
         if len(self.fields) != len(self.initial):
             raise ConfigError(f"key 'initial': {len(self.initial)} values for {len(self.fields)} fields")
         numbered = {f"data.{i}" for i in range(len(self.fields))}
@@ -125,8 +127,8 @@ class BridgeConfig:
         output: where commands go.
         safety: limits and reactions.
         goal: needed when the checkpoint's objective has a goal.
-        latency: from a measurement to the effect of a command that answers it at once, as far as it does not show in the age of
-            the observations: the shortest time that sensors, network and actuators take together [s]. The planner looks so much
+        latency: from a measurement to the effect of a command that answers it at once, the shortest time that sensors, network
+            and actuators take together [s]; what an observation is older than that, its stamps tell. The planner looks so much
             further ahead.
     """
 

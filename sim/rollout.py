@@ -78,7 +78,7 @@ def run_scenarios(
         if t in snapshot_steps:
             snapshots[t] = simulation.state()
         sent = actions[-1] if actions else None
-        planned, info = policy.act(obs, _goals_ahead(robot, goals, t, policy.preview), sent)
+        planned, info = policy.act(obs, goals_ahead(robot, goals, t, policy.preview), sent)
         disturbance = noise * half_range * rng.standard_normal(planned.shape) if np.any(noise) else 0.0
         action = simulation.clip(planned + disturbance)
         obs = simulation.step(action)
@@ -92,7 +92,7 @@ def run_scenarios(
     return Rollouts(episodes, tuple(infos), snapshots)
 
 
-def _goals_ahead(robot: Robot, goals: np.ndarray, step: int, preview: int) -> np.ndarray:
+def goals_ahead(robot: Robot, goals: np.ndarray, step: int, preview: int) -> np.ndarray:
     """Goals from `step` on as far as anybody can know them: a path continues, a goal that jumps is held."""
     ahead: np.ndarray = goals[:, step : step + preview + 1]
     known = robot.goal is None or robot.goal.is_path

@@ -56,20 +56,21 @@ def episode(
 ) -> Episode:
     """A stretch as training reads it, with the rewards of the objective under the goal of each step."""
     obs, action = stretch.obs.astype(np.float32), stretch.action.astype(np.float32)
-    goals = _goals(stretch.ticks[:-1], recording, goal)
+    # a goal that came with a tick, and so a little after it, is that of the step, as in `GoalReader`
+    goals = _goals((stretch.ticks[:-1] + stretch.ticks[1:]) / 2, recording, goal)
     reward = objective(*(torch.from_numpy(x) for x in (obs[:-1], action, obs[1:], goals.astype(np.float32))))
     return Episode(obs, action, reward.numpy(), {**tags, "begin_seconds": round(stretch.begin, 3)})
 
 
-def _goals(ticks: Array, recording: Recording, goal: GoalInput | None) -> Array:
-    """The goal at each tick, (T, goal_dim): the newest message whose values are all finite, the initial one before the first."""
+def _goals(moments: Array, recording: Recording, goal: GoalInput | None) -> Array:
+    """The goal at each moment, (T, goal_dim): of the newest message whose values are all finite, or the initial one."""
     if goal is None:
-        return np.zeros((len(ticks), 0))
+        return np.zeros((len(moments), 0))
     known, times = np.array([goal.initial]), np.zeros(0)
     if recording.goals is not None:
         finite = np.isfinite(recording.goals.values).all(axis=1)
         known, times = np.concatenate([known, recording.goals.values[finite]]), recording.goals.times[finite]
-    return known[np.searchsorted(times, ticks, "right")]
+    return known[np.searchsorted(times, moments, "right")]
 
 
 def print_stretches(stretches: Sequence[Stretch], dt: float, notes: Sequence[str]) -> None:

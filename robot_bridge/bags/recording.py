@@ -63,19 +63,29 @@ class _Goals:
 
     config: GoalInput
     dt: float
-    samples: Samples = field(default_factory=Samples)
+    told: list[tuple[int, Message]] = field(default_factory=list)
 
     @property
     def message_type(self) -> type[Message]:
         return MESSAGES[self.config.type]
 
     def add(self, message: Message, received: int) -> None:
-        goals = read_goals(message, self.config)
-        if goals is None:
-            return
-        self.samples.drop_from(received)
-        for ahead, goal in enumerate(goals):
-            self.samples.add(message, received + round(1e9 * ahead * self.dt), goal.tolist())
+        if read_goals(message, self.config) is not None:
+            self.told.append((received, message))
+
+    @property
+    def samples(self) -> Samples:
+        """One for each control period that is known."""
+        samples, told = Samples(), sorted(self.told, key=lambda entry: entry[0])
+        ends = [received for received, _ in told[1:]] + [math.inf]
+        for (received, message), end in zip(told, ends, strict=True):
+            goals = read_goals(message, self.config)
+            assert goals is not None
+            for ahead, goal in enumerate(goals):
+                at = received + round(1e9 * ahead * self.dt)
+                if at < end:
+                    samples.add(message, at, goal.tolist())
+        return samples
 
 
 def read_recording(path: Path, config: BridgeConfig, spec: RobotSpec, node: str = "adaptive_mpc") -> Recording:

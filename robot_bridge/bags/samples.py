@@ -43,12 +43,6 @@ class Samples:
         self.stamps.append(0 if header is None else header.stamp.sec * 10**9 + header.stamp.nanosec)
         self.rows.append(row)
 
-    def drop_from(self, received: int) -> None:
-        """Forget what is not before this moment, since the epoch [ns]; what is there must be in its order."""
-        while self.received and self.received[-1] >= received:
-            for values in (self.received, self.stamps, self.rows):
-                values.pop()
-
     def measured(self, start: int, max_age: float) -> Measured:
         """The samples by the time at which they were measured.
 

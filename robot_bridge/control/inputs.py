@@ -1,4 +1,4 @@
-"""From messages to the observation: every channel by name, never by position, with the time at which it came."""
+"""From messages to the observation: every channel by name, never by position, with the time of its measurement."""
 
 from __future__ import annotations
 
@@ -115,18 +115,18 @@ class GoalReader:
 
     def __init__(self, config: GoalInput, transport: Transport, dt: float, horizon: int) -> None:
         self._config, self._dt, self._steps = config, dt, np.arange(horizon)
-        self._goals, self._since = np.array([config.initial]), 0.0
+        self._told = np.array([config.initial]), 0.0
         transport.subscribe(config.topic, MESSAGES[config.type], self.receive, reliable=True)
 
     def receive(self, message: Message, received: float) -> None:
         """Take over a goal whose values are all there and finite; another one changes nothing."""
         goals = read_goals(message, self._config)
         if goals is not None:
-            self._goals, self._since = goals, received
+            self._told = goals, received
 
     def __call__(self, begin: float) -> NDArray[np.float64]:
         """For a plan that acts from `begin` on, monotonic [s]: (goal_dim,), or (1, H, goal_dim) if it is known to move."""
-        goals, since = self._goals, self._since
+        goals, since = self._told
         if len(goals) == 1:
             return goals[0]
         first = round((begin - since) / self._dt)

@@ -5,8 +5,9 @@
 
 Planning runs on a thread of its own and starts from the obs that the model predicts for the moment at which its command will act.
 `lead`, the share of the period that planning may take, is what this machine needs; transitions to learn from are between ticks,
-under one command each. When a plan is not ready at its tick, the next action of the previous one is taken and the miss counted;
-when it fails, there is no plan and the supervisor sends the safe action. A watchdog sends that too while the loop stands still.
+under the mean of what acted. When a plan is not ready at its tick, the next action of the previous one is taken and the miss
+counted; when it fails, there is no plan and the supervisor sends the safe action. A watchdog sends that too while the loop stands
+still.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 from adaptive_mbrl.controller import Command
 from robot_bridge.control.inputs import Inputs
 from robot_bridge.control.outputs import Send
-from robot_bridge.control.plan_ahead import GRACE, PlanAhead
+from robot_bridge.control.plan_ahead import PlanAhead
 from robot_bridge.control.sent_commands import SentCommands
 from robot_bridge.safety.states import State
 from robot_bridge.safety.supervisor import Decision, Observed, SafetySupervisor
@@ -33,6 +34,8 @@ Array = NDArray[np.float64]
 GoalOf = Callable[[float], Array | None]
 SPARE_REST = 1.0
 """Time that the actuators are given to come to rest at the end, beyond what the rate limits ask for [s]."""
+GRACE = 0.1
+"""Share of the control period by which a command may be late for a plan that is nearly ready."""
 GAP = 0.3
 """An interval between two observations that differs from the control period by more than this share is no transition."""
 
@@ -203,7 +206,8 @@ class ControlLoop:
             # planned from already; its command came in mid-period, so that no transition begins here
             self._before = None
         elif self.planning.is_free:
-            acted = None if self._before is None else self._acted(self._before, observed)
+            before = self._before  # the watchdog may take it away
+            acted = None if before is None else self._acted(before, observed)
             effect = self._tick + self.dt + self._latency
             pending, remaining = self._pending(latest, effect)
             self.statistics.gaps += acted is None

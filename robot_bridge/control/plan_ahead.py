@@ -17,8 +17,7 @@ from robot_bridge.control.sample_budget import SampleBudget
 from robot_bridge.control.worker import Worker
 
 Array = NDArray[np.float64]
-GRACE = 0.1
-"""Share of the control period by which a command may be late for a plan that is nearly ready."""
+OnCpu = Callable[[], tuple[AdaptiveController, float, float]]
 CLOSE_SECONDS = 2.0
 """Longest wait for a planner that is to end [s]."""
 
@@ -50,7 +49,8 @@ class PlanAhead:
         overhead: share of that time that does not depend on the number of candidates.
         lead: share of the control period by which planning begins before its command is sent.
         deadline: share of that time that a plan may take.
-        on_cpu: makes the same controller without a GPU; it takes over when one on a GPU fails, with a whole period as lead.
+        on_cpu: makes the same controller without a GPU, and tells `took` and `overhead` of it; it takes over when one on a GPU
+            fails, with a whole period as lead.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class PlanAhead:
         overhead: float = 0.0,
         lead: float = 1.0,
         deadline: float = 0.9,
-        on_cpu: Callable[[], AdaptiveController] | None = None,
+        on_cpu: OnCpu | None = None,
     ) -> None:
         self.controller, self.dt, self.lead, self.deadline = controller, dt, lead, deadline
         self.took, self.overhead = took, overhead
@@ -183,16 +183,16 @@ class PlanAhead:
         if self.controller.device.type != "cpu" and self._on_cpu is not None:
             self._replacing = self._thread.submit(self._replace, self._on_cpu)
 
-    def _replace(self, on_cpu: Callable[[], AdaptiveController]) -> None:
+    def _replace(self, on_cpu: OnCpu) -> None:
         frozen = self.controller.belief_is_frozen
-        self.controller, self.lead = on_cpu(), 1.0
+        self.controller, self.took, self.overhead = on_cpu()
+        self.lead = 1.0
         self.controller.belief_is_frozen = frozen
         self.budget = self._new_budget()
 
     def _new_budget(self) -> SampleBudget:
         planner = self.controller.planner
-        seconds = self.deadline * (self.lead + GRACE) * self.dt
-        return SampleBudget(planner.config.num_samples, planner.least_samples, seconds, self.took, self.overhead)
+        return SampleBudget(planner.config.num_samples, planner.least_samples, self.seconds, self.took, self.overhead)
 
     def _step(self, obs: Array, goal: Array | None, options: dict[str, Any]) -> Command:
         began = time.perf_counter()

@@ -16,7 +16,10 @@ class SampleBudget:
         least: the smallest number that the planner can work with.
         seconds: time that there is for a plan [s].
         took: how long a plan with the full number takes on this machine, to begin with [s].
-        overhead: share of that time that does not depend on the number.
+        overhead: share of that time that does not depend on the number, below 1.
+
+    Attributes:
+        num_samples: for the next control step.
     """
 
     MEMORY = 10
@@ -25,7 +28,10 @@ class SampleBudget:
     """How many of them may take longer than there is time."""
 
     def __init__(self, full: int, least: int, seconds: float, took: float = 0.0, overhead: float = 0.0) -> None:
+        if not 0 <= overhead < 1:
+            raise ValueError(f"overhead: got {overhead}; allowed: from 0 to below 1")
         self.full, self.least, self.seconds, self.overhead = full, min(least, full), seconds, overhead
+        self.num_samples = full
         self._paces = deque([took] * self.MEMORY, maxlen=self.MEMORY)
         self._update()
 
@@ -44,4 +50,3 @@ class SampleBudget:
         pace = max(sorted(self._paces)[-1 - self.LATE], 1e-9)
         fitting = self.full * (self.seconds / pace - self.overhead) / (1 - self.overhead)
         self.num_samples = int(min(max(fitting, self.least), self.full))
-        """For the next control step."""

@@ -41,7 +41,7 @@ class SentCommands:
         weight, until = 0.0, end
         for sent, command in reversed(self._sent):
             since = max(begin, sent + self._latency)
-            # what acts for a moment only, between a command and the one before, is not waited for
+            # negative for a command that does not act yet
             share = until - since
             if share > 0:
                 if command is None:

@@ -25,7 +25,7 @@ from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.errors import BridgeError
 from robot_bridge.bags.recorder import BagRecorder
 from robot_bridge.bags.recording_transport import RecordingTransport
-from robot_bridge.bridge_config import load_bridge_config
+from robot_bridge.bridge_config import BridgeConfig, load_bridge_config
 from robot_bridge.control.inputs import GoalReader, Inputs
 from robot_bridge.control.loop import ControlLoop, GoalOf
 from robot_bridge.control.outputs import command_sender, present_positions
@@ -218,7 +218,7 @@ class _Configured:
             dt = controller.spec.dt
             took, overhead = warm_up(controller)
             lead = lead_for(took, dt, parameters.deadline)
-            on_cpu = partial(load_controller, config, path, "cpu")
+            on_cpu = partial(_on_cpu, config, path)
             planning = PlanAhead(
                 controller, dt, took=took, overhead=overhead, lead=lead, deadline=parameters.deadline, on_cpu=on_cpu
             )
@@ -269,6 +269,11 @@ class _Configured:
                 _LOG.exception("no diagnosis")
 
 
+def _on_cpu(config: BridgeConfig, path: Path) -> tuple[AdaptiveController, float, float]:
+    controller = load_controller(config, path, "cpu")
+    return controller, *warm_up(controller)
+
+
 def warm_up(controller: AdaptiveController) -> tuple[float, float]:
     """Take the first, slow steps before the robot moves, and keep to the precision that is faster.
 
@@ -301,8 +306,8 @@ def step_seconds(controller: AdaptiveController, num_samples: int) -> float:
 def lead_for(seconds: float, dt: float, deadline: float) -> float:
     """Share of the control period by which planning begins before its command is sent, for plans that take so long [s].
 
-    Up to half a period the prediction of what happens meanwhile is good enough; beyond, the whole period is better, of which the
-    model knows exactly what it does.
+    Beyond half a period the plan begins at the tick before: what a newer observation is worth is lost again in the prediction of
+    a part of a period (benchmarks/latency_cost.py), and a plan may then take twice as long.
     """
     lead = SPARE * seconds / (deadline * dt)
     return lead if lead <= 0.5 else 1.0

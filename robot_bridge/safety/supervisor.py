@@ -33,7 +33,8 @@ class Observed:
 
     Attributes:
         values: (obs_dim,), SI units; anything where a channel never came.
-        received: when each channel's newest value came, monotonic [s], (obs_dim,); -inf for never.
+        received: when each channel's newest value was measured, as far as stamps tell, or came, monotonic [s], (obs_dim,); -inf
+            for never.
     """
 
     values: Array

@@ -63,7 +63,7 @@ class CommandInput:
     def mean(self, begin: float, end: float) -> Array:
         """What the actuators do on average from `begin` to `end` on the monotonic clock, (action_dim,); moments must not go back.
 
-        Each command counts from its arrival on: an integrator's step is too long to wait for the next one.
+        A command that comes in between counts for the rest of the time.
         """
         with self._lock:
             arrived = list(self._line.arrived(end))

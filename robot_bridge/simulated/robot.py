@@ -29,6 +29,7 @@ from robot_bridge.simulated.steady_clock import Clock, SteadyClock
 from robot_bridge.stopping import stop_on_signals
 from sim.commands import require_writable
 from sim.robot import Robot, load_robot
+from sim.rollout import goals_ahead
 from sim.scenario import Scenario, load_scenario
 from sim.substeps import SubstepSimulation
 
@@ -151,13 +152,13 @@ def goal_publisher(config: BridgeConfig, robot: Robot, scenario: Scenario, trans
     if len(fields) != len(robot.goal.names):
         raise ConfigError(f"key 'goal.fields': {len(fields)} fields; robot '{robot.name}' has {', '.join(robot.goal.names)}")
     preview = math.ceil(PREVIEW_SECONDS / robot.spec.dt) if config.goal.preview else 0
-    goals = robot.goals(scenario.seed, scenario.steps + 1, preview)
+    goals = robot.goals(scenario.seed, scenario.steps + 1, preview)[None]
     publish = transport.publisher(config.goal.topic, message_type)
 
     def tell(step: int) -> None:
         message, width = message_type(), len(fields)
-        for ahead in range(preview + 1):
-            for path, value in zip(fields, goals[step + ahead], strict=True):
+        for ahead, goal in enumerate(goals_ahead(robot, goals, step, preview)[0]):
+            for path, value in zip(fields, goal, strict=True):
                 # further goals follow in the array, as many numbers later
                 place = path if ahead == 0 else f"data.{int(path.removeprefix('data.')) + ahead * width}"
                 write_field(message, place, float(value))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import os
 import threading
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.errors import BridgeError, ConfigError
 from robot_bridge.middleware.dds import DdsTransport
 from robot_bridge.middleware.messages import (
@@ -24,7 +26,8 @@ from robot_bridge.middleware.messages import (
     Time,
     TriggerRequest,
 )
-from robot_bridge.node.adaptive_mpc import AdaptiveMpc, lead_for
+from robot_bridge.node import adaptive_mpc
+from robot_bridge.node.adaptive_mpc import AdaptiveMpc, lead_for, warm_up
 from robot_bridge.node.diagnostics import ERROR, OK, STALE
 from robot_bridge.node.parameters import Parameters
 from robot_bridge.safety.states import State
@@ -245,3 +248,40 @@ def test_what_is_wrong_with_a_file_is_said_in_configure(node, transport, paramet
 )
 def test_planning_begins_as_late_as_the_machine_allows_or_a_whole_period_ahead(seconds: float, lead: float):
     assert lead_for(seconds, dt=0.05, deadline=0.9) == pytest.approx(lead)
+
+
+@pytest.mark.parametrize(
+    ("fixed", "per_sample", "half", "took", "overhead", "bfloat16"),
+    [
+        (0.010, 0.0005, 0.5, 0.026, 10 / 26, True),
+        (0.010, 0.0005, 0.9, 0.042, 10 / 42, False),
+        (0.004, 0.0, 1.0, 0.004, 0.9, False),
+    ],
+    ids=["bfloat16", "float32", "gpu"],
+)
+def test_warming_up_finds_what_a_step_takes_and_what_fewer_candidates_would_save(
+    monkeypatch: pytest.MonkeyPatch,
+    make_checkpoint: Callable[..., Path],
+    tmp_path: Path,
+    fixed: float,
+    per_sample: float,
+    half: float,
+    took: float,
+    overhead: float,
+    bfloat16: bool,
+):
+    """Candidates take the share `half` of their time in bfloat16."""
+    controller = AdaptiveController.load(make_checkpoint(tmp_path / "checkpoint"))
+    controller.planner.config = dataclasses.replace(controller.planner.config, num_samples=64)
+    clock, step = [0.0], controller.step
+
+    def timed(*arguments, num_samples: int, **options):
+        clock[0] += fixed + num_samples * per_sample * (half if controller.bfloat16 else 1.0)
+        return step(*arguments, num_samples=num_samples, **options)
+
+    monkeypatch.setattr(controller, "step", timed)
+    monkeypatch.setattr(adaptive_mpc.time, "perf_counter", lambda: clock[0])
+
+    assert warm_up(controller) == (pytest.approx(took), pytest.approx(overhead))
+    assert controller.bfloat16 is bfloat16
+    assert controller._state is None

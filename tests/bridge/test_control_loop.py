@@ -363,7 +363,7 @@ def test_time_to_come_to_rest_is_what_the_rate_limits_need(parts: Parts):
 
 def test_when_a_gpu_fails_the_safe_action_is_sent_until_a_controller_on_the_cpu_has_taken_over():
     broken, healthy = Controller("cuda"), Controller()
-    parts = make(controller=broken, on_cpu=lambda: healthy, lead=0.1)
+    parts = make(controller=broken, on_cpu=lambda: (healthy, 0.2, 0.5), lead=0.1)
     parts.step()
     parts.step()
     broken.error = RuntimeError("CUDA error: device lost")
@@ -375,6 +375,8 @@ def test_when_a_gpu_fails_the_safe_action_is_sent_until_a_controller_on_the_cpu_
     parts.loop.planning.close()
     assert parts.loop.planning.controller is healthy
     assert parts.loop.planning.lead == 1.0  # a CPU needs more time
+    assert parts.loop.planning.took == 0.2
+    assert parts.loop.planning.budget.overhead == 0.5
     assert len(healthy.asked) == 3
 
 
@@ -444,6 +446,33 @@ def test_the_watchdog_sends_the_safe_action_for_a_loop_that_stands_still(parts: 
     assert parts.loop.supervisor.state is State.HOLD
     assert parts.loop.statistics.stalls == 2
     assert "the control loop stands still" in parts.loop.faults
+
+
+def test_a_loop_that_is_late_while_nothing_is_sent_is_no_fault(parts: Parts):
+    parts.step()
+    parts.loop.deactivate()
+    sent = len(parts.robot.commands)
+    parts.loop.due = parts.clock.now + DT
+    parts.clock.now += 9 * DT
+
+    assert not parts.loop.stand_in()
+    assert parts.loop._caught_up(parts.clock.now - 5.5 * DT) == pytest.approx(parts.clock.now - 0.5 * DT)
+    assert (len(parts.robot.commands), parts.loop.statistics.stalls, parts.loop.statistics.overruns) == (sent, 0, 0)
+
+    parts.loop.activate()
+    parts.loop._caught_up(parts.clock.now - 5.5 * DT)
+    assert parts.loop.statistics.overruns == 1
+
+
+def test_the_goal_is_that_of_the_moment_at_which_the_plan_acts():
+    asked: list[float] = []
+    parts = make(latency=0.5 * DT, goal=lambda begin: asked.append(begin / DT))
+    for _ in range(3):
+        parts.step()
+    parts.loop.planning.close()
+
+    # the first plan is for the present period
+    assert asked == [pytest.approx(periods) for periods in (1.5, 3.5, 4.5)]
 
 
 def test_an_error_in_the_loop_does_not_end_it(parts: Parts):

@@ -192,8 +192,8 @@ def test_rewards_follow_goals_that_were_known_ahead(tmp_path: Path, bridge: Path
     goal = GoalInput("/goal", Float64MultiArray.ros_type, ("data.0",), (1.0,), preview=True)
     save_yaml(bridge, dataclasses.replace(config, goal=goal))
     told = [
-        ("/goal", 5 * DT - 0.001, Float64MultiArray(data=[2.0] * 3 + [3.0] * 90)),
-        ("/goal", 9 * DT - 0.001, Float64MultiArray(data=[4.0, 5.0])),
+        ("/goal", 5 * DT + 0.003, Float64MultiArray(data=[2.0] * 3 + [3.0] * 90)),
+        ("/goal", 9 * DT + 0.003, Float64MultiArray(data=[4.0, 5.0])),
         ("/goal", 15 * DT, Float64MultiArray(data=[math.nan] * 9)),
     ]
 

@@ -91,3 +91,14 @@ def test_a_mean_lies_within_what_was_sent(steps: list[tuple[float, float | None]
 
     values = [value for _, value in steps if value is not None]
     assert found is None or min(values) - 1e-9 <= found.item() <= max(values) + 1e-9
+
+
+def test_it_remembers_as_long_as_anybody_asks_and_no_longer():
+    commands = SentCommands(DT, 0.1, memory=0.5)
+    for step in range(10_000):
+        commands.add(DT * step, np.array([float(step)]))
+
+    now = DT * 9_999
+    assert len(commands._sent) <= (0.5 + 0.1) / DT + 3
+    # what acts from half a second ago was sent a tenth of a second earlier
+    assert commands.mean(now - 0.5, now - 0.5 + DT) == pytest.approx([9_999 - 12])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import heapq
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -296,7 +298,7 @@ def test_a_command_of_the_future_does_not_act_while_the_robot_catches_up():
 def test_it_plays_the_operator_and_tells_the_goal_again_and_again():
     robot, world = make("arm", 210)
     world.command(BEGIN + 0.1, *[0.0] * 7)
-    goals = robot.simulation.robot.goals(3, 211, preview=40)
+    goals = robot.simulation.robot.goals(3, 211)
 
     robot.run()
 
@@ -304,11 +306,27 @@ def test_it_plays_the_operator_and_tells_the_goal_again_and_again():
     assert told[0][0] == BEGIN
     begin = told[-1][0] - 210 * 0.05
     for time, message in told:
-        step = max(0, round((time - begin) / 0.05))
-        # and those of the two seconds to come
-        assert np.reshape(message.data, (-1, 3)) == pytest.approx(goals[step : step + 41])
-    assert len({tuple(message.data[:3]) for _, message in told}) == 3
+        assert message.data == pytest.approx(goals[max(0, round((time - begin) / 0.05))].tolist())
+    assert len({tuple(message.data) for _, message in told}) == 3
     assert max(np.diff([time for time, _ in told])) == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize(("name", "topic", "size"), [("quadrotor", "/goal", 4), ("arm", "/hand/goal", 7)])
+def test_with_a_preview_it_tells_a_path_ahead_and_holds_a_goal_that_jumps(name: str, topic: str, size: int):
+    config = load_bridge_config(ROOT / "configs" / "bridge" / f"{name}.yaml")
+    assert config.goal is not None
+    config = dataclasses.replace(config, goal=dataclasses.replace(config.goal, preview=True))
+    simulated = load_robot(name)
+    world, preview = VirtualTime(), math.ceil(2.0 / simulated.spec.dt)
+    robot = SimulatedRobot(SubstepSimulation(simulated, Scenario(name, 12, 3)), config, world, world)
+    world.command(BEGIN, *[0.0] * size)
+    goals = simulated.goals(3, 13, preview)
+
+    robot.run()
+
+    for step, (_, message) in enumerate(world.published[topic][-13:]):
+        expected = goals[step : step + preview + 1] if name == "quadrotor" else np.repeat(goals[[step]], preview + 1, axis=0)
+        assert np.reshape(message.data, (-1, 3)) == pytest.approx(expected)
 
 
 def test_asked_to_stop_it_stops_and_reports_what_there_is():

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def bridge_file(robot: str) -> Path:
 def test_a_robot_over_real_sockets(name: str, tmp_path: Path, transport: DdsTransport):
     robot, config = load_robot(name), load_bridge_config(bridge_file(name))
     inputs, send = Inputs(robot.spec, config, transport), command_sender(robot.spec, config.output, transport)
-    goal = None if config.goal is None else GoalReader(config.goal, transport)
+    goal = None if config.goal is None else GoalReader(config.goal, transport, robot.spec.dt, horizon=5)
     out = tmp_path / "out" / "report.json"
     imperfections = ROOT / "configs" / "simulated_robot" / "realistic.yaml"
     seen, waiting = [], threading.Event()
@@ -76,7 +77,7 @@ def test_a_robot_over_real_sockets(name: str, tmp_path: Path, transport: DdsTran
     assert np.abs(np.sort(seen[0][angles]) - np.sort(standing[-len(angles) :])).max() < 0.02
     assert np.abs(seen[-1][angles] - seen[0][angles]).max() > 0.1
     if goal is not None:
-        assert goal() == pytest.approx(robot.goals(4, 30)[-1])
+        assert goal(time.monotonic()) == pytest.approx(robot.goals(4, 30)[-1])
 
 
 @pytest.mark.parametrize(
