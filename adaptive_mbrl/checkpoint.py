@@ -19,7 +19,7 @@ from torch import Tensor
 
 from adaptive_mbrl.adaptation import AdaptationConfig, make_adapter
 from adaptive_mbrl.adaptation.base import Adapter
-from adaptive_mbrl.config import load_yaml, save_yaml
+from adaptive_mbrl.config import did_you_mean, load_yaml, save_yaml
 from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
 from adaptive_mbrl.errors import CheckpointError
 from adaptive_mbrl.objective import Objective, Term
@@ -113,10 +113,12 @@ def find_checkpoint(path: str | Path) -> Path:
     shipped = Path(str(resources.files("adaptive_mbrl") / "pretrained"))
     if folder.name == str(path) and (shipped / folder.name / DESCRIPTION_FILE).is_file():
         return shipped / folder.name
-    names = ", ".join(sorted(p.parent.name for p in shipped.glob(f"*/{DESCRIPTION_FILE}"))) or "none"
+    known = sorted(p.parent.name for p in shipped.glob(f"*/{DESCRIPTION_FILE}"))
+    names = ", ".join(known) or "none"
     if folder.is_dir():
         raise CheckpointError(f"{folder}: not a checkpoint (it has no {DESCRIPTION_FILE}); shipped checkpoints: {names}")
-    raise CheckpointError(f"{path}: no such checkpoint folder; shipped checkpoints: {names}")
+    hint = did_you_mean(str(path), known)
+    raise CheckpointError(f"{path}: no such checkpoint folder in {Path.cwd()}{hint}; shipped checkpoints: {names}")
 
 
 def require_robot(checkpoint: Checkpoint, spec: RobotSpec, source: str) -> None:

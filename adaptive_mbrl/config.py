@@ -11,7 +11,7 @@ import math
 import sys
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
 
@@ -107,9 +107,8 @@ def from_mapping(cls: type[T], values: Any, *, source: str, key: str = "") -> T:
     fields = {f.name: f for f in dataclasses.fields(cls) if f.init}  # type: ignore[arg-type]
     for name in values:
         if name not in fields:
-            raise ConfigError(
-                f"{source}: unknown key '{_join(key, str(name))}'{_hint(str(name), fields)}; allowed keys: {', '.join(fields)}"
-            )
+            hint, allowed = did_you_mean(str(name), fields), ", ".join(fields)
+            raise ConfigError(f"{source}: unknown key '{_join(key, str(name))}'{hint}; allowed keys: {allowed}")
     hints = typing.get_type_hints(cls)
     kwargs = {}
     for name, field in fields.items():
@@ -134,7 +133,7 @@ def _convert(hint: Any, value: Any, source: str, key: str) -> Any:
     if origin is Literal:
         if value not in args:
             raise ConfigError(
-                f"{_where(source, key)}: got {value!r}{_hint(str(value), args)}; allowed: {', '.join(map(str, args))}"
+                f"{_where(source, key)}: got {value!r}{did_you_mean(str(value), args)}; allowed: {', '.join(map(str, args))}"
             )
         return value
     if origin in (tuple, list, Sequence):
@@ -217,6 +216,7 @@ def _where(source: str, key: str) -> str:
     return f"{source}: key '{key}'" if key else source
 
 
-def _hint(name: str, known: Any) -> str:
+def did_you_mean(name: str, known: Iterable[object]) -> str:
+    """For an error message: the known name that is nearest to an unknown one, or nothing."""
     close = difflib.get_close_matches(name, [str(k) for k in known], n=1)
     return f" (did you mean '{close[0]}'?)" if close else ""

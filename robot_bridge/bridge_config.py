@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from adaptive_mbrl.config import bounded, load_yaml
+from adaptive_mbrl.config import bounded, did_you_mean, load_yaml
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.spec import RobotSpec
 from robot_bridge.middleware.fields import field_of
@@ -103,6 +103,8 @@ class GoalInput:
     def __post_init__(self) -> None:
         if self.type not in (Twist.ros_type, Float64MultiArray.ros_type):
             raise ConfigError(f"key 'type': got '{self.type}'; allowed: {Twist.ros_type}, {Float64MultiArray.ros_type}")
+        if self.preview and self.type != Float64MultiArray.ros_type:
+            raise ConfigError(f"key 'preview': needs type {Float64MultiArray.ros_type}, got {self.type}")
         for path in self.fields:
             _require_field("fields", MESSAGES[self.type], path)
         if not self.fields:
@@ -182,7 +184,10 @@ def require_spec(config: BridgeConfig, spec: RobotSpec, source: str) -> None:
     """Refuse a bridge that does not give every observation channel of the checkpoint, or orders actions it does not have."""
     unknown = [name for name in config.obs if name not in spec.obs_names]
     if unknown:
-        raise ConfigError(f"{source}: key 'obs.{unknown[0]}': unknown channel; known channels: {', '.join(spec.obs_names)}")
+        hint, names = did_you_mean(unknown[0], spec.obs_names), ", ".join(spec.obs_names)
+        raise ConfigError(
+            f"{source}: key 'obs.{unknown[0]}': unknown channel{hint}; the checkpoint's robot '{spec.name}' has {names}"
+        )
     missing = [name for name in spec.obs_names if name not in config.obs]
     if missing:
         raise ConfigError(

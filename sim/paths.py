@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 from pathlib import Path
 
+from adaptive_mbrl.config import did_you_mean
 from adaptive_mbrl.errors import ConfigError
 
 _HERE = Path(__file__).resolve().parent
@@ -35,8 +35,7 @@ def find_config(kind: str, name_or_path: str | Path) -> Path:
     if path.suffix in (".yaml", ".yml"):
         raise ConfigError(f"{text}: no such file")
     known = known_configs(kind)
-    close = difflib.get_close_matches(text, known, n=1)
-    hint = f" (did you mean '{close[0]}'?)" if close else ""
+    hint = did_you_mean(text, known)
     listed = ", ".join(known) or "none"
     raise ConfigError(f"unknown {kind.removesuffix('s')} '{text}'{hint}; known {kind}: {listed}; or the path of a .yaml file")
 

@@ -111,17 +111,23 @@ class GoalReader:
         transport: subscribed to at once.
         dt: control period [s].
         horizon: of the planner, H.
+
+    Attributes:
+        refused: messages that were no goal.
     """
 
     def __init__(self, config: GoalInput, transport: Transport, dt: float, horizon: int) -> None:
         self._config, self._dt, self._steps = config, dt, np.arange(horizon)
         self._told = np.array([config.initial]), 0.0
+        self.refused = 0
         transport.subscribe(config.topic, MESSAGES[config.type], self.receive, reliable=True)
 
     def receive(self, message: Message, received: float) -> None:
         """Take over a goal whose values are all there and finite; another one changes nothing."""
         goals = read_goals(message, self._config)
-        if goals is not None:
+        if goals is None:
+            self.refused += 1
+        else:
             self._told = goals, received
 
     def __call__(self, begin: float) -> NDArray[np.float64]:

@@ -56,7 +56,7 @@ class DdsTransport:
     """
 
     def __init__(self, domain: int = 0, interface: str = LOOPBACK) -> None:
-        self._domain, self._participant = domain, _participant(domain, interface)
+        self._domain, self._interface, self._participant = domain, interface, _participant(domain, interface)
         self._readers: list[tuple[DataReader, Callable[[Any], None]]] = []
         self._waitset = WaitSet(self._participant)
         self.failures = 0
@@ -122,7 +122,8 @@ class DdsTransport:
         until = time.monotonic() + timeout
         while not (writer.get_matched_subscriptions() and reader.get_matched_publications()):
             if time.monotonic() > until:
-                raise BridgeError(f"service '{name}': nobody serves it")
+                where = f"in domain {self._domain} on interface '{self._interface}'"
+                raise BridgeError(f"service '{name}': nobody serves it {where}; give --domain and --interface of the node")
             time.sleep(0.01)
         writer.write(_framed(request, client, 1))
         try:

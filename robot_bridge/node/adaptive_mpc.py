@@ -22,12 +22,12 @@ import torch
 from numpy.typing import NDArray
 
 from adaptive_mbrl.controller import AdaptiveController
-from adaptive_mbrl.errors import BridgeError
-from robot_bridge.bags.recorder import BagRecorder
+from adaptive_mbrl.errors import BridgeError, ConfigError
+from robot_bridge.bags.recorder import BagRecorder, absolute
 from robot_bridge.bags.recording_transport import RecordingTransport
 from robot_bridge.bridge_config import BridgeConfig, load_bridge_config
 from robot_bridge.control.inputs import GoalReader, Inputs
-from robot_bridge.control.loop import ControlLoop, GoalOf
+from robot_bridge.control.loop import ControlLoop
 from robot_bridge.control.outputs import command_sender, present_positions
 from robot_bridge.control.plan_ahead import PlanAhead
 from robot_bridge.middleware.messages import DiagnosticArray, Response, SetBoolRequest, TriggerRequest
@@ -35,7 +35,7 @@ from robot_bridge.middleware.transport import Transport
 from robot_bridge.node.diagnostics import Diagnosis
 from robot_bridge.node.parameters import Parameters
 from robot_bridge.node.telemetry import Telemetry
-from robot_bridge.preflight.checks import require_passed
+from robot_bridge.preflight.checks import require_passed, summary
 from robot_bridge.preflight.inputs_check import check_inputs
 from robot_bridge.preflight.listening import listen
 from robot_bridge.robot_files import load_controller, make_supervisor
@@ -168,14 +168,18 @@ class AdaptiveMpc:
         """How long planning takes here and what follows from it, in one line."""
         planning = self._loop().planning
         ahead = "a whole period" if planning.lead == 1.0 else f"{1e3 * planning.lead * planning.dt:.0f} ms"
+        assert self._configured is not None
         return (
-            f"a plan takes {1e3 * planning.took:.0f} ms of a control period of {1e3 * planning.dt:.0f} ms on this machine; "
-            f"it is made {ahead} ahead"
+            f"{self._configured.preflight}a plan takes {1e3 * planning.took:.0f} ms of a control period of "
+            f"{1e3 * planning.dt:.0f} ms on this machine, and gets {1e3 * planning.seconds:.0f} ms; it is made {ahead} ahead"
         )
 
     def report(self) -> str:
         """The node in one line."""
-        return report(self._loop())
+        loop, configured = self._loop(), self._configured
+        assert configured is not None
+        rivals = f"; {configured.rivals} other publisher(s) on {configured.config.output.topic}" if configured.rivals else ""
+        return report(loop) + rivals
 
     def _freeze(self, request: SetBoolRequest) -> Response:
         return _answered(lambda: self.freeze(request.data))
@@ -204,9 +208,12 @@ class _Configured:
         self.config = config = load_bridge_config(path)
         controller = load_controller(config, path, parameters.device)
         supervisor = make_supervisor(config, controller.spec, path)
+        self.preflight = ""
         if parameters.preflight_seconds > 0:
             heard = listen(config, ears, parameters.preflight_seconds)
-            require_passed(check_inputs(config, controller.spec, controller.adapter.model.normalizer, heard))
+            checks = check_inputs(config, controller.spec, controller.adapter.model.normalizer, heard)
+            require_passed(checks)
+            self.preflight = f"preflight: {summary(checks)}\n"
         # torn down in the opposite order, also when something here fails
         self._ending = ExitStack()
         with self._ending:
@@ -227,15 +234,23 @@ class _Configured:
                 recorder = BagRecorder(Path(parameters.record))
                 self._ending.callback(recorder.close)
                 transport = RecordingTransport(transport, recorder)
+            horizon = controller.planner.config.horizon
+            if config.latency > horizon * dt:
+                raise ConfigError(
+                    f"{path}: key 'latency': {config.latency:g} s is out of range; allowed: at most {horizon * dt:g} s, "
+                    "as far as the planner looks ahead"
+                )
+            self._goals = None if config.goal is None else GoalReader(config.goal, transport, dt, horizon)
             self.loop = ControlLoop(
                 planning,
                 supervisor,
                 Inputs(controller.spec, config, transport),
                 command_sender(controller.spec, config.output, transport),
-                goal=self._goal_of(controller, transport),
+                goal=self._goals or (lambda begin: None),
                 latency=config.latency,
                 look=Telemetry(controller.spec, transport, name),
             )
+            self.rivals = 0
             gc.collect()
             self._stop = threading.Event()
             watchdog = Watchdog(self.loop.stand_in, dt)
@@ -251,20 +266,16 @@ class _Configured:
         """End the loop, which brings the actuators to rest, and let go of everything."""
         self._ending.close()
 
-    def _goal_of(self, controller: AdaptiveController, transport: Transport) -> GoalOf:
-        if self.config.goal is None:
-            return lambda begin: None
-        return GoalReader(self.config.goal, transport, controller.spec.dt, controller.planner.config.horizon)
-
     def _control(self, transport: Transport, name: str) -> None:
         self.loop.run(self._stop)
 
     def _diagnose(self, transport: Transport, name: str) -> None:
         publish = transport.publisher("/diagnostics", DiagnosticArray)
-        diagnosis = Diagnosis(self.loop, name)
+        diagnosis, graph, topic = Diagnosis(self.loop, name, self._goals), transport.graph(), self.config.output.topic
         while not self._stop.wait(DIAGNOSTICS_PERIOD):
             try:
-                publish(diagnosis(transport.now()))
+                self.rivals = sum(e.publishes and e.topic == absolute(topic) for e in graph.endpoints())
+                publish(diagnosis(transport.now(), self.rivals))
             except Exception:
                 _LOG.exception("no diagnosis")
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from robot_bridge.control.inputs import GoalReader
 from robot_bridge.control.loop import ControlLoop
 from robot_bridge.middleware.messages import DiagnosticArray, DiagnosticStatus, Header, KeyValue, Time
 from robot_bridge.safety.states import State
@@ -22,15 +23,32 @@ class Diagnosis:
     Args:
         loop: the control loop.
         name: of the node.
+        goals: where the goal is read, of an objective that has one.
     """
 
-    def __init__(self, loop: ControlLoop, name: str) -> None:
-        self.loop, self.name = loop, name
+    def __init__(self, loop: ControlLoop, name: str, goals: GoalReader | None = None) -> None:
+        self.loop, self.name, self.goals = loop, name, goals
         self._counted: dict[str, int] = {}
 
-    def __call__(self, now: float) -> DiagnosticArray:
-        """The present diagnosis, stamped `now` (since the epoch) [s]."""
-        return DiagnosticArray(Header(Time.of(now)), [self._safety(), self._inputs(), self._loop(), self._planner()])
+    def __call__(self, now: float, rivals: int = 0) -> DiagnosticArray:
+        """The present diagnosis.
+
+        Args:
+            now: its stamp, since the epoch [s].
+            rivals: others that publish commands to this robot.
+        """
+        parts = [self._safety(), self._inputs(), self._loop(), self._planner(), self._output(rivals)]
+        return DiagnosticArray(Header(Time.of(now)), parts + ([] if self.goals is None else [self._goal(self.goals)]))
+
+    def _output(self, rivals: int) -> DiagnosticStatus:
+        message = f"{rivals} other publisher(s) of commands: two that command one robot fight" if rivals else "alone"
+        return self._status("output", WARN if rivals else OK, message, {"other publishers": rivals})
+
+    def _goal(self, goals: GoalReader) -> DiagnosticStatus:
+        goal = goals(time.monotonic())
+        present = goal.reshape(-1, goal.shape[-1])[0]
+        values = {"goal": ", ".join(f"{value:g}" for value in present), "refused": goals.refused}
+        return self._counts("goal", {"refused": goals.refused}, ("refused",), values, "followed")
 
     def _safety(self) -> DiagnosticStatus:
         state, faults = self.loop.supervisor.state, self.loop.faults
@@ -72,14 +90,16 @@ class Diagnosis:
             status.level, status.message = WARN, f"cut to {planning.budget.num_samples} of {planning.budget.full} samples"
         return status
 
-    def _counts(self, part: str, counts: Values, warned: tuple[str, ...], values: Values) -> DiagnosticStatus:
+    def _counts(
+        self, part: str, counts: Values, warned: tuple[str, ...], values: Values, fine: str = "in time"
+    ) -> DiagnosticStatus:
         grown = []
         for name in warned:
             count, key = int(str(counts[name])), f"{part}.{name}"
             if count > self._counted.get(key, 0):
                 grown.append(f"{count - self._counted.get(key, 0)} {name.replace('_', ' ')}")
             self._counted[key] = count
-        return self._status(part, WARN if grown else OK, ", ".join(grown) or "in time", values)
+        return self._status(part, WARN if grown else OK, ", ".join(grown) or fine, values)
 
     def _status(self, part: str, level: int, message: str, values: Values) -> DiagnosticStatus:
         pairs = [KeyValue(key, _text(value)) for key, value in values.items()]

@@ -44,6 +44,13 @@ def failed(checks: Sequence[Check]) -> list[Check]:
     return [check for check in checks if check.verdict is Verdict.FAIL]
 
 
+def summary(checks: Sequence[Check]) -> str:
+    """How many checks passed, and what was warned of, in one line."""
+    warned = [f"{check.name}: {check.measured}" for check in checks if check.verdict is Verdict.WARN]
+    passed = f"{sum(check.verdict is Verdict.PASS for check in checks)} of {len(checks)} checks passed"
+    return f"{passed}; {len(warned)} warned: {'; '.join(warned)}" if warned else passed
+
+
 def require_passed(checks: Sequence[Check]) -> None:
     """Raise with all failures in one line; warnings let a robot through."""
     failures = failed(checks)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from adaptive_mbrl.config import did_you_mean
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.spec import RobotSpec
 from robot_bridge.safety.config import Range, SafetyConfig
@@ -266,7 +267,8 @@ def _without_margin(limits: Range, margin: float) -> tuple[float, float]:
 def _require_names(key: str, values: Mapping[str, object], known: tuple[str, ...], *, complete: bool = False) -> None:
     unknown = [name for name in values if name not in known]
     if unknown:
-        raise ConfigError(f"key '{key}': unknown channel '{unknown[0]}'; known channels: {', '.join(known)}")
+        hint = did_you_mean(unknown[0], known)
+        raise ConfigError(f"key '{key}': unknown channel '{unknown[0]}'{hint}; known channels: {', '.join(known)}")
     missing = [name for name in known if name not in values] if complete else []
     if missing:
         raise ConfigError(f"key '{key}': missing channel '{missing[0]}'; one entry for each of {', '.join(known)}")

@@ -97,7 +97,9 @@ def test_services_of_another_process_answer(echo: None):
 
 def test_a_service_that_nobody_serves_is_an_error():
     transport = DdsTransport(DOMAIN)
-    with pytest.raises(BridgeError, match="service '/nobody/estop': nobody serves it"):
+    with pytest.raises(
+        BridgeError, match=r"service '/nobody/estop': nobody serves it in domain [0-9]+ on interface 'lo'; give --domain and"
+    ):
         transport.call("/nobody/estop", TriggerRequest(), timeout=0.05)
     transport.close()
 

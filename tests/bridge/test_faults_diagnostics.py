@@ -8,8 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from robot_bridge.node.diagnostics import Diagnosis
+from robot_bridge.middleware.messages import Float64MultiArray
+from robot_bridge.node.diagnostics import OK, WARN, Diagnosis
 from tests.bridge.test_control_loop import make
+from tests.bridge.test_inputs import goal_reader
 
 
 @pytest.fixture
@@ -41,3 +43,21 @@ def test_a_diagnosis_is_made_while_the_loop_writes_down_how_late_it_is(restless)
         loop.planning.close()
 
     assert {pair.key: pair.value for pair in values[-1]}["late, median [ms]"] == "2"
+
+
+def test_goals_that_are_none_and_others_that_command_the_robot_are_warned_of():
+    goals = goal_reader(preview=True)
+    diagnosis = Diagnosis(make().loop, "node", goals)
+    controller = diagnosis.loop.planning.controller
+    controller.bfloat16 = controller.belief_is_frozen = False
+
+    def said(rivals: int) -> list[tuple[int, str]]:
+        parts = {status.name: status for status in diagnosis(0.0, rivals).status}
+        return [(part.level, part.message) for part in (parts["node: output"], parts["node: goal"])]
+
+    assert said(0) == [(OK, "alone"), (OK, "followed")]
+    goals.receive(Float64MultiArray(data=[1.0]), 0.0)
+    assert said(1) == [(WARN, "1 other publisher(s) of commands: two that command one robot fight"), (WARN, "1 refused")]
+    goals.receive(Float64MultiArray(data=[1.0, 2.0, 3.0, 4.0]), 0.0)
+    assert said(0) == [(OK, "alone"), (OK, "followed")]
+    assert {v.key: v.value for v in diagnosis(0.0).status[-1].values} == {"goal": "4, 3", "refused": "1"}

@@ -219,7 +219,7 @@ def without(name: str) -> dict[str, ChannelInput]:
         ({"obs": without("pitch")}, r"robot.yaml: key 'obs': missing channel 'pitch'"),
         (
             {"obs": {**CONFIG.obs, "toe": ChannelInput("imu", "orientation.yaw")}},
-            r"key 'obs.toe': unknown channel; known channels: knee",
+            r"key 'obs.toe': unknown channel; the checkpoint's robot 'legged' has knee",
         ),
         ({"output": OutputConfig("/commands", order=("hip",))}, r"key 'output.order'.*each of hip, knee once"),
     ],
@@ -278,6 +278,7 @@ def test_a_goal_counts_until_the_next_one():
     goal.receive(Float64MultiArray(data=[1.0, math.inf]), 2.2)
 
     assert goal(9.0).tolist() == [2.0, 1.0]
+    assert goal.refused == 2
 
 
 def test_a_goal_may_be_a_twist():
@@ -310,8 +311,17 @@ def test_of_goals_that_are_known_ahead_a_plan_gets_those_of_its_steps():
 
 
 @pytest.mark.parametrize(
-    "options", [{"fields": ("data.1", "data.2")}, {"type": Twist.ros_type, "fields": ("linear.x", "linear.y")}], ids=str
+    ("options", "message"),
+    [
+        ({"fields": ("data.1", "data.2")}, r"key 'fields': got data.1, data.2 with a preview; allowed: data.0, data.1"),
+        (
+            {"type": Twist.ros_type, "fields": ("linear.x", "linear.y")},
+            r"key 'preview': needs type std_msgs/msg/Float64MultiArray",
+        ),
+        ({"fields": (), "initial": ()}, r"key 'fields': empty"),
+    ],
+    ids=["others", "twist", "empty"],
 )
-def test_a_preview_needs_an_array_with_nothing_else_in_it(options: dict[str, Any]):
-    with pytest.raises(ConfigError, match=r"key 'fields': got .* with a preview; allowed: data.0, data.1"):
+def test_a_preview_needs_an_array_with_nothing_else_in_it(options: dict[str, Any], message: str):
+    with pytest.raises(ConfigError, match=message):
         goal_reader(preview=True, **options)

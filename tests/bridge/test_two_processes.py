@@ -100,7 +100,22 @@ def test_a_bridge_file_with_a_typo_is_one_line(files: tuple[str, str]):
         _, mistakes = bridge.communicate(timeout=PATIENCE)
 
     assert bridge.returncode == 2
-    assert mistakes == f"error: {bridge_file}: key 'safety.rate_limits': unknown channel 'slid'; known channels: slide\n"
+    about = "unknown channel 'slid' (did you mean 'slide'?); known channels: slide"
+    assert mistakes == f"error: {bridge_file}: key 'safety.rate_limits': {about}\n"
+
+
+def test_two_bridges_that_command_one_robot_say_so(files: tuple[str, str]):
+    bridge_file, _ = files
+
+    with start("bridge", "--bridge", bridge_file) as first, start("bridge", "--bridge", bridge_file) as second:
+        try:
+            lines = [next(line for line in bridge.stdout if "other publisher" in line) for bridge in (first, second)]
+        finally:
+            for bridge in (first, second):
+                bridge.send_signal(signal.SIGINT)
+                bridge.communicate(timeout=PATIENCE)
+
+    assert all(line.endswith("; 1 other publisher(s) on /commands\n") for line in lines)
 
 
 def test_an_interface_that_is_not_there_is_one_line(files: tuple[str, str]):

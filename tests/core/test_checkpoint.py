@@ -272,8 +272,8 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_shipped_checkpoint_is_found_by_name_and_others_are_listed(shipped: Path):
     assert find_checkpoint("alpha") == shipped / "alpha"
-    assert message("gamma") == "gamma: no such checkpoint folder; shipped checkpoints: alpha, beta"
-    assert message("runs/alpha").endswith("no such checkpoint folder; shipped checkpoints: alpha, beta")
+    assert message("gamma") == f"gamma: no such checkpoint folder in {Path.cwd()}; shipped checkpoints: alpha, beta"
+    assert message("runs/alpha").endswith("(did you mean 'alpha'?); shipped checkpoints: alpha, beta")
 
 
 def test_a_folder_comes_before_a_shipped_checkpoint_of_the_same_name(shipped: Path, tmp_path: Path):

@@ -58,7 +58,9 @@ def test_a_typo_in_the_bridge_file_is_one_line_and_can_be_mended(files: Files):
     errors = [line for line in mistakes.splitlines() if "ERROR" in line]
     assert code == 0
     assert len(errors) == 1
-    assert errors[0].endswith(f"{wrong}: key 'safety.rate_limits': unknown channel 'slid'; known channels: slide")
+    assert errors[0].endswith(
+        f"{wrong}: key 'safety.rate_limits': unknown channel 'slid' (did you mean 'slide'?); known channels: slide"
+    )
     assert "Traceback" not in mistakes
 
 
