@@ -62,7 +62,6 @@ CASES = (
     Case(age=0.25),
     Case(age=0.25, start="observed"),
     Case(lead=0.5),
-    Case(lead=0.75),
     Case(lead=1.0),
     Case(lead=1.0, start="observed"),
     Case(lead=1.0, start="true"),

@@ -109,6 +109,10 @@ class ControlLoop:
 
     # --- what others may ask for, from any thread ---
 
+    def observes(self) -> bool:
+        """Whether every channel is fresh and finite."""
+        return self.supervisor.is_usable(self.clock(), self.inputs.snapshot())
+
     def activate(self, *, dry_run: bool = False, present: Array | None = None) -> None:
         """Start; without effect in an emergency stop. Arguments as of `SafetySupervisor.activate`."""
         with self._lock:

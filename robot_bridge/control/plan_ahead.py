@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from robot_bridge.control.worker import Worker
 
 Array = NDArray[np.float64]
 OnCpu = Callable[[], tuple[AdaptiveController, float, float]]
+MANY, OF = 10, 100
+"""Deadlines missed in so many control periods, after which plans get a whole period: this machine is slower than it seemed."""
 CLOSE_SECONDS = 2.0
 """Longest wait for a planner that is to end [s]."""
 
@@ -74,6 +77,7 @@ class PlanAhead:
         self._pending: Future[Command] | None = None
         self._replacing: Future[None] | None = None
         self._period = self._made_for = self._pending_for = self._good_until = self._lends = 0
+        self._missed: deque[bool] = deque(maxlen=OF)
         self._is_dropped = False
         self._reset_wanted = False
 
@@ -110,7 +114,12 @@ class PlanAhead:
         """
         self._period += 1
         # a plan that nobody asked for is missing, too
-        return self._take() or (self.command is not None and self._period > self._good_until)
+        missed = self._take() or (self.command is not None and self._period > self._good_until)
+        self._missed.append(missed)
+        if self.lead < 1 and sum(self._missed) >= MANY:
+            self.lead = 1.0
+            self.budget = self._new_budget()
+        return missed
 
     def skip(self, periods: int) -> None:
         """Control periods have passed that nobody acted in."""

@@ -46,9 +46,11 @@ _LOG = logging.getLogger(__name__)
 NODE = "adaptive_mpc"
 DIAGNOSTICS_PERIOD = 1.0
 """Seconds between two messages on `/diagnostics`."""
-WARM_UP_STEPS = 5
+WARM_UP_STEPS = 8
 SPARE = 1.3
 """Time that a plan is given, in times that it takes on a quiet machine."""
+FIRST_SECONDS = 1.0
+"""Longest wait for the robot's first observations at the start; without them it begins in `HOLD`."""
 MAX_OVERHEAD = 0.9
 """On a GPU, say, nearly all of the time is there whatever the number of candidates; a little hope in fewer of them is left."""
 WORTHWHILE = 0.9
@@ -109,12 +111,16 @@ class AdaptiveMpc:
             self._configured.loop.estop()
 
     def activate(self) -> None:
-        """Start to control.
+        """Start to control, as soon as the robot is observed, or after `FIRST_SECONDS` without that.
 
         Raises:
             BridgeError: there is an emergency stop, or the node is active.
         """
         loop = self._loop()
+        # right after configure a robot that is there may not have been heard yet: it would begin with the safe action for a while
+        until = time.monotonic() + FIRST_SECONDS
+        while self.state is State.INACTIVE and time.monotonic() < until and not loop.observes():
+            time.sleep(FIRST_SECONDS / 100)
         if self.state is not State.INACTIVE:
             advice = "; call clear_estop first" if self.state is State.ESTOP else ""
             raise BridgeError(f"cannot activate in state '{self.state.value}'{advice}")
@@ -303,7 +309,7 @@ def warm_up(controller: AdaptiveController) -> tuple[float, float]:
 
 
 def step_seconds(controller: AdaptiveController, num_samples: int) -> float:
-    """How long a control step takes when nothing disturbs it [s]."""
+    """How long a control step takes, one in each control period: between them caches and clocks cool down [s]."""
     mean = controller.adapter.model.normalizer.obs_mean.cpu().numpy()
     goal, on_the_way = np.zeros(controller.objective.goal_dim), np.zeros((1, controller.spec.action_dim))
     took = []
@@ -311,7 +317,9 @@ def step_seconds(controller: AdaptiveController, num_samples: int) -> float:
         began = time.perf_counter()
         controller.step(mean, goal, pending=on_the_way, num_samples=num_samples)
         took.append(time.perf_counter() - began)
-    return min(took)
+        time.sleep(max(0.0, controller.spec.dt - took[-1]))
+    # the first ones allocate and choose algorithms
+    return float(np.median(took[WARM_UP_STEPS // 2 :]))
 
 
 def lead_for(seconds: float, dt: float, deadline: float) -> float:

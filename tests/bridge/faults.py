@@ -47,9 +47,9 @@ SENSORS = {
     "nan": "'cart_position' is not finite",
     "no joint": "'cart_position' is not finite",
     "out of limits": "'cart_position' is 50; allowed: -2 to 2",
-    "stamps frozen": "s old; allowed: 0.5 s, and 3 more",
-    "clock back": "s old; allowed: 0.5 s, and 3 more",
-    "publisher killed": "s old; allowed: 0.5 s, and 3 more",
+    "stamps frozen": "s old, allowed: 0.5 s, and 3 more",
+    "clock back": "s old, allowed: 0.5 s, and 3 more",
+    "publisher killed": "s old, allowed: 0.5 s, and 3 more",
 }
 """Faults of the robot, and what the node says."""
 NODE = {

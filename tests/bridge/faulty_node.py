@@ -110,10 +110,10 @@ class Faults:
         planning.controller = OnGpu(planning.controller, self.log)
 
     def control_thread(self) -> None:
-        def stand_still() -> Any:
+        def stand_still(begin: float) -> Any:
             self.log("fault")
             self.healed.wait()
-            return self._goal()
+            return self._goal(begin)
 
         self.loop.goal = stand_still
 

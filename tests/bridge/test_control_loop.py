@@ -14,7 +14,7 @@ from adaptive_mbrl.controller import Command, StepInfo
 from adaptive_mbrl.planning import PlannerConfig
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
 from robot_bridge.control.loop import ControlLoop
-from robot_bridge.control.plan_ahead import PlanAhead
+from robot_bridge.control.plan_ahead import MANY, PlanAhead
 from robot_bridge.safety.config import SafetyConfig
 from robot_bridge.safety.states import State
 from robot_bridge.safety.supervisor import Observed, SafetySupervisor
@@ -378,6 +378,26 @@ def test_when_a_gpu_fails_the_safe_action_is_sent_until_a_controller_on_the_cpu_
     assert parts.loop.planning.took == 0.2
     assert parts.loop.planning.budget.overhead == 0.5
     assert len(healthy.asked) == 3
+
+
+def test_a_machine_that_is_slower_than_it_seemed_gets_a_whole_period_for_its_plans():
+    parts = make(lead=0.25)
+    for _ in range(3):
+        parts.step()
+    leads = []
+    for _ in range(MANY):
+        leads.append((parts.loop.planning.lead, parts.loop.statistics.missed_deadlines))
+        parts.controller.may_finish.clear()
+        parts.step()
+        parts.step()
+        parts.controller.may_finish.set()
+        parts.ready()
+        parts.step()
+    parts.loop.planning.close()
+
+    assert [lead for lead, _ in leads] == [0.25 if missed < MANY else 1.0 for _, missed in leads]
+    assert parts.loop.planning.lead == 1.0
+    assert parts.loop.planning.budget.seconds == pytest.approx(0.9 * DT)
 
 
 def test_nothing_is_planned_for_an_observation_that_is_not_there(parts: Parts):
