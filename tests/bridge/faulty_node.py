@@ -151,9 +151,9 @@ def main() -> None:
     faults = Faults(node, log)
     print("ready", flush=True)
     for line in map(str.strip, sys.stdin):
-        if line.startswith("until "):
-            until = STEADY() + PATIENCE
-            while node.state.value != line.removeprefix("until ") and STEADY() < until:
+        if line.startswith(("until ", "within 1 ")):
+            until = STEADY() + (1.0 if line.startswith("within") else PATIENCE)
+            while node.state.value != line.split()[-1] and STEADY() < until:
                 threading.Event().wait(0.005)
             print(node.state.value, flush=True)
         elif line == "log":
