@@ -86,7 +86,7 @@ def test_a_cut_network_is_answered_on_both_sides_and_survived(cable, tmp_path: P
     ):
         wait_for_line(node, "running: ")
         ip("-n", name("robot"), "link", "set", name("robot"), "down")
-        wait_for_line(node, "hold: ", "s old; allowed: 0.5 s")
+        wait_for_line(node, "hold: ", "s old, allowed: 0.5 s")
         ip("-n", name("robot"), "link", "set", name("robot"), "up")
         wait_for_line(node, "running: ")
         for process in (node, robot):
