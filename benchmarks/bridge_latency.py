@@ -43,7 +43,7 @@ from robot_bridge.control.outputs import command_sender
 from robot_bridge.middleware.connect import open_transport
 from robot_bridge.middleware.messages import Float64MultiArray, Header, JointState, Message, String, Time
 from robot_bridge.middleware.transport import Transport
-from robot_bridge.node.adaptive_mpc import SWITCH_SECONDS
+from robot_bridge.node.running import SWITCH_SECONDS
 from robot_bridge.safety.config import SafetyConfig
 from robot_bridge.safety.supervisor import SafetySupervisor
 
@@ -186,9 +186,9 @@ def bridge(kind: KindOfTransport, domain: int, recorded: bool, pipe: Connection)
                 tell(String(decision.state.value))
 
         sys.setswitchinterval(SWITCH_SECONDS)
+        # as in the node while it is active
         gc.collect()
         gc.freeze()
-        gc.disable()
         thread = threading.Thread(target=control)
         thread.start()
         pipe.recv()

@@ -30,11 +30,13 @@ from scipy import stats
 from adaptive_mbrl import cli
 from adaptive_mbrl.adaptation import AdaptationConfig, make_adapter
 from adaptive_mbrl.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from adaptive_mbrl.config import save_yaml
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
 from adaptive_mbrl.planning import PlannerConfig
 from adaptive_mbrl.storage import write_text_atomically
 from robot_bridge.bags.reader import Bag
+from robot_bridge.bridge_config import load_bridge_config
 from robot_bridge.middleware.dds import DdsTransport
 from robot_bridge.middleware.messages import DiagnosticArray, Float64MultiArray, JointState, Message, String
 from sim.paths import find_config
@@ -49,18 +51,6 @@ SETTLING = 120.0
 MODEL = ModelConfig(hidden=(32,), members=2)
 PLANNER = PlannerConfig(horizon=5, num_samples=16, num_iterations=1, num_elites=4)
 ADAPTATION = AdaptationConfig(rule="gradient", window=8)
-BRIDGE = """
-checkpoint: {checkpoint}
-inputs:
-  joints: {{topic: /joint_states, type: sensor_msgs/msg/JointState}}
-obs:
-  cart_position: {{input: joints, field: position, joint: slider}}
-  pole_angle: {{input: joints, field: position, joint: hinge_1}}
-  cart_velocity: {{input: joints, field: velocity, joint: slider}}
-  pole_velocity: {{input: joints, field: velocity, joint: hinge_1}}
-output: {{topic: /effort_controller/commands}}
-safety: {{rate_limits: {{slide: 40.0}}, max_age: 0.1, ramp_seconds: 0.5, recovery_seconds: 0.5}}
-"""
 TOPICS: dict[str, type[Message]] = {
     "/joint_states": JointState,
     "/effort_controller/commands": Float64MultiArray,
@@ -133,7 +123,10 @@ def write_files(folder: Path, minutes: float) -> tuple[Path, Path]:
     adapter = make_adapter(DynamicsModel(about.spec, about.model, seed=0), about.adaptation)
     save_checkpoint(folder / "checkpoint", Checkpoint(about, adapter))
     bridge, scenario = folder / "bridge.yaml", folder / "scenario.yaml"
-    bridge.write_text(BRIDGE.format(checkpoint=folder / "checkpoint"))
+    config = load_bridge_config(find_config("bridge", "cartpole"))
+    # whoever was never trained drives to the ends of the track
+    safety = replace(config.safety, obs_limits={}, max_age=0.1, recovery_seconds=0.5)
+    save_yaml(bridge, replace(config, checkpoint=str(folder / "checkpoint"), safety=safety))
     scenario.write_text(f"robot: {robot_file}\nsteps: {round((60 * minutes + 600) / DT)}\nseed: 0\n")
     return bridge, scenario
 

@@ -163,7 +163,7 @@ def soak_table(report: dict[str, Any]) -> str:
         **{key.replace("_", " "): value for key, value in counts.items()},
     }
     lines = [
-        f"{report['minutes']:g} min, {1 / report['dt']:g} Hz; {machine['cpu']}, {machine['cores']} cores, shared.",
+        f"{report['minutes']:g} min, {1 / report['dt']:g} Hz; {machine['cpu']}, {machine['cores']} cores.",
         "",
         "| counted | |",
         "|---|---|",

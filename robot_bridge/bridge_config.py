@@ -15,7 +15,8 @@ from robot_bridge.middleware.messages import MESSAGES, Float64MultiArray, JointS
 from robot_bridge.safety.config import SafetyConfig
 
 MessageType = type[Message]
-_TOPIC = re.compile(r"/?[A-Za-z_~][A-Za-z0-9_/]*")
+_TOPIC = re.compile(r"(/[A-Za-z_][A-Za-z0-9_]*)+")
+_POSITION_UNITS = ("rad", "m")
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,7 @@ class TopicConfig:
     type: str
 
     def __post_init__(self) -> None:
-        if not _TOPIC.fullmatch(self.topic):
-            raise ConfigError(f"key 'topic': '{self.topic}' is no ROS 2 topic name")
+        _require_topic(self.topic)
         if self.type not in MESSAGES:
             raise ConfigError(f"key 'type': unknown message '{self.type}'; known messages: {', '.join(MESSAGES)}")
 
@@ -66,7 +66,8 @@ class OutputConfig:
         topic: e.g. ``/effort_controller/commands``.
         type: ``std_msgs/msg/Float64MultiArray`` or ``trajectory_msgs/msg/JointTrajectory``.
         order: action channels in the order that the controller wants; default the robot spec's.
-        joints: joint names of a JointTrajectory, one for each entry of `order`.
+        joints: joint names of position commands, one for each entry of `order`, so that the robot starts and rests where they
+            are; empty for commands of another kind, of which a JointTrajectory has none.
     """
 
     topic: str
@@ -77,8 +78,14 @@ class OutputConfig:
     def __post_init__(self) -> None:
         if self.type not in (Float64MultiArray.ros_type, JointTrajectory.ros_type):
             raise ConfigError(f"key 'type': got '{self.type}'; allowed: {Float64MultiArray.ros_type}, {JointTrajectory.ros_type}")
+        _require_topic(self.topic)
         if self.type == JointTrajectory.ros_type and not self.joints:
             raise ConfigError("key 'joints': missing; a JointTrajectory names its joints")
+
+    @property
+    def is_position(self) -> bool:
+        """Whether commands are positions of joints: then rest is where they are, not zero."""
+        return bool(self.joints)
 
 
 @dataclass(frozen=True)
@@ -103,6 +110,7 @@ class GoalInput:
     def __post_init__(self) -> None:
         if self.type not in (Twist.ros_type, Float64MultiArray.ros_type):
             raise ConfigError(f"key 'type': got '{self.type}'; allowed: {Twist.ros_type}, {Float64MultiArray.ros_type}")
+        _require_topic(self.topic)
         if self.preview and self.type != Float64MultiArray.ros_type:
             raise ConfigError(f"key 'preview': needs type {Float64MultiArray.ros_type}, got {self.type}")
         for path in self.fields:
@@ -143,7 +151,7 @@ class BridgeConfig:
     latency: float = bounded(0.0, low=0.0, high=1.0)
 
     def __post_init__(self) -> None:
-        if self.output.type == JointTrajectory.ros_type:
+        if self.output.is_position:
             self._require_positions()
         for name, source in self.obs.items():
             if source.input not in self.inputs:
@@ -166,6 +174,11 @@ class BridgeConfig:
         missing = [joint for joint in self.output.joints if joint not in observed]
         if missing:
             raise ConfigError(f"key 'output.joints': the position of '{missing[0]}' is not observed; allowed: joints that are")
+
+
+def _require_topic(name: str) -> None:
+    if not _TOPIC.fullmatch(name):
+        raise ConfigError(f"key 'topic': got '{name}'; allowed: a topic's whole name, like /joint_states")
 
 
 def _require_field(key: str, message_type: MessageType, path: str) -> None:
@@ -197,6 +210,11 @@ def require_spec(config: BridgeConfig, spec: RobotSpec, source: str) -> None:
     if sorted(order) != sorted(spec.action_names):
         raise ConfigError(
             f"{source}: key 'output.order': got {list(order)}; allowed: each of {', '.join(spec.action_names)} once"
+        )
+    positions = [action.name for action in spec.action if action.unit in _POSITION_UNITS]
+    if positions and not config.output.is_position:
+        raise ConfigError(
+            f"{source}: key 'output.joints': missing; '{positions[0]}' is a position: the robot starts from where its joint is"
         )
     if config.output.joints and len(config.output.joints) != len(order):
         raise ConfigError(f"{source}: key 'output.joints': {len(config.output.joints)} names for {len(order)} actions")

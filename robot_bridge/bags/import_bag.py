@@ -37,7 +37,7 @@ def import_bag(options: ImportBagOptions) -> None:
         EpisodeStore.check(options.out, spec)
     recording = read_recording(options.bag, config, spec, options.node)
     min_steps = options.min_steps or 2 * description.adaptation.window
-    max_age = {name: config.safety.max_age_of.get(name, config.safety.max_age) for name in spec.obs_names}
+    max_age = {name: config.safety.age_limit(name) for name in spec.obs_names}
     stretches = cut(spec, recording.commands, recording.channels, recording.states, max_age, min_steps)
     print_stretches(stretches, spec.dt, recording.notes)
     tags = {"source": "bag", "bag": options.bag.resolve().name, "start": recording.start}

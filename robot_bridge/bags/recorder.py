@@ -95,9 +95,15 @@ class BagRecorder:
 
     def report(self) -> str:
         """The recording in one line."""
-        left_out = ", ".join(f"{n} of {topic}" for topic, n in sorted(self.dropped.items()))
-        failure = f"; ended early: {self.failure}" if self.failure else ""
-        return f"{self.folder}: {self.recorded} messages recorded{f'; left out: {left_out}' if left_out else ''}{failure}"
+        return "; ".join(filter(None, (f"{self.folder}: {self.recorded} messages recorded", self.trouble)))
+
+    @property
+    def trouble(self) -> str:
+        """What the recording lacks, in words; empty for nothing."""
+        with self._count_lock:
+            left_out = ", ".join(f"{n} of {topic}" for topic, n in sorted(self.dropped.items()))
+        failure = f"recording ended early: {self.failure}" if self.failure else ""
+        return "; ".join(filter(None, (f"left out of the recording: {left_out}" if left_out else "", failure)))
 
     def close(self) -> None:
         """Write what waits, and finish the bag; later messages are left out."""

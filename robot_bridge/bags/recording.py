@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.spec import RobotSpec
 from robot_bridge.bags.reader import Bag
-from robot_bridge.bags.recorder import absolute
 from robot_bridge.bags.samples import Measured, Samples
 from robot_bridge.bridge_config import BridgeConfig, ChannelInput, GoalInput, OutputConfig
 from robot_bridge.control.inputs import read, read_goals
@@ -63,24 +63,22 @@ class _Goals:
 
     config: GoalInput
     dt: float
-    told: list[tuple[int, Message]] = field(default_factory=list)
+    told: list[tuple[int, Message, NDArray[np.float64]]] = field(default_factory=list)
 
     @property
     def message_type(self) -> type[Message]:
         return MESSAGES[self.config.type]
 
     def add(self, message: Message, received: int) -> None:
-        if read_goals(message, self.config) is not None:
-            self.told.append((received, message))
+        goals = read_goals(message, self.config)
+        if goals is not None:
+            self.told.append((received, message, goals))
 
-    @property
     def samples(self) -> Samples:
         """One for each control period that is known."""
         samples, told = Samples(), sorted(self.told, key=lambda entry: entry[0])
-        ends = [received for received, _ in told[1:]] + [math.inf]
-        for (received, message), end in zip(told, ends, strict=True):
-            goals = read_goals(message, self.config)
-            assert goals is not None
+        ends = [received for received, *_ in told[1:]] + [math.inf]
+        for (received, message, goals), end in zip(told, ends, strict=True):
             for ahead, goal in enumerate(goals):
                 at = received + round(1e9 * ahead * self.dt)
                 if at < end:
@@ -111,13 +109,12 @@ def read_recording(path: Path, config: BridgeConfig, spec: RobotSpec, node: str 
     goal = None
     told: list[tuple[int, str]] = []
     with Bag(path) as bag:
-        topics: list[tuple[str, _Topic | _Goals]] = [
-            (absolute(config.inputs[name].topic), topic) for name, topic in inputs.items()
-        ]
-        topics.append((absolute(config.output.topic), output))
-        if config.goal is not None and absolute(config.goal.topic) in bag.topics:
+        needed = [(config.inputs[name].topic, topic) for name, topic in inputs.items()]
+        needed.append((config.output.topic, output))
+        topics: list[tuple[str, _Topic | _Goals]] = [*needed]
+        if config.goal is not None and config.goal.topic in bag.topics:
             goal = _Goals(config.goal, spec.dt)
-            topics.append((absolute(config.goal.topic), goal))
+            topics.append((config.goal.topic, goal))
         wanted: dict[str, type[Message]] = {name: topic.message_type for name, topic in topics}
         if state_topic in bag.topics:
             wanted[state_topic] = String
@@ -126,20 +123,21 @@ def read_recording(path: Path, config: BridgeConfig, spec: RobotSpec, node: str 
                 told.append((received, message.data))
             for topic in (t for other, t in topics if other == name):
                 topic.add(message, received)
-    for name, topic in topics[: len(inputs) + 1]:
+    for name, topic in needed:
         if not topic.samples.received:
             raise ConfigError(f"{path}: no message on {name}")
-    start = min(min(t.samples.received) for _, t in topics if t.samples.received)
+    goals_told = Samples() if goal is None else goal.samples()
+    start = min(min(samples.received) for samples in (*(t.samples for _, t in needed), goals_told) if samples.received)
     notes = ["the recording was cut; what is complete of it is read"] if bag.was_cut else []
     channels: dict[str, Measured] = {}
     for name, topic in inputs.items():
-        max_age = max(config.safety.max_age_of.get(c, config.safety.max_age) for c, _ in sources[name])
+        max_age = max(config.safety.age_limit(c) for c, _ in sources[name])
         measured = _measured(config.inputs[name].topic, topic, start, max_age, notes)
         for column, (channel, source) in enumerate(sources[name]):
             channels[channel] = Measured(measured.times, measured.values[:, column : column + 1], measured.by_stamp)
             _require_values(path, config.inputs[name].topic, topic, channel, source, channels[channel])
     commands = _measured(config.output.topic, output, start, config.safety.max_age, notes)
-    goals = None if goal is None or not goal.samples.received else goal.samples.measured(start, config.safety.max_age)
+    goals = goals_told.measured(start, config.safety.max_age) if goals_told.received else None
     if config.goal is not None and goals is None:
         notes.append(f"no goal on {config.goal.topic}; rewards are for the bridge file's initial one")
     if not told:

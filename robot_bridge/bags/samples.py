@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
-from robot_bridge.control.inputs import CLOCK_JUMP
+from robot_bridge.control.inputs import is_new
 from robot_bridge.middleware.messages import Message
 
 Array = NDArray[np.float64]
@@ -82,7 +82,7 @@ def _is_new(stamps: NDArray[np.int64]) -> NDArray[np.bool_]:
     new, last = np.ones(len(stamps), dtype=np.bool_), 0
     for index, stamp in enumerate(stamps.tolist()):
         if stamp > 0:
-            new[index] = not last - round(1e9 * CLOCK_JUMP) < stamp <= last
+            new[index] = is_new(1e-9 * stamp, 1e-9 * last)
             last = stamp if new[index] else last
     return new
 

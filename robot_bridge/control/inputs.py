@@ -47,12 +47,12 @@ class Inputs:
         Its age counts from when it was measured, as far as its stamps tell (see `Line`). A missing joint or an empty field leaves
         NaN, which no plan may follow.
         """
-        if not self._is_new(name, message):
-            return
-        header = getattr(message, "header", None)
-        measured = received if header is None else self._lines[name].measured(header.stamp.seconds, received)
         values = [read(message, source) for _, source in self._channels[name]]
+        header = getattr(message, "header", None)
         with self._lock:
+            if header is not None and not self._is_new(name, header.stamp.seconds):
+                return
+            measured = received if header is None else self._lines[name].measured(header.stamp.seconds, received)
             for (index, _), value in zip(self._channels[name], values, strict=True):
                 self._values[index], self._received[index] = value, measured
 
@@ -61,12 +61,14 @@ class Inputs:
         with self._lock:
             return Observed(self._values.copy(), self._received.copy())
 
-    def _is_new(self, name: str, message: Message) -> bool:
-        header = getattr(message, "header", None)
-        if header is None:
-            return True
-        stamp, last = header.stamp.seconds, self._stamps.get(name, -math.inf)
-        if last - CLOCK_JUMP < stamp <= last:
+    def forget_delays(self) -> None:
+        """Learn anew how long messages are on their way."""
+        with self._lock:
+            self._lines = {}
+
+    def _is_new(self, name: str, stamp: float) -> bool:
+        last = self._stamps.get(name, -math.inf)
+        if not is_new(stamp, last):
             return False
         if stamp <= last or name not in self._lines:
             self._lines[name] = Line()
@@ -74,15 +76,20 @@ class Inputs:
         return True
 
 
+def is_new(stamp: float, last: float) -> bool:
+    """Whether a stamp is later than the last one that was taken, or of a clock that was set back [s]."""
+    return not last - CLOCK_JUMP < stamp <= last
+
+
 class Line:
     """How long the messages of one input are on their way, beyond the shortest time that it takes.
 
-    The sender's clock is another one than ours, so that the shortest delay itself cannot be known. It is forgotten slowly, for
-    clocks that drift or are set a little.
+    The sender's clock is another one than ours, so that the shortest delay itself cannot be known. It is forgotten as slowly as
+    clocks drift apart: a clock that is set a little makes observations old until somebody starts the robot again.
     """
 
-    FORGET = 0.01
-    """Growth of the shortest delay that counts as drift of the clocks [s/s]."""
+    FORGET = 1e-3
+    """Growth of the shortest delay that counts as drift of the clocks [s/s]; NTP slews by half of that."""
     LONGEST = 3.0
     """No line keeps a message as long as this: one of the clocks was set [s]."""
 

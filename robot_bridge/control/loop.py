@@ -34,6 +34,8 @@ Array = NDArray[np.float64]
 GoalOf = Callable[[float], Array | None]
 SPARE_REST = 1.0
 """Time that the actuators are given to come to rest at the end, beyond what the rate limits ask for [s]."""
+DAMPING_SECONDS = 1.0
+"""How long a robot whose safe action is `damping` is damped at the end, before its actuators come to rest [s]."""
 GRACE = 0.1
 """Share of the control period by which a command may be late for a plan that is nearly ready."""
 GAP = 0.3
@@ -47,7 +49,7 @@ class LoopStatistics:
     Attributes:
         steps: control periods.
         missed_deadlines: periods without a plan in time.
-        overruns: periods that began late by more than a period, and so replaced others, while active.
+        overruns: periods that were left out while active, because the loop was late by more than that.
         gaps: pairs of observations that were no transition to learn from.
         stalls: commands that the watchdog had to send.
         failures: exceptions in the loop itself.
@@ -103,7 +105,8 @@ class ControlLoop:
         self._tick = -math.inf
         self._observed = inputs.snapshot()
         self._before: Observed | None = None
-        self._is_first = False
+        self._left_out = 0
+        self._was_usable = self._is_first = False
         self._is_resting = False
         self._stood_in = -math.inf
 
@@ -126,10 +129,11 @@ class ControlLoop:
         """Latch the emergency stop and send the safe action at once."""
         with self._lock:
             self.supervisor.estop()
-            self._decide_without_plan()
+            self._decide(None)
 
     def clear_estop(self) -> None:
-        """End an emergency stop; to go on needs `activate`."""
+        """End an emergency stop, once the actuators are at rest; to go on needs `activate`."""
+        self.come_to_rest()
         with self._lock:
             self.supervisor.clear_estop()
 
@@ -143,15 +147,19 @@ class ControlLoop:
                 tick = self._caught_up(tick)
                 self.statistics.lateness.append(self.clock() - tick)
                 self.due = tick + self.dt
+                # no failure may end the loop: the robot would keep its last command
                 try:
                     decision = self.act(tick)
-                    stop.wait(min(self.dt, max(0.0, tick + (1 - self.planning.lead) * self.dt - self.clock())))
-                    self.plan()
-                    self.look(decision, self.planning.command)
                 except Exception as error:
-                    # no failure may end the loop: the robot would keep its last command
-                    self.statistics.failures += 1
-                    self.statistics.last_failure = f"{type(error).__name__}: {error}"
+                    self._failed(error)
+                    self._answer_failure()
+                else:
+                    stop.wait(min(self.dt, max(0.0, tick + (1 - self.planning.lead) * self.dt - self.clock())))
+                    try:
+                        self.plan()
+                        self.look(decision, self.planning.command)
+                    except Exception as error:
+                        self._failed(error)
                 tick += self.dt
         finally:
             self.due = math.inf
@@ -162,9 +170,10 @@ class ControlLoop:
         late = self.clock() - tick
         if late > self.dt:
             periods = math.floor(late / self.dt)
-            self.statistics.overruns += self.supervisor.state is not State.INACTIVE
+            if self.supervisor.state is not State.INACTIVE:
+                self.statistics.overruns += periods
             self.planning.skip(periods)
-            self._before = None
+            self._left_out, self._before = periods, None
             return tick + periods * self.dt
         return tick if late > -self.dt else self.clock()
 
@@ -179,7 +188,8 @@ class ControlLoop:
             # a command that is a little late is better than one from a plan that is a period older
             missed = not self.planning.wait(tick + GRACE * self.dt - self.clock())
         has_failed = self.planning.statistics.failures > failures
-        self._is_first = self._is_usable(self._observed) and self.planning.is_idle and not has_failed
+        self._was_usable = self._is_usable(self._observed)
+        self._is_first = self._was_usable and self.planning.is_idle and not has_failed
         if self._is_first:
             # there is no plan to go on with: the first one is for this very period
             values = self._observed.values
@@ -188,22 +198,22 @@ class ControlLoop:
             self.planning.start(values, self.goal(effect), after_gap=True, pending=pending, remaining=remaining, ahead=0)
             missed = not self.planning.wait(tick + self.planning.seconds - self.clock())
         self.statistics.missed_deadlines += missed
+        # periods that nobody acted in had no plan either
+        left_out, self._left_out = self._left_out, 0
         with self._lock:
+            if self._is_resting:
+                return Decision(None, self.supervisor.state)
             # what has come meanwhile decides whether the plan may still be followed
-            observed = self.inputs.snapshot()
-            action = None if self._is_resting else self.planning.action()
-            decision = self.supervisor.decide(
-                self.clock(), observed, action, missed=missed, model_error=self.planning.model_error
+            return self._decide(
+                self.planning.action(), missed=1 + left_out if missed else 0, model_error=self.planning.model_error
             )
-            self.faults = decision.faults
-            self._send(decision.command)
-        return decision
 
     def plan(self) -> None:
         """`lead` before the end of the period: start the plan for the next one."""
         observed = self._observed
         latest = self.inputs.snapshot() if self.planning.lead < 1 else observed
-        if not (self._is_usable(observed) and self._is_usable(latest)):
+        # that of the tick was in time at the tick
+        if not (self._was_usable and self._is_usable(latest)):
             self.planning.forget()
             self._before = None
         elif self._is_first:
@@ -247,41 +257,69 @@ class ControlLoop:
         try:
             self.statistics.stalls += 1
             self._before = None
-            self._decide_without_plan()
+            self._decide(None)
             self.faults = ("the control loop stands still", *self.faults)
         finally:
             self._lock.release()
         return True
 
     def come_to_rest(self) -> None:
-        """Send the safe action until it is reached, as long as the rate limits need for it, and deactivate."""
-        until = self.clock() + self.supervisor.rest_seconds + SPARE_REST
-        before, self._is_resting = None, True
+        """Send the safe action until the robot can be left alone, as long as the rate limits need for it, and deactivate."""
+        damped = round(DAMPING_SECONDS / self.dt) if self.supervisor.config.safe_action == "damping" else 0
+        self._is_resting = True
         try:
-            while self.clock() < until:
-                with self._lock:
-                    command = self._decide_without_plan()
-                if command is None or (before is not None and np.array_equal(command, before)):
+            for step in range(damped + math.ceil((self.supervisor.rest_seconds + SPARE_REST) / self.dt)):
+                if not self._is_on_its_way(is_damped=step < damped):
                     break
-                before = command
                 time.sleep(self.dt)
         finally:
             with self._lock:
                 self.supervisor.deactivate()
                 self._is_resting = False
 
-    def _decide_without_plan(self) -> Array | None:
-        """Send the safe action, now; the lock is held."""
+    def _is_on_its_way(self, *, is_damped: bool) -> bool:
+        """Send one command on the way to rest; whether it was not the last one."""
+        try:
+            with self._lock:
+                if is_damped:
+                    return self._decide(None).command is not None
+                command = self.supervisor.approach(self.clock())
+                self._send(command)
+                return command is not None and not self.supervisor.is_at_rest
+        except Exception as error:
+            self._failed(error)
+            return True
+
+    def _decide(self, action: Array | None, *, missed: int = 0, model_error: float = math.nan) -> Decision:
+        """Send what the supervisor makes of an action, of none the safe one; the lock is held."""
         observed = self.inputs.snapshot()
-        decision = self.supervisor.decide(self.clock(), observed, None)
+        decision = self.supervisor.decide(self.clock(), observed, action, missed=missed, model_error=model_error)
         self.faults = decision.faults
         self._send(decision.command)
-        return decision.command
+        return decision
 
     def _send(self, command: Array | None) -> None:
         if command is not None:
-            self.send(command)
+            try:
+                self.send(command)
+            except Exception:
+                self.supervisor.take_back()
+                raise
         self._sent.add(self.clock(), command)
+
+    def _failed(self, error: Exception) -> None:
+        self.statistics.failures += 1
+        self.statistics.last_failure = f"{type(error).__name__}: {error}"
+
+    def _answer_failure(self) -> None:
+        """The safe action, in a period whose own command could not be made or sent."""
+        self._before = None
+        try:
+            with self._lock:
+                if not self._is_resting:
+                    self._decide(None)
+        except Exception as error:
+            self._failed(error)
 
     def _is_usable(self, observed: Observed) -> bool:
         is_off = self.supervisor.state in (State.INACTIVE, State.ESTOP)

@@ -41,7 +41,7 @@ def present_positions(config: BridgeConfig, spec: RobotSpec, values: NDArray[np.
         spec: the robot.
         values: the newest observation, (obs_dim,).
     """
-    if config.output.type != JointTrajectory.ros_type:
+    if not config.output.is_position:
         return None
     positions = {s.joint: values[spec.obs_index(name)] for name, s in config.obs.items() if s.field == "position" and s.joint}
     joints = dict(zip(config.output.order or spec.action_names, config.output.joints, strict=True))

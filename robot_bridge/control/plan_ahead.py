@@ -98,8 +98,11 @@ class PlanAhead:
 
     @property
     def model_error(self) -> float:
-        """Prequential one-step error of the adapted model [target stds]; NaN where there is none."""
-        return math.nan if self.command is None else float(self.command.info.adapted_error[0])
+        """Prequential one-step error of the model that is planned with [target stds]; NaN where there is none."""
+        if self.command is None:
+            return math.nan
+        info = self.command.info
+        return float((info.prior_error if info.fell_back[0] else info.adapted_error)[0])
 
     @property
     def seconds(self) -> float:
@@ -193,10 +196,14 @@ class PlanAhead:
             self._replacing = self._thread.submit(self._replace, self._on_cpu)
 
     def _replace(self, on_cpu: OnCpu) -> None:
-        frozen = self.controller.belief_is_frozen
-        self.controller, self.took, self.overhead = on_cpu()
-        self.lead = 1.0
-        self.controller.belief_is_frozen = frozen
+        try:
+            controller, self.took, self.overhead = on_cpu()
+        except Exception as error:
+            self.statistics.last_failure += f"; no controller on the CPU: {type(error).__name__}: {error}"
+            return
+        # who freezes the belief meanwhile asks the present controller
+        controller.belief_is_frozen = self.controller.belief_is_frozen
+        self.controller, self.lead = controller, 1.0
         self.budget = self._new_budget()
 
     def _new_budget(self) -> SampleBudget:

@@ -8,6 +8,9 @@ from typing import Any
 
 from robot_bridge.middleware.messages import JointState, Message, Quaternion
 
+NORM_ERROR = 0.1
+"""A quaternion whose length is farther from 1 is no orientation: drivers leave zeros where they have none."""
+
 
 def joint_value(message: JointState, field: str, joint: str) -> float:
     """`position`, `velocity` or `effort` of a joint; NaN where the message does not have it."""
@@ -17,15 +20,21 @@ def joint_value(message: JointState, field: str, joint: str) -> float:
 
 
 def field_of(message: Message, path: str) -> float:
-    """The number at a dotted path; its last part may be an index or an angle of a quaternion; NaN beyond an array's end.
+    """The number at a dotted path; its last part may be an index or an angle of a quaternion.
+
+    NaN beyond an array's end, for an angle of what is no orientation, and for what an Imu says that it does not measure (REP 145:
+    a covariance that begins with -1).
 
     Raises:
         AttributeError: there is no such field.
     """
     value: object = message
     for part in path.split("."):
+        covariance = getattr(value, f"{part}_covariance", None)
+        if covariance and covariance[0] == -1:
+            return math.nan
         if isinstance(value, Quaternion) and part in ANGLES:
-            value = ANGLES[part](value)
+            value = ANGLES[part](value) if abs(_norm(value) - 1) < NORM_ERROR else math.nan
         elif isinstance(value, list) and part.isdigit():
             value = value[int(part)] if int(part) < len(value) else math.nan
         else:
@@ -57,6 +66,10 @@ def write_angles(quaternion: Quaternion, angles: Mapping[str, float]) -> None:
         angle = sum(angles.get(name, 0.0) for name in names)
         turned = _product(turned, Quaternion(**{axis: math.sin(angle / 2)}, w=math.cos(angle / 2)))
     quaternion.x, quaternion.y, quaternion.z, quaternion.w = turned.x, turned.y, turned.z, turned.w
+
+
+def _norm(q: Quaternion) -> float:
+    return math.hypot(q.x, q.y, q.z, q.w)
 
 
 def _product(a: Quaternion, b: Quaternion) -> Quaternion:

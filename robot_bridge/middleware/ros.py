@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import threading
 import time
 import typing
@@ -11,9 +12,9 @@ from functools import cache
 from typing import Any
 
 import rclpy
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
@@ -23,6 +24,9 @@ from robot_bridge.middleware.messages import DiagnosticStatus, Message, SetBoolR
 from robot_bridge.middleware.transport import Answer, MessageT, Receive, RequestT
 
 SERVICES = {TriggerRequest: "Trigger", SetBoolRequest: "SetBool"}
+_LOG = logging.getLogger(__name__)
+THREADS = 3
+"""Of an executor: for a service that takes long, another one that is called meanwhile, and messages."""
 SPIN_SECONDS = 0.1
 """Longest time until a thread that spins looks whether it should end."""
 
@@ -30,8 +34,8 @@ SPIN_SECONDS = 0.1
 class RosTransport:
     """Publishes, subscribes and serves through a node that somebody else spins.
 
-    Messages, services and the node's own callbacks (transitions, parameters) are three groups that do not wait for one another
-    where an executor with several threads spins the node: an emergency stop is answered while the node configures.
+    Messages, each call of a service and the node's own callbacks (transitions, parameters) do not wait for one another where an
+    executor with several threads spins the node: an emergency stop is answered while the node configures or activates.
 
     Args:
         node: the node; it keeps living after `close`.
@@ -39,7 +43,7 @@ class RosTransport:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._messages, self._questions = MutuallyExclusiveCallbackGroup(), MutuallyExclusiveCallbackGroup()
+        self._messages, self._questions = MutuallyExclusiveCallbackGroup(), ReentrantCallbackGroup()
         self._publishers: list[Any] = []
         self._subscriptions: list[Any] = []
         self._services: list[Any] = []
@@ -149,10 +153,15 @@ class OwnNodeTransport(RosTransport):
         self._context.try_shutdown()
 
     def _spin(self) -> None:
-        executor = SingleThreadedExecutor(context=self._context)
+        # messages and services are received while a service works
+        executor = MultiThreadedExecutor(THREADS, context=self._context)
         executor.add_node(self._node)
         while not self._closed.is_set():
-            executor.spin_once(timeout_sec=SPIN_SECONDS)
+            try:
+                executor.spin_once(timeout_sec=SPIN_SECONDS)
+            except Exception:
+                # no failure in one callback may silence the others
+                _LOG.exception("a callback failed")
         executor.shutdown()
 
 

@@ -36,7 +36,11 @@ def bridge(options: BridgeOptions) -> None:
     try:
         print(f"loading {options.bridge}", flush=True)
         node.configure(parameters, transport)
+        if node.preflight():
+            print(node.preflight(), flush=True)
         print(node.timing(), flush=True)
+        if not node.knows_where_to_start:
+            print("waiting for the joints' positions", flush=True)
         while not (stop.is_set() or node.knows_where_to_start):
             stop.wait(0.1)
         if not stop.is_set():

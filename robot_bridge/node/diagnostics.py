@@ -51,9 +51,11 @@ class Diagnosis:
         return self._counts("goal", {"refused": goals.refused}, ("refused",), values, "followed")
 
     def _safety(self) -> DiagnosticStatus:
-        state, faults = self.loop.supervisor.state, self.loop.faults
+        safety, faults = self.loop.supervisor, self.loop.faults
+        state = safety.state
+        values = {"state": state.value, "holds": safety.holds, "newest hold": "; ".join(safety.held_for)}
         level = ERROR if state in (State.HOLD, State.ESTOP) else WARN if faults and state is not State.INACTIVE else OK
-        return self._status("safety", level, "; ".join((state.value, *faults)), {"state": state.value})
+        return self._status("safety", level, "; ".join((state.value, *faults)), values)
 
     def _inputs(self) -> DiagnosticStatus:
         supervisor, observed = self.loop.supervisor, self.loop.inputs.snapshot()

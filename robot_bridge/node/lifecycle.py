@@ -19,7 +19,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from adaptive_mbrl.config import from_mapping
 from adaptive_mbrl.errors import AdaptiveMBRLError, ConfigError
-from robot_bridge.middleware.ros import SPIN_SECONDS, OwnNodeTransport, RosTransport
+from robot_bridge.middleware.ros import SPIN_SECONDS, THREADS, OwnNodeTransport, RosTransport
 from robot_bridge.node.adaptive_mpc import NODE, AdaptiveMpc
 from robot_bridge.node.parameters import Parameters
 from robot_bridge.stopping import stop_on_signals
@@ -91,6 +91,8 @@ class AdaptiveMpcNode(LifecycleNode):
         finally:
             if ears is not None:
                 ears.close()
+        for line in filter(None, (self.mpc.preflight(), self.mpc.timing())):
+            self.get_logger().info(line)
 
     def _attempt(self, transition: Callable[[], None]) -> TransitionCallbackReturn:
         try:
@@ -156,8 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rclpy.try_shutdown()
         print(f"error: {error}", file=sys.stderr)
         return 2
-    # one for each group of callbacks, see RosTransport
-    executor = MultiThreadedExecutor(num_threads=3)
+    executor = MultiThreadedExecutor(THREADS)
     executor.add_node(node)
     try:
         while not stop.is_set():

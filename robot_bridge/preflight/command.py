@@ -34,16 +34,16 @@ def preflight(options: PreflightOptions) -> None:
     """Print the table; raise when a check failed."""
     config = load_bridge_config(options.bridge)
     controller = load_controller(config, options.bridge, "cpu")
-    make_supervisor(config, controller.spec, options.bridge)
+    supervisor = make_supervisor(config, controller.spec, options.bridge)
     if options.test_motion and not options.yes and not sys.stdin.isatty():
         raise ConfigError("--test-motion: no terminal to ask on; give --yes if the robot may move")
     console = make_console()
     transport = open_transport(options.transport, "preflight", options.domain, options.interface)
     try:
         heard = listen(config, transport, options.seconds)
-        checks = check_inputs(config, controller.spec, controller.adapter.model.normalizer, heard)
+        checks = check_inputs(config, supervisor, controller.adapter.model.normalizer, heard)
         if options.test_motion:
-            checks += _move(options, config, controller, transport, checks, heard.endpoints, console)
+            checks += _move(options, config, controller, supervisor, transport, checks, heard.endpoints, console)
     finally:
         transport.close()
     print_checks(checks, f"{options.bridge}, checkpoint {config.checkpoint}", console)
@@ -57,6 +57,7 @@ def _move(
     options: PreflightOptions,
     config: BridgeConfig,
     controller: AdaptiveController,
+    supervisor: SafetySupervisor,
     transport: Transport,
     checks: list[Check],
     graph: Endpoints | None,
@@ -70,7 +71,7 @@ def _move(
     if not options.yes and not _confirmed(options, controller, console):
         return [Check("test motion", Verdict.WARN, "not made: not confirmed", "run it once everything is clear")]
     spec = controller.spec
-    supervisor, inputs = SafetySupervisor(spec, config.safety), Inputs(spec, config, transport)
+    inputs = Inputs(spec, config, transport)
     _wait_for_observation(supervisor, inputs)
     present = present_positions(config, spec, inputs.snapshot().values)
     # from here on signals end the motion at rest, not where it stands

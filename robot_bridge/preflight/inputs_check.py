@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from adaptive_mbrl.dynamics.normalizer import Normalizer
-from adaptive_mbrl.spec import Channel, RobotSpec
+from adaptive_mbrl.spec import Channel
 from robot_bridge.bridge_config import BridgeConfig
 from robot_bridge.preflight.checks import Check, Verdict
 from robot_bridge.preflight.listening import EMPTY, NO_JOINT, Heard, Recorded
@@ -31,7 +31,7 @@ class Expected(NamedTuple):
 
 def check_inputs(
     config: BridgeConfig,
-    spec: RobotSpec,
+    supervisor: SafetySupervisor,
     normalizer: Normalizer,
     heard: Heard,
 ) -> list[Check]:
@@ -39,17 +39,16 @@ def check_inputs(
 
     Args:
         config: of the bridge.
-        spec: of the checkpoint.
+        supervisor: of the bridge, for the checkpoint's robot.
         normalizer: of the checkpoint.
         heard: from `listen`.
     """
-    records, graph = heard.records, heard.endpoints
+    records, graph, spec = heard.records, heard.endpoints, supervisor.spec
     checks = []
     for name, topic in config.inputs.items():
         checks.append(topic_check(topic, records[name], graph))
         if records[name].count:
             checks += [rate_check(config, name, records[name], spec.dt), stamp_check(topic, records[name])]
-    supervisor = SafetySupervisor(spec, config.safety)
     ranges = (normalizer.obs_mean.tolist(), normalizer.obs_std.tolist(), supervisor.obs_low, supervisor.obs_high)
     for channel, mean, std, low, high in zip(spec.obs, *ranges, strict=True):
         record = records[config.obs[channel.name].input]

@@ -8,6 +8,7 @@ one: what the robot does by itself. In this order a motion of its own that grows
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -30,8 +31,6 @@ ORDER = (1, -1, -1, 1)
 """Signs of an actuator's pulses."""
 SETTLE = 6
 """Control periods at rest before each actuator's trial."""
-REST_SECONDS = 1.0
-"""Longest time that the actuators are given to come to rest at the end."""
 
 
 class Stretch(NamedTuple):
@@ -141,13 +140,14 @@ class GentleMotion:
         return observed.values, decision.command
 
     def _come_to_rest(self) -> None:
-        """Rest, or the safe action after a fault, at the supervisor's rate limits, until reached; then send nothing any more."""
-        until, before = self.clock() + REST_SECONDS, None
-        while self.clock() < until:
-            command = self.supervisor.decide(self.clock(), self.inputs.snapshot(), self.rest).command
-            if command is None or (before is not None and np.array_equal(command, before)):
+        """To where the motion began, after a fault to rest, at the supervisor's rate limits; then send nothing any more."""
+        target = self.rest if self.supervisor.state in (State.RAMP, State.RUNNING) else None
+        for _ in range(1 + math.ceil(self.supervisor.rest_seconds / self.spec.dt)):
+            command = self.supervisor.approach(self.clock(), target)
+            if command is None:
                 break
             self.send(command)
-            before = command
+            if self.supervisor.is_at_rest if target is None else np.array_equal(command, target):
+                break
             self.sleep(self.spec.dt)
         self.supervisor.deactivate()

@@ -7,7 +7,7 @@ import difflib
 import numpy as np
 
 from robot_bridge.bridge_config import BridgeConfig, TopicConfig
-from robot_bridge.control.inputs import CLOCK_JUMP
+from robot_bridge.control.inputs import CLOCK_JUMP, is_new
 from robot_bridge.middleware.endpoints import Endpoints
 from robot_bridge.preflight.checks import Check, Verdict
 from robot_bridge.preflight.listening import Recorded
@@ -49,7 +49,7 @@ def rate_check(config: BridgeConfig, name: str, record: Recorded, dt: float) -> 
         return Check(label, Verdict.FAIL, f"{len(received)} new messages", "see its stamps; without new messages nothing is sent")
     rate = (len(received) - 1) / (received[-1] - received[0])
     gap = max(float(np.diff(received).max()), record.listened - float(received[-1] - received[0]))
-    limits = {c: safety.max_age_of.get(c, safety.max_age) for c in record.values}
+    limits = {c: safety.age_limit(c) for c in record.values}
     strictest = min(limits, key=lambda c: limits[c])
     measured = f"{rate:.1f} Hz, largest gap {gap:.3f} s; control {1 / dt:.1f} Hz"
     allowed = f"{strictest} may be {limits[strictest]:g} s old"
@@ -77,15 +77,14 @@ def stamp_check(topic: TopicConfig, record: Recorded) -> Check:
     jumps, repeated = int((steps <= -CLOCK_JUMP).sum()), int(((steps <= 0) & (steps > -CLOCK_JUMP)).sum())
     if jumps or repeated:
         measured = f"{repeated} of {len(steps)} not later than the one before, {jumps} jumps back"
-        return Check(
-            name, Verdict.WARN, measured, "these are dropped as overtaken; stamp with the time of measurement, once each"
-        )
+        advice = "the former are left out; stamp with the time of measurement, once each, by a clock that is not set back"
+        return Check(name, Verdict.WARN, measured, advice)
     drift = _drift(record)
     if abs(drift) > MAX_DRIFT:
         measured = f"{1 + drift:.2f} s pass in them for every second here"
         return Check(name, Verdict.WARN, measured, "stamp with measured time, not with the nominal rate or simulated time")
     if abs(offset) > MAX_OFFSET:
-        advice = "synchronise the clocks (chrony, ptp); the bridge itself goes by the time of receipt"
+        advice = "synchronise the clocks (chrony, ptp); ages count from the shortest delay that is seen"
         return Check(name, Verdict.WARN, f"{offset:+.3f} s from this machine's clock", advice)
     return Check(name, Verdict.PASS, f"{1e3 * offset:+.1f} ms from this machine's clock")
 
@@ -130,7 +129,7 @@ def _is_new(record: Recorded) -> np.ndarray:
     """Which messages `Inputs` would take, (n,): later than every one before, or after a clock that was set back."""
     new, last = np.ones(record.count, dtype=bool), -np.inf
     for i, stamp in enumerate(record.stamps if record.stamps is not None else ()):
-        new[i] = not last - CLOCK_JUMP < stamp <= last
+        new[i] = is_new(stamp, last)
         last = stamp if new[i] else last
     return new
 

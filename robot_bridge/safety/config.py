@@ -70,3 +70,7 @@ class SafetyConfig:
             for name, value in getattr(self, key).items():
                 if not value > 0:
                     raise ConfigError(f"key '{key}.{name}': {value:g} is out of range; allowed: above 0")
+
+    def age_limit(self, channel: str) -> float:
+        """Oldest value of an observation channel that may be acted on [s]."""
+        return self.max_age_of.get(channel, self.max_age)

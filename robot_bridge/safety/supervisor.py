@@ -1,4 +1,4 @@
-"""The safety supervisor: nothing reaches an actuator but through `SafetySupervisor.decide`. Pure Python and NumPy, no ROS.
+"""The safety supervisor: nothing reaches an actuator but through `SafetySupervisor`. Pure Python and NumPy, no ROS.
 
 Whatever comes in, in any order and at any time, what goes out
 
@@ -66,6 +66,11 @@ class SafetySupervisor:
         spec: the robot.
         config: limits and reactions.
 
+    Attributes:
+        state: what is let through.
+        holds: how often the safe action took over from the plan because of a fault.
+        held_for: what the newest hold began with.
+
     Raises:
         ConfigError: a name that the robot does not have, a missing rate limit, or limits that leave nothing.
     """
@@ -81,10 +86,13 @@ class SafetySupervisor:
         _require_names("safety.dampers", {d.velocity: 0.0 for d in config.dampers.values()}, channels)
         self.low, self.high = np.array([self._action_range(i) for i in range(spec.action_dim)]).T
         self.rate = np.array([config.rate_limits[name] for name in actions])
-        self.max_age = np.array([config.max_age_of.get(name, config.max_age) for name in channels])
+        self.max_age = np.array([config.age_limit(name) for name in channels])
         self.obs_low, self.obs_high = np.array([self._obs_range(name) for name in channels]).T
         self.state = State.INACTIVE
-        self._sent = np.clip(np.zeros(spec.action_dim), self.low, self.high)
+        self.holds = 0
+        self.held_for: tuple[str, ...] = ()
+        self._nothing = np.clip(np.zeros(spec.action_dim), self.low, self.high)
+        self._sent = self._sent_before = self._nothing
         self._now = -math.inf
         self._waited = 0.0
         self._missed = 0
@@ -129,10 +137,14 @@ class SafetySupervisor:
 
     def is_usable(self, now: float, observed: Observed) -> bool:
         """Whether every channel is fresh and finite."""
-        return bool((self._fresh(_age(now, observed)) & np.isfinite(observed.values)).all())
+        return bool((self.is_fresh(now, observed) & np.isfinite(observed.values)).all())
+
+    def is_fresh(self, now: float, observed: Observed) -> NDArray[np.bool_]:
+        """Which channels are within their age limits, (obs_dim,)."""
+        return self._fresh(_age(now, observed))
 
     def decide(
-        self, now: float, observed: Observed, plan: Array | None, *, missed: bool = False, model_error: float = math.nan
+        self, now: float, observed: Observed, plan: Array | None, *, missed: int = 0, model_error: float = math.nan
     ) -> Decision:
         """What is sent at this control step.
 
@@ -140,7 +152,8 @@ class SafetySupervisor:
             now: monotonic time [s].
             observed: the newest observation.
             plan: the action that the planner wants, (action_dim,); None when it has none.
-            missed: the plan is the continuation of an earlier one, because the planner missed its deadline.
+            missed: control periods since the last one, with this one, whose plan was not there in time; what goes on then is
+                an earlier one.
             model_error: prequential one-step error of the adapted model [target stds]; NaN when there is none.
         """
         age = _age(now, observed)
@@ -151,15 +164,52 @@ class SafetySupervisor:
             *self._model_faults(model_error),
         )
         passed = self._tick(now)
-        self._react(bool(faults), passed)
-        if self.state in (State.INACTIVE, State.DRY_RUN) or (self.state is State.ESTOP and self._is_silent):
+        self._react(faults, passed)
+        if self._is_quiet:
             return Decision(None, self.state, faults)
         share = 0.0 if faults or plan is None else self._plan_share()
         safe = self._safe_action(np.where(fresh & np.isfinite(observed.values), observed.values, 0.0))
         wanted = safe if plan is None or share == 0.0 else safe + share * (np.asarray(plan, dtype=np.float64) - safe)
+        return Decision(self._approach(wanted, passed), self.state, faults, share)
+
+    def approach(self, now: float, target: Array | None = None) -> Array | None:
+        """A step on the way to rest, at the rate limits: for whoever ends sending commands.
+
+        Args:
+            now: monotonic time [s].
+            target: a command to rest at, (action_dim,); else what a robot can be left alone with: the command last sent for the
+                safe action `hold`, otherwise zero, or the limit nearest to it.
+
+        Returns:
+            What is sent, (action_dim,); None where nothing is.
+        """
+        passed = self._tick(now)
+        if self._is_quiet:
+            return None
+        return self._approach(self._rest if target is None else target, passed)
+
+    def take_back(self) -> None:
+        """The last command did not go out."""
+        self._sent = self._sent_before
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether the last command is one that the robot can be left alone with."""
+        return bool(np.array_equal(self._sent, self._rest))
+
+    @property
+    def _rest(self) -> Array:
+        return self._sent if self.config.safe_action == "hold" else self._nothing
+
+    @property
+    def _is_quiet(self) -> bool:
+        return self.state in (State.INACTIVE, State.DRY_RUN) or (self.state is State.ESTOP and self._is_silent)
+
+    def _approach(self, wanted: Array, passed: float) -> Array:
         change = self.rate * min(passed, self.spec.dt)
+        self._sent_before = self._sent
         self._sent = np.clip(np.clip(wanted, self._sent - change, self._sent + change), self.low, self.high)
-        return Decision(self._sent.copy(), self.state, faults, share)
+        return self._sent.copy()
 
     def _tick(self, now: float) -> float:
         """Time since the last control step [s], from 0 to two control periods: a clock that jumps is not believed."""
@@ -168,10 +218,13 @@ class SafetySupervisor:
             self._now = now
         return min(max(passed, 0.0), 2 * self.spec.dt)
 
-    def _react(self, faulty: bool, passed: float) -> None:
-        self._waited = 0.0 if faulty and self.state is State.HOLD else self._waited + passed
-        if faulty:
+    def _react(self, faults: tuple[str, ...], passed: float) -> None:
+        self._waited = 0.0 if faults and self.state is State.HOLD else self._waited + passed
+        if faults:
+            before = self.state
             self._happen(Event.FAULT)
+            if self.state is State.HOLD and before is not State.HOLD:
+                self.holds, self.held_for = self.holds + 1, faults
         elif self.state is State.HOLD and self._waited >= self.config.recovery_seconds:
             self._happen(Event.RECOVERED)
         elif self.state is State.RAMP and self._waited >= self.config.ramp_seconds:
@@ -212,8 +265,8 @@ class SafetySupervisor:
         more = f", and {len(stale) - 1} more channels" if len(stale) > 1 else ""
         return [f"'{self.spec.obs_names[i]}' {old}{more}"]
 
-    def _plan_faults(self, plan: Array | None, missed: bool) -> list[str]:
-        self._missed = self._missed + 1 if missed else 0
+    def _plan_faults(self, plan: Array | None, missed: int) -> list[str]:
+        self._missed = self._missed + missed if missed else 0
         if plan is None:
             return ["no plan"]
         if np.shape(plan) != (self.spec.action_dim,) or not np.isfinite(plan).all():

@@ -18,6 +18,7 @@ from typing import Any
 
 from robot_bridge.middleware.dds import DdsTransport
 from robot_bridge.middleware.messages import Float64MultiArray
+from tests.cartpole_bridge import CARTPOLE
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60
@@ -25,16 +26,7 @@ PATIENCE = 60
 DT = 0.04
 MAX_AGE = 0.5
 MAX_MISSED = 25
-BRIDGE = f"""
-checkpoint: {{checkpoint}}
-inputs:
-  joints: {{{{topic: /joint_states, type: sensor_msgs/msg/JointState}}}}
-obs:
-  cart_position: {{{{input: joints, field: position, joint: slider}}}}
-  pole_angle: {{{{input: joints, field: position, joint: hinge_1}}}}
-  cart_velocity: {{{{input: joints, field: velocity, joint: slider}}}}
-  pole_velocity: {{{{input: joints, field: velocity, joint: hinge_1}}}}
-output: {{{{topic: /commands}}}}
+BRIDGE = f"""{CARTPOLE}
 safety:
   rate_limits: {{{{slide: {{rate}}}}}}
   obs_limits: {{{{cart_position: {{{{low: -2.0, high: 2.0}}}}}}}}

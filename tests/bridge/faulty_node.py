@@ -78,7 +78,7 @@ class Faults:
     """Each method begins a fault, `heal` ends it. The log tells when it strikes."""
 
     def __init__(self, node: AdaptiveMpc, log: Log) -> None:
-        self.loop, self.log, self.healed = node._loop(), log, threading.Event()
+        self.loop, self.log, self.healed = node._running().loop, log, threading.Event()
         self._goal = self.loop.goal
         self._controller: Any = None
 

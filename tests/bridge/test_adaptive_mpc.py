@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import gc
 import os
 import threading
@@ -11,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.errors import BridgeError, ConfigError
 from robot_bridge.middleware.dds import DdsTransport
 from robot_bridge.middleware.messages import (
@@ -26,27 +24,15 @@ from robot_bridge.middleware.messages import (
     Time,
     TriggerRequest,
 )
-from robot_bridge.node import adaptive_mpc
-from robot_bridge.node.adaptive_mpc import AdaptiveMpc, lead_for, warm_up
+from robot_bridge.node.adaptive_mpc import AdaptiveMpc
 from robot_bridge.node.diagnostics import ERROR, OK, STALE
 from robot_bridge.node.parameters import Parameters
 from robot_bridge.safety.states import State
+from tests.cartpole_bridge import BRIDGE
 
 DOMAIN = 20 + os.getpid() % 40
 PATIENCE = 60
 """Seconds for what takes about one."""
-BRIDGE = """
-checkpoint: {checkpoint}
-inputs:
-  joints: {{topic: /joint_states, type: sensor_msgs/msg/JointState}}
-obs:
-  cart_position: {{input: joints, field: position, joint: slider}}
-  pole_angle: {{input: joints, field: position, joint: hinge_1}}
-  cart_velocity: {{input: joints, field: velocity, joint: slider}}
-  pole_velocity: {{input: joints, field: velocity, joint: hinge_1}}
-output: {{topic: /commands}}
-safety: {{rate_limits: {{slide: 100.0}}, max_age: 5.0, max_missed_deadlines: 1000, ramp_seconds: 0.05, recovery_seconds: 0.05}}
-"""
 STANDING = JointState(name=["slider", "hinge_1"], position=[0.0, 0.1], velocity=[0.0, 0.0])
 
 
@@ -175,7 +161,7 @@ def test_the_belief_can_be_reset_and_frozen(node, transport, parameters, robot, 
     node.configure(parameters, transport)
     node.activate()
     state.wait_for(lambda m: m.data == "running")
-    controller = node._loop().planning.controller
+    controller = node._running().loop.planning.controller
     was_reset = threading.Event()
     reset = controller.reset
     controller.reset = lambda: (reset(), was_reset.set())
@@ -196,7 +182,7 @@ def test_plan_and_belief_can_be_looked_at(node, transport, parameters, robot):
     node.activate()
     plan, belief = plans.wait_for(lambda m: True), beliefs.wait_for(lambda m: True)
 
-    horizon = node._loop().planning.controller.planner.config.horizon
+    horizon = node._running().loop.planning.controller.planner.config.horizon
     assert [(axis.label, axis.size, axis.stride) for axis in plan.layout.dim] == [("step", horizon, horizon), ("slide", 1, 1)]
     assert len(plan.data) == horizon
     assert belief.layout.dim[0].label.split(",")[:3] == ["prior_error", "adapted_error", "fell_back"]
@@ -239,49 +225,3 @@ def test_what_is_wrong_with_a_file_is_said_in_configure(node, transport, paramet
     assert node.state is State.INACTIVE
     with pytest.raises(BridgeError, match="not configured"):
         node.activate()
-
-
-@pytest.mark.parametrize(
-    ("seconds", "lead"),
-    [(0.001, 0.026 / 0.9), (0.01, 0.26 / 0.9), (0.02, 1.0), (0.2, 1.0)],
-    ids=["gpu", "fast", "slow", "too slow"],
-)
-def test_planning_begins_as_late_as_the_machine_allows_or_a_whole_period_ahead(seconds: float, lead: float):
-    assert lead_for(seconds, dt=0.05, deadline=0.9) == pytest.approx(lead)
-
-
-@pytest.mark.parametrize(
-    ("fixed", "per_sample", "half", "took", "overhead", "bfloat16"),
-    [
-        (0.010, 0.0005, 0.5, 0.026, 10 / 26, True),
-        (0.010, 0.0005, 0.9, 0.042, 10 / 42, False),
-        (0.004, 0.0, 1.0, 0.004, 0.9, False),
-    ],
-    ids=["bfloat16", "float32", "gpu"],
-)
-def test_warming_up_finds_what_a_step_takes_and_what_fewer_candidates_would_save(
-    monkeypatch: pytest.MonkeyPatch,
-    make_checkpoint: Callable[..., Path],
-    tmp_path: Path,
-    fixed: float,
-    per_sample: float,
-    half: float,
-    took: float,
-    overhead: float,
-    bfloat16: bool,
-):
-    """Candidates take the share `half` of their time in bfloat16."""
-    controller = AdaptiveController.load(make_checkpoint(tmp_path / "checkpoint"))
-    controller.planner.config = dataclasses.replace(controller.planner.config, num_samples=64)
-    clock, step = [0.0], controller.step
-
-    def timed(*arguments, num_samples: int, **options):
-        clock[0] += fixed + num_samples * per_sample * (half if controller.bfloat16 else 1.0)
-        return step(*arguments, num_samples=num_samples, **options)
-
-    monkeypatch.setattr(controller, "step", timed)
-    monkeypatch.setattr(adaptive_mpc.time, "perf_counter", lambda: clock[0])
-
-    assert warm_up(controller) == (pytest.approx(took), pytest.approx(overhead))
-    assert controller.bfloat16 is bfloat16
-    assert controller._state is None

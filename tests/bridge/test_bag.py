@@ -151,7 +151,7 @@ def test_a_slow_disk_costs_messages_and_no_time(tmp_path: Path, monkeypatch: pyt
 
     assert len(messages(tmp_path / "bag", joint_states=JointState)) == 11
     assert recorder.dropped == {"/joint_states": 15}
-    assert recorder.report().endswith("11 messages recorded; left out: 15 of /joint_states")
+    assert recorder.report().endswith("11 messages recorded; left out of the recording: 15 of /joint_states")
 
 
 def test_a_disk_that_fails_ends_the_recording_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -167,7 +167,7 @@ def test_a_disk_that_fails_ends_the_recording_and_nothing_else(tmp_path: Path, m
     record(STATE, 0.1)
     recorder.close()
 
-    assert "ended early: OSError: [Errno 28] No space left on device" in recorder.report()
+    assert "recording ended early: OSError: [Errno 28] No space left on device" in recorder.report()
     assert recorder.dropped == {"/joint_states": 1}
 
 

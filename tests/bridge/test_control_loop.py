@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -15,7 +16,7 @@ from adaptive_mbrl.planning import PlannerConfig
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
 from robot_bridge.control.loop import ControlLoop
 from robot_bridge.control.plan_ahead import MANY, PlanAhead
-from robot_bridge.safety.config import SafetyConfig
+from robot_bridge.safety.config import Damper, SafetyConfig
 from robot_bridge.safety.states import State
 from robot_bridge.safety.supervisor import Observed, SafetySupervisor
 
@@ -72,8 +73,8 @@ class Controller:
         acted = None if sent is None else round(float(sent[0]), 3)
         newer = None if latest is None else float(latest[0])
         self.asked.append(Asked(float(obs[0]), acted, pending.ravel().round(3).tolist(), after_gap, newer, remaining))
-        nothing = np.zeros(1)
-        return Command(plan[0], plan, StepInfo(nothing, np.array([0.5]), nothing, nothing, 0.0, 0.0))
+        info = StepInfo(np.zeros(1), np.array([0.5]), np.zeros(1), np.zeros(1), 0.0, 0.0)
+        return Command(plan[0], plan, info)
 
     def reset(self) -> None:
         self.resets += 1
@@ -107,6 +108,14 @@ class Parts(NamedTuple):
             self.ready()
         return state
 
+    def plan_late(self, periods: int) -> None:
+        """Control periods in which the planner is at work, and ready only after them."""
+        self.controller.may_finish.clear()
+        for _ in range(periods):
+            self.step()
+        self.controller.may_finish.set()
+        self.ready()
+
     def ready(self) -> None:
         """Wait for the planner."""
         planning = self.loop.planning
@@ -119,7 +128,8 @@ def make(**options) -> Parts:
     clock, controller = Clock(), options.pop("controller", None) or Controller()
     robot = Robot(clock)
     planning = PlanAhead(controller, DT, lead=options.pop("lead", 1.0), on_cpu=options.pop("on_cpu", None))
-    loop = ControlLoop(planning, SafetySupervisor(SPEC, CONFIG), robot, robot.send, clock=clock, **options)
+    supervisor = SafetySupervisor(SPEC, options.pop("config", CONFIG))
+    loop = ControlLoop(planning, supervisor, robot, robot.send, clock=clock, **options)
     loop.activate()
     return Parts(loop, controller, robot, clock)
 
@@ -243,11 +253,7 @@ def test_a_missed_deadline_goes_on_with_the_previous_plan_and_then_stops(parts: 
 def test_a_late_plan_is_used_from_its_second_action_on(parts: Parts):
     for _ in range(3):
         parts.step()
-    parts.controller.may_finish.clear()
-    parts.step()
-    parts.step()
-    parts.controller.may_finish.set()
-    parts.ready()
+    parts.plan_late(2)
 
     parts.step()
 
@@ -258,11 +264,7 @@ def test_a_late_plan_is_used_from_its_second_action_on(parts: Parts):
 def test_a_period_without_a_control_step_is_a_gap(parts: Parts):
     for _ in range(3):
         parts.step()
-    parts.controller.may_finish.clear()
-    parts.step()
-    parts.step()
-    parts.controller.may_finish.set()
-    parts.ready()
+    parts.plan_late(2)
     for _ in range(3):
         parts.step()
 
@@ -387,17 +389,37 @@ def test_a_machine_that_is_slower_than_it_seemed_gets_a_whole_period_for_its_pla
     leads = []
     for _ in range(MANY):
         leads.append((parts.loop.planning.lead, parts.loop.statistics.missed_deadlines))
-        parts.controller.may_finish.clear()
-        parts.step()
-        parts.step()
-        parts.controller.may_finish.set()
-        parts.ready()
+        parts.plan_late(2)
         parts.step()
     parts.loop.planning.close()
 
     assert [lead for lead, _ in leads] == [0.25 if missed < MANY else 1.0 for _, missed in leads]
     assert parts.loop.planning.lead == 1.0
     assert parts.loop.planning.budget.seconds == pytest.approx(0.9 * DT)
+
+
+def test_a_controller_that_cannot_be_replaced_says_why():
+    def none() -> None:
+        raise OSError("no checkpoint")
+
+    parts = make(controller=Controller("cuda"), on_cpu=none)
+    parts.step()
+    parts.controller.error = RuntimeError("CUDA error")
+    parts.step()
+    parts.step()
+    parts.loop.planning.close()
+
+    assert parts.loop.planning.statistics.last_failure.startswith("RuntimeError: CUDA error; no controller on the CPU: OSError")
+
+
+def test_the_alarm_looks_at_the_model_that_is_planned_with(parts: Parts):
+    parts.step()
+    assert parts.loop.planning.model_error == 0.5
+
+    parts.loop.planning.command.info.fell_back[0] = 1
+    parts.loop.planning.command.info.prior_error[0] = 0.25
+
+    assert parts.loop.planning.model_error == 0.25
 
 
 def test_nothing_is_planned_for_an_observation_that_is_not_there(parts: Parts):
@@ -481,7 +503,7 @@ def test_a_loop_that_is_late_while_nothing_is_sent_is_no_fault(parts: Parts):
 
     parts.loop.activate()
     parts.loop._caught_up(parts.clock.now - 5.5 * DT)
-    assert parts.loop.statistics.overruns == 1
+    assert parts.loop.statistics.overruns == 5
 
 
 def test_the_goal_is_that_of_the_moment_at_which_the_plan_acts():
@@ -531,6 +553,67 @@ def test_at_the_end_the_actuators_come_to_rest(parts: Parts):
     assert parts.loop.supervisor.state is State.INACTIVE
 
 
+@pytest.mark.parametrize("velocity", [5.0, 0.0], ids=["clipped", "still"])
+def test_a_damped_robot_is_not_left_with_the_last_damping(velocity: float, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("robot_bridge.control.loop.DAMPING_SECONDS", 2 * DT)
+    config = dataclasses.replace(CONFIG, rate_limits={"push": 100.0}, safe_action="damping", dampers={"push": Damper("x", 3.0)})
+    parts = make(config=config)
+    sent = parts.robot.send
+
+    def send(command: np.ndarray) -> None:
+        sent(command)
+        parts.clock.now += DT
+
+    parts.loop.send = send
+    parts.step()
+    parts.robot.x = velocity
+    parts.robot.commands.clear()
+    parts.loop.deactivate()
+    parts.loop.planning.close()
+
+    damping = [-4.9, -9.9, -4.9] if velocity else [0.0, 0.0]
+    assert parts.robot.commands == [*damping, 0.0]
+
+
+def test_an_emergency_stop_is_cleared_at_rest():
+    parts = make(config=dataclasses.replace(CONFIG, rate_limits={"push": 1.0}))
+    sent = parts.robot.send
+
+    def send(command: np.ndarray) -> None:
+        sent(command)
+        parts.clock.now += DT
+
+    for _ in range(3):
+        parts.step()
+    parts.loop.send = send
+    parts.loop.estop()
+    assert parts.robot.commands[-1] != 0.0
+    parts.loop.clear_estop()
+    parts.loop.planning.close()
+
+    assert parts.robot.commands[-1] == 0.0
+    assert parts.loop.supervisor.state is State.INACTIVE
+
+
+def test_a_command_that_could_not_be_sent_does_not_count_as_sent():
+    parts = make(config=dataclasses.replace(CONFIG, rate_limits={"push": 1.0}))
+    parts.step()
+    sent = parts.robot.commands[-1]
+
+    def fail(command: np.ndarray) -> None:
+        raise OSError("the network is down")
+
+    parts.loop.send = fail
+    for _ in range(3):
+        with pytest.raises(OSError, match="down"):
+            parts.step()
+    parts.loop.send = parts.robot.send
+    parts.step()
+    parts.loop.planning.close()
+
+    assert abs(parts.robot.commands[-1] - sent) <= 1.0 * DT + 1e-9
+
+
 def running(parts: Parts, jump: float) -> list[float]:
     """Commands of a loop whose clock jumps by so much [s] after the third one."""
     stop, sent = threading.Event(), parts.robot.send
@@ -550,7 +633,8 @@ def running(parts: Parts, jump: float) -> list[float]:
 def test_after_a_late_waking_no_plan_for_a_time_long_gone_is_followed(parts: Parts):
     running(parts, 5.5 * DT)
 
-    assert parts.loop.statistics.overruns == 1
+    assert parts.robot.commands[3] == 0.0
+    assert parts.loop.statistics.overruns == 4
     assert parts.loop.statistics.missed_deadlines >= 1
 
 

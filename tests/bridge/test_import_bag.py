@@ -17,7 +17,7 @@ from adaptive_mbrl.config import save_yaml
 from adaptive_mbrl.data.episodes import Episode, EpisodeStore
 from adaptive_mbrl.objective import Term
 from robot_bridge.bags.types import encode, typestore
-from robot_bridge.bridge_config import GoalInput, OutputConfig
+from robot_bridge.bridge_config import BridgeConfig, GoalInput, OutputConfig
 from robot_bridge.middleware.messages import (
     Float64MultiArray,
     Header,
@@ -155,12 +155,17 @@ def test_trajectories_are_commands_by_joint_name(tmp_path: Path, bridge: Path, r
     np.testing.assert_allclose(found.obs[0], motion(1.0), atol=1e-5)  # when it was stamped, not when it came
 
 
-def test_rewards_follow_the_goal(tmp_path: Path, bridge: Path, run: Callable):
-    checkpoint = load_checkpoint(tmp_path / "checkpoint")
+def with_goal(folder: Path) -> BridgeConfig:
+    """For a checkpoint whose reward is how far the cart is beyond a goal."""
+    checkpoint = load_checkpoint(folder / "checkpoint")
     terms = (Term("linear", channels=("cart_position",), goal=("x",)),)
     described = dataclasses.replace(checkpoint.description, terms=terms, goal_names=("x",))
-    save_checkpoint(tmp_path / "with_goal", dataclasses.replace(checkpoint, description=described))
-    config = bridge_config(str(tmp_path / "with_goal"))
+    save_checkpoint(folder / "with_goal", dataclasses.replace(checkpoint, description=described))
+    return bridge_config(str(folder / "with_goal"))
+
+
+def test_rewards_follow_the_goal(tmp_path: Path, bridge: Path, run: Callable):
+    config = with_goal(tmp_path)
     save_yaml(bridge, config)
     bag = write_bag(
         tmp_path / "bag",
@@ -184,11 +189,7 @@ def test_rewards_follow_the_goal(tmp_path: Path, bridge: Path, run: Callable):
 
 
 def test_rewards_follow_goals_that_were_known_ahead(tmp_path: Path, bridge: Path, run: Callable):
-    checkpoint = load_checkpoint(tmp_path / "checkpoint")
-    terms = (Term("linear", channels=("cart_position",), goal=("x",)),)
-    described = dataclasses.replace(checkpoint.description, terms=terms, goal_names=("x",))
-    save_checkpoint(tmp_path / "with_goal", dataclasses.replace(checkpoint, description=described))
-    config = bridge_config(str(tmp_path / "with_goal"))
+    config = with_goal(tmp_path)
     goal = GoalInput("/goal", Float64MultiArray.ros_type, ("data.0",), (1.0,), preview=True)
     save_yaml(bridge, dataclasses.replace(config, goal=goal))
     told = [

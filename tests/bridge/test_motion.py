@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable, Sequence
 
@@ -11,7 +12,7 @@ import pytest
 from adaptive_mbrl.checkpoint import load_checkpoint
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
-from robot_bridge.bridge_config import BridgeConfig, ChannelInput, OutputConfig, TopicConfig
+from robot_bridge.bridge_config import BridgeConfig, ChannelInput, OutputConfig, TopicConfig, require_spec
 from robot_bridge.control.outputs import present_positions
 from robot_bridge.middleware.messages import JointState, JointTrajectory
 from robot_bridge.preflight.checks import Check, PreflightError, Verdict
@@ -164,6 +165,17 @@ def positions(order: tuple[str, ...] = (), **safety: str) -> BridgeConfig:
         OutputConfig("/trajectory", JointTrajectory.ros_type, order, ("a", "b")),
         SafetyConfig({"push": 1.0, "turn": 1.0}, **{"safe_action": "hold", **safety}),
     )
+
+
+def test_an_array_of_positions_names_its_joints_too():
+    config = dataclasses.replace(positions(), output=OutputConfig("/positions", joints=("a", "b")))
+
+    np.testing.assert_array_equal(present_positions(config, SPEC, np.array([0.5, 0.7])), [0.5, 0.7])
+
+    unnamed = dataclasses.replace(config, output=OutputConfig("/positions"))
+    moved = dataclasses.replace(SPEC, action=tuple(dataclasses.replace(channel, unit="m") for channel in SPEC.action))
+    with pytest.raises(ConfigError, match=r"robot.yaml: key 'output.joints': missing; 'push' is a position"):
+        require_spec(unnamed, moved, "robot.yaml")
 
 
 def test_present_positions_are_found_by_joint():

@@ -19,6 +19,7 @@ from robot_bridge.preflight.checks import Check, PreflightError, Verdict, requir
 from robot_bridge.preflight.inputs_check import check_inputs
 from robot_bridge.preflight.listening import Heard, Listener
 from robot_bridge.safety.config import Range, SafetyConfig
+from robot_bridge.safety.supervisor import SafetySupervisor
 
 DT = 0.05
 SPEC = RobotSpec(
@@ -100,7 +101,7 @@ def measure(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Check]]:
                 listener.receive(name, make(EPOCH + now - START - 0.001), now)
         now = START + 2.0
         records = listener.finish()
-        checks = check_inputs(config, SPEC, normalizer(), Heard(records, listener.goals, graph))
+        checks = check_inputs(config, SafetySupervisor(SPEC, config.safety), normalizer(), Heard(records, listener.goals, graph))
         assert len({c.name for c in checks}) == len(checks)
         return {check.name: check for check in checks}
 

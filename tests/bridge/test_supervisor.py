@@ -84,12 +84,12 @@ plans = st.one_of(
 )
 steps = st.fixed_dictionaries(
     {
-        "call": st.sampled_from(["", "", "", "", "", "activate", "dry_run", "deactivate", "estop", "clear_estop"]),
+        "call": st.sampled_from(["", "", "", "", "", "activate", "dry_run", "deactivate", "estop", "clear_estop", "rest"]),
         "clock": clock_steps,
         "age": st.lists(st.one_of(st.just(0.0), st.floats(-0.1, 0.3), anything), min_size=3, max_size=3),
         "obs": st.one_of(st.just(list(CALM)), st.lists(st.one_of(sensible, anything), min_size=3, max_size=3)),
         "plan": plans,
-        "missed": st.booleans(),
+        "missed": st.integers(0, 4),
         "model_error": st.one_of(st.just(0.5), anything),
     }
 )
@@ -99,7 +99,7 @@ CALM_STEP = {
     "age": [0.0] * 3,
     "obs": list(CALM),
     "plan": [1.0, 0.5],
-    "missed": False,
+    "missed": 0,
     "model_error": 0.5,
 }
 
@@ -107,7 +107,7 @@ CALM_STEP = {
 def call(guard: SafetySupervisor, name: str, now: float) -> None:
     if name in ("activate", "dry_run"):
         guard.activate(now, dry_run=name == "dry_run")
-    elif name:
+    elif name and name != "rest":
         getattr(guard, name)()
 
 
@@ -131,7 +131,10 @@ def test_in_no_sequence_does_a_command_break_its_promises(stream: list[dict[str,
             observed = Observed(np.array(step["obs"]), now - np.array(step["age"]))
         plan = None if step["plan"] is None else np.array(step["plan"])
 
-        decision = guard.decide(now, observed, plan, missed=step["missed"], model_error=step["model_error"])
+        if step["call"] == "rest":
+            decision = Decision(guard.approach(now), guard.state)
+        else:
+            decision = guard.decide(now, observed, plan, missed=step["missed"], model_error=step["model_error"])
 
         if stopped:
             assert decision.state is State.ESTOP
@@ -259,6 +262,19 @@ def test_a_long_fault_is_not_forgotten_the_moment_it_ends():
     assert states == [State.HOLD, State.HOLD, State.RAMP]
 
 
+def test_holds_are_counted_with_what_each_began_with():
+    guard, now = running()
+    assert guard.holds == 0
+
+    for step in range(1, 5):
+        guard.decide(now + step * DT, fresh(now + step * DT), None)
+    assert (guard.holds, guard.held_for) == (1, ("no plan",))
+
+    run(guard, now + 4 * DT, 20)
+    guard.decide(now + 25 * DT, fresh(now + 25 * DT, np.array([np.nan, 0.0, 0.0])), PLAN)
+    assert (guard.holds, guard.held_for) == (2, ("'hip_angle' is not finite",))
+
+
 def test_deadlines_may_be_missed_a_few_times():
     guard, now = running()
 
@@ -266,6 +282,14 @@ def test_deadlines_may_be_missed_a_few_times():
 
     assert [d.state for d in decisions] == [State.RUNNING, State.RUNNING, State.HOLD]
     assert decisions[2].faults == ("3 deadlines missed in a row; allowed: 2",)
+
+
+def test_periods_that_were_left_out_count_as_missed():
+    guard, now = running()
+
+    decision = guard.decide(now + DT, fresh(now + DT), PLAN, missed=4)
+
+    assert decision.faults == ("4 deadlines missed in a row; allowed: 2",)
 
 
 def test_a_model_that_is_wrong_again_and_again_is_an_alarm():

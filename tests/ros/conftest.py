@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from robot_bridge.middleware.cyclone import configuration
-from tests.ros.robot import BRIDGE, SCENARIO, Files
+from tests.cartpole_bridge import BRIDGE
+from tests.ros.robot import SCENARIO, Files
 from tests.sim.conftest import make_checkpoint
 
 __all__ = ["make_checkpoint"]
@@ -32,7 +33,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture
 def files(tmp_path: Path, make_checkpoint: Callable[..., Path]) -> Files:
-    """A cart-pole with an untrained checkpoint; ages and deadlines are for a busy machine."""
+    """A cart-pole with an untrained checkpoint."""
     bridge, scenario = tmp_path / "bridge.yaml", tmp_path / "scenario.yaml"
     bridge.write_text(BRIDGE.format(checkpoint=make_checkpoint(tmp_path / "checkpoint")))
     scenario.write_text(SCENARIO)

@@ -15,18 +15,6 @@ PATIENCE = 90.0
 """Seconds to wait for what takes a few."""
 ROBOT = "import sys; from robot_bridge.node.executables import simulated_robot; sys.exit(simulated_robot())"
 NO_ROS = "no ROS 2: rclpy cannot be imported; source a ROS 2 install and run make test-ros"
-BRIDGE = """
-checkpoint: {checkpoint}
-inputs:
-  joints: {{topic: /joint_states, type: sensor_msgs/msg/JointState}}
-obs:
-  cart_position: {{input: joints, field: position, joint: slider}}
-  cart_velocity: {{input: joints, field: velocity, joint: slider}}
-  pole_angle: {{input: joints, field: position, joint: hinge_1}}
-  pole_velocity: {{input: joints, field: velocity, joint: hinge_1}}
-output: {{topic: /commands}}
-safety: {{rate_limits: {{slide: 100.0}}, max_age: 5.0, max_missed_deadlines: 1000, ramp_seconds: 0.1, recovery_seconds: 0.1}}
-"""
 SCENARIO = """
 robot: cartpole
 steps: 100

@@ -1,0 +1,176 @@
+"""What exists between the node's configure and its clean-up."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import sys
+import threading
+import time
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from adaptive_mbrl.controller import AdaptiveController
+from adaptive_mbrl.errors import ConfigError
+from robot_bridge.bags.recorder import BagRecorder
+from robot_bridge.bags.recording_transport import RecordingTransport
+from robot_bridge.bridge_config import BridgeConfig, load_bridge_config
+from robot_bridge.control.inputs import GoalReader, Inputs
+from robot_bridge.control.loop import ControlLoop
+from robot_bridge.control.outputs import command_sender, present_positions
+from robot_bridge.control.plan_ahead import PlanAhead
+from robot_bridge.control.warm_up import lead_for, warm_up
+from robot_bridge.middleware.messages import DiagnosticArray
+from robot_bridge.middleware.transport import Transport
+from robot_bridge.node.diagnostics import Diagnosis
+from robot_bridge.node.parameters import Parameters
+from robot_bridge.node.telemetry import Telemetry
+from robot_bridge.preflight.checks import require_passed, summary
+from robot_bridge.preflight.inputs_check import check_inputs
+from robot_bridge.preflight.listening import listen
+from robot_bridge.robot_files import load_controller, make_supervisor
+from robot_bridge.safety.watchdog import Watchdog
+
+_LOG = logging.getLogger(__name__)
+DIAGNOSTICS_PERIOD = 1.0
+"""Seconds between two messages on `/diagnostics`."""
+SWITCH_SECONDS = 0.0005
+"""Longest time that one of Python's threads keeps the others waiting; its default is a tenth of many control periods [s]."""
+
+
+class Running:
+    """Controller, supervisor, loop and topics of a configured node, on threads of their own.
+
+    Args:
+        parameters: of the node.
+        transport: of its topics.
+        ears: to listen on during the preflight.
+        name: of the node.
+
+    Attributes:
+        config: the bridge file.
+        loop: controls while it is active.
+        preflight: what was found, in one line; empty if there was none.
+        rivals: others that publish commands to this robot.
+
+    Raises:
+        AdaptiveMBRLError: a file is wrong, or the robot is not as it says; nothing runs then.
+    """
+
+    def __init__(self, parameters: Parameters, transport: Transport, ears: Transport, name: str) -> None:
+        path = Path(parameters.bridge)
+        self.config = config = load_bridge_config(path)
+        controller = load_controller(config, path, parameters.device)
+        supervisor = make_supervisor(config, controller.spec, path)
+        dt, horizon = controller.spec.dt, controller.planner.config.horizon
+        if config.latency > horizon * dt:
+            raise ConfigError(
+                f"{path}: key 'latency': {config.latency:g} s is out of range; allowed: at most {horizon * dt:g} s, "
+                "as far as the planner looks ahead"
+            )
+        self.preflight = ""
+        if parameters.preflight_seconds > 0:
+            heard = listen(config, ears, parameters.preflight_seconds)
+            checks = check_inputs(config, supervisor, controller.adapter.model.normalizer, heard)
+            require_passed(checks)
+            self.preflight = f"preflight: {summary(checks)}"
+        # torn down in the opposite order, also when something here fails
+        self._ending = ExitStack()
+        with self._ending:
+            self._ending.callback(sys.setswitchinterval, sys.getswitchinterval())
+            sys.setswitchinterval(SWITCH_SECONDS)
+            if "OMP_NUM_THREADS" not in os.environ:
+                # threads that wait for a core which the middleware or the robot's driver uses make a plan several times slower
+                torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
+            took, overhead = warm_up(controller)
+            lead = lead_for(took, dt, parameters.deadline)
+            on_cpu = partial(_on_cpu, config, path)
+            planning = PlanAhead(
+                controller, dt, took=took, overhead=overhead, lead=lead, deadline=parameters.deadline, on_cpu=on_cpu
+            )
+            self._ending.callback(planning.close)
+            self._recorder = BagRecorder(Path(parameters.record)) if parameters.record else None
+            if self._recorder is not None:
+                self._ending.callback(self._recorder.close)
+                transport = RecordingTransport(transport, self._recorder)
+            self._goals = None if config.goal is None else GoalReader(config.goal, transport, dt, horizon)
+            self.loop = ControlLoop(
+                planning,
+                supervisor,
+                Inputs(controller.spec, config, transport),
+                command_sender(controller.spec, config.output, transport),
+                goal=self._goals or (lambda begin: None),
+                latency=config.latency,
+                look=Telemetry(controller.spec, transport, name),
+            )
+            self.rivals = 0
+            gc.collect()
+            self._stop = threading.Event()
+            watchdog = Watchdog(self.loop.stand_in, dt)
+            self._ending.callback(watchdog.close)
+            for thread in (
+                threading.Thread(target=self._diagnose, args=(transport, name), name="diagnostics"),
+                threading.Thread(target=self.loop.run, args=(self._stop,), name="control"),
+            ):
+                thread.start()
+                self._ending.callback(thread.join)
+            self._ending.callback(self._stop.set)
+            self._ending = self._ending.pop_all()
+
+    def close(self) -> None:
+        """End the loop, which brings the actuators to rest, and let go of everything."""
+        self._ending.close()
+
+    def present(self) -> NDArray[np.float64] | None:
+        """Where the joints are now, under position commands, NaN where that is not known; see `present_positions`."""
+        supervisor, observed = self.loop.supervisor, self.loop.inputs.snapshot()
+        known = np.where(supervisor.is_fresh(time.monotonic(), observed), observed.values, np.nan)
+        return present_positions(self.config, supervisor.spec, known)
+
+    def timing(self) -> str:
+        """How long planning takes here and what follows from it, in one line."""
+        planning = self.loop.planning
+        ahead = "a whole period" if planning.lead == 1.0 else f"{1e3 * planning.lead * planning.dt:.0f} ms"
+        return (
+            f"a plan takes {1e3 * planning.took:.0f} ms of a control period of {1e3 * planning.dt:.0f} ms on this machine, "
+            f"and gets {1e3 * planning.seconds:.0f} ms; it is made {ahead} ahead"
+        )
+
+    def report(self) -> str:
+        """What happened so far and what is wrong now, in one line."""
+        planning, counts, safety = self.loop.planning, self.loop.statistics, self.loop.supervisor
+        budget, plans = planning.budget, planning.statistics
+        samples = f", cut to {budget.num_samples} of {budget.full} samples" if budget.is_cut else ""
+        rivals = f"{self.rivals} other publisher(s) on {self.config.output.topic}" if self.rivals else ""
+        failures = {"planner": plans.last_failure, "loop": counts.last_failure}
+        return "; ".join(
+            [
+                f"{safety.state.value}: {counts.steps} steps, {safety.holds} holds, {counts.missed_deadlines} missed deadlines, "
+                f"{counts.overruns} overruns, {counts.stalls} stalls, {plans.failures} planner failures{samples}",
+                *self.loop.faults,
+                *(f"{what}: {words}" for what, words in failures.items() if words),
+                *([rivals] if rivals else []),
+                *([self._recorder.trouble] if self._recorder is not None and self._recorder.trouble else []),
+            ]
+        )
+
+    def _diagnose(self, transport: Transport, name: str) -> None:
+        publish = transport.publisher("/diagnostics", DiagnosticArray)
+        diagnosis, graph, topic = Diagnosis(self.loop, name, self._goals), transport.graph(), self.config.output.topic
+        while not self._stop.wait(DIAGNOSTICS_PERIOD):
+            try:
+                self.rivals = sum(e.publishes and e.topic == topic for e in graph.endpoints())
+                publish(diagnosis(transport.now(), self.rivals))
+            except Exception:
+                _LOG.exception("no diagnosis")
+
+
+def _on_cpu(config: BridgeConfig, path: Path) -> tuple[AdaptiveController, float, float]:
+    controller = load_controller(config, path, "cpu")
+    return controller, *warm_up(controller)

@@ -1,0 +1,59 @@
+"""How long plans take here, with a clock of the test's own, and what follows from it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from adaptive_mbrl.controller import AdaptiveController
+from robot_bridge.control import warm_up as module
+from robot_bridge.control.warm_up import lead_for, warm_up
+
+
+@pytest.mark.parametrize(
+    ("seconds", "lead"),
+    [(0.001, 0.026 / 0.9), (0.01, 0.26 / 0.9), (0.02, 1.0), (0.2, 1.0)],
+    ids=["gpu", "fast", "slow", "too slow"],
+)
+def test_planning_begins_as_late_as_the_machine_allows_or_a_whole_period_ahead(seconds: float, lead: float):
+    assert lead_for(seconds, dt=0.05, deadline=0.9) == pytest.approx(lead)
+
+
+@pytest.mark.parametrize(
+    ("fixed", "per_sample", "half", "took", "overhead", "bfloat16"),
+    [
+        (0.010, 0.0005, 0.5, 0.026, 10 / 26, True),
+        (0.010, 0.0005, 0.9, 0.042, 10 / 42, False),
+        (0.004, 0.0, 1.0, 0.004, 0.9, False),
+    ],
+    ids=["bfloat16", "float32", "gpu"],
+)
+def test_warming_up_finds_what_a_step_takes_and_what_fewer_candidates_would_save(
+    monkeypatch: pytest.MonkeyPatch,
+    make_checkpoint: Callable[..., Path],
+    tmp_path: Path,
+    fixed: float,
+    per_sample: float,
+    half: float,
+    took: float,
+    overhead: float,
+    bfloat16: bool,
+):
+    """Candidates take the share `half` of their time in bfloat16."""
+    controller = AdaptiveController.load(make_checkpoint(tmp_path / "checkpoint"))
+    controller.planner.config = dataclasses.replace(controller.planner.config, num_samples=64)
+    clock, step = [0.0], controller.step
+
+    def timed(*arguments, num_samples: int, **options):
+        clock[0] += fixed + num_samples * per_sample * (half if controller.bfloat16 else 1.0)
+        return step(*arguments, num_samples=num_samples, **options)
+
+    monkeypatch.setattr(controller, "step", timed)
+    monkeypatch.setattr(module.time, "perf_counter", lambda: clock[0])
+
+    assert warm_up(controller) == (pytest.approx(took), pytest.approx(overhead))
+    assert controller.bfloat16 is bfloat16
+    assert controller._state is None
