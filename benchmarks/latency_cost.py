@@ -11,6 +11,8 @@ on what was measured a while before its command acts:
             bridge does, `true` is what no controller can know: the state when the command will act, with a belief as old as in
             `predicted`
 
+A machine that has no time for all candidates in float32 plans in bfloat16 or with a share of them; what that costs is here, too.
+
 Use the train part of a split: it decides how the bridge plans.
 """
 
@@ -50,6 +52,7 @@ class Case:
     age: float = 0.0
     start: Literal["observed", "predicted", "true"] = "predicted"
     samples_share: float = 1.0
+    bfloat16: bool = False
 
     def in_physics_steps_of(self, robot: Robot) -> Case:
         """The same with times that the simulation knows."""
@@ -67,6 +70,7 @@ CASES = (
     Case(lead=1.0, start="true"),
     Case(lead=1.0, age=0.25),
     Case(lead=1.0, samples_share=0.5),
+    Case(lead=1.0, bfloat16=True),
 )
 
 
@@ -106,6 +110,7 @@ def main(
 def run(robot: Robot, case: Case, scenarios: Sequence[Scenario]) -> Array:
     """Returns after the last change, (episodes,)."""
     controller = AdaptiveController.load(robot.name)
+    controller.bfloat16 = case.bfloat16
     simulations = [SubstepSimulation(robot, scenario) for scenario in scenarios]
     seen = Course(simulations, case, robot.spec.dt)
     samples = round(case.samples_share * controller.planner.config.num_samples)

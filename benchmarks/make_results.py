@@ -199,8 +199,8 @@ def latency_cost_table(report: dict[str, Any]) -> str:
         f"`{report['robot']}`, {report['scenario']}, {report['episodes']} episodes from seed {report['seed']} on; lead and age "
         "of the observation in control periods.",
         "",
-        "| lead | age | plan begins from | candidates | return after the change [95 %] | ratio to the first [95 %] |",
-        "|---|---|---|---|---|---|",
+        "| lead | age | plan begins from | candidates | precision | return after the change [95 %] | ratio to the first [95 %] |",
+        "|---|---|---|---|---|---|---|",
     ]
     for case in report["latency_cases"]:
         start = {"observed": "the observation as it is", "predicted": "the model's prediction", "true": "the true state"}[
@@ -208,7 +208,8 @@ def latency_cost_table(report: dict[str, Any]) -> str:
         ]
         start = start if case["lead"] or case["age"] else "the observation"
         returns, ratio = _interval(_named(case["return_after_change"]), 0), _interval(_named(case["ratio"]), 2)
-        lines.append(f"| {case['lead']:g} | {case['age']:g} | {start} | {case['samples_share']:.0%} | {returns} | {ratio} |")
+        how = f"{case['samples_share']:.0%} | {'bfloat16' if case['bfloat16'] else 'float32'}"
+        lines.append(f"| {case['lead']:g} | {case['age']:g} | {start} | {how} | {returns} | {ratio} |")
     return "\n".join(lines)
 
 

@@ -17,18 +17,26 @@ WORTHWHILE = 0.9
 """Bfloat16 is used where it takes less than this share of float32's time."""
 
 
-def warm_up(controller: AdaptiveController) -> tuple[float, float]:
-    """Take the first, slow steps before the robot moves, and keep to the precision that is faster.
+def warm_up(controller: AdaptiveController, seconds: float) -> tuple[float, float]:
+    """Take the first, slow steps before the robot moves, and plan in bfloat16 if there is no time for float32.
+
+    Bfloat16 costs return (benchmarks/latency_cost.py), fewer candidates cost more.
+
+    Args:
+        controller: is left as after a reset.
+        seconds: that there are for a plan at most [s].
 
     Returns:
         How long a control step takes [s], and the share of it that does not depend on the number of candidates.
     """
     full, few = controller.planner.config.num_samples, controller.planner.least_samples
-    seconds = {}
-    for controller.bfloat16 in (False, True):
-        seconds[controller.bfloat16] = step_seconds(controller, full)
-    controller.bfloat16 = seconds[True] < WORTHWHILE * seconds[False]
-    took = seconds[controller.bfloat16]
+    controller.bfloat16 = False
+    took = step_seconds(controller, full)
+    if SPARE * took > seconds:
+        controller.bfloat16 = True
+        faster = step_seconds(controller, full)
+        controller.bfloat16 = faster < WORTHWHILE * took
+        took = faster if controller.bfloat16 else took
     per_sample = (took - step_seconds(controller, few)) / (full - few) if few < full else 0.0
     controller.reset()
     return took, min(max(1 - full * per_sample / took, 0.0), MAX_OVERHEAD)

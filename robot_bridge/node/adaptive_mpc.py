@@ -103,7 +103,7 @@ class AdaptiveMpc:
         # a full collection takes 40-300 ms once torch is loaded; of what comes from now on it takes less than one
         gc.freeze()
         loop.activate(dry_run=self._dry_run, present=present)
-        if self.state is State.ESTOP:
+        if loop.supervisor.state is State.ESTOP:
             raise BridgeError("cannot activate: an emergency stop came meanwhile")
 
     def deactivate(self) -> None:

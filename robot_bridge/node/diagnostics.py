@@ -83,7 +83,7 @@ class Diagnosis:
             **counts,
             "num_samples": planning.budget.num_samples,
             "device": planning.controller.device,
-            "precision": "bfloat16" if planning.controller.bfloat16 else "float32",
+            "precision": planning.controller.precision,
             "model error [target stds]": planning.model_error,
             "belief is frozen": planning.controller.belief_is_frozen,
         }

@@ -88,9 +88,9 @@ class Running:
             if "OMP_NUM_THREADS" not in os.environ:
                 # threads that wait for a core which the middleware or the robot's driver uses make a plan several times slower
                 torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
-            took, overhead = warm_up(controller)
+            took, overhead = warm_up(controller, parameters.deadline * dt)
             lead = lead_for(took, dt, parameters.deadline)
-            on_cpu = partial(_on_cpu, config, path)
+            on_cpu = partial(_on_cpu, config, path, parameters.deadline)
             planning = PlanAhead(
                 controller, dt, took=took, overhead=overhead, lead=lead, deadline=parameters.deadline, on_cpu=on_cpu
             )
@@ -138,8 +138,8 @@ class Running:
         planning = self.loop.planning
         ahead = "a whole period" if planning.lead == 1.0 else f"{1e3 * planning.lead * planning.dt:.0f} ms"
         return (
-            f"a plan takes {1e3 * planning.took:.0f} ms of a control period of {1e3 * planning.dt:.0f} ms on this machine, "
-            f"and gets {1e3 * planning.seconds:.0f} ms; it is made {ahead} ahead"
+            f"a plan takes {1e3 * planning.took:.0f} ms of a control period of {1e3 * planning.dt:.0f} ms on this machine "
+            f"({planning.controller.precision}), and gets {1e3 * planning.seconds:.0f} ms; it is made {ahead} ahead"
         )
 
     def report(self) -> str:
@@ -171,6 +171,6 @@ class Running:
                 _LOG.exception("no diagnosis")
 
 
-def _on_cpu(config: BridgeConfig, path: Path) -> tuple[AdaptiveController, float, float]:
+def _on_cpu(config: BridgeConfig, path: Path, deadline: float) -> tuple[AdaptiveController, float, float]:
     controller = load_controller(config, path, "cpu")
-    return controller, *warm_up(controller)
+    return controller, *warm_up(controller, deadline * controller.spec.dt)

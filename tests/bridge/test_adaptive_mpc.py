@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -125,13 +127,19 @@ def test_it_controls_between_activate_and_deactivate(node, transport, parameters
     assert "0 planner failures" in node.report()
 
 
-@pytest.mark.parametrize("reached", ["unconfigured", "inactive", "dry_run", "running", "estop"])
-def test_the_emergency_stop_works_from_every_state(node, transport, parameters, robot, state: Listener, ask, reached: str):
+@pytest.mark.parametrize("reached", ["unconfigured", "inactive", "dry_run", "ramp", "running", "hold", "estop"])
+def test_the_emergency_stop_works_from_every_state(node, transport, parameters, request, state: Listener, ask, reached: str):
+    if reached != "hold":
+        request.getfixturevalue("robot")
+    if reached == "ramp":
+        path = Path(parameters.bridge)
+        path.write_text(path.read_text().replace("ramp_seconds: 0.05", "ramp_seconds: 1000"))
     if reached != "unconfigured":
         node.configure(Parameters(parameters.bridge, dry_run=reached == "dry_run"), transport)
-    if reached in ("dry_run", "running", "estop"):
+    active = ("dry_run", "ramp", "running", "hold", "estop")
+    if reached in active:
         node.activate()
-        state.wait_for(lambda m: m.data == ("dry_run" if reached == "dry_run" else "running"))
+        state.wait_for(lambda m: m.data == ("running" if reached == "estop" else reached))
     if reached == "estop":
         ask("estop")
 
@@ -142,7 +150,7 @@ def test_the_emergency_stop_works_from_every_state(node, transport, parameters, 
     assert node.state is State.ESTOP
     with pytest.raises(BridgeError, match="cannot activate in state 'estop'; call clear_estop first"):
         node.activate()
-    assert gc.get_freeze_count() == 0 or reached in ("dry_run", "running", "estop")
+    assert gc.get_freeze_count() == 0 or reached in active
     node.deactivate()
     node.clean_up()
     assert node.state is State.ESTOP  # not even losing the checkpoint ends it
@@ -151,6 +159,24 @@ def test_the_emergency_stop_works_from_every_state(node, transport, parameters, 
     answer = ask("clear_estop")
     assert (answer.success, answer.message) == (False, "there is no emergency stop, state 'inactive'")
     node.configure(parameters, transport)
+    node.activate()
+    state.wait_for(lambda m: m.data == (reached if reached in ("ramp", "hold") else "running"))
+
+
+def test_position_commands_begin_where_the_joint_is_known_to_be(node, transport, parameters, request, state: Listener):
+    path = Path(parameters.bridge)
+    output = "output: {topic: /trajectory, type: trajectory_msgs/msg/JointTrajectory, joints: [slider]}"
+    written = path.read_text().replace("output: {topic: /commands}", output).replace("max_age: 5.0", "max_age: 0.5")
+    path.write_text(f"{written}  safe_action: hold\n")
+    node.configure(parameters, transport)
+    with pytest.raises(BridgeError, match="where the joints are is not observed"):
+        node.activate()
+    publish = transport.publisher("/joint_states", JointState, reliable=False)
+    publish(dataclasses.replace(STANDING, header=Header(Time.of(transport.now()))))
+    time.sleep(0.6)
+    assert not node.knows_where_to_start  # it may have been moved meanwhile
+
+    request.getfixturevalue("robot")
     node.activate()
     state.wait_for(lambda m: m.data == "running")
 

@@ -27,9 +27,10 @@ def test_planning_begins_as_late_as_the_machine_allows_or_a_whole_period_ahead(s
     [
         (0.010, 0.0005, 0.5, 0.026, 10 / 26, True),
         (0.010, 0.0005, 0.9, 0.042, 10 / 42, False),
+        (0.002, 0.0005, 0.5, 0.034, 2 / 34, False),
         (0.004, 0.0, 1.0, 0.004, 0.9, False),
     ],
-    ids=["bfloat16", "float32", "gpu"],
+    ids=["no time for float32", "bfloat16 is no faster", "time for float32", "gpu"],
 )
 def test_warming_up_finds_what_a_step_takes_and_what_fewer_candidates_would_save(
     monkeypatch: pytest.MonkeyPatch,
@@ -54,6 +55,6 @@ def test_warming_up_finds_what_a_step_takes_and_what_fewer_candidates_would_save
     monkeypatch.setattr(controller, "step", timed)
     monkeypatch.setattr(module.time, "perf_counter", lambda: clock[0])
 
-    assert warm_up(controller) == (pytest.approx(took), pytest.approx(overhead))
+    assert warm_up(controller, seconds=0.045) == (pytest.approx(took), pytest.approx(overhead))
     assert controller.bfloat16 is bfloat16
     assert controller._state is None
