@@ -72,7 +72,7 @@ def main(
 
 
 def run(robot: str, scenario: dict[str, Any], network: list[str], extra: list[str]) -> dict[str, Any]:
-    """One episode: the robot's report and the bridge's last line."""
+    """One episode: the robot's report, and what the bridge said: how long its plans take, holds, its last line."""
     bridge_file = str(ROOT / "configs/bridge" / f"{robot}.yaml")
     with tempfile.TemporaryDirectory() as folder:
         path, scenario_file = Path(folder) / "report.json", Path(folder) / "scenario.yaml"
@@ -89,7 +89,10 @@ def run(robot: str, scenario: dict[str, Any], network: list[str], extra: list[st
         if simulated.returncode or bridge.returncode:
             raise RuntimeError(f"{mistakes}{more}")
         report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return {**report, "bridge": lines.splitlines()[-1]}
+    said = lines.splitlines()
+    # what the robot was held for on its way, not at the end, when the robot is gone
+    held = [line for line in said[:-1] if line.startswith("hold")]
+    return {**report, "timing": said[1], "held": held, "bridge": said[-1]}
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:

@@ -1,10 +1,10 @@
 """The node at 50 Hz for half an hour: does a watchdog bite, does memory grow, does a transition get lost?
 
-Usage: python benchmarks/bridge_soak.py [--minutes 30] [--out FILE]
+Usage: python benchmarks/bridge_soak.py [--minutes 30] [--no-record] [--out FILE]
 
-The command `bridge --record` controls `simulated-robot` in another process over Cyclone DDS. The robot is the cart-pole with a
-control period of 0.02 s; the checkpoint is a small one that was never trained: how well it balances is not the question here.
-Every 10 s the memory of the node is read. At the end what was sent, what the robot got, what the bag holds and what can be
+The command `bridge`, with `--record`, controls `simulated-robot` in another process over Cyclone DDS. The robot is the cart-pole
+with a control period of 0.02 s; the checkpoint is a small one that was never trained: how well it balances is not the question
+here. Every 10 s the memory of the node is read. At the end what was sent, what the robot got, what the bag holds and what can be
 learned from are counted against each other.
 """
 
@@ -46,7 +46,7 @@ DT = 0.02
 SENSOR_PERIOD = 0.01
 SAMPLE_EVERY = 10.0
 """Seconds between two looks at the memory."""
-SETTLING = 120.0
+SETTLING = 600.0
 """Seconds in which the memory may still grow: first use of everything, first blocks of the recording."""
 MODEL = ModelConfig(hidden=(32,), members=2)
 PLANNER = PlannerConfig(horizon=5, num_samples=16, num_iterations=1, num_elites=4)
@@ -58,13 +58,14 @@ TOPICS: dict[str, type[Message]] = {
 }
 
 
-def main(minutes: float = 30.0, domain: int = 42, out: Path = Path("docs/results/bridge_soak.json")) -> None:
+def main(minutes: float = 30.0, domain: int = 42, record: bool = True, out: Path | None = None) -> None:
     """Run, count, and write the report.
 
     Args:
         minutes: of control [min].
         domain: of ROS 2.
-        out: where the figures go.
+        record: a bag, against which everything is counted; without one only the memory is of interest.
+        out: where the figures go; docs/results/bridge_soak.json or, without a bag, bridge_soak_unrecorded.json if not given.
     """
     found = machine()
     with tempfile.TemporaryDirectory() as folder:
@@ -72,14 +73,15 @@ def main(minutes: float = 30.0, domain: int = 42, out: Path = Path("docs/results
             "minutes": minutes,
             "dt": DT,
             "checkpoint": "small, untrained",
-            **soak(Path(folder), minutes, domain),
+            **soak(Path(folder), minutes, domain, record),
             "machine": found,
         }
-    write_text_atomically(out, json.dumps(report, indent=1) + "\n")
+    path = out or Path("docs/results") / f"bridge_soak{'' if record else '_unrecorded'}.json"
+    write_text_atomically(path, json.dumps(report, indent=1) + "\n")
     print(json.dumps({key: value for key, value in report.items() if key != "memory_mb"}, indent=1))
 
 
-def soak(folder: Path, minutes: float, domain: int) -> dict[str, Any]:
+def soak(folder: Path, minutes: float, domain: int, record: bool) -> dict[str, Any]:
     """Both processes, what was seen of them meanwhile, and what is left of them."""
     bridge, scenario = write_files(folder, minutes)
     transport = DdsTransport(domain)
@@ -90,7 +92,7 @@ def soak(folder: Path, minutes: float, domain: int) -> dict[str, Any]:
     robot = subprocess.Popen(
         [*run, "simulated-robot", *files, "--scenario", str(scenario), "--json", str(robot_report)], **ending
     )
-    node = subprocess.Popen([*run, "bridge", *files, "--record", str(bag)], **ending)
+    node = subprocess.Popen([*run, "bridge", *files, *(["--record", str(bag)] if record else [])], **ending)
     try:
         look.wait_until_running()
         memory = sampled_memory(node, 60 * minutes)
@@ -108,7 +110,7 @@ def soak(folder: Path, minutes: float, domain: int) -> dict[str, Any]:
         "processor_share": round(processor / (60 * minutes), 3),
         "memory_mb": memory,
         "memory_growth": growth(memory),
-        "counts": counts(folder, bag, bridge, json.loads(robot_report.read_text())),
+        "counts": counts(folder, bag, bridge, json.loads(robot_report.read_text())) if record else {},
     }
 
 
