@@ -56,4 +56,4 @@ class Transport(Protocol):
         """Time for stamps, since the epoch [s]; simulated where the middleware has that. Deadlines use the monotonic clock."""
 
     def close(self) -> None:
-        """Leave the network; no callback runs afterwards."""
+        """Leave the network; no message is delivered afterwards, and a service that is at work is not waited for."""

@@ -51,7 +51,6 @@ NODE = {
     "gpu": "planner: RuntimeError: CUDA error: an illegal memory access was encountered",
     "control thread": "the control loop stands still; no plan",
     "monotonic ahead": "",
-    "monotonic back": "",
 }
 """Faults of the node, and what it says; a clock that jumped is right again before anybody can ask."""
 Command = tuple[float, float]
@@ -165,8 +164,8 @@ class Rig:
         # the log begins with what is right
         self.actuators.wait_for(lambda value: True)
         self._begin(fault)
-        if fault.startswith("monotonic") and self.node.ask("within 1 hold") != "hold":
-            # observations of after the jump came first, and nothing was of another time: again
+        if fault == "monotonic ahead" and self.node.ask("within 1 hold") != "hold":
+            # observations of after the jump came first, and nothing was old: again
             self._end(fault)
             return self.strike(fault)
         assert self.node.ask("until hold") == "hold"

@@ -48,3 +48,14 @@ def test_stamps_of_a_clock_that_is_set_by_an_hour_go_on_being_followed(parts: Ri
         for _ in range(20):
             parts.actuators.wait_for(lambda value: True)
         assert all(value != 0.0 for _, value in parts.actuators.commands[begin:])
+
+
+def test_a_monotonic_clock_that_is_set_back_is_not_waited_for(parts: Rig):
+    parts.run()
+    parts.node.ask("monotonic back")
+
+    parts.run()
+    begin = len(parts.actuators.commands)
+    for _ in range(20):
+        parts.actuators.wait_for(lambda value: True)
+    assert all(value != 0.0 for _, value in parts.actuators.commands[begin:])
