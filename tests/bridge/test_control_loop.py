@@ -55,7 +55,7 @@ class Planner:
 class Controller:
     """Plans 10 k + 1, 10 k + 2, 10 k + 3 at its k-th step; waits, or fails, when told to."""
 
-    spec, planner, belief_is_frozen = SPEC, Planner(), False
+    spec, planner, precision, belief_is_frozen = SPEC, Planner(), "float32", False
 
     def __init__(self, device: str = "cpu") -> None:
         self.device = torch.device(device)

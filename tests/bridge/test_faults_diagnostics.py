@@ -25,8 +25,6 @@ def restless() -> Iterator[None]:
 
 def test_a_diagnosis_is_made_while_the_loop_writes_down_how_late_it_is(restless):
     loop, end = make().loop, threading.Event()
-    controller = loop.planning.controller
-    controller.bfloat16 = controller.belief_is_frozen = False
 
     def be_late() -> None:
         while not end.is_set():
@@ -48,8 +46,6 @@ def test_a_diagnosis_is_made_while_the_loop_writes_down_how_late_it_is(restless)
 def test_goals_that_are_none_and_others_that_command_the_robot_are_warned_of():
     goals = goal_reader(preview=True)
     diagnosis = Diagnosis(make().loop, "node", goals)
-    controller = diagnosis.loop.planning.controller
-    controller.bfloat16 = controller.belief_is_frozen = False
 
     def said(rivals: int) -> list[tuple[int, str]]:
         parts = {status.name: status for status in diagnosis(0.0, rivals).status}
