@@ -11,11 +11,22 @@ from adaptive_mbrl.config import bounded, did_you_mean, load_yaml
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.spec import RobotSpec
 from robot_bridge.middleware.fields import field_of
-from robot_bridge.middleware.messages import MESSAGES, Float64MultiArray, JointState, JointTrajectory, Message, Twist
+from robot_bridge.middleware.messages import (
+    MESSAGES,
+    Float64MultiArray,
+    Imu,
+    JointState,
+    JointTrajectory,
+    Message,
+    Odometry,
+    Twist,
+    WrenchStamped,
+)
 from robot_bridge.safety.config import SafetyConfig
 
 MessageType = type[Message]
 _TOPIC = re.compile(r"(/[A-Za-z_][A-Za-z0-9_]*)+")
+_INPUTS = tuple(message.ros_type for message in (JointState, Imu, Odometry, WrenchStamped, Float64MultiArray))
 _POSITION_UNITS = ("rad", "m")
 
 
@@ -33,8 +44,8 @@ class TopicConfig:
 
     def __post_init__(self) -> None:
         _require_topic(self.topic)
-        if self.type not in MESSAGES:
-            raise ConfigError(f"key 'type': unknown message '{self.type}'; known messages: {', '.join(MESSAGES)}")
+        if self.type not in _INPUTS:
+            raise ConfigError(f"key 'type': got '{self.type}'{did_you_mean(self.type, _INPUTS)}; allowed: {', '.join(_INPUTS)}")
 
     @property
     def message_type(self) -> MessageType:
@@ -151,6 +162,9 @@ class BridgeConfig:
     latency: float = bounded(0.0, low=0.0, high=1.0)
 
     def __post_init__(self) -> None:
+        taken = [name for name, topic in self.inputs.items() if topic.topic == self.output.topic]
+        if taken:
+            raise ConfigError(f"key 'output.topic': '{self.output.topic}' is input '{taken[0]}'; allowed: a topic of its own")
         if self.output.is_position:
             self._require_positions()
         for name, source in self.obs.items():
@@ -159,10 +173,10 @@ class BridgeConfig:
                     f"key 'obs.{name}.input': unknown input '{source.input}'; known inputs: {', '.join(self.inputs)}"
                 )
             is_joint = self.inputs[source.input].message_type is JointState
-            if is_joint != bool(source.joint):
-                raise ConfigError(f"key 'obs.{name}.joint': {'missing' if is_joint else 'only a JointState has joints'}")
             if is_joint and source.field not in ("position", "velocity", "effort"):
                 raise ConfigError(f"key 'obs.{name}.field': got '{source.field}'; allowed: position, velocity, effort")
+            if is_joint != bool(source.joint):
+                raise ConfigError(f"key 'obs.{name}.joint': {'missing' if is_joint else 'only a JointState has joints'}")
             if not is_joint:
                 _require_field(f"obs.{name}.field", self.inputs[source.input].message_type, source.field)
 

@@ -111,13 +111,19 @@ class AdaptiveMpc:
         self._running().loop.deactivate()
         self._collect_garbage()
 
-    def clean_up(self) -> None:
-        """Bring the actuators to rest and let go of everything."""
+    def clean_up(self) -> str:
+        """Bring the actuators to rest and let go of everything.
+
+        Returns:
+            What was recorded, in one line; empty without a recording.
+        """
         with self._life:
-            if self._configured is not None:
-                self._configured.close()
-                self._configured = None
-                self._collect_garbage()
+            if self._configured is None:
+                return ""
+            recorded = self._configured.close()
+            self._configured = None
+            self._collect_garbage()
+            return recorded
 
     def estop(self) -> str:
         """Latch the emergency stop."""

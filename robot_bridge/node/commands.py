@@ -50,7 +50,9 @@ def bridge(options: BridgeOptions) -> None:
         node.deactivate()
         print(node.report(), flush=True)
     finally:
-        node.clean_up()
+        recorded = node.clean_up()
+        if recorded:
+            print(recorded, flush=True)
         transport.close()
 
 

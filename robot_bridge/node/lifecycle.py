@@ -61,7 +61,9 @@ class AdaptiveMpcNode(LifecycleNode):
 
     def clean_up(self) -> None:
         """Bring the actuators to rest and let go of checkpoint and topics."""
-        self.mpc.clean_up()
+        recorded = self.mpc.clean_up()
+        if recorded:
+            self.get_logger().info(recorded)
         if self._io is not None:
             self._io.close()
             self._io = None

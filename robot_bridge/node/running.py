@@ -104,7 +104,7 @@ class Running:
                 planning,
                 supervisor,
                 Inputs(controller.spec, config, transport),
-                command_sender(controller.spec, config.output, transport),
+                _send_nothing if parameters.dry_run else command_sender(controller.spec, config.output, transport),
                 goal=self._goals or (lambda begin: None),
                 latency=config.latency,
                 look=Telemetry(controller.spec, transport, name),
@@ -123,9 +123,14 @@ class Running:
             self._ending.callback(self._stop.set)
             self._ending = self._ending.pop_all()
 
-    def close(self) -> None:
-        """End the loop, which brings the actuators to rest, and let go of everything."""
+    def close(self) -> str:
+        """End the loop, which brings the actuators to rest, and let go of everything.
+
+        Returns:
+            What was recorded, in one line; empty without a recording.
+        """
         self._ending.close()
+        return self._recorder.report() if self._recorder is not None else ""
 
     def present(self) -> NDArray[np.float64] | None:
         """Where the joints are now, under position commands, NaN where that is not known; see `present_positions`."""
@@ -137,9 +142,10 @@ class Running:
         """How long planning takes here and what follows from it, in one line."""
         planning = self.loop.planning
         ahead = "a whole period" if planning.lead == 1.0 else f"{1e3 * planning.lead * planning.dt:.0f} ms"
+        too_slow = "" if planning.took <= planning.seconds else "; this machine is too slow, candidates will be cut"
         return (
             f"a plan takes {1e3 * planning.took:.0f} ms of a control period of {1e3 * planning.dt:.0f} ms on this machine "
-            f"({planning.controller.precision}), and gets {1e3 * planning.seconds:.0f} ms; it is made {ahead} ahead"
+            f"({planning.controller.precision}), and gets {1e3 * planning.seconds:.0f} ms; it is made {ahead} ahead{too_slow}"
         )
 
     def report(self) -> str:
@@ -169,6 +175,10 @@ class Running:
                 publish(diagnosis(transport.now(), self.rivals))
             except Exception:
                 _LOG.exception("no diagnosis")
+
+
+def _send_nothing(command: NDArray[np.float64]) -> None:
+    """In a dry run nobody is to see a publisher of commands."""
 
 
 def _on_cpu(config: BridgeConfig, path: Path, deadline: float) -> tuple[AdaptiveController, float, float]:

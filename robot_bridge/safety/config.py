@@ -9,6 +9,9 @@ from typing import Literal
 from adaptive_mbrl.config import bounded
 from adaptive_mbrl.errors import ConfigError
 
+LONGEST_AGE = 10.0
+"""Largest age limit [s]; more is a mistaken unit."""
+
 
 @dataclass(frozen=True)
 class Range:
@@ -55,7 +58,7 @@ class SafetyConfig:
     action_limits: Mapping[str, Range] = field(default_factory=dict)
     obs_limits: Mapping[str, Range] = field(default_factory=dict)
     margin: float = bounded(0.0, low=0.0, high=0.4)
-    max_age: float = bounded(0.1, low=1e-3)
+    max_age: float = bounded(0.1, low=1e-3, high=LONGEST_AGE)
     max_age_of: Mapping[str, float] = field(default_factory=dict)
     max_missed_deadlines: int = bounded(3, low=0)
     max_model_error: float = bounded(0.0, low=0.0)
@@ -70,6 +73,10 @@ class SafetyConfig:
             for name, value in getattr(self, key).items():
                 if not value > 0:
                     raise ConfigError(f"key '{key}.{name}': {value:g} is out of range; allowed: above 0")
+                if key == "max_age_of" and value > LONGEST_AGE:
+                    raise ConfigError(f"key '{key}.{name}': {value:g} is out of range; allowed: at most {LONGEST_AGE:g}")
+        if self.safe_action == "damping" and not self.dampers:
+            raise ConfigError("key 'dampers': missing with safe_action 'damping'; allowed: {ACTION: {velocity: CHANNEL, gain: }}")
 
     def age_limit(self, channel: str) -> float:
         """Oldest value of an observation channel that may be acted on [s]."""

@@ -84,6 +84,9 @@ class SafetySupervisor:
         for key in ("obs_limits", "max_age_of"):
             _require_names(f"safety.{key}", getattr(config, key), channels)
         _require_names("safety.dampers", {d.velocity: 0.0 for d in config.dampers.values()}, channels)
+        for name, damper in config.dampers.items():
+            if spec.obs[spec.obs_index(damper.velocity)].kind != "velocity":
+                raise ConfigError(f"key 'safety.dampers.{name}.velocity': '{damper.velocity}' is no velocity")
         self.low, self.high = np.array([self._action_range(i) for i in range(spec.action_dim)]).T
         self.rate = np.array([config.rate_limits[name] for name in actions])
         self.max_age = np.array([config.age_limit(name) for name in channels])
@@ -299,6 +302,10 @@ class SafetySupervisor:
         if limits.low < channel.low or limits.high > channel.high:
             raise ConfigError(
                 f"key '{key}': {limits.low:g} to {limits.high:g}; allowed: within {channel.low:g} to {channel.high:g}"
+            )
+        if self.config.safe_action != "hold" and channel.low <= 0 <= channel.high and not limits.low <= 0 <= limits.high:
+            raise ConfigError(
+                f"key '{key}': {limits.low:g} to {limits.high:g}; allowed: with zero in it, where the robot comes to rest"
             )
         return _without_margin(limits, self.config.margin)
 

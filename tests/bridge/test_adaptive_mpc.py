@@ -163,6 +163,22 @@ def test_the_emergency_stop_works_from_every_state(node, transport, parameters, 
     state.wait_for(lambda m: m.data == (reached if reached in ("ramp", "hold") else "running"))
 
 
+def test_a_dry_run_is_no_publisher_of_commands(node, transport, parameters, robot, state: Listener, monkeypatch):
+    published, publisher = [], transport.publisher
+
+    def spy(topic: str, *arguments, **options):
+        published.append(topic)
+        return publisher(topic, *arguments, **options)
+
+    monkeypatch.setattr(transport, "publisher", spy)
+    node.configure(dataclasses.replace(parameters, dry_run=True), transport)
+    node.activate()
+    state.wait_for(lambda m: m.data == "dry_run")
+
+    assert "/adaptive_mpc/plan" in published
+    assert "/commands" not in published
+
+
 def test_position_commands_begin_where_the_joint_is_known_to_be(node, transport, parameters, request, state: Listener):
     path = Path(parameters.bridge)
     output = "output: {topic: /trajectory, type: trajectory_msgs/msg/JointTrajectory, joints: [slider]}"

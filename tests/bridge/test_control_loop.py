@@ -21,7 +21,7 @@ from robot_bridge.safety.states import State
 from robot_bridge.safety.supervisor import Observed, SafetySupervisor
 
 DT = 0.05
-SPEC = RobotSpec("cart", DT, (Channel("x", "m"),), (ActionChannel("push", "N", -10.0, 10.0),))
+SPEC = RobotSpec("cart", DT, (Channel("x", "m/s", "velocity"),), (ActionChannel("push", "N", -10.0, 10.0),))
 CONFIG = SafetyConfig({"push": 1e6}, ramp_seconds=0.0, max_missed_deadlines=2, max_age=1.0, recovery_seconds=0.0)
 
 

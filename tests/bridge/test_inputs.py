@@ -316,6 +316,17 @@ def test_a_channel_that_cannot_be_read_is_refused(source: ChannelInput, message:
         dataclasses.replace(CONFIG, obs={**CONFIG.obs, "pitch": source})
 
 
+def test_a_topic_is_a_whole_name_of_a_known_input_and_not_the_outputs():
+    with pytest.raises(ConfigError, match=r"key 'topic': got 'joints'; allowed: a topic's whole name, like /joint_states"):
+        TopicConfig("joints", JointState.ros_type)
+    with pytest.raises(ConfigError, match=r"key 'topic': got 'commands'"):
+        OutputConfig("commands")
+    with pytest.raises(ConfigError, match=r"key 'type': got 'geometry_msgs/msg/Twist'.*; allowed: sensor_msgs/msg/JointState"):
+        TopicConfig("/twist", Twist.ros_type)
+    with pytest.raises(ConfigError, match=r"key 'output.topic': '/imu' is input 'imu'; allowed: a topic of its own"):
+        dataclasses.replace(CONFIG, output=OutputConfig("/imu"))
+
+
 SHIPPED = sorted((Path(__file__).resolve().parents[2] / "configs" / "bridge").glob("*.yaml"))
 
 

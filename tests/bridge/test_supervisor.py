@@ -336,7 +336,11 @@ def test_damping_works_against_the_velocity_and_is_zero_where_that_is_not_known(
         ({"rate_limits": {"hip": 1.0, "knee": 1.0, "toe": 1.0}}, r"unknown channel 'toe'; known channels: hip, knee"),
         ({"obs_limits": {"speed": Range(0, 1)}}, r"safety.obs_limits'.*unknown channel 'speed'"),
         ({"action_limits": {"hip": Range(-3, 1)}}, r"safety.action_limits.hip': -3 to 1; allowed: within -2 to 2"),
+        ({"action_limits": {"hip": Range(0.5, 1)}}, r"safety.action_limits.hip': 0.5 to 1; allowed: with zero in it"),
         ({"dampers": {"hip": Damper("speed", 1.0)}}, r"safety.dampers'.*unknown channel 'speed'"),
+        ({"dampers": {"hip": Damper("hip_angle", 1.0)}}, r"safety.dampers.hip.velocity': 'hip_angle' is no velocity"),
+        ({"dampers": {}, "safe_action": "damping"}, r"key 'dampers': missing with safe_action 'damping'"),
+        ({"max_age_of": {"hip_angle": 150.0}}, r"key 'max_age_of.hip_angle': 150 is out of range; allowed: at most 10"),
     ],
 )
 def test_names_and_limits_that_do_not_fit_the_robot_are_refused(changes: dict, message: str):
