@@ -108,7 +108,7 @@ class AdaptiveController:
         window: K, transitions kept.
         adapt: False plans under the prior (the frozen arm); errors of the adapted belief are then those of the prior.
         fallback: use the prior for a robot on which the belief has been predicting worse than the prior.
-        bfloat16: the planner's rollouts in bfloat16, on processors where that is faster; it costs some return.
+        bfloat16: the planner's rollouts in bfloat16, on processors where that is faster; it may cost return.
 
     Attributes:
         belief_is_frozen: while True the belief stays as it is; what is seen meanwhile is still kept in the window.

@@ -20,7 +20,7 @@ WORTHWHILE = 0.9
 def warm_up(controller: AdaptiveController, seconds: float) -> tuple[float, float]:
     """Take the first, slow steps before the robot moves, and plan in bfloat16 if there is no time for float32.
 
-    Bfloat16 costs return (benchmarks/latency_cost.py), fewer candidates cost more.
+    Bfloat16 may cost return, fewer candidates cost more (benchmarks/latency_cost.py).
 
     Args:
         controller: is left as after a reset.
