@@ -1,10 +1,12 @@
 """What does a robot behind real middleware cost? Returns in two processes beside those of the in-process evaluation.
 
-Usage: python benchmarks/bridge_returns.py half_cheetah [--episodes N] [--transport dds|rclpy] [--imperfections FILE]
+Usage: python benchmarks/bridge_returns.py half_cheetah [--episodes N] [--repeats N] [--transport dds|rclpy]
+           [--imperfections FILE]
 
 Every episode runs in real time: `adaptive-mbrl simulated-robot` in one process, `adaptive-mbrl bridge` in another, messages over
-sockets between them. Its seed and its change of dynamics are those of an episode of docs/results/ROBOT.json, whose adaptive arm
-it is compared with. The machine must have nothing else to do.
+sockets between them. Its seed and its change of dynamics are those of an episode of docs/results/ROBOT.json. What it is compared
+with is the adaptive arm of that evaluation. Both depend on the planner's noise, which all episodes in process even share: both are
+means over several runs. The machine must have nothing else to do.
 """
 
 from __future__ import annotations
@@ -20,21 +22,29 @@ from typing import Any, Literal
 import numpy as np
 import tyro
 from bridge_machine import machine
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from adaptive_mbrl.config import save_yaml
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.storage import write_text_atomically
+from sim.evaluate import prepare
 from sim.metrics import mean_and_interval, ratio_and_interval
+from sim.policies import ControllerPolicy
+from sim.rollout import run_scenarios
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 120.0
 """Longest wait for a process [s]."""
+NOISES = 4
+"""Runs in process; the first one is the evaluation's own."""
+Array = NDArray[np.float64]
 
 
 def main(
     robot: tyro.conf.Positional[str],
     episodes: int = 10,
+    repeats: int = 2,
     transport: Literal["dds", "rclpy"] = "dds",
     domain: int = 90,
     imperfections: Path | None = None,
@@ -45,6 +55,7 @@ def main(
     Args:
         robot: name of a bridge file and of a report.
         episodes: how many, from the report's first seed on.
+        repeats: of each behind the middleware.
         transport: of both processes.
         domain: ROS 2's domain id.
         imperfections: of the robot's sensors, actuators and network.
@@ -56,14 +67,25 @@ def main(
     found = machine()
     network = ["--transport", transport, "--domain", str(domain)]
     extra = [] if imperfections is None else ["--imperfections", str(imperfections)]
-    runs = [run(robot, scenario, network, extra) for scenario in tqdm(reference["scenarios"][:episodes], unit="episode")]
+    scenarios = reference["scenarios"][:episodes]
+    runs = [run(robot, scenario, network, extra) for scenario in tqdm(scenarios * repeats, unit="episode")]
+    behind = np.array([r["return_after_change"] for r in runs]).reshape(repeats, episodes).mean(0)
+    inside = in_process(robot, reference["scenario"], episodes)
     report = {
         "robot": robot,
         "scenario": reference["scenario"],
         "transport": transport,
         "imperfections": None if imperfections is None else str(imperfections),
+        "repeats": repeats,
         "episodes": runs,
-        "summary": summary(runs, reference["arms"]["adaptive"]["return_after_change"][:episodes]),
+        "in_process": inside.round(2).tolist(),
+        "summary": {
+            "return_after_change": mean_and_interval(behind),
+            "in_process": mean_and_interval(inside.mean(0)),
+            "ratio": ratio_and_interval(behind, inside.mean(0)),
+            "late_commands": sum(r["late_commands"] for r in runs),
+            "overruns": sum(r["overruns"] for r in runs),
+        },
         "machine": found,
     }
     path = out or ROOT / "docs/results" / f"bridge_{robot}.json"
@@ -101,16 +123,16 @@ def start(*arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def summary(runs: list[dict[str, Any]], in_process: list[float]) -> dict[str, Any]:
-    """Means over episodes with 95 % bootstrap intervals, paired by seed."""
-    behind, inside = np.array([r["return_after_change"] for r in runs]), np.array(in_process)
-    return {
-        "return_after_change": mean_and_interval(behind),
-        "in_process": mean_and_interval(inside),
-        "ratio": ratio_and_interval(behind, inside),
-        "late_commands": sum(r["late_commands"] for r in runs),
-        "overruns": sum(r["overruns"] for r in runs),
-    }
+def in_process(robot: str, scenario: str, episodes: int) -> Array:
+    """Returns after the change of the adaptive arm, under several seeds of the planner's noise, (`NOISES`, episodes)."""
+    setup = prepare(robot, scenario, episodes=episodes, oracle=False)
+    policy = ControllerPolicy(setup.controllers["adaptive"])
+    returns = []
+    for noise in tqdm(range(setup.seed, setup.seed + NOISES), unit="in-process run"):
+        policy.controller.planner.seed(noise)
+        run_of = run_scenarios(setup.robot, setup.scenarios, policy, source="policy")
+        returns.append([e.reward[s.last_change :].sum() for e, s in zip(run_of.episodes, setup.scenarios, strict=True)])
+    return np.array(returns, dtype=np.float64)
 
 
 if __name__ == "__main__":

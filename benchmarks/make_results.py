@@ -137,7 +137,9 @@ def bridge_table(report: dict[str, Any]) -> str:
     missed = sum(int(re.search(r"(\d+) missed", run["bridge"]).group(1)) for run in runs)
     return "\n".join(
         [
-            f"{report['scenario']}, {len(runs)} episodes, {report['transport']}; {machine['cpu']}, {machine['cores']} cores.",
+            f"{report['scenario']}, {len(runs) // report['repeats']} episodes, each {report['repeats']} times over "
+            f"{report['transport']} and under {len(report['in_process'])} seeds of the planner in process; {machine['cpu']}, "
+            f"{machine['cores']} cores.",
             "",
             "| return after the change, over middleware [95 %] | in process | ratio | late plans | late commands | overruns |",
             "|---|---|---|---|---|---|",
