@@ -5,8 +5,8 @@ Usage: python benchmarks/bridge_returns.py half_cheetah [--episodes N] [--repeat
 
 Every episode runs in real time: `adaptive-mbrl simulated-robot` in one process, `adaptive-mbrl bridge` in another, messages over
 sockets between them. Its seed and its change of dynamics are those of an episode of docs/results/ROBOT.json. What it is compared
-with is the adaptive arm of that evaluation. Both depend on the planner's noise, which all episodes in process even share: both are
-means over several runs. The machine must have nothing else to do.
+with is the adaptive arm of that evaluation. Both depend on the planner's noise, which all episodes in process even share: both
+are means over several runs. The machine must have nothing else to do.
 """
 
 from __future__ import annotations
