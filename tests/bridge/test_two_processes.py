@@ -72,7 +72,9 @@ def test_a_controller_and_a_robot_in_two_processes(files: tuple[str, str], tmp_p
     assert first.startswith("hold: ")
     assert "'cart_position' was never received" in first
     assert any(line.startswith("running: ") for line in lines.splitlines())
-    assert lines.splitlines()[-1].startswith("inactive: ")
+    *_, last, recorded = lines.splitlines()
+    assert last.startswith("inactive: ")
+    assert re.fullmatch(rf"{tmp_path}/bag: \d+ messages recorded", recorded)
     steps, commands = re.fullmatch(
         r"waiting for commands on /commands\n(\d+) steps, (\d+) commands, return .*\n", report
     ).groups()
