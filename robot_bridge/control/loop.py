@@ -283,9 +283,10 @@ class ControlLoop:
             with self._lock:
                 if is_damped:
                     return self._decide(None).command is not None
-                command = self.supervisor.approach(self.clock())
+                rest = self.supervisor.rest
+                command = self.supervisor.approach(self.clock(), rest)
                 self._send(command)
-                return command is not None and not self.supervisor.is_at_rest
+                return command is not None and not np.array_equal(command, rest)
         except Exception as error:
             self._failed(error)
             return True

@@ -63,13 +63,16 @@ class AdaptiveMpc:
         present = self._running().present()
         return present is None or bool(np.isfinite(present).all())
 
-    def configure(self, parameters: Parameters, transport: Transport, ears: Transport | None = None) -> None:
+    def configure(self, parameters: Parameters, transport: Transport, ears: Transport | None = None) -> tuple[str, ...]:
         """Load the checkpoint, check the robot, warm up the planner, connect to the robot's topics.
 
         Args:
             parameters: of the node.
             transport: of its topics.
             ears: to listen on meanwhile, where `transport` does not receive before this returns.
+
+        Returns:
+            What a user should know: what the preflight found, if there was one, and how long plans take here.
 
         Raises:
             AdaptiveMBRLError: a file is wrong, or the robot is not as it says; nothing runs then.
@@ -79,6 +82,7 @@ class AdaptiveMpc:
             self._configured = Running(parameters, transport, ears or transport, self.name)
             if self._estop_latched:
                 self._configured.loop.estop()
+            return tuple(filter(None, (self._configured.preflight, self._configured.timing())))
 
     def activate(self) -> None:
         """Start to control, as soon as the robot is observed, or after `FIRST_SECONDS` without that.
@@ -151,14 +155,6 @@ class AdaptiveMpc:
         """Keep the belief as it is, or let it move again."""
         self._running().loop.planning.freeze(frozen)
         return "the belief stays as it is" if frozen else "the belief adapts"
-
-    def preflight(self) -> str:
-        """What the preflight found, in one line; empty if there was none."""
-        return self._running().preflight
-
-    def timing(self) -> str:
-        """How long planning takes here and what follows from it, in one line."""
-        return self._running().timing()
 
     def report(self) -> str:
         """The node in one line."""

@@ -35,10 +35,8 @@ def bridge(options: BridgeOptions) -> None:
     transport.serve(f"/{NODE}/deactivate", TriggerRequest, lambda request: _done(node, node.deactivate))
     try:
         print(f"loading {options.bridge}", flush=True)
-        node.configure(parameters, transport)
-        if node.preflight():
-            print(node.preflight(), flush=True)
-        print(node.timing(), flush=True)
+        for line in node.configure(parameters, transport):
+            print(line, flush=True)
         if not node.knows_where_to_start:
             print("waiting for the joints' positions", flush=True)
         while not (stop.is_set() or node.knows_where_to_start):

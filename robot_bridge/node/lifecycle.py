@@ -86,15 +86,14 @@ class AdaptiveMpcNode(LifecycleNode):
         listens = parameters.preflight_seconds > 0
         ears = OwnNodeTransport(f"{self.get_name()}_preflight", renamed=False) if listens else None
         try:
-            self.mpc.configure(parameters, self._io, ears)
+            for line in self.mpc.configure(parameters, self._io, ears):
+                self.get_logger().info(line)
         except BaseException:
             self.clean_up()
             raise
         finally:
             if ears is not None:
                 ears.close()
-        for line in filter(None, (self.mpc.preflight(), self.mpc.timing())):
-            self.get_logger().info(line)
 
     def _attempt(self, transition: Callable[[], None]) -> TransitionCallbackReturn:
         try:

@@ -154,17 +154,17 @@ class Running:
         budget, plans = planning.budget, planning.statistics
         samples = f", cut to {budget.num_samples} of {budget.full} samples" if budget.is_cut else ""
         rivals = f"{self.rivals} other publisher(s) on {self.config.output.topic}" if self.rivals else ""
+        unrecorded = self._recorder.trouble if self._recorder is not None else ""
         failures = {"planner": plans.last_failure, "loop": counts.last_failure}
-        return "; ".join(
-            [
-                f"{safety.state.value}: {counts.steps} steps, {safety.holds} holds, {counts.missed_deadlines} missed deadlines, "
-                f"{counts.overruns} overruns, {counts.stalls} stalls, {plans.failures} planner failures{samples}",
-                *self.loop.faults,
-                *(f"{what}: {words}" for what, words in failures.items() if words),
-                *([rivals] if rivals else []),
-                *([self._recorder.trouble] if self._recorder is not None and self._recorder.trouble else []),
-            ]
+        lines = (
+            f"{safety.state.value}: {counts.steps} steps, {safety.holds} holds, {counts.missed_deadlines} missed deadlines, "
+            f"{counts.overruns} overruns, {counts.stalls} stalls, {plans.failures} planner failures{samples}",
+            *self.loop.faults,
+            *(f"{what}: {words}" for what, words in failures.items() if words),
+            rivals,
+            unrecorded,
         )
+        return "; ".join(filter(None, lines))
 
     def _diagnose(self, transport: Transport, name: str) -> None:
         publish = transport.publisher("/diagnostics", DiagnosticArray)

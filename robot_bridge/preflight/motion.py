@@ -141,13 +141,13 @@ class GentleMotion:
 
     def _come_to_rest(self) -> None:
         """To where the motion began, after a fault to rest, at the supervisor's rate limits; then send nothing any more."""
-        target = self.rest if self.supervisor.state in (State.RAMP, State.RUNNING) else None
+        target = self.rest if self.supervisor.state in (State.RAMP, State.RUNNING) else self.supervisor.rest
         for _ in range(1 + math.ceil(self.supervisor.rest_seconds / self.spec.dt)):
             command = self.supervisor.approach(self.clock(), target)
             if command is None:
                 break
             self.send(command)
-            if self.supervisor.is_at_rest if target is None else np.array_equal(command, target):
+            if np.array_equal(command, target):
                 break
             self.sleep(self.spec.dt)
         self.supervisor.deactivate()

@@ -175,13 +175,12 @@ class SafetySupervisor:
         wanted = safe if plan is None or share == 0.0 else safe + share * (np.asarray(plan, dtype=np.float64) - safe)
         return Decision(self._approach(wanted, passed), self.state, faults, share)
 
-    def approach(self, now: float, target: Array | None = None) -> Array | None:
+    def approach(self, now: float, target: Array) -> Array | None:
         """A step on the way to rest, at the rate limits: for whoever ends sending commands.
 
         Args:
             now: monotonic time [s].
-            target: a command to rest at, (action_dim,); else what a robot can be left alone with: the command last sent for the
-                safe action `hold`, otherwise zero, or the limit nearest to it.
+            target: a command to rest at, mostly `rest`, (action_dim,).
 
         Returns:
             What is sent, (action_dim,); None where nothing is.
@@ -189,19 +188,18 @@ class SafetySupervisor:
         passed = self._tick(now)
         if self._is_quiet:
             return None
-        return self._approach(self._rest if target is None else target, passed)
+        return self._approach(target, passed)
 
     def take_back(self) -> None:
         """The last command did not go out."""
         self._sent = self._sent_before
 
     @property
-    def is_at_rest(self) -> bool:
-        """Whether the last command is one that the robot can be left alone with."""
-        return bool(np.array_equal(self._sent, self._rest))
+    def rest(self) -> Array:
+        """A command that the robot can be left alone with, (action_dim,).
 
-    @property
-    def _rest(self) -> Array:
+        The one last sent for the safe action `hold`, otherwise zero, or the limit nearest to it.
+        """
         return self._sent if self.config.safe_action == "hold" else self._nothing
 
     @property

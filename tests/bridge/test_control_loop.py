@@ -108,6 +108,15 @@ class Parts(NamedTuple):
             self.ready()
         return state
 
+    def take_a_period_for_each_command(self) -> None:
+        """From now on time passes whenever a command is sent."""
+
+        def send(command: np.ndarray) -> None:
+            self.robot.send(command)
+            self.clock.now += DT
+
+        self.loop.send = send
+
     def plan_late(self, periods: int) -> None:
         """Control periods in which the planner is at work, and ready only after them."""
         self.controller.may_finish.clear()
@@ -558,13 +567,7 @@ def test_a_damped_robot_is_not_left_with_the_last_damping(velocity: float, monke
     monkeypatch.setattr("robot_bridge.control.loop.DAMPING_SECONDS", 2 * DT)
     config = dataclasses.replace(CONFIG, rate_limits={"push": 100.0}, safe_action="damping", dampers={"push": Damper("x", 3.0)})
     parts = make(config=config)
-    sent = parts.robot.send
-
-    def send(command: np.ndarray) -> None:
-        sent(command)
-        parts.clock.now += DT
-
-    parts.loop.send = send
+    parts.take_a_period_for_each_command()
     parts.step()
     parts.robot.x = velocity
     parts.robot.commands.clear()
@@ -577,15 +580,9 @@ def test_a_damped_robot_is_not_left_with_the_last_damping(velocity: float, monke
 
 def test_an_emergency_stop_is_cleared_at_rest():
     parts = make(config=dataclasses.replace(CONFIG, rate_limits={"push": 1.0}))
-    sent = parts.robot.send
-
-    def send(command: np.ndarray) -> None:
-        sent(command)
-        parts.clock.now += DT
-
     for _ in range(3):
         parts.step()
-    parts.loop.send = send
+    parts.take_a_period_for_each_command()
     parts.loop.estop()
     assert parts.robot.commands[-1] != 0.0
     parts.loop.clear_estop()

@@ -132,7 +132,7 @@ def test_in_no_sequence_does_a_command_break_its_promises(stream: list[dict[str,
         plan = None if step["plan"] is None else np.array(step["plan"])
 
         if step["call"] == "rest":
-            decision = Decision(guard.approach(now), guard.state)
+            decision = Decision(guard.approach(now, guard.rest), guard.state)
         else:
             decision = guard.decide(now, observed, plan, missed=step["missed"], model_error=step["model_error"])
 
