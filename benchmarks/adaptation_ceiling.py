@@ -28,10 +28,10 @@ from adaptive_mbrl.data.windows import WindowSampler
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.meta.trainer import MetaTrainer
 from adaptive_mbrl.storage import write_text_atomically
-from sim.dynamics import Dynamics, scale_vector
-from sim.robot import Robot, load_robot
-from sim.scenario import parse_scenario
-from sim.train_config import TrainConfig
+from sim.robot.robot import Robot, load_robot
+from sim.scenarios.change import Change, scale_vector
+from sim.scenarios.loading import parse_scenario
+from sim.training.config import TrainConfig
 
 FIGURES = ("adapted_loss", "adapted_error_1_steps", "adapted_error_5_steps", "adapted_error_10_steps")
 
@@ -69,8 +69,8 @@ def with_true_gains(episode: Episode, robot: Robot) -> Episode:
     scenario = parse_scenario(episode.tags["scenario"], Path("episode"))
     gains = []
     for t in range(len(episode)):
-        dynamics = scenario.dynamics_at(t)
-        if replace(dynamics, actuator_gain=1.0) != Dynamics():
+        dynamics = scenario.change_in_force(t)
+        if replace(dynamics, actuator_gain=1.0) != Change():
             raise ConfigError(f"episode: changes other than actuator_gain: {dynamics.to_changes()}")
         gains.append(scale_vector(dynamics.actuator_gain, robot.spec.action_dim, robot.elements.actuators))
     return replace(episode, action=(episode.action * np.stack(gains)).astype(np.float32))

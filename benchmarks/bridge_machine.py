@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from adaptive_mbrl.revision import git_revision
-from sim.report import cpu_model
+from sim.evaluation.report import cpu_model
 
 PACKAGES = ("numpy", "torch", "cyclonedds", "rosbags")
 

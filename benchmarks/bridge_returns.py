@@ -28,10 +28,10 @@ from tqdm import tqdm
 from adaptive_mbrl.config import save_yaml
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.storage import write_text_atomically
-from sim.evaluate import prepare
-from sim.metrics import mean_and_interval, ratio_and_interval
-from sim.policies import ControllerPolicy
-from sim.rollout import run_scenarios
+from sim.episodes.policies import ControllerPolicy
+from sim.episodes.run import run_scenarios
+from sim.evaluation.evaluate import prepare
+from sim.evaluation.metrics import mean_and_interval, ratio_and_interval
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 120.0

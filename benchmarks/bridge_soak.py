@@ -40,7 +40,7 @@ from robot_bridge.bridge_config import load_bridge_config
 from robot_bridge.middleware.dds import DdsTransport
 from robot_bridge.middleware.messages import DiagnosticArray, Float64MultiArray, JointState, Message, String
 from sim.paths import find_config
-from sim.robot import load_robot
+from sim.robot.robot import load_robot
 
 DT = 0.02
 SENSOR_PERIOD = 0.01

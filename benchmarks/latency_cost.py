@@ -35,11 +35,11 @@ from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.storage import write_text_atomically
 from robot_bridge.control.sent_commands import SentCommands
-from sim.metrics import mean_and_interval, ratio_and_interval
-from sim.robot import Robot, load_robot
-from sim.rollout import goals_ahead
-from sim.scenario import Scenario, load_scenario
-from sim.substeps import SubstepSimulation
+from sim.evaluation.metrics import mean_and_interval, ratio_and_interval
+from sim.robot.robot import Robot, load_robot
+from sim.scenarios.loading import load_scenario
+from sim.scenarios.scenario import Scenario
+from sim.simulation.substeps import SubstepSimulation
 
 Array = NDArray[np.float64]
 
@@ -127,7 +127,7 @@ def run(robot: Robot, case: Case, scenarios: Sequence[Scenario]) -> Array:
         begin = seen.at(now) if case.start == "true" else seen.at(latest)
         command = controller.step(
             seen.at(measured),
-            goals_ahead(robot, goals, step, horizon - 1) if goals.shape[-1] else None,
+            robot.known_goals(goals, step, horizon - 1) if goals.shape[-1] else None,
             sent=acted,
             after_gap=acted is None,
             pending=np.stack(pending, 1) if pending else None,

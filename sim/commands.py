@@ -14,18 +14,19 @@ from adaptive_mbrl.device import resolve_device
 from adaptive_mbrl.errors import EXIT_INTERRUPTED, ConfigError
 from adaptive_mbrl.options import CollectOptions, DemoOptions, EvaluateOptions, TrainOptions
 from adaptive_mbrl.planning import PlannerConfig
-from sim.batch import BatchSimulation
 from sim.demo import run_demo
-from sim.evaluate import evaluate as run_evaluation
-from sim.evaluate import prepare
-from sim.policies import ControllerPolicy, OraclePolicy, Policy, RandomPolicy
-from sim.report import make_report, write_report
-from sim.robot import Robot, load_robot
-from sim.rollout import run_scenarios
-from sim.scenario import Scenario, load_scenario
-from sim.terminal import live_progress, make_console, print_report
-from sim.train import train as run_training
-from sim.train_config import load_train_config
+from sim.episodes.policies import ControllerPolicy, OraclePolicy, Policy, RandomPolicy
+from sim.episodes.run import run_scenarios
+from sim.evaluation.evaluate import evaluate as run_evaluation
+from sim.evaluation.evaluate import prepare
+from sim.evaluation.report import make_report, write_report
+from sim.evaluation.terminal import live_progress, make_console, print_report
+from sim.robot.robot import Robot, load_robot
+from sim.scenarios.loading import load_scenario
+from sim.scenarios.scenario import Scenario
+from sim.simulation.batch import BatchSimulation
+from sim.training.config import load_train_config
+from sim.training.train import train as run_training
 
 DEFAULT_STEPS = 200
 ROBOTS_SIDE_BY_SIDE = 64

@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from sim.evaluate import Evaluation, evaluate, prepare
-from sim.plots import plot_recovery
-from sim.report import describe, make_report, write_report
-from sim.terminal import live_progress, make_console, print_report
-from sim.video import Panel, VideoError, render_video
+from sim.evaluation.evaluate import Evaluation, evaluate, prepare
+from sim.evaluation.plots import plot_recovery
+from sim.evaluation.report import describe, make_report, write_report
+from sim.evaluation.terminal import live_progress, make_console, print_report
+from sim.evaluation.video import Panel, VideoError, render_video
 
 SCENARIO = "half_cheetah/cadm_cripple:test"
 MULTITASK = "half_cheetah_multitask"
@@ -63,7 +63,7 @@ def render_rollout(evaluation: Evaluation, path: Path, console: Console, status:
     """Render the first episode of the adaptive and the frozen arm; whether that worked."""
     course = evaluation.setup.scenarios[0]
     panels = [Panel(name, evaluation.arms[name].qpos[:, 0]) for name in ("adaptive", "frozen")]
-    dynamics = [course.dynamics_at(step) for step in range(course.steps)]
+    dynamics = [course.change_in_force(step) for step in range(course.steps)]
     robot = evaluation.setup.robot
     try:
         with live_progress(status) as begin:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-import subprocess
 import sys
 import time
 
@@ -15,18 +14,15 @@ import torch
 from adaptive_mbrl import __version__
 from adaptive_mbrl.options import InfoOptions
 from adaptive_mbrl.revision import git_revision
-from sim.batch import BatchSimulation
-from sim.dynamics import Dynamics
+from sim.evaluation.renderers import available_renderers
 from sim.paths import known_configs
-from sim.robot import load_robot
+from sim.robot.robot import load_robot
+from sim.scenarios.change import Change
+from sim.simulation.batch import BatchSimulation
 
 PACKAGES = ("torch", "mujoco", "mjbatch", "dm-control", "gymnasium", "numpy")
-# the variable that MuJoCo reads, hardware first
-RENDERERS = ("egl", "osmesa", "glfw")
 BENCH_ROBOTS = 64
 BENCH_SECONDS = 2.0
-
-_PROBE = "import mujoco; mujoco.Renderer(mujoco.MjModel.from_xml_string('<mujoco/>'), 16, 16).render()"
 
 
 def info(options: InfoOptions) -> None:
@@ -54,28 +50,11 @@ def describe() -> dict[str, str]:
     return report
 
 
-def available_renderers() -> list[str]:
-    """The values of MUJOCO_GL that can draw here.
-
-    Each is tried in a process of its own: MuJoCo chooses at import, and a bad driver can end the process.
-    """
-    return [name for name in RENDERERS if _can_render(name)]
-
-
-def _can_render(name: str) -> bool:
-    environment = {k: v for k, v in os.environ.items() if k != "PYOPENGL_PLATFORM"} | {"MUJOCO_GL": name}
-    try:
-        probe = subprocess.run([sys.executable, "-c", _PROBE], env=environment, capture_output=True, timeout=30)
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return probe.returncode == 0
-
-
 def env_steps_per_second(robot_name: str) -> float:
     """Measured rate of control steps, summed over `BENCH_ROBOTS` robots with different body masses and random actions."""
     robot = load_robot(robot_name)
     simulation = BatchSimulation(robot, BENCH_ROBOTS)
-    different = [Dynamics(body_mass=float(scale)) for scale in np.linspace(0.75, 1.25, BENCH_ROBOTS)]
+    different = [Change(body_mass=float(scale)) for scale in np.linspace(0.75, 1.25, BENCH_ROBOTS)]
     simulation.reset(range(BENCH_ROBOTS), different)
     low = np.array([a.low for a in robot.spec.action])
     high = np.array([a.high for a in robot.spec.action])

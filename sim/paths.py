@@ -62,7 +62,7 @@ def mjcf_path(reference: str, base: Path) -> Path:
     """
     prefix, _, rest = reference.partition(":")
     if prefix == "package":
-        path = _HERE / "assets" / rest
+        path = _HERE / "robot" / "assets" / rest
     elif prefix in _PACKAGED_MODELS:
         package, folder = _PACKAGED_MODELS[prefix]
         found = importlib.util.find_spec(package)

@@ -83,13 +83,13 @@ def test_imports_point_one_way(path: str):
     ("path", "source"),
     [
         ("adaptive_mbrl/planning/cem.py", "import mujoco\n"),
-        ("adaptive_mbrl/planning/cem.py", "from sim.robot import load_robot\n"),
-        ("adaptive_mbrl/planning/cem.py", "def f():\n    import sim.batch as b\n"),
+        ("adaptive_mbrl/planning/cem.py", "from sim.robot.robot import load_robot\n"),
+        ("adaptive_mbrl/planning/cem.py", "def f():\n    import sim.simulation.batch as b\n"),
         ("adaptive_mbrl/planning/cem.py", "import importlib\nimportlib.import_module('dm_control.suite')\n"),
         ("adaptive_mbrl/planning/cem.py", "try:\n    import numpy, rclpy\nexcept ImportError:\n    pass\n"),
         ("adaptive_mbrl/cli.py", "from sim import commands\n"),
         ("adaptive_mbrl/cli.py", "def f():\n    import mujoco\n"),
-        ("sim/batch.py", "from robot_bridge import node\n"),
+        ("sim/simulation/batch.py", "from robot_bridge import node\n"),
         ("robot_bridge/node/lifecycle.py", "def f():\n    from sim import robot\n"),
     ],
 )
@@ -102,8 +102,8 @@ def test_a_wrong_arrow_is_found(path: str, source: str):
     [
         ("adaptive_mbrl/planning/cem.py", "import torch\nfrom . import sim\nfrom adaptive_mbrl.simplex import x\n"),
         ("adaptive_mbrl/cli.py", "def f():\n    from sim import commands\n"),
-        ("sim/batch.py", "import mujoco\nfrom adaptive_mbrl.spec import RobotSpec\n"),
-        ("robot_bridge/simulated/robot.py", "from sim.batch import BatchSimulation\n"),
+        ("sim/simulation/batch.py", "import mujoco\nfrom adaptive_mbrl.spec import RobotSpec\n"),
+        ("robot_bridge/simulated/robot.py", "from sim.simulation.batch import BatchSimulation\n"),
     ],
 )
 def test_a_right_arrow_is_left_alone(path: str, source: str):

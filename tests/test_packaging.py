@@ -44,7 +44,7 @@ def test_the_wheel_carries_configs_assets_and_checkpoints(tmp_path: Path):
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     wanted = {f"sim/{p.relative_to(ROOT)}" for p in (ROOT / "configs").rglob("*.yaml")}
-    for folder in ("sim/assets", "adaptive_mbrl/pretrained"):
+    for folder in ("sim/robot/assets", "adaptive_mbrl/pretrained"):
         wanted |= {str(p.relative_to(ROOT)) for p in (ROOT / folder).rglob("*") if p.is_file()}
     assert "sim/configs/robots/half_cheetah.yaml" in wanted
     assert wanted - names == set()

@@ -12,9 +12,10 @@ import yaml
 
 from adaptive_mbrl.cli import parse
 from adaptive_mbrl.storage import write_text_atomically
-from sim.scenario import Scenario, load_scenario
-from sim.train import train
-from sim.train_config import load_train_config
+from sim.scenarios.loading import load_scenario
+from sim.scenarios.scenario import Scenario
+from sim.training.config import load_train_config
+from sim.training.train import train
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.S)

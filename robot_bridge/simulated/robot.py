@@ -28,10 +28,10 @@ from robot_bridge.simulated.sensor_output import SensorOutput
 from robot_bridge.simulated.steady_clock import Clock, SteadyClock
 from robot_bridge.stopping import stop_on_signals
 from sim.commands import require_writable
-from sim.robot import Robot, load_robot
-from sim.rollout import goals_ahead
-from sim.scenario import Scenario, load_scenario
-from sim.substeps import SubstepSimulation
+from sim.robot.robot import Robot, load_robot
+from sim.scenarios.loading import load_scenario
+from sim.scenarios.scenario import Scenario
+from sim.simulation.substeps import SubstepSimulation
 
 PREVIEW_SECONDS = 2.0
 """How far ahead goals are told where the bridge file takes a preview."""
@@ -157,7 +157,7 @@ def goal_publisher(config: BridgeConfig, robot: Robot, scenario: Scenario, trans
 
     def tell(step: int) -> None:
         message, width = message_type(), len(fields)
-        for ahead, goal in enumerate(goals_ahead(robot, goals, step, preview)[0]):
+        for ahead, goal in enumerate(robot.known_goals(goals, step, preview)[0]):
             for path, value in zip(fields, goal, strict=True):
                 # further goals follow in the array, as many numbers later
                 place = path if ahead == 0 else f"data.{int(path.removeprefix('data.')) + ahead * width}"

@@ -16,10 +16,11 @@ from robot_bridge.control.inputs import Inputs
 from robot_bridge.control.outputs import command_sender
 from robot_bridge.middleware.messages import Header, JointState, Message, String, Time
 from robot_bridge.safety.config import SafetyConfig
-from sim.batch import BatchSimulation
-from sim.policies import RandomPolicy
-from sim.robot import Robot
-from sim.scenario import Scenario, start
+from sim.episodes.policies import RandomPolicy
+from sim.robot.robot import Robot
+from sim.scenarios.scenario import Scenario
+from sim.simulation.batch import BatchSimulation
+from sim.simulation.course import start
 
 WALL = 1.7e9
 """Since the epoch [s], when the simulated clock stands at 0."""

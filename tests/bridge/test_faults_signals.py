@@ -18,9 +18,9 @@ from robot_bridge.bridge_config import load_bridge_config
 from robot_bridge.middleware.dds import DdsTransport
 from robot_bridge.simulated.robot import SimulatedRobot
 from robot_bridge.simulated.steady_clock import SteadyClock
-from sim.robot import load_robot
-from sim.scenario import Scenario
-from sim.substeps import SubstepSimulation
+from sim.robot.robot import load_robot
+from sim.scenarios.scenario import Scenario
+from sim.simulation.substeps import SubstepSimulation
 from tests.bridge.faults import BRIDGE, DT, MAX_AGE, PATIENCE, ROOT, Actuators, Asked, Times, reaction
 
 # real time over real sockets: a starved machine, as many tests at once make it, is a fault of its own

@@ -10,7 +10,7 @@ import pytest
 from adaptive_mbrl.errors import ConfigError
 from robot_bridge.simulated.imperfections import Imperfections, LineConfig, load_imperfections
 from sim.paths import known_configs
-from sim.robot import load_robot
+from sim.robot.robot import load_robot
 
 SHIPPED = sorted((Path(__file__).resolve().parents[2] / "configs" / "simulated_robot").glob("*.yaml"))
 CARTPOLE = load_robot("cartpole").spec

@@ -21,9 +21,10 @@ from robot_bridge.preflight.response import Answer, check_responses, judge
 from robot_bridge.safety.config import Range, SafetyConfig
 from robot_bridge.safety.states import State
 from robot_bridge.safety.supervisor import Observed, SafetySupervisor
-from sim.batch import BatchSimulation
-from sim.robot import load_robot
-from sim.scenario import Scenario, start
+from sim.robot.robot import load_robot
+from sim.scenarios.scenario import Scenario
+from sim.simulation.batch import BatchSimulation
+from sim.simulation.course import start
 
 DT = 0.05
 SPEC = RobotSpec(

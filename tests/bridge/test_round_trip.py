@@ -14,8 +14,9 @@ from adaptive_mbrl.config import save_yaml
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.data.windows import WindowSampler
 from adaptive_mbrl.meta.trainer import MetaTrainer, OuterConfig
-from sim.robot import load_robot
-from sim.scenario import Scenario, parse_scenario
+from sim.robot.robot import load_robot
+from sim.scenarios.loading import parse_scenario
+from sim.scenarios.scenario import Scenario
 from tests.bridge.recorded import bridge_config, record
 
 CHANGED = {"robot": "cartpole", "steps": 250, "changes": [{"at": 0, "body_mass": {"pole_1": 3.5}, "actuator_gain": 0.55}]}

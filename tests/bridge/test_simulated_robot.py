@@ -19,12 +19,12 @@ from robot_bridge.control.inputs import read
 from robot_bridge.middleware.messages import Float64MultiArray, Message
 from robot_bridge.simulated.imperfections import Imperfections, LineConfig
 from robot_bridge.simulated.robot import SimulatedRobot, publish_every
-from sim.batch import BatchSimulation
-from sim.dynamics import Dynamics
-from sim.robot import load_robot
-from sim.rollout import episode_rewards
-from sim.scenario import Change, Scenario, apply_changes, start
-from sim.substeps import SubstepSimulation
+from sim.robot.robot import load_robot
+from sim.scenarios.change import Change
+from sim.scenarios.scenario import Scenario, ScheduledChange
+from sim.simulation.batch import BatchSimulation
+from sim.simulation.course import apply_changes, start
+from sim.simulation.substeps import SubstepSimulation
 
 ROOT = Path(__file__).resolve().parents[2]
 EPOCH = 1.7e9
@@ -69,7 +69,7 @@ class VirtualTime:
         self.receive = receive
 
 
-def make(name: str, steps: int, *changes: Change, **options: Any) -> tuple[SimulatedRobot, VirtualTime]:
+def make(name: str, steps: int, *changes: ScheduledChange, **options: Any) -> tuple[SimulatedRobot, VirtualTime]:
     world = VirtualTime()
     config = load_bridge_config(ROOT / "configs" / "bridge" / f"{name}.yaml")
     simulation = SubstepSimulation(load_robot(name), Scenario(name, steps, 3, changes))
@@ -89,7 +89,7 @@ def actions(steps: int, size: int) -> np.ndarray:
 
 @pytest.mark.parametrize("name", ["half_cheetah", "arm"])
 def test_commands_at_the_control_period_give_the_return_of_the_in_process_run(name: str):
-    changes = (Change(5, Dynamics(actuator_gain=0.3)),)
+    changes = (ScheduledChange(5, Change(actuator_gain=0.3)),)
     robot, world = make(name, 10, *changes)
     spec = robot.simulation.robot.spec
     sent = actions(10, spec.action_dim)
@@ -102,7 +102,7 @@ def test_commands_at_the_control_period_give_the_return_of_the_in_process_run(na
         apply_changes(batch, [scenario])
         batch.step(action[None])
         true_obs.append(batch.true_obs[0])
-    rewards = episode_rewards(batch.robot, np.stack(true_obs)[None], sent[None], batch.goals(10))[0]
+    rewards = batch.robot.rewards(np.stack(true_obs)[None], sent[None], batch.goals(10))[0]
 
     robot.run()
 
@@ -199,7 +199,7 @@ def test_noise_is_on_what_is_published_and_not_on_what_is_scored():
 
 
 def test_the_scenarios_own_noise_is_published_too():
-    robot, world = make("half_cheetah", 40, Change(20, Dynamics(obs_noise={"height": 10.0})))
+    robot, world = make("half_cheetah", 40, ScheduledChange(20, Change(obs_noise={"height": 10.0})))
     world.command(BEGIN, *[0.0] * 6)
 
     robot.run()

@@ -18,7 +18,7 @@ from robot_bridge.bridge_config import load_bridge_config
 from robot_bridge.control.inputs import GoalReader, Inputs
 from robot_bridge.control.outputs import command_sender
 from robot_bridge.middleware.dds import DdsTransport
-from sim.robot import load_robot
+from sim.robot.robot import load_robot
 
 ROOT = Path(__file__).resolve().parents[2]
 DOMAIN = 20 + os.getpid() % 40

@@ -20,10 +20,10 @@ from adaptive_mbrl.planning import CEM, PlannerConfig, make_planner
 from adaptive_mbrl.planning.random_shooting import RandomShooting
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
 from adaptive_mbrl.transitions import Transitions
-from sim.distribution import ScenarioDistribution
-from sim.dynamics import Dynamics
-from sim.scenario import load_scenario
-from sim.train_config import TrainConfig
+from sim.scenarios.change import Change
+from sim.scenarios.distribution import ScenarioDistribution
+from sim.scenarios.loading import load_scenario
+from sim.training.config import TrainConfig
 from tests.core.analytic import (
     POINT,
     POINT_ADAPTATION,
@@ -264,7 +264,7 @@ def test_training_meets_changed_dynamics_also_in_mid_episode(path: Path):
 
     scenarios = [distribution.sample(rng, config.data.steps) for _ in range(40)]
 
-    met = [change.dynamics for s in scenarios for change in s.changes if change.dynamics != Dynamics()]
+    met = [change.dynamics for s in scenarios for change in s.changes if change.dynamics != Change()]
     in_mid_episode = [s for s in scenarios if any(change.at > 0 for change in s.changes)]
     assert len(met) > 20
     assert len({str(dynamics) for dynamics in met}) >= 4

@@ -42,7 +42,7 @@ def test_what_ros_2_looks_for_is_there(workspace: Workspace):
 def test_an_installed_package_finds_its_robots_and_checkpoints(workspace: Workspace):
     code = (
         "import sim.paths as p; from pathlib import Path; from adaptive_mbrl.checkpoint import load_checkpoint;"
-        "from sim.robot import load_robot;"
+        "from sim.robot.robot import load_robot;"
         "print(p.__file__); print(len(p.known_configs('scenarios')), load_robot('half_cheetah').spec.obs_dim,"
         "load_checkpoint('arm').description.spec.name)"
     )

@@ -11,7 +11,7 @@ from adaptive_mbrl.adaptation import AdaptationConfig, make_adapter
 from adaptive_mbrl.checkpoint import FORMAT_VERSION, Checkpoint, Description, save_checkpoint
 from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
 from adaptive_mbrl.planning import PlannerConfig
-from sim.robot import load_robot
+from sim.robot.robot import load_robot
 
 TINY_PLANNER = PlannerConfig(horizon=5, num_samples=8, num_iterations=2, num_elites=3)
 MakeCheckpoint = Callable[..., Path]

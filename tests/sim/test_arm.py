@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from adaptive_mbrl.planning import PlannerConfig, make_planner
-from sim.batch import BatchSimulation
-from sim.dynamics import Dynamics
-from sim.oracle import OracleRollout
-from sim.policies import RandomPolicy
-from sim.robot import Robot, load_robot
+from sim.episodes.policies import RandomPolicy
+from sim.robot.robot import Robot, load_robot
+from sim.scenarios.change import Change
+from sim.simulation.batch import BatchSimulation
+from sim.simulation.oracle import OracleRollout
 
 HAND = slice(14, 17)
 
@@ -32,7 +32,7 @@ def holding_action(robot: Robot, qpos: np.ndarray) -> np.ndarray:
     return (data.qfrc_bias - data.qfrc_passive) / robot.model.actuator_gear[:, 0]
 
 
-def hold(robot: Robot, dynamics: Dynamics, steps: int = 20) -> tuple[np.ndarray, np.ndarray]:
+def hold(robot: Robot, dynamics: Change, steps: int = 20) -> tuple[np.ndarray, np.ndarray]:
     """Where the hand is before and after the nominal arm's holding torques were applied, both (3,) [m]."""
     simulation = BatchSimulation(robot, 1)
     start = simulation.reset([0], [dynamics])[0]
@@ -50,25 +50,25 @@ def test_channels(arm: Robot) -> None:
 
 
 def test_the_nominal_arm_holds_still(arm: Robot) -> None:
-    start, end = hold(arm, Dynamics())
+    start, end = hold(arm, Change())
     np.testing.assert_allclose(end, start, atol=1e-3)
 
 
 def test_a_payload_of_one_kilogram_makes_it_sag(arm: Robot) -> None:
     assert arm.model.body("hand").mass[0] == pytest.approx(0.5)
-    start, end = hold(arm, Dynamics(body_mass={"hand": 3.0}))
+    start, end = hold(arm, Change(body_mass={"hand": 3.0}))
     assert end[2] < start[2] - 0.15
 
 
 def test_the_links_own_weight_is_compensated(arm: Robot) -> None:
     links = [name for name in arm.elements.bodies if name != "hand"]
-    start, end = hold(arm, Dynamics(body_mass=dict.fromkeys(links, 1.5)))
+    start, end = hold(arm, Change(body_mass=dict.fromkeys(links, 1.5)))
     np.testing.assert_allclose(end, start, atol=1e-3)
 
 
 @pytest.mark.parametrize("force", [(0.0, 0.0, -10.0), (0.0, 10.0, 0.0), (0.0, -10.0, 0.0), (0.0, 0.0, 15.0)])
 def test_the_hand_follows_a_force(arm: Robot, force: tuple[float, float, float]) -> None:
-    start, end = hold(arm, Dynamics(external_force={"hand": force}))
+    start, end = hold(arm, Change(external_force={"hand": force}))
     assert (end - start) @ np.array(force) / np.linalg.norm(force) > 0.15
 
 
@@ -76,7 +76,7 @@ def test_the_hand_follows_a_force(arm: Robot, force: tuple[float, float, float])
 def test_every_motor_moves_its_joint_and_less_when_weak(arm: Robot, joint: int) -> None:
     simulation = BatchSimulation(arm, 3)
     name = arm.spec.action_names[joint]
-    start = simulation.reset([0, 0, 0], [Dynamics(), Dynamics(actuator_gain={name: 0.5}), Dynamics(actuator_gain={name: 0.0})])
+    start = simulation.reset([0, 0, 0], [Change(), Change(actuator_gain={name: 0.5}), Change(actuator_gain={name: 0.0})])
     action = np.tile(holding_action(arm, start[0, :7]), (3, 1))
     action[:, joint] = 0.6
     end = simulation.step(action)
@@ -119,7 +119,7 @@ def test_random_torques_stay_within_the_limits(arm: Robot) -> None:
         assert obs[:, HAND.start + 2].min() > -0.1
 
 
-def hand_error(robot: Robot, true: Dynamics, known: Dynamics, steps: int = 40) -> float:
+def hand_error(robot: Robot, true: Change, known: Change, steps: int = 40) -> float:
     """Distance [m] of the hand to its goal after 2 s, mean of the last 10 steps, when planned with the `known` dynamics."""
     config = PlannerConfig(horizon=14, num_samples=32, num_iterations=2)
     simulation, model = BatchSimulation(robot, 2, num_threads=1), BatchSimulation(robot, 2, num_threads=1)
@@ -138,7 +138,7 @@ def hand_error(robot: Robot, true: Dynamics, known: Dynamics, steps: int = 40) -
 
 
 def test_planning_with_the_true_dynamics_reaches_the_goal_and_with_the_nominal_ones_misses_it(arm: Robot) -> None:
-    payload = Dynamics(body_mass={"hand": 5.0})
-    informed, ignorant = hand_error(arm, payload, payload), hand_error(arm, payload, Dynamics())
+    payload = Change(body_mass={"hand": 5.0})
+    informed, ignorant = hand_error(arm, payload, payload), hand_error(arm, payload, Change())
     assert informed < 0.05
     assert ignorant > informed + 0.03

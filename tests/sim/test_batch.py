@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from adaptive_mbrl.errors import ConfigError, ObservationError
-from sim.batch import BatchSimulation
-from sim.dynamics import MAX_ACTION_DELAY, Dynamics
-from sim.physics import SimulationError
-from sim.robot import Robot, load_robot
+from sim.robot.robot import Robot, load_robot
+from sim.scenarios.change import MAX_ACTION_DELAY, Change
+from sim.simulation.batch import BatchSimulation
+from sim.simulation.physics import SimulationError
 
 VARIED = [
-    Dynamics(),
-    Dynamics(actuator_gain={"bshin": 0.0}, action_delay=2),
-    Dynamics(body_mass=1.4, obs_noise=0.05),
-    Dynamics(slope_deg=5.0, friction=0.5, external_force={"torso": (10.0, 0.0, 0.0)}),
+    Change(),
+    Change(actuator_gain={"bshin": 0.0}, action_delay=2),
+    Change(body_mass=1.4, obs_noise=0.05),
+    Change(slope_deg=5.0, friction=0.5, external_force={"torso": (10.0, 0.0, 0.0)}),
 ]
 
 
@@ -49,7 +49,7 @@ def test_results_do_not_depend_on_threads_or_on_earlier_episodes(cheetah: Robot)
     used.reset([7, 8, 9, 10], VARIED)
     roll(used, actions)
     used.reset([0, 1, 2, 3])
-    assert used.dynamics == (Dynamics(),) * 4
+    assert used.dynamics == (Change(),) * 4
     np.testing.assert_array_equal(roll(fresh, actions), roll(used, actions))
 
 
@@ -74,7 +74,7 @@ def test_a_delayed_action_takes_effect_exactly_so_many_steps_later(cheetah: Robo
     steps = delay + 5
     actions = np.random.default_rng(0).uniform(-1, 1, (steps, 1, 6))
     delayed, direct = BatchSimulation(cheetah, 1), BatchSimulation(cheetah, 1)
-    delayed.reset([0], [Dynamics(action_delay=delay)])
+    delayed.reset([0], [Change(action_delay=delay)])
     direct.reset([0])
     shifted = np.concatenate([np.zeros((delay, 1, 6)), actions[: steps - delay]])
     np.testing.assert_array_equal(roll(delayed, actions), roll(direct, shifted))
@@ -82,7 +82,7 @@ def test_a_delayed_action_takes_effect_exactly_so_many_steps_later(cheetah: Robo
 
 def test_noise_is_seeded_has_the_asked_size_and_leaves_the_physics_alone(cheetah: Robot) -> None:
     actions = np.random.default_rng(0).uniform(-1, 1, (300, 3, 6))
-    noise = Dynamics(obs_noise={"pitch": 0.3})
+    noise = Change(obs_noise={"pitch": 0.3})
     noisy, clean = BatchSimulation(cheetah, 3), BatchSimulation(cheetah, 3)
     first = noisy.reset([4, 5, 4], [noise] * 3) - clean.reset([4, 5, 4])
     actions[:, 2] = actions[:, 0]

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from adaptive_mbrl.planning import PlannerConfig, make_planner
-from sim.batch import BatchSimulation
-from sim.branches import branch_episodes
-from sim.dynamics import Dynamics
-from sim.policies import RandomPolicy
-from sim.robot import load_robot
-from sim.rollout import Rollouts, run_scenarios
-from sim.scenario import Change, Scenario
+from sim.episodes.branches import branch_episodes
+from sim.episodes.policies import RandomPolicy
+from sim.episodes.run import Rollouts, run_scenarios
+from sim.robot.robot import load_robot
+from sim.scenarios.change import Change
+from sim.scenarios.scenario import Scenario, ScheduledChange
+from sim.simulation.batch import BatchSimulation
 
 ROBOT = load_robot("half_cheetah")
 WINDOW, BRANCHES, STEPS, SNAPSHOTS = 4, 3, 20, (2, 10)
@@ -24,7 +24,7 @@ PLANNER = PlannerConfig(horizon=6, num_samples=8, num_elites=3, num_elites_kept=
 
 @pytest.fixture(scope="module")
 def trunk() -> Rollouts:
-    heavy = Change(5, Dynamics(body_mass={"torso": 3.0}))
+    heavy = ScheduledChange(5, Change(body_mass={"torso": 3.0}))
     scenarios = [Scenario("half_cheetah", STEPS, 1), Scenario("half_cheetah", STEPS, 2, (heavy,))]
     policy = RandomPolicy(ROBOT.spec, 0, STEPS)
     return run_scenarios(ROBOT, scenarios, policy, source="policy", snapshot_steps=SNAPSHOTS)
@@ -56,7 +56,7 @@ def test_a_branch_begins_with_the_history_and_goes_on_as_the_robot_would(trunk: 
 def test_a_branch_ends_before_its_physics_does(trunk: Rollouts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """What MuJoCo gives after its reset of an unstable simulation is no transition."""
     monkeypatch.chdir(tmp_path)  # MuJoCo writes its log into the working directory
-    absurd = Dynamics(external_force={"ffoot": (3e3, 0.0, 0.0)}, body_mass=0.1, damping=0.0, armature=0.03)
+    absurd = Change(external_force={"ffoot": (3e3, 0.0, 0.0)}, body_mass=0.1, damping=0.0, armature=0.03)
     snapshots = {t: dataclasses.replace(s, dynamics=(absurd, s.dynamics[1])) for t, s in trunk.snapshots.items()}
 
     branches = branches_of(dataclasses.replace(trunk, snapshots=snapshots))

@@ -24,10 +24,11 @@ from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.meta.trainer import OuterConfig
 from adaptive_mbrl.options import TrainOptions
 from adaptive_mbrl.planning import PlannerConfig
-from sim import commands, video
-from sim.collect import DataConfig
+from sim import commands
 from sim.demo import run_demo
-from sim.train_config import TrainConfig
+from sim.episodes.collect import DataConfig
+from sim.evaluation import video
+from sim.training.config import TrainConfig
 
 MakeCheckpoint = Callable[..., Path]
 

@@ -14,25 +14,25 @@ from adaptive_mbrl.adaptation.none import NoAdapter
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
 from adaptive_mbrl.planning import PlannerConfig, make_planner
-from sim.batch import BatchSimulation
-from sim.changes import Change, Scenario
-from sim.diagnostics import rank_correlation
-from sim.dynamics import Dynamics
-from sim.oracle import OracleRollout
-from sim.policies import RandomPolicy
-from sim.robot import load_robot
-from sim.rollout import Rollouts, run_scenarios
+from sim.episodes.policies import RandomPolicy
+from sim.episodes.rank_correlation import rank_correlation
+from sim.episodes.run import Rollouts, run_scenarios
+from sim.robot.robot import load_robot
+from sim.scenarios.change import Change
+from sim.scenarios.scenario import Scenario, ScheduledChange
+from sim.simulation.batch import BatchSimulation
+from sim.simulation.oracle import OracleRollout
 
 ROBOT = load_robot("cartpole")
 PLANNER = PlannerConfig(horizon=8, num_samples=8, num_elites=4)
-REVERSED = Dynamics(actuator_gain=-1.0)
+REVERSED = Change(actuator_gain=-1.0)
 HORIZONS, CANDIDATES = (1, 4, 8), 24
 
 
 @pytest.fixture(scope="module")
 def rollouts() -> Rollouts:
     """Three robots whose motors turn the other way round from step 6 on; snapshots after that."""
-    scenarios = [Scenario("cartpole", 24, seed, (Change(6, REVERSED),)) for seed in range(3)]
+    scenarios = [Scenario("cartpole", 24, seed, (ScheduledChange(6, REVERSED),)) for seed in range(3)]
     policy = RandomPolicy(ROBOT.spec, seed=0, steps=24)
     return run_scenarios(ROBOT, scenarios, policy, source="random", snapshot_steps=(10, 16))
 
@@ -40,7 +40,7 @@ def rollouts() -> Rollouts:
 class SimulatorAsModel(NoAdapter):
     """Predicts with the simulator, from the snapshot that the observation belongs to."""
 
-    def __init__(self, rollouts: Rollouts, change: Callable[[Dynamics], Dynamics]) -> None:
+    def __init__(self, rollouts: Rollouts, change: Callable[[Change], Change]) -> None:
         super().__init__(DynamicsModel(ROBOT.spec, ModelConfig(hidden=(4,), members=1)))
         self.rollouts, self.change = rollouts, change
 
@@ -65,7 +65,7 @@ def test_the_simulator_itself_orders_every_plan_rightly(rollouts: Rollouts):
 
 def test_a_simulator_that_missed_the_change_orders_them_wrongly(rollouts: Rollouts):
     """It still believes in the nominal motor."""
-    found = correlation(rollouts, SimulatorAsModel(rollouts, lambda dynamics: Dynamics()))
+    found = correlation(rollouts, SimulatorAsModel(rollouts, lambda dynamics: Change()))
 
     assert found[8] < 0.3
 

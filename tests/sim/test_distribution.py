@@ -12,12 +12,14 @@ import pytest
 import yaml
 
 from adaptive_mbrl.errors import ConfigError
-from sim.batch import BatchSimulation
-from sim.distribution import ScenarioDistribution
-from sim.dynamics import Dynamics
 from sim.paths import config_root, known_configs
-from sim.robot import load_robot
-from sim.scenario import Scenario, apply_changes, load_scenario, start
+from sim.robot.robot import load_robot
+from sim.scenarios.change import Change
+from sim.scenarios.distribution import ScenarioDistribution
+from sim.scenarios.loading import load_scenario
+from sim.scenarios.scenario import Scenario
+from sim.simulation.batch import BatchSimulation
+from sim.simulation.course import apply_changes, start
 
 SPLIT = """
 robot: half_cheetah
@@ -66,7 +68,7 @@ def test_training_draws_what_the_file_says(tmp_path: Path) -> None:
     assert 160 < len(late) < 240
     assert min(c.at for c in late) >= 40
     assert max(c.at for c in late) <= 160
-    heavy = [s.dynamics_at(0).body_mass for s in scenarios if s.dynamics_at(0) != Dynamics()]
+    heavy = [s.change_in_force(0).body_mass for s in scenarios if s.change_in_force(0) != Change()]
     assert 70 < len(heavy) < 130
     assert 0.8 <= min(heavy) < 0.85 < 1.15 < max(heavy) <= 1.2
     gains = Counter(tuple(c.dynamics.actuator_gain.items()) for c in late if isinstance(c.dynamics.actuator_gain, Mapping))
@@ -161,7 +163,7 @@ def test_every_shipped_scenario_loads_and_its_changes_reach_the_robot(name: str)
         for at in sorted({c.at for s in scenarios for c in s.changes}):
             simulation.step_index = at
             apply_changes(simulation, scenarios)
-            assert simulation.dynamics == tuple(s.dynamics_at(at) for s in scenarios)
+            assert simulation.dynamics == tuple(s.change_in_force(at) for s in scenarios)
         obs = simulation.step(np.zeros((len(scenarios), robot.spec.action_dim)))
         assert np.isfinite(obs).all()
 

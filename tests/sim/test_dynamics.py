@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 
 from adaptive_mbrl.errors import ConfigError
-from sim.batch import BatchSimulation
-from sim.dynamics import Dynamics, model_fields, scale_vector
-from sim.robot import Robot, load_robot
+from sim.robot.robot import Robot, load_robot
+from sim.scenarios.change import Change, model_fields, scale_vector
+from sim.simulation.batch import BatchSimulation
 
 CHANGES = [
-    (Dynamics(body_mass=1.2), "body_mass"),
-    (Dynamics(body_mass={"bfoot": 3.0}), "body_inertia"),
-    (Dynamics(actuator_gain={"bshin": 0.0}), "actuator_gainprm"),
-    (Dynamics(friction=0.5), "geom_friction"),
-    (Dynamics(damping={"bthigh": 1.5}), "dof_damping"),
-    (Dynamics(armature=2.0), "dof_armature"),
-    (Dynamics(slope_deg=8.0), "gravity"),
-    (Dynamics(gravity=0.5), "gravity"),
+    (Change(body_mass=1.2), "body_mass"),
+    (Change(body_mass={"bfoot": 3.0}), "body_inertia"),
+    (Change(actuator_gain={"bshin": 0.0}), "actuator_gainprm"),
+    (Change(friction=0.5), "geom_friction"),
+    (Change(damping={"bthigh": 1.5}), "dof_damping"),
+    (Change(armature=2.0), "dof_armature"),
+    (Change(slope_deg=8.0), "gravity"),
+    (Change(gravity=0.5), "gravity"),
 ]
 
 
@@ -35,9 +35,9 @@ def nominal(robot: Robot, name: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("dynamics", "name"), CHANGES)
-def test_a_change_reaches_the_fields_of_its_own_robot_only(cheetah: Robot, dynamics: Dynamics, name: str) -> None:
+def test_a_change_reaches_the_fields_of_its_own_robot_only(cheetah: Robot, dynamics: Change, name: str) -> None:
     simulation = BatchSimulation(cheetah, 3)
-    simulation.set_dynamics(1, dynamics)
+    simulation.set_change(1, dynamics)
     fields = simulation.physics.field(name)
     expected = model_fields(dynamics, cheetah.model, cheetah.elements)[name]
     assert not np.array_equal(expected, nominal(cheetah, name))
@@ -47,12 +47,12 @@ def test_a_change_reaches_the_fields_of_its_own_robot_only(cheetah: Robot, dynam
 
 
 @pytest.mark.parametrize(("dynamics", "name"), CHANGES)
-def test_a_change_alters_the_motion_and_leaves_with_the_next_one(cheetah: Robot, dynamics: Dynamics, name: str) -> None:
+def test_a_change_alters_the_motion_and_leaves_with_the_next_one(cheetah: Robot, dynamics: Change, name: str) -> None:
     changed, untouched = BatchSimulation(cheetah, 2), BatchSimulation(cheetah, 2)
     for simulation in (changed, untouched):
         simulation.reset([0, 1])
     start = untouched.state()
-    changed.set_dynamics(0, dynamics)
+    changed.set_change(0, dynamics)
     actions = np.random.default_rng(0).uniform(-1, 1, (40, 2, 6))
     for action in actions:
         a, b = changed.step(action), untouched.step(action)
@@ -67,8 +67,8 @@ def test_a_change_alters_the_motion_and_leaves_with_the_next_one(cheetah: Robot,
 def test_numbers_read_back(cheetah: Robot) -> None:
     model = cheetah.model
     simulation = BatchSimulation(cheetah, 2)
-    simulation.set_dynamics(
-        0, Dynamics(body_mass={"bfoot": 2.0}, actuator_gain={"bshin": 0.5}, friction=0.5, damping=1.5, armature=3.0)
+    simulation.set_change(
+        0, Change(body_mass={"bfoot": 2.0}, actuator_gain={"bshin": 0.5}, friction=0.5, damping=1.5, armature=3.0)
     )
     field = simulation.physics.field
     foot, shin = model.body("bfoot").id, model.actuator("bshin").id
@@ -82,8 +82,8 @@ def test_numbers_read_back(cheetah: Robot) -> None:
 
 def test_changes_replace_each_other(cheetah: Robot) -> None:
     simulation = BatchSimulation(cheetah, 1)
-    for dynamics in (Dynamics(body_mass=1.5, damping=2.0), Dynamics(body_mass=1.5), Dynamics(body_mass=1.5, friction=0.5)):
-        simulation.set_dynamics(0, dynamics)
+    for dynamics in (Change(body_mass=1.5, damping=2.0), Change(body_mass=1.5), Change(body_mass=1.5, friction=0.5)):
+        simulation.set_change(0, dynamics)
     np.testing.assert_array_equal(simulation.physics.field("body_mass")[0], 1.5 * cheetah.model.body_mass)
     np.testing.assert_array_equal(simulation.physics.field("dof_damping")[0], cheetah.model.dof_damping)
 
@@ -94,12 +94,12 @@ def test_constants_that_follow_from_mass_are_those_of_such_a_robot(cheetah: Robo
     reference.body_inertia[:] *= 1.5
     mujoco.mj_setConst(reference, mujoco.MjData(reference))
     simulation = BatchSimulation(cheetah, 2)
-    simulation.set_dynamics(1, Dynamics(body_mass=1.5))
+    simulation.set_change(1, Change(body_mass=1.5))
     names = ("dof_invweight0", "body_invweight0", "body_subtreemass", "dof_M0", "actuator_acc0")
     for name in names:
         np.testing.assert_array_equal(simulation.physics.field(name)[1], getattr(reference, name), err_msg=name)
         np.testing.assert_array_equal(simulation.physics.field(name)[0], getattr(cheetah.model, name), err_msg=name)
-    simulation.set_dynamics(1, Dynamics())
+    simulation.set_change(1, Change())
     for name in names:
         np.testing.assert_array_equal(simulation.physics.field(name)[1], getattr(cheetah.model, name), err_msg=name)
 
@@ -111,7 +111,7 @@ def test_a_heavier_robot_moves_like_mujocos_own(cheetah: Robot) -> None:
     data = mujoco.MjData(reference)
     mujoco.mj_setConst(reference, data)
     simulation = BatchSimulation(cheetah, 2)
-    simulation.reset([0, 1], [Dynamics(), Dynamics(body_mass=1.5)])
+    simulation.reset([0, 1], [Change(), Change(body_mass=1.5)])
     data.qpos[:], data.qvel[:] = simulation.physics.arrays["qpos"][1], simulation.physics.arrays["qvel"][1]
     mujoco.mj_forward(reference, data)
     for action in np.random.default_rng(0).uniform(-1, 1, (50, 2, 6)).astype(np.float32):
@@ -123,7 +123,7 @@ def test_a_heavier_robot_moves_like_mujocos_own(cheetah: Robot) -> None:
 
 def test_a_dead_motor_ignores_its_action(cheetah: Robot) -> None:
     simulation = BatchSimulation(cheetah, 2)
-    simulation.reset([0, 0], [Dynamics(actuator_gain={"bshin": 0.0})] * 2)
+    simulation.reset([0, 0], [Change(actuator_gain={"bshin": 0.0})] * 2)
     actions = np.random.default_rng(0).uniform(-1, 1, (30, 2, 6))
     actions[:, 1] = actions[:, 0]
     actions[:, 1, 1] = -actions[:, 0, 1]
@@ -134,7 +134,7 @@ def test_a_dead_motor_ignores_its_action(cheetah: Robot) -> None:
 
 def test_gain_scales_the_force_of_a_rotor_with_a_bias() -> None:
     robot = load_robot("quadrotor")
-    values = model_fields(Dynamics(actuator_gain={"rotor_2": 0.5}), robot.model, robot.elements)
+    values = model_fields(Change(actuator_gain={"rotor_2": 0.5}), robot.model, robot.elements)
     rotor = robot.model.actuator("rotor_2").id
     assert robot.model.actuator_biasprm[rotor, 0] != 0
     for name in ("actuator_gainprm", "actuator_biasprm"):
@@ -142,7 +142,7 @@ def test_gain_scales_the_force_of_a_rotor_with_a_bias() -> None:
 
 
 def test_a_slope_pulls_back_and_keeps_the_size_of_gravity(cheetah: Robot) -> None:
-    gravity = model_fields(Dynamics(slope_deg=8.0), cheetah.model, cheetah.elements)["gravity"]
+    gravity = model_fields(Change(slope_deg=8.0), cheetah.model, cheetah.elements)["gravity"]
     np.testing.assert_allclose(gravity, [-9.81 * math.sin(math.radians(8)), 0, -9.81 * math.cos(math.radians(8))])
 
 
@@ -151,12 +151,12 @@ def test_an_external_force_pushes_until_a_change_leaves_it_out() -> None:
     simulation = BatchSimulation(robot, 2)
     simulation.reset([0, 0])
     hover = np.zeros((2, 4))
-    simulation.set_dynamics(0, Dynamics(external_force={"base": (2.0, 0.0, 0.0)}))
+    simulation.set_change(0, Change(external_force={"base": (2.0, 0.0, 0.0)}))
     column = robot.spec.obs_index("x_velocity")
     drift = []
     for step in range(20):
         if step == 10:
-            simulation.set_dynamics(0, Dynamics(body_mass=1.1))
+            simulation.set_change(0, Change(body_mass=1.1))
             np.testing.assert_array_equal(simulation.physics._force, 0.0)
         obs = simulation.step(hover)
         drift.append(obs[0, column] - obs[1, column])
@@ -168,19 +168,19 @@ def test_an_external_force_pushes_until_a_change_leaves_it_out() -> None:
 @pytest.mark.parametrize(
     ("dynamics", "message"),
     [
-        (Dynamics(actuator_gain={"bshinn": 0.0}), "unknown actuator 'bshinn'.*known actuators: bthigh, bshin"),
-        (Dynamics(body_mass={"leg": 2.0}), "unknown body 'leg'.*known bodies: torso, bthigh"),
-        (Dynamics(damping={"knee": 2.0}), "unknown joint 'knee'.*known joints: rootx"),
-        (Dynamics(friction={"ground": 2.0}), "unknown geom 'ground'.*known geoms: floor"),
-        (Dynamics(external_force={"tail": (0.0, 0.0, 1.0)}), "unknown body 'tail'"),
-        (Dynamics(obs_noise={"speed": 0.1}), "unknown channel 'speed'.*known channels: forward_speed"),
+        (Change(actuator_gain={"bshinn": 0.0}), "unknown actuator 'bshinn'.*known actuators: bthigh, bshin"),
+        (Change(body_mass={"leg": 2.0}), "unknown body 'leg'.*known bodies: torso, bthigh"),
+        (Change(damping={"knee": 2.0}), "unknown joint 'knee'.*known joints: rootx"),
+        (Change(friction={"ground": 2.0}), "unknown geom 'ground'.*known geoms: floor"),
+        (Change(external_force={"tail": (0.0, 0.0, 1.0)}), "unknown body 'tail'"),
+        (Change(obs_noise={"speed": 0.1}), "unknown channel 'speed'.*known channels: forward_speed"),
     ],
 )
-def test_unknown_names_list_the_known_ones(cheetah: Robot, dynamics: Dynamics, message: str) -> None:
+def test_unknown_names_list_the_known_ones(cheetah: Robot, dynamics: Change, message: str) -> None:
     simulation = BatchSimulation(cheetah, 1)
     with pytest.raises(ConfigError, match=message):
-        simulation.set_dynamics(0, dynamics)
-    assert simulation.dynamics == (Dynamics(),)
+        simulation.set_change(0, dynamics)
+    assert simulation.dynamics == (Change(),)
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_unknown_names_list_the_known_ones(cheetah: Robot, dynamics: Dynamics, m
 )
 def test_numbers_out_of_range_are_refused(values: dict) -> None:
     with pytest.raises(ConfigError, match="out of range; allowed"):
-        Dynamics(**values)
+        Change(**values)
 
 
 def test_a_mapping_leaves_the_unnamed_nominal() -> None:

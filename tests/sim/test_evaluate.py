@@ -24,11 +24,11 @@ from adaptive_mbrl.objective import Objective, Term
 from adaptive_mbrl.planning import PlannerConfig, make_planner
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
 from adaptive_mbrl.transitions import Transitions
-from sim.dynamics import Dynamics
-from sim.evaluate import Evaluation, Setup, evaluate, prepare
-from sim.open_loop import open_loop_errors
-from sim.report import describe, make_report, write_report
-from sim.terminal import WIDTH, print_report
+from sim.evaluation.evaluate import Evaluation, Setup, evaluate, prepare
+from sim.evaluation.open_loop import open_loop_errors
+from sim.evaluation.report import describe, make_report, write_report
+from sim.evaluation.terminal import WIDTH, print_report
+from sim.scenarios.change import Change
 
 MakeCheckpoint = Callable[..., Path]
 ARMS = ("random", "adaptive", "frozen", "multitask", "oracle")
@@ -221,13 +221,13 @@ def test_an_unknown_scenario_is_refused(checkpoints: dict[str, Path]):
 @pytest.mark.parametrize(
     ("dynamics", "expected"),
     [
-        (Dynamics(), "nominal"),
-        (Dynamics(actuator_gain={"fshin": 0.0}), "actuator gain fshin 0"),
-        (Dynamics(body_mass=1.5, slope_deg=8.0), "body mass 1.5, slope deg 8"),
-        (Dynamics(external_force={"torso": (1.0, 0.0, -2.5)}), "external force torso (1, 0, -2.5)"),
+        (Change(), "nominal"),
+        (Change(actuator_gain={"fshin": 0.0}), "actuator gain fshin 0"),
+        (Change(body_mass=1.5, slope_deg=8.0), "body mass 1.5, slope deg 8"),
+        (Change(external_force={"torso": (1.0, 0.0, -2.5)}), "external force torso (1, 0, -2.5)"),
     ],
 )
-def test_a_change_in_words(dynamics: Dynamics, expected: str):
+def test_a_change_in_words(dynamics: Change, expected: str):
     assert describe(dynamics) == expected
 
 

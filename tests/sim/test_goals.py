@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from adaptive_mbrl.errors import ConfigError
-from sim.goals import Goal
+from sim.robot.goals import Goal
 
 NAMES = ("x", "y", "z")
 

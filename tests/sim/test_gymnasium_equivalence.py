@@ -9,8 +9,8 @@ import mujoco
 import numpy as np
 import torch
 
-from sim.batch import BatchSimulation
-from sim.robot import load_robot
+from sim.robot.robot import load_robot
+from sim.simulation.batch import BatchSimulation
 
 
 def test_half_cheetah_equals_gymnasium_step_by_step() -> None:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import trim_mean
 
-from sim import metrics
-from sim.metrics import (
+from sim.evaluation import metrics
+from sim.evaluation.metrics import (
     bootstrap_interval,
     interquartile_mean,
     mean_and_interval,

@@ -9,21 +9,21 @@ import pytest
 import torch
 
 from adaptive_mbrl.errors import ObservationError
-from sim.batch import BatchSimulation
-from sim.dynamics import Dynamics
-from sim.oracle import OracleRollout
-from sim.robot import load_robot
+from sim.robot.robot import load_robot
+from sim.scenarios.change import Change
+from sim.simulation.batch import BatchSimulation
+from sim.simulation.oracle import OracleRollout
 
 CHANGES = {
     "half_cheetah": [
-        Dynamics(actuator_gain={"bshin": 0.0}, action_delay=3),
-        Dynamics(body_mass=1.5, slope_deg=5.0),
-        Dynamics(external_force={"torso": (15.0, 0.0, 0.0)}, action_delay=1),
+        Change(actuator_gain={"bshin": 0.0}, action_delay=3),
+        Change(body_mass=1.5, slope_deg=5.0),
+        Change(external_force={"torso": (15.0, 0.0, 0.0)}, action_delay=1),
     ],
-    "cartpole": [Dynamics(body_mass={"pole_1": 2.0}), Dynamics(actuator_gain=0.5), Dynamics(action_delay=2)],
-    "ant": [Dynamics(actuator_gain={"hip_4": 0.0}), Dynamics(gravity=0.8), Dynamics()],
-    "arm": [Dynamics(body_mass={"hand": 3.0}), Dynamics(external_force={"hand": (0.0, 0.0, -10.0)}), Dynamics()],
-    "quadrotor": [Dynamics(actuator_gain={"rotor_1": 0.7}), Dynamics(body_mass=1.3), Dynamics(action_delay=1)],
+    "cartpole": [Change(body_mass={"pole_1": 2.0}), Change(actuator_gain=0.5), Change(action_delay=2)],
+    "ant": [Change(actuator_gain={"hip_4": 0.0}), Change(gravity=0.8), Change()],
+    "arm": [Change(body_mass={"hand": 3.0}), Change(external_force={"hand": (0.0, 0.0, -10.0)}), Change()],
+    "quadrotor": [Change(actuator_gain={"rotor_1": 0.7}), Change(body_mass=1.3), Change(action_delay=1)],
 }
 
 
@@ -38,7 +38,7 @@ def test_rollouts_equal_stepping_the_robots(name: str) -> None:
     for t in range(5):
         simulation.step(actions[:, 0, t].numpy())
     for index, dynamics in enumerate(CHANGES[name]):
-        simulation.set_dynamics(index, dynamics)
+        simulation.set_change(index, dynamics)
     oracle.sync()
     predicted = oracle(actions)
     assert predicted.shape == (1, 3, 4, 12, robot.spec.obs_dim)
@@ -54,13 +54,13 @@ def test_rollouts_equal_stepping_the_robots(name: str) -> None:
 
 def test_it_sees_through_observation_noise() -> None:
     simulation = BatchSimulation(load_robot("cartpole"), 1)
-    simulation.reset([0], [Dynamics(obs_noise=0.5)])
+    simulation.reset([0], [Change(obs_noise=0.5)])
     oracle = OracleRollout(simulation, 1)
     snapshot = simulation.state()
     action = torch.zeros(1, 1, 1, 1)
     noisy = simulation.step(action[:, 0, 0].numpy())
     simulation.restore(snapshot)
-    simulation.set_dynamics(0, Dynamics())
+    simulation.set_change(0, Change())
     clean = simulation.step(action[:, 0, 0].numpy())
     assert np.abs(noisy - clean).max() > 0.05
     np.testing.assert_array_equal(oracle(action)[0, :, 0, 0].numpy(), clean)
@@ -78,10 +78,10 @@ def test_it_returns_to_nominal_when_the_robot_does() -> None:
     oracle = OracleRollout(simulation, 2)
     actions = torch.linspace(-1, 1, 10).reshape(1, 2, 5, 1)
     before = oracle(actions)
-    simulation.set_dynamics(0, Dynamics(body_mass=3.0, external_force={"cart": (5.0, 0.0, 0.0)}))
+    simulation.set_change(0, Change(body_mass=3.0, external_force={"cart": (5.0, 0.0, 0.0)}))
     oracle.sync()
     assert not torch.equal(oracle(actions), before)
-    simulation.set_dynamics(0, Dynamics())
+    simulation.set_change(0, Change())
     oracle.sync()
     assert torch.equal(oracle(actions), before)
 

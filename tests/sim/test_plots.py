@@ -9,8 +9,8 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 
-from sim.evaluate import Evaluation, evaluate, prepare
-from sim.plots import align, performance, plot_recovery, recovery_figure, trailing_mean
+from sim.evaluation.evaluate import Evaluation, evaluate, prepare
+from sim.evaluation.plots import align, performance, plot_recovery, recovery_figure, trailing_mean
 
 MakeCheckpoint = Callable[..., Path]
 

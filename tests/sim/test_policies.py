@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
-from sim.batch import BatchSimulation
-from sim.policies import RandomPolicy
-from sim.robot import load_robot
+from sim.episodes.policies import RandomPolicy
+from sim.robot.robot import load_robot
+from sim.simulation.batch import BatchSimulation
 
 # the action is 5 * noise, clipped where the noise is beyond 1.25
 WIDE = RobotSpec("wide", 0.1, (Channel("x", "m"),), tuple(ActionChannel(f"a{i}", "m", -6.25, 6.25) for i in range(2)))

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from adaptive_mbrl.planning import PlannerConfig, make_planner
-from sim.batch import BatchSimulation
-from sim.dynamics import Dynamics
-from sim.oracle import OracleRollout
-from sim.policies import RandomPolicy
-from sim.robot import Robot, load_robot
+from sim.episodes.policies import RandomPolicy
+from sim.robot.robot import Robot, load_robot
+from sim.scenarios.change import Change
+from sim.simulation.batch import BatchSimulation
+from sim.simulation.oracle import OracleRollout
 
 MASS, GRAVITY = 1.4, 9.81
 AUTHORITY = 1.3  # thrust = hover * (1 + AUTHORITY * action)
@@ -23,7 +23,7 @@ def quadrotor() -> Robot:
     return load_robot("quadrotor")
 
 
-def fly(robot: Robot, dynamics: Dynamics, action: tuple[float, float, float, float], steps: int = 1) -> dict[str, float]:
+def fly(robot: Robot, dynamics: Change, action: tuple[float, float, float, float], steps: int = 1) -> dict[str, float]:
     """The observation after holding `action` from level rest in the middle of the room."""
     simulation = BatchSimulation(robot, 1)
     simulation.reset([0], [dynamics])
@@ -40,7 +40,7 @@ def test_channels(quadrotor: Robot) -> None:
 
 
 def test_zero_action_hovers(quadrotor: Robot) -> None:
-    obs = fly(quadrotor, Dynamics(), (0, 0, 0, 0), steps=100)
+    obs = fly(quadrotor, Change(), (0, 0, 0, 0), steps=100)
     for name in NAMES:
         assert obs[name] == pytest.approx(1.5 if name == "z" else 0.0, abs=2e-3)
 
@@ -55,7 +55,7 @@ def test_each_rotor_lifts_its_corner_and_turns_the_body_against_its_spin(
 ) -> None:
     action = [0.0] * 4
     action[rotor] = 0.3
-    obs = fly(quadrotor, Dynamics(), tuple(action))
+    obs = fly(quadrotor, Change(), tuple(action))
     rates = [obs["roll_rate"], obs["pitch_rate"], obs["yaw_rate"]]
     assert np.sign(rates).tolist() == list(signs)
     assert np.abs(rates).min() > 1e-3
@@ -63,24 +63,24 @@ def test_each_rotor_lifts_its_corner_and_turns_the_body_against_its_spin(
 
 
 def test_a_tilt_moves_it_sideways(quadrotor: Robot) -> None:
-    nose_down = fly(quadrotor, Dynamics(), (-0.1, -0.1, 0.1, 0.1), steps=8)
+    nose_down = fly(quadrotor, Change(), (-0.1, -0.1, 0.1, 0.1), steps=8)
     assert nose_down["pitch"] > 0.05
     assert nose_down["x_velocity"] > 0.05
-    left_up = fly(quadrotor, Dynamics(), (-0.1, 0.1, 0.1, -0.1), steps=8)
+    left_up = fly(quadrotor, Change(), (-0.1, 0.1, 0.1, -0.1), steps=8)
     assert left_up["roll"] > 0.05
     assert left_up["y_velocity"] < -0.05
 
 
 def test_a_payload_sinks_as_its_weight_says(quadrotor: Robot) -> None:
-    obs = fly(quadrotor, Dynamics(body_mass={"base": 1.5}), (0, 0, 0, 0))
+    obs = fly(quadrotor, Change(body_mass={"base": 1.5}), (0, 0, 0, 0))
     assert obs["z_velocity"] == pytest.approx(-GRAVITY * (1 - 1 / 1.5) * 0.05, rel=0.02)
     lift = 0.5 / AUTHORITY
-    lifted = fly(quadrotor, Dynamics(body_mass={"base": 1.5}), (lift, lift, lift, lift), steps=20)
+    lifted = fly(quadrotor, Change(body_mass={"base": 1.5}), (lift, lift, lift, lift), steps=20)
     assert lifted["z"] == pytest.approx(1.5, abs=1e-3)
 
 
 def test_a_weak_rotor_loses_hover_thrust_and_authority_alike(quadrotor: Robot) -> None:
-    weak = Dynamics(actuator_gain={"rotor_2": 0.7})
+    weak = Change(actuator_gain={"rotor_2": 0.7})
     idle = fly(quadrotor, weak, (0, 0, 0, 0))
     assert idle["z_velocity"] == pytest.approx(-GRAVITY * 0.3 / 4 * 0.05, rel=0.03)
     assert idle["roll_rate"] < 0 < idle["pitch_rate"]
@@ -90,13 +90,13 @@ def test_a_weak_rotor_loses_hover_thrust_and_authority_alike(quadrotor: Robot) -
 
 
 def test_a_rotor_never_pulls_down(quadrotor: Robot) -> None:
-    lowest = fly(quadrotor, Dynamics(), (-1, -1, -1, -1))
+    lowest = fly(quadrotor, Change(), (-1, -1, -1, -1))
     assert lowest["z_velocity"] == pytest.approx(-GRAVITY * 0.05, rel=0.02)
-    assert lowest["z_velocity"] == fly(quadrotor, Dynamics(), (-0.9, -0.9, -0.9, -0.9))["z_velocity"]
+    assert lowest["z_velocity"] == fly(quadrotor, Change(), (-0.9, -0.9, -0.9, -0.9))["z_velocity"]
 
 
 def test_wind_pushes_as_its_force_says(quadrotor: Robot) -> None:
-    obs = fly(quadrotor, Dynamics(external_force={"base": (2.0, -1.0, 0.0)}), (0, 0, 0, 0))
+    obs = fly(quadrotor, Change(external_force={"base": (2.0, -1.0, 0.0)}), (0, 0, 0, 0))
     assert obs["x_velocity"] == pytest.approx(2 / MASS * 0.05, rel=0.02)
     assert obs["y_velocity"] == pytest.approx(-1 / MASS * 0.05, rel=0.02)
     assert obs["roll"] == pytest.approx(0, abs=1e-6)
@@ -129,7 +129,7 @@ def test_a_crash_ends_in_the_nets_with_a_bounded_reward(quadrotor: Robot) -> Non
     assert np.mean(rewards) < 0.3
 
 
-def path_error(robot: Robot, true: Dynamics, known: Dynamics, steps: int = 80) -> float:
+def path_error(robot: Robot, true: Change, known: Change, steps: int = 80) -> float:
     """Distance [m] to the moving goal, mean of the last 30 steps, when planned with the `known` dynamics."""
     config = PlannerConfig(horizon=14, num_samples=48, num_iterations=2)
     simulation, model = BatchSimulation(robot, 2, num_threads=1), BatchSimulation(robot, 2, num_threads=1)
@@ -140,7 +140,7 @@ def path_error(robot: Robot, true: Dynamics, known: Dynamics, steps: int = 80) -
     for t in range(steps):
         model.physics.state[:] = simulation.physics.state
         # wind is part of MuJoCo's state: the model keeps to what it knows
-        model.physics.set_dynamics(np.arange(2), known)
+        model.physics.set_change(np.arange(2), known)
         rollout.sync()
         goal = torch.from_numpy(goals[:, t : t + config.horizon])
         state, plan = planner.plan(state, rollout, robot.objective, goal, torch.from_numpy(obs))
@@ -152,14 +152,14 @@ def path_error(robot: Robot, true: Dynamics, known: Dynamics, steps: int = 80) -
 @pytest.mark.parametrize(
     "change",
     [
-        Dynamics(body_mass={"base": 1.4}),
-        Dynamics(actuator_gain={"rotor_4": 0.5}),
-        Dynamics(external_force={"base": (0.0, 2.5, 0.0)}),
+        Change(body_mass={"base": 1.4}),
+        Change(actuator_gain={"rotor_4": 0.5}),
+        Change(external_force={"base": (0.0, 2.5, 0.0)}),
     ],
 )
 def test_planning_with_the_true_dynamics_keeps_to_the_path_and_with_the_nominal_ones_drifts_off(
-    quadrotor: Robot, change: Dynamics
+    quadrotor: Robot, change: Change
 ) -> None:
-    informed, ignorant = path_error(quadrotor, change, change), path_error(quadrotor, change, Dynamics())
+    informed, ignorant = path_error(quadrotor, change, change), path_error(quadrotor, change, Change())
     assert informed < 0.2
     assert ignorant > informed + 0.05

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from adaptive_mbrl.errors import ConfigError
-from sim.batch import BatchSimulation
 from sim.paths import known_configs
-from sim.robot import load_robot
+from sim.robot.robot import load_robot
+from sim.simulation.batch import BatchSimulation
 
 MJCF = """
 <mujoco>

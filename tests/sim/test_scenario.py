@@ -10,10 +10,12 @@ import pytest
 import yaml
 
 from adaptive_mbrl.errors import ConfigError
-from sim.batch import BatchSimulation
-from sim.dynamics import Dynamics
-from sim.robot import load_robot
-from sim.scenario import Change, Scenario, apply_changes, load_scenario, start
+from sim.robot.robot import load_robot
+from sim.scenarios.change import Change
+from sim.scenarios.loading import load_scenario
+from sim.scenarios.scenario import Scenario, ScheduledChange
+from sim.simulation.batch import BatchSimulation
+from sim.simulation.course import apply_changes, start
 
 SCENARIO = """
 robot: half_cheetah
@@ -38,10 +40,10 @@ def test_the_changes_come_in_time_and_replace_each_other(file: Path) -> None:
     assert isinstance(scenario, Scenario)
     assert [c.at for c in scenario.changes] == [0, 200, 300]
     assert scenario.last_change == 300
-    assert scenario.dynamics_at(199) == Dynamics(body_mass=1.2)
-    assert scenario.dynamics_at(200) == Dynamics(actuator_gain={"bshin": 0.0})
-    assert scenario.dynamics_at(399) == Dynamics(friction=0.5, slope_deg=8.0, damping=1.5)
-    assert scenario.change_at(201) is None
+    assert scenario.change_in_force(199) == Change(body_mass=1.2)
+    assert scenario.change_in_force(200) == Change(actuator_gain={"bshin": 0.0})
+    assert scenario.change_in_force(399) == Change(friction=0.5, slope_deg=8.0, damping=1.5)
+    assert scenario.change_beginning(201) is None
 
 
 def test_what_is_written_loads_again(file: Path, tmp_path: Path) -> None:
@@ -60,8 +62,8 @@ def test_episodes_differ_in_their_seed_only(file: Path) -> None:
 
 def test_running_scenarios_changes_each_robot_at_its_own_step() -> None:
     scenarios = [
-        Scenario("cartpole", 10, 1, (Change(0, Dynamics(actuator_gain=0.5)), Change(4, Dynamics(body_mass=2.0)))),
-        Scenario("cartpole", 10, 2, (Change(6, Dynamics(actuator_gain=0.0)),)),
+        Scenario("cartpole", 10, 1, (ScheduledChange(0, Change(actuator_gain=0.5)), ScheduledChange(4, Change(body_mass=2.0)))),
+        Scenario("cartpole", 10, 2, (ScheduledChange(6, Change(actuator_gain=0.0)),)),
         Scenario("cartpole", 10, 3),
     ]
     simulation = BatchSimulation(load_robot("cartpole"), 3)
@@ -72,7 +74,7 @@ def test_running_scenarios_changes_each_robot_at_its_own_step() -> None:
         changed = apply_changes(simulation, scenarios)
         if changed:
             seen[step] = changed
-        assert simulation.dynamics == tuple(s.dynamics_at(step) for s in scenarios)
+        assert simulation.dynamics == tuple(s.change_in_force(step) for s in scenarios)
         simulation.step(np.ones((3, 1)))
     assert seen == {0: [0], 4: [0], 6: [1]}
 

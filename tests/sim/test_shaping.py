@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from sim.policies import RandomPolicy
-from sim.robot import load_robot
-from sim.rollout import run_scenarios
-from sim.scenario import Scenario
+from sim.episodes.policies import RandomPolicy
+from sim.episodes.run import run_scenarios
+from sim.robot.robot import load_robot
+from sim.scenarios.scenario import Scenario
 
 
 def test_the_reward_of_an_episode_leaves_shaping_out_and_the_planning_objective_holds_it() -> None:

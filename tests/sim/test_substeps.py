@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from adaptive_mbrl.errors import ObservationError
-from sim.batch import BatchSimulation
-from sim.dynamics import Dynamics
-from sim.physics import SimulationError
-from sim.robot import Robot, load_robot
-from sim.rollout import episode_rewards
-from sim.scenario import Change, Scenario, apply_changes, start
-from sim.substeps import SubstepSimulation
+from sim.robot.robot import Robot, load_robot
+from sim.scenarios.change import Change
+from sim.scenarios.scenario import Scenario, ScheduledChange
+from sim.simulation.batch import BatchSimulation
+from sim.simulation.course import apply_changes, start
+from sim.simulation.physics import SimulationError
+from sim.simulation.substeps import SubstepSimulation
 
 STEPS = 12
 
@@ -32,19 +32,19 @@ def batch_run(robot: Robot, scenario: Scenario, actions: np.ndarray) -> tuple[np
         simulation.step(action[None])
         obs.append(simulation.true_obs[0])
     goals = simulation.goals(scenario.steps)
-    return np.stack(obs), episode_rewards(robot, np.stack(obs)[None], simulation.clip(actions)[None], goals)[0]
+    return np.stack(obs), robot.rewards(np.stack(obs)[None], simulation.clip(actions)[None], goals)[0]
 
 
 @pytest.mark.parametrize(
     ("name", "changes"),
     [
-        ("half_cheetah", (Change(0, Dynamics(body_mass=1.3)), Change(5, Dynamics(actuator_gain={"bfoot": 0.0})))),
-        ("half_cheetah", (Change(0, Dynamics(action_delay=2)), Change(7, Dynamics(action_delay=1, slope_deg=5.0)))),
-        ("arm", (Change(4, Dynamics(external_force={"hand": (0.0, 0.0, -10.0)}, obs_noise=0.5)),)),
+        ("half_cheetah", (ScheduledChange(0, Change(body_mass=1.3)), ScheduledChange(5, Change(actuator_gain={"bfoot": 0.0})))),
+        ("half_cheetah", (ScheduledChange(0, Change(action_delay=2)), ScheduledChange(7, Change(action_delay=1, slope_deg=5.0)))),
+        ("arm", (ScheduledChange(4, Change(external_force={"hand": (0.0, 0.0, -10.0)}, obs_noise=0.5)),)),
     ],
     ids=["a dead motor", "a delay", "a pull, seen with noise"],
 )
-def test_actions_held_for_a_period_give_what_the_batch_gives(name: str, changes: tuple[Change, ...]):
+def test_actions_held_for_a_period_give_what_the_batch_gives(name: str, changes: tuple[ScheduledChange, ...]):
     robot = load_robot(name)
     scenario = Scenario(name, STEPS, 3, changes)
     actions = np.random.default_rng(0).uniform(-1.5, 1.5, (STEPS, robot.spec.action_dim))
@@ -92,7 +92,7 @@ def test_a_command_in_the_middle_of_a_period_acts_from_there(cheetah: Robot):
 def test_a_change_comes_at_its_control_step(cheetah: Robot):
     changed, same = (
         SubstepSimulation(cheetah, Scenario("half_cheetah", STEPS, 3, changes))
-        for changes in ((Change(1, Dynamics(gravity=0.0, obs_noise=0.1)),), ())
+        for changes in ((ScheduledChange(1, Change(gravity=0.0, obs_noise=0.1)),), ())
     )
     equal, noise = [], []
     for _ in range(8):
@@ -106,7 +106,7 @@ def test_a_change_comes_at_its_control_step(cheetah: Robot):
 
 
 def test_what_the_scenario_begins_with_is_there_before_the_first_step(cheetah: Robot):
-    simulation = SubstepSimulation(cheetah, Scenario("half_cheetah", STEPS, 3, (Change(0, Dynamics(obs_noise=0.1)),)))
+    simulation = SubstepSimulation(cheetah, Scenario("half_cheetah", STEPS, 3, (ScheduledChange(0, Change(obs_noise=0.1)),)))
 
     assert (simulation.noise_std == 0.1).all()
 

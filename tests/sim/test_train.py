@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-import sim.train as module
+import sim.training.train as module
 from adaptive_mbrl.adaptation import AdaptationConfig
 from adaptive_mbrl.checkpoint import load_checkpoint
 from adaptive_mbrl.config import load_yaml
@@ -25,12 +25,12 @@ from adaptive_mbrl.dynamics.model import ModelConfig
 from adaptive_mbrl.errors import AdaptiveMBRLError, CheckpointError, ConfigError
 from adaptive_mbrl.meta.trainer import MetaTrainer, OuterConfig
 from adaptive_mbrl.planning import PlannerConfig
-from sim.batch import BatchSimulation
-from sim.collect import DataConfig
-from sim.rounds import RoundRecord
-from sim.scenario import load_scenario
-from sim.train import Training, train
-from sim.train_config import TrainConfig, load_train_config
+from sim.episodes.collect import DataConfig
+from sim.scenarios.loading import load_scenario
+from sim.simulation.batch import BatchSimulation
+from sim.training.config import TrainConfig, load_train_config
+from sim.training.rounds import RoundRecord
+from sim.training.train import Training, train
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")

@@ -12,13 +12,14 @@ from torch import Tensor
 from adaptive_mbrl.checkpoint import find_checkpoint, load_checkpoint
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.objective import Objective
-from sim.distribution import ScenarioDistribution
+from sim.episodes.policies import ControllerPolicy
+from sim.episodes.run import run_scenarios
 from sim.paths import config_root
-from sim.policies import ControllerPolicy
-from sim.robot import load_robot
-from sim.rollout import run_scenarios
-from sim.scenario import Scenario, load_scenario
-from sim.train_config import TrainConfig, load_train_config
+from sim.robot.robot import load_robot
+from sim.scenarios.distribution import ScenarioDistribution
+from sim.scenarios.loading import load_scenario
+from sim.scenarios.scenario import Scenario
+from sim.training.config import TrainConfig, load_train_config
 
 NAMES = sorted(p.stem for p in (config_root() / "train").glob("*.yaml"))
 PRETRAINED = find_checkpoint("half_cheetah").parent
@@ -36,7 +37,7 @@ def test_training_draws_changed_dynamics_from_a_train_part(name: str) -> None:
     distribution = load_scenario(config.scenarios)
     assert isinstance(distribution, ScenarioDistribution)
     rng = np.random.default_rng(0)
-    drawn = {str(distribution.sample(rng, config.data.steps).dynamics_at(config.data.steps - 1)) for _ in range(20)}
+    drawn = {str(distribution.sample(rng, config.data.steps).change_in_force(config.data.steps - 1)) for _ in range(20)}
     assert len(drawn) > 2
 
 

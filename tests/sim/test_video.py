@@ -9,10 +9,10 @@ import imageio.v2 as imageio
 import numpy as np
 import pytest
 
-from sim import video
-from sim.dynamics import Dynamics
-from sim.robot import Robot, load_robot
-from sim.video import Panel, VideoError, _make_planes_endless, changed_geoms, pick_renderer, render_video
+from sim.evaluation import video
+from sim.evaluation.video import Panel, VideoError, _make_planes_endless, changed_geoms, pick_renderer, render_video
+from sim.robot.robot import Robot, load_robot
+from sim.scenarios.change import Change
 
 
 @pytest.fixture(scope="module")
@@ -33,17 +33,17 @@ def geom_bodies(robot: Robot, geoms: list[int]) -> set[str]:
 @pytest.mark.parametrize(
     ("dynamics", "bodies"),
     [
-        (Dynamics(actuator_gain={"fshin": 0.0}), {"fshin"}),
-        (Dynamics(actuator_gain={"fshin": 0.0, "bfoot": 0.5}), {"fshin", "bfoot"}),
-        (Dynamics(body_mass={"torso": 2.0}), {"torso"}),
-        (Dynamics(damping={"bthigh": 3.0}), {"bthigh"}),
-        (Dynamics(external_force={"ffoot": (1.0, 0.0, 0.0)}), {"ffoot"}),
-        (Dynamics(friction={"floor": 0.5}), {"world"}),
-        (Dynamics(body_mass=2.0, slope_deg=5.0), set()),
-        (Dynamics(), set()),
+        (Change(actuator_gain={"fshin": 0.0}), {"fshin"}),
+        (Change(actuator_gain={"fshin": 0.0, "bfoot": 0.5}), {"fshin", "bfoot"}),
+        (Change(body_mass={"torso": 2.0}), {"torso"}),
+        (Change(damping={"bthigh": 3.0}), {"bthigh"}),
+        (Change(external_force={"ffoot": (1.0, 0.0, 0.0)}), {"ffoot"}),
+        (Change(friction={"floor": 0.5}), {"world"}),
+        (Change(body_mass=2.0, slope_deg=5.0), set()),
+        (Change(), set()),
     ],
 )
-def test_what_a_change_names_is_coloured(cheetah: Robot, dynamics: Dynamics, bodies: set[str]):
+def test_what_a_change_names_is_coloured(cheetah: Robot, dynamics: Change, bodies: set[str]):
     assert geom_bodies(cheetah, changed_geoms(cheetah, dynamics)) == bodies
 
 
@@ -51,7 +51,7 @@ def test_a_weak_rotor_colours_one_geom_of_the_quadrotor():
     robot = load_robot("quadrotor")
     names = list(robot.elements.actuators)
 
-    coloured = [changed_geoms(robot, Dynamics(actuator_gain={name: 0.5})) for name in names]
+    coloured = [changed_geoms(robot, Change(actuator_gain={name: 0.5})) for name in names]
 
     assert [len(geoms) for geoms in coloured] == [1] * 4
     assert len({geoms[0] for geoms in coloured}) == 4
@@ -65,7 +65,7 @@ def red_pixels(frame: np.ndarray) -> int:
 @pytest.mark.usefixtures("renderer")
 def test_the_broken_part_turns_red_when_it_breaks(cheetah: Robot, tmp_path: Path):
     qpos = np.tile(cheetah.initial.sample(0)[0], (6, 1))
-    dynamics = [Dynamics()] * 3 + [Dynamics(actuator_gain={"bthigh": 0.0})] * 3
+    dynamics = [Change()] * 3 + [Change(actuator_gain={"bthigh": 0.0})] * 3
     drawn: list[int] = []
 
     render_video(
@@ -96,7 +96,7 @@ def test_the_marker_shows_the_goal_and_moves_with_it(tmp_path: Path):
 
     centres = []
     for given in (goals, None):
-        render_video(robot, [Panel("a", still)], [Dynamics()] * 3, tmp_path / "a.mp4", goals=given)
+        render_video(robot, [Panel("a", still)], [Change()] * 3, tmp_path / "a.mp4", goals=given)
         with imageio.get_reader(tmp_path / "a.mp4") as reader:
             # above the clock's line there are only its digits, which hardly change
             frames = [np.asarray(f).astype(int)[50:] for f in reader]
@@ -126,7 +126,7 @@ def test_without_a_renderer_the_error_says_what_to_install(cheetah: Robot, tmp_p
     monkeypatch.setattr(video, "available_renderers", list)
 
     with pytest.raises(VideoError, match="libegl1 or libosmesa6"):
-        render_video(cheetah, [Panel("a", np.zeros((1, 9)))], [Dynamics()], tmp_path / "a.mp4")
+        render_video(cheetah, [Panel("a", np.zeros((1, 9)))], [Change()], tmp_path / "a.mp4")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -136,7 +136,7 @@ def test_a_renderer_that_fails_is_an_error_and_leaves_an_older_video_alone(cheet
 
     # the wrong number of joint positions fails in the process that draws
     with pytest.raises(VideoError, match=r"the renderer '.+' failed: .+"):
-        render_video(cheetah, [Panel("a", np.zeros((1, 3)))], [Dynamics()], tmp_path / "a.mp4")
+        render_video(cheetah, [Panel("a", np.zeros((1, 3)))], [Change()], tmp_path / "a.mp4")
     assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"older"]
 
 

@@ -40,13 +40,13 @@ from adaptive_mbrl.meta.trainer import MetaTrainer
 from adaptive_mbrl.planning import make_planner
 from adaptive_mbrl.revision import git_revision
 from adaptive_mbrl.storage import atomic_folder, remove_leftovers, write_text_atomically
-from sim.collect import Collected, Collector
-from sim.distribution import ScenarioDistribution
+from sim.episodes.collect import Collected, Collector
 from sim.paths import find_config
-from sim.robot import load_robot
-from sim.rounds import RoundRecord, load_trainer_state, require_complete_run, save_trainer_state
-from sim.scenario import find_scenario, load_scenario
-from sim.train_config import TrainConfig
+from sim.robot.robot import load_robot
+from sim.scenarios.distribution import ScenarioDistribution
+from sim.scenarios.loading import find_scenario, load_scenario
+from sim.training.config import TrainConfig
+from sim.training.rounds import RoundRecord, load_trainer_state, require_complete_run, save_trainer_state
 
 
 def train(config: TrainConfig, run: Path, device: torch.device | str = "cpu") -> Path:

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from adaptive_mbrl.errors import ObservationError
-from sim.batch import BatchSimulation
-from sim.dynamics import MAX_ACTION_DELAY, Dynamics
-from sim.physics import Physics
+from sim.scenarios.change import MAX_ACTION_DELAY, Change
+from sim.simulation.batch import BatchSimulation
+from sim.simulation.physics import Physics
 
 
 class OracleRollout:
@@ -30,7 +30,7 @@ class OracleRollout:
         self.valid_steps = np.zeros((simulation.num_robots, num_samples), dtype=int)
         """Steps of each candidate of the last rollout that the physics survived, (B, N)."""
         self._physics = Physics(simulation.robot, simulation.num_robots * num_samples, num_threads)
-        self._dynamics = [Dynamics()] * simulation.num_robots
+        self._dynamics = [Change()] * simulation.num_robots
         self.sync()
 
     def sync(self) -> None:
@@ -38,7 +38,7 @@ class OracleRollout:
         for index, dynamics in enumerate(self.simulation.dynamics):
             if dynamics != self._dynamics[index]:
                 rows = np.arange(index * self.num_samples, (index + 1) * self.num_samples)
-                self._physics.set_dynamics(rows, dynamics)
+                self._physics.set_change(rows, dynamics)
                 self._dynamics[index] = dynamics
         self._start = self.simulation.physics.state.copy()
         self._obs = self.simulation.obs

@@ -9,12 +9,10 @@ from typing import Any
 
 from adaptive_mbrl.config import MAX_SEED, bounded, from_mapping, read_mapping
 from adaptive_mbrl.errors import ConfigError
-from sim.changes import Change, Scenario, apply_changes, parse_dynamics, robot_reference, start
-from sim.distribution import PARTS, ScenarioDistribution, load_split
 from sim.paths import config_name, find_config
-from sim.robot import load_robot
-
-__all__ = ["Change", "Scenario", "ScenarioDistribution", "apply_changes", "load_scenario", "parse_scenario", "start"]
+from sim.robot.robot import load_robot
+from sim.scenarios.distribution import PARTS, ScenarioDistribution, load_split
+from sim.scenarios.scenario import Scenario, ScheduledChange, parse_change, robot_reference
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ def parse_scenario(content: Mapping[str, Any], path: Path) -> Scenario:
         if type(at) is not int or not 0 <= at < file.steps:
             got = "it is missing" if at is None else f"got {at!r}"
             raise ConfigError(f"{path}: key '{key}.at': {got}; allowed: a whole number of steps, 0 to {file.steps - 1}")
-        changes.append(Change(at, parse_dynamics(values, elements, str(path), key)))
+        changes.append(ScheduledChange(at, parse_change(values, elements, str(path), key)))
     try:
         return Scenario(robot, file.steps, file.seed, tuple(changes), name=config_name("scenarios", path))
     except ConfigError as error:

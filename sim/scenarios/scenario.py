@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from adaptive_mbrl.config import from_mapping
 from adaptive_mbrl.errors import ConfigError
-from sim.batch import BatchSimulation, Obs
-from sim.dynamics import Dynamics
-from sim.elements import Elements
+from sim.robot.elements import Elements
+from sim.scenarios.change import Change
 
 
 @dataclass(frozen=True)
-class Change:
+class ScheduledChange:
     """From control step `at` on, the robot has these dynamics.
 
     Attributes:
@@ -24,7 +23,7 @@ class Change:
     """
 
     at: int
-    dynamics: Dynamics
+    dynamics: Change
 
     def to_mapping(self) -> dict[str, Any]:
         """As a scenario file writes it."""
@@ -46,7 +45,7 @@ class Scenario:
     robot: str
     steps: int
     seed: int = 0
-    changes: tuple[Change, ...] = ()
+    changes: tuple[ScheduledChange, ...] = ()
     name: str = "scenario"
 
     def __post_init__(self) -> None:
@@ -65,12 +64,12 @@ class Scenario:
         """Step of the last change; 0 without one."""
         return self.changes[-1].at if self.changes else 0
 
-    def dynamics_at(self, step: int) -> Dynamics:
+    def change_in_force(self, step: int) -> Change:
         """The dynamics in force while `step` is simulated."""
         past = [c for c in self.changes if c.at <= step]
-        return past[-1].dynamics if past else Dynamics()
+        return past[-1].dynamics if past else Change()
 
-    def change_at(self, step: int) -> Dynamics | None:
+    def change_beginning(self, step: int) -> Change | None:
         """The dynamics that begin at exactly `step`."""
         return next((c.dynamics for c in self.changes if c.at == step), None)
 
@@ -84,29 +83,13 @@ class Scenario:
         return {"robot": self.robot, "steps": self.steps, "seed": self.seed, "changes": [c.to_mapping() for c in self.changes]}
 
 
-def start(simulation: BatchSimulation, scenarios: Sequence[Scenario]) -> Obs:
-    """Reset one robot per scenario, each with the dynamics of its step 0; returns the first observation, (B, obs_dim)."""
-    return simulation.reset([s.seed for s in scenarios], [s.dynamics_at(0) for s in scenarios])
-
-
-def apply_changes(simulation: BatchSimulation, scenarios: Sequence[Scenario]) -> list[int]:
-    """Make the changes that are due at the simulation's present step; returns the indices of the robots that changed."""
-    changed = []
-    for index, scenario in enumerate(scenarios):
-        dynamics = scenario.change_at(simulation.step_index)
-        if dynamics is not None:
-            simulation.set_dynamics(index, dynamics)
-            changed.append(index)
-    return changed
-
-
-def parse_dynamics(values: Mapping[str, Any], elements: Elements, source: str, key: str) -> Dynamics:
-    """Build `Dynamics` from plain values and check its names against the robot's."""
-    known = [f.name for f in fields(Dynamics)]
+def parse_change(values: Mapping[str, Any], elements: Elements, source: str, key: str) -> Change:
+    """Build `Change` from plain values and check its names against the robot's."""
+    known = [f.name for f in fields(Change)]
     for name in values:
         if name not in known:
             raise ConfigError(f"{source}: unknown key '{key}.{name}'; allowed keys: at, {', '.join(known)}")
-    dynamics = from_mapping(Dynamics, values, source=source, key=key)
+    dynamics = from_mapping(Change, values, source=source, key=key)
     try:
         dynamics.check(elements, key)
     except ConfigError as error:

@@ -24,12 +24,13 @@ from adaptive_mbrl.controller import AdaptiveController, StepInfo
 from adaptive_mbrl.data.episodes import Episode
 from adaptive_mbrl.errors import CheckpointError
 from adaptive_mbrl.planning import PlannerConfig
-from sim.batch import BatchSimulation
-from sim.open_loop import OpenLoop, open_loop_errors
-from sim.policies import ControllerPolicy, OraclePolicy, Policy, RandomPolicy
-from sim.robot import Robot, load_robot
-from sim.rollout import run_scenarios
-from sim.scenario import Scenario, load_scenario
+from sim.episodes.policies import ControllerPolicy, OraclePolicy, Policy, RandomPolicy
+from sim.episodes.run import run_scenarios
+from sim.evaluation.open_loop import OpenLoop, open_loop_errors
+from sim.robot.robot import Robot, load_robot
+from sim.scenarios.loading import load_scenario
+from sim.scenarios.scenario import Scenario
+from sim.simulation.batch import BatchSimulation
 
 Array = NDArray[np.float64]
 BeginArm = Callable[[str, int], Callable[[], None]]

@@ -8,7 +8,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.sources import READERS, Source
+from sim.robot.sources import READERS, Source
 
 Array = NDArray[np.float64]
 

@@ -22,9 +22,8 @@ import torch
 from adaptive_mbrl import __version__
 from adaptive_mbrl.revision import git_revision
 from adaptive_mbrl.storage import write_text_atomically
-from sim.dynamics import Dynamics
-from sim.evaluate import Arm, Evaluation, Setup, Timing
-from sim.metrics import (
+from sim.evaluation.evaluate import Arm, Evaluation, Setup, Timing
+from sim.evaluation.metrics import (
     NormalizedScore,
     mean_and_interval,
     normalized_score,
@@ -32,7 +31,8 @@ from sim.metrics import (
     recovery_steps,
     return_after_change,
 )
-from sim.open_loop import OpenLoop
+from sim.evaluation.open_loop import OpenLoop
+from sim.scenarios.change import Change
 
 DIGITS = 6
 COMPARED_WITH = ("frozen", "multitask")
@@ -69,7 +69,7 @@ def write_report(path: Path, report: Report) -> None:
     write_text_atomically(path, "{\n" + ",\n".join(lines) + "\n}\n")
 
 
-def describe(dynamics: Dynamics) -> str:
+def describe(dynamics: Change) -> str:
     """A change in a few words, e.g. ``actuator gain fshin 0``."""
     words = []
     for key, value in dynamics.to_changes().items():
@@ -114,7 +114,7 @@ def _score(setup: Setup, arms: Report, name: str) -> NormalizedScore:
     if "oracle" not in arms:
         return NormalizedScore((None,) * len(setup.scenarios))
     arm, random, oracle = (np.array(arms[n]["return_after_change"]) for n in (name, "random", "oracle"))
-    return normalized_score(arm, random, oracle, [describe(s.dynamics_at(s.last_change)) for s in setup.scenarios])
+    return normalized_score(arm, random, oracle, [describe(s.change_in_force(s.last_change)) for s in setup.scenarios])
 
 
 def _arm_summary(setup: Setup, arm: Arm, content: Report, score: NormalizedScore) -> Report:

@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from adaptive_mbrl.controller import StepInfo
 from adaptive_mbrl.data.episodes import Episode
 from adaptive_mbrl.errors import ConfigError
-from sim.batch import BatchSimulation, SimulationState
-from sim.policies import Policy
-from sim.robot import Robot
-from sim.scenario import Scenario, apply_changes, start
+from sim.episodes.policies import Policy
+from sim.robot.robot import Robot
+from sim.scenarios.scenario import Scenario
+from sim.simulation.batch import BatchSimulation, SimulationState
+from sim.simulation.course import apply_changes, start
 
 StepHook = Callable[[int, BatchSimulation], None]
 """Called before every control step with its number; for progress bars, videos and diagnostics."""
@@ -78,7 +78,7 @@ def run_scenarios(
         if t in snapshot_steps:
             snapshots[t] = simulation.state()
         sent = actions[-1] if actions else None
-        planned, info = policy.act(obs, goals_ahead(robot, goals, t, policy.preview), sent)
+        planned, info = policy.act(obs, robot.known_goals(goals, t, policy.preview), sent)
         disturbance = noise * half_range * rng.standard_normal(planned.shape) if np.any(noise) else 0.0
         action = simulation.clip(planned + disturbance)
         obs = simulation.step(action)
@@ -87,30 +87,9 @@ def run_scenarios(
         actions.append(action)
         if info is not None:
             infos.append(info)
-    rewards = episode_rewards(robot, np.stack(true_obs, 1), np.stack(actions, 1), goals[:, :steps])
+    rewards = robot.rewards(np.stack(true_obs, 1), np.stack(actions, 1), goals[:, :steps])
     episodes = _episodes(scenarios, np.stack(all_obs, 1), np.stack(actions, 1), rewards, source)
     return Rollouts(episodes, tuple(infos), snapshots)
-
-
-def goals_ahead(robot: Robot, goals: np.ndarray, step: int, preview: int) -> np.ndarray:
-    """Goals from `step` on as far as anybody can know them: a path continues, a goal that jumps is held."""
-    ahead: np.ndarray = goals[:, step : step + preview + 1]
-    known = robot.goal is None or robot.goal.is_path
-    return ahead if known else np.repeat(ahead[:, :1], preview + 1, axis=1)
-
-
-def episode_rewards(robot: Robot, obs: np.ndarray, actions: np.ndarray, goals: np.ndarray) -> np.ndarray:
-    """Rewards of what really happened, (B, T).
-
-    Args:
-        robot: its objective.
-        obs: without sensor noise, (B, T + 1, obs_dim).
-        actions: as sent, (B, T, action_dim).
-        goals: (B, T, goal_dim).
-    """
-    tensors = (torch.from_numpy(np.ascontiguousarray(x)) for x in (obs[:, :-1], actions, obs[:, 1:], goals))
-    rewards: np.ndarray = robot.objective(*tensors).numpy()
-    return rewards
 
 
 def _episodes(

@@ -15,14 +15,14 @@ from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.episodes import Episode
 from adaptive_mbrl.planning import PlannerConfig, make_planner
 from adaptive_mbrl.planning.base import Planner
-from sim.branches import branch_episodes
-from sim.diagnostics import rank_correlation
-from sim.distribution import ScenarioDistribution
-from sim.physics import SimulationError
-from sim.policies import ControllerPolicy, OraclePolicy, Policy, RandomPolicy
-from sim.robot import Robot
-from sim.rollout import Rollouts, run_scenarios
-from sim.scenario import Scenario
+from sim.episodes.branches import branch_episodes
+from sim.episodes.policies import ControllerPolicy, OraclePolicy, Policy, RandomPolicy
+from sim.episodes.rank_correlation import rank_correlation
+from sim.episodes.run import Rollouts, run_scenarios
+from sim.robot.robot import Robot
+from sim.scenarios.distribution import ScenarioDistribution
+from sim.scenarios.scenario import Scenario
+from sim.simulation.physics import SimulationError
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class DataConfig:
         episodes_per_iteration: episodes of each of them.
         action_noise: std of noise on oracle and controller actions [half ranges]; a third of the episodes each gets none, half
             and all of it.
-        branches_per_state: candidate plans simulated at each snapshot of oracle and controller episodes, see `sim.branches`.
+        branches_per_state: candidate plans simulated at each snapshot of oracle and controller episodes (`episodes.branches`).
         branch_every: control steps between two snapshots.
         validation_fraction: share of episodes held out from every collection, at least one episode of several; 0 for no
             validation.

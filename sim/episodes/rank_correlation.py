@@ -18,11 +18,11 @@ from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.episodes import Episode
 from adaptive_mbrl.data.windows import WindowSampler, concatenate
 from adaptive_mbrl.planning.base import step_rewards
-from sim.batch import BatchSimulation
-from sim.branches import candidate_plans
-from sim.oracle import OracleRollout
-from sim.robot import Robot
-from sim.rollout import Rollouts
+from sim.episodes.branches import candidate_plans
+from sim.episodes.run import Rollouts
+from sim.robot.robot import Robot
+from sim.simulation.batch import BatchSimulation
+from sim.simulation.oracle import OracleRollout
 
 
 def rank_correlation(

@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from adaptive_mbrl.storage import write_bytes_atomically
-from sim.evaluate import Arm, Evaluation
-from sim.report import describe
-from sim.robot import Robot
-from sim.scenario import Scenario
+from sim.evaluation.evaluate import Arm, Evaluation
+from sim.evaluation.report import describe
+from sim.robot.robot import Robot
+from sim.scenarios.scenario import Scenario
 
 Array = NDArray[np.float64]
 
@@ -133,7 +133,7 @@ def _mark_change(axes: Axes, scenarios: Sequence[Scenario], named: bool = True) 
         return
     axes.axvline(0.0, color="#CC3311", linewidth=1.2, linestyle=":")
     if named:
-        words = list(dict.fromkeys(describe(s.dynamics_at(s.last_change)) for s in scenarios))
+        words = list(dict.fromkeys(describe(s.change_in_force(s.last_change)) for s in scenarios))
         text = "\nor ".join(words) if len(words) <= _MOST_NAMED else "change of dynamics"
         axes.annotate(
             text,

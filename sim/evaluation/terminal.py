@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from sim.evaluate import BeginArm
-from sim.metrics import Interval
-from sim.report import COMPARED_WITH, Report
+from sim.evaluation.evaluate import BeginArm
+from sim.evaluation.metrics import Interval
+from sim.evaluation.report import COMPARED_WITH, Report
 
 FEW_EPISODES = 5
 WIDTH = 100

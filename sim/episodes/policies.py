@@ -12,8 +12,8 @@ from adaptive_mbrl.controller import AdaptiveController, StepInfo
 from adaptive_mbrl.planning import PlannerConfig, make_planner
 from adaptive_mbrl.planning.base import PlanState, coloured_noise_matrix
 from adaptive_mbrl.spec import RobotSpec
-from sim.batch import BatchSimulation
-from sim.oracle import OracleRollout
+from sim.simulation.batch import BatchSimulation
+from sim.simulation.oracle import OracleRollout
 
 Obs = NDArray[np.float32]
 

@@ -7,18 +7,19 @@ from pathlib import Path
 
 import mujoco
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from adaptive_mbrl.config import bounded, load_yaml
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.objective import Objective, Term
 from adaptive_mbrl.spec import ActionChannel, Channel, Kind, RobotSpec, Target
-from sim.elements import Elements, actuator_names, find_elements
-from sim.goals import Goal
-from sim.observer import Observer
 from sim.paths import find_config, mjcf_path
-from sim.reset import InitialState, Reset
-from sim.sources import Source, add_sensors
+from sim.robot.elements import Elements, actuator_names, find_elements
+from sim.robot.goals import Goal
+from sim.robot.observer import Observer
+from sim.robot.reset import InitialState, Reset
+from sim.robot.sources import Source, add_sensors
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,33 @@ class Robot:
         if self.goal is None:
             return np.zeros((steps + preview, 0), dtype=np.float32)
         return self.goal.sample(seed, steps + preview, self.spec.dt)
+
+    def known_goals(self, goals: np.ndarray, step: int, preview: int) -> np.ndarray:
+        """Goals from `step` on, as far as a planner can know them: a path continues, a goal that jumps is held.
+
+        Args:
+            goals: of the whole episodes, (B, T, goal_dim).
+            step: the present control step.
+            preview: number of further steps.
+
+        Returns:
+            (B, preview + 1, goal_dim).
+        """
+        ahead: np.ndarray = goals[:, step : step + preview + 1]
+        known = self.goal is None or self.goal.is_path
+        return ahead if known else np.repeat(ahead[:, :1], preview + 1, axis=1)
+
+    def rewards(self, obs: np.ndarray, actions: np.ndarray, goals: np.ndarray) -> np.ndarray:
+        """Rewards of what really happened, (B, T).
+
+        Args:
+            obs: without sensor noise, (B, T + 1, obs_dim).
+            actions: as sent, (B, T, action_dim).
+            goals: (B, T, goal_dim).
+        """
+        tensors = (torch.from_numpy(np.ascontiguousarray(x)) for x in (obs[:, :-1], actions, obs[:, 1:], goals))
+        rewards: np.ndarray = self.objective(*tensors).numpy()
+        return rewards
 
 
 def load_robot(name_or_path: str | Path) -> Robot:

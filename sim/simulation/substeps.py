@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_mbrl.errors import ObservationError
-from sim.dynamics import MAX_ACTION_DELAY, Dynamics, scale_vector
-from sim.physics import Physics, SimulationError
-from sim.robot import Robot
-from sim.rollout import episode_rewards
-from sim.scenario import Scenario
+from sim.robot.robot import Robot
+from sim.scenarios.change import MAX_ACTION_DELAY, Change, scale_vector
+from sim.scenarios.scenario import Scenario
+from sim.simulation.physics import Physics, SimulationError
 
 Array = NDArray[np.float64]
 Obs = NDArray[np.float32]
@@ -35,7 +34,7 @@ class SubstepSimulation:
         self.substep = 0
         """Physics steps since the start."""
         self.physics = Physics(robot, 1, num_threads=1)
-        self._set_dynamics(scenario.dynamics_at(0))
+        self._set_change(scenario.change_in_force(0))
         qpos, qvel = robot.initial.sample(scenario.seed)
         self.physics.reset(qpos[None], qvel[None])
         rest = np.clip(np.zeros(robot.spec.action_dim), robot.action_low, robot.action_high)
@@ -71,9 +70,9 @@ class SubstepSimulation:
             raise ObservationError(f"action: expected {spec.action_dim} finite numbers, got shape {np.shape(action)}")
         step, within = divmod(self.substep, substeps)
         if within == 0:
-            dynamics = self.scenario.change_at(step)
+            dynamics = self.scenario.change_beginning(step)
             if dynamics is not None:
-                self._set_dynamics(dynamics)
+                self._set_change(dynamics)
             self._period_sums.append(np.zeros(spec.action_dim))
         # through float32, as the batch's actions go
         sent = np.clip(action, self.robot.action_low, self.robot.action_high).astype(np.float32).astype(np.float64)
@@ -84,7 +83,7 @@ class SubstepSimulation:
         if self.physics.unstable().any():
             raise SimulationError(
                 f"'{self.robot.name}': the physics became unstable at control step {step} "
-                f"under {self.scenario.dynamics_at(step).to_changes() or 'nominal dynamics'}",
+                f"under {self.scenario.change_in_force(step).to_changes() or 'nominal dynamics'}",
                 0,
             )
         self.substep += 1
@@ -99,9 +98,9 @@ class SubstepSimulation:
         obs = np.stack(self._grid_obs)[None]
         actions = (np.stack(self._period_sums[:steps])[None] / self.robot.substeps).astype(np.float32)
         goals = self.robot.goals(self.scenario.seed, self.scenario.steps)[None, :steps]
-        return episode_rewards(self.robot, obs, actions, goals)[0].astype(np.float64)
+        return self.robot.rewards(obs, actions, goals)[0].astype(np.float64)
 
-    def _set_dynamics(self, dynamics: Dynamics) -> None:
-        self.physics.set_dynamics(np.array([0]), dynamics)
+    def _set_change(self, dynamics: Change) -> None:
+        self.physics.set_change(np.array([0]), dynamics)
         self._delay = dynamics.action_delay * self.robot.substeps
         self._noise_std = scale_vector(dynamics.obs_noise, self.robot.spec.obs_dim, self.robot.elements.channels, default=0.0)

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_mbrl.errors import AdaptiveMBRLError
-from sim.dynamics import Dynamics, force_array, model_fields
-from sim.robot import Robot
+from sim.robot.robot import Robot
+from sim.scenarios.change import Change, force_array, model_fields
 
 Array = NDArray[np.float64]
 
@@ -51,10 +51,10 @@ class Physics:
         self._ctrl = self._batch.bind("ctrl")
         self._force = self._batch.bind("xfrc_applied")
         self._warnings = self._batch.bind("warning")
-        self._nominal = model_fields(Dynamics(), robot.model, robot.elements)
+        self._nominal = model_fields(Change(), robot.model, robot.elements)
         self._fields: dict[str, Array] = {}
 
-    def set_dynamics(self, rows: NDArray[np.int64], dynamics: Dynamics) -> None:
+    def set_change(self, rows: NDArray[np.int64], dynamics: Change) -> None:
         """Give `rows` these dynamics, absolute against the nominal robot; the state is untouched."""
         values = model_fields(dynamics, self.robot.model, self.robot.elements)
         stale = np.zeros(len(rows), dtype=bool)

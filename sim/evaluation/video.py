@@ -1,7 +1,7 @@
 """rollout.mp4: arms side by side, what is broken in red, rendered without a display.
 
 MuJoCo chooses its renderer when it is imported, and a bad driver can end the process, so that the drawing happens in a process of
-its own: `python -m sim.video JOB OUT`.
+its own: `python -m sim.evaluation.video JOB OUT`.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from adaptive_mbrl.errors import AdaptiveMBRLError
-from sim.dynamics import Dynamics
-from sim.info import available_renderers
-from sim.report import describe
-from sim.robot import Robot, load_robot
+from sim.evaluation.renderers import available_renderers
+from sim.evaluation.report import describe
+from sim.robot.robot import Robot, load_robot
+from sim.scenarios.change import Change
 
 Frame = NDArray[np.uint8]
 
@@ -56,7 +56,7 @@ class Panel:
 def render_video(
     robot: Robot,
     panels: Sequence[Panel],
-    dynamics: Sequence[Dynamics],
+    dynamics: Sequence[Change],
     path: Path,
     progress: Callable[[], None] = lambda: None,
     goals: NDArray[np.float32] | None = None,
@@ -90,10 +90,10 @@ def render_video(
             titles=[p.title for p in panels],
             qpos=np.stack([p.qpos for p in panels]),
             red=red,
-            captions=["" if d == Dynamics() else describe(d) for d in dynamics],
+            captions=["" if d == Change() else describe(d) for d in dynamics],
             goals=np.zeros((len(dynamics), 0)) if goals is None else goals,
         )
-        _run([sys.executable, "-P", "-m", "sim.video", str(job), str(out)], renderer, progress)
+        _run([sys.executable, "-P", "-m", "sim.evaluation.video", str(job), str(out)], renderer, progress)
         shutil.move(out, path)
 
 
@@ -126,7 +126,7 @@ def _run(command: Sequence[str], renderer: str, progress: Callable[[], None]) ->
             raise VideoError(f"the renderer '{renderer}' failed: {reason.strip()}")
 
 
-def changed_geoms(robot: Robot, dynamics: Dynamics) -> list[int]:
+def changed_geoms(robot: Robot, dynamics: Change) -> list[int]:
     """Geoms of the parts that `dynamics` names: a motor's body, a heavy body, ...; a change of everything names none."""
     model, elements = robot.model, robot.elements
     bodies: set[int] = set()

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from adaptive_mbrl.config import to_mapping
 from adaptive_mbrl.errors import ConfigError
-from sim.elements import Elements
+from sim.robot.elements import Elements
 
 Scale = float | Mapping[str, float]
 Array = NDArray[np.float64]
@@ -49,7 +49,7 @@ _ALLOWED = {
 
 
 @dataclass(frozen=True)
-class Dynamics:
+class Change:
     """The robot's dynamics; the default is the nominal robot.
 
     A number scales the whole field, a mapping scales the named parts and leaves the others nominal.
@@ -104,7 +104,7 @@ class Dynamics:
 
     def to_changes(self) -> dict[str, Any]:
         """The keys that differ from nominal, as a scenario file would write them."""
-        nominal = Dynamics()
+        nominal = Change()
         return {
             f.name: to_mapping(getattr(self, f.name))
             for f in dataclasses.fields(self)
@@ -112,7 +112,7 @@ class Dynamics:
         }
 
 
-def model_fields(dynamics: Dynamics, model: mujoco.MjModel, elements: Elements) -> dict[str, Array]:
+def model_fields(dynamics: Change, model: mujoco.MjModel, elements: Elements) -> dict[str, Array]:
     """Absolute values of every model field that dynamics can change, made from the nominal `model`."""
     gain = scale_vector(dynamics.actuator_gain, model.nu, elements.actuators)
     mass = scale_vector(dynamics.body_mass, model.nbody, elements.bodies)
@@ -136,7 +136,7 @@ def model_fields(dynamics: Dynamics, model: mujoco.MjModel, elements: Elements) 
     }
 
 
-def force_array(dynamics: Dynamics, model: mujoco.MjModel, elements: Elements) -> Array:
+def force_array(dynamics: Change, model: mujoco.MjModel, elements: Elements) -> Array:
     """`xfrc_applied`, (nbody, 6): force [N] and torque [N m] at each body's centre of mass."""
     forces = np.zeros((model.nbody, 6))
     for name, force in dynamics.external_force.items():

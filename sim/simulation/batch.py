@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_mbrl.errors import ConfigError, ObservationError
-from sim.dynamics import MAX_ACTION_DELAY, Dynamics, scale_vector
-from sim.physics import Physics, SimulationError
-from sim.robot import Robot
+from sim.robot.robot import Robot
+from sim.scenarios.change import MAX_ACTION_DELAY, Change, scale_vector
+from sim.simulation.physics import Physics, SimulationError
 
 Array = NDArray[np.float64]
 Obs = NDArray[np.float32]
@@ -34,7 +34,7 @@ class SimulationState:
     """
 
     physics: Array
-    dynamics: tuple[Dynamics, ...]
+    dynamics: tuple[Change, ...]
     seeds: tuple[int, ...]
     step: int
     sent: Array
@@ -64,14 +64,14 @@ class BatchSimulation:
         self._delay = np.zeros(num_robots, dtype=np.int64)
         self._noise_std = np.zeros((num_robots, robot.spec.obs_dim))
         self._noise_block = (-1, np.zeros(0))
-        self._dynamics = [Dynamics()] * num_robots
+        self._dynamics = [Change()] * num_robots
         self._seeds = tuple(range(num_robots))
         self.true_obs = np.zeros((num_robots, robot.spec.obs_dim), dtype=np.float32)
         """The last observation without noise, (B, obs_dim)."""
         self._obs = self.reset(self._seeds)
 
     @property
-    def dynamics(self) -> tuple[Dynamics, ...]:
+    def dynamics(self) -> tuple[Change, ...]:
         """The present dynamics of each robot."""
         return tuple(self._dynamics)
 
@@ -85,7 +85,7 @@ class BatchSimulation:
         """The last observation given out, (B, obs_dim)."""
         return self._obs
 
-    def reset(self, seeds: Sequence[int], dynamics: Sequence[Dynamics] | None = None) -> Obs:
+    def reset(self, seeds: Sequence[int], dynamics: Sequence[Change] | None = None) -> Obs:
         """Start an episode on every robot.
 
         Args:
@@ -103,18 +103,18 @@ class BatchSimulation:
         # an actuator that has not been commanded yet rests at zero, or as near to it as its limits allow
         self._ring[:] = np.clip(0.0, self._low, self._high)
         for index in range(self.num_robots):
-            self.set_dynamics(index, dynamics[index] if dynamics else Dynamics())
+            self.set_change(index, dynamics[index] if dynamics else Change())
         states = [self.robot.initial.sample(seed) for seed in self._seeds]
         self.physics.reset(np.stack([s[0] for s in states]), np.stack([s[1] for s in states]))
         self.true_obs = self.physics.observe(None)
         self._obs = self._with_noise(self.true_obs)
         return self._obs
 
-    def set_dynamics(self, index: int, dynamics: Dynamics) -> None:
+    def set_change(self, index: int, dynamics: Change) -> None:
         """Replace the dynamics of one robot from the next step on; nothing of its earlier dynamics remains."""
         if dynamics is not self._dynamics[index]:
             dynamics.check(self.robot.elements)
-            self.physics.set_dynamics(np.array([index]), dynamics)
+            self.physics.set_change(np.array([index]), dynamics)
             self._dynamics[index] = dynamics
             self._delay[index] = dynamics.action_delay
             self._noise_std[index] = scale_vector(
@@ -176,7 +176,7 @@ class BatchSimulation:
     def restore(self, state: SimulationState) -> None:
         """Return to a snapshot of this simulation or of one with the same robot and B."""
         for index, dynamics in enumerate(state.dynamics):
-            self.set_dynamics(index, dynamics)
+            self.set_change(index, dynamics)
         self.physics.state[:] = state.physics
         self.step_index, self._seeds = state.step, state.seeds
         self._ring[:] = state.sent

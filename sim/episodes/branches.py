@@ -16,10 +16,10 @@ from torch import Tensor
 
 from adaptive_mbrl.data.episodes import Episode
 from adaptive_mbrl.planning.base import Planner
-from sim.batch import BatchSimulation
-from sim.oracle import OracleRollout
-from sim.robot import Robot
-from sim.rollout import Rollouts
+from sim.episodes.run import Rollouts
+from sim.robot.robot import Robot
+from sim.simulation.batch import BatchSimulation
+from sim.simulation.oracle import OracleRollout
 
 
 def candidate_plans(planner: Planner, episodes: Sequence[Episode], step: int, num: int) -> Tensor:

@@ -12,12 +12,12 @@ import numpy as np
 
 from adaptive_mbrl.config import MAX_SEED, bounded, from_mapping
 from adaptive_mbrl.errors import ConfigError
-from sim.changes import Change, Scenario, parse_dynamics, robot_reference
-from sim.draws import CornerDraw, Draw, EvenDraw, RandomDraw, evaluate
-from sim.dynamics import Dynamics
-from sim.elements import Elements
 from sim.paths import config_name
-from sim.robot import load_robot
+from sim.robot.elements import Elements
+from sim.robot.robot import load_robot
+from sim.scenarios.change import Change
+from sim.scenarios.draws import CornerDraw, Draw, EvenDraw, RandomDraw, evaluate
+from sim.scenarios.scenario import Scenario, ScheduledChange, parse_change, robot_reference
 
 PARTS = ("train", "test")
 _MAX_CORNERS = 4096
@@ -29,7 +29,7 @@ class ChangeDistribution:
 
     Attributes:
         at: a control step, ``{uniform: [first, last]}``, or ``{fraction: [first, last]}`` of the episode's steps.
-        alternatives: the dynamics it may lead to, each with an optional `weight`; values as in `sim.draws`.
+        alternatives: the dynamics it may lead to, each with an optional `weight`; values as in `sim.scenarios.draws`.
         probability: that it happens at all in an episode.
     """
 
@@ -127,15 +127,15 @@ class ScenarioDistribution:
 
     def _scenario(self, draw: Draw, seed: int, steps: int) -> Scenario:
         initial = self._dynamics(self.part.initial, draw, self._path("initial"))
-        changes = [Change(0, initial)] if initial != Dynamics() else []
+        changes = [ScheduledChange(0, initial)] if initial != Change() else []
         change = self.part.change
         if change is not None and draw.uniform(0.0, 1.0) < change.probability:
             at = self._time(draw, steps)
             dynamics = self._dynamics(change.alternatives, draw, self._path("change.alternatives"))
             # a change at step 0 replaces what the episode would have started with
             changes = [c for c in changes if c.at != at]
-            if dynamics != (initial if changes else Dynamics()):
-                changes.append(Change(at, dynamics))
+            if dynamics != (initial if changes else Change()):
+                changes.append(ScheduledChange(at, dynamics))
         return Scenario(self.robot, steps, seed, tuple(changes), name=self.name)
 
     def _path(self, key: str) -> str:
@@ -156,17 +156,17 @@ class ScenarioDistribution:
             )
         return step
 
-    def _dynamics(self, alternatives: tuple[Mapping[str, Any], ...], draw: Draw, key: str) -> Dynamics:
+    def _dynamics(self, alternatives: tuple[Mapping[str, Any], ...], draw: Draw, key: str) -> Change:
         picked = draw.pick([self._weight(a, key) for a in alternatives])
         return self._evaluate(alternatives[picked], draw, f"{key}[{picked}]")
 
-    def _evaluate(self, entry: Mapping[str, Any], draw: Draw, key: str) -> Dynamics:
+    def _evaluate(self, entry: Mapping[str, Any], draw: Draw, key: str) -> Change:
         values = {name: value for name, value in entry.items() if name != "weight"}
         try:
             drawn = evaluate(values, draw, key)
         except ConfigError as error:
             raise ConfigError(f"{self.source}: {error}") from error
-        return parse_dynamics(drawn, self._elements, self.source, key)
+        return parse_change(drawn, self._elements, self.source, key)
 
     def _weight(self, entry: Mapping[str, Any], key: str) -> float:
         weight = entry.get("weight", 1.0)

@@ -1,0 +1,1 @@
+"""Who acts, how episodes are run, and which episodes are collected for training."""

@@ -1,0 +1,24 @@
+"""The course of scenarios on simulated robots: how episodes start, and the changes that are due."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sim.scenarios.scenario import Scenario
+from sim.simulation.batch import BatchSimulation, Obs
+
+
+def start(simulation: BatchSimulation, scenarios: Sequence[Scenario]) -> Obs:
+    """Reset one robot per scenario, each with the dynamics of its step 0; returns the first observation, (B, obs_dim)."""
+    return simulation.reset([s.seed for s in scenarios], [s.change_in_force(0) for s in scenarios])
+
+
+def apply_changes(simulation: BatchSimulation, scenarios: Sequence[Scenario]) -> list[int]:
+    """Make the changes that are due at the simulation's present step; returns the indices of the robots that changed."""
+    changed = []
+    for index, scenario in enumerate(scenarios):
+        dynamics = scenario.change_beginning(simulation.step_index)
+        if dynamics is not None:
+            simulation.set_change(index, dynamics)
+            changed.append(index)
+    return changed

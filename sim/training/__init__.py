@@ -1,0 +1,1 @@
+"""Meta-training in simulation: rounds of collecting and fitting, resumable after each."""
