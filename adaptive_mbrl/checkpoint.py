@@ -17,9 +17,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from adaptive_mbrl.adaptation import AdaptationConfig, make_adapter
-from adaptive_mbrl.adaptation.base import Adapter
-from adaptive_mbrl.config import did_you_mean, load_yaml, save_yaml
+from adaptive_mbrl.adaptation import Rules, make_adapter
+from adaptive_mbrl.adaptation.network_adapter import NetworkAdapter
+from adaptive_mbrl.checkpoint_v1 import upgraded_description, upgraded_weights
+from adaptive_mbrl.config import did_you_mean, from_mapping, read_mapping, save_yaml
 from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
 from adaptive_mbrl.errors import CheckpointError
 from adaptive_mbrl.objective import Objective, Term
@@ -27,7 +28,7 @@ from adaptive_mbrl.planning import PlannerConfig
 from adaptive_mbrl.spec import RobotSpec
 from adaptive_mbrl.storage import atomic_folder, write_bytes_atomically
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 WEIGHTS_FILE = "weights.safetensors"
 DESCRIPTION_FILE = "checkpoint.yaml"
 
@@ -41,9 +42,10 @@ class Description:
         spec: the robot.
         terms: reward terms of the objective.
         goal_names: entries of the objective's goal.
+        window: K, the number of recent transitions that adaptation sees.
         model: shape of the dynamics model.
-        adaptation: the rule.
-        planner: its settings.
+        adaptation: the rules.
+        planner: the planner and its settings.
         provenance: how it was made: env steps, seconds, git revision, ...; for people and reports only.
     """
 
@@ -51,8 +53,9 @@ class Description:
     spec: RobotSpec
     terms: tuple[Term, ...]
     goal_names: tuple[str, ...]
+    window: int
     model: ModelConfig
-    adaptation: AdaptationConfig
+    adaptation: Rules
     planner: PlannerConfig
     provenance: dict[str, Any] = field(default_factory=dict)
 
@@ -60,13 +63,17 @@ class Description:
     def objective(self) -> Objective:
         return Objective(self.spec, self.terms, self.goal_names)
 
+    def make_adapter(self, seed: int = 0) -> NetworkAdapter:
+        """A new adapter of this kind; its weights are random."""
+        return make_adapter(DynamicsModel(self.spec, self.model, seed), self.adaptation, self.window)
+
 
 @dataclass(frozen=True)
 class Checkpoint:
     """A description and the adapter that it describes."""
 
     description: Description
-    adapter: Adapter[Any]
+    adapter: NetworkAdapter
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
@@ -95,13 +102,22 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Che
         CheckpointError: it is missing, damaged, of another format, or its weights do not fit its description.
     """
     folder = find_checkpoint(path)
-    description = load_yaml(folder / DESCRIPTION_FILE, Description)
-    if description.format_version != FORMAT_VERSION:
-        raise CheckpointError(
-            f"{folder / DESCRIPTION_FILE}: key 'format_version': got {description.format_version}; allowed: {FORMAT_VERSION}"
-        )
-    adapter = make_adapter(DynamicsModel(description.spec, description.model), description.adaptation)
-    load_weights(adapter, _read_tensors(folder / WEIGHTS_FILE), source=folder / WEIGHTS_FILE)
+    source, weights_file = folder / DESCRIPTION_FILE, folder / WEIGHTS_FILE
+    content = read_mapping(source)
+    version = content.get("format_version")
+    if version not in (1, FORMAT_VERSION):
+        raise CheckpointError(f"{source}: key 'format_version': got {version}; allowed: 1, {FORMAT_VERSION}")
+    if version == 1:
+        try:
+            content = upgraded_description(content)
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{source}: not a checkpoint of format 1: {error!r}") from error
+    description = from_mapping(Description, content, source=str(source))
+    weights = _read_tensors(weights_file)
+    if version == 1:
+        weights = upgraded_weights(weights, description.spec)
+    adapter = description.make_adapter()
+    load_weights(adapter, weights, source=weights_file)
     return Checkpoint(description, adapter.to(device).eval())
 
 

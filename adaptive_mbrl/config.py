@@ -83,7 +83,9 @@ def save_yaml(path: str | Path, config: Any) -> None:
 def to_mapping(config: Any) -> Any:
     """Plain dicts, lists and scalars of a dataclass tree."""
     if dataclasses.is_dataclass(config) and not isinstance(config, type):
-        return {f.name: to_mapping(getattr(config, f.name)) for f in dataclasses.fields(config)}
+        values = {f.name: to_mapping(getattr(config, f.name)) for f in dataclasses.fields(config)}
+        tag = getattr(config, "TAG", None)
+        return values if tag is None else {tag: values}
     if isinstance(config, Mapping):
         return {str(k): to_mapping(v) for k, v in config.items()}
     if isinstance(config, (list, tuple)):
@@ -126,6 +128,8 @@ def from_mapping(cls: type[T], values: Any, *, source: str, key: str = "") -> T:
 
 def _convert(hint: Any, value: Any, source: str, key: str) -> Any:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if all(hasattr(option, "TAG") for option in _options(hint)):
+        return _convert_tagged({option.TAG: option for option in _options(hint)}, value, source, key)
     if dataclasses.is_dataclass(hint):
         return from_mapping(typing.cast(type, hint), value, source=source, key=key)
     if origin in (Union, types.UnionType):
@@ -137,6 +141,9 @@ def _convert(hint: Any, value: Any, source: str, key: str) -> Any:
             )
         return value
     if origin in (tuple, list, Sequence):
+        if args and not isinstance(value, list) and all(hasattr(option, "TAG") for option in _options(args[0])):
+            # one entry may stand without the list
+            return (_convert(args[0], value, source, key),)
         if not isinstance(value, list):
             raise ConfigError(f"{_where(source, key)}: expected a list, got {value!r}")
         if origin is tuple and args[-1] is not Ellipsis:
@@ -150,6 +157,26 @@ def _convert(hint: Any, value: Any, source: str, key: str) -> Any:
         item = args[1] if args else Any
         return {str(k): _convert(item, v, source, _join(key, str(k))) for k, v in value.items()}
     return _convert_scalar(hint, value, source, key)
+
+
+def _options(hint: Any) -> tuple[Any, ...]:
+    """The members of a union; what is no union is its only member."""
+    return typing.get_args(hint) if typing.get_origin(hint) in (Union, types.UnionType) else (hint,)
+
+
+def _convert_tagged(options: Mapping[str, type], value: Any, source: str, key: str) -> Any:
+    """One of several dataclasses, named by its `TAG`: ``{tag: {settings}}``, or the tag alone for the default settings."""
+    entry = {value: {}} if isinstance(value, str) else value
+    allowed = ", ".join(options)
+    if not isinstance(entry, Mapping) or len(entry) != 1:
+        raise ConfigError(
+            f"{_where(source, key)}: expected one kind with its settings, such as {{{next(iter(options))}: {{}}}}, got {value!r}; "
+            f"allowed: {allowed}"
+        )
+    (tag, settings), *_ = entry.items()
+    if tag not in options:
+        raise ConfigError(f"{_where(source, key)}: unknown kind '{tag}'{did_you_mean(str(tag), options)}; allowed: {allowed}")
+    return from_mapping(options[tag], {} if settings is None else settings, source=source, key=_join(key, str(tag)))
 
 
 def _convert_union(args: tuple[Any, ...], value: Any, source: str, key: str) -> Any:

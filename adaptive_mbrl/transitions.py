@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 
@@ -22,9 +23,19 @@ class Transitions(NamedTuple):
     next_obs: Tensor
     valid: Tensor
 
+    def append(self, obs: Tensor, action: Tensor, next_obs: Tensor, valid: Tensor) -> Transitions:
+        """The window one step later: without each robot's oldest transition, with its newest.
 
-class Prediction(NamedTuple):
-    """Mean and standard deviation of next_obs, both (B, N, obs_dim) in SI units."""
+        Args:
+            obs: (B, obs_dim).
+            action: as sent, (B, action_dim).
+            next_obs: (B, obs_dim).
+            valid: whether the newest transition is one to learn from, (B,) bool.
+        """
+        newest = (obs[:, None], action[:, None], next_obs[:, None], valid[:, None])
+        return Transitions(*(torch.cat([old[:, 1:], new], dim=1) for old, new in zip(self, newest, strict=True)))
 
-    mean: Tensor
-    std: Tensor
+    def finite(self) -> Transitions:
+        """The same with zeros in invalid transitions: whatever stands there, NaN too, must not reach a gradient."""
+        obs, action, next_obs = (torch.where(self.valid[..., None], x, 0.0) for x in self[:3])
+        return Transitions(obs, action, next_obs, self.valid)

@@ -1,32 +1,31 @@
-"""Adaptation rules, one file each: how a belief is made from recent transitions."""
+"""Adaptation rules, one file each: how a belief is made from recent transitions, and what it does to the predictor."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
-
 from adaptive_mbrl.adaptation.base import Adapter
-from adaptive_mbrl.adaptation.gradient import GradientAdapter, GradientConfig
-from adaptive_mbrl.adaptation.none import NoAdapter
-from adaptive_mbrl.config import bounded
+from adaptive_mbrl.adaptation.bayes_linear import BayesLinearConfig
+from adaptive_mbrl.adaptation.context import ContextConfig
+from adaptive_mbrl.adaptation.gradient import GradientConfig
+from adaptive_mbrl.adaptation.network_adapter import NetworkAdapter
+from adaptive_mbrl.adaptation.none import NoneConfig
+from adaptive_mbrl.adaptation.recurrent import RecurrentConfig
 from adaptive_mbrl.dynamics.model import DynamicsModel
 
+RuleConfig = NoneConfig | GradientConfig | ContextConfig | RecurrentConfig | BayesLinearConfig
+"""In YAML one entry with the rule's name, for example ``gradient: {steps: 2}``."""
+Rules = tuple[RuleConfig, ...]
+"""In YAML one rule, or a list of rules that follow one another."""
 
-@dataclass(frozen=True)
-class AdaptationConfig:
-    """Which rule, and how much it sees.
 
-    Attributes:
-        rule: `gradient` (GrBAL) or `none`.
-        window: K, recent transitions.
-        gradient: settings of the rule `gradient`.
+def make_adapter(model: DynamicsModel, rules: Rules, window: int) -> NetworkAdapter:
+    """The adapter that the configs describe.
+
+    Args:
+        model: the dynamics model, which the adapter owns from now on.
+        rules: in the order in which they condition the predictor.
+        window: K, the number of recent transitions that rules see.
     """
-
-    rule: Literal["gradient", "none"] = "gradient"
-    window: int = bounded(16, low=1, high=1000)
-    gradient: GradientConfig = GradientConfig()
+    return NetworkAdapter(model, [rule.make(model, window) for rule in rules])
 
 
-def make_adapter(model: DynamicsModel, config: AdaptationConfig) -> Adapter[Any]:
-    """The adapter that the config names."""
-    return GradientAdapter(model, config.gradient) if config.rule == "gradient" else NoAdapter(model)
+__all__ = ["Adapter", "NetworkAdapter", "RuleConfig", "Rules", "make_adapter"]

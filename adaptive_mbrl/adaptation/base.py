@@ -1,107 +1,87 @@
-"""What every adaptation rule is.
+"""The seam between learning and control: a belief conditions a predictor.
 
-Given the last K transitions D of a robot with unknown dynamics, a rule returns a belief b = u(D) under which the model predicts
-the next steps better than under its prior:
+Given the last K transitions D of a robot with unknown dynamics, an adapter turns its prior into a belief b = u(D), under which a
+predictor foresees the next steps better than under the prior:
 
     maximise over meta-parameters   E_task E_(D, D') [ log p(D' | u(D)) ]        D' = the steps that follow D
 
-State goes in and comes out: a belief is a value; nothing about `predict` changes behind the caller's back.
+State goes in and comes out: a belief is a value. Nobody but the adapter looks into a belief, and nobody looks behind the
+predictor.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from adaptive_mbrl.dynamics.model import DynamicsModel, Parameters
-from adaptive_mbrl.transitions import Prediction, Transitions
+from adaptive_mbrl.data.windows import Windows
+from adaptive_mbrl.dynamics.normalizer import Normalizer
+from adaptive_mbrl.predictor import Predictor
+from adaptive_mbrl.transitions import Transitions
 
-BeliefT = TypeVar("BeliefT", bound=tuple)
+BeliefT = TypeVar("BeliefT")
+
+
+class ParameterGroup(NamedTuple):
+    """Meta-parameters that the outer loop treats alike.
+
+    Attributes:
+        parameters: what is trained.
+        decay: whether weight decay acts on them.
+        learning_rate: their own; None for the outer loop's.
+    """
+
+    parameters: list[nn.Parameter]
+    decay: bool = False
+    learning_rate: float | None = None
 
 
 class Adapter(nn.Module, Generic[BeliefT]):
-    """Owns the meta-parameters: the model's and those of the rule.
+    """Owns the meta-parameters, the dynamics model included. Beliefs are made of tensors with the batch axis first."""
 
-    Args:
-        model: the dynamics model that the belief conditions.
-    """
-
-    def __init__(self, model: DynamicsModel) -> None:
-        super().__init__()
-        self.model = model
+    @property
+    @abstractmethod
+    def normalizer(self) -> Normalizer:
+        """Statistics of the training data, in whose stds errors are counted."""
 
     @abstractmethod
     def prior(self, batch_size: int) -> BeliefT:
-        """Belief about `batch_size` robots before any transition."""
+        """Belief about B robots before any transition."""
 
     @abstractmethod
     def update(self, belief: BeliefT, recent: Transitions) -> BeliefT:
-        """Belief after seeing `recent`; transitions with ``valid == False`` have no influence."""
-
-    @abstractmethod
-    def parameters_of(self, belief: BeliefT) -> Parameters:
-        """The network parameters that the belief stands for."""
-
-    @abstractmethod
-    def select(self, use_first: Tensor, first: BeliefT, second: BeliefT) -> BeliefT:
-        """Robot by robot one of two beliefs; `use_first`: (B,) bool."""
-
-    def predict(self, belief: BeliefT, obs: Tensor, action: Tensor) -> Prediction:
-        """Predict one step; the ensemble is one mixture.
+        """Belief one control step later.
 
         Args:
-            belief: of B robots.
-            obs: (B, N, obs_dim).
-            action: (B, N, action_dim).
-
-        Returns:
-            Mean and std of next_obs, each (B, N, obs_dim).
+            belief: the last one. A rule that looks at the whole window starts over from its prior by itself.
+            recent: the last K transitions, of which the last one is new; those with ``valid == False`` have no influence.
         """
-        normalizer = self.model.normalizer
-        target = self.model.predict_target(self.parameters_of(belief), obs, action)
-        members = normalizer.decode(obs, target.mean)
-        first = members[:1]
-        # members are averaged as deviations from the first one, so that angles near +-pi are averaged on the circle
-        deviation = normalizer.error(members, first)
-        mean_deviation = deviation.mean(0)
-        mean = normalizer.shift(first[0], mean_deviation)
-        variance = target.log_std.exp().square().mean(0) + (deviation - mean_deviation).square().mean(0)
-        return Prediction(mean, variance.sqrt() * normalizer.target_std)
 
-    def roll_out(self, belief: BeliefT, obs: Tensor, actions: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-        """Open-loop rollout of candidate action sequences under the belief.
+    @abstractmethod
+    def infer(self, recent: Transitions) -> BeliefT:
+        """Belief about robots of which nothing but `recent` is known; for training and diagnostics."""
+
+    @abstractmethod
+    def condition(self, belief: BeliefT, noise: Tensor | None = None) -> Predictor:
+        """The dynamics under a belief.
 
         Args:
-            belief: of B robots.
-            obs: (B, obs_dim).
-            actions: (B, N, H, action_dim).
-            dtype: of the network's weights and products, where another one than theirs is faster.
-
-        Returns:
-            Next observations of every ensemble member, (E, B, N, H, obs_dim).
+            belief: about B robots.
+            noise: from `draw_noise`; a posterior then gives one sample for each particle, shared by all candidates of a planner.
+                Without it the predictor is the posterior's mean.
         """
-        start = obs[:, None].expand(-1, actions.shape[1], -1)
-        parameters = self.parameters_of(belief)
-        if dtype is not None:
-            parameters = {name: value.to(dtype) for name, value in parameters.items()}
-        return self.model.roll_out(parameters, start, actions)
 
+    def draw_noise(self, belief: BeliefT, generator: torch.Generator) -> Tensor | None:
+        """Random numbers for `condition`, shared by all robots; None where a belief is no distribution to sample from."""
+        return None
 
-def one_step_loss(model: DynamicsModel, parameters: Parameters, recent: Transitions) -> Tensor:
-    """Mean squared one-step error of each task over its valid transitions.
+    def loss_terms(self, belief: BeliefT, windows: Windows) -> dict[str, Tensor]:
+        """What the outer loss has beside the prediction error of the query, by name, each (W,)."""
+        return {}
 
-    A learned variance does not enter: a likelihood would scale the inner step with the model's own certainty.
-
-    Returns:
-        (E, T): in squared target stds, summed over channels; 0 for a task without a valid transition.
-    """
-    # whatever stands in an invalid transition, NaN too, must not reach the gradient, where 0 * NaN is NaN
-    obs, action, next_obs = (torch.where(recent.valid[..., None], x, 0.0) for x in recent[:3])
-    predicted = model.predict_target(parameters, obs, action).mean
-    squared = (predicted - model.normalizer.target(obs, next_obs)).square()
-    weight = recent.valid.to(squared)
-    count = weight.sum(1).clamp(min=1)
-    return (torch.where(recent.valid[..., None], squared, 0.0).sum(-1)).sum(-1) / count
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """All trainable parameters; each belongs to exactly one group."""
+        return [ParameterGroup([p for p in self.parameters() if p.requires_grad])]

@@ -1,6 +1,6 @@
 """Gradient-based adaptation: GrBAL (Nagabandi et al. 2018, arXiv 1803.11347) on top of MAML (Finn et al. 2017).
 
-    phi_0 = prior,   phi_{i+1} = phi_i - alpha * grad_phi L(D; phi_i),   b = phi_I
+    phi_0 = prior,   phi_{i+1} = phi_i - alpha * grad_phi L(D; phi_i),   b = phi_I - phi_0
 
 L is the one-step loss over the K recent transitions. phi is either every network parameter (GrBAL) or the input modulation
 only (CAVIA, arXiv 1810.03642); alpha is fixed or meta-learned, per tensor (as in MAML++) or per parameter (Meta-SGD,
@@ -11,20 +11,23 @@ at once: their losses are independent, so that the gradient of the sum holds eac
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from adaptive_mbrl.adaptation.base import Adapter, one_step_loss
+from adaptive_mbrl.adaptation.base import ParameterGroup
+from adaptive_mbrl.adaptation.rule import AdaptationRule
 from adaptive_mbrl.config import bounded
-from adaptive_mbrl.dynamics.model import DynamicsModel, Parameters
+from adaptive_mbrl.dynamics.model import DynamicsModel
+from adaptive_mbrl.dynamics.network import MODULATION
+from adaptive_mbrl.dynamics.network_predictor import NetworkPredictor
 from adaptive_mbrl.transitions import Transitions
 
 
 @dataclass(frozen=True)
 class GradientConfig:
-    """The inner update.
+    """The inner update. The defaults are those of the shipped checkpoints.
 
     Attributes:
         parameters: what is adapted: the input `modulation`, or `all` network parameters.
@@ -33,76 +36,94 @@ class GradientConfig:
         step_sizes: `fixed`, learned `per_tensor`, or learned `per_parameter`.
         second_order: differentiate through the inner gradient.
         clip: largest norm of one task's inner gradient; 0 does not clip.
+        step_size_learning_rate: the outer loop's rate for learned step sizes, which live on a log scale.
     """
+
+    TAG: ClassVar[str] = "gradient"
 
     parameters: Literal["modulation", "all"] = "modulation"
     steps: int = bounded(2, low=1, high=50)
-    learning_rate: float = bounded(0.1, low=0.0)
+    learning_rate: float = bounded(1.0, low=0.0)
     step_sizes: Literal["fixed", "per_tensor", "per_parameter"] = "per_tensor"
-    second_order: bool = True
+    second_order: bool = False
     clip: float = bounded(0.0, low=0.0)
+    step_size_learning_rate: float = bounded(1e-2, low=0.0)
+
+    def make(self, model: DynamicsModel, window: int) -> GradientRule:
+        """The rule for a model, whatever the window."""
+        return GradientRule(model, self)
 
 
 class GradientBelief(NamedTuple):
-    """Adapted parameters by name, each (E, B, ...)."""
+    """How far the adapted parameters have moved from where they started, in the rule's order of names, each (B, P, ...)."""
 
-    adapted: dict[str, Tensor]
+    moved: tuple[Tensor, ...]
 
 
-class GradientAdapter(Adapter[GradientBelief]):
+class GradientRule(AdaptationRule[GradientBelief]):
     """A few gradient steps on the recent transitions, from the prior.
 
     Args:
-        model: the dynamics model.
+        model: gives the names and shapes of the parameters.
         config: the inner update.
     """
 
     def __init__(self, model: DynamicsModel, config: GradientConfig) -> None:
-        super().__init__(model)
+        super().__init__()
         self.config = config
-        shared = model.shared_parameters()
-        self.names = [name for name in model.parameter_names(config.parameters) if shared[name].numel() > 0]
+        parameters = model.net.parameters_by_name()
+        names = MODULATION if config.parameters == "modulation" else tuple(parameters)
+        self.names = [name for name in names if parameters[name].numel() > 0]
         learned = config.step_sizes != "fixed"
         self.log_step_sizes = nn.ParameterDict()
         for name in self.names:
-            shape = shared[name].shape if config.step_sizes == "per_parameter" else (1,) * shared[name].dim()
+            shape = parameters[name].shape if config.step_sizes == "per_parameter" else (1,) * parameters[name].dim()
             start = torch.full(shape, config.learning_rate).log() if config.learning_rate > 0 else torch.full(shape, -torch.inf)
             self.log_step_sizes[name] = nn.Parameter(start, requires_grad=learned)
 
-    def prior(self, batch_size: int) -> GradientBelief:
-        shared = self.model.shared_parameters()
-        return GradientBelief({n: shared[n][:, None].expand(-1, batch_size, *shared[n].shape[1:]) for n in self.names})
+    def prior(self, batch_size: int, base: NetworkPredictor) -> GradientBelief:
+        start = self._start(base, batch_size)
+        return GradientBelief(tuple(torch.zeros_like(value).transpose(0, 1) for value in start.values()))
 
-    def parameters_of(self, belief: GradientBelief) -> Parameters:
-        return {**self.model.shared_parameters(), **belief.adapted}
-
-    def update(self, belief: GradientBelief, recent: Transitions) -> GradientBelief:
-        """Gradient steps from `belief`; a robot without valid transitions keeps it."""
-        adapted = belief.adapted
+    def update(self, belief: GradientBelief, recent: Transitions, base: NetworkPredictor) -> GradientBelief:
+        """Gradient steps from the prior, whatever the last belief was; a robot without valid transitions keeps the prior."""
+        start = self._start(base, len(recent.obs))
+        moved = {name: torch.zeros_like(value) for name, value in start.items()}
         for _ in range(self.config.steps):
-            gradient = self._clipped(self._inner_gradient(adapted, recent))
-            adapted = {n: value - self.log_step_sizes[n].exp()[:, None] * gradient[n] for n, value in adapted.items()}
-        return GradientBelief(adapted)
+            gradient = self._clipped(self._inner_gradient({n: start[n] + moved[n] for n in start}, recent, base))
+            moved = {n: value - self.log_step_sizes[n].exp()[:, None] * gradient[n] for n, value in moved.items()}
+        return GradientBelief(tuple(value.transpose(0, 1) for value in moved.values()))
 
-    def select(self, use_first: Tensor, first: GradientBelief, second: GradientBelief) -> GradientBelief:
-        chosen = {}
-        for name, value in first.adapted.items():
-            mask = use_first.reshape(1, -1, *(1,) * (value.dim() - 2))
-            chosen[name] = torch.where(mask, value, second.adapted[name])
-        return GradientBelief(chosen)
+    def condition(self, base: NetworkPredictor, belief: GradientBelief, noise: Tensor | None = None) -> NetworkPredictor:
+        start = self._start(base, len(belief.moved[0])) if belief.moved else {}
+        moved = dict(zip(self.names, belief.moved, strict=True))
+        return base.with_parameters({name: value + moved[name].transpose(0, 1) for name, value in start.items()})
 
-    def _inner_gradient(self, adapted: dict[str, Tensor], recent: Transitions) -> dict[str, Tensor]:
-        def total_loss(values: dict[str, Tensor], shared: dict[str, Tensor]) -> Tensor:
-            return one_step_loss(self.model, {**shared, **values}, recent).sum()
+    def parameter_groups(self) -> list[ParameterGroup]:
+        learned = [p for p in self.parameters() if p.requires_grad]
+        return [ParameterGroup(learned, learning_rate=self.config.step_size_learning_rate)]
 
-        shared = self.model.shared_parameters()
+    def _start(self, base: NetworkPredictor, batch_size: int) -> dict[str, Tensor]:
+        """Where the adapted parameters start, each (P, B, ...)."""
+        dims = {name: self.log_step_sizes[name].dim() for name in self.names}
+        start = {}
+        for name in self.names:
+            value = base.parameters[name]
+            start[name] = value if value.dim() > dims[name] else value[:, None].expand(-1, batch_size, *value.shape[1:])
+        return start
+
+    def _inner_gradient(self, adapted: dict[str, Tensor], recent: Transitions, base: NetworkPredictor) -> dict[str, Tensor]:
+        def total_loss(values: dict[str, Tensor], others: dict[str, Tensor]) -> Tensor:
+            return one_step_loss(NetworkPredictor(base.model, {**others, **values}), recent).sum()
+
+        others = dict(base.parameters)
         # only torch.func can be followed by a compiler, and differentiated again
         if torch.compiler.is_compiling() or (self.config.second_order and torch.is_grad_enabled()):
-            gradient: dict[str, Tensor] = torch.func.grad(total_loss)(adapted, shared)
+            gradient: dict[str, Tensor] = torch.func.grad(total_loss)(adapted, others)
             return gradient
         # a constant for the first-order rule and for the control step: without a second derivative it takes half the time
         values = {name: value.detach().requires_grad_() for name, value in adapted.items()}
-        constant = {name: value.detach() for name, value in shared.items()}
+        constant = {name: value.detach() for name, value in others.items()}
         with torch.enable_grad():
             gradients = torch.autograd.grad(total_loss(values, constant), list(values.values()))
         return dict(zip(values, gradients, strict=True))
@@ -113,3 +134,22 @@ class GradientAdapter(Adapter[GradientBelief]):
         squared = torch.stack([g.square().flatten(2).sum(-1) for g in gradient.values()]).sum(0)
         scale = (self.config.clip / (squared + 1e-12).sqrt()).clamp(max=1)
         return {name: g * scale.reshape(*scale.shape, *(1,) * (g.dim() - 2)) for name, g in gradient.items()}
+
+
+def one_step_loss(predictor: NetworkPredictor, recent: Transitions) -> Tensor:
+    """Mean squared one-step error of each task over its valid transitions.
+
+    A learned variance does not enter: a likelihood would scale the inner step with the model's own certainty.
+
+    Args:
+        predictor: the dynamics of T tasks.
+        recent: their transitions, finite also where they are not valid.
+
+    Returns:
+        (P, T): in squared target stds, summed over channels; 0 for a task without a valid transition.
+    """
+    predicted = predictor.target(recent.obs, recent.action).mean
+    squared = (predicted - predictor.model.normalizer.target(recent.obs, recent.next_obs)).square()
+    weight = recent.valid.to(squared)
+    count = weight.sum(1).clamp(min=1)
+    return (torch.where(recent.valid[..., None], squared, 0.0).sum(-1)).sum(-1) / count

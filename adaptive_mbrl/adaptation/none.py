@@ -1,31 +1,41 @@
-"""No adaptation: the belief is empty and the model predicts with its own parameters (the multi-task model, the frozen arm)."""
+"""No adaptation: nothing is believed and the model predicts with its own parameters (the multi-task model)."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
 from torch import Tensor
 
-from adaptive_mbrl.adaptation.base import Adapter
-from adaptive_mbrl.dynamics.model import Parameters
+from adaptive_mbrl.adaptation.rule import AdaptationRule
+from adaptive_mbrl.dynamics.model import DynamicsModel
+from adaptive_mbrl.dynamics.network_predictor import NetworkPredictor
 from adaptive_mbrl.transitions import Transitions
+
+
+@dataclass(frozen=True)
+class NoneConfig:
+    """Nothing to set."""
+
+    TAG: ClassVar[str] = "none"
+
+    def make(self, model: DynamicsModel, window: int) -> NoAdaptation:
+        """The rule, for any model and window."""
+        return NoAdaptation()
 
 
 class NoBelief(NamedTuple):
     """Nothing is believed."""
 
 
-class NoAdapter(Adapter[NoBelief]):
+class NoAdaptation(AdaptationRule[NoBelief]):
     """Ignores the recent transitions."""
 
-    def prior(self, batch_size: int) -> NoBelief:
+    def prior(self, batch_size: int, base: NetworkPredictor) -> NoBelief:
         return NoBelief()
 
-    def update(self, belief: NoBelief, recent: Transitions) -> NoBelief:
+    def update(self, belief: NoBelief, recent: Transitions, base: NetworkPredictor) -> NoBelief:
         return belief
 
-    def parameters_of(self, belief: NoBelief) -> Parameters:
-        return self.model.shared_parameters()
-
-    def select(self, use_first: Tensor, first: NoBelief, second: NoBelief) -> NoBelief:
-        return first
+    def condition(self, base: NetworkPredictor, belief: NoBelief, noise: Tensor | None = None) -> NetworkPredictor:
+        return base

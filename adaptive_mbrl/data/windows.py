@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +12,8 @@ from torch import Tensor
 from adaptive_mbrl.data.episodes import Episode
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.transitions import Transitions
+
+_PIECE = 1 << 20  # transitions that statistics are taken of at once
 
 
 class Windows(NamedTuple):
@@ -66,9 +68,10 @@ class WindowSampler:
     def __len__(self) -> int:
         return len(self._starts)
 
-    def transitions(self) -> tuple[Tensor, Tensor]:
-        """All (obs, next_obs), each (S, obs_dim); history left out, which other episodes hold already."""
-        return self._obs[self._transition_rows], self._obs[self._transition_rows + 1]
+    def transitions(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """All (obs, next_obs) in pieces, each (S, obs_dim); without history, which other episodes hold already."""
+        for rows in self._transition_rows.split(_PIECE):
+            yield self._obs[rows], self._obs[rows + 1]
 
     def sample(self, num: int, generator: torch.Generator) -> Windows:
         """`num` windows, with replacement."""

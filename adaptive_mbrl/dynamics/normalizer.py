@@ -8,27 +8,51 @@ import torch
 from torch import Tensor, nn
 
 from adaptive_mbrl.angles import wrap_angle
+from adaptive_mbrl.data.statistics import TransitionStatistics
 from adaptive_mbrl.spec import RobotSpec
-
-MIN_RELATIVE_STD = 1e-3
-"""Floor of a channel's std relative to its range: a channel that hardly moves must not blow up the loss."""
 
 
 class Affine(NamedTuple):
-    """`Normalizer.encode` and `decode` as affine maps; each (obs_dim,) but `angles`, the angles' columns.
+    """How observations enter the network and how its output becomes the next observation, as affine maps.
 
-    The input is offset + scale * obs, zero for angles, which enter as sine and cosine; next_obs is
-    target_mean + target_std * target + carry * obs, kept between low and high.
+    Attributes:
+        columns: the observation's columns that are no angles, (L,); None if there are no angles.
+        angles: the columns of the angles, (A,).
+        offset, scale: input = offset + scale * obs of those columns, each (L,).
+        target_mean, target_std: the change is target_mean + target_std * output, each (obs_dim,).
+        carry: 1 where the output is a change of the present value, 0 where it is the next value itself, (obs_dim,).
+        low, high: where predictions are kept, each (obs_dim,).
     """
 
+    columns: Tensor | None
+    angles: Tensor
     offset: Tensor
     scale: Tensor
-    angles: Tensor
     target_mean: Tensor
     target_std: Tensor
     carry: Tensor
     low: Tensor
     high: Tensor
+
+    def encode(self, obs: Tensor) -> Tensor:
+        """The network's input, (..., L + 2 A): scaled channels, sines, cosines; `obs` (..., obs_dim) in SI units."""
+        if self.columns is None:
+            return torch.addcmul(self.offset, obs, self.scale)
+        angles = obs.index_select(-1, self.angles)
+        scaled = torch.addcmul(self.offset, obs.index_select(-1, self.columns), self.scale)
+        return torch.cat([scaled, angles.sin(), angles.cos()], dim=-1)
+
+    def advance(self, obs: Tensor, target: Tensor) -> Tensor:
+        """The next observation, (..., obs_dim), with angles not yet wrapped.
+
+        It is kept within the range of the data: outside of it the model knows nothing, and a planner would go there.
+
+        Args:
+            obs: present observation, (..., obs_dim).
+            target: the network's output, (..., obs_dim).
+        """
+        change = torch.addcmul(self.target_mean, target, self.target_std)
+        return torch.clamp(torch.addcmul(change, obs, self.carry), self.low, self.high)
 
 
 class Normalizer(nn.Module):
@@ -49,6 +73,7 @@ class Normalizer(nn.Module):
     obs_high: Tensor
     _is_angle: Tensor
     _angle_columns: Tensor
+    _other_columns: Tensor
     _is_direct: Tensor
     _action_center: Tensor
     _action_half_range: Tensor
@@ -57,15 +82,19 @@ class Normalizer(nn.Module):
         super().__init__()
         self.spec = spec
         angle = torch.tensor([c.kind == "angle" for c in spec.obs])
-        direct = torch.tensor([c.target == "direct" for c in spec.obs])
         low = torch.tensor([a.low for a in spec.action])
         high = torch.tensor([a.high for a in spec.action])
         self._num_angles = int(angle.sum())
-        self.register_buffer("_is_angle", angle, persistent=False)
-        self.register_buffer("_angle_columns", angle.nonzero()[:, 0], persistent=False)
-        self.register_buffer("_is_direct", direct, persistent=False)
-        self.register_buffer("_action_center", (low + high) / 2, persistent=False)
-        self.register_buffer("_action_half_range", (high - low) / 2, persistent=False)
+        constants = {
+            "_is_angle": angle,
+            "_angle_columns": angle.nonzero()[:, 0],
+            "_other_columns": (~angle).nonzero()[:, 0],
+            "_is_direct": torch.tensor([c.target == "direct" for c in spec.obs]),
+            "_action_center": (low + high) / 2,
+            "_action_half_range": (high - low) / 2,
+        }
+        for name, value in constants.items():
+            self.register_buffer(name, value, persistent=False)
         self.register_buffer("obs_mean", torch.zeros(spec.obs_dim))
         self.register_buffer("obs_std", torch.ones(spec.obs_dim))
         self.register_buffer("target_mean", torch.zeros(spec.obs_dim))
@@ -75,35 +104,33 @@ class Normalizer(nn.Module):
 
     @property
     def input_dim(self) -> int:
-        """Columns of `encode`'s result."""
+        """Number of columns of an encoded observation."""
         return self.spec.obs_dim + self._num_angles
 
     @torch.no_grad()
-    def fit(self, obs: Tensor, next_obs: Tensor) -> None:
-        """Set the statistics from transitions.
-
-        Args:
-            obs: (S, obs_dim).
-            next_obs: (S, obs_dim).
-        """
-        target = self._raw_target(obs, next_obs)
-        for values, mean, std in ((obs, self.obs_mean, self.obs_std), (target, self.target_mean, self.target_std)):
-            span = values.amax(0) - values.amin(0)
-            floor = torch.where(span > 0, MIN_RELATIVE_STD * span, torch.ones_like(span))
-            mean.copy_(values.double().mean(0))
-            std.copy_(torch.maximum(values.double().std(0, unbiased=False).to(floor), floor))
-        low, high = next_obs.amin(0), next_obs.amax(0)
+    def fit(self, statistics: TransitionStatistics) -> None:
+        """Take over the statistics of transitions."""
+        for moments, mean, std in (
+            (statistics.obs, self.obs_mean, self.obs_std),
+            (statistics.target, self.target_mean, self.target_std),
+        ):
+            mean.copy_(moments.mean)
+            std.copy_(moments.floored_std)
+        low, high = (x.to(self.obs_low) for x in (statistics.next_obs.low, statistics.next_obs.high))
         margin = 0.1 * (high - low)
         self.obs_low.copy_(torch.where(self._is_angle, -torch.inf, low - margin))
         self.obs_high.copy_(torch.where(self._is_angle, torch.inf, high + margin))
 
-    def encode(self, obs: Tensor) -> Tensor:
-        """(..., obs_dim) in SI units -> (..., input_dim)."""
-        scaled = (obs - self.obs_mean) / self.obs_std
-        if not self._num_angles:
-            return scaled
-        sines = torch.where(self._is_angle, obs.sin(), scaled)
-        return torch.cat([sines, obs.index_select(-1, self._angle_columns).cos()], dim=-1)
+    def affine(self) -> Affine:
+        """The present maps, for one prediction or for a loop over many."""
+        scale, offset = 1 / self.obs_std, -self.obs_mean / self.obs_std
+        columns = None
+        if self._num_angles:
+            columns = self._other_columns
+            scale, offset = scale.index_select(0, columns), offset.index_select(0, columns)
+        carry = (~self._is_direct).to(self.obs_std)
+        ends = (self.target_mean, self.target_std, carry, self.obs_low, self.obs_high)
+        return Affine(columns, self._angle_columns, offset, scale, *ends)
 
     def encode_action(self, action: Tensor) -> Tensor:
         """(..., action_dim) -> the same, limits mapped to [-1, 1]."""
@@ -111,20 +138,8 @@ class Normalizer(nn.Module):
 
     def target(self, obs: Tensor, next_obs: Tensor) -> Tensor:
         """What the network should output, (..., obs_dim)."""
-        return (self._raw_target(obs, next_obs) - self.target_mean) / self.target_std
-
-    def decode(self, obs: Tensor, target: Tensor) -> Tensor:
-        """next_obs from the network's output; kept within the range of the data, which a planner would otherwise leave."""
-        raw = target * self.target_std + self.target_mean
-        next_obs = self.wrap(torch.where(self._is_direct, raw, obs + raw))
-        return torch.clamp(next_obs, self.obs_low, self.obs_high)
-
-    def affine(self) -> Affine:
-        """What `encode` and `decode` do, for a loop over many steps."""
-        scale = torch.where(self._is_angle, 0.0, 1 / self.obs_std)
-        carry = (~self._is_direct).to(scale)
-        columns, low, high = self._angle_columns, self.obs_low, self.obs_high
-        return Affine(-self.obs_mean * scale, scale, columns, self.target_mean, self.target_std, carry, low, high)
+        raw = torch.where(self._is_direct, next_obs, self.wrap(next_obs - obs))
+        return (raw - self.target_mean) / self.target_std
 
     def wrap(self, obs: Tensor) -> Tensor:
         """Angles, or differences of angles, in [-pi, pi); other channels as they are; (..., obs_dim)."""
@@ -137,6 +152,3 @@ class Normalizer(nn.Module):
     def shift(self, obs: Tensor, error: Tensor) -> Tensor:
         """The observation that differs from `obs` by `error` (inverse of `error`), angles wrapped."""
         return self.wrap(obs + error * self.target_std)
-
-    def _raw_target(self, obs: Tensor, next_obs: Tensor) -> Tensor:
-        return torch.where(self._is_direct, next_obs, self.wrap(next_obs - obs))

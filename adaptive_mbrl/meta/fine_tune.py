@@ -14,8 +14,8 @@ import torch
 from tqdm import tqdm
 
 from adaptive_mbrl.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from adaptive_mbrl.data.dataset import EpisodeDataset
 from adaptive_mbrl.data.episodes import Episode, EpisodeStore
-from adaptive_mbrl.data.windows import WindowSampler
 from adaptive_mbrl.device import resolve_device
 from adaptive_mbrl.errors import CheckpointError, ConfigError
 from adaptive_mbrl.meta.trainer import MetaTrainer, OuterConfig
@@ -34,7 +34,7 @@ def fine_tune(options: FineTuneOptions) -> None:
     store = EpisodeStore.open(options.episodes, EpisodeStore.check(options.episodes, checkpoint.description.spec))
     config = OuterConfig(query=options.query, learning_rate=options.learning_rate)
     try:
-        training, held_out = split(store.episodes, checkpoint.description.adaptation.window, options.query, options.held_out)
+        training, held_out = split(store.episodes, checkpoint.description.window, options.query, options.held_out)
     except ConfigError as error:
         raise ConfigError(f"{options.episodes}: {error}") from error
     tuned, before, after = fine_tuned(checkpoint, training, held_out, config, options.updates, options.seed, device)
@@ -74,18 +74,18 @@ def fine_tuned(
         device: where to train.
     """
     description, device = checkpoint.description, torch.device(device)
-    trainer = MetaTrainer(description.spec, description.model, description.adaptation, config, seed, device)
-    trainer.adapter.load_state_dict(checkpoint.adapter.state_dict())
-    window = description.adaptation.window
-    sampler, others = (WindowSampler(e, window, config.query, device) for e in (training, held_out))
-    before = trainer.validate(others)
+    adapter = description.make_adapter()
+    adapter.load_state_dict(checkpoint.adapter.state_dict())
+    trainer = MetaTrainer(adapter, config, seed, device)
+    dataset = EpisodeDataset(description.spec, training, held_out, description.window, config.query, device)
+    before = trainer.validate(dataset)
     with tqdm(total=updates, desc="fine-tune", unit="update", leave=False) as bar:
 
         def report(done: int, scalars: Scalars) -> None:
             bar.update(done - bar.n)
 
-        trainer.fit(sampler, updates, report, fit_normalizer=False)
-    return Checkpoint(description, trainer.adapter.cpu()), before, trainer.validate(others)
+        trainer.fit(dataset, updates, report, fit_normalizer=False)
+    return Checkpoint(description, adapter.cpu()), before, trainer.validate(dataset)
 
 
 def split(episodes: Sequence[Episode], window: int, query: int, fraction: float) -> tuple[list[Episode], list[Episode]]:

@@ -1,22 +1,46 @@
-"""Sampling planners, one file each, on the base that owns rollout and warm start."""
+"""Planners, one file each, on the base that owns limits, noise and warm start."""
 
 from __future__ import annotations
 
 import torch
 
-from adaptive_mbrl.planning.base import Planner, PlannerConfig
-from adaptive_mbrl.planning.cem import CEM
-from adaptive_mbrl.planning.icem import ICEM
-from adaptive_mbrl.planning.mppi import MPPI
-from adaptive_mbrl.planning.random_shooting import RandomShooting
+from adaptive_mbrl.planning.base import Plan, Planner, PlanState, Returns
+from adaptive_mbrl.planning.cem import CEM, CEMConfig
+from adaptive_mbrl.planning.gradient import GradientPlanner, GradientPlannerConfig
+from adaptive_mbrl.planning.icem import ICEM, ICEMConfig
+from adaptive_mbrl.planning.mppi import MPPI, MPPIConfig
+from adaptive_mbrl.planning.random_shooting import RandomShooting, RandomShootingConfig
+from adaptive_mbrl.planning.sampling import SamplingConfig, SamplingPlanner
+from adaptive_mbrl.planning.score import Score
 from adaptive_mbrl.spec import RobotSpec
 
-_METHODS: dict[str, type[Planner]] = {"icem": ICEM, "cem": CEM, "mppi": MPPI, "random_shooting": RandomShooting}
+PlannerConfig = ICEMConfig | CEMConfig | MPPIConfig | RandomShootingConfig | GradientPlannerConfig
+"""In YAML one entry with the planner's name, for example ``icem: {horizon: 15}``."""
 
 
 def make_planner(spec: RobotSpec, config: PlannerConfig, seed: int = 0, device: torch.device | str = "cpu") -> Planner:
-    """The planner that the config names."""
-    return _METHODS[config.method](spec, config, seed, device)
+    """The planner that the config describes."""
+    return config.make(spec, seed, device)
 
 
-__all__ = ["CEM", "ICEM", "MPPI", "Planner", "PlannerConfig", "RandomShooting", "make_planner"]
+__all__ = [
+    "CEM",
+    "ICEM",
+    "MPPI",
+    "CEMConfig",
+    "GradientPlanner",
+    "GradientPlannerConfig",
+    "ICEMConfig",
+    "MPPIConfig",
+    "Plan",
+    "PlanState",
+    "Planner",
+    "PlannerConfig",
+    "RandomShooting",
+    "RandomShootingConfig",
+    "Returns",
+    "SamplingConfig",
+    "SamplingPlanner",
+    "Score",
+    "make_planner",
+]

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
-from adaptive_mbrl.planning.base import Planner, PlanState
+from adaptive_mbrl.planning.base import PlanState
+from adaptive_mbrl.planning.sampling import SamplingConfig, SamplingPlanner
+from adaptive_mbrl.spec import RobotSpec
 
 
-class RandomShooting(Planner):
+@dataclass(frozen=True)
+class RandomShootingConfig(SamplingConfig):
+    """Settings of random shooting; `sigma` has no meaning for it."""
+
+    TAG: ClassVar[str] = "random_shooting"
+
+    def make(self, spec: RobotSpec, seed: int, device: torch.device | str) -> RandomShooting:
+        """The planner for a robot."""
+        return RandomShooting(spec, self, seed, device)
+
+
+class RandomShooting(SamplingPlanner):
     """Uniform samples within the action limits; the plan is the best of them and of the nominal sequence."""
 
     def sample(self, state: PlanState, noise: Tensor, iteration: int) -> Tensor:

@@ -1,0 +1,180 @@
+r"""A Bayesian last layer in closed form.
+
+As in ALPaCA (Harrison et al. 2018, arXiv 1807.08912) and Neural-Fly (O'Connell et al. 2022, arXiv 2205.06908).
+
+The features phi of the network are meta-trained; only the last layer is believed about, and a linear-Gaussian belief has an exact
+posterior. With prior variances s of the F weights of an output, noise variance sigma^2 and K transitions of features Phi and
+residuals R = Y - Phi W_0 (Y: normalised targets):
+
+    W = W_0 + S Phi^T (Phi S Phi^T + sigma^2 I)^-1 R,       S = diag(s)
+
+K is smaller than F, so that the K x K system is the cheap one to solve. s and sigma are meta-learned. A posterior sample is a
+prior sample that is corrected by the same formula (Matheron's rule).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from adaptive_mbrl.adaptation.base import ParameterGroup
+from adaptive_mbrl.adaptation.rule import AdaptationRule
+from adaptive_mbrl.config import bounded
+from adaptive_mbrl.dynamics.model import DynamicsModel
+from adaptive_mbrl.dynamics.network import Parameters
+from adaptive_mbrl.dynamics.network_predictor import NetworkPredictor
+from adaptive_mbrl.predictor import Prediction
+from adaptive_mbrl.transitions import Transitions
+
+
+@dataclass(frozen=True)
+class BayesLinearConfig:
+    """The linear-Gaussian belief.
+
+    Attributes:
+        prior_std: initial prior standard deviation of a last-layer weight.
+        noise_std: initial standard deviation of the noise [target stds].
+        samples: posterior samples that a planner scores every candidate under; 0 plans with the posterior's mean.
+        learning_rate: the outer loop's rate for both standard deviations, which live on a log scale.
+    """
+
+    TAG: ClassVar[str] = "bayes_linear"
+
+    prior_std: float = bounded(0.05, low=1e-6, high=1e3)
+    noise_std: float = bounded(0.3, low=1e-3, high=1e3)
+    samples: int = bounded(0, low=0, high=64)
+    learning_rate: float = bounded(1e-2, low=0.0)
+
+    def make(self, model: DynamicsModel, window: int) -> BayesLinearRule:
+        """The rule for a model and a window of K transitions."""
+        return BayesLinearRule(model, window, self)
+
+
+class BayesLinearBelief(NamedTuple):
+    """The data that the posterior stands on, in the form in which it is used.
+
+    Attributes:
+        features: Phi with a column of ones for the bias, zero where a transition is not valid, (B, P, K, F + 1).
+        residual: R, zero where a transition is not valid, (B, P, K, obs_dim).
+        factor: lower Cholesky factor of Phi S Phi^T + sigma^2 I, (B, P, K, K).
+    """
+
+    features: Tensor
+    residual: Tensor
+    factor: Tensor
+
+
+class BayesLinearPredictor(NetworkPredictor):
+    """The ensemble with the posterior's mean or samples as last layers, and its variance in what `predict` returns."""
+
+    def __init__(self, model: DynamicsModel, parameters: Parameters | None = None, posterior: _Posterior | None = None) -> None:
+        super().__init__(model, parameters)
+        self._posterior = posterior
+
+    def with_parameters(self, changed: Parameters) -> BayesLinearPredictor:
+        return BayesLinearPredictor(self.model, {**self.parameters, **changed}, self._posterior)
+
+    def predict(self, obs: Tensor, action: Tensor) -> Prediction:
+        prediction = super().predict(obs, action)
+        if self._posterior is None:
+            return prediction
+        variance = self._posterior.variance(_with_ones(self.features(obs, action))).mean(0)
+        spread = variance[..., None] * self.model.normalizer.target_std.square()
+        return Prediction(prediction.mean, (prediction.std.square() + spread).sqrt())
+
+
+class _Posterior(NamedTuple):
+    belief: BayesLinearBelief
+    prior_variance: Tensor
+
+    def correction(self, residual: Tensor) -> Tensor:
+        """S Phi^T (Phi S Phi^T + sigma^2 I)^-1 residual: (B, P, K, d) -> (B, P, F + 1, d)."""
+        solved = torch.cholesky_solve(residual, self.belief.factor)
+        return self.prior_variance[:, :, None] * (self.belief.features.mT @ solved)
+
+    def variance(self, phi: Tensor) -> Tensor:
+        """phi^T (S - S Phi^T (...)^-1 Phi S) phi of each output, in squared target stds: (P, B, N, F + 1) -> (P, B, N)."""
+        scaled = (phi * self.prior_variance[:, None, None]).transpose(0, 1)
+        cross = self.belief.features @ scaled.mT
+        explained = torch.linalg.solve_triangular(self.belief.factor, cross, upper=False).square().sum(-2)
+        prior = (phi.transpose(0, 1) * scaled).sum(-1)
+        return (prior - explained).clamp(min=0).transpose(0, 1)
+
+
+class BayesLinearRule(AdaptationRule[BayesLinearBelief]):
+    """Exact Bayesian linear regression on the last layer, from the K recent transitions.
+
+    Args:
+        model: gives the sizes.
+        window: K.
+        config: the linear-Gaussian belief.
+    """
+
+    def __init__(self, model: DynamicsModel, window: int, config: BayesLinearConfig) -> None:
+        super().__init__()
+        self.config, self.window, self.obs_dim = config, window, model.spec.obs_dim
+        last = model.net.num_layers - 1
+        self._weight, self._bias = f"weight_{last}", f"bias_{last}"
+        width = model.net.parameters_by_name()[self._weight].shape[1]
+        self.log_prior_std = nn.Parameter(torch.full((model.net.members, width + 1), config.prior_std).log())
+        self.log_noise_std = nn.Parameter(torch.tensor(config.noise_std).log())
+
+    def prior(self, batch_size: int, base: NetworkPredictor) -> BayesLinearBelief:
+        members, width = self.log_prior_std.shape
+        shape = (batch_size, members, self.window)
+        features = self.log_prior_std.new_zeros(*shape, width)
+        return BayesLinearBelief(features, features.new_zeros(*shape, self.obs_dim), self._factor(features))
+
+    def update(self, belief: BayesLinearBelief, recent: Transitions, base: NetworkPredictor) -> BayesLinearBelief:
+        valid = recent.valid[None, ..., None]
+        features = torch.where(valid, _with_ones(base.features(recent.obs, recent.action)), 0.0)
+        target = base.model.normalizer.target(recent.obs, recent.next_obs)
+        residual = torch.where(valid, target - base.target(recent.obs, recent.action).mean, 0.0)
+        features, residual = features.float().transpose(0, 1), residual.float().transpose(0, 1)
+        return BayesLinearBelief(features, residual, self._factor(features))
+
+    def condition(self, base: NetworkPredictor, belief: BayesLinearBelief, noise: Tensor | None = None) -> BayesLinearPredictor:
+        posterior = _Posterior(belief, (2 * self.log_prior_std).exp())
+        if noise is None:
+            layer = posterior.correction(belief.residual).transpose(0, 1)
+            return BayesLinearPredictor(base.model, {**base.parameters, **self._last_layer(base, layer)}, posterior)
+        # (S, B, P, ...): samples of the prior, and of the noise in the observed targets
+        samples = len(noise)
+        weights = self.log_prior_std.exp()[..., None] * noise[:, :, : -self.window]
+        errors = self.log_noise_std.exp() * noise[:, :, -self.window :]
+        missing = belief.residual - belief.features @ weights[:, None] - errors[:, None]
+        layers = [w[:, None] + posterior.correction(m).transpose(0, 1) for w, m in zip(weights, missing, strict=True)]
+        repeated = {name: value.repeat(samples, *(1,) * (value.dim() - 1)) for name, value in base.parameters.items()}
+        sampled = NetworkPredictor(base.model, repeated)
+        return BayesLinearPredictor(base.model, {**repeated, **self._last_layer(sampled, torch.cat(layers))})
+
+    def draw_noise(self, belief: BayesLinearBelief, generator: torch.Generator) -> Tensor | None:
+        """Standard normal, (samples, P, F + 1 + K, obs_dim); None where the posterior's mean is planned with."""
+        if self.config.samples == 0:
+            return None
+        members, width = self.log_prior_std.shape
+        shape = (self.config.samples, members, width + self.window, self.obs_dim)
+        return torch.randn(shape, generator=generator, device=generator.device)
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        return [ParameterGroup([self.log_prior_std, self.log_noise_std], learning_rate=self.config.learning_rate)]
+
+    def _factor(self, features: Tensor) -> Tensor:
+        gram = (features * (2 * self.log_prior_std).exp()[:, None]) @ features.mT
+        noise = (2 * self.log_noise_std).exp() * torch.eye(features.shape[-2], dtype=gram.dtype, device=gram.device)
+        # without the check that would wait for the device; the noise keeps the matrix well conditioned
+        return torch.linalg.cholesky_ex(gram + noise).L
+
+    def _last_layer(self, base: NetworkPredictor, moved: Tensor) -> dict[str, Tensor]:
+        """The base's last layer, moved by (P, B, F + 1, obs_dim); a learned variance keeps its own outputs."""
+        weight, bias = (p if p.dim() == 4 else p[:, None] for p in (base.parameters[self._weight], base.parameters[self._bias]))
+        moved = nn.functional.pad(moved, (0, weight.shape[-1] - self.obs_dim))
+        return {self._weight: weight + moved[..., :-1, :], self._bias: bias + moved[..., -1:, :]}
+
+
+def _with_ones(features: Tensor) -> Tensor:
+    """A column of ones for the bias: (..., F) -> (..., F + 1)."""
+    return nn.functional.pad(features, (0, 1), value=1.0)

@@ -1,0 +1,88 @@
+"""Context-based adaptation: an encoder of the window gives a latent context, in one forward pass.
+
+    z = sum_k softmax_k(q . key(e_k)) value(e_k),   e_k = encoder(transition k)
+
+The encoder is permutation-invariant, as in PEARL (Rakelly et al. 2019, arXiv 1903.08254); attention pools the transitions (Kim et
+al. 2019, arXiv 1901.05761), and the dynamics model gets the code as context (CaDM, Lee et al. 2020, arXiv 2005.06800). An empty
+transition of value zero takes part in the attention, so that without data, and only then, the code is exactly the prior's.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from adaptive_mbrl.adaptation.modulation import Modulation, encode_transitions, transition_dim
+from adaptive_mbrl.adaptation.rule import AdaptationRule
+from adaptive_mbrl.config import bounded
+from adaptive_mbrl.dynamics.model import DynamicsModel
+from adaptive_mbrl.dynamics.network_predictor import NetworkPredictor
+from adaptive_mbrl.transitions import Transitions
+
+
+@dataclass(frozen=True)
+class ContextConfig:
+    """The encoder.
+
+    Attributes:
+        hidden: width of its two hidden layers.
+        heads: number of attention heads, each of which pools the window with a query of its own.
+        code_dim: length of the code.
+        seed: fixes its initial weights.
+    """
+
+    TAG: ClassVar[str] = "context"
+
+    hidden: int = bounded(128, low=1, high=4096)
+    heads: int = bounded(4, low=1, high=64)
+    code_dim: int = bounded(16, low=1, high=1024)
+    seed: int = bounded(0, low=0, high=2**31 - 1)
+
+    def make(self, model: DynamicsModel, window: int) -> ContextRule:
+        """The rule for a model, whatever the window."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            return ContextRule(model, self)
+
+
+class ContextBelief(NamedTuple):
+    """The code, (B, code_dim)."""
+
+    code: Tensor
+
+
+class ContextRule(AdaptationRule[ContextBelief]):
+    """An attention encoder of the window.
+
+    Args:
+        model: gives the sizes.
+        config: the encoder.
+    """
+
+    def __init__(self, model: DynamicsModel, config: ContextConfig) -> None:
+        super().__init__()
+        self.config = config
+        hidden, heads = config.hidden, config.heads
+        self.encoder = nn.Sequential(nn.Linear(transition_dim(model), hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU())
+        self.score = nn.Linear(hidden, heads)
+        self.empty_score = nn.Parameter(torch.zeros(heads))
+        self.value = nn.Linear(hidden, heads * config.code_dim)
+        self.modulation = Modulation(model, config.code_dim)
+
+    def prior(self, batch_size: int, base: NetworkPredictor) -> ContextBelief:
+        return ContextBelief(self.empty_score.new_zeros(batch_size, self.config.code_dim))
+
+    def update(self, belief: ContextBelief, recent: Transitions, base: NetworkPredictor) -> ContextBelief:
+        encoded = self.encoder(encode_transitions(base, recent))
+        scores = self.score(encoded).masked_fill(~recent.valid[..., None], -torch.inf)
+        empty = self.empty_score.expand(len(encoded), 1, -1)
+        weights = torch.softmax(torch.cat([empty, scores], dim=1), dim=1)[:, 1:]
+        values = self.value(encoded).unflatten(-1, (self.config.heads, self.config.code_dim))
+        return ContextBelief(torch.einsum("bkh,bkhc->bc", weights, values) / math.sqrt(self.config.heads))
+
+    def condition(self, base: NetworkPredictor, belief: ContextBelief, noise: Tensor | None = None) -> NetworkPredictor:
+        return self.modulation(base, belief.code)

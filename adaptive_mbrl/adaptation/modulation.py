@@ -1,0 +1,64 @@
+"""What rules with an encoder share: transitions as vectors, and a code that modulates the network's input.
+
+action_gain = action_gain_0 + G z,   context = context_0 + C z        z = 0 is the prior
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from adaptive_mbrl.dynamics.model import DynamicsModel
+from adaptive_mbrl.dynamics.network import MODULATION
+from adaptive_mbrl.dynamics.network_predictor import NetworkPredictor
+from adaptive_mbrl.transitions import Transitions
+
+
+def transition_dim(model: DynamicsModel) -> int:
+    """Length of an encoded transition."""
+    return model.normalizer.input_dim + model.spec.action_dim + 2 * model.spec.obs_dim
+
+
+def encode_transitions(base: NetworkPredictor, recent: Transitions) -> Tensor:
+    """Each transition as a vector: what was seen, sent and came of it, and by how much the base mispredicted that.
+
+    Args:
+        base: the dynamics before this rule; its error is what is left to explain.
+        recent: finite also where it is not valid.
+
+    Returns:
+        (B, K, `transition_dim`), zero where a transition is not valid.
+    """
+    normalizer = base.model.normalizer
+    target = normalizer.target(recent.obs, recent.next_obs)
+    surprise = target - base.target(recent.obs, recent.action).mean.mean(0).detach()
+    parts = [normalizer.affine().encode(recent.obs), normalizer.encode_action(recent.action), target, surprise]
+    # a spike of a sensor must not drive the encoder far from all that it was trained on
+    return torch.where(recent.valid[..., None], torch.cat(parts, dim=-1).clamp(-10, 10), 0.0)
+
+
+class Modulation(nn.Module):
+    """Maps a code to a displacement of the network's input modulation; begins at no displacement.
+
+    Args:
+        model: gives the sizes of the modulation.
+        code_dim: length of the code.
+    """
+
+    def __init__(self, model: DynamicsModel, code_dim: int) -> None:
+        super().__init__()
+        parameters = model.net.parameters_by_name()
+        sizes = {name: parameters[name].shape[-1] for name in MODULATION if parameters[name].numel() > 0}
+        # no bias: the code zero is the prior
+        heads = {name: nn.Linear(code_dim, size, bias=False) for name, size in sizes.items()}
+        for head in heads.values():
+            nn.init.normal_(head.weight, std=0.01)
+        self.heads = nn.ModuleDict(heads)
+
+    def forward(self, base: NetworkPredictor, code: Tensor) -> NetworkPredictor:
+        """The base with displaced modulation; `code`: (B, code_dim), the same for all particles."""
+        changed = {}
+        for name, head in self.heads.items():
+            value = base.parameters[name]
+            changed[name] = (value if value.dim() == 4 else value[:, None]) + head(code)[None, :, None]
+        return base.with_parameters(changed)

@@ -1,0 +1,97 @@
+"""An adapter of the ensemble: rules, one after the other, turn the network's own predictor into that of the belief."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from adaptive_mbrl.adaptation.base import Adapter, ParameterGroup
+from adaptive_mbrl.adaptation.rule import AdaptationRule
+from adaptive_mbrl.data.windows import Windows
+from adaptive_mbrl.dynamics.model import DynamicsModel
+from adaptive_mbrl.dynamics.network_predictor import NetworkPredictor
+from adaptive_mbrl.dynamics.normalizer import Normalizer
+from adaptive_mbrl.transitions import Transitions
+
+Beliefs = tuple[Any, ...]
+"""One part for each rule."""
+
+
+class NetworkAdapter(Adapter[Beliefs]):
+    """The dynamics model and the rules that adapt it.
+
+    Args:
+        model: normalizer and network.
+        rules: in the order in which they condition the predictor.
+    """
+
+    def __init__(self, model: DynamicsModel, rules: Sequence[AdaptationRule[Any]]) -> None:
+        super().__init__()
+        self.model = model
+        self.rules = nn.ModuleList(rules)
+
+    @property
+    def _rules(self) -> Sequence[AdaptationRule[Any]]:
+        return cast(Sequence[AdaptationRule[Any]], self.rules)
+
+    @property
+    def normalizer(self) -> Normalizer:
+        return self.model.normalizer
+
+    def prior(self, batch_size: int) -> Beliefs:
+        return self._in_turn(lambda i, rule, base: rule.prior(batch_size, base))
+
+    def update(self, belief: Beliefs, recent: Transitions) -> Beliefs:
+        recent = recent.finite()
+        return self._in_turn(lambda i, rule, base: rule.update(belief[i], recent, base))
+
+    def infer(self, recent: Transitions) -> Beliefs:
+        recent = recent.finite()
+        return self._in_turn(lambda i, rule, base: rule.infer(recent, base))
+
+    def condition(self, belief: Beliefs, noise: Tensor | None = None) -> NetworkPredictor:
+        predictor = NetworkPredictor(self.model)
+        for rule, part in zip(self._rules, belief, strict=True):
+            predictor = rule.condition(predictor, part, noise)
+        return predictor
+
+    def draw_noise(self, belief: Beliefs, generator: torch.Generator) -> Tensor | None:
+        """The last rule that is a posterior has it; at most one of several may sample."""
+        drawn = [rule.draw_noise(part, generator) for rule, part in zip(self._rules, belief, strict=True)]
+        return next((noise for noise in reversed(drawn) if noise is not None), None)
+
+    def loss_terms(self, belief: Beliefs, windows: Windows) -> dict[str, Tensor]:
+        terms: dict[str, Tensor] = {}
+        for rule, part in zip(self._rules, belief, strict=True):
+            terms |= rule.loss_terms(part, windows)
+        if self.model.config.learned_variance:
+            terms["variance"] = variance_loss(self.condition(belief), windows)
+        return terms
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """The network's weights decay; its biases and modulation do not."""
+        named = list(self.model.net.named_parameters())
+        weights = [p for name, p in named if name.startswith("weight_")]
+        others = [p for name, p in named if not name.startswith("weight_")]
+        groups = [ParameterGroup(weights, decay=True), ParameterGroup(others)]
+        return groups + [group for rule in self._rules for group in rule.parameter_groups() if group.parameters]
+
+    def _in_turn(self, infer: Callable[[int, Any, NetworkPredictor], Any]) -> Beliefs:
+        """The belief's parts, each inferred under the dynamics that the rules before it have made."""
+        predictor, parts = NetworkPredictor(self.model), []
+        for i, rule in enumerate(self._rules):
+            parts.append(infer(i, rule, predictor))
+            if i + 1 < len(self._rules):
+                predictor = rule.condition(predictor, parts[-1])
+        return tuple(parts)
+
+
+def variance_loss(predictor: NetworkPredictor, windows: Windows) -> Tensor:
+    """Gaussian negative log-likelihood of one step, (W,); its gradient does not pass through the predicted mean."""
+    before, after = windows.obs[:, :-1], windows.obs[:, 1:]
+    prediction = predictor.target(before, windows.action)
+    squared = (prediction.mean.detach() - predictor.model.normalizer.target(before, after)).square()
+    return (0.5 * squared * torch.exp(-2 * prediction.log_std) + prediction.log_std).mean((0, 2, 3))

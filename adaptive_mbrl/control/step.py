@@ -1,0 +1,205 @@
+"""The control step as a pure function of tensors of fixed shapes: observe -> adapt -> plan -> act.
+
+State goes in and comes out, all random numbers are an argument, and nothing waits for the device, so that the step can be
+compiled (`torch.compile(fullgraph=True)`) or captured as it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from adaptive_mbrl.adaptation.base import Adapter
+from adaptive_mbrl.adaptation.belief import Belief, select
+from adaptive_mbrl.control.harm import is_harmful, updated_ratio
+from adaptive_mbrl.planning.base import Plan, Planner, PlanState
+from adaptive_mbrl.planning.score import Score
+from adaptive_mbrl.predictor import Predictor
+from adaptive_mbrl.transitions import Transitions
+
+Precision = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class ControlSettings:
+    """What does not change from step to step.
+
+    Attributes:
+        adapter: turns transitions into a belief, and a belief into a predictor.
+        planner: finds the plan.
+        score: the objective.
+        adapt: False plans under the prior (the frozen arm); errors of the adapted belief are then those of the prior.
+        fallback: plan under the prior for a robot on which the belief has been predicting worse than the prior.
+        precision: number format of the products in the planner's predictions; `bfloat16` is faster on some processors and may
+            cost return.
+    """
+
+    adapter: Adapter[Any]
+    planner: Planner
+    score: Score
+    adapt: bool = True
+    fallback: bool = True
+    precision: Precision = "float32"
+
+
+class ControllerState(NamedTuple):
+    """All that is carried from one control step to the next.
+
+    Attributes:
+        recent: the last K transitions.
+        last_obs: (B, obs_dim).
+        last_action: the action that acts since `last_obs`, (B, action_dim).
+        started: False before the first step, (B,) bool.
+        belief: adapted at the last step, whether or not the plan was made under the prior.
+        plan: the planner's.
+        harm: running comparison of belief and prior, (B,); positive where adapting hurts.
+    """
+
+    recent: Transitions
+    last_obs: Tensor
+    last_action: Tensor
+    started: Tensor
+    belief: Belief
+    plan: PlanState
+    harm: Tensor
+
+
+class StepInputs(NamedTuple):
+    """What is known at one control step about B robots.
+
+    Attributes:
+        obs: the newest observation that is a control period after the one before, (B, obs_dim).
+        begin: the newest observation of all, from which the plan starts, (B, obs_dim); `obs`, or newer by a part of a period.
+        goal: (B, goal_dim), or (B, H, goal_dim) when it is known to move.
+        sent: the action that the robots really got since the step before, (B, action_dim).
+        connected: False where more than one period has passed since the step before, (B,) bool: there is nothing to learn from.
+        pending: actions on their way that act before the plan's first one, (B, number, action_dim).
+        remaining: share of its control period that the first pending action still acts.
+        freeze: keep the belief as it is.
+    """
+
+    obs: Tensor
+    begin: Tensor
+    goal: Tensor
+    sent: Tensor
+    connected: Tensor
+    pending: Tensor
+    remaining: float = 1.0
+    freeze: bool = False
+
+
+class StepNoise(NamedTuple):
+    """All random numbers of one control step.
+
+    Attributes:
+        plan: the planner's.
+        belief: the posterior's, where the belief is sampled from; None otherwise.
+    """
+
+    plan: Tensor
+    belief: Tensor | None = None
+
+
+class StepReport(NamedTuple):
+    """What happened in one control step, one entry per robot.
+
+    Attributes:
+        prior_error: one-step error of the prior about `obs`, RMS over channels in target stds; NaN at first, (B,).
+        adapted_error: the same of the belief of the step before, whether or not it was planned with, (B,).
+        fell_back: the plan was made under the prior because the belief had been predicting worse, (B,) bool.
+        predicted_return: the best candidate plan's, (B,).
+    """
+
+    prior_error: Tensor
+    adapted_error: Tensor
+    fell_back: Tensor
+    predicted_return: Tensor
+
+
+def initial_state(settings: ControlSettings, batch_size: int, window: int, obs_dim: int) -> ControllerState:
+    """The state before the first control step of B robots; `window` is K."""
+    device = settings.planner.device
+
+    def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        return torch.zeros(batch_size, *shape, dtype=dtype, device=device)
+
+    action_dim = settings.planner.action_dim
+    recent = Transitions(
+        zeros(window, obs_dim), zeros(window, action_dim), zeros(window, obs_dim), zeros(window, dtype=torch.bool)
+    )
+    with torch.no_grad():
+        belief = settings.adapter.prior(batch_size)
+    plan = settings.planner.init(batch_size)
+    return ControllerState(recent, zeros(obs_dim), zeros(action_dim), zeros(dtype=torch.bool), belief, plan, zeros())
+
+
+@torch.no_grad()
+def control_step(
+    state: ControllerState,
+    inputs: StepInputs,
+    noise: StepNoise,
+    settings: ControlSettings,
+    mark: Callable[[], None] = lambda: None,
+) -> tuple[ControllerState, Plan, StepReport]:
+    """One control step.
+
+    Args:
+        state: of the step before, or `initial_state`.
+        inputs: what is known now.
+        noise: this step's random numbers.
+        settings: model, planner, objective.
+        mark: called before adapting, between adapting and planning, and at the end; for a stopwatch.
+    """
+    mark()
+    adapter = settings.adapter
+    prior = adapter.prior(len(inputs.obs))
+    started = state.started & inputs.connected
+    errors = _prequential_errors(settings, (prior, state.belief), state.last_obs, inputs, started)
+    recent = state.recent.append(state.last_obs, inputs.sent, inputs.obs, started)
+    if not settings.adapt:
+        belief, harm, fell_back = prior, state.harm, torch.zeros_like(started)
+    else:
+        belief = state.belief if inputs.freeze else adapter.update(state.belief, recent)
+        harm = updated_ratio(state.harm, errors[0], errors[1], started)
+        fell_back = is_harmful(harm) & settings.fallback
+    mark()
+    predictor = adapter.condition(select(fell_back, prior, belief), noise.belief)
+    begin = _when_the_plan_acts(predictor, inputs)
+    # weights that are cast once make lower precision faster on a CPU, where autocast would cast them at every step
+    planned_with = predictor.to(torch.bfloat16) if settings.precision == "bfloat16" else predictor
+
+    def returns(actions: Tensor) -> Tensor:
+        return settings.score(planned_with.roll_out(begin, actions), actions, begin, inputs.goal)
+
+    plan_state, plan = settings.planner.improve(state.plan, returns, noise.plan)
+    acts_next = torch.cat([inputs.pending, plan.actions], 1)[:, 0]
+    new_state = ControllerState(recent, inputs.obs, acts_next, torch.ones_like(started), belief, plan_state, harm)
+    mark()
+    return new_state, plan, StepReport(errors[0], errors[1], fell_back, plan.predicted_return)
+
+
+def _prequential_errors(
+    settings: ControlSettings, beliefs: tuple[Belief, ...], last_obs: Tensor, inputs: StepInputs, started: Tensor
+) -> Tensor:
+    """Errors of beliefs that predicted `inputs.obs` before it was seen, (len(beliefs), B); NaN where there was no step before."""
+    errors = []
+    for belief in beliefs:
+        predictor = settings.adapter.condition(belief)
+        mean = predictor.predict(last_obs[:, None], inputs.sent[:, None]).mean[:, 0]
+        errors.append(predictor.error(mean, inputs.obs).square().mean(-1).sqrt())
+    return torch.where(started, torch.stack(errors), torch.nan)
+
+
+def _when_the_plan_acts(predictor: Predictor, inputs: StepInputs) -> Tensor:
+    """The observation predicted for the moment at which the plan's first action begins to act, (B, obs_dim)."""
+    obs, share = inputs.begin, inputs.remaining
+    for action in inputs.pending.unbind(1):
+        after = predictor.predict(obs[:, None], action[:, None]).mean[:, 0]
+        # the model knows whole control periods; of a part of one, it takes the same part of the change
+        obs = after if share == 1.0 else predictor.shift(obs, share * predictor.error(after, obs))
+        share = 1.0
+    return obs

@@ -1,0 +1,72 @@
+"""What the outer loop needs of data: windows to train on, their statistics, and others that are held out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+
+from adaptive_mbrl.data.episodes import Episode
+from adaptive_mbrl.data.statistics import TransitionStatistics, transition_statistics
+from adaptive_mbrl.data.windows import Windows, WindowSampler
+from adaptive_mbrl.spec import RobotSpec
+
+
+class Dataset(Protocol):
+    """Windows of one robot; in memory or not, nobody who trains on it knows."""
+
+    def __len__(self) -> int:
+        """Number of training windows."""
+
+    def sample(self, num: int, generator: torch.Generator) -> Windows:
+        """Training windows, drawn uniformly with replacement."""
+
+    def statistics(self) -> TransitionStatistics:
+        """Statistics of all training transitions."""
+
+    def held_out(self, num: int) -> Windows | None:
+        """Windows spread evenly over episodes that are not trained on; None where nothing is held out."""
+
+
+class EpisodeDataset:
+    """A `Dataset` of episodes in memory.
+
+    Args:
+        spec: the robot.
+        training: episodes to train on.
+        held_out: others, for validation; may be empty.
+        window: K.
+        query: M.
+        device: where windows are put together.
+    """
+
+    def __init__(
+        self,
+        spec: RobotSpec,
+        training: Sequence[Episode],
+        held_out: Sequence[Episode],
+        window: int,
+        query: int,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.spec = spec
+        self._training = WindowSampler(training, window, query, device)
+        self._held_out = WindowSampler(held_out, window, query, device) if held_out else None
+
+    def __len__(self) -> int:
+        return len(self._training)
+
+    def sample(self, num: int, generator: torch.Generator) -> Windows:
+        """See `Dataset.sample`."""
+        return self._training.sample(num, generator)
+
+    def statistics(self) -> TransitionStatistics:
+        """See `Dataset.statistics`."""
+        return transition_statistics(self.spec, self._training.transitions())
+
+    def held_out(self, num: int) -> Windows | None:
+        """See `Dataset.held_out`."""
+        if self._held_out is None:
+            return None
+        return self._held_out.at(torch.linspace(0, len(self._held_out) - 1, num).long().to(self._held_out.device))

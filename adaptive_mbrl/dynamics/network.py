@@ -1,0 +1,156 @@
+"""An ensemble of multilayer perceptrons as batched matrix products, functional in its parameters.
+
+    y = f(x, gain * a, context; theta_e),    e = 1..E
+
+A parameter has either one value per member, (E, ...), or one per member and task, (E, T, ...), where a task is a robot or a
+window of a meta-batch. Rows that share their weights are multiplied as one group: G = E groups of T n rows where all tasks share
+a layer's weights, G = E T groups of n rows where each task has its own.
+
+Modulation parameters (`action_gain`, `context`) are the small set that adaptation usually changes: a weak motor is an action
+gain, everything else is a context vector that enters like an input (CAVIA, Zintgraf et al. 2019, arXiv 1810.03642).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Activation = Literal["silu", "relu", "tanh"]
+Parameters = Mapping[str, Tensor]
+MODULATION = ("action_gain", "context")
+"""Names of the parameters that act on the network's input."""
+
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"silu": nn.functional.silu, "relu": nn.functional.relu, "tanh": torch.tanh}
+
+
+class EnsembleMLP(nn.Module):
+    """E perceptrons of equal shape.
+
+    Args:
+        input_dim: length of an encoded observation.
+        action_dim: length of a normalised action.
+        output_dim: number of predicted values.
+        hidden: width of each hidden layer.
+        members: E.
+        context_dim: length of the context vector; 0 for none.
+        activation: function between the layers.
+        generator: draws the initial weights.
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        action_dim: int,
+        output_dim: int,
+        hidden: tuple[int, ...],
+        members: int,
+        context_dim: int,
+        activation: Activation,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.input_dim, self.members = input_dim, members
+        self.activation = _ACTIVATIONS[activation]
+        self.num_layers = len(hidden) + 1
+        sizes = (input_dim + action_dim + context_dim, *hidden, output_dim)
+        for i, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
+            # truncated normal; a smaller last layer begins near the mean of the targets
+            weight = torch.empty(members, fan_in, fan_out)
+            std = 1.0 / (2.0 * math.sqrt(fan_in)) if i == self.num_layers - 1 else 1.0 / math.sqrt(fan_in)
+            nn.init.trunc_normal_(weight, std=std, a=-2 * std, b=2 * std, generator=generator)
+            self.register_parameter(f"weight_{i}", nn.Parameter(weight))
+            self.register_parameter(f"bias_{i}", nn.Parameter(torch.zeros(members, 1, fan_out)))
+        self.action_gain = nn.Parameter(torch.ones(members, 1, action_dim))
+        self.context = nn.Parameter(torch.zeros(members, 1, context_dim))
+
+    def parameters_by_name(self) -> dict[str, Tensor]:
+        """The network's own parameters, one value per member."""
+        return dict(self.named_parameters())
+
+    def condition(self, parameters: Parameters, tasks: int) -> ConditionedNetwork:
+        """The network with the given parameters, for T tasks."""
+        return ConditionedNetwork(self, parameters, tasks)
+
+
+class ConditionedNetwork:
+    """The network with given parameters; what depends on actions and context alone is computed apart, once for all steps.
+
+    Args:
+        net: the architecture.
+        parameters: all parameters by name, each (P, ...) or (P, T, ...); P is E, or a multiple of it.
+        tasks: T.
+    """
+
+    def __init__(self, net: EnsembleMLP, parameters: Parameters, tasks: int) -> None:
+        self.particles, self.tasks = parameters["weight_0"].shape[0], tasks
+        self._activation = net.activation
+        layers = [self._grouped(parameters[f"weight_{i}"], parameters[f"bias_{i}"]) for i in range(net.num_layers)]
+        (first, self._first_bias), *self._layers = layers
+        self._observed, self._driven = first[:, : net.input_dim], first[:, net.input_dim :]
+        self._gain, self._context = (_per_task(parameters[name]) for name in MODULATION)
+
+    def grouped_rows(self, x: Tensor) -> Tensor:
+        """(P, T, n, d) -> the rows of the first layer, (G, R, d)."""
+        return x.reshape(len(self._driven), -1, x.shape[-1])
+
+    def drive(self, actions: Tensor) -> Tensor:
+        """What actions and context add to the first layer at each of H steps.
+
+        Args:
+            actions: normalised, (T, n, H, action_dim).
+
+        Returns:
+            (G, H, R, width of the first layer).
+        """
+        tasks, n, horizon, _ = actions.shape
+        groups = len(self._driven)
+        u = actions.transpose(1, 2)[None] * self._gain[:, :, None]
+        inputs = torch.cat([u, self._context[:, :, None].expand(*u.shape[:-1], -1)], dim=-1).to(self._driven.dtype)
+        # (P, T, H, n, .); where the tasks share the first layer, the rows of all tasks lie together: (P, H, T, n, .)
+        shared = groups == self.particles
+        rows = tasks * n if shared else n
+        inputs = (inputs.transpose(1, 2) if shared else inputs).reshape(groups, horizon * rows, -1)
+        return torch.baddbmm(self._first_bias, inputs, self._driven).unflatten(1, (horizon, rows))
+
+    def hidden(self, x: Tensor, drive: Tensor) -> Tensor:
+        """Activations before the last layer, (G, R, width), from encoded observations (G, R, input_dim) and one step's drive."""
+        h = torch.baddbmm(drive, x.to(self._observed.dtype), self._observed)
+        for weight, bias in self._layers[:-1]:
+            h = _product(self._activation(h), weight, bias)
+        return self._activation(h) if self._layers else h
+
+    def output(self, x: Tensor, drive: Tensor) -> Tensor:
+        """The network's output, (G, R, output_dim) in the grouping of the first layer; arguments as in `hidden`."""
+        h = self.hidden(x, drive)
+        if self._layers:
+            h = _product(h, *self._layers[-1])
+        return _regrouped(h, len(self._driven))
+
+    def per_task(self, rows: Tensor) -> Tensor:
+        """(G, R, d) -> (P, T, n, d)."""
+        return rows.reshape(self.particles, self.tasks, -1, rows.shape[-1])
+
+    def _grouped(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        if weight.dim() == 3 and bias.dim() == 3:
+            return weight, bias
+        expanded = (p if p.dim() == 4 else p[:, None].expand(-1, self.tasks, -1, -1) for p in (weight, bias))
+        own_weight, own_bias = (p.flatten(0, 1) for p in expanded)
+        return own_weight, own_bias
+
+
+def _per_task(parameter: Tensor) -> Tensor:
+    """(P, 1, d) or (P, T, 1, d) -> (P, 1 or T, 1, d)."""
+    return parameter if parameter.dim() == 4 else parameter[:, None]
+
+
+def _regrouped(h: Tensor, groups: int) -> Tensor:
+    return h if len(h) == groups else h.reshape(groups, -1, h.shape[-1])
+
+
+def _product(h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    return torch.baddbmm(bias, _regrouped(h, len(weight)), weight)

@@ -1,0 +1,100 @@
+"""Predictions of the ensemble under given parameters: one step, or open loop over a horizon.
+
+Open-loop prediction is the innermost loop of planning. What does not change from step to step is computed once: the part of the
+first layer that actions and context drive, and the normalisation as affine maps. Angles are wrapped at the end only; in between
+they enter as sine and cosine.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Self
+
+import torch
+from torch import Tensor
+
+from adaptive_mbrl.dynamics.model import DynamicsModel
+from adaptive_mbrl.dynamics.network import ConditionedNetwork, Parameters
+from adaptive_mbrl.predictor import Prediction, Trajectories
+
+
+class TargetPrediction(NamedTuple):
+    """Normalised target of every particle: mean and log std, both (P, B, N, obs_dim)."""
+
+    mean: Tensor
+    log_std: Tensor
+
+
+class NetworkPredictor:
+    """A `Predictor` made of the ensemble and parameters for it.
+
+    Args:
+        model: architecture and normalizer.
+        parameters: all of the network's parameters by name, each (P, ...) for all robots or (P, B, ...); the model's own if
+            left out.
+    """
+
+    def __init__(self, model: DynamicsModel, parameters: Parameters | None = None) -> None:
+        self.model = model
+        self.parameters = model.net.parameters_by_name() if parameters is None else parameters
+
+    def with_parameters(self, changed: Parameters) -> Self:
+        """The same predictor with some parameters replaced."""
+        return type(self)(self.model, {**self.parameters, **changed})
+
+    def to(self, dtype: torch.dtype) -> Self:
+        """See `Predictor.to`: weights that are cast once, where autocast would cast them at every step."""
+        return self.with_parameters({name: value.to(dtype) for name, value in self.parameters.items()})
+
+    def target(self, obs: Tensor, action: Tensor) -> TargetPrediction:
+        """The normalised target of one step; arguments as in `Predictor.predict`."""
+        network, x, drive = self._one_step(obs, action)
+        output = network.per_task(network.output(x, drive))
+        return TargetPrediction(output[..., : obs.shape[-1]], self.model.log_std(output))
+
+    def predict(self, obs: Tensor, action: Tensor) -> Prediction:
+        """See `Predictor.predict`; the particles are one mixture."""
+        normalizer = self.model.normalizer
+        target = self.target(obs, action)
+        particles = normalizer.wrap(normalizer.affine().advance(obs, target.mean.to(obs.dtype)))
+        first = particles[:1]
+        # particles are averaged as deviations from the first one, so that angles near +-pi are averaged on the circle
+        deviation = normalizer.error(particles, first)
+        mean_deviation = deviation.mean(0)
+        mean = normalizer.shift(first[0], mean_deviation)
+        variance = target.log_std.exp().square().mean(0) + (deviation - mean_deviation).square().mean(0)
+        return Prediction(mean, variance.sqrt() * normalizer.target_std)
+
+    def roll_out(self, obs: Tensor, actions: Tensor) -> Trajectories:
+        """See `Predictor.roll_out`."""
+        (tasks, candidates, horizon, _), obs_dim = actions.shape, obs.shape[-1]
+        network, affine = self.model.net.condition(self.parameters, tasks), self.model.normalizer.affine()
+        drive = network.drive(self.model.normalizer.encode_action(actions))
+        start = obs[None, :, None].expand(network.particles, tasks, candidates, obs_dim)
+        state = network.grouped_rows(start)
+        steps = []
+        for h in range(horizon):
+            output = network.output(affine.encode(state), drive[:, h])
+            state = affine.advance(state, output[..., :obs_dim].to(state.dtype))
+            steps.append(state)
+        next_obs = self.model.normalizer.wrap(torch.stack(steps, dim=-2))
+        return Trajectories(next_obs.reshape(network.particles, tasks, candidates, horizon, obs_dim))
+
+    def features(self, obs: Tensor, action: Tensor) -> Tensor:
+        """See `Predictor.features`: the activations before the last layer."""
+        network, x, drive = self._one_step(obs, action)
+        return network.per_task(network.hidden(x, drive))
+
+    def error(self, predicted: Tensor, observed: Tensor) -> Tensor:
+        """See `Predictor.error`."""
+        return self.model.normalizer.error(predicted, observed)
+
+    def shift(self, obs: Tensor, error: Tensor) -> Tensor:
+        """See `Predictor.shift`."""
+        return self.model.normalizer.shift(obs, error)
+
+    def _one_step(self, obs: Tensor, action: Tensor) -> tuple[ConditionedNetwork, Tensor, Tensor]:
+        """The network, its encoded observations (G, R, input_dim) and what actions and context drive, (G, R, width)."""
+        normalizer = self.model.normalizer
+        network = self.model.net.condition(self.parameters, len(obs))
+        x = network.grouped_rows(normalizer.affine().encode(obs).expand(network.particles, -1, -1, -1))
+        return network, x, network.drive(normalizer.encode_action(action)[:, :, None])[:, 0]

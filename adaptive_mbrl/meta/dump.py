@@ -1,0 +1,43 @@
+"""A training step that diverges is written to a file, and can be run again from it exactly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from adaptive_mbrl.adaptation.belief import map_belief, tensors_of
+from adaptive_mbrl.checkpoint import Description
+from adaptive_mbrl.config import from_mapping, to_mapping
+from adaptive_mbrl.data.windows import Windows
+from adaptive_mbrl.dump import Dump, numbered, write_dump
+from adaptive_mbrl.meta.trainer import MetaTrainer, OuterConfig
+from adaptive_mbrl.transitions import Transitions
+
+KIND = "training_step"
+
+
+def write_training_step(folder: Path, reason: str, description: Description, trainer: MetaTrainer, windows: Windows) -> Path:
+    """Write the step that the trainer could not take.
+
+    Args:
+        folder: where the file goes.
+        reason: what was not finite, in words.
+        description: the checkpoint that was to come out of the training.
+        trainer: its weights are those before the step.
+        windows: what the step was to be taken on.
+    """
+    about = {"description": to_mapping(description), "outer": to_mapping(trainer.config), "updates": trainer.updates_done}
+    tensors = {f"adapter.{name}": tensor for name, tensor in trainer.adapter.state_dict().items()}
+    return write_dump(folder, KIND, reason, about, tensors | numbered("windows", tensors_of(windows)))
+
+
+def replay_training_step(dump: Dump) -> dict[str, float]:
+    """Take the loss of the dump's step again, on the CPU: its mean, the number of windows, and how many are not finite."""
+    description = from_mapping(Description, dump.about["description"], source="dump")
+    adapter = description.make_adapter()
+    adapter.load_state_dict(dump.part("adapter"))
+    trainer = MetaTrainer(adapter, from_mapping(OuterConfig, dump.about["outer"], source="dump"))
+    stored = iter(dump.sequence("windows"))
+    empty = dump.tensors["windows.0"]
+    windows: Windows = map_belief(lambda tensor: next(stored), Windows(Transitions(empty, empty, empty, empty), empty, empty))
+    loss = trainer.loss(windows)
+    return {"loss": float(loss.mean()), "windows": len(loss), "not_finite": int((~loss.isfinite()).sum())}

@@ -1,0 +1,115 @@
+"""Sampling-based planning: sample N sequences, score them, move the sampling distribution towards the good ones.
+
+A sampling planner is two short methods, `sample` and `update`. Clipping, warm start and bookkeeping live here, once.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from adaptive_mbrl.config import bounded
+from adaptive_mbrl.planning.base import HorizonConfig, Plan, Planner, PlanState, Returns
+from adaptive_mbrl.spec import RobotSpec
+
+
+@dataclass(frozen=True)
+class SamplingConfig(HorizonConfig):
+    """What every sampling planner has.
+
+    Attributes:
+        num_samples: N, candidates per iteration.
+        num_iterations: rounds of sample and update per control step.
+        sigma: initial standard deviation, in half ranges of each action.
+        noise_beta: exponent of the noise's power spectrum 1/f^beta along the horizon; 0 is white.
+    """
+
+    num_samples: int = bounded(64, low=2)
+    num_iterations: int = bounded(2, low=1)
+    sigma: float = bounded(0.5, low=1e-3, high=10.0)
+    noise_beta: float = bounded(1.0, low=0.0, high=4.0)
+
+
+class SamplingPlanner(Planner):
+    """Base of the sampling planners.
+
+    Args:
+        spec: gives the action limits.
+        config: the settings.
+        seed: of the noise.
+        device: where plans are made.
+    """
+
+    def __init__(self, spec: RobotSpec, config: SamplingConfig, seed: int = 0, device: torch.device | str = "cpu") -> None:
+        super().__init__(spec, config, seed, device)
+        self.num_iterations, self.sigma = config.num_iterations, config.sigma
+        self._num_samples = config.num_samples
+        self._colour = coloured_noise_matrix(config.horizon, config.noise_beta).to(device)
+
+    @property
+    def num_samples(self) -> int:
+        return self._num_samples
+
+    @property
+    def least_samples(self) -> int:
+        return 2
+
+    @property
+    def num_kept(self) -> int:
+        """Number of sequences that are kept from one iteration, and from one control step, to the next."""
+        return 0
+
+    def init(self, batch_size: int) -> PlanState:
+        mean = self.center.repeat(batch_size, self.horizon, 1)
+        elites = mean[:, None].repeat(1, self.num_kept, 1, 1)
+        return PlanState(mean, (self.sigma * self.half_range).repeat(batch_size, self.horizon, 1), elites)
+
+    def draw_noise(self, num_samples: int | None = None) -> Tensor:
+        """Standard normal noise, coloured along the horizon, (num_iterations, N, H, action_dim)."""
+        samples = max(num_samples or self.num_samples, self.least_samples)
+        return self.noise(self.num_iterations * samples).unflatten(0, (self.num_iterations, samples))
+
+    @torch.no_grad()
+    def improve(self, state: PlanState, returns: Returns, noise: Tensor) -> tuple[PlanState, Plan]:
+        state = state._replace(std=(self.sigma * self.half_range).expand_as(state.mean).contiguous())
+        best = state.mean.new_full(state.mean.shape[:1], -torch.inf)
+        for iteration in range(self.num_iterations):
+            actions = self.clip(self.sample(state, noise[iteration], iteration))
+            scores = returns(actions)
+            state = self.update(state, actions, scores)
+            best = torch.maximum(best, scores.amax(1))
+        return self.shifted(state), Plan(self.clip(state.mean), best)
+
+    @abstractmethod
+    def sample(self, state: PlanState, noise: Tensor, iteration: int) -> Tensor:
+        """Candidate sequences, (B, N, H, action_dim), from standard normal noise, (N, H, action_dim); clipped by the caller."""
+
+    @abstractmethod
+    def update(self, state: PlanState, actions: Tensor, returns: Tensor) -> PlanState:
+        """Move the distribution; `actions` (B, N, H, action_dim) are clipped, `returns` (B, N) finite."""
+
+    def perturbations(self, num: int) -> Tensor:
+        return self.noise(num) * self.sigma * self.half_range
+
+    def noise(self, num: int) -> Tensor:
+        """Standard normal noise, coloured along the horizon, (num, H, action_dim)."""
+        white = torch.randn(num, self.horizon, self.action_dim, generator=self.generator, device=self.generator.device)
+        return torch.einsum("hk,nka->nha", self._colour, white)
+
+
+def coloured_noise_matrix(horizon: int, beta: float) -> Tensor:
+    """Matrix C such that C @ white has unit variance at every step and a power spectrum ~ 1/f^beta (Pinneri et al. 2020).
+
+    The spectrum is shaped over twice the horizon and cut, so that the ends of the sequence are not tied together.
+    """
+    length = 2 * horizon
+    frequency = torch.fft.rfftfreq(length, dtype=torch.float64)
+    frequency[0] = frequency[1]
+    kernel = torch.fft.irfft(frequency ** (-beta), n=length)[:horizon]
+    lag = (torch.arange(horizon)[:, None] - torch.arange(horizon)[None]).abs()
+    # tiny jitter: the spectrum's high frequencies may vanish to rounding
+    covariance = (kernel / kernel[0])[lag] + 1e-9 * torch.eye(horizon, dtype=torch.float64)
+    return torch.linalg.cholesky(covariance).to(torch.get_default_dtype())

@@ -1,0 +1,95 @@
+"""How good predicted futures are: the objective while the robot's episode goes on, and what may come after the horizon.
+
+    J_p = sum_{h<H} alive_{p,h-1} r(s_h, a_h, s_{h+1}, g)  +  alive_{p,H-1} V(s_H, g)         for each particle p
+    J   = mean_p J_p - penalty * std_p J_p
+
+Every candidate is scored under all particles: one particle for each candidate would pick the most optimistic one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from adaptive_mbrl.objective import RewardFunction
+from adaptive_mbrl.predictor import Trajectories
+
+TerminalValue = Callable[[Tensor, Tensor], Tensor]
+"""Expected return after the horizon: its last obs (P, B, N, obs_dim) and the goal, broadcast against it -> (P, B, N)."""
+
+FAILED_RETURN = -1e30
+"""The return of a future that is not finite."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """The return of candidate plans.
+
+    Attributes:
+        reward: the objective.
+        uncertainty_penalty: weight of the particles' spread of returns, subtracted from their mean.
+        terminal_value: what is expected after the horizon; None for nothing.
+    """
+
+    reward: RewardFunction
+    uncertainty_penalty: float = 0.0
+    terminal_value: TerminalValue | None = None
+
+    def __call__(self, trajectories: Trajectories, actions: Tensor, obs: Tensor, goal: Tensor) -> Tensor:
+        """Returns of the candidates, (B, N), finite.
+
+        Args:
+            trajectories: the candidates' predicted futures.
+            actions: the candidates, (B, N, H, action_dim).
+            obs: where the robots are, (B, obs_dim).
+            goal: (B, goal_dim), or (B, H, goal_dim) when it is known to move.
+        """
+        returns = self.particle_returns(trajectories, actions, obs, goal)
+        mean = returns.mean(0)
+        if self.uncertainty_penalty == 0 or len(returns) == 1:
+            return mean
+        # the spread of a failed and a good particle may overflow
+        return (mean - self.uncertainty_penalty * returns.std(0, unbiased=False)).clamp(min=FAILED_RETURN)
+
+    def particle_returns(self, trajectories: Trajectories, actions: Tensor, obs: Tensor, goal: Tensor) -> Tensor:
+        """Return of each candidate under each particle, (P, B, N); `FAILED_RETURN` for a future that is not finite."""
+        next_obs, alive = trajectories
+        rewards = step_rewards(self.reward, next_obs, actions, obs, goal)
+        if alive is not None:
+            # the step in which an episode ends still counts
+            begins = torch.cat([torch.ones_like(alive[..., :1]), alive[..., :-1]], dim=-1).cummin(-1).values
+            rewards = torch.where(begins, rewards, 0.0)
+        returns = rewards.sum(-1)
+        if self.terminal_value is not None:
+            value = self.terminal_value(next_obs[..., -1, :], _along(goal, -1))
+            returns = returns + (value if alive is None else torch.where(alive.all(-1), value, 0.0))
+        return returns.nan_to_num(nan=FAILED_RETURN, posinf=FAILED_RETURN, neginf=FAILED_RETURN)
+
+
+def step_rewards(reward: RewardFunction, next_obs: Tensor, actions: Tensor, obs: Tensor, goal: Tensor) -> Tensor:
+    """Reward of each predicted step, (P, B, N, H).
+
+    Args:
+        reward: the objective.
+        next_obs: predicted observations, (P, B, N, H, obs_dim).
+        actions: (B, N, H, action_dim).
+        obs: where the robots are, (B, obs_dim).
+        goal: (B, goal_dim) or (B, H, goal_dim).
+    """
+    start = obs[None, :, None, None, :].expand(*next_obs.shape[:3], 1, -1)
+    before = torch.cat([start, next_obs[..., :-1, :]], dim=-2)
+    along_horizon = goal[:, None] if goal.dim() == 3 else goal[:, None, None]
+    return reward(before, actions, next_obs, along_horizon)
+
+
+def failed(returns: Tensor) -> Tensor:
+    """Which candidates failed under at least one particle; `returns` (B, N) averaged over particles -> (B, N) bool."""
+    return returns < FAILED_RETURN / 100
+
+
+def _along(goal: Tensor, step: int) -> Tensor:
+    """The goal at one step of the horizon, (B, 1, goal_dim)."""
+    return goal[:, step, None] if goal.dim() == 3 else goal[:, None]
