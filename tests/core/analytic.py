@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from adaptive_mbrl.adaptation import AdaptationConfig
-from adaptive_mbrl.adaptation.gradient import GradientAdapter, GradientConfig
+from adaptive_mbrl.adaptation import NetworkAdapter
+from adaptive_mbrl.adaptation.gradient import GradientConfig, GradientRule
 from adaptive_mbrl.data.episodes import Episode
+from adaptive_mbrl.data.statistics import transition_statistics
 from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
 from adaptive_mbrl.meta.trainer import OuterConfig
 from adaptive_mbrl.objective import Objective, Term
-from adaptive_mbrl.planning import PlannerConfig
+from adaptive_mbrl.planning import ICEMConfig
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
 from adaptive_mbrl.transitions import Transitions
 
@@ -44,9 +45,10 @@ MIXED = RobotSpec(
 
 TO_ORIGIN = Objective(POINT, (Term("quadratic", 1.0, ("position",)), Term("quadratic", 0.05, ("speed",))))
 NO_GOAL = torch.zeros(1, 0)
-TINY_PLANNER = PlannerConfig(horizon=5, num_samples=16, num_iterations=2, num_elites=4, num_elites_kept=1)
+TINY_PLANNER = ICEMConfig(horizon=5, num_samples=16, num_iterations=2, num_elites=4, num_elites_kept=1)
 POINT_MODEL = ModelConfig(hidden=(32,), members=2, context_dim=2)
-POINT_ADAPTATION = AdaptationConfig(window=6, gradient=GradientConfig(steps=1, learning_rate=0.3))
+POINT_WINDOW = 6
+POINT_RULES = (GradientConfig(steps=1, learning_rate=0.3, second_order=True),)
 POINT_OUTER = OuterConfig(query=3, meta_batch_size=32, learning_rate=1e-2, validation_windows=64)
 
 
@@ -94,19 +96,20 @@ def mixed_model(seed: int = 0, **changes: object) -> DynamicsModel:
     settings = {"hidden": (7, 5), "members": 2, "activation": "tanh", "context_dim": 3, **changes}
     model = DynamicsModel(MIXED, ModelConfig(**settings), seed)  # type: ignore[arg-type]
     fitted = mixed_transitions(1, 200, seed=99)
-    model.normalizer.fit(fitted.obs[0], fitted.next_obs[0])
+    model.normalizer.fit(transition_statistics(MIXED, [(fitted.obs[0], fitted.next_obs[0])]))
     return model
 
 
-def mixed_adapter(seed: int = 0, model: dict[str, object] | None = None, **rule: object) -> GradientAdapter:
+def mixed_adapter(seed: int = 0, model: dict[str, object] | None = None, **rule: object) -> NetworkAdapter:
     """A gradient adapter on `mixed_model`; the prior's modulation is moved away from its neutral start."""
-    adapter = GradientAdapter(mixed_model(seed, **(model or {})), GradientConfig(**rule))  # type: ignore[arg-type]
+    network = mixed_model(seed, **(model or {}))
+    gradient = GradientRule(network, GradientConfig(**{"learning_rate": 0.1, "second_order": True, **rule}))  # type: ignore[arg-type]
     generator = torch.Generator().manual_seed(seed + 1)
     with torch.no_grad():
-        for parameter in (adapter.model.net.action_gain, adapter.model.net.context):
+        for parameter in (network.net.action_gain, network.net.context):
             parameter += 0.3 * torch.randn(parameter.shape, generator=generator)
-        if adapter.config.step_sizes != "fixed":
+        if gradient.config.step_sizes != "fixed":
             # different for every tensor or parameter, so that mixing them up shows
-            for parameter in adapter.log_step_sizes.values():
+            for parameter in gradient.log_step_sizes.values():
                 parameter += 0.3 * torch.randn(parameter.shape, generator=generator)
-    return adapter
+    return NetworkAdapter(network, [gradient])
