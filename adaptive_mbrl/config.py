@@ -170,7 +170,7 @@ def _convert_tagged(options: Mapping[str, type], value: Any, source: str, key: s
     allowed = ", ".join(options)
     if not isinstance(entry, Mapping) or len(entry) != 1:
         raise ConfigError(
-            f"{_where(source, key)}: expected one kind with its settings, such as {{{next(iter(options))}: {{}}}}, got {value!r}; "
+            f"{_where(source, key)}: expected a kind with its settings, such as {{{next(iter(options))}: {{}}}}, got {value!r}; "
             f"allowed: {allowed}"
         )
     (tag, settings), *_ = entry.items()

@@ -70,12 +70,12 @@ class BayesLinearBelief(NamedTuple):
 class BayesLinearPredictor(NetworkPredictor):
     """The ensemble with the posterior's mean or samples as last layers, and its variance in what `predict` returns."""
 
-    def __init__(self, model: DynamicsModel, parameters: Parameters | None = None, posterior: _Posterior | None = None) -> None:
-        super().__init__(model, parameters)
+    def __init__(self, base: NetworkPredictor, last_layer: Parameters, posterior: _Posterior | None = None) -> None:
+        super().__init__(base.model, {**base.parameters, **last_layer}, base.affine)
         self._posterior = posterior
 
     def with_parameters(self, changed: Parameters) -> BayesLinearPredictor:
-        return BayesLinearPredictor(self.model, {**self.parameters, **changed}, self._posterior)
+        return BayesLinearPredictor(self, changed, self._posterior)
 
     def predict(self, obs: Tensor, action: Tensor) -> Prediction:
         prediction = super().predict(obs, action)
@@ -140,7 +140,7 @@ class BayesLinearRule(AdaptationRule[BayesLinearBelief]):
         posterior = _Posterior(belief, (2 * self.log_prior_std).exp())
         if noise is None:
             layer = posterior.correction(belief.residual).transpose(0, 1)
-            return BayesLinearPredictor(base.model, {**base.parameters, **self._last_layer(base, layer)}, posterior)
+            return BayesLinearPredictor(base, self._last_layer(base, layer), posterior)
         # (S, B, P, ...): samples of the prior, and of the noise in the observed targets
         samples = len(noise)
         weights = self.log_prior_std.exp()[..., None] * noise[:, :, : -self.window]
@@ -148,8 +148,8 @@ class BayesLinearRule(AdaptationRule[BayesLinearBelief]):
         missing = belief.residual - belief.features @ weights[:, None] - errors[:, None]
         layers = [w[:, None] + posterior.correction(m).transpose(0, 1) for w, m in zip(weights, missing, strict=True)]
         repeated = {name: value.repeat(samples, *(1,) * (value.dim() - 1)) for name, value in base.parameters.items()}
-        sampled = NetworkPredictor(base.model, repeated)
-        return BayesLinearPredictor(base.model, {**repeated, **self._last_layer(sampled, torch.cat(layers))})
+        sampled = base.with_parameters(repeated)
+        return BayesLinearPredictor(sampled, self._last_layer(sampled, torch.cat(layers)))
 
     def draw_noise(self, belief: BayesLinearBelief, generator: torch.Generator) -> Tensor | None:
         """Standard normal, (samples, P, F + 1 + K, obs_dim); None where the posterior's mean is planned with."""

@@ -114,7 +114,7 @@ class GradientRule(AdaptationRule[GradientBelief]):
 
     def _inner_gradient(self, adapted: dict[str, Tensor], recent: Transitions, base: NetworkPredictor) -> dict[str, Tensor]:
         def total_loss(values: dict[str, Tensor], others: dict[str, Tensor]) -> Tensor:
-            return one_step_loss(NetworkPredictor(base.model, {**others, **values}), recent).sum()
+            return one_step_loss(NetworkPredictor(base.model, {**others, **values}, base.affine), recent).sum()
 
         others = dict(base.parameters)
         # only torch.func can be followed by a compiler, and differentiated again

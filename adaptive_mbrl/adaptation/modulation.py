@@ -32,7 +32,7 @@ def encode_transitions(base: NetworkPredictor, recent: Transitions) -> Tensor:
     normalizer = base.model.normalizer
     target = normalizer.target(recent.obs, recent.next_obs)
     surprise = target - base.target(recent.obs, recent.action).mean.mean(0).detach()
-    parts = [normalizer.affine().encode(recent.obs), normalizer.encode_action(recent.action), target, surprise]
+    parts = [base.affine.encode(recent.obs), normalizer.encode_action(recent.action), target, surprise]
     # a spike of a sensor must not drive the encoder far from all that it was trained on
     return torch.where(recent.valid[..., None], torch.cat(parts, dim=-1).clamp(-10, 10), 0.0)
 

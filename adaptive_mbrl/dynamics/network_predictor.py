@@ -14,6 +14,7 @@ from torch import Tensor
 
 from adaptive_mbrl.dynamics.model import DynamicsModel
 from adaptive_mbrl.dynamics.network import ConditionedNetwork, Parameters
+from adaptive_mbrl.dynamics.normalizer import Affine
 from adaptive_mbrl.predictor import Prediction, Trajectories
 
 
@@ -31,15 +32,24 @@ class NetworkPredictor:
         model: architecture and normalizer.
         parameters: all of the network's parameters by name, each (P, ...) for all robots or (P, B, ...); the model's own if
             left out.
+        affine: the normalizer's maps where they are known already.
     """
 
-    def __init__(self, model: DynamicsModel, parameters: Parameters | None = None) -> None:
+    def __init__(self, model: DynamicsModel, parameters: Parameters | None = None, affine: Affine | None = None) -> None:
         self.model = model
         self.parameters = model.net.parameters_by_name() if parameters is None else parameters
+        self._affine = affine
+
+    @property
+    def affine(self) -> Affine:
+        """The normalizer's maps, computed once for this predictor and those that are made from it."""
+        if self._affine is None:
+            self._affine = self.model.normalizer.affine()
+        return self._affine
 
     def with_parameters(self, changed: Parameters) -> Self:
         """The same predictor with some parameters replaced."""
-        return type(self)(self.model, {**self.parameters, **changed})
+        return type(self)(self.model, {**self.parameters, **changed}, self.affine)
 
     def to(self, dtype: torch.dtype) -> Self:
         """See `Predictor.to`: weights that are cast once, where autocast would cast them at every step."""
@@ -55,7 +65,7 @@ class NetworkPredictor:
         """See `Predictor.predict`; the particles are one mixture."""
         normalizer = self.model.normalizer
         target = self.target(obs, action)
-        particles = normalizer.wrap(normalizer.affine().advance(obs, target.mean.to(obs.dtype)))
+        particles = normalizer.wrap(self.affine.advance(obs, target.mean.to(obs.dtype)))
         first = particles[:1]
         # particles are averaged as deviations from the first one, so that angles near +-pi are averaged on the circle
         deviation = normalizer.error(particles, first)
@@ -67,7 +77,7 @@ class NetworkPredictor:
     def roll_out(self, obs: Tensor, actions: Tensor) -> Trajectories:
         """See `Predictor.roll_out`."""
         (tasks, candidates, horizon, _), obs_dim = actions.shape, obs.shape[-1]
-        network, affine = self.model.net.condition(self.parameters, tasks), self.model.normalizer.affine()
+        network, affine = self.model.net.condition(self.parameters, tasks), self.affine
         drive = network.drive(self.model.normalizer.encode_action(actions))
         start = obs[None, :, None].expand(network.particles, tasks, candidates, obs_dim)
         state = network.grouped_rows(start)
@@ -96,5 +106,5 @@ class NetworkPredictor:
         """The network, its encoded observations (G, R, input_dim) and what actions and context drive, (G, R, width)."""
         normalizer = self.model.normalizer
         network = self.model.net.condition(self.parameters, len(obs))
-        x = network.grouped_rows(normalizer.affine().encode(obs).expand(network.particles, -1, -1, -1))
+        x = network.grouped_rows(self.affine.encode(obs).expand(network.particles, -1, -1, -1))
         return network, x, network.drive(normalizer.encode_action(action)[:, :, None])[:, 0]

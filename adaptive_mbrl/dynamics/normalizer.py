@@ -75,6 +75,7 @@ class Normalizer(nn.Module):
     _angle_columns: Tensor
     _other_columns: Tensor
     _is_direct: Tensor
+    _carry: Tensor
     _action_center: Tensor
     _action_half_range: Tensor
 
@@ -90,6 +91,7 @@ class Normalizer(nn.Module):
             "_angle_columns": angle.nonzero()[:, 0],
             "_other_columns": (~angle).nonzero()[:, 0],
             "_is_direct": torch.tensor([c.target == "direct" for c in spec.obs]),
+            "_carry": torch.tensor([float(c.target != "direct") for c in spec.obs]),
             "_action_center": (low + high) / 2,
             "_action_half_range": (high - low) / 2,
         }
@@ -128,8 +130,7 @@ class Normalizer(nn.Module):
         if self._num_angles:
             columns = self._other_columns
             scale, offset = scale.index_select(0, columns), offset.index_select(0, columns)
-        carry = (~self._is_direct).to(self.obs_std)
-        ends = (self.target_mean, self.target_std, carry, self.obs_low, self.obs_high)
+        ends = (self.target_mean, self.target_std, self._carry, self.obs_low, self.obs_high)
         return Affine(columns, self._angle_columns, offset, scale, *ends)
 
     def encode_action(self, action: Tensor) -> Tensor:
