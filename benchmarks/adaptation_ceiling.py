@@ -3,7 +3,7 @@
 Usage: python benchmarks/adaptation_ceiling.py [RUN] [--updates N] [--out FILE]
 
 Three models with the network of a finished run are fitted to its episodes for the same number of updates. The run's changes must
-be actuator gains; branches are left out, since what their dynamics were is not recorded.
+be actuator gains; branches are left out, since which change was in force is not recorded.
 
     multitask   nothing about the change is known
     adaptive    the run's adaptation rule has to find it out from the last K transitions
@@ -69,10 +69,10 @@ def with_true_gains(episode: Episode, robot: Robot) -> Episode:
     scenario = parse_scenario(episode.tags["scenario"], Path("episode"))
     gains = []
     for t in range(len(episode)):
-        dynamics = scenario.change_in_force(t)
-        if replace(dynamics, actuator_gain=1.0) != Change():
-            raise ConfigError(f"episode: changes other than actuator_gain: {dynamics.to_changes()}")
-        gains.append(scale_vector(dynamics.actuator_gain, robot.spec.action_dim, robot.elements.actuators))
+        change = scenario.change_in_force(t)
+        if replace(change, actuator_gain=1.0) != Change():
+            raise ConfigError(f"episode: changes other than actuator_gain: {change.to_changes()}")
+        gains.append(scale_vector(change.actuator_gain, robot.spec.action_dim, robot.elements.actuators))
     return replace(episode, action=(episode.action * np.stack(gains)).astype(np.float32))
 
 

@@ -43,7 +43,7 @@ def run_demo(
     console, status = make_console(), make_console(stderr=True)
     setup = prepare(checkpoint, scenario, episodes=EPISODES, seed=seed, multitask=multitask, device=device)
     for i, course in enumerate(setup.scenarios):
-        changes = "; ".join(f"step {c.at}: {describe(c.dynamics)}" for c in course.changes)
+        changes = "; ".join(f"step {c.at}: {describe(c.change)}" for c in course.changes)
         console.print(
             f"episode {i}: {setup.robot.name}, {course.steps} steps of {setup.robot.spec.dt:g} s; {changes}", markup=False
         )
@@ -54,20 +54,20 @@ def run_demo(
     write_report(out / "report.json", report)
     plot_recovery(evaluation, out / "recovery.png")
     written = ["report.json", "recovery.png"]
-    if video and render_rollout(evaluation, out / "rollout.mp4", console, status):
+    if video and render_first_episode(evaluation, out / "rollout.mp4", console, status):
         written.append("rollout.mp4")
     console.print(f"Written: {', '.join(str(out / name) for name in written)}", markup=False, soft_wrap=True)
 
 
-def render_rollout(evaluation: Evaluation, path: Path, console: Console, status: Console) -> bool:
+def render_first_episode(evaluation: Evaluation, path: Path, console: Console, status: Console) -> bool:
     """Render the first episode of the adaptive and the frozen arm; whether that worked."""
     course = evaluation.setup.scenarios[0]
     panels = [Panel(name, evaluation.arms[name].qpos[:, 0]) for name in ("adaptive", "frozen")]
-    dynamics = [course.change_in_force(step) for step in range(course.steps)]
+    changes = [course.change_in_force(step) for step in range(course.steps)]
     robot = evaluation.setup.robot
     try:
         with live_progress(status) as begin:
-            render_video(robot, panels, dynamics, path, begin("video", course.steps), robot.goals(course.seed, course.steps))
+            render_video(robot, panels, changes, path, begin("video", course.steps), robot.goals(course.seed, course.steps))
     except VideoError as error:
         console.print(f"No video: {error}", markup=False, soft_wrap=True)
         return False

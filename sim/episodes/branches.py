@@ -16,7 +16,7 @@ from torch import Tensor
 
 from adaptive_mbrl.data.episodes import Episode
 from adaptive_mbrl.planning.base import Planner
-from sim.episodes.run import Rollouts
+from sim.episodes.run import Recorded
 from sim.robot.robot import Robot
 from sim.simulation.batch import BatchSimulation
 from sim.simulation.oracle import OracleRollout
@@ -30,21 +30,21 @@ def candidate_plans(planner: Planner, episodes: Sequence[Episode], step: int, nu
     return torch.clamp(sent[:, None] + noise, planner.low, planner.high)
 
 
-def branch_episodes(robot: Robot, planner: Planner, rollouts: Rollouts, window: int, num_branches: int) -> list[Episode]:
+def branch_episodes(robot: Robot, planner: Planner, recorded: Recorded, window: int, num_branches: int) -> list[Episode]:
     """Simulate `num_branches` candidates at every snapshot of every robot.
 
     Args:
         robot: the robot.
         planner: gives the horizon and the noise.
-        rollouts: with snapshots at least a horizon before the episodes' ends.
+        recorded: with snapshots at least a horizon before the episodes' ends.
         window: K, steps of history that a branch starts with, fewer near the beginning.
         num_branches: candidates per state.
     """
-    trunk = rollouts.episodes
+    trunk = recorded.episodes
     simulation = BatchSimulation(robot, len(trunk))
     oracle = OracleRollout(simulation, num_branches)
     branches = []
-    for step, snapshot in rollouts.snapshots.items():
+    for step, snapshot in recorded.snapshots.items():
         simulation.restore(snapshot)
         oracle.sync()
         actions = candidate_plans(planner, trunk, step, num_branches).cpu()

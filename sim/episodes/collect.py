@@ -18,7 +18,7 @@ from adaptive_mbrl.planning.base import Planner
 from sim.episodes.branches import branch_episodes
 from sim.episodes.policies import ControllerPolicy, OraclePolicy, Policy, RandomPolicy
 from sim.episodes.rank_correlation import rank_correlation
-from sim.episodes.run import Rollouts, run_scenarios
+from sim.episodes.run import Recorded, run_scenarios
 from sim.robot.robot import Robot
 from sim.scenarios.distribution import ScenarioDistribution
 from sim.scenarios.scenario import Scenario
@@ -96,41 +96,41 @@ class Collector:
             episodes += random.episodes
             scalars["collect/random_return"] = mean_return(random)
         if config.oracle_episodes:
-            rollouts = self._run(oracle, "oracle", config.oracle_episodes, (0, 1), config.action_noise)
-            episodes += [*rollouts.episodes, *self._branches(rollouts, make_planner(spec, self.planner, self.seed))]
-            scalars["collect/oracle_return"] = mean_return(rollouts)
+            recorded = self._run(oracle, "oracle", config.oracle_episodes, (0, 1), config.action_noise)
+            episodes += [*recorded.episodes, *self._branches(recorded, make_planner(spec, self.planner, self.seed))]
+            scalars["collect/oracle_return"] = mean_return(recorded)
         return Collected(episodes, oracle.steps_simulated, scalars)
 
     def on_policy(self, index: int, controller: AdaptiveController) -> Collected:
         """Episodes of round `index` with the current controller, and how well its model orders plans."""
-        rollouts = self._run(
+        recorded = self._run(
             ControllerPolicy(controller), "policy", self.config.episodes_per_iteration, (index, 2), self.config.action_noise
         )
         scalars = {
-            "collect/return": mean_return(rollouts),
-            "collect/adapted_error": float(np.nanmean([i.adapted_error for i in rollouts.infos])),
-            "collect/prior_error": float(np.nanmean([i.prior_error for i in rollouts.infos])),
-            "collect/fell_back": float(np.mean([i.fell_back for i in rollouts.infos])),
+            "collect/return": mean_return(recorded),
+            "collect/adapted_error": float(np.nanmean([i.adapted_error for i in recorded.infos])),
+            "collect/prior_error": float(np.nanmean([i.prior_error for i in recorded.infos])),
+            "collect/fell_back": float(np.mean([i.fell_back for i in recorded.infos])),
         }
         horizon = self.planner.horizon
-        few = dataclasses.replace(rollouts, snapshots={t: rollouts.snapshots[t] for t in self._middle_of(rollouts)})
+        few = dataclasses.replace(recorded, snapshots={t: recorded.snapshots[t] for t in self._middle_of(recorded)})
         for h, value in rank_correlation(
             self.robot, controller, few, sorted({h for h in (1, 5, 10, horizon) if h <= horizon})
         ).items():
             scalars[f"rank_correlation/{h}_steps"] = value
-        return Collected([*rollouts.episodes, *self._branches(rollouts, controller.planner)], scalars=scalars)
+        return Collected([*recorded.episodes, *self._branches(recorded, controller.planner)], scalars=scalars)
 
-    def _run(self, policy: Policy, source: str, num: int, stream: tuple[int, int], noise: float) -> Rollouts:
+    def _run(self, policy: Policy, source: str, num: int, stream: tuple[int, int], noise: float) -> Recorded:
         rng = np.random.default_rng([self.seed, *stream])
         scenarios = [self.distribution.sample(rng, self.config.steps) for _ in range(num)]
-        rollouts = self._run_stable(policy, source, scenarios, noise, int(rng.integers(2**31)))
-        num = len(rollouts.episodes)
+        recorded = self._run_stable(policy, source, scenarios, noise, int(rng.integers(2**31)))
+        num = len(recorded.episodes)
         fraction = self.config.validation_fraction
         held_out = min(num - 1, max(1, round(num * fraction))) if fraction > 0 else 0
-        tagged = (dataclasses.replace(e, tags={**e.tags, "validation": i < held_out}) for i, e in enumerate(rollouts.episodes))
-        return dataclasses.replace(rollouts, episodes=tuple(tagged))
+        tagged = (dataclasses.replace(e, tags={**e.tags, "validation": i < held_out}) for i, e in enumerate(recorded.episodes))
+        return dataclasses.replace(recorded, episodes=tuple(tagged))
 
-    def _run_stable(self, policy: Policy, source: str, scenarios: Sequence[Scenario], noise: float, noise_seed: int) -> Rollouts:
+    def _run_stable(self, policy: Policy, source: str, scenarios: Sequence[Scenario], noise: float, noise_seed: int) -> Recorded:
         """Run the scenarios; those whose physics becomes unstable are left out, for every resume would come to them again."""
         last_snapshot = self.config.steps - self.planner.horizon
         with tqdm(total=self.config.steps, desc=f"collect ({source})", unit="step", leave=False) as bar:
@@ -152,17 +152,17 @@ class Collector:
                 stable = [s for i, s in enumerate(scenarios) if i != error.robot_index]
         return self._run_stable(policy, source, stable, noise, noise_seed)
 
-    def _branches(self, rollouts: Rollouts, planner: Planner) -> list[Episode]:
+    def _branches(self, recorded: Recorded, planner: Planner) -> list[Episode]:
         if self.config.branches_per_state == 0:
             return []
-        return branch_episodes(self.robot, planner, rollouts, self.window, self.config.branches_per_state)
+        return branch_episodes(self.robot, planner, recorded, self.window, self.config.branches_per_state)
 
     @staticmethod
-    def _middle_of(rollouts: Rollouts) -> Sequence[int]:
-        steps = sorted(rollouts.snapshots)
+    def _middle_of(recorded: Recorded) -> Sequence[int]:
+        steps = sorted(recorded.snapshots)
         return sorted({steps[len(steps) // 3], steps[2 * len(steps) // 3]}) if steps else ()
 
 
-def mean_return(rollouts: Rollouts) -> float:
+def mean_return(recorded: Recorded) -> float:
     """Mean of the episodes' returns."""
-    return float(np.mean([e.reward.sum() for e in rollouts.episodes]))
+    return float(np.mean([e.reward.sum() for e in recorded.episodes]))

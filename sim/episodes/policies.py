@@ -89,24 +89,24 @@ class OraclePolicy:
         self.preview = planner.horizon - 1
         self.steps_simulated = 0
         self._planner = make_planner(spec, planner, seed)
-        self._rollout: OracleRollout | None = None
+        self._oracle: OracleRollout | None = None
         self._state: PlanState | None = None
 
     def reset(self, simulation: BatchSimulation) -> None:
-        if self._rollout is None or self._rollout.simulation is not simulation:
-            self._rollout = OracleRollout(simulation, self._planner.config.num_samples)
+        if self._oracle is None or self._oracle.simulation is not simulation:
+            self._oracle = OracleRollout(simulation, self._planner.config.num_samples)
         self._state = self._planner.init(simulation.num_robots)
 
     def act(self, obs: Obs, goal: Obs, sent: Obs | None) -> tuple[Obs, None]:
-        if self._rollout is None or self._state is None:
+        if self._oracle is None or self._state is None:
             raise RuntimeError("reset comes before act")
-        self._rollout.sync()
-        before = self._rollout.steps_simulated
-        objective = self._rollout.simulation.robot.planning_objective
+        self._oracle.sync()
+        before = self._oracle.steps_simulated
+        objective = self._oracle.simulation.robot.planning_objective
         self._state, plan = self._planner.plan(
-            self._state, self._rollout, objective, torch.from_numpy(goal), torch.from_numpy(obs)
+            self._state, self._oracle, objective, torch.from_numpy(goal), torch.from_numpy(obs)
         )
-        self.steps_simulated += self._rollout.steps_simulated - before
+        self.steps_simulated += self._oracle.steps_simulated - before
         return plan.actions[:, 0].numpy(), None
 
 

@@ -19,36 +19,36 @@ from adaptive_mbrl.data.episodes import Episode
 from adaptive_mbrl.data.windows import WindowSampler, concatenate
 from adaptive_mbrl.planning.base import step_rewards
 from sim.episodes.branches import candidate_plans
-from sim.episodes.run import Rollouts
+from sim.episodes.run import Recorded
 from sim.robot.robot import Robot
 from sim.simulation.batch import BatchSimulation
 from sim.simulation.oracle import OracleRollout
 
 
 def rank_correlation(
-    robot: Robot, controller: AdaptiveController, rollouts: Rollouts, horizons: Sequence[int], num_candidates: int = 64
+    robot: Robot, controller: AdaptiveController, recorded: Recorded, horizons: Sequence[int], num_candidates: int = 64
 ) -> dict[int, float]:
-    """Mean Spearman correlation by horizon, over the snapshots of `rollouts` and their robots; without snapshots, empty.
+    """Mean Spearman correlation by horizon, over the snapshots of `recorded` and their robots; without snapshots, empty.
 
     The candidates are the actions that were really sent, plus the planner's own noise.
 
     Args:
         robot: the robot.
         controller: model, adaptation rule and planner under test.
-        rollouts: episodes with snapshots, at least a planning horizon before their ends.
+        recorded: episodes with snapshots, at least a planning horizon before their ends.
         horizons: control steps, each at most the planner's horizon.
         num_candidates: plans per state.
     """
-    simulation = BatchSimulation(robot, len(rollouts.episodes))
+    simulation = BatchSimulation(robot, len(recorded.episodes))
     oracle = OracleRollout(simulation, num_candidates)
     collected: dict[int, list[float]] = {h: [] for h in horizons}
-    for step, snapshot in rollouts.snapshots.items():
+    for step, snapshot in recorded.snapshots.items():
         simulation.restore(snapshot)
         oracle.sync()
-        obs = torch.from_numpy(np.stack([e.obs[step] for e in rollouts.episodes])).to(controller.device)
-        actions = candidate_plans(controller.planner, rollouts.episodes, step, num_candidates)
+        obs = torch.from_numpy(np.stack([e.obs[step] for e in recorded.episodes])).to(controller.device)
+        actions = candidate_plans(controller.planner, recorded.episodes, step, num_candidates)
         goal = torch.from_numpy(simulation.goals(step + actions.shape[2])[:, step:]).to(controller.device)
-        predicted = _predicted(controller, rollouts.episodes, step, obs, actions)
+        predicted = _predicted(controller, recorded.episodes, step, obs, actions)
         model_rewards, true_rewards = (
             step_rewards(next_obs, actions, controller.objective, goal, obs).mean(0).cpu().numpy()
             for next_obs in (predicted, oracle(actions))

@@ -21,7 +21,7 @@ StepHook = Callable[[int, BatchSimulation], None]
 
 
 @dataclass(frozen=True)
-class Rollouts:
+class Recorded:
     """Episodes of B robots and what the controller reported.
 
     Attributes:
@@ -45,7 +45,7 @@ def run_scenarios(
     noise_seed: int = 0,
     snapshot_steps: Sequence[int] = (),
     hook: StepHook | None = None,
-) -> Rollouts:
+) -> Recorded:
     """Run one episode per scenario, all at once.
 
     Args:
@@ -89,7 +89,7 @@ def run_scenarios(
             infos.append(info)
     rewards = robot.rewards(np.stack(true_obs, 1), np.stack(actions, 1), goals[:, :steps])
     episodes = _episodes(scenarios, np.stack(all_obs, 1), np.stack(actions, 1), rewards, source)
-    return Rollouts(episodes, tuple(infos), snapshots)
+    return Recorded(episodes, tuple(infos), snapshots)
 
 
 def _episodes(

@@ -198,18 +198,18 @@ def _run_arm(setup: Setup, name: str, policy: Policy, begin_arm: BeginArm) -> Ar
         advance()
 
     source = name if name in ("random", "oracle") else "policy"
-    rollouts = run_scenarios(setup.robot, setup.scenarios, policy, source=source, hook=hook)
-    arm = Arm(rollouts.episodes, np.stack(qpos))
+    recorded = run_scenarios(setup.robot, setup.scenarios, policy, source=source, hook=hook)
+    arm = Arm(recorded.episodes, np.stack(qpos))
     if isinstance(policy, OraclePolicy):
         return replace(arm, simulated_steps=policy.steps_simulated)
-    if not rollouts.infos:
+    if not recorded.infos:
         return arm
     return replace(
         arm,
-        model_error=np.stack([i.adapted_error for i in rollouts.infos]),
-        prior_error=np.stack([i.prior_error for i in rollouts.infos]),
-        fell_back=np.stack([i.fell_back for i in rollouts.infos]),
-        batch_timing=_timing(rollouts.infos, len(setup.scenarios)),
+        model_error=np.stack([i.adapted_error for i in recorded.infos]),
+        prior_error=np.stack([i.prior_error for i in recorded.infos]),
+        fell_back=np.stack([i.fell_back for i in recorded.infos]),
+        batch_timing=_timing(recorded.infos, len(setup.scenarios)),
         single_timing=_time_one_robot(setup, policy),
     )
 

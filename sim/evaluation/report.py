@@ -69,10 +69,10 @@ def write_report(path: Path, report: Report) -> None:
     write_text_atomically(path, "{\n" + ",\n".join(lines) + "\n}\n")
 
 
-def describe(dynamics: Change) -> str:
+def describe(change: Change) -> str:
     """A change in a few words, e.g. ``actuator gain fshin 0``."""
     words = []
-    for key, value in dynamics.to_changes().items():
+    for key, value in change.to_changes().items():
         parts = value.items() if isinstance(value, dict) else [("", value)]
         words += [" ".join(f"{key.replace('_', ' ')} {name} {_short(v)}".split()) for name, v in parts]
     return ", ".join(words) or "nominal"
@@ -133,7 +133,7 @@ def _arm_summary(setup: Setup, arm: Arm, content: Report, score: NormalizedScore
 
 
 def _error_after_change(setup: Setup, errors: np.ndarray | None) -> float | None:
-    """Mean over the steps that the changed dynamics have led to; the error at step t is about the transition from t - 1 to t."""
+    """Mean over the steps after the last change; the error at step t is about the transition from t - 1 to t."""
     if errors is None:
         return None
     after = [errors[s.last_change + 1 :, i] for i, s in enumerate(setup.scenarios)]

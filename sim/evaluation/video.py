@@ -56,7 +56,7 @@ class Panel:
 def render_video(
     robot: Robot,
     panels: Sequence[Panel],
-    dynamics: Sequence[Change],
+    changes: Sequence[Change],
     path: Path,
     progress: Callable[[], None] = lambda: None,
     goals: NDArray[np.float32] | None = None,
@@ -66,7 +66,7 @@ def render_video(
     Args:
         robot: of all panels.
         panels: of equal length T.
-        dynamics: in force at every control step, T of them; the parts they name are drawn red.
+        changes: the change in force at every control step, T of them; the parts it names are drawn red.
         path: the mp4; replaced when the new one is complete.
         progress: called after every frame.
         goals: at every control step, (T, goal_dim), of all panels. Goals of three entries are positions in the world [m], shown
@@ -78,9 +78,9 @@ def render_video(
     renderer = pick_renderer()
     if renderer is None:
         raise VideoError(NO_RENDERER)
-    red = np.zeros((len(dynamics), robot.model.ngeom), dtype=bool)
-    for step, item in enumerate(dynamics):
-        red[step, changed_geoms(robot, item)] = True
+    red = np.zeros((len(changes), robot.model.ngeom), dtype=bool)
+    for step, change in enumerate(changes):
+        red[step, changed_geoms(robot, change)] = True
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".video.") as folder:
         job, out = Path(folder) / "job.npz", Path(folder) / "out.mp4"
@@ -90,8 +90,8 @@ def render_video(
             titles=[p.title for p in panels],
             qpos=np.stack([p.qpos for p in panels]),
             red=red,
-            captions=["" if d == Change() else describe(d) for d in dynamics],
-            goals=np.zeros((len(dynamics), 0)) if goals is None else goals,
+            captions=["" if c == Change() else describe(c) for c in changes],
+            goals=np.zeros((len(changes), 0)) if goals is None else goals,
         )
         _run([sys.executable, "-P", "-m", "sim.evaluation.video", str(job), str(out)], renderer, progress)
         shutil.move(out, path)
@@ -126,18 +126,18 @@ def _run(command: Sequence[str], renderer: str, progress: Callable[[], None]) ->
             raise VideoError(f"the renderer '{renderer}' failed: {reason.strip()}")
 
 
-def changed_geoms(robot: Robot, dynamics: Change) -> list[int]:
-    """Geoms of the parts that `dynamics` names: a motor's body, a heavy body, ...; a change of everything names none."""
+def changed_geoms(robot: Robot, change: Change) -> list[int]:
+    """Geoms of the parts that `change` names: a motor's body, a heavy body, ...; a change of everything names none."""
     model, elements = robot.model, robot.elements
     bodies: set[int] = set()
     geoms: set[int] = set()
-    for name in _names(dynamics.actuator_gain):
+    for name in _names(change.actuator_gain):
         geoms |= _geoms_of_actuator(model, int(elements.actuators[name][0]))
-    for name in (*_names(dynamics.body_mass), *dynamics.external_force):
+    for name in (*_names(change.body_mass), *change.external_force):
         bodies.add(int(elements.bodies[name][0]))
-    for name in (*_names(dynamics.damping), *_names(dynamics.armature)):
+    for name in (*_names(change.damping), *_names(change.armature)):
         bodies.add(int(model.dof_bodyid[elements.joints[name][0]]))
-    for name in _names(dynamics.friction):
+    for name in _names(change.friction):
         geoms |= {int(g) for g in elements.geoms[name]}
     return sorted(geoms | {g for g in range(model.ngeom) if int(model.geom_bodyid[g]) in bodies})
 

@@ -50,7 +50,7 @@ _ALLOWED = {
 
 @dataclass(frozen=True)
 class Change:
-    """The robot's dynamics; the default is the nominal robot.
+    """How a robot differs from its nominal self; the default is no difference.
 
     A number scales the whole field, a mapping scales the named parts and leaves the others nominal.
 
@@ -92,7 +92,7 @@ class Change:
 
         Args:
             elements: the robot's names.
-            where: key of these dynamics in a file, for the message.
+            where: key of this change in a file, for the message.
         """
         for key, kind in NAMED_AFTER.items():
             value = getattr(self, key)
@@ -112,13 +112,13 @@ class Change:
         }
 
 
-def model_fields(dynamics: Change, model: mujoco.MjModel, elements: Elements) -> dict[str, Array]:
-    """Absolute values of every model field that dynamics can change, made from the nominal `model`."""
-    gain = scale_vector(dynamics.actuator_gain, model.nu, elements.actuators)
-    mass = scale_vector(dynamics.body_mass, model.nbody, elements.bodies)
-    damping = scale_vector(dynamics.damping, model.nv, elements.joints)
-    armature = scale_vector(dynamics.armature, model.nv, elements.joints)
-    friction = scale_vector(dynamics.friction, model.ngeom, elements.geoms)
+def model_fields(change: Change, model: mujoco.MjModel, elements: Elements) -> dict[str, Array]:
+    """Absolute values of every model field that a change can alter, made from the nominal `model`."""
+    gain = scale_vector(change.actuator_gain, model.nu, elements.actuators)
+    mass = scale_vector(change.body_mass, model.nbody, elements.bodies)
+    damping = scale_vector(change.damping, model.nv, elements.joints)
+    armature = scale_vector(change.armature, model.nv, elements.joints)
+    friction = scale_vector(change.friction, model.ngeom, elements.geoms)
     pair = np.maximum(friction[model.pair_geom1], friction[model.pair_geom2])
     force_limits = np.sort(model.actuator_forcerange * gain[:, None], axis=1)
     return {
@@ -132,14 +132,14 @@ def model_fields(dynamics: Change, model: mujoco.MjModel, elements: Elements) ->
         "dof_armature": model.dof_armature * armature,
         "geom_friction": model.geom_friction * friction[:, None],
         "pair_friction": model.pair_friction * pair[:, None],
-        "gravity": tilted_gravity(model.opt.gravity, dynamics.gravity, dynamics.slope_deg),
+        "gravity": tilted_gravity(model.opt.gravity, change.gravity, change.slope_deg),
     }
 
 
-def force_array(dynamics: Change, model: mujoco.MjModel, elements: Elements) -> Array:
+def force_array(change: Change, model: mujoco.MjModel, elements: Elements) -> Array:
     """`xfrc_applied`, (nbody, 6): force [N] and torque [N m] at each body's centre of mass."""
     forces = np.zeros((model.nbody, 6))
-    for name, force in dynamics.external_force.items():
+    for name, force in change.external_force.items():
         forces[elements.bodies[name], :3] = force
     return forces
 

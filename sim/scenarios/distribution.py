@@ -29,7 +29,7 @@ class ChangeDistribution:
 
     Attributes:
         at: a control step, ``{uniform: [first, last]}``, or ``{fraction: [first, last]}`` of the episode's steps.
-        alternatives: the dynamics it may lead to, each with an optional `weight`; values as in `sim.scenarios.draws`.
+        alternatives: the changes it may be, each with an optional `weight`; values as in `sim.scenarios.draws`.
         probability: that it happens at all in an episode.
     """
 
@@ -55,7 +55,7 @@ class Part:
     """One part of a split.
 
     Attributes:
-        initial: the dynamics that episodes may start with, written as in `ChangeDistribution.alternatives`; default nominal.
+        initial: the changes that may be in force from the start, written like `ChangeDistribution.alternatives`; none by default.
         change: what may happen later.
     """
 
@@ -126,16 +126,16 @@ class ScenarioDistribution:
         return [self._scenario(EvenDraw(i, first), first + i, self.steps) for i in range(num_episodes)]
 
     def _scenario(self, draw: Draw, seed: int, steps: int) -> Scenario:
-        initial = self._dynamics(self.part.initial, draw, self._path("initial"))
+        initial = self._change(self.part.initial, draw, self._path("initial"))
         changes = [ScheduledChange(0, initial)] if initial != Change() else []
         change = self.part.change
         if change is not None and draw.uniform(0.0, 1.0) < change.probability:
             at = self._time(draw, steps)
-            dynamics = self._dynamics(change.alternatives, draw, self._path("change.alternatives"))
+            later = self._change(change.alternatives, draw, self._path("change.alternatives"))
             # a change at step 0 replaces what the episode would have started with
             changes = [c for c in changes if c.at != at]
-            if dynamics != (initial if changes else Change()):
-                changes.append(ScheduledChange(at, dynamics))
+            if later != (initial if changes else Change()):
+                changes.append(ScheduledChange(at, later))
         return Scenario(self.robot, steps, seed, tuple(changes), name=self.name)
 
     def _path(self, key: str) -> str:
@@ -156,7 +156,7 @@ class ScenarioDistribution:
             )
         return step
 
-    def _dynamics(self, alternatives: tuple[Mapping[str, Any], ...], draw: Draw, key: str) -> Change:
+    def _change(self, alternatives: tuple[Mapping[str, Any], ...], draw: Draw, key: str) -> Change:
         picked = draw.pick([self._weight(a, key) for a in alternatives])
         return self._evaluate(alternatives[picked], draw, f"{key}[{picked}]")
 

@@ -15,19 +15,19 @@ from sim.scenarios.change import Change
 
 @dataclass(frozen=True)
 class ScheduledChange:
-    """From control step `at` on, the robot has these dynamics.
+    """From control step `at` on, `change` is in force.
 
     Attributes:
         at: control step; 0 is before the first action.
-        dynamics: absolute against the nominal robot.
+        change: what differs from the nominal robot; it replaces an earlier change.
     """
 
     at: int
-    dynamics: Change
+    change: Change
 
     def to_mapping(self) -> dict[str, Any]:
         """As a scenario file writes it."""
-        return {"at": self.at, **self.dynamics.to_changes()}
+        return {"at": self.at, **self.change.to_changes()}
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,13 @@ class Scenario:
         return self.changes[-1].at if self.changes else 0
 
     def change_in_force(self, step: int) -> Change:
-        """The dynamics in force while `step` is simulated."""
+        """The change in force while `step` is simulated."""
         past = [c for c in self.changes if c.at <= step]
-        return past[-1].dynamics if past else Change()
+        return past[-1].change if past else Change()
 
     def change_beginning(self, step: int) -> Change | None:
-        """The dynamics that begin at exactly `step`."""
-        return next((c.dynamics for c in self.changes if c.at == step), None)
+        """The change that begins at exactly `step`; None if there is none."""
+        return next((c.change for c in self.changes if c.at == step), None)
 
     def episodes(self, num_episodes: int, seed: int | None = None) -> list[Scenario]:
         """The same course of events with the seeds `seed`, `seed` + 1, ..."""
@@ -89,12 +89,12 @@ def parse_change(values: Mapping[str, Any], elements: Elements, source: str, key
     for name in values:
         if name not in known:
             raise ConfigError(f"{source}: unknown key '{key}.{name}'; allowed keys: at, {', '.join(known)}")
-    dynamics = from_mapping(Change, values, source=source, key=key)
+    change = from_mapping(Change, values, source=source, key=key)
     try:
-        dynamics.check(elements, key)
+        change.check(elements, key)
     except ConfigError as error:
         raise ConfigError(f"{source}: {error}") from error
-    return dynamics
+    return change
 
 
 def robot_reference(robot: str, path: Path) -> str:

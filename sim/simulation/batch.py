@@ -26,7 +26,7 @@ class SimulationState:
 
     Attributes:
         physics: MuJoCo's integration states, (B, nstate).
-        dynamics: of each robot.
+        changes: the change in force on each robot, B of them.
         seeds: of each robot's episode.
         step: control steps since the reset.
         sent: recent actions on their way to the actuators, (B, MAX_ACTION_DELAY + 1, action_dim).
@@ -34,7 +34,7 @@ class SimulationState:
     """
 
     physics: Array
-    dynamics: tuple[Change, ...]
+    changes: tuple[Change, ...]
     seeds: tuple[int, ...]
     step: int
     sent: Array
@@ -44,7 +44,7 @@ class SimulationState:
 class BatchSimulation:
     """B simulated robots that step together.
 
-    A robot's results depend on its own seed, dynamics and actions alone, so a batch gives the same numbers as one by one.
+    A robot's results depend on its own seed, changes and actions alone, so a batch gives the same numbers as one by one.
 
     Args:
         robot: the nominal robot.
@@ -64,16 +64,16 @@ class BatchSimulation:
         self._delay = np.zeros(num_robots, dtype=np.int64)
         self._noise_std = np.zeros((num_robots, robot.spec.obs_dim))
         self._noise_block = (-1, np.zeros(0))
-        self._dynamics = [Change()] * num_robots
+        self._changes = [Change()] * num_robots
         self._seeds = tuple(range(num_robots))
         self.true_obs = np.zeros((num_robots, robot.spec.obs_dim), dtype=np.float32)
         """The last observation without noise, (B, obs_dim)."""
         self._obs = self.reset(self._seeds)
 
     @property
-    def dynamics(self) -> tuple[Change, ...]:
-        """The present dynamics of each robot."""
-        return tuple(self._dynamics)
+    def changes(self) -> tuple[Change, ...]:
+        """The change in force on each robot."""
+        return tuple(self._changes)
 
     @property
     def delay(self) -> NDArray[np.int64]:
@@ -85,12 +85,12 @@ class BatchSimulation:
         """The last observation given out, (B, obs_dim)."""
         return self._obs
 
-    def reset(self, seeds: Sequence[int], dynamics: Sequence[Change] | None = None) -> Obs:
+    def reset(self, seeds: Sequence[int], changes: Sequence[Change] | None = None) -> Obs:
         """Start an episode on every robot.
 
         Args:
             seeds: one per robot; the episode's initial state, noise and goals follow from it.
-            dynamics: one per robot; default nominal, so that no change leaks from one episode into the next.
+            changes: the change in force at the start, one per robot; none by default, whatever the last episode ended with.
 
         Returns:
             The first observation, (B, obs_dim).
@@ -103,22 +103,22 @@ class BatchSimulation:
         # an actuator that has not been commanded yet rests at zero, or as near to it as its limits allow
         self._ring[:] = np.clip(0.0, self._low, self._high)
         for index in range(self.num_robots):
-            self.set_change(index, dynamics[index] if dynamics else Change())
+            self.set_change(index, changes[index] if changes else Change())
         states = [self.robot.initial.sample(seed) for seed in self._seeds]
         self.physics.reset(np.stack([s[0] for s in states]), np.stack([s[1] for s in states]))
         self.true_obs = self.physics.observe(None)
         self._obs = self._with_noise(self.true_obs)
         return self._obs
 
-    def set_change(self, index: int, dynamics: Change) -> None:
-        """Replace the dynamics of one robot from the next step on; nothing of its earlier dynamics remains."""
-        if dynamics is not self._dynamics[index]:
-            dynamics.check(self.robot.elements)
-            self.physics.set_change(np.array([index]), dynamics)
-            self._dynamics[index] = dynamics
-            self._delay[index] = dynamics.action_delay
+    def set_change(self, index: int, change: Change) -> None:
+        """Replace the change of one robot from the next step on; nothing of its earlier change remains."""
+        if change is not self._changes[index]:
+            change.check(self.robot.elements)
+            self.physics.set_change(np.array([index]), change)
+            self._changes[index] = change
+            self._delay[index] = change.action_delay
             self._noise_std[index] = scale_vector(
-                dynamics.obs_noise, self.robot.spec.obs_dim, self.robot.elements.channels, default=0.0
+                change.obs_noise, self.robot.spec.obs_dim, self.robot.elements.channels, default=0.0
             )
 
     def clip(self, action: NDArray[np.floating]) -> Obs:
@@ -145,7 +145,7 @@ class BatchSimulation:
         for index in np.flatnonzero(self.physics.unstable()):
             raise SimulationError(
                 f"robot {index} of {self.num_robots} ('{self.robot.name}'): the physics became unstable at control step "
-                f"{self.step_index} under {self._dynamics[index].to_changes() or 'nominal dynamics'}",
+                f"{self.step_index} under {self._changes[index].to_changes() or 'no change'}",
                 int(index),
             )
         self.step_index += 1
@@ -166,7 +166,7 @@ class BatchSimulation:
         """A snapshot that `restore` continues from exactly."""
         return SimulationState(
             physics=self.physics.state.copy(),
-            dynamics=self.dynamics,
+            changes=self.changes,
             seeds=self._seeds,
             step=self.step_index,
             sent=self._ring.copy(),
@@ -175,8 +175,8 @@ class BatchSimulation:
 
     def restore(self, state: SimulationState) -> None:
         """Return to a snapshot of this simulation or of one with the same robot and B."""
-        for index, dynamics in enumerate(state.dynamics):
-            self.set_change(index, dynamics)
+        for index, change in enumerate(state.changes):
+            self.set_change(index, change)
         self.physics.state[:] = state.physics
         self.step_index, self._seeds = state.step, state.seeds
         self._ring[:] = state.sent

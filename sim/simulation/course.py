@@ -9,7 +9,7 @@ from sim.simulation.batch import BatchSimulation, Obs
 
 
 def start(simulation: BatchSimulation, scenarios: Sequence[Scenario]) -> Obs:
-    """Reset one robot per scenario, each with the dynamics of its step 0; returns the first observation, (B, obs_dim)."""
+    """Reset one robot per scenario, each with the change in force at its step 0; returns the first observation, (B, obs_dim)."""
     return simulation.reset([s.seed for s in scenarios], [s.change_in_force(0) for s in scenarios])
 
 
@@ -17,8 +17,8 @@ def apply_changes(simulation: BatchSimulation, scenarios: Sequence[Scenario]) ->
     """Make the changes that are due at the simulation's present step; returns the indices of the robots that changed."""
     changed = []
     for index, scenario in enumerate(scenarios):
-        dynamics = scenario.change_beginning(simulation.step_index)
-        if dynamics is not None:
-            simulation.set_change(index, dynamics)
+        change = scenario.change_beginning(simulation.step_index)
+        if change is not None:
+            simulation.set_change(index, change)
             changed.append(index)
     return changed

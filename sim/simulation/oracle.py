@@ -30,16 +30,16 @@ class OracleRollout:
         self.valid_steps = np.zeros((simulation.num_robots, num_samples), dtype=int)
         """Steps of each candidate of the last rollout that the physics survived, (B, N)."""
         self._physics = Physics(simulation.robot, simulation.num_robots * num_samples, num_threads)
-        self._dynamics = [Change()] * simulation.num_robots
+        self._changes = [Change()] * simulation.num_robots
         self.sync()
 
     def sync(self) -> None:
-        """Take over the robots' present states and dynamics; call it before planning at every control step."""
-        for index, dynamics in enumerate(self.simulation.dynamics):
-            if dynamics != self._dynamics[index]:
+        """Take over the robots' present states and changes; call it before planning at every control step."""
+        for index, change in enumerate(self.simulation.changes):
+            if change != self._changes[index]:
                 rows = np.arange(index * self.num_samples, (index + 1) * self.num_samples)
-                self._physics.set_change(rows, dynamics)
-                self._dynamics[index] = dynamics
+                self._physics.set_change(rows, change)
+                self._changes[index] = change
         self._start = self.simulation.physics.state.copy()
         self._obs = self.simulation.obs
         self._past = self.simulation.past_actions()

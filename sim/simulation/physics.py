@@ -22,7 +22,7 @@ class SimulationError(AdaptiveMBRLError):
     """The physics of a robot became unstable.
 
     Args:
-        message: which robot, when, under what dynamics.
+        message: which robot, when, under which change.
         robot_index: of the robot in its batch.
     """
 
@@ -32,7 +32,7 @@ class SimulationError(AdaptiveMBRLError):
 
 
 class Physics:
-    """`mjbatch.Batch` of one robot whose rows can have different dynamics.
+    """`mjbatch.Batch` of one robot whose rows can differ in their changes.
 
     Args:
         robot: the nominal robot.
@@ -54,9 +54,9 @@ class Physics:
         self._nominal = model_fields(Change(), robot.model, robot.elements)
         self._fields: dict[str, Array] = {}
 
-    def set_change(self, rows: NDArray[np.int64], dynamics: Change) -> None:
-        """Give `rows` these dynamics, absolute against the nominal robot; the state is untouched."""
-        values = model_fields(dynamics, self.robot.model, self.robot.elements)
+    def set_change(self, rows: NDArray[np.int64], change: Change) -> None:
+        """Put this change in force on `rows`, in place of their earlier one; the state is untouched."""
+        values = model_fields(change, self.robot.model, self.robot.elements)
         stale = np.zeros(len(rows), dtype=bool)
         for name, value in values.items():
             # a field costs time at every step once expanded, so it waits for the first row that differs
@@ -68,7 +68,7 @@ class Physics:
             field[rows] = value
         if stale.any():
             self._batch.set_const(np.sort(rows[stale]))
-        self._force[rows] = force_array(dynamics, self.robot.model, self.robot.elements)
+        self._force[rows] = force_array(change, self.robot.model, self.robot.elements)
 
     def field(self, name: str) -> Array:
         """A model field with one value per row, (num_sims, ...); `gravity` is read here too."""

@@ -25,7 +25,7 @@ class SubstepSimulation:
 
     Args:
         robot: the nominal robot.
-        scenario: its seed and changes of dynamics.
+        scenario: the seed, and the changes that are made while it runs.
     """
 
     def __init__(self, robot: Robot, scenario: Scenario) -> None:
@@ -56,7 +56,7 @@ class SubstepSimulation:
 
     @property
     def noise_std(self) -> Array:
-        """Sensor noise of the present dynamics, (obs_dim,), in the channels' units; `observe` is without."""
+        """Sensor noise under the present change, (obs_dim,), in the channels' units; `observe` is without."""
         return self._noise_std
 
     def observe(self) -> Obs:
@@ -70,9 +70,9 @@ class SubstepSimulation:
             raise ObservationError(f"action: expected {spec.action_dim} finite numbers, got shape {np.shape(action)}")
         step, within = divmod(self.substep, substeps)
         if within == 0:
-            dynamics = self.scenario.change_beginning(step)
-            if dynamics is not None:
-                self._set_change(dynamics)
+            change = self.scenario.change_beginning(step)
+            if change is not None:
+                self._set_change(change)
             self._period_sums.append(np.zeros(spec.action_dim))
         # through float32, as the batch's actions go
         sent = np.clip(action, self.robot.action_low, self.robot.action_high).astype(np.float32).astype(np.float64)
@@ -83,7 +83,7 @@ class SubstepSimulation:
         if self.physics.unstable().any():
             raise SimulationError(
                 f"'{self.robot.name}': the physics became unstable at control step {step} "
-                f"under {self.scenario.change_in_force(step).to_changes() or 'nominal dynamics'}",
+                f"under {self.scenario.change_in_force(step).to_changes() or 'no change'}",
                 0,
             )
         self.substep += 1
@@ -100,7 +100,7 @@ class SubstepSimulation:
         goals = self.robot.goals(self.scenario.seed, self.scenario.steps)[None, :steps]
         return self.robot.rewards(obs, actions, goals)[0].astype(np.float64)
 
-    def _set_change(self, dynamics: Change) -> None:
-        self.physics.set_change(np.array([0]), dynamics)
-        self._delay = dynamics.action_delay * self.robot.substeps
-        self._noise_std = scale_vector(dynamics.obs_noise, self.robot.spec.obs_dim, self.robot.elements.channels, default=0.0)
+    def _set_change(self, change: Change) -> None:
+        self.physics.set_change(np.array([0]), change)
+        self._delay = change.action_delay * self.robot.substeps
+        self._noise_std = scale_vector(change.obs_noise, self.robot.spec.obs_dim, self.robot.elements.channels, default=0.0)

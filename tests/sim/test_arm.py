@@ -32,10 +32,10 @@ def holding_action(robot: Robot, qpos: np.ndarray) -> np.ndarray:
     return (data.qfrc_bias - data.qfrc_passive) / robot.model.actuator_gear[:, 0]
 
 
-def hold(robot: Robot, dynamics: Change, steps: int = 20) -> tuple[np.ndarray, np.ndarray]:
+def hold(robot: Robot, change: Change, steps: int = 20) -> tuple[np.ndarray, np.ndarray]:
     """Where the hand is before and after the nominal arm's holding torques were applied, both (3,) [m]."""
     simulation = BatchSimulation(robot, 1)
-    start = simulation.reset([0], [dynamics])[0]
+    start = simulation.reset([0], [change])[0]
     action = holding_action(robot, start[:7])
     for _ in range(steps):
         end = simulation.step(action[None])[0]

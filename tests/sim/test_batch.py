@@ -35,9 +35,9 @@ def test_batched_equals_one_by_one(cheetah: Robot) -> None:
     together = BatchSimulation(cheetah, 4)
     first = together.reset([10, 11, 12, 13], VARIED)
     batched = roll(together, actions)
-    for i, dynamics in enumerate(VARIED):
+    for i, change in enumerate(VARIED):
         alone = BatchSimulation(cheetah, 1)
-        np.testing.assert_array_equal(alone.reset([10 + i], [dynamics])[0], first[i])
+        np.testing.assert_array_equal(alone.reset([10 + i], [change])[0], first[i])
         np.testing.assert_array_equal(roll(alone, actions[:, i : i + 1])[:, 0], batched[:, i])
 
 
@@ -49,7 +49,7 @@ def test_results_do_not_depend_on_threads_or_on_earlier_episodes(cheetah: Robot)
     used.reset([7, 8, 9, 10], VARIED)
     roll(used, actions)
     used.reset([0, 1, 2, 3])
-    assert used.dynamics == (Change(),) * 4
+    assert used.changes == (Change(),) * 4
     np.testing.assert_array_equal(roll(fresh, actions), roll(used, actions))
 
 

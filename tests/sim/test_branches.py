@@ -11,7 +11,7 @@ import pytest
 from adaptive_mbrl.planning import PlannerConfig, make_planner
 from sim.episodes.branches import branch_episodes
 from sim.episodes.policies import RandomPolicy
-from sim.episodes.run import Rollouts, run_scenarios
+from sim.episodes.run import Recorded, run_scenarios
 from sim.robot.robot import load_robot
 from sim.scenarios.change import Change
 from sim.scenarios.scenario import Scenario, ScheduledChange
@@ -23,18 +23,18 @@ PLANNER = PlannerConfig(horizon=6, num_samples=8, num_elites=3, num_elites_kept=
 
 
 @pytest.fixture(scope="module")
-def trunk() -> Rollouts:
+def trunk() -> Recorded:
     heavy = ScheduledChange(5, Change(body_mass={"torso": 3.0}))
     scenarios = [Scenario("half_cheetah", STEPS, 1), Scenario("half_cheetah", STEPS, 2, (heavy,))]
     policy = RandomPolicy(ROBOT.spec, 0, STEPS)
     return run_scenarios(ROBOT, scenarios, policy, source="policy", snapshot_steps=SNAPSHOTS)
 
 
-def branches_of(rollouts: Rollouts) -> list:
-    return branch_episodes(ROBOT, make_planner(ROBOT.spec, PLANNER, 0), rollouts, WINDOW, BRANCHES)
+def branches_of(recorded: Recorded) -> list:
+    return branch_episodes(ROBOT, make_planner(ROBOT.spec, PLANNER, 0), recorded, WINDOW, BRANCHES)
 
 
-def test_a_branch_begins_with_the_history_and_goes_on_as_the_robot_would(trunk: Rollouts):
+def test_a_branch_begins_with_the_history_and_goes_on_as_the_robot_would(trunk: Recorded):
     branches = branches_of(trunk)
 
     assert len(branches) == len(SNAPSHOTS) * 2 * BRANCHES
@@ -53,11 +53,11 @@ def test_a_branch_begins_with_the_history_and_goes_on_as_the_robot_would(trunk: 
             np.testing.assert_array_equal(branch.obs[t + 1], obs[robot])
 
 
-def test_a_branch_ends_before_its_physics_does(trunk: Rollouts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_branch_ends_before_its_physics_does(trunk: Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """What MuJoCo gives after its reset of an unstable simulation is no transition."""
     monkeypatch.chdir(tmp_path)  # MuJoCo writes its log into the working directory
     absurd = Change(external_force={"ffoot": (3e3, 0.0, 0.0)}, body_mass=0.1, damping=0.0, armature=0.03)
-    snapshots = {t: dataclasses.replace(s, dynamics=(absurd, s.dynamics[1])) for t, s in trunk.snapshots.items()}
+    snapshots = {t: dataclasses.replace(s, changes=(absurd, s.changes[1])) for t, s in trunk.snapshots.items()}
 
     branches = branches_of(dataclasses.replace(trunk, snapshots=snapshots))
 

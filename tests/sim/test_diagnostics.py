@@ -16,7 +16,7 @@ from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
 from adaptive_mbrl.planning import PlannerConfig, make_planner
 from sim.episodes.policies import RandomPolicy
 from sim.episodes.rank_correlation import rank_correlation
-from sim.episodes.run import Rollouts, run_scenarios
+from sim.episodes.run import Recorded, run_scenarios
 from sim.robot.robot import load_robot
 from sim.scenarios.change import Change
 from sim.scenarios.scenario import Scenario, ScheduledChange
@@ -30,7 +30,7 @@ HORIZONS, CANDIDATES = (1, 4, 8), 24
 
 
 @pytest.fixture(scope="module")
-def rollouts() -> Rollouts:
+def recorded() -> Recorded:
     """Three robots whose motors turn the other way round from step 6 on; snapshots after that."""
     scenarios = [Scenario("cartpole", 24, seed, (ScheduledChange(6, REVERSED),)) for seed in range(3)]
     policy = RandomPolicy(ROBOT.spec, seed=0, steps=24)
@@ -40,56 +40,56 @@ def rollouts() -> Rollouts:
 class SimulatorAsModel(NoAdapter):
     """Predicts with the simulator, from the snapshot that the observation belongs to."""
 
-    def __init__(self, rollouts: Rollouts, change: Callable[[Change], Change]) -> None:
+    def __init__(self, recorded: Recorded, change: Callable[[Change], Change]) -> None:
         super().__init__(DynamicsModel(ROBOT.spec, ModelConfig(hidden=(4,), members=1)))
-        self.rollouts, self.change = rollouts, change
+        self.recorded, self.change = recorded, change
 
     def roll_out(self, belief: object, obs: Tensor, actions: Tensor, dtype: object = None) -> Tensor:
-        (snapshot,) = (s for s in self.rollouts.snapshots.values() if np.array_equal(s.obs, obs.numpy()))
-        dynamics = tuple(self.change(d) for d in snapshot.dynamics)
+        (snapshot,) = (s for s in self.recorded.snapshots.values() if np.array_equal(s.obs, obs.numpy()))
+        changes = tuple(self.change(c) for c in snapshot.changes)
         simulation = BatchSimulation(ROBOT, len(obs))
-        simulation.restore(dataclasses.replace(snapshot, dynamics=dynamics))
+        simulation.restore(dataclasses.replace(snapshot, changes=changes))
         return OracleRollout(simulation, actions.shape[1])(actions)
 
 
-def correlation(rollouts: Rollouts, adapter: NoAdapter) -> dict[int, float]:
+def correlation(recorded: Recorded, adapter: NoAdapter) -> dict[int, float]:
     controller = AdaptiveController(ROBOT.spec, adapter, make_planner(ROBOT.spec, PLANNER), ROBOT.objective, window=4)
-    return rank_correlation(ROBOT, controller, rollouts, HORIZONS, CANDIDATES)
+    return rank_correlation(ROBOT, controller, recorded, HORIZONS, CANDIDATES)
 
 
-def test_the_simulator_itself_orders_every_plan_rightly(rollouts: Rollouts):
-    found = correlation(rollouts, SimulatorAsModel(rollouts, lambda dynamics: dynamics))
+def test_the_simulator_itself_orders_every_plan_rightly(recorded: Recorded):
+    found = correlation(recorded, SimulatorAsModel(recorded, lambda change: change))
 
     assert found == {h: pytest.approx(1.0) for h in HORIZONS}
 
 
-def test_a_simulator_that_missed_the_change_orders_them_wrongly(rollouts: Rollouts):
+def test_a_simulator_that_missed_the_change_orders_them_wrongly(recorded: Recorded):
     """It still believes in the nominal motor."""
-    found = correlation(rollouts, SimulatorAsModel(rollouts, lambda dynamics: Change()))
+    found = correlation(recorded, SimulatorAsModel(recorded, lambda change: Change()))
 
     assert found[8] < 0.3
 
 
-def test_untrained_models_order_them_much_worse(rollouts: Rollouts):
-    obs = torch.from_numpy(np.concatenate([e.obs for e in rollouts.episodes]))
+def test_untrained_models_order_them_much_worse(recorded: Recorded):
+    obs = torch.from_numpy(np.concatenate([e.obs for e in recorded.episodes]))
     found = []
     for seed in range(4):
         model = DynamicsModel(ROBOT.spec, ModelConfig(hidden=(16, 16), members=1), seed)
         model.normalizer.fit(obs[:-1], obs[1:])
-        found.append(correlation(rollouts, NoAdapter(model))[8])
+        found.append(correlation(recorded, NoAdapter(model))[8])
 
     # not zero: the cost of the actions themselves needs no model
     assert np.mean(found) < 0.6, found
 
 
-def test_the_same_question_gets_the_same_answer(rollouts: Rollouts):
+def test_the_same_question_gets_the_same_answer(recorded: Recorded):
     """The simulation it rolls out in is its own: nothing of one call is left for the next."""
     adapter = NoAdapter(DynamicsModel(ROBOT.spec, ModelConfig(hidden=(8,), members=2)))
 
-    assert correlation(rollouts, adapter) == correlation(rollouts, adapter)
+    assert correlation(recorded, adapter) == correlation(recorded, adapter)
 
 
-def test_without_snapshots_there_is_nothing_to_say(rollouts: Rollouts):
-    nothing = dataclasses.replace(rollouts, snapshots={})
+def test_without_snapshots_there_is_nothing_to_say(recorded: Recorded):
+    nothing = dataclasses.replace(recorded, snapshots={})
 
     assert correlation(nothing, NoAdapter(DynamicsModel(ROBOT.spec, ModelConfig(hidden=(4,), members=1)))) == {}

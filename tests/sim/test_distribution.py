@@ -71,9 +71,9 @@ def test_training_draws_what_the_file_says(tmp_path: Path) -> None:
     heavy = [s.change_in_force(0).body_mass for s in scenarios if s.change_in_force(0) != Change()]
     assert 70 < len(heavy) < 130
     assert 0.8 <= min(heavy) < 0.85 < 1.15 < max(heavy) <= 1.2
-    gains = Counter(tuple(c.dynamics.actuator_gain.items()) for c in late if isinstance(c.dynamics.actuator_gain, Mapping))
+    gains = Counter(tuple(c.change.actuator_gain.items()) for c in late if isinstance(c.change.actuator_gain, Mapping))
     assert set(gains) == {((name, gain),) for name in ("bthigh", "bshin") for gain in (0.0, 0.5)}
-    dampings = [c.dynamics.damping for c in late if isinstance(c.dynamics.damping, Mapping)]
+    dampings = [c.change.damping for c in late if isinstance(c.change.damping, Mapping)]
     assert all(set(d) == {"bfoot", "ffoot"} and d["bfoot"] != d["ffoot"] for d in dampings)
 
 
@@ -91,14 +91,14 @@ def test_testing_goes_through_the_alternatives_evenly(tmp_path: Path) -> None:
     assert episodes == distribution.episodes(12, seed=20)[:10]
     assert [e.seed for e in episodes] == list(range(20, 30))
     assert {e.last_change for e in episodes} == {50}
-    assert Counter(next(iter(e.changes[0].dynamics.actuator_gain)) for e in episodes) == {"fshin": 5, "ffoot": 5}
+    assert Counter(next(iter(e.changes[0].change.actuator_gain)) for e in episodes) == {"fshin": 5, "ffoot": 5}
     assert distribution.episodes(1)[0].seed == 4
 
 
 def test_two_choices_do_not_run_in_step(tmp_path: Path) -> None:
     text = SPLIT.replace("{actuator_gain: {fshin: 0.0}}", "{body_mass: {choice: [0.5, 2.0]}, damping: {choice: [0.5, 2.0]}}")
     episodes = load(text.replace("      - {actuator_gain: {ffoot: 0.0}}\n", ""), "test", tmp_path).episodes(40)
-    pairs = Counter((e.changes[0].dynamics.body_mass, e.changes[0].dynamics.damping) for e in episodes)
+    pairs = Counter((e.changes[0].change.body_mass, e.changes[0].change.damping) for e in episodes)
     assert len(pairs) == 4
     assert sum(n for (mass, _), n in pairs.items() if mass == 0.5) == 20
 
@@ -106,7 +106,7 @@ def test_two_choices_do_not_run_in_step(tmp_path: Path) -> None:
 def test_one_draw_for_several_names_and_its_inverse(tmp_path: Path) -> None:
     text = SPLIT.replace("{fshin: 0.0}", "{same: [bthigh, bshin], value: {uniform: [0.5, 0.9]}, inverse: [fthigh]}")
     for episode in load(text, "test", tmp_path).episodes(6):
-        gain = episode.changes[0].dynamics.actuator_gain
+        gain = episode.changes[0].change.actuator_gain
         if "ffoot" not in gain:
             assert gain["bthigh"] == gain["bshin"] == 1 / gain["fthigh"]
 
@@ -163,7 +163,7 @@ def test_every_shipped_scenario_loads_and_its_changes_reach_the_robot(name: str)
         for at in sorted({c.at for s in scenarios for c in s.changes}):
             simulation.step_index = at
             apply_changes(simulation, scenarios)
-            assert simulation.dynamics == tuple(s.change_in_force(at) for s in scenarios)
+            assert simulation.changes == tuple(s.change_in_force(at) for s in scenarios)
         obs = simulation.step(np.zeros((len(scenarios), robot.spec.action_dim)))
         assert np.isfinite(obs).all()
 
@@ -172,19 +172,19 @@ def test_every_shipped_scenario_loads_and_its_changes_reach_the_robot(name: str)
 def test_no_test_dynamics_are_ever_drawn_in_training(name: str) -> None:
     train, test = load_scenario(f"{name}:train"), load_scenario(f"{name}:test")
     rng = np.random.default_rng(0)
-    seen = [c.dynamics.to_changes() for _ in range(200) for c in train.sample(rng).changes]
+    seen = [c.change.to_changes() for _ in range(200) for c in train.sample(rng).changes]
     lows, highs = _ranges(seen)
     for episode in test.episodes(20):
         assert episode.changes, "a test episode without a change"
         for change in episode.changes:
-            values = _flat(change.dynamics.to_changes())
+            values = _flat(change.change.to_changes())
             assert any(k not in lows or not lows[k] <= v <= highs[k] for k, v in values.items()), values
 
 
 def test_crippled_joints_are_those_of_the_papers() -> None:
     def joints(part: str) -> set[str]:
         loaded = load_scenario(f"half_cheetah/{part}")
-        return {name for s in _many(loaded) for c in s.changes for name in c.dynamics.to_changes().get("actuator_gain", {})}
+        return {name for s in _many(loaded) for c in s.changes for name in c.change.to_changes().get("actuator_gain", {})}
 
     motors = ["bthigh", "bshin", "bfoot", "fthigh", "fshin", "ffoot"]
     assert joints("cadm_cripple:train") == joints("mac_cripple:train") == set(motors[:4])

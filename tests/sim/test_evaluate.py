@@ -219,7 +219,7 @@ def test_an_unknown_scenario_is_refused(checkpoints: dict[str, Path]):
 
 
 @pytest.mark.parametrize(
-    ("dynamics", "expected"),
+    ("change", "expected"),
     [
         (Change(), "nominal"),
         (Change(actuator_gain={"fshin": 0.0}), "actuator gain fshin 0"),
@@ -227,8 +227,8 @@ def test_an_unknown_scenario_is_refused(checkpoints: dict[str, Path]):
         (Change(external_force={"torso": (1.0, 0.0, -2.5)}), "external force torso (1, 0, -2.5)"),
     ],
 )
-def test_a_change_in_words(dynamics: Change, expected: str):
-    assert describe(dynamics) == expected
+def test_a_change_in_words(change: Change, expected: str):
+    assert describe(change) == expected
 
 
 # open-loop errors, on x' = x + gain * a, where everything is known exactly

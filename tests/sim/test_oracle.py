@@ -37,8 +37,8 @@ def test_rollouts_equal_stepping_the_robots(name: str) -> None:
     actions = torch.rand(3, 4, 12, robot.spec.action_dim, generator=generator) * 2 - 1
     for t in range(5):
         simulation.step(actions[:, 0, t].numpy())
-    for index, dynamics in enumerate(CHANGES[name]):
-        simulation.set_change(index, dynamics)
+    for index, change in enumerate(CHANGES[name]):
+        simulation.set_change(index, change)
     oracle.sync()
     predicted = oracle(actions)
     assert predicted.shape == (1, 3, 4, 12, robot.spec.obs_dim)

@@ -23,10 +23,10 @@ def quadrotor() -> Robot:
     return load_robot("quadrotor")
 
 
-def fly(robot: Robot, dynamics: Change, action: tuple[float, float, float, float], steps: int = 1) -> dict[str, float]:
+def fly(robot: Robot, change: Change, action: tuple[float, float, float, float], steps: int = 1) -> dict[str, float]:
     """The observation after holding `action` from level rest in the middle of the room."""
     simulation = BatchSimulation(robot, 1)
-    simulation.reset([0], [dynamics])
+    simulation.reset([0], [change])
     simulation.physics.reset(np.array([[0, 0, 1.5, 1, 0, 0, 0]]), np.zeros((1, 6)))
     for _ in range(steps):
         obs = simulation.step(np.array([action]))

@@ -74,7 +74,7 @@ def test_running_scenarios_changes_each_robot_at_its_own_step() -> None:
         changed = apply_changes(simulation, scenarios)
         if changed:
             seen[step] = changed
-        assert simulation.dynamics == tuple(s.change_in_force(step) for s in scenarios)
+        assert simulation.changes == tuple(s.change_in_force(step) for s in scenarios)
         simulation.step(np.ones((3, 1)))
     assert seen == {0: [0], 4: [0], 6: [1]}
 

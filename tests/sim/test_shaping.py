@@ -14,8 +14,8 @@ from sim.scenarios.scenario import Scenario
 def test_the_reward_of_an_episode_leaves_shaping_out_and_the_planning_objective_holds_it() -> None:
     robot = load_robot("half_cheetah")
     assert len(robot.planning_objective.terms) == len(robot.objective.terms) + 1
-    rollouts = run_scenarios(robot, [Scenario("half_cheetah", 20)], RandomPolicy(robot.spec, 0, 20), source="random")
-    (episode,) = rollouts.episodes
+    recorded = run_scenarios(robot, [Scenario("half_cheetah", 20)], RandomPolicy(robot.spec, 0, 20), source="random")
+    (episode,) = recorded.episodes
     obs, action, next_obs = (torch.from_numpy(x) for x in (episode.obs[:-1], episode.action, episode.obs[1:]))
     goal = torch.zeros(20, 0)
     np.testing.assert_allclose(episode.reward, robot.objective(obs, action, next_obs, goal), rtol=1e-5)

@@ -31,7 +31,7 @@ def geom_bodies(robot: Robot, geoms: list[int]) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("dynamics", "bodies"),
+    ("change", "bodies"),
     [
         (Change(actuator_gain={"fshin": 0.0}), {"fshin"}),
         (Change(actuator_gain={"fshin": 0.0, "bfoot": 0.5}), {"fshin", "bfoot"}),
@@ -43,8 +43,8 @@ def geom_bodies(robot: Robot, geoms: list[int]) -> set[str]:
         (Change(), set()),
     ],
 )
-def test_what_a_change_names_is_coloured(cheetah: Robot, dynamics: Change, bodies: set[str]):
-    assert geom_bodies(cheetah, changed_geoms(cheetah, dynamics)) == bodies
+def test_what_a_change_names_is_coloured(cheetah: Robot, change: Change, bodies: set[str]):
+    assert geom_bodies(cheetah, changed_geoms(cheetah, change)) == bodies
 
 
 def test_a_weak_rotor_colours_one_geom_of_the_quadrotor():
@@ -65,11 +65,11 @@ def red_pixels(frame: np.ndarray) -> int:
 @pytest.mark.usefixtures("renderer")
 def test_the_broken_part_turns_red_when_it_breaks(cheetah: Robot, tmp_path: Path):
     qpos = np.tile(cheetah.initial.sample(0)[0], (6, 1))
-    dynamics = [Change()] * 3 + [Change(actuator_gain={"bthigh": 0.0})] * 3
+    changes = [Change()] * 3 + [Change(actuator_gain={"bthigh": 0.0})] * 3
     drawn: list[int] = []
 
     render_video(
-        cheetah, [Panel("left", qpos), Panel("right", qpos)], dynamics, tmp_path / "out" / "a.mp4", lambda: drawn.append(1)
+        cheetah, [Panel("left", qpos), Panel("right", qpos)], changes, tmp_path / "out" / "a.mp4", lambda: drawn.append(1)
     )
 
     with imageio.get_reader(tmp_path / "out" / "a.mp4") as reader:

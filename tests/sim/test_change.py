@@ -34,25 +34,25 @@ def nominal(robot: Robot, name: str) -> np.ndarray:
     return np.array(robot.model.opt.gravity if name == "gravity" else getattr(robot.model, name))
 
 
-@pytest.mark.parametrize(("dynamics", "name"), CHANGES)
-def test_a_change_reaches_the_fields_of_its_own_robot_only(cheetah: Robot, dynamics: Change, name: str) -> None:
+@pytest.mark.parametrize(("change", "name"), CHANGES)
+def test_a_change_reaches_the_fields_of_its_own_robot_only(cheetah: Robot, change: Change, name: str) -> None:
     simulation = BatchSimulation(cheetah, 3)
-    simulation.set_change(1, dynamics)
+    simulation.set_change(1, change)
     fields = simulation.physics.field(name)
-    expected = model_fields(dynamics, cheetah.model, cheetah.elements)[name]
+    expected = model_fields(change, cheetah.model, cheetah.elements)[name]
     assert not np.array_equal(expected, nominal(cheetah, name))
     np.testing.assert_array_equal(fields[1], expected)
     for other in (0, 2):
         np.testing.assert_array_equal(fields[other], nominal(cheetah, name))
 
 
-@pytest.mark.parametrize(("dynamics", "name"), CHANGES)
-def test_a_change_alters_the_motion_and_leaves_with_the_next_one(cheetah: Robot, dynamics: Change, name: str) -> None:
+@pytest.mark.parametrize(("change", "name"), CHANGES)
+def test_a_change_alters_the_motion_and_leaves_with_the_next_one(cheetah: Robot, change: Change, name: str) -> None:
     changed, untouched = BatchSimulation(cheetah, 2), BatchSimulation(cheetah, 2)
     for simulation in (changed, untouched):
         simulation.reset([0, 1])
     start = untouched.state()
-    changed.set_change(0, dynamics)
+    changed.set_change(0, change)
     actions = np.random.default_rng(0).uniform(-1, 1, (40, 2, 6))
     for action in actions:
         a, b = changed.step(action), untouched.step(action)
@@ -82,8 +82,8 @@ def test_numbers_read_back(cheetah: Robot) -> None:
 
 def test_changes_replace_each_other(cheetah: Robot) -> None:
     simulation = BatchSimulation(cheetah, 1)
-    for dynamics in (Change(body_mass=1.5, damping=2.0), Change(body_mass=1.5), Change(body_mass=1.5, friction=0.5)):
-        simulation.set_change(0, dynamics)
+    for change in (Change(body_mass=1.5, damping=2.0), Change(body_mass=1.5), Change(body_mass=1.5, friction=0.5)):
+        simulation.set_change(0, change)
     np.testing.assert_array_equal(simulation.physics.field("body_mass")[0], 1.5 * cheetah.model.body_mass)
     np.testing.assert_array_equal(simulation.physics.field("dof_damping")[0], cheetah.model.dof_damping)
 
@@ -166,7 +166,7 @@ def test_an_external_force_pushes_until_a_change_leaves_it_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("dynamics", "message"),
+    ("change", "message"),
     [
         (Change(actuator_gain={"bshinn": 0.0}), "unknown actuator 'bshinn'.*known actuators: bthigh, bshin"),
         (Change(body_mass={"leg": 2.0}), "unknown body 'leg'.*known bodies: torso, bthigh"),
@@ -176,11 +176,11 @@ def test_an_external_force_pushes_until_a_change_leaves_it_out() -> None:
         (Change(obs_noise={"speed": 0.1}), "unknown channel 'speed'.*known channels: forward_speed"),
     ],
 )
-def test_unknown_names_list_the_known_ones(cheetah: Robot, dynamics: Change, message: str) -> None:
+def test_unknown_names_list_the_known_ones(cheetah: Robot, change: Change, message: str) -> None:
     simulation = BatchSimulation(cheetah, 1)
     with pytest.raises(ConfigError, match=message):
-        simulation.set_change(0, dynamics)
-    assert simulation.dynamics == (Change(),)
+        simulation.set_change(0, change)
+    assert simulation.changes == (Change(),)
 
 
 @pytest.mark.parametrize(
