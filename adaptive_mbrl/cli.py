@@ -8,58 +8,53 @@ does so only inside the function that calls a command, never at import, so that 
 from __future__ import annotations
 
 import ctypes
+import functools
 import importlib
+import operator
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import tyro
 from tyro.conf import FlagCreatePairsOff, OmitSubcommandPrefixes, subcommand
 
-from adaptive_mbrl import __version__
+from adaptive_mbrl import __version__, options
 from adaptive_mbrl.errors import EXIT_INTERRUPTED, EXIT_MISTAKE, AdaptiveMBRLError, ConfigError
-from adaptive_mbrl.options import (
-    BridgeOptions,
-    CallOptions,
-    CollectOptions,
-    DemoOptions,
-    EvaluateOptions,
-    FineTuneOptions,
-    ImportBagOptions,
-    InfoOptions,
-    PreflightOptions,
-    SimulatedRobotOptions,
-    TrainOptions,
-)
 
-Options = (
-    DemoOptions
-    | TrainOptions
-    | EvaluateOptions
-    | CollectOptions
-    | BridgeOptions
-    | CallOptions
-    | PreflightOptions
-    | SimulatedRobotOptions
-    | ImportBagOptions
-    | FineTuneOptions
-    | InfoOptions
+
+@dataclass(frozen=True)
+class Command:
+    """One sub-command.
+
+    Attributes:
+        name: the word that users type.
+        options: dataclass of its flags.
+        function: what it runs, as ``module:function``; the function takes the options and is loaded only when the command runs.
+    """
+
+    name: str
+    options: type
+    function: str
+
+
+COMMANDS = (
+    Command("demo", options.DemoOptions, "sim.commands:demo"),
+    Command("train", options.TrainOptions, "sim.commands:train"),
+    Command("evaluate", options.EvaluateOptions, "sim.commands:evaluate"),
+    Command("collect", options.CollectOptions, "sim.commands:collect"),
+    Command("bridge", options.BridgeOptions, "robot_bridge.node.commands:bridge"),
+    Command("call", options.CallOptions, "robot_bridge.node.commands:call"),
+    Command("preflight", options.PreflightOptions, "robot_bridge.preflight.command:preflight"),
+    Command("simulated-robot", options.SimulatedRobotOptions, "robot_bridge.simulated.robot:simulated_robot"),
+    Command("import-bag", options.ImportBagOptions, "robot_bridge.bags.import_bag:import_bag"),
+    Command("fine-tune", options.FineTuneOptions, "adaptive_mbrl.meta.fine_tune:fine_tune"),
+    Command("info", options.InfoOptions, "sim.info:info"),
 )
-# the same union, with the words that users type
-_SubCommands = (
-    Annotated[DemoOptions, subcommand("demo")]
-    | Annotated[TrainOptions, subcommand("train")]
-    | Annotated[EvaluateOptions, subcommand("evaluate")]
-    | Annotated[CollectOptions, subcommand("collect")]
-    | Annotated[BridgeOptions, subcommand("bridge")]
-    | Annotated[CallOptions, subcommand("call")]
-    | Annotated[PreflightOptions, subcommand("preflight")]
-    | Annotated[SimulatedRobotOptions, subcommand("simulated-robot")]
-    | Annotated[ImportBagOptions, subcommand("import-bag")]
-    | Annotated[FineTuneOptions, subcommand("fine-tune")]
-    | Annotated[InfoOptions, subcommand("info")]
-)
+"""Every sub-command, in the order of the help."""
+_PACKAGES_OF_BRIDGE = ("cyclonedds", "rosbags")
+"""What the extra `bridge` installs."""
 _DESCRIPTION = """Adaptive model-based meta-RL: a controller for robots whose dynamics change while they run.
 
 Use 'adaptive-mbrl COMMAND --help' for a command's flags and 'adaptive-mbrl --version' for the version."""
@@ -82,8 +77,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"adaptive-mbrl {__version__}")
         return 0
     try:
-        options = parse(arguments)
-        command_of(options)(options)
+        given = parse(arguments)
+        command_of(given)(given)
     except AdaptiveMBRLError as error:
         return _fail(f"error: {error}", EXIT_MISTAKE)
     except OSError as error:
@@ -106,45 +101,30 @@ def _keep_freed_memory() -> None:
         libc.mallopt(mmap_threshold, 1 << 25)
 
 
-def parse(arguments: Sequence[str]) -> Options:
-    """Flags to options; help and wrong flags end the program (0 and 2), as the user expects."""
-    options: Options = tyro.cli(
-        _SubCommands,
+def parse(arguments: Sequence[str]) -> Any:
+    """Turn flags into the options of one command; help and wrong flags end the program (0 and 2), as the user expects."""
+    any_command: Any = functools.reduce(operator.or_, (Annotated[c.options, subcommand(c.name)] for c in COMMANDS))
+    return tyro.cli(
+        any_command,
         prog="adaptive-mbrl",
         description=_DESCRIPTION,
         args=arguments,
         config=(OmitSubcommandPrefixes, FlagCreatePairsOff),
     )
-    return options
 
 
-def command_of(options: Options) -> Callable[[Any], None]:
-    """The function behind the options; loads torch and MuJoCo."""
-    module, function = _COMMANDS[type(options)].split(":")
+def command_of(given: Any) -> Callable[[Any], None]:
+    """The function that runs the given options; loads torch and MuJoCo."""
+    (function,) = (command.function for command in COMMANDS if command.options is type(given))
+    module, name = function.split(":")
     try:
-        command: Callable[[Any], None] = getattr(importlib.import_module(module), function)
+        found: Callable[[Any], None] = getattr(importlib.import_module(module), name)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        if package not in _OF_EXTRA_BRIDGE:
+        if package not in _PACKAGES_OF_BRIDGE:
             raise
         raise ConfigError(f"package '{package}' is not installed; pip install 'adaptive-mbrl[bridge]'") from error
-    return command
-
-
-_OF_EXTRA_BRIDGE = ("cyclonedds", "rosbags")
-_COMMANDS = {
-    DemoOptions: "sim.commands:demo",
-    TrainOptions: "sim.commands:train",
-    EvaluateOptions: "sim.commands:evaluate",
-    CollectOptions: "sim.commands:collect",
-    BridgeOptions: "robot_bridge.node.commands:bridge",
-    CallOptions: "robot_bridge.node.commands:call",
-    PreflightOptions: "robot_bridge.preflight.command:preflight",
-    SimulatedRobotOptions: "robot_bridge.simulated.robot:simulated_robot",
-    ImportBagOptions: "robot_bridge.bags.import_bag:import_bag",
-    FineTuneOptions: "adaptive_mbrl.meta.fine_tune:fine_tune",
-    InfoOptions: "sim.info:info",
-}
+    return found
 
 
 def _fail(line: str, code: int) -> int:

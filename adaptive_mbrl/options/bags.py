@@ -1,0 +1,35 @@
+"""Flags of the sub-command that reads a robot's recordings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from adaptive_mbrl.options.common import (
+    OptionalInt,
+    require_at_least,
+)
+
+
+@dataclass(frozen=True)
+class ImportBagOptions:
+    """Turn a rosbag2 of a robot (sqlite3 or MCAP) into episodes; needs no ROS.
+
+    Attributes:
+        bag: folder of the bag, or one of its files.
+        bridge: YAML file of the robot's topics and channels, as for `bridge`.
+        out: folder of the episodes; new ones are appended.
+        min_steps: shorter stretches between two gaps are left out; twice the checkpoint's window if not given.
+        node: name of the controller's node in the recording, with its namespace.
+    """
+
+    bag: Positional[Path]
+    bridge: Path
+    out: Path
+    min_steps: OptionalInt = None
+    node: str = "adaptive_mpc"
+
+    def __post_init__(self) -> None:
+        require_at_least("--min-steps", self.min_steps, 1)
