@@ -7,11 +7,9 @@ does so only inside the function that calls a command, never at import, so that 
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import importlib
 import operator
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from tyro.conf import FlagCreatePairsOff, OmitSubcommandPrefixes, subcommand
 
 from adaptive_mbrl import __version__, options
 from adaptive_mbrl.errors import EXIT_INTERRUPTED, EXIT_MISTAKE, AdaptiveMBRLError, ConfigError
+from adaptive_mbrl.runtime import prepare_process
 
 
 @dataclass(frozen=True)
@@ -69,9 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 done, 2 a mistake in a file or flag (one line on stderr), 130 interrupted.
     """
-    # waiting OpenMP threads that spin make a busy machine many times slower; torch reads this when it is loaded
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    _keep_freed_memory()
+    prepare_process()
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments == ["--version"]:
         print(f"adaptive-mbrl {__version__}")
@@ -88,17 +85,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _fail("interrupted", EXIT_INTERRUPTED)
     return 0
-
-
-def _keep_freed_memory() -> None:
-    """Let glibc keep large freed blocks: by default it returns them at once, and page faults take a third of a training step."""
-    if sys.platform != "linux":
-        return
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):
-        trim_threshold, mmap_threshold = -1, -3
-        libc.mallopt(trim_threshold, 1 << 30)
-        libc.mallopt(mmap_threshold, 1 << 25)
 
 
 def parse(arguments: Sequence[str]) -> Any:
