@@ -10,7 +10,7 @@ WORKERS ?= 4
 PYTEST   = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n auto --maxprocesses $(WORKERS) --dist loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-ros lint format train clean
+.PHONY: help setup demo pictures test test-slow test-ros lint format train clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -19,6 +19,10 @@ setup: $(STAMP)  ## make the virtual environment; quick when nothing changed
 
 demo: setup  ## break the half-cheetah in mid-run and watch the controller adapt: runs/demo/
 	$(BIN)/adaptive-mbrl demo $(ARGS)
+
+pictures: setup  ## run the demo and make docs/images/ from it; needs a renderer
+	$(BIN)/adaptive-mbrl demo --out runs/pictures
+	$(BIN)/python benchmarks/make_pictures.py runs/pictures
 
 test: setup  ## all tests but the slow ones; ARGS go to pytest
 	$(PYTEST) -m "not slow and not hardware" $(ARGS)
