@@ -1,8 +1,8 @@
-"""The command line: parse, call, print.
+"""The command line: it parses the flags, calls the command and prints errors.
 
-This is the composition root, the one module of the core that may name `sim` and `robot_bridge`, which its sub-commands run. It
-does so only inside the function that calls a command, never at import, so that importing the core stays free of MuJoCo and
-`--help` answers before torch is loaded. `tests/test_import_arrows.py` holds both.
+This is the only module of the core that may name `sim` and `robot_bridge`, because it starts their commands. It names them as
+text and imports them only when a command runs. So importing the core does not load MuJoCo, and `--help` answers before torch is
+loaded. `tests/test_import_arrows.py` and `tests/test_cli.py` check both.
 """
 
 from __future__ import annotations
@@ -63,10 +63,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one sub-command.
 
     Args:
-        argv: what the user typed after `adaptive-mbrl`; `sys.argv` if not given.
+        argv: the words after `adaptive-mbrl`; those of `sys.argv` if not given.
 
     Returns:
-        The exit code: 0 done, 2 a mistake in a file or flag (one line on stderr), 130 interrupted.
+        The exit code: 0 when the command is done, 2 after a mistake in a file or flag (one line on stderr), 130 after Ctrl-C.
     """
     prepare_process()
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -88,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def parse(arguments: Sequence[str]) -> Any:
-    """Turn flags into the options of one command; help and wrong flags end the program (0 and 2), as the user expects."""
+    """Turn flags into the options of one command; help ends the program with exit code 0, a wrong flag with 2."""
     any_command: Any = functools.reduce(operator.or_, (Annotated[c.options, subcommand(c.name)] for c in COMMANDS))
     return tyro.cli(
         any_command,
@@ -100,7 +100,7 @@ def parse(arguments: Sequence[str]) -> Any:
 
 
 def command_of(given: Any) -> Callable[[Any], None]:
-    """The function that runs the given options; loads torch and MuJoCo."""
+    """Import the function that runs the given options; this loads torch and often MuJoCo."""
     (function,) = (command.function for command in COMMANDS if command.options is type(given))
     module, name = function.split(":")
     try:
@@ -114,6 +114,6 @@ def command_of(given: Any) -> Callable[[Any], None]:
 
 
 def _fail(line: str, code: int) -> int:
-    # a message is one line, whatever a library put into it
+    # a message must be one line, but a library may have put line breaks into it
     print(" ".join(line.split()), file=sys.stderr)
     return code

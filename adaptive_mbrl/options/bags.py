@@ -15,13 +15,14 @@ from adaptive_mbrl.options.common import (
 
 @dataclass(frozen=True)
 class ImportBagOptions:
-    """Turn a rosbag2 of a robot (sqlite3 or MCAP) into episodes; needs no ROS.
+    """Turn a recording of a robot (rosbag2, sqlite3 or MCAP) into episodes; needs no ROS 2 install.
 
     Attributes:
         bag: folder of the bag, or one of its files.
         bridge: YAML file of the robot's topics and channels, as for `bridge`.
         out: folder of the episodes; new ones are appended.
-        min_steps: shorter stretches between two gaps are left out; twice the checkpoint's window if not given.
+        min_steps: fewest steps of an episode; shorter stretches between two gaps are left out; twice the checkpoint's window
+            if not given.
         node: name of the controller's node in the recording, with its namespace.
     """
 

@@ -26,14 +26,14 @@ class BridgeOptions:
 
     Attributes:
         bridge: YAML file of the robot's topics, channels and safety limits.
-        dry_run: plan and report, send no command.
+        dry_run: plan and report, but send no command.
         device: where the networks run; auto takes a GPU when there is one.
         deadline: share of the control period that planning may take.
-        preflight_seconds: first listen to the robot for so long and check what it says [s]; 0 does not check.
-        record: folder of a bag to record, for `import-bag`.
-        transport: dds needs no ROS 2 install; rclpy needs one that is sourced.
-        domain: ROS 2's domain id; ROS_DOMAIN_ID if not given.
-        interface: network interface, for dds; the environment variable CYCLONEDDS_URI has precedence.
+        preflight_seconds: time to listen to the robot and check its messages before the start [s]; 0 skips the check.
+        record: folder of a new bag into which everything is recorded; `import-bag` reads it.
+        transport: way to the robot; dds needs no ROS 2 install, rclpy needs one that is sourced.
+        domain: ROS 2's domain id; the environment variable ROS_DOMAIN_ID if not given.
+        interface: network interface to use with dds; the environment variable CYCLONEDDS_URI wins over it.
     """
 
     bridge: Path
@@ -59,11 +59,11 @@ class CallOptions:
     """Call a service of a running bridge.
 
     Attributes:
-        service: what is asked for; an emergency stop ends with clear_estop, and activate then starts again.
-        off: of freeze_adaptation: let the belief adapt again.
-        timeout: longest wait for the bridge [s].
-        domain: ROS 2's domain id; ROS_DOMAIN_ID if not given.
-        interface: network interface; the environment variable CYCLONEDDS_URI has precedence.
+        service: what the bridge shall do. After an emergency stop, clear_estop ends it and activate starts again.
+        off: let the belief adapt again; only with freeze_adaptation.
+        timeout: longest wait for the answer [s].
+        domain: ROS 2's domain id; the environment variable ROS_DOMAIN_ID if not given.
+        interface: network interface to use; the environment variable CYCLONEDDS_URI wins over it.
     """
 
     service: Positional[Literal["estop", "clear_estop", "activate", "deactivate", "reset_belief", "freeze_adaptation"]]
@@ -82,18 +82,18 @@ class CallOptions:
 
 @dataclass(frozen=True)
 class PreflightOptions:
-    """Check a robot against its bridge file before it is controlled: topics, rates, stamps, units, and on request its motion.
+    """Check before controlling a robot that it matches its bridge file: topics, rates, stamps, units, and on request its motion.
 
     Attributes:
         bridge: YAML file of the robot's topics, channels and safety limits.
         seconds: how long to listen [s].
-        test_motion: then move every actuator a little, through the safety supervisor, and check order and signs.
-        amplitude: of the test motion, as a share of each actuator's range.
-        yes: do not ask before the robot moves.
+        test_motion: after listening, move every actuator a little, through the safety supervisor, and check order and signs.
+        amplitude: size of the test motion, as a share of each actuator's range.
+        yes: move without asking first.
         json: also write the checks to this file.
-        transport: dds needs no ROS 2 install; rclpy needs one that is sourced.
-        domain: ROS 2's domain id; ROS_DOMAIN_ID if not given.
-        interface: network interface, for dds; the environment variable CYCLONEDDS_URI has precedence.
+        transport: way to the robot; dds needs no ROS 2 install, rclpy needs one that is sourced.
+        domain: ROS 2's domain id; the environment variable ROS_DOMAIN_ID if not given.
+        interface: network interface to use with dds; the environment variable CYCLONEDDS_URI wins over it.
     """
 
     bridge: Path
@@ -120,15 +120,15 @@ class SimulatedRobotOptions:
 
     Attributes:
         bridge: YAML file of the topics and channels, as for `bridge`.
-        scenario: what happens to the robot: a scenario file, or a split's part such as half_cheetah/cadm_cripple:test.
-        seed: of the episode; the scenario's own if not given.
-        command_timeout: age of a command after which the actuators get zeros [s].
+        scenario: what happens to the robot: a scenario file, or one part of a split, such as half_cheetah/cadm_cripple:test.
+        seed: seed of the episode; the scenario's own if not given.
+        command_timeout: age of the last command after which the actuators get zeros [s].
         imperfections: YAML file of sensor noise, latency, jitter and message loss; without it the robot has none.
-        rate: observations per second [Hz], as near as whole physics steps allow; the physics rate, at most 200, if not given.
+        rate: observations per second [Hz], rounded to whole physics steps; if not given, the physics rate, but at most 200.
         json: also write the report to this file.
-        transport: dds needs no ROS 2 install; rclpy needs one that is sourced.
-        domain: ROS 2's domain id; ROS_DOMAIN_ID if not given.
-        interface: network interface, for dds; the environment variable CYCLONEDDS_URI has precedence.
+        transport: way to the robot; dds needs no ROS 2 install, rclpy needs one that is sourced.
+        domain: ROS 2's domain id; the environment variable ROS_DOMAIN_ID if not given.
+        interface: network interface to use with dds; the environment variable CYCLONEDDS_URI wins over it.
     """
 
     bridge: Path

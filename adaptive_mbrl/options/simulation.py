@@ -21,12 +21,12 @@ from adaptive_mbrl.options.common import (
 
 @dataclass(frozen=True)
 class DemoOptions:
-    """Break the half-cheetah in mid-run and show the controller adapting.
+    """Break a motor of the half-cheetah while it runs, and show how the controller adapts.
 
     Attributes:
-        out: folder for recovery.png, rollout.mp4 and report.json.
-        checkpoint: folder or name of a shipped checkpoint.
-        video: render rollout.mp4 (needs a renderer, see `adaptive-mbrl info`).
+        out: folder that recovery.png, rollout.mp4 and report.json are written to.
+        checkpoint: folder of a checkpoint, or name of a shipped one.
+        video: whether rollout.mp4 is rendered; this needs a renderer, which `adaptive-mbrl info` lists.
         seed: seed of the scenario, the robots and the planner.
         device: where the networks run; auto takes a GPU when there is one.
     """
@@ -46,13 +46,13 @@ class EvaluateOptions:
     """Compare the adaptive controller with the frozen prior, a multi-task model and the oracle.
 
     Attributes:
-        checkpoint: folder or name of a shipped checkpoint.
-        scenario: file, or name of a file in configs/scenarios.
-        episodes: episodes per arm, each with its own seed.
+        checkpoint: folder of a checkpoint, or name of a shipped one.
+        scenario: what happens to the robot: a YAML file, or the name of one in configs/scenarios.
+        episodes: number of episodes per arm; each has its own seed.
         seed: seed of the first episode; the scenario's own if not given.
         json: also write the report to this file.
-        multitask: checkpoint of the multi-task arm, folder or name.
-        oracle: also run the planner on the true dynamics.
+        multitask: checkpoint of the multi-task arm, as a folder or a name; without it there is no such arm.
+        oracle: whether the planner also runs on the true dynamics.
         device: where the networks run; auto takes a GPU when there is one.
     """
 
@@ -75,13 +75,13 @@ class CollectOptions:
     """Record episodes with a random policy, the oracle or a checkpoint.
 
     Attributes:
-        robot: nominal robot, file or name; or give a scenario.
-        scenario: file or name; or give a robot.
-        policy: random, oracle, or a checkpoint (folder or name).
+        robot: robot whose dynamics stay as they are, as a YAML file or a name; give either this or a scenario.
+        scenario: what happens to a robot, as a YAML file or a name; give either this or a robot.
+        policy: what chooses the actions: random, oracle, or a checkpoint (folder or name).
         episodes: number of episodes.
-        steps: control steps per episode; the scenario's, or 200, if not given.
+        steps: control steps per episode; if not given, the scenario's, or 200 for a robot.
         out: folder of the episodes; new ones are appended.
-        seed: seed of the first episode; the scenario's, or 0, if not given.
+        seed: seed of the first episode; if not given, the scenario's, or 0 for a robot.
         device: where the networks run; auto takes a GPU when there is one.
     """
 
@@ -105,10 +105,10 @@ class CollectOptions:
 
 @dataclass(frozen=True)
 class InfoOptions:
-    """Print versions, device, threads and renderers, for bug reports.
+    """Print versions, device, threads and renderers, as a bug report needs them.
 
     Attributes:
-        bench_sim: also measure simulated control steps per second with 64 robots.
+        bench_sim: also measure how many control steps per second 64 simulated robots make.
         robot: measure this robot only.
     """
 

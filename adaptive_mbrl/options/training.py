@@ -18,12 +18,12 @@ from adaptive_mbrl.options.common import (
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """Meta-train a dynamics model; goes on where an interrupted run stopped.
+    """Meta-train a dynamics model; an interrupted run continues where it stopped.
 
     Attributes:
-        config: file, or name of a file in configs/train.
-        run: run folder; runs/train/NAME if not given.
-        resume: only go on with an existing run, never start a new one.
+        config: training configuration: a YAML file, or the name of one in configs/train.
+        run: folder of the run; runs/train/NAME if not given.
+        resume: only continue an existing run, never start a new one.
         device: where the networks run; auto takes a GPU when there is one.
     """
 
@@ -35,17 +35,18 @@ class TrainOptions:
 
 @dataclass(frozen=True)
 class FineTuneOptions:
-    """Go on with the training of a checkpoint on recorded episodes of one robot; needs no simulator.
+    """Train a checkpoint further on recorded episodes of one robot; needs no simulator.
 
     Attributes:
-        checkpoint: folder or name of a shipped checkpoint.
-        episodes: folder of the episodes, from `import-bag` or `collect`.
+        checkpoint: folder of a checkpoint, or name of a shipped one.
+        episodes: folder of the episodes that `import-bag` or `collect` wrote.
         out: folder of the new checkpoint.
-        updates: outer steps.
-        learning_rate: of the outer steps.
-        query: steps ahead that the model is trained to predict.
-        held_out: share of each episode, at its end, that is kept for the comparison; unless episodes are marked for it.
-        seed: of the windows' order.
+        updates: number of outer steps.
+        learning_rate: learning rate of the outer steps.
+        query: number of steps ahead that the model is trained to predict.
+        held_out: share of each episode, at its end, that is not trained on but kept for the comparison. If some
+            episodes are marked as held out, these are kept instead.
+        seed: seed of the order of the training windows.
         device: where the networks run; auto takes a GPU when there is one.
     """
 
