@@ -1,54 +1,58 @@
-# Each target makes .venv itself if it is missing or if a dependency changed. `make help` lists them.
+# Each target first makes .venv if it is missing or if a dependency changed. `make help` lists the targets.
 VENV   ?= .venv
 PYTHON ?= python3.11 python3
 ARGS   ?=
 
 BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# one worker per core up to four, one thread each: more fight over the cores
+# one worker per core, up to four, with one thread each; more threads would only compete for the cores
 WORKERS ?= 4
 PYTEST   = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n auto --maxprocesses $(WORKERS) --dist loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-ros lint format train clean
+.PHONY: help setup demo pictures test test-slow test-ros lint format train clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 setup: $(STAMP)  ## make the virtual environment; quick when nothing changed
 
-demo: setup  ## break the half-cheetah in mid-run and watch the controller adapt: runs/demo/
+demo: setup  ## break a motor of a running half-cheetah and watch the controller adapt; writes runs/demo/
 	$(BIN)/adaptive-mbrl demo $(ARGS)
 
-test: setup  ## all tests but the slow ones; ARGS go to pytest
+pictures: setup  ## run the demo and make docs/images/ from it; needs a renderer
+	$(BIN)/adaptive-mbrl demo --out runs/pictures
+	$(BIN)/python benchmarks/make_pictures.py runs/pictures
+
+test: setup  ## run all tests but the slow ones; ARGS go to pytest
 	$(PYTEST) -m "not slow and not hardware" $(ARGS)
 
-test-slow: setup  ## the slow tests
+test-slow: setup  ## run the slow tests
 	$(PYTEST) -m "slow and not hardware" $(ARGS)
 
-test-ros: setup  ## the tests that need ROS 2, in a shell where it is sourced; those of colcon need that too
+test-ros: setup  ## run the tests that need ROS 2, in a shell where it is sourced; some of them also need colcon
 	@$(BIN)/python -c 'import rclpy' 2>/dev/null || { \
 	    echo "error: $(BIN)/python cannot import rclpy; source a ROS 2 install for the same Python version first" >&2; exit 2; }
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -m ros tests/ros $(ARGS)
 
-lint: setup  ## style, formatting, types
+lint: setup  ## check style, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: setup  ## format, and mend what can be mended by itself
+format: setup  ## format the code, and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-train: setup  ## reproduce the shipped half-cheetah checkpoints (about 80 minutes on 2 cores); goes on if interrupted
+train: setup  ## reproduce the shipped half-cheetah checkpoints (about 80 minutes on 2 cores); continues when run again
 	$(BIN)/adaptive-mbrl train --config half_cheetah $(ARGS)
 	$(BIN)/adaptive-mbrl train --config half_cheetah_multitask $(ARGS)
 
-clean:  ## remove the virtual environment, caches and build products; runs/ stays
+clean:  ## remove the virtual environment, caches and build products, but not runs/
 	rm -rf .venv build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find adaptive_mbrl sim robot_bridge tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The stamp is written last: an interrupted installation is made again.
+# The stamp is written last, so that an interrupted installation is repeated.
 $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { \
 	    for python in $(PYTHON); do \

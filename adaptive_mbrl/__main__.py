@@ -1,4 +1,4 @@
-"""`python -m adaptive_mbrl` is `adaptive-mbrl`."""
+"""Makes `python -m adaptive_mbrl` the same as `adaptive-mbrl`."""
 
 import sys
 

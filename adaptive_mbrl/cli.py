@@ -1,65 +1,59 @@
-"""The command line: parse, call, print.
+"""The command line: it parses the flags, calls the command and prints errors.
 
-This is the composition root, the one module of the core that may name `sim` and `robot_bridge`, which its sub-commands run. It
-does so only inside the function that calls a command, never at import, so that importing the core stays free of MuJoCo and
-`--help` answers before torch is loaded. `tests/test_import_arrows.py` holds both.
+This is the only module of the core that may name `sim` and `robot_bridge`, because it starts their commands. It names them as
+text and imports them only when a command runs. So importing the core does not load MuJoCo, and `--help` answers before torch is
+loaded. `tests/test_import_arrows.py` and `tests/test_cli.py` check both.
 """
 
 from __future__ import annotations
 
-import ctypes
+import functools
 import importlib
-import os
+import operator
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import tyro
 from tyro.conf import FlagCreatePairsOff, OmitSubcommandPrefixes, subcommand
 
-from adaptive_mbrl import __version__
+from adaptive_mbrl import __version__, options
 from adaptive_mbrl.errors import EXIT_INTERRUPTED, EXIT_MISTAKE, AdaptiveMBRLError, ConfigError
-from adaptive_mbrl.options import (
-    BridgeOptions,
-    CallOptions,
-    CollectOptions,
-    DemoOptions,
-    EvaluateOptions,
-    FineTuneOptions,
-    ImportBagOptions,
-    InfoOptions,
-    PreflightOptions,
-    SimulatedRobotOptions,
-    TrainOptions,
-)
+from adaptive_mbrl.runtime import prepare_process
 
-Options = (
-    DemoOptions
-    | TrainOptions
-    | EvaluateOptions
-    | CollectOptions
-    | BridgeOptions
-    | CallOptions
-    | PreflightOptions
-    | SimulatedRobotOptions
-    | ImportBagOptions
-    | FineTuneOptions
-    | InfoOptions
+
+@dataclass(frozen=True)
+class Command:
+    """One sub-command.
+
+    Attributes:
+        name: the word that users type.
+        options: dataclass of its flags.
+        function: what it runs, as ``module:function``; the function takes the options and is loaded only when the command runs.
+    """
+
+    name: str
+    options: type
+    function: str
+
+
+COMMANDS = (
+    Command("demo", options.DemoOptions, "sim.commands:demo"),
+    Command("train", options.TrainOptions, "sim.commands:train"),
+    Command("evaluate", options.EvaluateOptions, "sim.commands:evaluate"),
+    Command("collect", options.CollectOptions, "sim.commands:collect"),
+    Command("bridge", options.BridgeOptions, "robot_bridge.node.commands:bridge"),
+    Command("call", options.CallOptions, "robot_bridge.node.commands:call"),
+    Command("preflight", options.PreflightOptions, "robot_bridge.preflight.command:preflight"),
+    Command("simulated-robot", options.SimulatedRobotOptions, "robot_bridge.simulated.robot:simulated_robot"),
+    Command("import-bag", options.ImportBagOptions, "robot_bridge.bags.import_bag:import_bag"),
+    Command("fine-tune", options.FineTuneOptions, "adaptive_mbrl.meta.fine_tune:fine_tune"),
+    Command("info", options.InfoOptions, "sim.info:info"),
 )
-# the same union, with the words that users type
-_SubCommands = (
-    Annotated[DemoOptions, subcommand("demo")]
-    | Annotated[TrainOptions, subcommand("train")]
-    | Annotated[EvaluateOptions, subcommand("evaluate")]
-    | Annotated[CollectOptions, subcommand("collect")]
-    | Annotated[BridgeOptions, subcommand("bridge")]
-    | Annotated[CallOptions, subcommand("call")]
-    | Annotated[PreflightOptions, subcommand("preflight")]
-    | Annotated[SimulatedRobotOptions, subcommand("simulated-robot")]
-    | Annotated[ImportBagOptions, subcommand("import-bag")]
-    | Annotated[FineTuneOptions, subcommand("fine-tune")]
-    | Annotated[InfoOptions, subcommand("info")]
-)
+"""Every sub-command, in the order of the help."""
+_PACKAGES_OF_BRIDGE = ("cyclonedds", "rosbags")
+"""What the extra `bridge` installs."""
 _DESCRIPTION = """Adaptive model-based meta-RL: a controller for robots whose dynamics change while they run.
 
 Use 'adaptive-mbrl COMMAND --help' for a command's flags and 'adaptive-mbrl --version' for the version."""
@@ -69,21 +63,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one sub-command.
 
     Args:
-        argv: what the user typed after `adaptive-mbrl`; `sys.argv` if not given.
+        argv: the words after `adaptive-mbrl`; those of `sys.argv` if not given.
 
     Returns:
-        The exit code: 0 done, 2 a mistake in a file or flag (one line on stderr), 130 interrupted.
+        The exit code: 0 when the command is done, 2 after a mistake in a file or flag (one line on stderr), 130 after Ctrl-C.
     """
-    # waiting OpenMP threads that spin make a busy machine many times slower; torch reads this when it is loaded
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    _keep_freed_memory()
+    prepare_process()
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments == ["--version"]:
         print(f"adaptive-mbrl {__version__}")
         return 0
     try:
-        options = parse(arguments)
-        command_of(options)(options)
+        given = parse(arguments)
+        command_of(given)(given)
     except AdaptiveMBRLError as error:
         return _fail(f"error: {error}", EXIT_MISTAKE)
     except OSError as error:
@@ -95,59 +87,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _keep_freed_memory() -> None:
-    """Let glibc keep large freed blocks: by default it returns them at once, and page faults take a third of a training step."""
-    if sys.platform != "linux":
-        return
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):
-        trim_threshold, mmap_threshold = -1, -3
-        libc.mallopt(trim_threshold, 1 << 30)
-        libc.mallopt(mmap_threshold, 1 << 25)
-
-
-def parse(arguments: Sequence[str]) -> Options:
-    """Flags to options; help and wrong flags end the program (0 and 2), as the user expects."""
-    options: Options = tyro.cli(
-        _SubCommands,
+def parse(arguments: Sequence[str]) -> Any:
+    """Turn flags into the options of one command; help ends the program with exit code 0, a wrong flag with 2."""
+    any_command: Any = functools.reduce(operator.or_, (Annotated[c.options, subcommand(c.name)] for c in COMMANDS))
+    return tyro.cli(
+        any_command,
         prog="adaptive-mbrl",
         description=_DESCRIPTION,
         args=arguments,
         config=(OmitSubcommandPrefixes, FlagCreatePairsOff),
     )
-    return options
 
 
-def command_of(options: Options) -> Callable[[Any], None]:
-    """The function behind the options; loads torch and MuJoCo."""
-    module, function = _COMMANDS[type(options)].split(":")
+def command_of(given: Any) -> Callable[[Any], None]:
+    """Import the function that runs the given options; this loads torch and often MuJoCo."""
+    (function,) = (command.function for command in COMMANDS if command.options is type(given))
+    module, name = function.split(":")
     try:
-        command: Callable[[Any], None] = getattr(importlib.import_module(module), function)
+        found: Callable[[Any], None] = getattr(importlib.import_module(module), name)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        if package not in _OF_EXTRA_BRIDGE:
+        if package not in _PACKAGES_OF_BRIDGE:
             raise
         raise ConfigError(f"package '{package}' is not installed; pip install 'adaptive-mbrl[bridge]'") from error
-    return command
-
-
-_OF_EXTRA_BRIDGE = ("cyclonedds", "rosbags")
-_COMMANDS = {
-    DemoOptions: "sim.commands:demo",
-    TrainOptions: "sim.commands:train",
-    EvaluateOptions: "sim.commands:evaluate",
-    CollectOptions: "sim.commands:collect",
-    BridgeOptions: "robot_bridge.node.commands:bridge",
-    CallOptions: "robot_bridge.node.commands:call",
-    PreflightOptions: "robot_bridge.preflight.command:preflight",
-    SimulatedRobotOptions: "robot_bridge.simulated.robot:simulated_robot",
-    ImportBagOptions: "robot_bridge.bags.import_bag:import_bag",
-    FineTuneOptions: "adaptive_mbrl.meta.fine_tune:fine_tune",
-    InfoOptions: "sim.info:info",
-}
+    return found
 
 
 def _fail(line: str, code: int) -> int:
-    # a message is one line, whatever a library put into it
+    # a message must be one line, but a library may have put line breaks into it
     print(" ".join(line.split()), file=sys.stderr)
     return code

@@ -1,6 +1,7 @@
-"""Strict YAML <-> frozen dataclasses.
+"""Reads YAML files into frozen dataclasses and writes them back.
 
-Every error names the file, the key and what is allowed; nothing in a YAML file is ever executed.
+A dataclass is the schema of its file: an unknown key, a wrong type or a number out of range is an error that names the file, the
+key and what is allowed. Nothing in a YAML file is ever executed.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from adaptive_mbrl.storage import write_text_atomically
 T = TypeVar("T")
 
 MAX_SEED = 2**31 - 1
-"""Of every seed that a user gives; seeds counted on from it still fit every generator."""
+"""Largest seed that a user may give. Seeds that are counted up from it still fit every random generator."""
 
 
 def bounded(default: Any = dataclasses.MISSING, *, low: float = -math.inf, high: float = math.inf) -> Any:
-    """A dataclass field whose numbers must lie in [low, high]; checked by `from_mapping`."""
+    """Declare a dataclass field whose numbers must lie in [low, high]; `from_mapping` checks it."""
     return dataclasses.field(default=default, metadata={"low": low, "high": high})
 
 
@@ -62,10 +63,10 @@ def read_mapping(path: str | Path) -> Mapping[str, Any]:
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """Plain YAML only, and no key twice in a mapping: the first one would be lost without a word."""
+    """Reads plain YAML only, and refuses a key that a mapping has twice; PyYAML would silently drop the first one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """See `yaml.SafeLoader`."""
+        """Build one mapping of the file; overrides a method of `yaml.SafeLoader`."""
         keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         for i, key in enumerate(keys):
             if any(key.value == earlier.value for earlier in keys[:i]):
@@ -81,7 +82,7 @@ def save_yaml(path: str | Path, config: Any) -> None:
 
 
 def to_mapping(config: Any) -> Any:
-    """Plain dicts, lists and scalars of a dataclass tree."""
+    """Turn a dataclass, with all dataclasses inside of it, into plain dicts, lists and scalars."""
     if dataclasses.is_dataclass(config) and not isinstance(config, type):
         values = {f.name: to_mapping(getattr(config, f.name)) for f in dataclasses.fields(config)}
         tag = getattr(config, "TAG", None)
@@ -99,10 +100,13 @@ def from_mapping(cls: type[T], values: Any, *, source: str, key: str = "") -> T:
     """Build the dataclass `cls` from plain values.
 
     Args:
-        cls: a dataclass; its type hints are the schema.
-        values: what YAML gave.
-        source: the file, for error messages.
+        cls: the dataclass; its type hints are the schema.
+        values: a mapping from field names to plain values, as YAML gives it.
+        source: name of the file, for error messages.
         key: dotted path of `values` inside the file, for error messages.
+
+    Raises:
+        ConfigError: a key is unknown or missing, or a value is wrong.
     """
     if not isinstance(values, Mapping):
         raise ConfigError(f"{_where(source, key)}: expected a mapping, got {values!r}")
@@ -188,7 +192,7 @@ def _convert_union(args: tuple[Any, ...], value: Any, source: str, key: str) -> 
             return _convert(option, value, source, key)
         except ConfigError as error:
             problems.append(error)
-    # the problem found deepest in the file is about the alternative that the author meant
+    # of all alternatives, the author most likely meant the one whose problem lies deepest in the file
     raise max(problems, key=lambda e: str(e).count(".") if isinstance(value, Mapping | list) else 0)
 
 
@@ -200,7 +204,7 @@ def _convert_scalar(hint: Any, value: Any, source: str, key: str) -> Any:
             raise ConfigError(f"{_where(source, key)}: expected a finite number, got {value!r}")
         return float(value)
     if hint is float and isinstance(value, str):
-        # YAML 1.1 reads 1e-3 as a string; people write it all the time
+        # YAML 1.1 reads 1e-3 as a text, but people mean the number
         try:
             return _convert_scalar(float, float(value), source, key)
         except ValueError:
@@ -231,7 +235,7 @@ def _range_text(low: float, high: float) -> str:
 
 
 def _number_text(number: float) -> str:
-    # the largest seed must not be rounded to 2.14748e+09
+    # :g would round the largest seed to 2.14748e+09
     return str(number) if isinstance(number, int) else f"{number:g}"
 
 
@@ -244,6 +248,6 @@ def _where(source: str, key: str) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[object]) -> str:
-    """For an error message: the known name that is nearest to an unknown one, or nothing."""
+    """The hint of an error message that names the known name nearest to an unknown one; empty if none is near."""
     close = difflib.get_close_matches(name, [str(k) for k in known], n=1)
     return f" (did you mean '{close[0]}'?)" if close else ""

@@ -16,7 +16,9 @@ from adaptive_mbrl.control.step import ControllerState, ControlSettings, Precisi
 from adaptive_mbrl.control.stopwatch import make_stopwatch
 from adaptive_mbrl.objective import RewardFunction
 from adaptive_mbrl.planning import PlannerConfig, Score, make_planner
+from adaptive_mbrl.predictor import Predictor
 from adaptive_mbrl.spec import RobotSpec
+from adaptive_mbrl.transitions import Transitions
 
 __all__ = ["AdaptiveController", "Command", "StepInfo", "StepOptions"]
 
@@ -119,6 +121,15 @@ class AdaptiveController:
     def reset(self) -> None:
         """Forget transitions, belief and plan; call it when a new episode begins."""
         self._state = None
+
+    def predictor(self, recent: Transitions) -> Predictor:
+        """The dynamics that this controller would believe in, knowing nothing but `recent`; for diagnostics.
+
+        Args:
+            recent: K transitions of each of B robots.
+        """
+        adapter = self.settings.adapter
+        return adapter.condition(adapter.infer(recent) if self.settings.adapt else adapter.prior(len(recent.obs)))
 
     def step(self, obs: np.ndarray, goal: np.ndarray | None = None, options: StepOptions = StepOptions()) -> Command:  # noqa: B008
         """One control step.

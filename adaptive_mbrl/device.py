@@ -1,4 +1,4 @@
-"""Where networks run."""
+"""The device that networks run on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from adaptive_mbrl.errors import ConfigError
 
 
 def resolve_device(name: str) -> torch.device:
-    """The device behind `auto`, `cpu` or `cuda`; `auto` takes a GPU when there is one."""
+    """Find the device that `auto`, `cpu` or `cuda` stands for; `auto` takes a GPU when there is one."""
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigError("--device: cuda is not available here; allowed: auto, cpu")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")

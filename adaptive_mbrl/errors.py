@@ -1,15 +1,15 @@
-"""One root for every error that a user can cause; the command line prints its message and exits with 2."""
+"""The errors that a user can cause. They share one base class; the command line prints their message and exits with 2."""
 
 from typing import Any
 
 EXIT_MISTAKE = 2
-"""A mistake in a file, a flag or an array."""
+"""Exit code after a mistake in a file, a flag or an array."""
 EXIT_INTERRUPTED = 130
-"""Ctrl-C."""
+"""Exit code after Ctrl-C, the shell's usual one."""
 
 
 class AdaptiveMBRLError(Exception):
-    """A mistake in a file, a flag or an array: the message says what was got and what is allowed."""
+    """A mistake in a file, a flag or an array; the message says what was found and what is allowed."""
 
 
 class ConfigError(AdaptiveMBRLError):
@@ -25,15 +25,15 @@ class ObservationError(AdaptiveMBRLError):
 
 
 class BridgeError(AdaptiveMBRLError):
-    """Something between the bridge and a robot does not answer or is not as the bridge file says."""
+    """A robot does not answer, or its topics differ from what the bridge file says."""
 
 
 class DivergenceError(AdaptiveMBRLError):
     """A training step whose gradient is not finite.
 
     Args:
-        message: when, and what may help.
-        windows: what the step was taken on.
+        message: when it happened, and what may help.
+        windows: the windows that the step was taken on.
     """
 
     def __init__(self, message: str, windows: Any) -> None:

@@ -2,8 +2,8 @@ r"""The objective: a sum of reward terms over named channels.
 
     r(s, a, s', g) = sum_i w_i * f_i(s', a, g)          (we maximise; there is no cost anywhere)
 
-Terms read the *next* observation, so that the same objective scores a predicted rollout and a measured transition. The goal g
-is an argument, never a property: it can change at every control step.
+Terms read the *next* observation s', so that the same objective scores a predicted rollout and a measured transition. The goal g
+is an argument and not stored in the objective, because it can change at every control step.
 """
 
 from __future__ import annotations
@@ -24,18 +24,23 @@ TermKind = Literal["linear", "quadratic", "distance", "cosine", "tolerance", "ac
 
 @dataclass(frozen=True)
 class Term:
-    """One reward term; x are the named channels of the next observation, y their targets; x - y of an angle is wrapped.
+    """One reward term: a function of some channels x of the next observation and their targets y, or of the action a.
 
-    `linear`: weight * sum (x - y). `quadratic`: -weight * |x - y|^2. `distance`: -weight * |x - y|.
-    `cosine`: weight * sum cos(x - y). `tolerance`: weight * exp(-|x - y|^2 / scale^2), 1 at the target, flat far from it.
-    `action_quadratic`: -weight * |a|^2.
+    The difference x - y of angles is taken on the circle. The functions, by `kind`:
+
+    - `linear`: weight * sum (x - y)
+    - `quadratic`: -weight * |x - y|^2
+    - `distance`: -weight * |x - y|
+    - `cosine`: weight * sum cos(x - y)
+    - `tolerance`: weight * exp(-|x - y|^2 / scale^2), which is highest at the target and flat far from it
+    - `action_quadratic`: -weight * |a|^2
 
     Attributes:
-        kind: the function above.
-        weight: its factor, in reward per unit.
-        channels: observation channels x; empty for `action_quadratic`.
-        target: fixed targets y, one per channel; default 0. Not with `goal`.
-        goal: names of the goal's entries that are the targets y, one per channel.
+        kind: which of the functions above.
+        weight: factor of the function, in reward per unit.
+        channels: names of the observation channels x; empty for `action_quadratic`.
+        target: fixed targets y, one per channel; 0 if neither they nor `goal` are given.
+        goal: names of the goal's entries that are the targets y, one per channel; not together with `target`.
         scale: width of `tolerance`, in the channels' unit.
     """
 
@@ -59,23 +64,23 @@ class Term:
 
 
 class RewardFunction(Protocol):
-    """What a planner and an evaluation need; write your own or use `Objective`."""
+    """What planners and evaluations maximise and measure; use `Objective` or write your own."""
 
     @property
     def goal_dim(self) -> int:
-        """Number of values of the goal; 0 for none."""
+        """Number of entries of the goal; 0 if there is no goal."""
 
     def __call__(self, obs: Tensor, action: Tensor, next_obs: Tensor, goal: Tensor) -> Tensor:
         """Reward of each transition.
 
         Args:
-            obs: (..., obs_dim).
-            action: (..., action_dim).
-            next_obs: (..., obs_dim).
-            goal: (..., goal_dim), broadcast against the others.
+            obs: observations before the step, (..., obs_dim).
+            action: actions of the step, (..., action_dim).
+            next_obs: observations after the step, (..., obs_dim).
+            goal: goals that the next observations are scored against, (..., goal_dim), broadcast against the others.
 
         Returns:
-            (...).
+            One reward per transition, (...).
         """
 
 
@@ -84,9 +89,9 @@ class Objective:
     """A `RewardFunction` made of terms over a robot's named channels.
 
     Args:
-        spec: the robot.
-        terms: what is summed, at least one.
-        goal_names: the goal's entries, in order.
+        spec: channels of the robot.
+        terms: the terms that are summed, at least one.
+        goal_names: names of the goal's entries, in the order of a goal array.
     """
 
     spec: RobotSpec
@@ -113,8 +118,8 @@ class Objective:
         return len(self.goal_names)
 
     def __call__(self, obs: Tensor, action: Tensor, next_obs: Tensor, goal: Tensor) -> Tensor:
-        """See `RewardFunction`."""
-        # columns one by one, as views: index tensors would bring host-device copies into the control step
+        """Sum the weighted terms; arguments as of `RewardFunction`."""
+        # columns are taken one by one as views, because index tensors would be copied to the device in every control step
         rewards: list[Tensor] = []
         for term, columns, goal_columns in zip(self.terms, self._columns, self._goal_columns, strict=True):
             if term.kind == "action_quadratic":

@@ -1,4 +1,4 @@
-"""Which code produced a run: stored beside it, and printed for bug reports."""
+"""The revision of this code: it is stored with every run and printed for bug reports."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 def git_revision(folder: Path = CHECKOUT) -> str | None:
-    """The commit that `folder` is a checkout of, e.g. ``1f0c9e2b7a31``, with ``+changes`` when tracked files differ from it.
+    """The commit of a checkout, e.g. ``1f0c9e2b7a31``, with ``+changes`` when tracked files differ from it.
 
-    None when the code was installed without git, or git itself is missing.
+    Args:
+        folder: the checkout's top folder.
+
+    Returns:
+        None if the folder is no checkout or git is not installed.
     """
     top = _git(folder, "rev-parse", "--show-toplevel")
-    # a virtual environment inside somebody's own repository is not a checkout of this project
+    # installed in a virtual environment, the folder may lie in somebody else's repository
     if top is None or Path(top).resolve() != folder.resolve():
         return None
     commit = _git(folder, "rev-parse", "--short=12", "HEAD")

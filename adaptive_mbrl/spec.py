@@ -1,7 +1,7 @@
-"""RobotSpec: what the numbers in an observation and an action mean.
+"""What the numbers in an observation and an action mean.
 
-One spec serves the simulated and the real robot; it is stored in every checkpoint, so that a controller can refuse a robot
-whose channels, units or control period differ from those it was trained on.
+The simulated and the real robot share one `RobotSpec`. Every checkpoint stores it, so that a controller can refuse a robot whose
+channels, units or control period differ from those that it was trained on.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ class Channel:
     Attributes:
         name: unique within the robot, e.g. ``bthigh_angle``.
         unit: SI unit, e.g. ``rad``, ``m/s``.
-        kind: ``angle`` wraps at +-pi and enters the model as (sin, cos); ``linear`` and ``velocity`` enter as they are.
-        target: what the model predicts. ``delta``: the change over one control step; ``direct``: the next value itself, for
-            channels whose present value says little about the next one (a mean speed over the control period).
+        kind: ``angle`` for a number [rad] that wraps at +-pi; the model sees its sine and cosine. ``velocity`` for a rate of
+            change, ``linear`` for anything else; the model sees both as they are.
+        target: what the model predicts. ``delta``: the change over one control step. ``direct``: the next value itself, for
+            channels whose present value says little about the next one, such as a mean speed over the control period.
     """
 
     name: str
@@ -39,7 +40,14 @@ class Channel:
 
 @dataclass(frozen=True)
 class ActionChannel:
-    """One number of the action, clipped to [low, high]."""
+    """One number of the action.
+
+    Attributes:
+        name: unique within the robot.
+        unit: SI unit, or ``1`` for a number without one.
+        low: smallest value; actions are clipped to it.
+        high: largest value.
+    """
 
     name: str
     unit: str
@@ -53,13 +61,13 @@ class ActionChannel:
 
 @dataclass(frozen=True)
 class RobotSpec:
-    """Named observation and action channels and the control period.
+    """The named observation and action channels of a robot, and its control period.
 
     Attributes:
-        name: robot name.
+        name: name of the robot.
         dt: control period [s].
-        obs: observation channels, in order.
-        action: action channels, in order.
+        obs: observation channels, in the order of an observation array.
+        action: action channels, in the order of an action array.
     """
 
     name: str
@@ -92,7 +100,7 @@ class RobotSpec:
         return tuple(c.name for c in self.action)
 
     def obs_index(self, name: str) -> int:
-        """Position of an observation channel; an unknown name lists the known ones."""
+        """Find the position of an observation channel; for an unknown name the error lists the known ones."""
         if name not in self.obs_names:
             raise ConfigError(f"unknown channel '{name}' of robot '{self.name}'; known channels: {', '.join(self.obs_names)}")
         return self.obs_names.index(name)

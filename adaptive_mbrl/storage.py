@@ -1,4 +1,4 @@
-"""Atomic files and folders: a reader sees the old content or the new, never half of one."""
+"""Files and folders that are written atomically: a reader sees the old content or the new one, never a half."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _UNFINISHED = ".unfinished-"
-"""How the names of temporary files and folders begin."""
+"""Prefix of the names of temporary files and folders."""
 
 
 def write_bytes_atomically(path: Path, content: bytes) -> None:
-    """Write beside `path` under a temporary name, flush to disk, rename over it."""
+    """Replace the file `path`: write a temporary file beside it, flush it to disk, then rename it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f"{_UNFINISHED}{path.name}-")
     try:
@@ -30,16 +30,16 @@ def write_bytes_atomically(path: Path, content: bytes) -> None:
 
 
 def write_text_atomically(path: Path, text: str) -> None:
-    """`write_bytes_atomically` for text, as UTF-8."""
+    """Like `write_bytes_atomically`, for text in UTF-8."""
     write_bytes_atomically(path, text.encode("utf-8"))
 
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary sibling folder that takes the name `path` when the block ends well.
+    """Yield a temporary folder beside `path`, which gets the name `path` when the block ends without an error.
 
-    `path` must not exist yet: a folder cannot be replaced in one step, so writers of successive versions give each a new name
-    and then point at the newest with a file written by `write_text_atomically`.
+    `path` must not exist yet, because a folder cannot be replaced in one step. To write version after version, give each a new
+    name and then write the newest name into a file with `write_text_atomically`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f"{_UNFINISHED}{path.name}-"))
@@ -53,7 +53,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete what a killed writer left unfinished in `folder`; only for a folder that no other process writes to."""
+    """Delete what a killed writer left unfinished; call it only for a folder that no other process is writing to."""
     for path in folder.glob(f"{_UNFINISHED}*"):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)

@@ -4,6 +4,8 @@ import os
 
 # read when torch is imported; several threads change the last digits and fight with the other test workers
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# as `prepare_process` sets it, which in a test comes after torch
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from hypothesis import settings
 

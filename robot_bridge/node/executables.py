@@ -1,4 +1,4 @@
-"""What `ros2 run adaptive_mbrl ...` starts, beside the lifecycle node of `lifecycle.py`."""
+"""What `ros2 run adaptive_mbrl ...` starts; torch is loaded only after the process is prepared for it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,15 @@ from collections.abc import Sequence
 from rclpy.utilities import remove_ros_args
 
 from adaptive_mbrl.cli import main
+from adaptive_mbrl.runtime import prepare_process
+
+
+def adaptive_mpc() -> int:
+    """Run the lifecycle node of `lifecycle.py`."""
+    prepare_process()
+    from robot_bridge.node import lifecycle
+
+    return lifecycle.main()
 
 
 def simulated_robot() -> int:

@@ -19,15 +19,14 @@ from adaptive_mbrl.planning.base import Planner
 from sim.episodes.run import Recorded
 from sim.robot.robot import Robot
 from sim.simulation.batch import BatchSimulation
-from sim.simulation.oracle import OracleRollout
+from sim.simulation.oracle import OraclePredictor
 
 
 def candidate_plans(planner: Planner, episodes: Sequence[Episode], step: int, num: int) -> Tensor:
     """The actions sent from `step` on plus the planner's own noise, (B, num, H, action_dim)."""
-    horizon = planner.config.horizon
-    sent = torch.from_numpy(np.stack([e.action[step : step + horizon] for e in episodes])).to(planner.low.device)
-    noise = planner.noise(num) * planner.config.sigma * planner.half_range
-    return torch.clamp(sent[:, None] + noise, planner.low, planner.high)
+    horizon = planner.horizon
+    sent = torch.from_numpy(np.stack([e.action[step : step + horizon] for e in episodes])).to(planner.device)
+    return planner.clip(sent[:, None] + planner.perturbations(num))
 
 
 def branch_episodes(robot: Robot, planner: Planner, recorded: Recorded, window: int, num_branches: int) -> list[Episode]:
@@ -42,13 +41,13 @@ def branch_episodes(robot: Robot, planner: Planner, recorded: Recorded, window: 
     """
     trunk = recorded.episodes
     simulation = BatchSimulation(robot, len(trunk))
-    oracle = OracleRollout(simulation, num_branches)
+    oracle = OraclePredictor(simulation, num_branches)
     branches = []
     for step, snapshot in recorded.snapshots.items():
         simulation.restore(snapshot)
         oracle.sync()
         actions = candidate_plans(planner, trunk, step, num_branches).cpu()
-        next_obs = oracle(actions)[0]
+        next_obs = oracle.roll_out(torch.from_numpy(simulation.obs), actions).next_obs[0]
         present = torch.from_numpy(np.stack([e.obs[step] for e in trunk]))[:, None, None].expand(-1, num_branches, 1, -1)
         goals = torch.from_numpy(simulation.goals(step + actions.shape[2])[:, None, step:])
         rewards = robot.objective(torch.cat([present, next_obs[:, :, :-1]], 2), actions, next_obs, goals).numpy()

@@ -7,13 +7,14 @@ from typing import Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from adaptive_mbrl.controller import AdaptiveController, StepInfo
-from adaptive_mbrl.planning import PlannerConfig, make_planner
-from adaptive_mbrl.planning.base import PlanState, coloured_noise_matrix
+from adaptive_mbrl.controller import AdaptiveController, StepInfo, StepOptions
+from adaptive_mbrl.planning import PlannerConfig, PlanState, Score, make_planner
+from adaptive_mbrl.planning.sampling import coloured_noise_matrix
 from adaptive_mbrl.spec import RobotSpec
 from sim.simulation.batch import BatchSimulation
-from sim.simulation.oracle import OracleRollout
+from sim.simulation.oracle import OraclePredictor
 
 Obs = NDArray[np.float32]
 
@@ -89,12 +90,12 @@ class OraclePolicy:
         self.preview = planner.horizon - 1
         self.steps_simulated = 0
         self._planner = make_planner(spec, planner, seed)
-        self._oracle: OracleRollout | None = None
+        self._oracle: OraclePredictor | None = None
         self._state: PlanState | None = None
 
     def reset(self, simulation: BatchSimulation) -> None:
         if self._oracle is None or self._oracle.simulation is not simulation:
-            self._oracle = OracleRollout(simulation, self._planner.config.num_samples)
+            self._oracle = OraclePredictor(simulation, self._planner.num_samples)
         self._state = self._planner.init(simulation.num_robots)
 
     def act(self, obs: Obs, goal: Obs, sent: Obs | None) -> tuple[Obs, None]:
@@ -102,10 +103,13 @@ class OraclePolicy:
             raise RuntimeError("reset comes before act")
         self._oracle.sync()
         before = self._oracle.steps_simulated
-        objective = self._oracle.simulation.robot.planning_objective
-        self._state, plan = self._planner.plan(
-            self._state, self._oracle, objective, torch.from_numpy(goal), torch.from_numpy(obs)
-        )
+        oracle, at, goals = self._oracle, torch.from_numpy(obs), torch.from_numpy(goal)
+        score = Score(oracle.simulation.robot.planning_objective, self._planner.uncertainty_penalty)
+
+        def returns(actions: Tensor) -> Tensor:
+            return score(oracle.roll_out(at, actions), actions, at, goals)
+
+        self._state, plan = self._planner.improve(self._state, returns, self._planner.draw_noise())
         self.steps_simulated += self._oracle.steps_simulated - before
         return plan.actions[:, 0].numpy(), None
 
@@ -119,11 +123,11 @@ class ControllerPolicy:
 
     def __init__(self, controller: AdaptiveController) -> None:
         self.controller = controller
-        self.preview = controller.planner.config.horizon - 1
+        self.preview = controller.settings.planner.horizon - 1
 
     def reset(self, simulation: BatchSimulation) -> None:
         self.controller.reset()
 
     def act(self, obs: Obs, goal: Obs, sent: Obs | None) -> tuple[Obs, StepInfo]:
-        command = self.controller.step(obs, goal, sent=sent)
+        command = self.controller.step(obs, goal, StepOptions(sent=sent))
         return command.action, command.info

@@ -17,12 +17,12 @@ from torch import Tensor
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.episodes import Episode
 from adaptive_mbrl.data.windows import WindowSampler, concatenate
-from adaptive_mbrl.planning.base import step_rewards
+from adaptive_mbrl.planning.score import step_rewards
 from sim.episodes.branches import candidate_plans
 from sim.episodes.run import Recorded
 from sim.robot.robot import Robot
 from sim.simulation.batch import BatchSimulation
-from sim.simulation.oracle import OracleRollout
+from sim.simulation.oracle import OraclePredictor
 
 
 def rank_correlation(
@@ -40,18 +40,19 @@ def rank_correlation(
         num_candidates: plans per state.
     """
     simulation = BatchSimulation(robot, len(recorded.episodes))
-    oracle = OracleRollout(simulation, num_candidates)
+    oracle = OraclePredictor(simulation, num_candidates)
+    objective = controller.settings.score.reward
     collected: dict[int, list[float]] = {h: [] for h in horizons}
     for step, snapshot in recorded.snapshots.items():
         simulation.restore(snapshot)
         oracle.sync()
         obs = torch.from_numpy(np.stack([e.obs[step] for e in recorded.episodes])).to(controller.device)
-        actions = candidate_plans(controller.planner, recorded.episodes, step, num_candidates)
+        actions = candidate_plans(controller.settings.planner, recorded.episodes, step, num_candidates)
         goal = torch.from_numpy(simulation.goals(step + actions.shape[2])[:, step:]).to(controller.device)
         predicted = _predicted(controller, recorded.episodes, step, obs, actions)
         model_rewards, true_rewards = (
-            step_rewards(next_obs, actions, controller.objective, goal, obs).mean(0).cpu().numpy()
-            for next_obs in (predicted, oracle(actions))
+            step_rewards(objective, next_obs, actions, obs, goal).mean(0).cpu().numpy()
+            for next_obs in (predicted, oracle.roll_out(obs, actions).next_obs)
         )
         for h in horizons:
             for m, t in zip(model_rewards[..., :h].sum(-1), true_rewards[..., :h].sum(-1), strict=True):
@@ -62,9 +63,6 @@ def rank_correlation(
 
 @torch.no_grad()
 def _predicted(controller: AdaptiveController, episodes: Sequence[Episode], step: int, obs: Tensor, actions: Tensor) -> Tensor:
-    belief = controller.adapter.prior(len(episodes))
-    if controller.adapt:
-        # windows of one episode are numbered by their first query step
-        windows = [WindowSampler([e], controller.window, 1, controller.device).at(torch.tensor([step])) for e in episodes]
-        belief = controller.adapter.update(belief, concatenate(windows).recent)
-    return controller.adapter.roll_out(belief, obs, actions)
+    # windows of one episode are numbered by their first query step
+    windows = [WindowSampler([e], controller.window, 1, controller.device).at(torch.tensor([step])) for e in episodes]
+    return controller.predictor(concatenate(windows).recent).roll_out(obs, actions).next_obs

@@ -23,7 +23,7 @@ Array = NDArray[np.float64]
 
 # Okabe and Ito's palette: told apart by colour-blind readers too
 STYLES: dict[str, dict[str, Any]] = {
-    "oracle": {"color": "#000000", "linestyle": "--", "linewidth": 1.4},
+    "oracle": {"color": "#000000", "linestyle": (0, (5, 2)), "linewidth": 1.4},
     "multitask": {"color": "#009E73", "linestyle": "-.", "linewidth": 1.6},
     "frozen": {"color": "#E69F00", "linestyle": "-", "linewidth": 1.6},
     "adaptive": {"color": "#0072B2", "linestyle": "-", "linewidth": 2.2},
@@ -57,7 +57,7 @@ def recovery_figure(evaluation: Evaluation) -> Figure:
                 _draw(below, setup.scenarios, setup.robot.spec.dt, error, name)
     above.set(title=f"{setup.scenarios[0].name}: {title}", ylabel=label)
     below.set(
-        title="one-step model error (of the adapted belief where there is one), each arm on its own states",
+        title="error of the model's one-step predictions, each arm on the states that it visits",
         ylabel="RMS error [target std]",
         xlabel="time since the change [s]",
     )
@@ -68,8 +68,8 @@ def recovery_figure(evaluation: Evaluation) -> Figure:
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
     handles, names = above.get_legend_handles_labels()
-    above.legend(handles[::-1], names[::-1], loc="upper left", ncols=len(STYLES), frameon=False, fontsize=9, columnspacing=1.2)
-    above.margins(y=0.15)
+    # above the axes: inside of them it would hide lines or squeeze them
+    figure.legend(handles[::-1], names[::-1], loc="outside upper center", ncols=len(STYLES), frameon=False, handlelength=3)
     episodes = len(setup.scenarios)
     note = f"{SMOOTHING}-step mean; line: mean of {episodes} episode{'s' * (episodes > 1)}"
     figure.supxlabel(note + (", band: standard error" if episodes > 1 else ""), fontsize=8, color="0.35")

@@ -22,7 +22,7 @@ from std_srvs.srv import Trigger
 
 from tests.ros.robot import PATIENCE, eventually, started
 
-MAIN = "import sys; from robot_bridge.node.lifecycle import main; sys.exit(main())"
+MAIN = "import sys; from robot_bridge.node.executables import adaptive_mpc; sys.exit(adaptive_mpc())"
 CHANGES = {
     "configure": Transition.TRANSITION_CONFIGURE,
     "activate": Transition.TRANSITION_ACTIVATE,

@@ -1,0 +1,23 @@
+"""What each sub-command of `adaptive-mbrl` can be told: the dataclasses are the flags and their help.
+
+Nothing heavy is imported here, so that `adaptive-mbrl --help` answers at once.
+"""
+
+from adaptive_mbrl.options.bags import ImportBagOptions
+from adaptive_mbrl.options.bridge import BridgeOptions, CallOptions, PreflightOptions, SimulatedRobotOptions
+from adaptive_mbrl.options.simulation import CollectOptions, DemoOptions, EvaluateOptions, InfoOptions
+from adaptive_mbrl.options.training import FineTuneOptions, TrainOptions
+
+__all__ = [
+    "BridgeOptions",
+    "CallOptions",
+    "CollectOptions",
+    "DemoOptions",
+    "EvaluateOptions",
+    "FineTuneOptions",
+    "ImportBagOptions",
+    "InfoOptions",
+    "PreflightOptions",
+    "SimulatedRobotOptions",
+    "TrainOptions",
+]

@@ -1,0 +1,116 @@
+"""Flags of the sub-commands that run robots in simulation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import arg
+
+from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.options.common import (
+    Device,
+    OptionalFile,
+    OptionalInt,
+    OptionalName,
+    require_at_least,
+    require_seed,
+)
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """Break a motor of the half-cheetah while it runs, and show how the controller adapts.
+
+    Attributes:
+        out: folder that recovery.png, rollout.mp4 and report.json are written to.
+        checkpoint: folder of a checkpoint, or name of a shipped one.
+        video: whether rollout.mp4 is rendered; this needs a renderer, which `adaptive-mbrl info` lists.
+        seed: seed of the scenario, the robots and the planner.
+        device: where the networks run; auto takes a GPU when there is one.
+    """
+
+    out: Path = Path("runs/demo")
+    checkpoint: str = "half_cheetah"
+    video: Annotated[bool, arg(help="do not render rollout.mp4", help_behavior_hint="")] = True
+    seed: int = 0
+    device: Device = "auto"
+
+    def __post_init__(self) -> None:
+        require_seed("--seed", self.seed)
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """Compare the adaptive controller with the frozen prior, a multi-task model and the oracle.
+
+    Attributes:
+        checkpoint: folder of a checkpoint, or name of a shipped one.
+        scenario: what happens to the robot: a YAML file, or the name of one in configs/scenarios.
+        episodes: number of episodes per arm; each has its own seed.
+        seed: seed of the first episode; the scenario's own if not given.
+        json: also write the report to this file.
+        multitask: checkpoint of the multi-task arm, as a folder or a name; without it there is no such arm.
+        oracle: whether the planner also runs on the true dynamics.
+        device: where the networks run; auto takes a GPU when there is one.
+    """
+
+    checkpoint: str
+    scenario: str
+    episodes: int = 10
+    seed: OptionalInt = None
+    json: OptionalFile = None
+    multitask: Annotated[str | None, arg(metavar="DIR", help_behavior_hint="")] = None
+    oracle: Annotated[bool, arg(help="skip the planner on the true dynamics", help_behavior_hint="")] = True
+    device: Device = "auto"
+
+    def __post_init__(self) -> None:
+        require_at_least("--episodes", self.episodes, 1)
+        require_seed("--seed", self.seed)
+
+
+@dataclass(frozen=True)
+class CollectOptions:
+    """Record episodes with a random policy, the oracle or a checkpoint.
+
+    Attributes:
+        robot: robot whose dynamics stay as they are, as a YAML file or a name; give either this or a scenario.
+        scenario: what happens to a robot, as a YAML file or a name; give either this or a robot.
+        policy: what chooses the actions: random, oracle, or a checkpoint (folder or name).
+        episodes: number of episodes.
+        steps: control steps per episode; if not given, the scenario's, or 200 for a robot.
+        out: folder of the episodes; new ones are appended.
+        seed: seed of the first episode; if not given, the scenario's, or 0 for a robot.
+        device: where the networks run; auto takes a GPU when there is one.
+    """
+
+    robot: OptionalName = None
+    scenario: OptionalName = None
+    policy: str = "random"
+    episodes: int = 10
+    steps: OptionalInt = None
+    out: Path = Path("runs/collect")
+    seed: OptionalInt = None
+    device: Device = "auto"
+
+    def __post_init__(self) -> None:
+        if (self.robot is None) == (self.scenario is None):
+            given = "neither" if self.robot is None else "both"
+            raise ConfigError(f"collect: got {given} of --robot and --scenario; give exactly one")
+        require_at_least("--episodes", self.episodes, 1)
+        require_at_least("--steps", self.steps, 1)
+        require_seed("--seed", self.seed)
+
+
+@dataclass(frozen=True)
+class InfoOptions:
+    """Print versions, device, threads and renderers, as a bug report needs them.
+
+    Attributes:
+        bench_sim: also measure how many control steps per second 64 simulated robots make.
+        robot: measure this robot only.
+    """
+
+    bench_sim: bool = False
+    robot: OptionalName = None

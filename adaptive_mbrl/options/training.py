@@ -1,0 +1,70 @@
+"""Flags of the sub-commands that train a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.options.common import (
+    Device,
+    OptionalPath,
+    require_at_least,
+    require_seed,
+)
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """Meta-train a dynamics model; an interrupted run continues where it stopped.
+
+    Attributes:
+        config: training configuration: a YAML file, or the name of one in configs/train.
+        run: folder of the run; runs/train/NAME if not given.
+        resume: only continue an existing run, never start a new one.
+        device: where the networks run; auto takes a GPU when there is one.
+    """
+
+    config: str
+    run: OptionalPath = None
+    resume: bool = False
+    device: Device = "auto"
+
+
+@dataclass(frozen=True)
+class FineTuneOptions:
+    """Train a checkpoint further on recorded episodes of one robot; needs no simulator.
+
+    Attributes:
+        checkpoint: folder of a checkpoint, or name of a shipped one.
+        episodes: folder of the episodes that `import-bag` or `collect` wrote.
+        out: folder of the new checkpoint.
+        updates: number of outer steps.
+        learning_rate: learning rate of the outer steps.
+        query: number of steps ahead that the model is trained to predict.
+        held_out: share of each episode, at its end, that is not trained on but kept for the comparison. If some
+            episodes are marked as held out, these are kept instead.
+        seed: seed of the order of the training windows.
+        device: where the networks run; auto takes a GPU when there is one.
+    """
+
+    checkpoint: Positional[str]
+    episodes: Path
+    out: Path
+    updates: int = 500
+    learning_rate: float = 3e-4
+    query: int = 8
+    held_out: float = 0.2
+    seed: int = 0
+    device: Device = "auto"
+
+    def __post_init__(self) -> None:
+        require_at_least("--updates", self.updates, 1)
+        require_at_least("--query", self.query, 1)
+        require_seed("--seed", self.seed)
+        if not self.learning_rate > 0:
+            raise ConfigError(f"--learning-rate: {self.learning_rate} is out of range; allowed: above 0")
+        if not 0 < self.held_out < 1:
+            raise ConfigError(f"--held-out: {self.held_out} is out of range; allowed: above 0 and below 1")
