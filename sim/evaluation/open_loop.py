@@ -78,12 +78,14 @@ def open_loop_errors(
 def _windows(
     episodes: Sequence[Episode], change: int, reference: AdaptiveController, horizon: int, stride: int
 ) -> Windows | None:
+    """The windows of one seed's episodes, all arms together; None if no episode has room for one after the change."""
     first = change + reference.window
-    starts = torch.arange(first, max(first, len(episodes[0]) - horizon + 1), stride, device=reference.device)
-    if len(starts) == 0:
-        return None
-    parts = [WindowSampler([e], reference.window, horizon, reference.device).at(starts) for e in episodes]
-    return concatenate(parts)
+    parts = []
+    for episode in episodes:
+        starts = torch.arange(first, max(first, len(episode) - horizon + 1), stride, device=reference.device)
+        if len(starts):
+            parts.append(WindowSampler([episode], reference.window, horizon, reference.device).at(starts))
+    return concatenate(parts) if parts else None
 
 
 def _errors(controller: AdaptiveController, normalizer: Normalizer, windows: Windows) -> Tensor:

@@ -11,7 +11,7 @@ from adaptive_mbrl.dynamics.model import ModelConfig
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.meta.trainer import OuterConfig
 from adaptive_mbrl.planning import PlannerConfig
-from sim.episodes.collect import DataConfig
+from sim.episodes.data_config import DataConfig
 from sim.paths import find_config
 
 
