@@ -30,8 +30,8 @@ from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.storage import write_text_atomically
 from sim.episodes.policies import ControllerPolicy
 from sim.episodes.run import run_scenarios
-from sim.evaluation.evaluate import prepare
 from sim.evaluation.metrics import mean_and_interval, ratio_and_interval
+from sim.evaluation.setup import prepare
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 120.0

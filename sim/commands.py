@@ -9,22 +9,23 @@ from dataclasses import replace
 from pathlib import Path
 
 from adaptive_mbrl.controller import AdaptiveController
-from adaptive_mbrl.data.episodes import EpisodeStore
+from adaptive_mbrl.data.episodes import Episode, EpisodeStore
 from adaptive_mbrl.device import resolve_device
 from adaptive_mbrl.errors import EXIT_INTERRUPTED, ConfigError
 from adaptive_mbrl.options import CollectOptions, DemoOptions, EvaluateOptions, TrainOptions
-from adaptive_mbrl.planning import PlannerConfig
+from adaptive_mbrl.planning import ICEMConfig
 from sim.demo import run_demo
 from sim.episodes.policies import ControllerPolicy, OraclePolicy, Policy, RandomPolicy
 from sim.episodes.run import run_scenarios
 from sim.evaluation.evaluate import evaluate as run_evaluation
-from sim.evaluation.evaluate import prepare
 from sim.evaluation.report import make_report, write_report
+from sim.evaluation.setup import prepare
 from sim.evaluation.terminal import live_progress, make_console, print_report
 from sim.robot.robot import Robot, load_robot
 from sim.scenarios.loading import load_scenario
 from sim.scenarios.scenario import Scenario
 from sim.simulation.batch import BatchSimulation
+from sim.simulation.instability import SimulationError
 from sim.training.config import load_train_config
 from sim.training.train import train as run_training
 
@@ -87,19 +88,26 @@ def collect(options: CollectOptions) -> None:
     source = options.policy if options.policy in ("random", "oracle") else "policy"
     store = EpisodeStore.open(options.out, robot.spec)
     batches = [scenarios[i : i + ROBOTS_SIDE_BY_SIDE] for i in range(0, len(scenarios), ROBOTS_SIDE_BY_SIDE)]
-    total = 0.0
-    with live_progress(make_console(stderr=True)) as begin:
+    new: list[Episode] = []
+    console = make_console(stderr=True)
+    with live_progress(console) as begin:
         advance = begin(options.policy, len(batches) * scenarios[0].steps)
 
         def hook(step: int, simulation: BatchSimulation) -> None:
             advance()
 
+        def say(line: str) -> None:
+            console.print(f"left out of the collection: {line}", markup=False, soft_wrap=True)
+
         for batch in batches:
-            episodes = run_scenarios(robot, batch, policy, source=source, hook=hook).episodes
-            store.append(episodes)
-            total += sum(float(e.reward.sum()) for e in episodes)
-    steps = len(scenarios) * scenarios[0].steps
-    print(f"{len(scenarios)} episodes, {steps} steps, mean return {total / len(scenarios):.1f}")
+            recorded = run_scenarios(robot, batch, policy, source=source, hook=hook).without_unstable(say)
+            if recorded.episodes:
+                store.append(recorded.episodes)
+                new += recorded.episodes
+    if not new:
+        raise SimulationError(f"{options.out}: nothing collected: the physics of all robots became unstable")
+    mean = sum(float(e.reward.sum()) for e in new) / len(new)
+    print(f"{len(new)} episodes, {sum(map(len, new))} steps, mean return {mean:.1f}")
     if isinstance(policy, OraclePolicy):
         print(f"The oracle simulated {policy.steps_simulated} steps to choose its actions")
     print(f"{options.out}: {len(store.episodes)} episodes, {store.num_steps} steps")
@@ -142,7 +150,7 @@ def _collecting_policy(options: CollectOptions, robot: Robot, first: Scenario) -
     if options.policy == "random":
         return RandomPolicy(robot.spec, first.seed, first.steps)
     if options.policy == "oracle":
-        return OraclePolicy(robot.spec, PlannerConfig(), first.seed)
+        return OraclePolicy(robot.spec, ICEMConfig(), first.seed)
     controller = AdaptiveController.load(
         options.policy,
         spec=robot.spec,

@@ -7,9 +7,10 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from sim.evaluation.evaluate import Evaluation, evaluate, prepare
+from sim.evaluation.evaluate import Evaluation, evaluate
 from sim.evaluation.plots import plot_recovery
 from sim.evaluation.report import describe, make_report, write_report
+from sim.evaluation.setup import prepare
 from sim.evaluation.terminal import live_progress, make_console, print_report
 from sim.evaluation.video import Panel, VideoError, render_video
 
@@ -61,8 +62,9 @@ def run_demo(
 
 def render_first_episode(evaluation: Evaluation, path: Path, console: Console, status: Console) -> bool:
     """Render the first episode of the adaptive and the frozen arm; whether that worked."""
-    course = evaluation.setup.scenarios[0]
-    panels = [Panel(name, evaluation.arms[name].qpos[:, 0]) for name in ("adaptive", "frozen")]
+    course = evaluation.scenarios[0]
+    arms = {name: evaluation.arms[name] for name in ("adaptive", "frozen")}
+    panels = [Panel(name, arm.qpos[: len(arm.episodes[0]), 0]) for name, arm in arms.items()]
     changes = [course.change_in_force(step) for step in range(course.steps)]
     robot = evaluation.setup.robot
     try:

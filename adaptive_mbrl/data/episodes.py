@@ -30,11 +30,12 @@ class Episode:
     """One uninterrupted stretch of a robot's life.
 
     Attributes:
-        obs: SI units, (T + 1, obs_dim) float32.
-        action: as sent, (T, action_dim) float32.
-        reward: (T,) float32.
-        tags: JSON-able; `source` (random, oracle, policy, branch, bag ...) and, in simulation, the scenario.
-        history: this many first steps only lead up to the rest: queries begin after them, and they are not counted.
+        obs: observations in SI units, (T + 1, obs_dim) float32.
+        action: the actions as they were sent, (T, action_dim) float32.
+        reward: the reward of each step, (T,) float32.
+        tags: facts that JSON can hold: `source` (random, oracle, policy, branch, bag ...) and, in simulation, the scenario.
+        history: number of first steps that only lead up to the rest: queries begin after them, and they are not counted.
+        ended: whether the episode ended by itself at its last step (a fall, an unstable simulation), and was not cut at a limit.
     """
 
     obs: np.ndarray
@@ -42,6 +43,7 @@ class Episode:
     reward: np.ndarray
     tags: dict[str, Any] = field(default_factory=dict)
     history: int = 0
+    ended: bool = False
 
     def __len__(self) -> int:
         return len(self.action)
@@ -51,7 +53,7 @@ class EpisodeStore:
     """Append-only episodes of one robot.
 
     Args:
-        spec: the robot.
+        spec: the robot's spec.
         folder: where batches are kept; None keeps them in memory only.
     """
 
@@ -66,9 +68,9 @@ class EpisodeStore:
         """Read a store, or start an empty one when the folder holds none.
 
         Args:
-            folder: of the store.
-            spec: the robot; needed for a new store, compared with an existing one.
-            num_batches: at least this many batches must be there.
+            folder: the folder of the store.
+            spec: the robot's spec; a new store needs it, an existing store must have the same.
+            num_batches: number of batches that must be there at least.
         """
         if spec is not None and not (folder / SPEC_FILE).exists():
             save_yaml(folder / SPEC_FILE, spec)
@@ -95,7 +97,7 @@ class EpisodeStore:
 
     @property
     def num_steps(self) -> int:
-        """Control steps, history left out."""
+        """Number of control steps, without the episodes' histories."""
         return sum(len(e) - e.history for e in self.episodes)
 
     @property
@@ -106,8 +108,8 @@ class EpisodeStore:
         """Add a batch of episodes, on disk first.
 
         Args:
-            episodes: of this robot.
-            about: JSON-able facts about the batch, kept with it in `abouts`.
+            episodes: new episodes of this robot.
+            about: facts about the batch that JSON can hold; they are kept with it in `abouts`.
         """
         if self.folder is not None:
             write_bytes_atomically(self.folder / f"{self.num_batches:06d}.safetensors", _batch_bytes(episodes, about or {}))
@@ -120,7 +122,7 @@ def _batch_bytes(episodes: Iterable[Episode], about: dict[str, Any]) -> bytes:
     for i, episode in enumerate(episodes):
         for name in ("obs", "action", "reward"):
             tensors[f"{i}.{name}"] = np.ascontiguousarray(getattr(episode, name), dtype=np.float32)
-        tags[str(i)] = json.dumps({"tags": episode.tags, "history": episode.history})
+        tags[str(i)] = json.dumps({"tags": episode.tags, "history": episode.history, "ended": episode.ended})
     return save_tensors(tensors, metadata=tags)
 
 

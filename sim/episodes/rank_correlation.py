@@ -1,8 +1,8 @@
 """Is it the model or the planner? Rank correlation of predicted and true returns of the same candidate plans.
 
 At visited states, the same candidates are rolled out in the adapted model and in the simulator. A planner only needs their
-*order*: a model whose returns are well ordered up to the planning horizon is good enough, whatever its error; where the order
-is lost, planning deeper is useless.
+*order*. A model whose returns are well ordered up to the planning horizon is good enough, whatever its error. Where the order is
+lost, a longer horizon does not help.
 """
 
 from __future__ import annotations
@@ -18,38 +18,36 @@ from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.episodes import Episode
 from adaptive_mbrl.data.windows import WindowSampler, concatenate
 from adaptive_mbrl.planning.score import step_rewards
-from sim.episodes.branches import candidate_plans
-from sim.episodes.run import Recorded
+from sim.episodes.branches import candidate_plans, revisit
+from sim.episodes.recorded import Recorded
 from sim.robot.robot import Robot
-from sim.simulation.batch import BatchSimulation
-from sim.simulation.oracle import OraclePredictor
 
 
 def rank_correlation(
     robot: Robot, controller: AdaptiveController, recorded: Recorded, horizons: Sequence[int], num_candidates: int = 64
 ) -> dict[int, float]:
-    """Mean Spearman correlation by horizon, over the snapshots of `recorded` and their robots; without snapshots, empty.
+    """How well the model orders candidate plans: the mean Spearman correlation over the snapshots of `recorded` and their robots.
 
     The candidates are the actions that were really sent, plus the planner's own noise.
 
     Args:
-        robot: the robot.
+        robot: the robot of the episodes.
         controller: model, adaptation rule and planner under test.
-        recorded: episodes with snapshots, at least a planning horizon before their ends.
-        horizons: control steps, each at most the planner's horizon.
-        num_candidates: plans per state.
+        recorded: episodes with snapshots.
+        horizons: numbers of control steps over which returns are compared, each at most the planner's horizon.
+        num_candidates: number of plans per state.
+
+    Returns:
+        The correlation by horizon; empty without snapshots.
     """
-    simulation = BatchSimulation(robot, len(recorded.episodes))
-    oracle = OraclePredictor(simulation, num_candidates)
     objective = controller.settings.score.reward
     collected: dict[int, list[float]] = {h: [] for h in horizons}
-    for step, snapshot in recorded.snapshots.items():
-        simulation.restore(snapshot)
-        oracle.sync()
-        obs = torch.from_numpy(np.stack([e.obs[step] for e in recorded.episodes])).to(controller.device)
-        actions = candidate_plans(controller.settings.planner, recorded.episodes, step, num_candidates)
+    for step, running, simulation, oracle in revisit(robot, recorded, num_candidates):
+        episodes = [recorded.episodes[i] for i in running]
+        obs = torch.from_numpy(np.stack([e.obs[step] for e in episodes])).to(controller.device)
+        actions = candidate_plans(controller.settings.planner, episodes, step, num_candidates)
         goal = torch.from_numpy(simulation.goals(step + actions.shape[2])[:, step:]).to(controller.device)
-        predicted = _predicted(controller, recorded.episodes, step, obs, actions)
+        predicted = _predicted(controller, episodes, step, obs, actions)
         model_rewards, true_rewards = (
             step_rewards(objective, next_obs, actions, obs, goal).mean(0).cpu().numpy()
             for next_obs in (predicted, oracle.roll_out(obs, actions).next_obs)

@@ -3,36 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from adaptive_mbrl.controller import StepInfo
 from adaptive_mbrl.data.episodes import Episode
 from adaptive_mbrl.errors import ConfigError
 from sim.episodes.policies import Policy
+from sim.episodes.recorded import ControllerLog, Recorded
 from sim.robot.robot import Robot
 from sim.scenarios.scenario import Scenario
-from sim.simulation.batch import BatchSimulation, SimulationState
+from sim.simulation.batch import BatchSimulation
 from sim.simulation.course import apply_changes, start
+from sim.simulation.instability import Instability
 
 StepHook = Callable[[int, BatchSimulation], None]
 """Called before every control step with its number; for progress bars, videos and diagnostics."""
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """Episodes of B robots and what the controller reported.
-
-    Attributes:
-        episodes: one per robot.
-        infos: one per control step; empty for a policy that reports nothing.
-        snapshots: simulation states at the steps asked for, by step.
-    """
-
-    episodes: tuple[Episode, ...]
-    infos: tuple[StepInfo, ...]
-    snapshots: dict[int, SimulationState]
 
 
 def run_scenarios(
@@ -48,21 +34,23 @@ def run_scenarios(
 ) -> Recorded:
     """Run one episode per scenario, all at once.
 
+    The episode of a robot whose physics becomes unstable ends there; the other robots go on as if nothing had happened.
+
     Args:
-        robot: the robot; every scenario must be of it and have the same number of steps.
-        scenarios: seeds and changes, one per robot.
+        robot: the robot of every scenario.
+        scenarios: seeds and changes, one per robot, with the same number of steps.
         policy: chooses the actions.
         source: tag of the episodes.
-        action_noise: std of white noise added to the actions [half ranges], one or one per robot; what is recorded is what was
-            sent.
-        noise_seed: of that noise.
+        action_noise: std of white noise that is added to the actions [half ranges], one number or one per robot; the episodes
+            hold the actions with their noise.
+        noise_seed: seed of the added noise.
         snapshot_steps: control steps before which the simulation's state is kept.
-        hook: see `StepHook`.
+        hook: called before every control step, see `StepHook`.
     """
     steps = scenarios[0].steps
     if any(s.steps != steps for s in scenarios):
         raise ConfigError("scenarios that run together need the same number of steps")
-    simulation = BatchSimulation(robot, len(scenarios))
+    simulation = BatchSimulation(robot, len(scenarios), on_unstable="end")
     obs = start(simulation, scenarios)
     goals = simulation.goals(steps, policy.preview)
     policy.reset(simulation)
@@ -72,6 +60,8 @@ def run_scenarios(
     all_obs, true_obs, infos, snapshots = [obs], [simulation.true_obs], [], {}
     actions: list[np.ndarray] = []
     for t in range(steps):
+        if simulation.ended.all():
+            break
         apply_changes(simulation, scenarios)
         if hook is not None:
             hook(t, simulation)
@@ -87,15 +77,24 @@ def run_scenarios(
         actions.append(action)
         if info is not None:
             infos.append(info)
-    rewards = robot.rewards(np.stack(true_obs, 1), np.stack(actions, 1), goals[:, :steps])
-    episodes = _episodes(scenarios, np.stack(all_obs, 1), np.stack(actions, 1), rewards, source)
-    return Recorded(episodes, tuple(infos), snapshots)
+    rewards = robot.rewards(np.stack(true_obs, 1), np.stack(actions, 1), goals[:, : len(actions)])
+    tags = [{"source": source, "scenario": scenario.to_mapping()} for scenario in scenarios]
+    episodes = _episodes(np.stack(all_obs, 1), np.stack(actions, 1), rewards, tags, simulation.instabilities)
+    return Recorded(episodes, ControllerLog.of(infos) if infos else None, snapshots, simulation.instabilities)
 
 
 def _episodes(
-    scenarios: Sequence[Scenario], obs: np.ndarray, actions: np.ndarray, rewards: np.ndarray, source: str
+    obs: np.ndarray,
+    actions: np.ndarray,
+    rewards: np.ndarray,
+    tags: Sequence[dict[str, Any]],
+    instabilities: Sequence[Instability | None],
 ) -> tuple[Episode, ...]:
-    return tuple(
-        Episode(obs[i], actions[i], rewards[i], {"source": source, "scenario": scenario.to_mapping()})
-        for i, scenario in enumerate(scenarios)
-    )
+    """One episode per robot; that of an unstable robot ends before the step that could not be simulated."""
+    episodes = []
+    for i, instability in enumerate(instabilities):
+        length = actions.shape[1] if instability is None else instability.step
+        episodes.append(
+            Episode(obs[i, : length + 1], actions[i, :length], rewards[i, :length], tags[i], ended=instability is not None)
+        )
+    return tuple(episodes)

@@ -62,7 +62,7 @@ def open_loop_errors(
         None if after no change there are steps enough for one window; a seed where that is so is left out.
     """
     reference = controllers[REFERENCE]
-    normalizer = reference.adapter.model.normalizer
+    normalizer = reference.settings.adapter.normalizer
     errors: dict[str, list[Array]] = {name: [] for name in controllers}
     count = 0
     for index, change in enumerate(changes):
@@ -78,24 +78,23 @@ def open_loop_errors(
 def _windows(
     episodes: Sequence[Episode], change: int, reference: AdaptiveController, horizon: int, stride: int
 ) -> Windows | None:
+    """The windows of one seed's episodes, all arms together; None if no episode has room for one after the change."""
     first = change + reference.window
-    starts = torch.arange(first, max(first, len(episodes[0]) - horizon + 1), stride, device=reference.device)
-    if len(starts) == 0:
-        return None
-    parts = [WindowSampler([e], reference.window, horizon, reference.device).at(starts) for e in episodes]
-    return concatenate(parts)
+    parts = []
+    for episode in episodes:
+        starts = torch.arange(first, max(first, len(episode) - horizon + 1), stride, device=reference.device)
+        if len(starts):
+            parts.append(WindowSampler([episode], reference.window, horizon, reference.device).at(starts))
+    return concatenate(parts) if parts else None
 
 
 def _errors(controller: AdaptiveController, normalizer: Normalizer, windows: Windows) -> Tensor:
     """(W, H)."""
-    adapter = controller.adapter
     errors = []
     for begin in range(0, len(windows.obs), _CHUNK):
         rows = slice(begin, begin + _CHUNK)
         recent = Transitions(*(field[rows] for field in windows.recent))
-        belief = adapter.prior(len(recent.obs))
-        if controller.adapt:
-            belief = adapter.update(belief, recent)
-        predicted = adapter.roll_out(belief, windows.obs[rows, 0], windows.action[rows, None])[:, :, 0]
+        predictor = controller.predictor(recent)
+        predicted = predictor.roll_out(windows.obs[rows, 0], windows.action[rows, None]).next_obs[:, :, 0]
         errors.append(normalizer.error(predicted, windows.obs[rows, 1:]).mean(0).square().mean(-1).sqrt())
     return torch.cat(errors)

@@ -1,4 +1,4 @@
-"""recovery.png: how each arm copes with a change of dynamics, and how well its model predicts meanwhile."""
+"""recovery.png: how each arm copes with a change, and how well its model predicts meanwhile."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from adaptive_mbrl.storage import write_bytes_atomically
-from sim.evaluation.evaluate import Arm, Evaluation
+from sim.evaluation.arms import Arm
+from sim.evaluation.evaluate import Evaluation
 from sim.evaluation.report import describe
 from sim.robot.robot import Robot
 from sim.scenarios.scenario import Scenario
@@ -41,47 +42,53 @@ def plot_recovery(evaluation: Evaluation, path: Path) -> None:
 
 def recovery_figure(evaluation: Evaluation) -> Figure:
     """Rewarded velocity, or reward, and model error of all arms over the time since the last change."""
-    setup = evaluation.setup
+    robot, scenarios = evaluation.setup.robot, evaluation.scenarios
     figure = Figure(figsize=(9, 6.5), layout="constrained")
     FigureCanvasAgg(figure)
     above, below = figure.subplots(2, 1, sharex=True)
-    title, label = _performance_label(setup.robot)
+    title, label = _performance_label(robot)
     for name in STYLES:
         if name in evaluation.arms:
             arm = evaluation.arms[name]
-            _draw(above, setup.scenarios, setup.robot.spec.dt, performance(setup.robot, arm), name)
+            _draw(above, scenarios, robot.spec.dt, performance(robot, arm), name)
             if arm.model_error is not None:
                 # the error at a step is about the transition that led there: column t of the rewards' time is error t + 1
-                error = np.roll(arm.model_error.T, -1, axis=1)
-                error[:, -1] = np.nan
-                _draw(below, setup.scenarios, setup.robot.spec.dt, error, name)
-    above.set(title=f"{setup.scenarios[0].name}: {title}", ylabel=label)
+                errors = [arm.model_error[1 : len(e), i] for i, e in enumerate(arm.episodes)]
+                _draw(below, scenarios, robot.spec.dt, side_by_side(errors, max(map(len, arm.episodes))), name)
+    above.set(title=f"{scenarios[0].name}: {title}", ylabel=label)
     below.set(
         title="error of the model's one-step predictions, each arm on the states that it visits",
         ylabel="RMS error [target std]",
         xlabel="time since the change [s]",
     )
     below.set_ylim(bottom=0)
-    _mark_change(above, setup.scenarios)
-    _mark_change(below, setup.scenarios, named=False)
+    _mark_change(above, scenarios)
+    _mark_change(below, scenarios, named=False)
     for axes in (above, below):
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
     handles, names = above.get_legend_handles_labels()
     # above the axes: inside of them it would hide lines or squeeze them
     figure.legend(handles[::-1], names[::-1], loc="outside upper center", ncols=len(STYLES), frameon=False, handlelength=3)
-    episodes = len(setup.scenarios)
+    episodes = len(scenarios)
     note = f"{SMOOTHING}-step mean; line: mean of {episodes} episode{'s' * (episodes > 1)}"
     figure.supxlabel(note + (", band: standard error" if episodes > 1 else ""), fontsize=8, color="0.35")
     return figure
 
 
 def performance(robot: Robot, arm: Arm) -> Array:
-    """The velocity that the objective rewards, if there is one, else the reward, (E, T)."""
+    """The velocity that the objective rewards, if there is one, else the reward, (E, T); NaN after an episode's end."""
     channel = _rewarded_velocity(robot)
-    if channel is None:
-        return arm.rewards
-    return np.stack([e.obs[1:, robot.spec.obs_index(channel)] for e in arm.episodes]).astype(np.float64)
+    rows = arm.rewards if channel is None else [e.obs[1:, robot.spec.obs_index(channel)] for e in arm.episodes]
+    return side_by_side(rows, max(map(len, rows)))
+
+
+def side_by_side(rows: Sequence[np.ndarray], length: int) -> Array:
+    """Rows of different lengths as one array, (E, length), with NaN where a row has nothing."""
+    values = np.full((len(rows), length), np.nan)
+    for i, row in enumerate(rows):
+        values[i, : len(row)] = row
+    return values
 
 
 def align(values: Array, changes: Sequence[int]) -> tuple[NDArray[np.int64], Array]:
@@ -134,7 +141,7 @@ def _mark_change(axes: Axes, scenarios: Sequence[Scenario], named: bool = True) 
     axes.axvline(0.0, color="#CC3311", linewidth=1.2, linestyle=":")
     if named:
         words = list(dict.fromkeys(describe(s.change_in_force(s.last_change)) for s in scenarios))
-        text = "\nor ".join(words) if len(words) <= _MOST_NAMED else "change of dynamics"
+        text = "\nor ".join(words) if len(words) <= _MOST_NAMED else "the last change"
         axes.annotate(
             text,
             (0.0, 0.03),

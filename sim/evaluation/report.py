@@ -1,7 +1,8 @@
 """An evaluation as JSON.
 
 Keys are stable: what was not measured is null, never missing, and NaN never appears. Lists in `arms` have one entry per episode,
-in the order of `scenarios`, and inner lists one per control step.
+in the order of `scenarios`, and inner lists have one entry per control step of the episode. `left_out` lists the other episodes,
+whose physics became unstable in some arm.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ import torch
 from adaptive_mbrl import __version__
 from adaptive_mbrl.revision import git_revision
 from adaptive_mbrl.storage import write_text_atomically
-from sim.evaluation.evaluate import Arm, Evaluation, Setup, Timing
+from sim.evaluation.arms import Arm, Timing
+from sim.evaluation.evaluate import Evaluation, LeftOut
 from sim.evaluation.metrics import (
     NormalizedScore,
     mean_and_interval,
@@ -32,7 +34,9 @@ from sim.evaluation.metrics import (
     return_after_change,
 )
 from sim.evaluation.open_loop import OpenLoop
+from sim.evaluation.setup import Setup
 from sim.scenarios.change import Change
+from sim.scenarios.scenario import Scenario
 
 DIGITS = 6
 COMPARED_WITH = ("frozen", "multitask")
@@ -43,18 +47,19 @@ Report = dict[str, Any]
 
 def make_report(evaluation: Evaluation) -> Report:
     """The content of the JSON file, plain values."""
-    setup = evaluation.setup
-    arms = {name: _arm(setup, arm) for name, arm in evaluation.arms.items()}
-    scores = {name: _score(setup, arms, name) for name in arms}
+    setup, scenarios = evaluation.setup, evaluation.scenarios
+    arms = {name: _arm(scenarios, arm) for name, arm in evaluation.arms.items()}
+    scores = {name: _score(scenarios, arms, name) for name in arms}
     for name, score in scores.items():
         arms[name]["normalized_after_change"] = list(score.per_episode)
-    summary: Report = {name: _arm_summary(setup, arm, arms[name], scores[name]) for name, arm in evaluation.arms.items()}
+    summary: Report = {name: _arm_summary(scenarios, arm, arms[name], scores[name]) for name, arm in evaluation.arms.items()}
     for other in COMPARED_WITH:
         summary[f"adaptive_minus_{other}"] = {"return_after_change": _difference(arms, other)}
     summary["open_loop_10"] = _open_loop_summary(evaluation.open_loop)
     report = {
         "scenario": setup.scenarios[0].name,
-        "scenarios": [{**s.to_mapping(), "last_change": s.last_change} for s in setup.scenarios],
+        "scenarios": [{**s.to_mapping(), "last_change": s.last_change} for s in scenarios],
+        "left_out": [_left_out(entry) for entry in evaluation.left_out],
         "arms": arms,
         "summary": summary,
         "open_loop": _open_loop(evaluation.open_loop),
@@ -78,21 +83,38 @@ def describe(change: Change) -> str:
     return ", ".join(words) or "nominal"
 
 
-def _arm(setup: Setup, arm: Arm) -> Report:
-    changes = [s.last_change for s in setup.scenarios]
-    pairs = list(zip(arm.rewards, changes, strict=True))
+def _left_out(entry: LeftOut) -> Report:
+    instability = entry.instability
     return {
-        "returns": arm.rewards.sum(1),
+        "episode": entry.episode,
+        "seed": entry.seed,
+        "arm": entry.arm,
+        "step": instability.step,
+        "change": instability.change.to_changes(),
+    }
+
+
+def _arm(scenarios: Sequence[Scenario], arm: Arm) -> Report:
+    changes = [s.last_change for s in scenarios]
+    pairs = list(zip(arm.rewards, changes, strict=True))
+    fell_back = _by_episode(arm, arm.fell_back)
+    return {
+        "returns": [rewards.sum() for rewards in arm.rewards],
         "rewards": arm.rewards,
-        "model_error": None if arm.model_error is None else arm.model_error.T,
-        "prior_error": None if arm.prior_error is None else arm.prior_error.T,
+        "model_error": _by_episode(arm, arm.model_error),
+        "prior_error": _by_episode(arm, arm.prior_error),
         "return_after_change": [return_after_change(rewards, change) for rewards, change in pairs],
         "recovery_steps": [recovery_steps(rewards, change) for rewards, change in pairs],
-        "fell_back": None if arm.fell_back is None else arm.fell_back.mean(0),
+        "fell_back": None if fell_back is None else [steps.mean() for steps in fell_back],
         **_milliseconds(arm.single_timing, ""),
         **_milliseconds(arm.batch_timing, "batch_"),
         "simulated_steps": arm.simulated_steps,
     }
+
+
+def _by_episode(arm: Arm, values: np.ndarray | None) -> list[np.ndarray] | None:
+    """Values of every step, (T, E), as one array per episode that is as long as the episode."""
+    return None if values is None else [values[: len(e), i] for i, e in enumerate(arm.episodes)]
 
 
 def _milliseconds(timing: Timing | None, prefix: str) -> Report:
@@ -110,14 +132,14 @@ def _milliseconds(timing: Timing | None, prefix: str) -> Report:
     }
 
 
-def _score(setup: Setup, arms: Report, name: str) -> NormalizedScore:
+def _score(scenarios: Sequence[Scenario], arms: Report, name: str) -> NormalizedScore:
     if "oracle" not in arms:
-        return NormalizedScore((None,) * len(setup.scenarios))
+        return NormalizedScore((None,) * len(scenarios))
     arm, random, oracle = (np.array(arms[n]["return_after_change"]) for n in (name, "random", "oracle"))
-    return normalized_score(arm, random, oracle, [describe(s.change_in_force(s.last_change)) for s in setup.scenarios])
+    return normalized_score(arm, random, oracle, [describe(s.change_in_force(s.last_change)) for s in scenarios])
 
 
-def _arm_summary(setup: Setup, arm: Arm, content: Report, score: NormalizedScore) -> Report:
+def _arm_summary(scenarios: Sequence[Scenario], arm: Arm, content: Report, score: NormalizedScore) -> Report:
     recovered = [k for k in content["recovery_steps"] if k is not None]
     return {
         "return": _mean(content["returns"]),
@@ -127,17 +149,16 @@ def _arm_summary(setup: Setup, arm: Arm, content: Report, score: NormalizedScore
             "median": np.median(recovered) if recovered else None,
             "never": len(content["recovery_steps"]) - len(recovered),
         },
-        "model_error_after_change": _error_after_change(setup, arm.model_error),
-        "prior_error_after_change": _error_after_change(setup, arm.prior_error),
+        "model_error_after_change": _error_after_change(scenarios, _by_episode(arm, arm.model_error)),
+        "prior_error_after_change": _error_after_change(scenarios, _by_episode(arm, arm.prior_error)),
     }
 
 
-def _error_after_change(setup: Setup, errors: np.ndarray | None) -> float | None:
+def _error_after_change(scenarios: Sequence[Scenario], errors: Sequence[np.ndarray] | None) -> float | None:
     """Mean over the steps after the last change; the error at step t is about the transition from t - 1 to t."""
     if errors is None:
         return None
-    after = [errors[s.last_change + 1 :, i] for i, s in enumerate(setup.scenarios)]
-    values = np.concatenate(after)
+    values = np.concatenate([steps[s.last_change + 1 :] for steps, s in zip(errors, scenarios, strict=True)])
     return float(values.mean()) if len(values) else None
 
 

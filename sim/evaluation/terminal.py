@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from sim.evaluation.evaluate import BeginArm
+from sim.evaluation.arms import BeginArm
 from sim.evaluation.metrics import Interval
 from sim.evaluation.report import COMPARED_WITH, Report
 
@@ -48,6 +48,10 @@ def live_progress(console: Console) -> Iterator[BeginArm]:
 def print_report(report: Report, console: Console) -> None:
     """A table of the arms and the comparisons, at most 100 characters wide."""
     console.print(_table(report))
+    for entry in report["left_out"]:
+        where = f"episode {entry['episode']} (seed {entry['seed']})"
+        when = f"in arm {entry['arm']} at control step {entry['step']} under {entry['change'] or 'no change'}"
+        console.print(f"Left out of all arms: {where}, unstable {when}", markup=False, soft_wrap=True)
     if len(report["scenarios"]) < FEW_EPISODES:
         console.print(f"Intervals of fewer than {FEW_EPISODES} episodes say little.")
     for other in COMPARED_WITH:

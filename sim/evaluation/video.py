@@ -46,7 +46,7 @@ class Panel:
 
     Attributes:
         title: written above it.
-        qpos: MuJoCo's joint positions at every control step, (T, nq).
+        qpos: MuJoCo's joint positions at every control step of the robot's episode, (steps, nq).
     """
 
     title: str
@@ -64,8 +64,8 @@ def render_video(
     """Render panels side by side, in real time.
 
     Args:
-        robot: of all panels.
-        panels: of equal length T.
+        robot: the robot of all panels.
+        panels: the robots, side by side; one whose episode is shorter than T control steps stands still at its end.
         changes: the change in force at every control step, T of them; the parts it names are drawn red.
         path: the mp4; replaced when the new one is complete.
         progress: called after every frame.
@@ -88,13 +88,18 @@ def render_video(
             job,
             robot=str(robot.path),
             titles=[p.title for p in panels],
-            qpos=np.stack([p.qpos for p in panels]),
+            qpos=np.stack([_held(p.qpos, len(changes)) for p in panels]),
             red=red,
             captions=["" if c == Change() else describe(c) for c in changes],
             goals=np.zeros((len(changes), 0)) if goals is None else goals,
         )
         _run([sys.executable, "-P", "-m", "sim.evaluation.video", str(job), str(out)], renderer, progress)
         shutil.move(out, path)
+
+
+def _held(qpos: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
+    """Positions (T, nq), with the last one repeated until there are `steps` of them."""
+    return qpos[np.minimum(np.arange(steps), len(qpos) - 1)]
 
 
 def pick_renderer() -> str | None:

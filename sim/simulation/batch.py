@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 from adaptive_mbrl.errors import ConfigError, ObservationError
 from sim.robot.robot import Robot
 from sim.scenarios.change import MAX_ACTION_DELAY, Change, scale_vector
-from sim.simulation.physics import Physics, SimulationError
+from sim.simulation.instability import Instability, SimulationError
+from sim.simulation.physics import Physics
 
 Array = NDArray[np.float64]
 Obs = NDArray[np.float32]
@@ -27,10 +29,11 @@ class SimulationState:
     Attributes:
         physics: MuJoCo's integration states, (B, nstate).
         changes: the change in force on each robot, B of them.
-        seeds: of each robot's episode.
-        step: control steps since the reset.
+        seeds: the seed of each robot's episode, B of them.
+        step: number of control steps since the reset.
         sent: recent actions on their way to the actuators, (B, MAX_ACTION_DELAY + 1, action_dim).
         obs: the last observation given out, (B, obs_dim).
+        instabilities: how each robot's episode ended; None for a robot that is running, B of them.
     """
 
     physics: Array
@@ -39,6 +42,20 @@ class SimulationState:
     step: int
     sent: Array
     obs: Obs
+    instabilities: tuple[Instability | None, ...]
+
+    def select(self, robots: Sequence[int]) -> SimulationState:
+        """The snapshot of some of the robots, as if there had never been others."""
+        rows = list(robots)
+        return SimulationState(
+            physics=self.physics[rows],
+            changes=tuple(self.changes[i] for i in rows),
+            seeds=tuple(self.seeds[i] for i in rows),
+            step=self.step,
+            sent=self.sent[rows],
+            obs=self.obs[rows],
+            instabilities=tuple(self.instabilities[i] for i in rows),
+        )
 
 
 class BatchSimulation:
@@ -46,19 +63,28 @@ class BatchSimulation:
 
     A robot's results depend on its own seed, changes and actions alone, so a batch gives the same numbers as one by one.
 
+    With absurd changes the physics of a robot can become unstable. By default `step` then raises a `SimulationError`. With
+    `on_unstable="end"` it ends the episode of that robot only: `instabilities` says when and under which change, its observation
+    stays the last good one, its own simulation is put to rest, and the other robots go on as if nothing had happened.
+
     Args:
         robot: the nominal robot.
         num_robots: B.
-        num_threads: worker threads; 0 uses every logical CPU.
+        num_threads: number of worker threads; 0 uses every logical CPU.
+        on_unstable: whether an unstable robot is an error or only ends its own episode.
     """
 
-    def __init__(self, robot: Robot, num_robots: int, num_threads: int = 0) -> None:
+    def __init__(
+        self, robot: Robot, num_robots: int, num_threads: int = 0, on_unstable: Literal["raise", "end"] = "raise"
+    ) -> None:
         if num_robots < 1:
             raise ConfigError(f"num_robots: {num_robots} is out of range; allowed: at least 1")
         self.robot = robot
         self.num_robots = num_robots
         self.step_index = 0
         self.physics = Physics(robot, num_robots, num_threads)
+        self._on_unstable = on_unstable
+        self._instabilities: list[Instability | None] = [None] * num_robots
         self._low, self._high = robot.action_low, robot.action_high
         self._ring = np.zeros((num_robots, MAX_ACTION_DELAY + 1, robot.spec.action_dim))
         self._delay = np.zeros(num_robots, dtype=np.int64)
@@ -74,6 +100,16 @@ class BatchSimulation:
     def changes(self) -> tuple[Change, ...]:
         """The change in force on each robot."""
         return tuple(self._changes)
+
+    @property
+    def instabilities(self) -> tuple[Instability | None, ...]:
+        """How each robot's episode ended, B of them; None for a robot that is running."""
+        return tuple(self._instabilities)
+
+    @property
+    def ended(self) -> NDArray[np.bool_]:
+        """Which robots became unstable since the reset, (B,); they stand still."""
+        return np.array([i is not None for i in self._instabilities])
 
     @property
     def delay(self) -> NDArray[np.int64]:
@@ -99,6 +135,7 @@ class BatchSimulation:
             raise ConfigError(f"reset: expected {self.num_robots} seeds, got {len(seeds)}")
         self._seeds = tuple(int(s) for s in seeds)
         self.step_index = 0
+        self._instabilities = [None] * self.num_robots
         self._noise_block = (-1, np.zeros(0))
         # an actuator that has not been commanded yet rests at zero, or as near to it as its limits allow
         self._ring[:] = np.clip(0.0, self._low, self._high)
@@ -141,17 +178,27 @@ class BatchSimulation:
         self._ring[:, self.step_index % length] = self.clip(action)
         applied = self._ring[np.arange(self.num_robots), (self.step_index - self._delay) % length]
         previous_qpos = self.physics.arrays["qpos"].copy()
-        self.physics.step(applied)
-        for index in np.flatnonzero(self.physics.unstable()):
-            raise SimulationError(
-                f"robot {index} of {self.num_robots} ('{self.robot.name}'): the physics became unstable at control step "
-                f"{self.step_index} under {self._changes[index].to_changes() or 'no change'}",
-                int(index),
-            )
+        ended = self.ended
+        self.physics.step(applied, rows=~ended if ended.any() else None)
+        self._end(np.flatnonzero(self.physics.unstable() & ~ended))
         self.step_index += 1
-        self.true_obs = self.physics.observe(previous_qpos)
-        self._obs = self._with_noise(self.true_obs)
+        true_obs = self.physics.observe(previous_qpos)
+        obs = self._with_noise(true_obs)
+        if (ended := self.ended).any():
+            true_obs, obs = (np.where(ended[:, None], old, new) for old, new in ((self.true_obs, true_obs), (self._obs, obs)))
+        self.true_obs, self._obs = true_obs, obs
         return self._obs
+
+    def _end(self, robots: NDArray[np.int64]) -> None:
+        """End the episodes of robots whose physics has just become unstable."""
+        for index in robots:
+            instability = Instability(self.step_index, self._changes[index])
+            if self._on_unstable == "raise":
+                raise SimulationError(f"robot {index} of {self.num_robots} ('{self.robot.name}'): {instability}")
+            self._instabilities[index] = instability
+            # at rest and nominal, so that whoever reads its state (a snapshot, the oracle) finds nothing absurd
+            self.set_change(int(index), Change())
+            self.physics.reset_rows(np.array([index]))
 
     def goals(self, steps: int, preview: int = 0) -> Obs:
         """Goals of the present episodes, (B, steps + preview, goal_dim); see `Robot.goals`."""
@@ -171,6 +218,7 @@ class BatchSimulation:
             step=self.step_index,
             sent=self._ring.copy(),
             obs=self._obs.copy(),
+            instabilities=self.instabilities,
         )
 
     def restore(self, state: SimulationState) -> None:
@@ -178,7 +226,7 @@ class BatchSimulation:
         for index, change in enumerate(state.changes):
             self.set_change(index, change)
         self.physics.state[:] = state.physics
-        self.step_index, self._seeds = state.step, state.seeds
+        self.step_index, self._seeds, self._instabilities = state.step, state.seeds, list(state.instabilities)
         self._ring[:] = state.sent
         self._obs = state.obs.copy()
         self._noise_block = (-1, np.zeros(0))

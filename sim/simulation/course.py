@@ -14,11 +14,16 @@ def start(simulation: BatchSimulation, scenarios: Sequence[Scenario]) -> Obs:
 
 
 def apply_changes(simulation: BatchSimulation, scenarios: Sequence[Scenario]) -> list[int]:
-    """Make the changes that are due at the simulation's present step; returns the indices of the robots that changed."""
+    """Make the changes that are due at the simulation's present step, on the robots that are still running.
+
+    Returns:
+        The indices of the robots that changed.
+    """
     changed = []
+    ended = simulation.ended
     for index, scenario in enumerate(scenarios):
         change = scenario.change_beginning(simulation.step_index)
-        if change is not None:
+        if change is not None and not ended[index]:
             simulation.set_change(index, change)
             changed.append(index)
     return changed

@@ -6,16 +6,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from adaptive_mbrl.angles import wrap_angle
 from adaptive_mbrl.errors import ObservationError
+from adaptive_mbrl.predictor import Prediction, Trajectories
 from sim.scenarios.change import MAX_ACTION_DELAY, Change
 from sim.simulation.batch import BatchSimulation
 from sim.simulation.physics import Physics
 
 
-class OracleRollout:
-    """Rolls out N candidates for each of B robots, from their true states, with the dynamics they have *now*.
+class OraclePredictor:
+    """A `Predictor` that simulates: N candidates for each of B robots, from their true states, with the dynamics they have *now*.
 
-    It knows no change that is still to come.
+    It knows no change that is still to come. It starts from the states of the last `sync`, not from an observation: a simulator's
+    state is more than that.
 
     Args:
         simulation: the B robots.
@@ -28,9 +31,10 @@ class OracleRollout:
         self.num_samples = num_samples
         self.steps_simulated = 0
         self.valid_steps = np.zeros((simulation.num_robots, num_samples), dtype=int)
-        """Steps of each candidate of the last rollout that the physics survived, (B, N)."""
+        """Steps of each candidate of the last prediction that the physics survived, (B, N)."""
         self._physics = Physics(simulation.robot, simulation.num_robots * num_samples, num_threads)
         self._changes = [Change()] * simulation.num_robots
+        self._is_angle = torch.tensor([c.kind == "angle" for c in simulation.robot.spec.obs])
         self.sync()
 
     def sync(self) -> None:
@@ -45,10 +49,13 @@ class OracleRollout:
         self._past = self.simulation.past_actions()
         self._delay = self.simulation.delay.copy()
 
-    def __call__(self, actions: Tensor) -> Tensor:
-        """Roll out from the state of the last `sync`.
+    def roll_out(self, obs: Tensor, actions: Tensor) -> Trajectories:
+        """See `Predictor.roll_out`; from the states of the last `sync`, whatever `obs` says.
+
+        A candidate whose physics breaks keeps its last observation: that is the simulator's failure, not the end of an episode.
 
         Args:
+            obs: not used.
             actions: (B, N, H, action_dim); clipped to the limits.
 
         Returns:
@@ -63,19 +70,40 @@ class OracleRollout:
         self._physics.state.reshape(robots, samples, -1)[:] = self._start[:, None]
         broken = np.zeros(robots * samples, dtype=bool)
         valid_steps = np.zeros(robots * samples, dtype=int)
-        obs = np.empty((robots * samples, horizon, spec.obs_dim), dtype=np.float32)
+        next_obs = np.empty((robots * samples, horizon, spec.obs_dim), dtype=np.float32)
         for t in range(horizon):
             previous_qpos = self._physics.arrays["qpos"].copy()
             self._physics.step(applied[:, t])
-            obs[:, t] = self._physics.observe(previous_qpos)
+            next_obs[:, t] = self._physics.observe(previous_qpos)
             broken |= self._physics.unstable()
             valid_steps += ~broken
             if broken.any():
                 # MuJoCo has put these back to their initial state: hold the last observation before that
-                obs[broken, t] = obs[broken, t - 1] if t else self._obs[np.flatnonzero(broken) // samples]
+                next_obs[broken, t] = next_obs[broken, t - 1] if t else self._obs[np.flatnonzero(broken) // samples]
         self.steps_simulated += robots * samples * horizon
         self.valid_steps = valid_steps.reshape(robots, samples)
-        return torch.from_numpy(obs.reshape(1, robots, samples, horizon, spec.obs_dim)).to(actions.device)
+        return Trajectories(torch.from_numpy(next_obs.reshape(1, robots, samples, horizon, spec.obs_dim)).to(actions.device))
+
+    def predict(self, obs: Tensor, action: Tensor) -> Prediction:
+        """See `Predictor.predict`; N must be that of the candidates, and the std is zero."""
+        mean = self.roll_out(obs, action[:, :, None]).next_obs[0, :, :, 0]
+        return Prediction(mean, torch.zeros_like(mean))
+
+    def features(self, obs: Tensor, action: Tensor) -> Tensor:
+        """See `Predictor.features`: a simulator has learned none, so these are observation and action themselves."""
+        return torch.cat([obs, action], dim=-1)[None]
+
+    def error(self, predicted: Tensor, observed: Tensor) -> Tensor:
+        """See `Predictor.error`; in the channels' own units, since no data gave the oracle others."""
+        return torch.where(self._is_angle, wrap_angle(predicted - observed), predicted - observed)
+
+    def shift(self, obs: Tensor, error: Tensor) -> Tensor:
+        """See `Predictor.shift`."""
+        return torch.where(self._is_angle, wrap_angle(obs + error), obs + error)
+
+    def to(self, dtype: torch.dtype) -> OraclePredictor:
+        """See `Predictor.to`: physics has no other precision."""
+        return self
 
     def _applied(self, actions: np.ndarray) -> np.ndarray:
         """What reaches the actuators at each step when the robots delay their actions, (B, N, H, action_dim)."""

@@ -7,7 +7,6 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from adaptive_mbrl.errors import AdaptiveMBRLError
 from sim.robot.robot import Robot
 from sim.scenarios.change import Change, force_array, model_fields
 
@@ -16,19 +15,6 @@ Array = NDArray[np.float64]
 # MuJoCo derives constants from these fields (mj_setConst)
 _CONST_INPUTS = ("body_mass", "body_inertia", "dof_armature")
 _UNSTABLE = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjWARN_BADQACC) + 1)  # BADQVEL lies between
-
-
-class SimulationError(AdaptiveMBRLError):
-    """The physics of a robot became unstable.
-
-    Args:
-        message: which robot, when, under which change.
-        robot_index: of the robot in its batch.
-    """
-
-    def __init__(self, message: str, robot_index: int) -> None:
-        super().__init__(message)
-        self.robot_index = robot_index
 
 
 class Physics:
@@ -83,13 +69,23 @@ class Physics:
         self.arrays["qpos"][:], self.arrays["qvel"][:], self._force[:] = qpos, qvel, force
         self._batch.forward()
 
-    def step(self, action: Array, num_steps: int | None = None) -> None:
-        """One control step, or `num_steps` physics steps, with action (num_sims, action_dim) held."""
+    def reset_rows(self, rows: NDArray[np.int64]) -> None:
+        """Put `rows` into the model's initial state, without forces; the other rows are not touched."""
+        self._batch.reset(rows.astype(np.int32))
+
+    def step(self, action: Array, num_steps: int | None = None, rows: NDArray[np.bool_] | None = None) -> None:
+        """Simulate with an action that is held.
+
+        Args:
+            action: the actuators' inputs, (num_sims, action_dim).
+            num_steps: number of physics steps; a control step by default.
+            rows: which simulations advance, (num_sims,); all by default.
+        """
         self._ctrl[:, self.robot.actuators] = action
-        self._batch.step(nstep=num_steps or self.robot.substeps)
+        self._batch.step(ids=rows, nstep=num_steps or self.robot.substeps)
 
     def unstable(self) -> NDArray[np.bool_]:
-        """Which rows became unstable since the last call, (num_sims,); MuJoCo has put them back to their initial state."""
+        """Which rows became unstable since the last call, (num_sims,). MuJoCo has reset them in the middle of the step."""
         rows = np.any(self._warnings[:, _UNSTABLE, 1], axis=1)
         if rows.any():
             self._warnings[:] = 0

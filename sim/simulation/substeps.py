@@ -11,7 +11,8 @@ from adaptive_mbrl.errors import ObservationError
 from sim.robot.robot import Robot
 from sim.scenarios.change import MAX_ACTION_DELAY, Change, scale_vector
 from sim.scenarios.scenario import Scenario
-from sim.simulation.physics import Physics, SimulationError
+from sim.simulation.instability import Instability, SimulationError
+from sim.simulation.physics import Physics
 
 Array = NDArray[np.float64]
 Obs = NDArray[np.float32]
@@ -81,11 +82,8 @@ class SubstepSimulation:
         self._past_qpos.append(self.physics.arrays["qpos"].copy())
         self.physics.step(self._sent[-1 - self._delay][None], num_steps=1)
         if self.physics.unstable().any():
-            raise SimulationError(
-                f"'{self.robot.name}': the physics became unstable at control step {step} "
-                f"under {self.scenario.change_in_force(step).to_changes() or 'no change'}",
-                0,
-            )
+            instability = Instability(step, self.scenario.change_in_force(step))
+            raise SimulationError(f"'{self.robot.name}': {instability}")
         self.substep += 1
         if self.substep % substeps == 0:
             self._grid_obs.append(self.observe())

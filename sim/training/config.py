@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from adaptive_mbrl.adaptation import AdaptationConfig
+from adaptive_mbrl.adaptation import Rules
+from adaptive_mbrl.adaptation.gradient import GradientConfig
 from adaptive_mbrl.config import MAX_SEED, bounded, load_yaml
 from adaptive_mbrl.dynamics.model import ModelConfig
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.meta.trainer import OuterConfig
-from adaptive_mbrl.planning import PlannerConfig
-from sim.episodes.collect import DataConfig
+from adaptive_mbrl.planning import ICEMConfig, PlannerConfig
+from sim.episodes.data_config import DataConfig
 from sim.paths import find_config
 
 
@@ -23,7 +24,8 @@ class TrainConfig:
         scenarios: what training draws episodes from: a split and its part, e.g. ``half_cheetah/cadm_cripple:train``.
         seed: of everything.
         model: the dynamics model.
-        adaptation: the rule.
+        window: K, the number of recent transitions that adaptation sees.
+        adaptation: the rule, or a list of rules that follow one another.
         outer: the outer loop.
         planner: of the controller, while training and in the checkpoint.
         data: the episodes.
@@ -35,9 +37,10 @@ class TrainConfig:
     scenarios: str
     seed: int = bounded(0, low=0, high=MAX_SEED)
     model: ModelConfig = ModelConfig()
-    adaptation: AdaptationConfig = AdaptationConfig()
+    window: int = bounded(16, low=1, high=1000)
+    adaptation: Rules = (GradientConfig(),)
     outer: OuterConfig = OuterConfig()
-    planner: PlannerConfig = PlannerConfig()
+    planner: PlannerConfig = ICEMConfig()
     data: DataConfig = field(default_factory=DataConfig)
     updates_initial: int = bounded(2000, low=1)
     updates_per_iteration: int = bounded(1000, low=1)
@@ -47,10 +50,6 @@ class TrainConfig:
         data = self.data
         if data.episodes_from is None and data.random_episodes + data.oracle_episodes == 0:
             raise ConfigError("key 'data': random_episodes and oracle_episodes are both 0; round 0 needs episodes")
-        if self.outer.outer == "multitask" and self.adaptation.rule != "none":
-            raise ConfigError(
-                f"key 'adaptation.rule': '{self.adaptation.rule}' with 'outer: multitask', which trains without; allowed: none"
-            )
         if self.outer.query > data.steps:
             raise ConfigError(
                 f"key 'outer.query': {self.outer.query} exceeds an episode; allowed: at most data.steps, {data.steps}"

@@ -99,7 +99,7 @@ def test_episodes_survive_the_disk_bit_by_bit(tmp_path: Path):
     store = EpisodeStore.open(tmp_path / "episodes", POINT)
     tags = {"source": "policy", "scenario": {"changes": [{"at": 3, "körper": 1.5}]}, "validation": True}
     first = [dataclasses.replace(e, tags={**tags, "number": i}) for i, e in enumerate(point_episodes(12, seed=0, steps=7))]
-    second = [dataclasses.replace(point_episode([0.5] * 9, seed=4), history=3)]
+    second = [dataclasses.replace(point_episode([0.5] * 9, seed=4), history=3, ended=True)]
 
     store.append(first, {"oracle_steps": 12})
     store.append(second)
@@ -184,17 +184,31 @@ def test_a_truncated_or_scrambled_file_is_named(tmp_path_factory: pytest.TempPat
 def test_a_file_of_another_layout_is_named(tmp_path: Path, text: str):
     """Tensors that are in order, with tags that are not."""
     EpisodeStore.open(tmp_path, POINT).append([Episode(*_arrays(), {})])
-    file = tmp_path / "000000.safetensors"
-    content = file.read_bytes()
-    length = int.from_bytes(content[:8], "little")
-    header = content[8 : 8 + length].decode().rstrip()
-    wanted = '{\\"tags\\": {}, \\"history\\": 0}'
-    assert wanted in header
-    changed = header.replace(wanted, text).encode()
-    file.write_bytes(len(changed).to_bytes(8, "little") + changed + content[8 + length :])
+    _replace_tags(tmp_path / "000000.safetensors", text)
 
     with pytest.raises(CheckpointError, match=r"000000\.safetensors: damaged episode file"):
         EpisodeStore.open(tmp_path)
+
+
+def test_a_file_that_says_nothing_about_the_end_is_read(tmp_path: Path):
+    """Older files do not have it."""
+    EpisodeStore.open(tmp_path, POINT).append([Episode(*_arrays(), {})])
+    _replace_tags(tmp_path / "000000.safetensors", '{\\"tags\\": {}, \\"history\\": 1}')
+
+    (episode,) = EpisodeStore.open(tmp_path).episodes
+
+    assert (episode.history, episode.ended) == (1, False)
+
+
+def _replace_tags(file: Path, text: str) -> None:
+    """Replace the tags of the only episode of a batch file, one without tags of its own."""
+    content = file.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = content[8 : 8 + length].decode().rstrip()
+    written = '{\\"tags\\": {}, \\"history\\": 0, \\"ended\\": false}'
+    assert written in header
+    changed = header.replace(written, text).encode()
+    file.write_bytes(len(changed).to_bytes(8, "little") + changed + content[8 + length :])
 
 
 def _arrays() -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ from adaptive_mbrl.errors import ConfigError, ObservationError
 from sim.robot.robot import Robot, load_robot
 from sim.scenarios.change import MAX_ACTION_DELAY, Change
 from sim.simulation.batch import BatchSimulation
-from sim.simulation.physics import SimulationError
+from sim.simulation.instability import Instability, SimulationError
 
 VARIED = [
     Change(),
@@ -133,3 +133,73 @@ def test_unstable_physics_is_an_error_not_a_silent_restart(
     simulation.physics.arrays["qvel"][1] = 1e12
     with pytest.raises(SimulationError, match=r"robot 1 of 2 \('half_cheetah'\).*unstable at control step 0"):
         simulation.step(np.zeros((2, 6)))
+
+
+ABSURD = Change(external_force={"ffoot": (1e5, 0.0, 1e5)}, body_mass=0.01, damping=0.0)
+
+
+def test_an_unstable_robot_ends_alone(cheetah: Robot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others' numbers are those of a batch in which nothing happened, to the bit."""
+    monkeypatch.chdir(tmp_path)  # MuJoCo writes its log into the working directory
+    actions = np.random.default_rng(0).uniform(-1, 1, (30, 4, 6))
+    broken, sound = (BatchSimulation(cheetah, 4, on_unstable="end") for _ in range(2))
+    for simulation in (broken, sound):
+        simulation.reset([0, 1, 2, 3], VARIED)
+    roll(broken, actions[:10]), roll(sound, actions[:10])
+    broken.set_change(2, ABSURD)
+    before = broken.obs[2].copy()
+
+    after, expected = roll(broken, actions[10:]), roll(sound, actions[10:])
+
+    (ended,) = np.flatnonzero(broken.ended)
+    assert ended == 2
+    instability = broken.instabilities[2]
+    assert instability is not None
+    assert instability.change == ABSURD
+    np.testing.assert_array_equal(np.delete(after, 2, axis=1), np.delete(expected, 2, axis=1))
+    others = [0, 1, 3]
+    np.testing.assert_array_equal(broken.physics.state[others], sound.physics.state[others])
+    first = instability.step - 10
+    held = after[first - 1, 2] if first else before
+    np.testing.assert_array_equal(after[first:, 2], np.tile(held, (20 - first, 1)))
+    assert np.isfinite(after).all()
+    assert np.isfinite(broken.physics.state).all()
+
+
+def test_a_reset_revives_an_ended_robot(cheetah: Robot, monkeypatch: pytest.MonkeyPatch) -> None:
+    actions = np.random.default_rng(0).uniform(-1, 1, (10, 3, 6))
+    used, fresh = (BatchSimulation(cheetah, 3, on_unstable="end") for _ in range(2))
+    with monkeypatch.context() as patch:
+        patch.setattr(used.physics, "unstable", lambda: np.array([False, True, False]))
+        used.step(actions[0])
+    assert used.instabilities == (None, Instability(0, Change()), None)
+
+    first = used.reset([5, 6, 7], VARIED[:3])
+
+    assert used.instabilities == (None,) * 3
+    np.testing.assert_array_equal(first, fresh.reset([5, 6, 7], VARIED[:3]))
+    np.testing.assert_array_equal(roll(used, actions), roll(fresh, actions))
+
+
+def test_a_snapshot_remembers_who_has_ended_and_some_of_it_continues_alone(
+    cheetah: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    actions = np.random.default_rng(0).uniform(-1, 1, (12, 3, 6))
+    simulation = BatchSimulation(cheetah, 3, on_unstable="end")
+    simulation.reset([0, 1, 2], VARIED[:3])
+    roll(simulation, actions[:4])
+    early = simulation.state()
+    with monkeypatch.context() as patch:
+        patch.setattr(simulation.physics, "unstable", lambda: np.array([False, True, False]))
+        simulation.step(actions[4])
+    late = simulation.state()
+    expected = roll(simulation, actions[5:])
+
+    simulation.restore(early)
+    assert not simulation.ended.any()
+    simulation.restore(late)
+    assert simulation.ended.tolist() == [False, True, False]
+    np.testing.assert_array_equal(roll(simulation, actions[5:]), expected)
+    two = BatchSimulation(cheetah, 2)
+    two.restore(late.select([0, 2]))
+    np.testing.assert_array_equal(roll(two, actions[5:, [0, 2]]), expected[:, [0, 2]])

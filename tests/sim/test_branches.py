@@ -11,7 +11,8 @@ import pytest
 from adaptive_mbrl.planning import PlannerConfig, make_planner
 from sim.episodes.branches import branch_episodes
 from sim.episodes.policies import RandomPolicy
-from sim.episodes.run import Recorded, run_scenarios
+from sim.episodes.recorded import Recorded
+from sim.episodes.run import run_scenarios
 from sim.robot.robot import load_robot
 from sim.scenarios.change import Change
 from sim.scenarios.scenario import Scenario, ScheduledChange

@@ -26,7 +26,7 @@ from adaptive_mbrl.options import TrainOptions
 from adaptive_mbrl.planning import PlannerConfig
 from sim import commands
 from sim.demo import run_demo
-from sim.episodes.collect import DataConfig
+from sim.episodes.data_config import DataConfig
 from sim.evaluation import video
 from sim.training.config import TrainConfig
 
@@ -172,6 +172,43 @@ def test_collect_follows_a_scenario(cartpole_scenario: Path, tmp_path: Path, cap
     capsys.readouterr()
     assert cli.main([*arguments, "--steps", "12"]) == 2
     assert capsys.readouterr().err == "error: changes: at 12 is out of range; allowed: 0 to 11\n"
+
+
+def unstable_split(folder: Path, alternatives: str) -> str:
+    split = folder / "unstable.yaml"
+    split.write_text(f"robot: cartpole\nsteps: 6\ntest:\n  initial: [{alternatives}]\n")
+    return f"{split}:test"
+
+
+ABSURD = "{external_force: {pole_1: [1e5, 0, 1e5]}, body_mass: 0.01, actuator_gain: 10}"
+
+
+def test_collect_leaves_out_what_became_unstable(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)  # MuJoCo writes its log into the working directory
+    scenario = unstable_split(tmp_path, "{}, " + ABSURD)
+
+    assert cli.main(["collect", "--scenario", scenario, "--episodes", "4", "--out", str(tmp_path / "data")]) == 0
+
+    store = EpisodeStore.open(tmp_path / "data")
+    assert [len(e) for e in store.episodes] == [6, 6]
+    assert not any(e.tags["scenario"]["changes"] for e in store.episodes)
+    printed = capsys.readouterr()
+    assert printed.err.count("left out of the collection: episode") == 2
+    assert "2 episodes, 12 steps, mean return" in printed.out
+
+
+def test_collect_without_a_stable_episode_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    scenario = unstable_split(tmp_path, ABSURD)
+
+    assert cli.main(["collect", "--scenario", scenario, "--episodes", "2", "--out", str(tmp_path / "data")]) == 2
+
+    assert capsys.readouterr().err.splitlines()[-1].endswith("nothing collected: the physics of all robots became unstable")
+    assert EpisodeStore.open(tmp_path / "data").num_batches == 0
 
 
 def test_collect_does_not_mix_robots(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

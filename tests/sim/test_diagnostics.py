@@ -16,7 +16,8 @@ from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
 from adaptive_mbrl.planning import PlannerConfig, make_planner
 from sim.episodes.policies import RandomPolicy
 from sim.episodes.rank_correlation import rank_correlation
-from sim.episodes.run import Recorded, run_scenarios
+from sim.episodes.recorded import Recorded
+from sim.episodes.run import run_scenarios
 from sim.robot.robot import load_robot
 from sim.scenarios.change import Change
 from sim.scenarios.scenario import Scenario, ScheduledChange

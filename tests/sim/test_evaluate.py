@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import platform
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
+import sim.evaluation.evaluate as module
 from adaptive_mbrl.adaptation.base import Adapter
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.episodes import Episode
@@ -24,11 +26,15 @@ from adaptive_mbrl.objective import Objective, Term
 from adaptive_mbrl.planning import PlannerConfig, make_planner
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
 from adaptive_mbrl.transitions import Transitions
-from sim.evaluation.evaluate import Evaluation, Setup, evaluate, prepare
+from sim.evaluation.arms import Arm
+from sim.evaluation.evaluate import Evaluation, evaluate
 from sim.evaluation.open_loop import open_loop_errors
+from sim.evaluation.plots import recovery_figure
 from sim.evaluation.report import describe, make_report, write_report
+from sim.evaluation.setup import Setup, prepare
 from sim.evaluation.terminal import WIDTH, print_report
 from sim.scenarios.change import Change
+from sim.simulation.instability import Instability, SimulationError
 
 MakeCheckpoint = Callable[..., Path]
 ARMS = ("random", "adaptive", "frozen", "multitask", "oracle")
@@ -216,6 +222,122 @@ def test_a_multitask_checkpoint_must_not_adapt(checkpoints: dict[str, Path], car
 def test_an_unknown_scenario_is_refused(checkpoints: dict[str, Path]):
     with pytest.raises(ConfigError, match="half_cheetah/cadm_cripple"):
         prepare(checkpoints["meta"], "half_cheetah/cadm_criple", episodes=1)
+
+
+# --- episodes that are left out -----------------------------------------------------------------------------------------------
+
+# one of two episodes becomes unstable, in every arm
+UNSTABLE = """
+robot: cartpole
+steps: 30
+seed: 5
+test:
+  initial: [{}]
+  change:
+    at: 12
+    alternatives:
+      - {actuator_gain: 0.3}
+      - {external_force: {pole_1: [1e5, 0, 1e5]}, body_mass: 0.01, actuator_gain: 10}
+"""
+
+
+def sometimes_unstable(checkpoints: dict[str, Path], folder: Path, episodes: int = 4) -> Setup:
+    split = folder / "unstable.yaml"
+    split.write_text(UNSTABLE)
+    return prepare(checkpoints["meta"], f"{split}:test", episodes=episodes, multitask=checkpoints["multitask"])
+
+
+def test_an_episode_that_became_unstable_is_left_out_of_all_arms(
+    checkpoints: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)  # MuJoCo writes its log into the working directory
+    setup = sometimes_unstable(checkpoints, tmp_path)
+    broken = [i for i, s in enumerate(setup.scenarios) if s.change_in_force(12).body_mass == 0.01]
+    sound = [i for i in range(4) if i not in broken]
+    assert len(broken) == len(sound) == 2
+
+    report = make_report(evaluate(setup))
+    recovery_figure(evaluate(setup))
+
+    assert [s["seed"] for s in report["scenarios"]] == [5 + i for i in sound]
+    assert {(entry["episode"], entry["seed"], entry["arm"]) for entry in report["left_out"]} == {
+        (i, 5 + i, name) for i in broken for name in ARMS
+    }
+    assert all(entry["step"] >= 12 and entry["change"]["body_mass"] == 0.01 for entry in report["left_out"])
+    for name in ARMS:
+        assert len(report["arms"][name]["returns"]) == 2
+        assert len(report["arms"][name]["normalized_after_change"]) == 2
+    alone = make_report(evaluate(dataclasses.replace(setup, scenarios=tuple(setup.scenarios[i] for i in sound))))
+    # the random policy draws its noise for the whole batch
+    for name in ARMS[1:]:
+        assert report["arms"][name]["rewards"] == alone["arms"][name]["rewards"]
+        assert report["summary"][name]["return"] == alone["summary"][name]["return"]
+    assert report["open_loop"] == alone["open_loop"]
+
+
+def test_an_episode_is_left_out_of_all_arms_when_one_of_them_broke_it(evaluation: Evaluation, monkeypatch: pytest.MonkeyPatch):
+    original = module.run_arm
+
+    def one_breaks(setup: Setup, name: str, *rest: Any) -> Arm:
+        arm = original(setup, name, *rest)
+        instabilities = (None, Instability(20, Change(actuator_gain=0.3)), None)
+        return dataclasses.replace(arm, instabilities=instabilities) if name == "frozen" else arm
+
+    monkeypatch.setattr(module, "run_arm", one_breaks)
+    result = evaluate(evaluation.setup)
+    text = StringIO()
+    print_report(make_report(result), Console(file=text, width=WIDTH))
+
+    assert [[e.tags["scenario"]["seed"] for e in arm.episodes] for arm in result.arms.values()] == [[5, 7]] * len(ARMS)
+    line = "Left out of all arms: episode 1 (seed 6), unstable in arm frozen at control step 20 under {'actuator_gain': 0.3}"
+    assert line in text.getvalue()
+    for name, arm in result.arms.items():
+        for got, wanted in zip(arm.rewards, evaluation.arms[name].select([0, 2]).rewards, strict=True):
+            np.testing.assert_array_equal(got, wanted)
+
+
+def test_an_evaluation_without_a_stable_episode_is_one_error(
+    checkpoints: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    setup = sometimes_unstable(checkpoints, tmp_path)
+    broken = tuple(s for s in setup.scenarios if s.change_in_force(12).body_mass == 0.01)
+
+    with pytest.raises(SimulationError, match=r"no episode is left.*arm random: the physics became unstable at") as caught:
+        evaluate(dataclasses.replace(setup, scenarios=broken))
+    assert "\n" not in str(caught.value)
+
+
+def test_figures_of_episodes_of_different_lengths(evaluation: Evaluation):
+    """As if the second episode of every arm had ended by itself after 20 steps, 8 steps after the change."""
+    arms = {
+        name: dataclasses.replace(arm, episodes=(arm.episodes[0], shortened(arm.episodes[1], 20), arm.episodes[2]))
+        for name, arm in evaluation.arms.items()
+    }
+    cut = dataclasses.replace(evaluation, arms=arms)
+
+    report, whole = make_report(cut), make_report(evaluation)
+    figure = recovery_figure(cut)
+
+    for name in ARMS:
+        got, wanted = report["arms"][name], whole["arms"][name]
+        assert [len(row) for row in got["rewards"]] == [STEPS, 20, STEPS]
+        assert got["rewards"][1] == wanted["rewards"][1][:20]
+        assert got["return_after_change"][1] == pytest.approx(sum(wanted["rewards"][1][CHANGE:20]), abs=1e-4)
+        assert got["recovery_steps"][1] is None
+        if got["model_error"] is not None:
+            assert [len(row) for row in got["model_error"]] == [STEPS, 20, STEPS]
+    drawn = {line.get_label(): line.get_ydata() for line in figure.axes[0].lines}
+    assert np.isfinite(drawn["adaptive"]).all()
+    result = open_loop_errors(evaluation.setup.controllers, [arm.episodes for arm in arms.values()], [CHANGE] * 3, horizon=6)
+    assert result is not None
+    assert result.windows == len(ARMS) * (2 * 2 + 0)
+
+
+def shortened(episode: Episode, steps: int) -> Episode:
+    return dataclasses.replace(
+        episode, obs=episode.obs[: steps + 1], action=episode.action[:steps], reward=episode.reward[:steps], ended=True
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 
-from sim.evaluation.evaluate import Evaluation, evaluate, prepare
+from sim.evaluation.evaluate import Evaluation, evaluate
 from sim.evaluation.plots import align, performance, plot_recovery, recovery_figure, trailing_mean
+from sim.evaluation.setup import prepare
 
 MakeCheckpoint = Callable[..., Path]
 

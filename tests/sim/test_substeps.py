@@ -11,7 +11,7 @@ from sim.scenarios.change import Change
 from sim.scenarios.scenario import Scenario, ScheduledChange
 from sim.simulation.batch import BatchSimulation
 from sim.simulation.course import apply_changes, start
-from sim.simulation.physics import SimulationError
+from sim.simulation.instability import SimulationError
 from sim.simulation.substeps import SubstepSimulation
 
 STEPS = 12
@@ -132,5 +132,5 @@ def test_unstable_physics_is_told(cheetah: Robot):
     simulation = SubstepSimulation(cheetah, Scenario("half_cheetah", STEPS))
     simulation.physics.arrays["qvel"][:] = 1e12
 
-    with pytest.raises(SimulationError, match="'half_cheetah': the physics became unstable at control step 0 under nominal"):
+    with pytest.raises(SimulationError, match="'half_cheetah': the physics became unstable at control step 0 under no change"):
         simulation.advance(np.zeros(6))

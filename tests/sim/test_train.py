@@ -25,7 +25,7 @@ from adaptive_mbrl.dynamics.model import ModelConfig
 from adaptive_mbrl.errors import AdaptiveMBRLError, CheckpointError, ConfigError
 from adaptive_mbrl.meta.trainer import MetaTrainer, OuterConfig
 from adaptive_mbrl.planning import PlannerConfig
-from sim.episodes.collect import DataConfig
+from sim.episodes.data_config import DataConfig
 from sim.scenarios.loading import load_scenario
 from sim.simulation.batch import BatchSimulation
 from sim.training.config import TrainConfig, load_train_config

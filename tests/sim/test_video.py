@@ -162,3 +162,10 @@ def test_the_floor_has_no_end_and_keeps_its_pattern() -> None:
     tiles_per_metre = model.mat_texrepeat[material] / (2 * model.geom_size[floor, :2])
     assert np.all(drawn.geom_size[floor, :2] == 0)
     np.testing.assert_allclose(drawn.mat_texrepeat[material], tiles_per_metre)
+
+
+def test_a_robot_whose_episode_is_shorter_stands_still_at_its_end():
+    qpos = np.arange(6.0).reshape(3, 2)
+
+    assert video._held(qpos, 5).tolist() == [[0, 1], [2, 3], [4, 5], [4, 5], [4, 5]]
+    assert video._held(qpos, 2).tolist() == [[0, 1], [2, 3]]

@@ -1,0 +1,43 @@
+"""The configuration of a collection of training episodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from adaptive_mbrl.config import bounded
+from adaptive_mbrl.planning import ICEMConfig, PlannerConfig
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where the training episodes come from.
+
+    Attributes:
+        steps: number of control steps of an episode.
+        random_episodes: number of episodes with coloured noise as actions, in round 0.
+        oracle_episodes: number of episodes with the oracle planner, in round 0; its simulator steps are counted apart.
+        oracle_planner: settings of the oracle's planner.
+        iterations: number of rounds that collect with the current controller.
+        episodes_per_iteration: number of episodes that each of these rounds collects.
+        action_noise: std of the noise on oracle and controller actions [half ranges]; one third of the episodes gets none of
+            it, one third half of it, one third all of it.
+        branches_per_state: number of candidate plans that are simulated at each snapshot of oracle and controller episodes
+            (`episodes.branches`).
+        branch_every: number of control steps between two snapshots.
+        validation_fraction: share of episodes that every collection holds out, at least one episode of several; with 0 there is
+            no validation.
+        episodes_from: folder of a run whose episodes are taken while none are collected; for comparisons on the same data.
+    """
+
+    steps: int = bounded(200, low=2)
+    random_episodes: int = bounded(16, low=0)
+    oracle_episodes: int = bounded(0, low=0)
+    oracle_planner: PlannerConfig = ICEMConfig()
+    iterations: int = bounded(8, low=0)
+    episodes_per_iteration: int = bounded(16, low=1)
+    action_noise: float = bounded(0.2, low=0.0, high=2.0)
+    branches_per_state: int = bounded(0, low=0)
+    branch_every: int = bounded(5, low=1)
+    validation_fraction: float = bounded(0.1, low=0.0, high=0.5)
+    episodes_from: Path | None = None

@@ -1,0 +1,89 @@
+"""Load and check everything that an evaluation needs, before anything runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from adaptive_mbrl.checkpoint import load_checkpoint
+from adaptive_mbrl.controller import AdaptiveController
+from adaptive_mbrl.errors import CheckpointError
+from adaptive_mbrl.planning import PlannerConfig
+from sim.robot.robot import Robot, load_robot
+from sim.scenarios.loading import load_scenario
+from sim.scenarios.scenario import Scenario
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything that an evaluation needs.
+
+    Attributes:
+        robot: the scenario's robot.
+        scenarios: one scenario per episode that was asked for.
+        controllers: the controllers of the arms that have one: adaptive, frozen and perhaps multitask.
+        planner: settings of all planners.
+        seed: seed of the first episode, of the planners' noise and of the random policy.
+        oracle: whether the oracle runs, too.
+        checkpoints: the checkpoints as the user named them, by arm.
+    """
+
+    robot: Robot
+    scenarios: tuple[Scenario, ...]
+    controllers: dict[str, AdaptiveController]
+    planner: PlannerConfig
+    seed: int
+    oracle: bool
+    checkpoints: dict[str, str]
+
+
+def prepare(
+    checkpoint: str | Path,
+    scenario: str | Path,
+    *,
+    episodes: int,
+    seed: int | None = None,
+    multitask: str | Path | None = None,
+    oracle: bool = True,
+    device: torch.device | str = "cpu",
+) -> Setup:
+    """Load checkpoints, scenario and robot.
+
+    Args:
+        checkpoint: folder of the checkpoint, or name of a shipped one.
+        scenario: file or name of the scenario, as `load_scenario` takes it.
+        episodes: number of episodes.
+        seed: seed of the first episode; the scenario's own if None.
+        multitask: checkpoint that was trained without adaptation.
+        oracle: whether the oracle runs, too.
+        device: where the models run.
+
+    Raises:
+        CheckpointError: a checkpoint is missing, damaged or of another robot, or the multi-task one adapts.
+        ConfigError: the scenario is missing or wrong.
+    """
+    about = load_checkpoint(checkpoint, device).description
+    named = {"adaptive": str(checkpoint), "frozen": str(checkpoint)}
+    if multitask is not None:
+        named["multitask"] = str(multitask)
+        rules = [rule.TAG for rule in load_checkpoint(multitask, device).description.adaptation]
+        if rules != ["none"]:
+            raise CheckpointError(f"{multitask}: not a multi-task checkpoint: it adapts by '{', '.join(rules)}'; allowed: none")
+    course = load_scenario(scenario)
+    robot = load_robot(course.robot)
+    first = course.seed if seed is None else seed
+    controllers = {
+        arm: AdaptiveController.load(
+            path,
+            spec=robot.spec,
+            objective=robot.planning_objective,
+            planner=about.planner,
+            seed=first,
+            device=device,
+            adapt=arm != "frozen",
+        )
+        for arm, path in named.items()
+    }
+    return Setup(robot, tuple(course.episodes(episodes, first)), controllers, about.planner, first, oracle, named)

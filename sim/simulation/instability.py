@@ -1,0 +1,28 @@
+"""What is known of a simulation whose physics became unstable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from adaptive_mbrl.errors import AdaptiveMBRLError
+from sim.scenarios.change import Change
+
+
+class SimulationError(AdaptiveMBRLError):
+    """The physics of a robot became unstable, and there is nothing left that could go on."""
+
+
+@dataclass(frozen=True)
+class Instability:
+    """When the physics of a robot became unstable, and under which change.
+
+    Attributes:
+        step: the control step that could not be simulated.
+        change: the change that was in force.
+    """
+
+    step: int
+    change: Change
+
+    def __str__(self) -> str:
+        return f"the physics became unstable at control step {self.step} under {self.change.to_changes() or 'no change'}"
