@@ -5,7 +5,7 @@ Nothing heavy is imported here, so that `adaptive-mbrl --help` answers at once.
 
 from adaptive_mbrl.options.bags import ImportBagOptions
 from adaptive_mbrl.options.bridge import BridgeOptions, CallOptions, PreflightOptions, SimulatedRobotOptions
-from adaptive_mbrl.options.simulation import CollectOptions, DemoOptions, EvaluateOptions, InfoOptions
+from adaptive_mbrl.options.simulation import CollectOptions, DemoOptions, EvaluateOptions, InfoOptions, ReplayOptions
 from adaptive_mbrl.options.training import FineTuneOptions, TrainOptions
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "ImportBagOptions",
     "InfoOptions",
     "PreflightOptions",
+    "ReplayOptions",
     "SimulatedRobotOptions",
     "TrainOptions",
 ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from tyro.conf import arg
+from tyro.conf import Positional, arg
 
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.options.common import (
@@ -114,3 +114,14 @@ class InfoOptions:
 
     bench_sim: bool = False
     robot: OptionalName = None
+
+
+@dataclass(frozen=True)
+class ReplayOptions:
+    """Run again the one step that a file in runs/dumps holds: a control, training or simulation step that was not finite.
+
+    Attributes:
+        file: the dump.
+    """
+
+    file: Positional[Path]

@@ -177,10 +177,10 @@ class BatchSimulation:
         length = MAX_ACTION_DELAY + 1
         self._ring[:, self.step_index % length] = self.clip(action)
         applied = self._ring[np.arange(self.num_robots), (self.step_index - self._delay) % length]
-        previous_qpos = self.physics.arrays["qpos"].copy()
+        previous_qpos, before = self.physics.arrays["qpos"].copy(), self.physics.state.copy()
         ended = self.ended
         self.physics.step(applied, rows=~ended if ended.any() else None)
-        self._end(np.flatnonzero(self.physics.unstable() & ~ended))
+        self._end(np.flatnonzero(self.physics.unstable() & ~ended), before, applied)
         self.step_index += 1
         true_obs = self.physics.observe(previous_qpos)
         obs = self._with_noise(true_obs)
@@ -189,10 +189,10 @@ class BatchSimulation:
         self.true_obs, self._obs = true_obs, obs
         return self._obs
 
-    def _end(self, robots: NDArray[np.int64]) -> None:
-        """End the episodes of robots whose physics has just become unstable."""
+    def _end(self, robots: NDArray[np.int64], before: Array, applied: Array) -> None:
+        """End the episodes of robots whose physics has just become unstable, from the states `before` under `applied`."""
         for index in robots:
-            instability = Instability(self.step_index, self._changes[index])
+            instability = Instability(self.step_index, self._changes[index], before[index], applied[index].copy())
             if self._on_unstable == "raise":
                 raise SimulationError(f"robot {index} of {self.num_robots} ('{self.robot.name}'): {instability}")
             self._instabilities[index] = instability

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
 
 from adaptive_mbrl.errors import AdaptiveMBRLError
 from sim.scenarios.change import Change
@@ -19,10 +22,14 @@ class Instability:
     Attributes:
         step: the control step that could not be simulated.
         change: the change that was in force.
+        state: MuJoCo's integration state before that step, (nstate,).
+        action: what reached the actuators in it, (action_dim,).
     """
 
     step: int
     change: Change
+    state: NDArray[np.float64] = field(compare=False, repr=False)
+    action: NDArray[np.float64] = field(compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"the physics became unstable at control step {self.step} under {self.change.to_changes() or 'no change'}"
