@@ -27,6 +27,7 @@ from sim.scenarios.scenario import Scenario
 from sim.simulation.batch import BatchSimulation
 from sim.simulation.instability import SimulationError
 from sim.training.config import load_train_config
+from sim.training.run_folder import RunFolderError
 from sim.training.train import train as run_training
 
 DEFAULT_STEPS = 200
@@ -45,14 +46,18 @@ def train(options: TrainOptions) -> None:
     run = options.run or Path("runs/train") / Path(options.config).stem
     if options.resume and not (run / "config.yaml").is_file():
         raise ConfigError(f"--resume: no run to go on with in {run} (it has no config.yaml); leave --resume out to start one")
+    again = shlex.join(["adaptive-mbrl", "train", "--config", options.config, "--run", str(run)])
     try:
         checkpoint = run_training(config, run, resolve_device(options.device))
     except ConfigError as error:
         # what only a training finds out about its configuration
         raise ConfigError(f"{options.config}: {error}" if str(error).startswith("key ") else str(error)) from error
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise RunFolderError(f"{run}: {error.strerror or error}; finished rounds are kept, go on with: {again}") from error
     except KeyboardInterrupt:
-        command = ["adaptive-mbrl", "train", "--config", options.config, "--run", str(run)]
-        print(f"\ninterrupted; finished rounds are kept, go on with: {shlex.join(command)}", file=sys.stderr)
+        print(f"\ninterrupted; finished rounds are kept, go on with: {again}", file=sys.stderr)
         raise SystemExit(EXIT_INTERRUPTED) from None
     print(f"Checkpoint: {checkpoint}")
 

@@ -4,8 +4,9 @@ Round 0 fits the model to random and oracle episodes. Every later round collects
 before and fits again; the last one only fits. A run is a folder:
 
     config.yaml                      what was asked for, resolved
-    robot.yaml, scenarios.yaml       copies of the files it names
-    git_revision.txt                 of the source tree at the start
+    robot.yaml, scenarios.yaml       copies of the files that the configuration names
+    git_revision.txt                 git revision of the code that started the run
+    lock                             which process is training in this folder; empty when none is
     episodes/                        all data, one file per round that collected
     rounds/NNN/                      checkpoint, optimiser state and figures after round NNN; complete or not there at all
     tensorboard/                     scalars
@@ -15,12 +16,12 @@ before and fits again; the last one only fits. A run is a folder:
 from __future__ import annotations
 
 import time
-from functools import cached_property
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from adaptive_mbrl.checkpoint import (
@@ -31,7 +32,6 @@ from adaptive_mbrl.checkpoint import (
     save_checkpoint,
     write_checkpoint_files,
 )
-from adaptive_mbrl.config import load_yaml, save_yaml
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.data.windows import WindowSampler
@@ -39,63 +39,100 @@ from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.meta.trainer import MetaTrainer
 from adaptive_mbrl.planning import make_planner
 from adaptive_mbrl.revision import git_revision
-from adaptive_mbrl.storage import atomic_folder, remove_leftovers, write_text_atomically
-from sim.episodes.collect import Collected, Collector
+from adaptive_mbrl.storage import atomic_folder
+from sim.episodes.collect import Collector
 from sim.paths import find_config
-from sim.robot.robot import load_robot
+from sim.robot.robot import Robot, load_robot
 from sim.scenarios.distribution import ScenarioDistribution
 from sim.scenarios.loading import find_scenario, load_scenario
 from sim.training.config import TrainConfig
+from sim.training.recorder import Recorder
 from sim.training.rounds import RoundRecord, load_trainer_state, require_complete_run, save_trainer_state
+from sim.training.run_folder import claimed
 
 
 def train(config: TrainConfig, run: Path, device: torch.device | str = "cpu") -> Path:
     """Run or resume a training.
 
+    Args:
+        config: the configuration of the run.
+        run: the run folder; a new one is made, an existing one must be of the same run.
+        device: where the model is trained.
+
     Returns:
         The folder of the final checkpoint.
     """
-    training = Training(config, run, torch.device(device))
-    for index in range(training.next_round, training.num_rounds):
-        training.run_round(index)
-    return training.publish()
+    with open_training(config, run, torch.device(device)) as training:
+        for index in range(training.next_round, training.num_rounds):
+            training.run_round(index)
+        return training.publish()
+
+
+@contextmanager
+def open_training(config: TrainConfig, run: Path, device: torch.device) -> Iterator[Training]:
+    """Check a configuration, claim its run folder for this process, and load what earlier rounds have left there."""
+    distribution = load_scenario(config.scenarios)
+    if not isinstance(distribution, ScenarioDistribution):
+        raise ConfigError(
+            f"key 'scenarios': '{config.scenarios}' is a single scenario; training needs a split's part, e.g. NAME:train"
+        )
+    robot = load_robot(distribution.robot)
+    if config.data.episodes_from is not None:
+        require_complete_run(config.data.episodes_from)
+        EpisodeStore.check(config.data.episodes_from / "episodes", robot.spec)
+    trainer = MetaTrainer(robot.spec, config.model, config.adaptation, config.outer, config.seed, device)
+    # the revision of the code that is running: the checkout may change during a long training
+    revision = git_revision() or "unknown"
+    files = {
+        "robot.yaml": find_config("robots", distribution.robot).read_text(),
+        "scenarios.yaml": find_scenario(config.scenarios)[0].read_text(),
+    }
+    with claimed(run, config, files, revision):
+        training = Training(config, run, device, robot, distribution, trainer, revision)
+        try:
+            yield training
+        finally:
+            training.recorder.close()
 
 
 class Training:
-    """One run; each round reads only what earlier rounds have left on disk, so that a resumed run continues identically."""
+    """One run; each round reads only what earlier rounds have left on disk, so that a resumed run continues identically.
 
-    def __init__(self, config: TrainConfig, run: Path, device: torch.device) -> None:
+    Args:
+        config: the configuration of the run.
+        run: the run folder, claimed for this process.
+        device: where the model is trained.
+        robot: the robot that is simulated.
+        distribution: the distribution that training scenarios are drawn from.
+        trainer: a new trainer; it takes over the state that the last finished round left.
+        revision: git revision of the running code.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        run: Path,
+        device: torch.device,
+        robot: Robot,
+        distribution: ScenarioDistribution,
+        trainer: MetaTrainer,
+        revision: str,
+    ) -> None:
         self.config, self.folder, self.device = config, run, device
-        # of the code that is running: the checkout may change during a long training
-        self.revision = git_revision() or "unknown"
-        distribution = load_scenario(config.scenarios)
-        if not isinstance(distribution, ScenarioDistribution):
-            raise ConfigError(
-                f"key 'scenarios': '{config.scenarios}' is a single scenario; training needs a split's part, e.g. NAME:train"
-            )
-        self.distribution = distribution
-        self.robot = load_robot(distribution.robot)
-        source = config.data.episodes_from
-        if source is not None:
-            require_complete_run(source)
-            EpisodeStore.check(source / "episodes", self.robot.spec)
-        self.trainer = MetaTrainer(self.robot.spec, config.model, config.adaptation, config.outer, config.seed, device)
-        self._claim_folder()
+        self.robot, self.distribution, self.trainer, self.revision = robot, distribution, trainer, revision
+        self.recorder = Recorder(run)
         done = sorted(p for p in (run / "rounds").glob("[0-9]*") if p.name.isdigit())
         self.next_round = len(done)
-        self.record = load_yaml(done[-1] / "round.yaml", RoundRecord) if done else RoundRecord(0, 0, 0, 0, 0, 0.0)
+        self.record = self.recorder.load_record(done[-1]) if done else RoundRecord(0, 0, 0, 0, 0, 0.0)
         if done:
             load_trainer_state(self.trainer, done[-1])
+        source = config.data.episodes_from
         own = 0 if source else self.record.batches
-        self.store = EpisodeStore.open((source or run) / "episodes", self.robot.spec, own)
-
-    @cached_property
-    def writer(self) -> SummaryWriter:
-        """Scalars over outer steps; opened when there is something to write, so that a finished run is left alone."""
-        return SummaryWriter(str(self.folder / "tensorboard"))
+        self.store = EpisodeStore.open((source or run) / "episodes", robot.spec, own)
 
     @property
     def num_rounds(self) -> int:
+        """Number of rounds of the whole run."""
         return 1 + self.config.data.iterations + (self.config.updates_final > 0)
 
     def run_round(self, index: int) -> None:
@@ -106,24 +143,12 @@ class Training:
         if self.config.data.episodes_from is None and not last:
             # a round that was interrupted after its collection finds its episodes on disk
             if self.store.num_batches == index:
-                collected = self._collect(index)
-                seconds = time.monotonic() - begun
-                costs = {"oracle_steps": collected.oracle_steps, "scalars": collected.scalars, "seconds": seconds}
-                self.store.append(collected.episodes, costs)
+                self._collect(index)
                 begun = time.monotonic()
             about = self.store.abouts[index]
         scalars: dict[str, float] = dict(about.get("scalars", {}))
         scalars |= self._fit(index, self._updates(index, last))
-        branch_steps = sum(len(e) - e.history for e in self.store.episodes if e.tags.get("source") == "branch")
-        self.record = RoundRecord(
-            self.store.num_batches,
-            self.store.num_steps - branch_steps,
-            branch_steps,
-            sum(a.get("oracle_steps", 0) for a in self.store.abouts),
-            self.trainer.updates_done,
-            self.record.seconds + about.get("seconds", 0.0) + time.monotonic() - begun,
-            scalars,
-        )
+        self.record = self._record_after(about.get("seconds", 0.0) + time.monotonic() - begun, scalars)
         self._save(index)
 
     def publish(self) -> Path:
@@ -141,12 +166,16 @@ class Training:
             self.robot.spec, self.trainer.adapter, planner, self.robot.planning_objective, window, bfloat16=bfloat16
         )
 
-    def _collect(self, index: int) -> Collected:
+    def _collect(self, index: int) -> None:
+        """Collect the episodes of a round and store them with what their collection cost and showed."""
+        begun = time.monotonic()
         config = self.config
         collector = Collector(config.data, self.robot, self.distribution, config.planner, config.adaptation.window, config.seed)
-        if index == 0:
-            return collector.initial()
-        return collector.on_policy(index, self.controller(config.seed * 1000 + index))
+        controller_seed = config.seed * 1000 + index
+        collected = collector.on_policy(index, self.controller(controller_seed)) if index else collector.initial()
+        seconds = time.monotonic() - begun
+        costs = {"oracle_steps": collected.oracle_steps, "scalars": collected.scalars, "seconds": seconds}
+        self.store.append(collected.episodes, costs)
 
     def _updates(self, index: int, last: bool) -> int:
         if index == 0:
@@ -164,29 +193,33 @@ class Training:
                 bar.update(done - bar.n)
                 if "train/query_loss" in scalars:
                     bar.set_postfix(loss=f"{scalars['train/query_loss']:.3f}")
-                self._log(scalars)
+                self.recorder.scalars(scalars, self.trainer.updates_done)
 
             scalars = self.trainer.fit(sampler, updates, report)
         if validation:
             scalars |= self.trainer.validate(WindowSampler(validation, window, query, self.device))
         return scalars | self.trainer.gradient_conflict(sampler)
 
-    def _log(self, scalars: dict[str, float]) -> None:
-        for name, value in scalars.items():
-            self.writer.add_scalar(name, value, self.trainer.updates_done)
+    def _record_after(self, seconds: float, scalars: dict[str, float]) -> RoundRecord:
+        """The record after a round that took `seconds` and showed `scalars`."""
+        branch_steps = sum(len(e) - e.history for e in self.store.episodes if e.tags.get("source") == "branch")
+        return RoundRecord(
+            self.store.num_batches,
+            self.store.num_steps - branch_steps,
+            branch_steps,
+            sum(a.get("oracle_steps", 0) for a in self.store.abouts),
+            self.trainer.updates_done,
+            self.record.seconds + seconds,
+            scalars,
+        )
 
     def _save(self, index: int) -> None:
-        self._log(self.record.scalars | {"env_steps": self.record.env_steps})
-        self.writer.flush()
+        self.recorder.scalars(self.record.scalars | {"env_steps": self.record.env_steps}, self.trainer.updates_done)
         with atomic_folder(self.folder / "rounds" / f"{index:03d}") as temporary:
             write_checkpoint_files(temporary, Checkpoint(self._description(), self.trainer.adapter))
             save_trainer_state(self.trainer, temporary)
-            save_yaml(temporary / "round.yaml", self.record)
-        shown = {k: v for k, v in self.record.scalars.items() if k.startswith(("collect/return", "validation", "rank"))}
-        figures = ", ".join(f"{k} {v:.3f}" for k, v in shown.items())
-        record = self.record
-        steps = f"{record.env_steps} env, {record.branch_steps} branch, {record.oracle_steps} oracle steps"
-        tqdm.write(f"round {index}: {steps}; {record.seconds:.0f} s; {figures}")
+            self.recorder.save_record(temporary, self.record)
+        self.recorder.print_round(index, self.record)
 
     def _description(self) -> Description:
         provenance = {
@@ -211,29 +244,3 @@ class Training:
             config.planner,
             provenance,
         )
-
-    def _claim_folder(self) -> None:
-        """Write beside the run what it depends on, or make sure that nothing of it has changed since."""
-        path = self.folder / "config.yaml"
-        described = {
-            "robot.yaml": find_config("robots", self.distribution.robot).read_text(),
-            "scenarios.yaml": find_scenario(self.config.scenarios)[0].read_text(),
-        }
-        if not path.exists():
-            for name, text in described.items():
-                write_text_atomically(self.folder / name, text)
-            write_text_atomically(self.folder / "git_revision.txt", self.revision + "\n")
-            # last: a folder with a configuration is a run
-            save_yaml(path, self.config)
-            return
-        if load_yaml(path, TrainConfig) != self.config:
-            raise ConfigError(
-                f"{path}: this run was started with another configuration; choose another --run folder or delete it"
-            )
-        for name, text in described.items():
-            if (self.folder / name).read_text() != text:
-                raise ConfigError(
-                    f"{self.folder / name}: this run was started with another content of that file; choose another --run folder"
-                )
-        for folder in (self.folder, self.folder / "rounds", self.folder / "episodes"):
-            remove_leftovers(folder)

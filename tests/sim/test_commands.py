@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -77,6 +78,23 @@ def test_ctrl_c_in_training_leaves_a_run_that_resumes(train_config: Path, tmp_pa
     assert until_interrupted(rounds=len(before) + 1)[0] == 130
     assert (run / "rounds" / "000" / "weights.safetensors").read_bytes() == first_round
     assert not (run / "checkpoint").exists()
+
+
+def test_a_full_disk_is_one_line_that_says_how_to_go_on(
+    train_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    run = tmp_path / "run"
+
+    assert cli.main(["train", "--config", str(train_config), "--run", str(run), "--device", "cpu"]) == 2
+
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"error: {run}: No space left on device; finished rounds are kept, "
+        f"go on with: adaptive-mbrl train --config {train_config} --run {run}"
+    )
 
 
 def test_training_prints_where_the_checkpoint_is(train_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import sim.training.train as module
 from adaptive_mbrl.adaptation import AdaptationConfig
@@ -30,7 +33,8 @@ from sim.scenarios.loading import load_scenario
 from sim.simulation.batch import BatchSimulation
 from sim.training.config import TrainConfig, load_train_config
 from sim.training.rounds import RoundRecord
-from sim.training.train import Training, train
+from sim.training.run_folder import RunFolderError
+from sim.training.train import open_training, train
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")
@@ -79,6 +83,12 @@ def assert_same_end(run: Path, wanted: Path) -> None:
         assert a.tags == b.tags
         for name in ("obs", "action", "reward"):
             assert np.array_equal(getattr(a, name), getattr(b, name))
+
+
+def first_round(config: TrainConfig, run: Path) -> None:
+    """Begin a run and end after its first round."""
+    with open_training(config, run, CPU) as training:
+        training.run_round(0)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -130,9 +140,8 @@ def test_the_statistics_in_the_checkpoint_are_those_of_all_training_episodes(fin
 
 
 def test_the_first_controller_of_a_round_has_the_weights_that_were_fitted(finished: Path):
-    training = Training(TINY, finished, CPU)
-
-    controller = training.controller(seed=0)
+    with open_training(TINY, finished, CPU) as training:
+        controller = training.controller(seed=0)
 
     fitted = load_file(finished / "rounds" / f"{ROUNDS - 1:03d}" / "weights.safetensors")
     for name, tensor in controller.adapter.state_dict().items():
@@ -156,17 +165,22 @@ class Interruption(KeyboardInterrupt):
 
 def interrupt_call(patch: pytest.MonkeyPatch, owner: object, name: str, number: int) -> None:
     """Ctrl-C at the n-th call."""
+    fail_call(patch, owner, name, number, Interruption())
+
+
+def fail_call(patch: pytest.MonkeyPatch, owner: object, name: str, number: int, error: BaseException) -> None:
+    """Raise an error at the n-th call."""
     original: Callable[..., object] = getattr(owner, name)
     calls = 0
 
-    def interrupted(*args: object, **kwargs: object) -> object:
+    def failing(*args: object, **kwargs: object) -> object:
         nonlocal calls
         calls += 1
         if calls == number:
-            raise Interruption
+            raise error
         return original(*args, **kwargs)
 
-    patch.setattr(owner, name, interrupted)
+    patch.setattr(owner, name, failing)
 
 
 MOMENTS = {
@@ -202,9 +216,7 @@ def test_a_finished_run_is_left_alone(finished: Path):
 
 
 def test_another_seed_trains_another_model(finished: Path, tmp_path: Path):
-    other = Training(dataclasses.replace(TINY, seed=2), tmp_path / "run", CPU)
-
-    other.run_round(0)
+    first_round(dataclasses.replace(TINY, seed=2), tmp_path / "run")
 
     ours, theirs = (load_file(run / "rounds" / "000" / "weights.safetensors") for run in (tmp_path / "run", finished))
     assert not torch.equal(ours["model.net.weight_0"], theirs["model.net.weight_0"])
@@ -243,7 +255,7 @@ def kill_again_and_again(run: Path, first: int, stride: int, writers_only: bool)
         stride: n grows by this from child to child.
         writers_only: count only lines of the modules that write files.
     """
-    modules = ("storage.py", "checkpoint.py", "episodes.py", "rounds.py", "train.py")
+    modules = ("storage.py", "checkpoint.py", "episodes.py", "rounds.py", "train.py", "run_folder.py", "recorder.py")
     folders = tuple(str(ROOT / name) for name in ("adaptive_mbrl", "sim"))
     kills, lines = 0, first
     while True:
@@ -304,6 +316,69 @@ def test_kill_9_at_any_moment_never_leaves_an_unreadable_run(
     assert_same_end(tmp_path / "run", finished)
 
 
+# --- two processes, and a disk that is full ----------------------------------------------------------------------------------
+
+
+def test_a_second_training_in_the_same_folder_is_told_who_is_there(tmp_path: Path):
+    run = tmp_path / "run"
+    with open_training(TINY, run, CPU) as training:
+        left = run / "episodes" / ".unfinished-000000.safetensors-x"
+        left.write_bytes(b"of the first process, not finished yet")
+        before = contents(run)
+
+        with pytest.raises(RunFolderError) as caught:
+            train(TINY, run)
+
+        assert str(caught.value) == (
+            f"{run}: process {os.getpid()} on {socket.gethostname()} is training in this folder; "
+            "wait until it has ended, or choose another --run folder"
+        )
+        assert contents(run) == before
+        training.run_round(0)
+
+    with open_training(TINY, run, CPU) as training:
+        assert training.next_round == 1
+        assert not left.exists()
+
+
+def test_the_lock_of_a_killed_process_holds_nobody_up(tmp_path: Path):
+    (tmp_path / "lock").write_text("process 1 on elsewhere")
+
+    with open_training(TINY, tmp_path, CPU):
+        assert (tmp_path / "lock").read_text() == f"process {os.getpid()} on {socket.gethostname()}"
+    assert (tmp_path / "lock").read_text() == ""
+
+
+def test_a_refused_run_lets_go_of_the_folder(tmp_path: Path):
+    first_round(TINY, tmp_path)
+    with pytest.raises(ConfigError, match="another configuration"):
+        train(dataclasses.replace(TINY, updates_final=3), tmp_path)
+
+    with open_training(TINY, tmp_path, CPU) as training:
+        assert training.next_round == 1
+
+
+def test_a_full_disk_costs_the_round_and_nothing_else(tmp_path: Path, finished: Path):
+    with pytest.MonkeyPatch.context() as patch:
+        fail_call(patch, os, "fsync", 12, OSError(errno.ENOSPC, "No space left on device"))
+        with pytest.raises(OSError, match="No space left on device"):
+            train(TINY, tmp_path / "run")
+    assert readable_rounds(tmp_path / "run") < ROUNDS
+
+    train(TINY, tmp_path / "run")
+
+    assert_same_end(tmp_path / "run", finished)
+
+
+def test_the_curves_are_those_that_tensorboard_reads(finished: Path):
+    curves = EventAccumulator(str(finished / "tensorboard"))
+    curves.Reload()
+
+    tags = curves.Tags()["scalars"]
+    assert {"env_steps", "collect/return", "validation/adapted_loss"} <= set(tags)
+    assert [(p.step, p.value) for p in curves.Scalars("env_steps")] == [(3, 60.0), (6, 96.0), (9, 132.0), (11, 132.0)]
+
+
 # --- mistakes -----------------------------------------------------------------------------------------------------------------
 
 
@@ -328,7 +403,7 @@ def test_a_single_scenario_is_no_distribution(tmp_path: Path):
 
 @pytest.mark.parametrize("file", ["trainer.safetensors", "weights.safetensors"])
 def test_a_damaged_round_is_named(tmp_path: Path, file: str):
-    Training(TINY, tmp_path / "run", CPU).run_round(0)
+    first_round(TINY, tmp_path / "run")
     damaged = tmp_path / "run" / "rounds" / "000" / file
     damaged.write_bytes(damaged.read_bytes()[:100])
 
@@ -363,7 +438,7 @@ def test_a_robot_whose_physics_breaks_is_left_out_and_the_run_goes_on(tmp_path: 
 
 @pytest.mark.parametrize("file", ["robot.yaml", "scenarios.yaml"])
 def test_a_run_does_not_go_on_with_another_robot_or_split(tmp_path: Path, file: str):
-    Training(TINY, tmp_path / "run", CPU).run_round(0)
+    first_round(TINY, tmp_path / "run")
     with (tmp_path / "run" / file).open("a") as text:
         text.write("# as if the shipped file had been edited since\n")
 
@@ -375,8 +450,9 @@ def test_nothing_of_the_users_is_deleted_in_a_run_folder(tmp_path: Path):
     for name in (".env.template", ".unfinished"):
         (tmp_path / name).write_text("mine")
 
-    Training(TINY, tmp_path, CPU).run_round(0)
-    Training(TINY, tmp_path, CPU)
+    first_round(TINY, tmp_path)
+    with open_training(TINY, tmp_path, CPU):
+        pass
 
     assert (tmp_path / ".env.template").read_text() == (tmp_path / ".unfinished").read_text() == "mine"
 

@@ -1,0 +1,93 @@
+"""The folder of a training run: which run it is, and that only one process works on it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from tqdm import tqdm
+
+from adaptive_mbrl.config import load_yaml, save_yaml
+from adaptive_mbrl.errors import AdaptiveMBRLError, ConfigError
+from adaptive_mbrl.storage import remove_leftovers, write_text_atomically
+from sim.training.config import TrainConfig
+
+CONFIG_FILE = "config.yaml"
+LOCK_FILE = "lock"
+
+
+class RunFolderError(AdaptiveMBRLError):
+    """A run folder belongs to another process, or it cannot be written."""
+
+
+@contextmanager
+def claimed(run: Path, config: TrainConfig, files: Mapping[str, str], revision: str) -> Iterator[None]:
+    """Keep other processes out of a run folder, and make sure that it is the folder of this run.
+
+    A new folder gets copies of all that the run depends on. What a killed process left unfinished in an old one is removed.
+
+    Args:
+        run: the run folder.
+        config: the configuration of the run.
+        files: contents of the files that the configuration names, by the names of their copies in the folder.
+        revision: git revision of the code that starts a new run.
+
+    Raises:
+        RunFolderError: another process holds the folder.
+        ConfigError: the folder is that of a run with another configuration or other files.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    with _locked(run):
+        if (run / CONFIG_FILE).exists():
+            _check_same_run(run, config, files)
+            for folder in (run, run / "rounds", run / "episodes"):
+                remove_leftovers(folder)
+        else:
+            _set_up(run, config, files, revision)
+        yield
+
+
+@contextmanager
+def _locked(run: Path) -> Iterator[None]:
+    """Hold the lock of a run folder; the operating system releases it when the process ends, however that happens."""
+    with (run / LOCK_FILE).open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            raise RunFolderError(
+                f"{run}: {holder} is training in this folder; wait until it has ended, or choose another --run folder"
+            ) from error
+        except OSError as error:
+            tqdm.write(f"{run}: cannot be locked ({error.strerror}); make sure that no other process trains in this folder")
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        file.flush()
+        try:
+            yield
+        finally:
+            file.truncate(0)
+
+
+def _set_up(run: Path, config: TrainConfig, files: Mapping[str, str], revision: str) -> None:
+    for name, text in files.items():
+        write_text_atomically(run / name, text)
+    write_text_atomically(run / "git_revision.txt", revision + "\n")
+    # last: a folder with a configuration is a run
+    save_yaml(run / CONFIG_FILE, config)
+
+
+def _check_same_run(run: Path, config: TrainConfig, files: Mapping[str, str]) -> None:
+    path = run / CONFIG_FILE
+    if load_yaml(path, TrainConfig) != config:
+        raise ConfigError(f"{path}: this run was started with another configuration; choose another --run folder or delete it")
+    for name, text in files.items():
+        if (run / name).read_text() != text:
+            raise ConfigError(
+                f"{run / name}: this run was started with another content of that file; choose another --run folder"
+            )
