@@ -33,3 +33,7 @@ class Process:
 
     def broadcast(self, tensors: Iterable[Tensor]) -> None:
         """Replace each tensor by the main process's, in place."""
+
+
+SINGLE = Process()
+"""The only process of a training."""

@@ -23,7 +23,7 @@ from adaptive_mbrl.data.windows import Windows
 from adaptive_mbrl.errors import DivergenceError
 from adaptive_mbrl.meta.losses import multi_step_loss, query_errors
 from adaptive_mbrl.predictor import Predictor
-from adaptive_mbrl.process import Process
+from adaptive_mbrl.process import SINGLE, Process
 
 Report = Callable[[int, dict[str, float]], None]
 
@@ -73,7 +73,7 @@ class MetaTrainer:
         config: OuterConfig,
         seed: int = 0,
         device: torch.device | str = "cpu",
-        process: Process = Process(),  # noqa: B008  a frozen value
+        process: Process = SINGLE,
     ) -> None:
         self.config, self.device, self.process = config, torch.device(device), process
         self.adapter = adapter.to(self.device)

@@ -90,7 +90,7 @@ class Collector:
         horizons = sorted({h for h in (1, 5, 10, horizon) if h <= horizon})
         for h, value in rank_correlation(self.robot, controller, few, horizons).items():
             scalars[f"rank_correlation/{h}_steps"] = value
-        return Collected([*recorded.episodes, *self._branches(recorded, controller.planner)], scalars=scalars)
+        return Collected([*recorded.episodes, *self._branches(recorded, controller.settings.planner)], scalars=scalars)
 
     def _run(self, policy: Policy, source: str, num: int, stream: tuple[int, int], noise: float) -> Recorded:
         """Run new scenarios and tag the episodes that are held out for validation.

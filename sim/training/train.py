@@ -10,6 +10,7 @@ before and fits again; the last one only fits. A run is a folder:
     episodes/                        all data, one file per round that collected
     rounds/NNN/                      checkpoint, optimiser state and figures after round NNN; complete or not there at all
     tensorboard/                     scalars
+    dumps/                           steps that were not finite, for `adaptive-mbrl replay`; only if there was one
     checkpoint                       copy of the last round's checkpoint, written when the run is complete
 """
 
@@ -24,6 +25,8 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from adaptive_mbrl.adaptation import NetworkAdapter, make_adapter
+from adaptive_mbrl.adaptation.none import NoneConfig
 from adaptive_mbrl.checkpoint import (
     FORMAT_VERSION,
     Checkpoint,
@@ -32,12 +35,17 @@ from adaptive_mbrl.checkpoint import (
     save_checkpoint,
     write_checkpoint_files,
 )
+from adaptive_mbrl.control.dump import StepDump
+from adaptive_mbrl.control.step import ControlSettings
 from adaptive_mbrl.controller import AdaptiveController
+from adaptive_mbrl.data.dataset import EpisodeDataset
 from adaptive_mbrl.data.episodes import EpisodeStore
-from adaptive_mbrl.data.windows import WindowSampler
-from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.dynamics.model import DynamicsModel
+from adaptive_mbrl.errors import ConfigError, DivergenceError
+from adaptive_mbrl.meta.dump import write_training_step
 from adaptive_mbrl.meta.trainer import MetaTrainer
-from adaptive_mbrl.planning import make_planner
+from adaptive_mbrl.planning import Score, make_planner
+from adaptive_mbrl.process import SINGLE, Process
 from adaptive_mbrl.revision import git_revision
 from adaptive_mbrl.storage import atomic_folder
 from sim.episodes.collect import Collector
@@ -51,25 +59,26 @@ from sim.training.rounds import RoundRecord, load_trainer_state, require_complet
 from sim.training.run_folder import claimed
 
 
-def train(config: TrainConfig, run: Path, device: torch.device | str = "cpu") -> Path:
+def train(config: TrainConfig, run: Path, device: torch.device | str = "cpu", process: Process = SINGLE) -> Path:
     """Run or resume a training.
 
     Args:
         config: the configuration of the run.
         run: the run folder; a new one is made, an existing one must be of the same run.
         device: where the model is trained.
+        process: this process among those that train together; the main one writes the run's files.
 
     Returns:
         The folder of the final checkpoint.
     """
-    with open_training(config, run, torch.device(device)) as training:
+    with open_training(config, run, torch.device(device), process) as training:
         for index in range(training.next_round, training.num_rounds):
             training.run_round(index)
         return training.publish()
 
 
 @contextmanager
-def open_training(config: TrainConfig, run: Path, device: torch.device) -> Iterator[Training]:
+def open_training(config: TrainConfig, run: Path, device: torch.device, process: Process = SINGLE) -> Iterator[Training]:
     """Check a configuration, claim its run folder for this process, and load what earlier rounds have left there."""
     distribution = load_scenario(config.scenarios)
     if not isinstance(distribution, ScenarioDistribution):
@@ -80,7 +89,8 @@ def open_training(config: TrainConfig, run: Path, device: torch.device) -> Itera
     if config.data.episodes_from is not None:
         require_complete_run(config.data.episodes_from)
         EpisodeStore.check(config.data.episodes_from / "episodes", robot.spec)
-    trainer = MetaTrainer(robot.spec, config.model, config.adaptation, config.outer, config.seed, device)
+    adapter = make_adapter(DynamicsModel(robot.spec, config.model, config.seed), config.adaptation, config.window)
+    trainer = MetaTrainer(adapter, config.outer, config.seed, device, process)
     # the revision of the code that is running: the checkout may change during a long training
     revision = git_revision() or "unknown"
     files = {
@@ -88,7 +98,7 @@ def open_training(config: TrainConfig, run: Path, device: torch.device) -> Itera
         "scenarios.yaml": find_scenario(config.scenarios)[0].read_text(),
     }
     with claimed(run, config, files, revision):
-        training = Training(config, run, device, robot, distribution, trainer, revision)
+        training = Training(config, run, device, robot, distribution, trainer, adapter, revision)
         try:
             yield training
         finally:
@@ -105,6 +115,7 @@ class Training:
         robot: the robot that is simulated.
         distribution: the distribution that training scenarios are drawn from.
         trainer: a new trainer; it takes over the state that the last finished round left.
+        adapter: what the trainer trains.
         revision: git revision of the running code.
     """
 
@@ -116,10 +127,12 @@ class Training:
         robot: Robot,
         distribution: ScenarioDistribution,
         trainer: MetaTrainer,
+        adapter: NetworkAdapter,
         revision: str,
     ) -> None:
         self.config, self.folder, self.device = config, run, device
-        self.robot, self.distribution, self.trainer, self.revision = robot, distribution, trainer, revision
+        self.robot, self.distribution, self.revision = robot, distribution, revision
+        self.trainer, self.adapter = trainer, adapter
         self.recorder = Recorder(run)
         done = sorted(p for p in (run / "rounds").glob("[0-9]*") if p.name.isdigit())
         self.next_round = len(done)
@@ -129,6 +142,11 @@ class Training:
         source = config.data.episodes_from
         own = 0 if source else self.record.batches
         self.store = EpisodeStore.open((source or run) / "episodes", robot.spec, own)
+
+    @property
+    def dump_folder(self) -> Path:
+        """Where steps that are not finite are written for a replay."""
+        return self.folder / "dumps"
 
     @property
     def num_rounds(self) -> int:
@@ -154,23 +172,23 @@ class Training:
     def publish(self) -> Path:
         """Copy the last round's checkpoint to `checkpoint/`, without the optimiser state."""
         target = self.folder / "checkpoint"
-        if not target.exists():
+        if self.trainer.process.is_main and not target.exists():
             save_checkpoint(target, load_checkpoint(self.folder / "rounds" / f"{self.num_rounds - 1:03d}"))
         return target
 
     def controller(self, seed: int) -> AdaptiveController:
         """The controller with the present parameters."""
         planner = make_planner(self.robot.spec, self.config.planner, seed, self.device)
-        window, bfloat16 = self.config.adaptation.window, self.config.outer.precision == "bfloat16"
-        return AdaptiveController(
-            self.robot.spec, self.trainer.adapter, planner, self.robot.planning_objective, window, bfloat16=bfloat16
-        )
+        score = Score(self.robot.planning_objective, planner.uncertainty_penalty)
+        settings = ControlSettings(self.adapter, planner, score, precision=self.config.outer.precision)
+        dump = StepDump(self.dump_folder, self._description())
+        return AdaptiveController(self.robot.spec, settings, self.config.window, dump)
 
     def _collect(self, index: int) -> None:
         """Collect the episodes of a round and store them with what their collection cost and showed."""
         begun = time.monotonic()
         config = self.config
-        collector = Collector(config.data, self.robot, self.distribution, config.planner, config.adaptation.window, config.seed)
+        collector = Collector(config.data, self.robot, self.distribution, config.planner, config.window, config.seed)
         controller_seed = config.seed * 1000 + index
         collected = collector.on_policy(index, self.controller(controller_seed)) if index else collector.initial()
         seconds = time.monotonic() - begun
@@ -183,10 +201,10 @@ class Training:
         return self.config.updates_final if last else self.config.updates_per_iteration
 
     def _fit(self, index: int, updates: int) -> dict[str, float]:
-        window, query = self.config.adaptation.window, self.config.outer.query
+        window, query = self.config.window, self.config.outer.query
         training = [e for e in self.store.episodes if not e.tags.get("validation")]
         validation = [e for e in self.store.episodes if e.tags.get("validation")]
-        sampler = WindowSampler(training, window, query, self.device)
+        dataset = EpisodeDataset(self.robot.spec, training, validation, window, query, self.device)
         with tqdm(total=updates, desc=f"round {index}/{self.num_rounds - 1} fit", unit="update", leave=False) as bar:
 
             def report(done: int, scalars: dict[str, float]) -> None:
@@ -195,10 +213,12 @@ class Training:
                     bar.set_postfix(loss=f"{scalars['train/query_loss']:.3f}")
                 self.recorder.scalars(scalars, self.trainer.updates_done)
 
-            scalars = self.trainer.fit(sampler, updates, report)
-        if validation:
-            scalars |= self.trainer.validate(WindowSampler(validation, window, query, self.device))
-        return scalars | self.trainer.gradient_conflict(sampler)
+            try:
+                scalars = self.trainer.fit(dataset, updates, report)
+            except DivergenceError as error:
+                path = write_training_step(self.dump_folder, str(error), self._description(), self.trainer, error.windows)
+                raise DivergenceError(f"{error}; replay that step: adaptive-mbrl replay {path}", error.windows) from error
+        return scalars | self.trainer.validate(dataset) | self.trainer.gradient_conflict(dataset)
 
     def _record_after(self, seconds: float, scalars: dict[str, float]) -> RoundRecord:
         """The record after a round that took `seconds` and showed `scalars`."""
@@ -214,9 +234,11 @@ class Training:
         )
 
     def _save(self, index: int) -> None:
+        if not self.trainer.process.is_main:
+            return
         self.recorder.scalars(self.record.scalars | {"env_steps": self.record.env_steps}, self.trainer.updates_done)
         with atomic_folder(self.folder / "rounds" / f"{index:03d}") as temporary:
-            write_checkpoint_files(temporary, Checkpoint(self._description(), self.trainer.adapter))
+            write_checkpoint_files(temporary, Checkpoint(self._description(), self.adapter))
             save_trainer_state(self.trainer, temporary)
             self.recorder.save_record(temporary, self.record)
         self.recorder.print_round(index, self.record)
@@ -230,7 +252,7 @@ class Training:
             "updates": self.record.updates,
             "seconds": round(self.record.seconds, 1),
             "git_revision": self.revision,
-            "outer": self.config.outer.outer,
+            "outer": "multitask" if all(isinstance(rule, NoneConfig) for rule in self.config.adaptation) else "meta",
         }
         objective = self.robot.planning_objective
         config = self.config
@@ -239,6 +261,7 @@ class Training:
             self.robot.spec,
             objective.terms,
             objective.goal_names,
+            config.window,
             config.model,
             config.adaptation,
             config.planner,
