@@ -7,17 +7,17 @@ from collections.abc import Callable
 
 
 class Watchdog:
-    """Calls `stand_in` several times in every control period until it is closed.
+    """Calls `answer_stall` several times in every control period until it is closed.
 
     Args:
-        stand_in: sends the safe action if the loop is late; see `ControlLoop.stand_in`.
+        answer_stall: sends the safe action if the loop is late; see `ControlLoop.answer_stall`.
         dt: control period [s].
     """
 
     LOOKS_PER_PERIOD = 4
 
-    def __init__(self, stand_in: Callable[[], bool], dt: float) -> None:
-        self._stand_in, self._pause = stand_in, dt / self.LOOKS_PER_PERIOD
+    def __init__(self, answer_stall: Callable[[], bool], dt: float) -> None:
+        self._answer_stall, self._pause = answer_stall, dt / self.LOOKS_PER_PERIOD
         self.failures = 0
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
@@ -31,7 +31,7 @@ class Watchdog:
     def _watch(self) -> None:
         while not self._closed.wait(self._pause):
             try:
-                self._stand_in()
+                self._answer_stall()
             except Exception:
                 # sending may fail; the next look comes all the same
                 self.failures += 1

@@ -24,7 +24,7 @@ from robot_bridge.middleware.dds import DdsTransport
 from robot_bridge.middleware.fields import joint_value
 from robot_bridge.middleware.messages import Float64MultiArray, JointState, Message
 from robot_bridge.node.adaptive_mpc import AdaptiveMpc
-from robot_bridge.node.parameters import Parameters
+from robot_bridge.node.parameters import NodeParameters
 
 STEADY = time.monotonic
 PATIENCE = 60
@@ -146,7 +146,7 @@ class Faults:
 def main() -> None:
     log, transport = Log(), DdsTransport(int(sys.argv[1]))
     node = AdaptiveMpc(transport)
-    node.configure(Parameters(sys.argv[2]), RecordingTransport(transport, log))
+    node.configure(NodeParameters(sys.argv[2]), RecordingTransport(transport, log))
     node.activate()
     faults = Faults(node, log)
     print("ready", flush=True)

@@ -28,7 +28,7 @@ from robot_bridge.middleware.messages import (
 )
 from robot_bridge.node.adaptive_mpc import AdaptiveMpc
 from robot_bridge.node.diagnostics import ERROR, OK, STALE
-from robot_bridge.node.parameters import Parameters
+from robot_bridge.node.parameters import NodeParameters
 from robot_bridge.safety.states import State
 from tests.cartpole_bridge import BRIDGE
 
@@ -66,10 +66,10 @@ def transport() -> Iterator[DdsTransport]:
 
 
 @pytest.fixture
-def parameters(tmp_path: Path, make_checkpoint: Callable[..., Path]) -> Parameters:
+def parameters(tmp_path: Path, make_checkpoint: Callable[..., Path]) -> NodeParameters:
     path = tmp_path / "bridge.yaml"
     path.write_text(BRIDGE.format(checkpoint=make_checkpoint(tmp_path / "checkpoint")))
-    return Parameters(str(path))
+    return NodeParameters(str(path))
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_the_emergency_stop_works_from_every_state(node, transport, parameters, 
         path = Path(parameters.bridge)
         path.write_text(path.read_text().replace("ramp_seconds: 0.05", "ramp_seconds: 1000"))
     if reached != "unconfigured":
-        node.configure(Parameters(parameters.bridge, dry_run=reached == "dry_run"), transport)
+        node.configure(NodeParameters(parameters.bridge, dry_run=reached == "dry_run"), transport)
     active = ("dry_run", "ramp", "running", "hold", "estop")
     if reached in active:
         node.activate()

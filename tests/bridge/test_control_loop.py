@@ -15,7 +15,7 @@ from adaptive_mbrl.controller import Command, StepInfo
 from adaptive_mbrl.planning import PlannerConfig
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
 from robot_bridge.control.loop import ControlLoop
-from robot_bridge.control.plan_ahead import MANY, PlanAhead
+from robot_bridge.control.plan_ahead import TOO_MANY_MISSES, PlanAhead
 from robot_bridge.safety.config import Damper, SafetyConfig
 from robot_bridge.safety.states import State
 from robot_bridge.safety.supervisor import Observed, SafetySupervisor
@@ -386,7 +386,7 @@ def test_when_a_gpu_fails_the_safe_action_is_sent_until_a_controller_on_the_cpu_
     parts.loop.planning.close()
     assert parts.loop.planning.controller is healthy
     assert parts.loop.planning.lead == 1.0  # a CPU needs more time
-    assert parts.loop.planning.took == 0.2
+    assert parts.loop.planning.plan_seconds == 0.2
     assert parts.loop.planning.budget.overhead == 0.5
     assert len(healthy.asked) == 3
 
@@ -396,13 +396,13 @@ def test_a_machine_that_is_slower_than_it_seemed_gets_a_whole_period_for_its_pla
     for _ in range(3):
         parts.step()
     leads = []
-    for _ in range(MANY):
+    for _ in range(TOO_MANY_MISSES):
         leads.append((parts.loop.planning.lead, parts.loop.statistics.missed_deadlines))
         parts.plan_late(2)
         parts.step()
     parts.loop.planning.close()
 
-    assert [lead for lead, _ in leads] == [0.25 if missed < MANY else 1.0 for _, missed in leads]
+    assert [lead for lead, _ in leads] == [0.25 if missed < TOO_MANY_MISSES else 1.0 for _, missed in leads]
     assert parts.loop.planning.lead == 1.0
     assert parts.loop.planning.budget.seconds == pytest.approx(0.9 * DT)
 
@@ -485,13 +485,13 @@ def test_the_watchdog_sends_the_safe_action_for_a_loop_that_stands_still(parts: 
     parts.step()
     parts.loop.due = parts.clock.now + DT
     parts.clock.now += 1.4 * DT
-    assert not parts.loop.stand_in()
+    assert not parts.loop.answer_stall()
 
     parts.clock.now += 0.2 * DT
-    assert parts.loop.stand_in()
-    assert not parts.loop.stand_in()  # once in a period
+    assert parts.loop.answer_stall()
+    assert not parts.loop.answer_stall()  # once in a period
     parts.clock.now += DT
-    assert parts.loop.stand_in()
+    assert parts.loop.answer_stall()
 
     assert parts.robot.commands == [0.1, 0.0, 0.0]
     assert parts.loop.supervisor.state is State.HOLD
@@ -506,12 +506,12 @@ def test_a_loop_that_is_late_while_nothing_is_sent_is_no_fault(parts: Parts):
     parts.loop.due = parts.clock.now + DT
     parts.clock.now += 9 * DT
 
-    assert not parts.loop.stand_in()
-    assert parts.loop._caught_up(parts.clock.now - 5.5 * DT) == pytest.approx(parts.clock.now - 0.5 * DT)
+    assert not parts.loop.answer_stall()
+    assert parts.loop._current_tick(parts.clock.now - 5.5 * DT) == pytest.approx(parts.clock.now - 0.5 * DT)
     assert (len(parts.robot.commands), parts.loop.statistics.stalls, parts.loop.statistics.overruns) == (sent, 0, 0)
 
     parts.loop.activate()
-    parts.loop._caught_up(parts.clock.now - 5.5 * DT)
+    parts.loop._current_tick(parts.clock.now - 5.5 * DT)
     assert parts.loop.statistics.overruns == 5
 
 
