@@ -167,7 +167,7 @@ def bridge(kind: KindOfTransport, domain: int, recorded: bool, pipe: Connection)
         recorder = BagRecorder(Path(folder) / "bag") if recorded else None
         transport = connected if recorder is None else RecordingTransport(connected, recorder)
         inputs, supervisor = TimedInputs(transport), SafetySupervisor(SPEC, CONFIG.safety)
-        send, tell = command_sender(SPEC, CONFIG.output, transport), transport.publisher("/adaptive_mpc/state", String)
+        send, publish_state = command_sender(SPEC, CONFIG.output, transport), transport.publisher("/adaptive_mpc/state", String)
         stop, took = threading.Event(), []
 
         def control() -> None:
@@ -183,7 +183,7 @@ def bridge(kind: KindOfTransport, domain: int, recorded: bool, pipe: Connection)
                 if decision.command is not None:
                     send(decision.command)
                 took.append(time.perf_counter() - inputs.began)
-                tell(String(decision.state.value))
+                publish_state(String(decision.state.value))
 
         sys.setswitchinterval(SWITCH_SECONDS)
         # as in the node while it is active

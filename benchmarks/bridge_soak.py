@@ -85,7 +85,7 @@ def soak(folder: Path, minutes: float, domain: int, record: bool) -> dict[str, A
     """Both processes, what was seen of them meanwhile, and what is left of them."""
     bridge, scenario = write_files(folder, minutes)
     transport = DdsTransport(domain)
-    look = Look(transport)
+    monitor = NodeMonitor(transport)
     files, ending = ["--bridge", str(bridge), "--domain", str(domain)], {"stdout": subprocess.DEVNULL}
     run = [sys.executable, "-m", "adaptive_mbrl"]
     robot_report, bag = folder / "robot.json", folder / "bag"
@@ -94,7 +94,7 @@ def soak(folder: Path, minutes: float, domain: int, record: bool) -> dict[str, A
     )
     node = subprocess.Popen([*run, "bridge", *files, *(["--record", str(bag)] if record else [])], **ending)
     try:
-        look.wait_until_running()
+        monitor.wait_until_running()
         memory = sampled_memory(node, 60 * minutes)
         processor = processor_seconds(node.pid)
         codes = [end(node), end(robot)]
@@ -104,9 +104,9 @@ def soak(folder: Path, minutes: float, domain: int, record: bool) -> dict[str, A
         transport.close()
     return {
         "exit_codes": codes,
-        "control_loop": look.values["control loop"],
-        "planner": look.values["planner"],
-        "states": dict(look.states),
+        "control_loop": monitor.values["control loop"],
+        "planner": monitor.values["planner"],
+        "states": dict(monitor.states),
         "processor_share": round(processor / (60 * minutes), 3),
         "memory_mb": memory,
         "memory_growth": growth(memory),
@@ -133,7 +133,7 @@ def write_files(folder: Path, minutes: float) -> tuple[Path, Path]:
     return bridge, scenario
 
 
-class Look:
+class NodeMonitor:
     """What the node says about itself: its states from the first `running` on, and the newest diagnostics."""
 
     def __init__(self, transport: DdsTransport) -> None:

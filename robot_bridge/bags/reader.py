@@ -13,7 +13,7 @@ from rosbags.rosbag2 import Reader
 from rosbags.rosbag2.storage_mcap import McapReader
 
 from adaptive_mbrl.errors import ConfigError
-from robot_bridge.bags.recorder import absolute
+from robot_bridge.bags.recorder import absolute_topic
 from robot_bridge.bags.types import decode, typestore
 from robot_bridge.middleware.messages import Message
 
@@ -49,7 +49,7 @@ class Bag:
         Raises:
             ConfigError: the bag lacks a topic, has it with another type or another definition of that type, or is damaged.
         """
-        names = {absolute(topic): topic for topic in wanted}
+        names = {absolute_topic(topic): topic for topic in wanted}
         for name, topic in names.items():
             self._require(name, wanted[topic])
         for reader in self._readers:
@@ -124,7 +124,7 @@ class _CutMcapReader(McapReader):
     """Reads an MCAP file without end: the records that are complete."""
 
     def open(self) -> None:
-        self.bio = _mended(Path(str(self.path)))
+        self.bio = _repaired(Path(str(self.path)))
         self._open()
 
 
@@ -135,7 +135,7 @@ def _is_complete(path: Path) -> bool:
         return size > len(_MAGIC) and file.read() == _MAGIC
 
 
-def _mended(path: Path) -> BinaryIO:
+def _repaired(path: Path) -> BinaryIO:
     content = path.read_bytes()
     end = len(_MAGIC)
     while end + 9 <= len(content):

@@ -82,7 +82,7 @@ class BagRecorder:
             ConfigError: a type that cannot be recorded, or a topic that has another one already.
         """
         require_known(message_type)
-        name = absolute(name)
+        name = absolute_topic(name)
         with self._lock:
             known = self._connections.get(name)
             if known is not None and known.msgtype != message_type.ros_type:
@@ -95,10 +95,10 @@ class BagRecorder:
 
     def report(self) -> str:
         """The recording in one line."""
-        return "; ".join(filter(None, (f"{self.folder}: {self.recorded} messages recorded", self.trouble)))
+        return "; ".join(filter(None, (f"{self.folder}: {self.recorded} messages recorded", self.problems)))
 
     @property
-    def trouble(self) -> str:
+    def problems(self) -> str:
         """What the recording lacks, in words; empty for nothing."""
         with self._count_lock:
             left_out = ", ".join(f"{n} of {topic}" for topic, n in sorted(self.dropped.items()))
@@ -150,7 +150,7 @@ class BagRecorder:
                     synced = time.monotonic()
 
 
-def absolute(topic: str) -> str:
+def absolute_topic(topic: str) -> str:
     """A topic's name as it stands in a bag."""
     return f"/{topic.lstrip('/')}"
 

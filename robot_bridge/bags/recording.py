@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.spec import RobotSpec
 from robot_bridge.bags.reader import Bag
+from robot_bridge.bags.recorded_topics import RecordedGoals, RecordedTopic, channels_row, command_row
 from robot_bridge.bags.samples import Measured, Samples
-from robot_bridge.bridge_config import BridgeConfig, ChannelInput, GoalInput, OutputConfig
-from robot_bridge.control.inputs import read, read_goals
-from robot_bridge.middleware.messages import MESSAGES, JointState, JointTrajectory, Message, String
+from robot_bridge.bridge_config import BridgeConfig, ChannelInput
+from robot_bridge.middleware.messages import MESSAGES, Message, String
 
-Row = Callable[[Message], list[float]]
+Sources = dict[str, dict[str, ChannelInput]]
+"""By input: the observation channels that it carries, in the spec's order, and where each of them is read."""
 
 
 @dataclass(frozen=True)
 class Recording:
-    """A bag by the time since its first message [s].
+    """A bag as numbers over time; times count from its first message [s].
 
     Attributes:
-        start: since the epoch [ns].
-        commands: (S, action_dim), in the spec's order; NaN for what is no command.
-        channels: samples (S, 1) of each observation channel.
-        goals: (S, goal_dim); None where the bag has none.
-        states: of the supervisor, and when they were told.
-        notes: what a user should know.
+        start: time of the first message since the epoch [ns].
+        commands: the commands, (S, action_dim), in the spec's order; NaN where a message is no command.
+        channels: samples of each observation channel, (S, 1).
+        goals: the goals, (S, goal_dim); None if the bag has none.
+        states: states of the safety supervisor, each with the time at which it was published.
+        notes: sentences that a user should read.
     """
 
     start: int
@@ -43,147 +42,122 @@ class Recording:
 
 
 @dataclass
-class _Topic:
-    """A topic that is read: its numbers, and the joints that it names."""
+class _Topics:
+    """The topics of a bridge file, and what a bag holds of them.
 
-    message_type: type[Message]
-    row: Row
-    samples: Samples = field(default_factory=Samples)
-    joints: set[str] = field(default_factory=set)
+    Attributes:
+        sources: the channels of each input.
+        inputs: the inputs that carry a channel.
+        output: the commands.
+        goals: the goals; None if the bag has no such topic.
+        states: states of the supervisor, each with its time of arrival since the epoch [ns].
+    """
 
-    def add(self, message: Message, received: int) -> None:
-        self.samples.add(message, received, self.row(message))
-        if isinstance(message, JointState):
-            self.joints.update(message.name)
-
-
-@dataclass
-class _Goals:
-    """A goal's topic; a message may hold the goals of later control periods too, which count until the next message."""
-
-    config: GoalInput
-    dt: float
-    told: list[tuple[int, Message, NDArray[np.float64]]] = field(default_factory=list)
+    sources: Sources
+    inputs: dict[str, RecordedTopic]
+    output: RecordedTopic
+    goals: RecordedGoals | None = None
+    states: list[tuple[int, str]] = field(default_factory=list)
 
     @property
-    def message_type(self) -> type[Message]:
-        return MESSAGES[self.config.type]
+    def required(self) -> list[RecordedTopic]:
+        """The topics without which nothing can be learned."""
+        return [*self.inputs.values(), self.output]
 
-    def add(self, message: Message, received: int) -> None:
-        goals = read_goals(message, self.config)
-        if goals is not None:
-            self.told.append((received, message, goals))
-
-    def samples(self) -> Samples:
-        """One for each control period that is known."""
-        samples, told = Samples(), sorted(self.told, key=lambda entry: entry[0])
-        ends = [received for received, *_ in told[1:]] + [math.inf]
-        for (received, message, goals), end in zip(told, ends, strict=True):
-            for ahead, goal in enumerate(goals):
-                at = received + round(1e9 * ahead * self.dt)
-                if at < end:
-                    samples.add(message, at, goal.tolist())
-        return samples
+    def start(self, goal_samples: Samples) -> int:
+        """Time of the first message since the epoch [ns]."""
+        samples = (*(topic.samples for topic in self.required), goal_samples)
+        return min(min(entry.received) for entry in samples if entry.received)
 
 
 def read_recording(path: Path, config: BridgeConfig, spec: RobotSpec, node: str = "adaptive_mpc") -> Recording:
     """Read a bag.
 
     Args:
-        path: of the bag.
-        config: of the bridge.
-        spec: of the checkpoint.
-        node: name of the controller's node, which told the supervisor's state right after each command.
+        path: the bag's folder, or one of its files.
+        config: the bridge file.
+        spec: the robot spec of the checkpoint.
+        node: name of the controller's node, which published the supervisor's state right after each command.
 
     Raises:
         ConfigError: the bag cannot be read, or does not hold what the bridge file names.
     """
     state_topic = f"/{node.strip('/')}/state"
-    sources = {name: [(c, config.obs[c]) for c in spec.obs_names if config.obs[c].input == name] for name in config.inputs}
-    inputs = {
-        name: _Topic(MESSAGES[config.inputs[name].type], _channels_row([s for _, s in channels]))
-        for name, channels in sources.items()
-        if channels
-    }
-    output = _Topic(MESSAGES[config.output.type], _command_row(spec, config.output))
-    goal = None
-    told: list[tuple[int, str]] = []
+    topics = _bridge_topics(config, spec)
     with Bag(path) as bag:
-        needed = [(config.inputs[name].topic, topic) for name, topic in inputs.items()]
-        needed.append((config.output.topic, output))
-        topics: list[tuple[str, _Topic | _Goals]] = [*needed]
-        if config.goal is not None and config.goal.topic in bag.topics:
-            goal = _Goals(config.goal, spec.dt)
-            topics.append((config.goal.topic, goal))
-        wanted: dict[str, type[Message]] = {name: topic.message_type for name, topic in topics}
-        if state_topic in bag.topics:
-            wanted[state_topic] = String
-        for name, received, message in bag.messages(wanted):
-            if isinstance(message, String):
-                told.append((received, message.data))
-            for topic in (t for other, t in topics if other == name):
-                topic.add(message, received)
-    for name, topic in needed:
-        if not topic.samples.received:
-            raise ConfigError(f"{path}: no message on {name}")
-    goals_told = Samples() if goal is None else goal.samples()
-    start = min(min(samples.received) for samples in (*(t.samples for _, t in needed), goals_told) if samples.received)
-    notes = ["the recording was cut; what is complete of it is read"] if bag.was_cut else []
-    channels: dict[str, Measured] = {}
-    for name, topic in inputs.items():
-        max_age = max(config.safety.age_limit(c) for c, _ in sources[name])
-        measured = _measured(config.inputs[name].topic, topic, start, max_age, notes)
-        for column, (channel, source) in enumerate(sources[name]):
-            channels[channel] = Measured(measured.times, measured.values[:, column : column + 1], measured.by_stamp)
-            _require_values(path, config.inputs[name].topic, topic, channel, source, channels[channel])
-    commands = _measured(config.output.topic, output, start, config.safety.max_age, notes)
-    goals = goals_told.measured(start, config.safety.max_age) if goals_told.received else None
+        _read_messages(bag, topics, config, spec, state_topic)
+        notes = ["the recording was cut; what is complete of it is read"] if bag.was_cut else []
+    _require_messages(path, topics)
+    goal_samples = Samples() if topics.goals is None else topics.goals.samples()
+    start = topics.start(goal_samples)
+    channels = _measured_channels(path, config, topics, start, notes)
+    commands = topics.output.measured(start, config.safety.max_age, notes)
+    goals = goal_samples.measured(start, config.safety.max_age) if goal_samples.received else None
     if config.goal is not None and goals is None:
         notes.append(f"no goal on {config.goal.topic}; rewards are for the bridge file's initial one")
-    if not told:
+    if not topics.states:
         notes.append(f"no {state_topic}; stretches with an emergency stop cannot be found")
-    states = tuple((1e-9 * (at - start), state) for at, state in sorted(told))
+    states = tuple((1e-9 * (at - start), state) for at, state in sorted(topics.states))
     return Recording(start, commands, channels, goals, states, tuple(notes))
 
 
-def _channels_row(sources: list[ChannelInput]) -> Row:
-    return lambda message: [read(message, source) for source in sources]
+def _bridge_topics(config: BridgeConfig, spec: RobotSpec) -> _Topics:
+    """The topics that the bridge file names, still without messages."""
+    sources: Sources = {
+        name: {channel: config.obs[channel] for channel in spec.obs_names if config.obs[channel].input == name}
+        for name in config.inputs
+    }
+    inputs = {
+        name: RecordedTopic(config.inputs[name].topic, config.inputs[name].message_type, channels_row(list(channels.values())))
+        for name, channels in sources.items()
+        if channels
+    }
+    output = RecordedTopic(config.output.topic, MESSAGES[config.output.type], command_row(spec, config.output))
+    return _Topics(sources, inputs, output)
 
 
-def _command_row(spec: RobotSpec, output: OutputConfig) -> Row:
-    """Commands in the spec's order, all NaN for a message that is no command; the inverse of `command_sender`."""
-    order = output.order or spec.action_names
-    places = [order.index(name) for name in spec.action_names]
-    nothing = [math.nan] * spec.action_dim
-
-    def row(message: Message) -> list[float]:
-        if not isinstance(message, JointTrajectory):
-            values = list(getattr(message, "data", ()))
-        elif message.points and set(output.joints) <= set(message.joint_names[: len(message.points[-1].positions)]):
-            values = [message.points[-1].positions[message.joint_names.index(joint)] for joint in output.joints]
-        else:
-            values = []
-        return [values[place] for place in places] if len(values) == len(order) else nothing
-
-    return row
-
-
-def _measured(name: str, topic: _Topic, start: int, max_age: float, notes: list[str]) -> Measured:
-    """The topic's samples by their time; what was odd about their stamps goes into the notes."""
-    measured = topic.samples.measured(start, max_age)
-    repeated = len(topic.samples.received) - len(measured.times)
-    if repeated:
-        notes.append(f"{name}: {repeated} messages left out, their stamps stand still or go back")
-    if any(topic.samples.stamps) and measured.by_stamp < 1:
-        notes.append(f"{name}: {1 - measured.by_stamp:.0%} of its stamps are of another clock; the time of arrival is used there")
-    return measured
+def _read_messages(bag: Bag, topics: _Topics, config: BridgeConfig, spec: RobotSpec, state_topic: str) -> None:
+    """Hand every message of the bag to its topics; goals and states are optional, so only asked for where the bag has them."""
+    readers: list[RecordedTopic | RecordedGoals] = [*topics.required]
+    if config.goal is not None and config.goal.topic in bag.topics:
+        topics.goals = RecordedGoals(config.goal, spec.dt)
+        readers.append(topics.goals)
+    wanted: dict[str, type[Message]] = {reader.name: reader.message_type for reader in readers}
+    if state_topic in bag.topics:
+        wanted[state_topic] = String
+    for name, received, message in bag.messages(wanted):
+        if isinstance(message, String):
+            topics.states.append((received, message.data))
+        for reader in readers:
+            if reader.name == name:
+                reader.add(message, received)
 
 
-def _require_values(path: Path, name: str, topic: _Topic, channel: str, source: ChannelInput, samples: Measured) -> None:
-    """Refuse a recording that never says what a channel is: it is of another robot."""
+def _require_messages(path: Path, topics: _Topics) -> None:
+    for topic in topics.required:
+        if not topic.samples.received:
+            raise ConfigError(f"{path}: no message on {topic.name}")
+
+
+def _measured_channels(path: Path, config: BridgeConfig, topics: _Topics, start: int, notes: list[str]) -> dict[str, Measured]:
+    """The samples of every observation channel, from the topic that carries it."""
+    channels: dict[str, Measured] = {}
+    for name, topic in topics.inputs.items():
+        sources: Mapping[str, ChannelInput] = topics.sources[name]
+        measured = topic.measured(start, max(map(config.safety.age_limit, sources)), notes)
+        for column, (channel, source) in enumerate(sources.items()):
+            samples = Measured(measured.times, measured.values[:, column : column + 1], measured.by_stamp)
+            _require_values(path, topic, channel, source, samples)
+            channels[channel] = samples
+    return channels
+
+
+def _require_values(path: Path, topic: RecordedTopic, channel: str, source: ChannelInput, samples: Measured) -> None:
+    """Refuse a recording that never holds a value of a channel: it comes from another robot."""
     if np.isfinite(samples.values).any():
         return
+    where = f"{path}: channel '{channel}': {topic.name} never has"
     if not source.joint:
-        raise ConfigError(f"{path}: channel '{channel}': {name} never has a number at '{source.field}'")
+        raise ConfigError(f"{where} a number at '{source.field}'")
     joints = ", ".join(sorted(topic.joints)) or "none"
-    raise ConfigError(f"{path}: channel '{channel}': {name} never has the {source.field} of '{source.joint}'; joints: {joints}")
+    raise ConfigError(f"{where} the {source.field} of '{source.joint}'; joints: {joints}")

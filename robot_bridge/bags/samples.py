@@ -13,12 +13,12 @@ from robot_bridge.control.inputs import is_new
 from robot_bridge.middleware.messages import Message
 
 Array = NDArray[np.float64]
-AHEAD = 0.005
+MAX_STAMP_AHEAD = 0.005
 """A stamp this much later than the message's arrival [s] is still the same clock: two clocks are never quite equal."""
 
 SAME_TIME = 1e-6
 """Times this close [s] are one: that of a sample is known whatever is missing beside it."""
-DELAYS = 101
+DELAY_WINDOW = 101
 """Messages whose median delay tells whether two clocks agree."""
 
 
@@ -102,8 +102,8 @@ def measured_times(received: Array, stamps: Array, max_age: float) -> tuple[Arra
     if not stamped.any():
         return times, 0.0
     # of many messages: one that was long on its way has a stamp that is right, a clock that is wrong is so for all
-    delay = median_filter((received - stamps)[stamped], DELAYS, mode="nearest")
-    agrees = (delay >= -AHEAD) & (delay <= max_age)
+    delay = median_filter((received - stamps)[stamped], DELAY_WINDOW, mode="nearest")
+    agrees = (delay >= -MAX_STAMP_AHEAD) & (delay <= max_age)
     times[stamped] = np.where(agrees, stamps[stamped], received[stamped])
     return times, float(agrees.sum() / len(times))
 

@@ -21,7 +21,7 @@ from robot_bridge.bags.samples import Measured, interpolate
 from robot_bridge.safety.states import State
 
 Array = NDArray[np.float64]
-MAX_HELD = 2.5
+MAX_HELD_PERIODS = 2.5
 """A command that is held for longer than this many periods is a gap: drivers stop by themselves then, nobody knows when."""
 RATE_TOLERANCE = 0.2
 """Share of dt by which the usual time between commands may differ from it."""
@@ -68,7 +68,7 @@ def cut(
         spec: the robot.
         commands: what was sent, in the spec's order, (S, action_dim); a row with NaN is no command.
         channels: samples of each observation channel, (S, 1).
-        states: of the supervisor and when they were told [s]; may be empty.
+        states: of the supervisor and when they were state_times [s]; may be empty.
         max_age: of each channel, samples further apart leave a gap [s].
         min_steps: shorter stretches are left out.
     """
@@ -83,7 +83,7 @@ def cut(
         else:
             ticks, action = _resampled(spec.dt, times, values, end)
             obs = np.stack([_channel(spec, name, channels[name], ticks, max_age[name]) for name in spec.obs_names], axis=1)
-            found += _known(ticks, obs, action, _reasons(spec, ticks, obs, states), min_steps)
+            found += _split_by_reason(ticks, obs, action, _reasons(spec, ticks, obs, states), min_steps)
         if end < following < math.inf:
             found.append(Stretch(end, float(following), NO_COMMANDS))
     return found
@@ -92,7 +92,7 @@ def cut(
 def _runs(spec: RobotSpec, commands: Measured) -> list[slice]:
     """Commands that follow one another: no gap between them, and all of them are commands, or none is."""
     usable = np.asarray(np.isfinite(commands.values).all(axis=1))
-    breaks = (np.diff(commands.times) > MAX_HELD * spec.dt) | np.diff(usable)
+    breaks = (np.diff(commands.times) > MAX_HELD_PERIODS * spec.dt) | np.diff(usable)
     edges = [0, *(np.flatnonzero(breaks) + 1), len(commands.times)]
     return [slice(int(a), int(b)) for a, b in pairwise(edges) if a < b]
 
@@ -127,8 +127,8 @@ def _channel(spec: RobotSpec, name: str, samples: Measured, ticks: Array, max_ag
 
 def _reasons(spec: RobotSpec, ticks: Array, obs: Array, states: Sequence[tuple[float, str]]) -> list[str]:
     """Why each step cannot be used, empty where it can; T entries."""
-    told = np.array([at for at, _ in states])
-    begin, end = np.searchsorted(told, ticks[:-1], "right") - 1, np.searchsorted(told, ticks[1:], "right")
+    state_times = np.array([at for at, _ in states])
+    begin, end = np.searchsorted(state_times, ticks[:-1], "right") - 1, np.searchsorted(state_times, ticks[1:], "right")
     not_driven = {state.value for state in NOT_DRIVEN}
     missing = np.isnan(obs[:-1]) | np.isnan(obs[1:])
     reasons = []
@@ -143,7 +143,7 @@ def _reasons(spec: RobotSpec, ticks: Array, obs: Array, states: Sequence[tuple[f
     return reasons
 
 
-def _known(ticks: Array, obs: Array, action: Array, reasons: list[str], min_steps: int) -> list[Stretch]:
+def _split_by_reason(ticks: Array, obs: Array, action: Array, reasons: list[str], min_steps: int) -> list[Stretch]:
     """Neighbouring steps with the same reason are one stretch."""
     edges = [0, *(k for k in range(1, len(reasons)) if reasons[k] != reasons[k - 1]), len(reasons)]
     found = []

@@ -34,7 +34,7 @@ class Inputs:
         self._values = np.full(spec.obs_dim, np.nan)
         self._received = np.full(spec.obs_dim, -np.inf)
         self._stamps: dict[str, float] = {}
-        self._lines: dict[str, Line] = {}
+        self._delays: dict[str, DelayEstimator] = {}
         self._channels: dict[str, list[tuple[int, ChannelInput]]] = {name: [] for name in config.inputs}
         for index, name in enumerate(spec.obs_names):
             self._channels[config.obs[name].input].append((index, config.obs[name]))
@@ -42,17 +42,17 @@ class Inputs:
             transport.subscribe(topic.topic, topic.message_type, partial(self.receive, name))
 
     def receive(self, name: str, message: Message, received: float) -> None:
-        """Take over what a message of input `name` says; one that is not newer than the last one says nothing.
+        """Take over the values in a message of input `name`, unless its stamp is not newer than the last one.
 
-        Its age counts from when it was measured, as far as its stamps tell (see `Line`). A missing joint or an empty field leaves
-        NaN, which no plan may follow.
+        The values count as measured at the time that `DelayEstimator` makes of the stamp, or on arrival if the message has no
+        header. A missing joint or an empty field becomes NaN; the safety supervisor lets no plan through while a channel is NaN.
         """
-        values = [read(message, source) for _, source in self._channels[name]]
+        values = [read_channel(message, source) for _, source in self._channels[name]]
         header = getattr(message, "header", None)
         with self._lock:
             if header is not None and not self._is_new(name, header.stamp.seconds):
                 return
-            measured = received if header is None else self._lines[name].measured(header.stamp.seconds, received)
+            measured = received if header is None else self._delays[name].measured(header.stamp.seconds, received)
             for (index, _), value in zip(self._channels[name], values, strict=True):
                 self._values[index], self._received[index] = value, measured
 
@@ -64,14 +64,14 @@ class Inputs:
     def forget_delays(self) -> None:
         """Learn anew how long messages are on their way."""
         with self._lock:
-            self._lines = {}
+            self._delays = {}
 
     def _is_new(self, name: str, stamp: float) -> bool:
         last = self._stamps.get(name, -math.inf)
         if not is_new(stamp, last):
             return False
-        if stamp <= last or name not in self._lines:
-            self._lines[name] = Line()
+        if stamp <= last or name not in self._delays:
+            self._delays[name] = DelayEstimator()
         self._stamps[name] = stamp
         return True
 
@@ -81,16 +81,16 @@ def is_new(stamp: float, last: float) -> bool:
     return not last - CLOCK_JUMP < stamp <= last
 
 
-class Line:
+class DelayEstimator:
     """How long the messages of one input are on their way, beyond the shortest time that it takes.
 
     The sender's clock is another one than ours, so that the shortest delay itself cannot be known. It is forgotten as slowly as
     clocks drift apart: a clock that is set a little makes observations old until somebody starts the robot again.
     """
 
-    FORGET = 1e-3
+    CLOCK_DRIFT = 1e-3
     """Growth of the shortest delay that counts as drift of the clocks [s/s]; NTP slews by half of that."""
-    LONGEST = 3.0
+    MAX_DELAY = 3.0
     """No line keeps a message as long as this: one of the clocks was set [s]."""
 
     def __init__(self) -> None:
@@ -103,9 +103,9 @@ class Line:
             stamp: of the sender's clock [s].
             received: monotonic [s].
         """
-        drift = self.FORGET * (received - self._at) if math.isfinite(self._at) else 0.0
+        drift = self.CLOCK_DRIFT * (received - self._at) if math.isfinite(self._at) else 0.0
         shortest = min(self._shortest + drift, received - stamp)
-        was_set = received - stamp - shortest > self.LONGEST
+        was_set = received - stamp - shortest > self.MAX_DELAY
         self._shortest, self._at = received - stamp if was_set else shortest, received
         return stamp + self._shortest
 
@@ -125,7 +125,7 @@ class GoalReader:
 
     def __init__(self, config: GoalInput, transport: Transport, dt: float, horizon: int) -> None:
         self._config, self._dt, self._steps = config, dt, np.arange(horizon)
-        self._told = np.array([config.initial]), 0.0
+        self._goals_since = np.array([config.initial]), 0.0
         self.refused = 0
         transport.subscribe(config.topic, MESSAGES[config.type], self.receive, reliable=True)
 
@@ -135,11 +135,11 @@ class GoalReader:
         if goals is None:
             self.refused += 1
         else:
-            self._told = goals, received
+            self._goals_since = goals, received
 
     def __call__(self, begin: float) -> NDArray[np.float64]:
         """For a plan that acts from `begin` on, monotonic [s]: (goal_dim,), or (1, H, goal_dim) if it is known to move."""
-        goals, since = self._told
+        goals, since = self._goals_since
         if len(goals) == 1:
             return goals[0]
         first = round((begin - since) / self._dt)
@@ -159,7 +159,7 @@ def read_goals(message: Message, config: GoalInput) -> NDArray[np.float64] | Non
     return goals if np.isfinite(goals).all() else None
 
 
-def read(message: Message, source: ChannelInput) -> float:
+def read_channel(message: Message, source: ChannelInput) -> float:
     """One number of a message; NaN where it is not there."""
     if isinstance(message, JointState):
         return joint_value(message, source.field, source.joint)

@@ -31,14 +31,14 @@ from robot_bridge.safety.states import State
 from robot_bridge.safety.supervisor import Decision, Observed, SafetySupervisor
 
 Array = NDArray[np.float64]
-GoalOf = Callable[[float], Array | None]
-SPARE_REST = 1.0
+GoalAt = Callable[[float], Array | None]
+EXTRA_REST_SECONDS = 1.0
 """Time that the actuators are given to come to rest at the end, beyond what the rate limits ask for [s]."""
 DAMPING_SECONDS = 1.0
 """How long a robot whose safe action is `damping` is damped at the end, before its actuators come to rest [s]."""
-GRACE = 0.1
+LATE_PLAN_GRACE = 0.1
 """Share of the control period by which a command may be late for a plan that is nearly ready."""
-GAP = 0.3
+PERIOD_TOLERANCE = 0.3
 """An interval between two observations that differs from the control period by more than this share is no transition."""
 
 
@@ -78,7 +78,7 @@ class ControlLoop:
         goal: the objective's goal for a plan that acts from a moment on.
         latency: from a measurement to the effect of a command that is sent at once [s].
         clock: monotonic [s].
-        look: is called at the end of every period with what was decided and the newest plan; for topics to look at.
+        on_period_end: is called at the end of every period with what was decided and the newest plan; for topics to look at.
     """
 
     def __init__(
@@ -88,13 +88,13 @@ class ControlLoop:
         inputs: Inputs,
         send: Send,
         *,
-        goal: GoalOf = lambda begin: None,
+        goal: GoalAt = lambda begin: None,
         latency: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
-        look: Callable[[Decision, Command | None], None] = lambda decision, command: None,
+        on_period_end: Callable[[Decision, Command | None], None] = lambda decision, command: None,
     ) -> None:
         self.planning, self.supervisor, self.inputs, self.send = planning, supervisor, inputs, send
-        self.goal, self.clock, self.look = goal, clock, look
+        self.goal, self.clock, self.on_period_end = goal, clock, on_period_end
         self.dt = supervisor.spec.dt
         self.statistics = LoopStatistics()
         self.faults: tuple[str, ...] = ()
@@ -104,15 +104,15 @@ class ControlLoop:
         self._sent = SentCommands(self.dt, latency, memory=latency + float(supervisor.max_age.max()) + 2 * self.dt)
         self._tick = -math.inf
         self._observed = inputs.snapshot()
-        self._before: Observed | None = None
-        self._left_out = 0
+        self._previous: Observed | None = None
+        self._skipped_periods = 0
         self._was_usable = self._is_first = False
         self._is_resting = False
-        self._stood_in = -math.inf
+        self._stall_answered = -math.inf
 
     # --- what others may ask for, from any thread ---
 
-    def observes(self) -> bool:
+    def has_usable_observation(self) -> bool:
         """Whether every channel is fresh and finite."""
         return self.supervisor.is_usable(self.clock(), self.inputs.snapshot())
 
@@ -144,28 +144,28 @@ class ControlLoop:
         tick = self.clock()
         try:
             while not stop.wait(min(self.dt, max(0.0, tick - self.clock()))):
-                tick = self._caught_up(tick)
+                tick = self._current_tick(tick)
                 self.statistics.lateness.append(self.clock() - tick)
                 self.due = tick + self.dt
                 # no failure may end the loop: the robot would keep its last command
                 try:
                     decision = self.act(tick)
                 except Exception as error:
-                    self._failed(error)
+                    self._count_failure(error)
                     self._answer_failure()
                 else:
                     stop.wait(min(self.dt, max(0.0, tick + (1 - self.planning.lead) * self.dt - self.clock())))
                     try:
                         self.plan()
-                        self.look(decision, self.planning.command)
+                        self.on_period_end(decision, self.planning.command)
                     except Exception as error:
-                        self._failed(error)
+                        self._count_failure(error)
                 tick += self.dt
         finally:
             self.due = math.inf
             self.come_to_rest()
 
-    def _caught_up(self, tick: float) -> float:
+    def _current_tick(self, tick: float) -> float:
         """The period to go on with: periods that are over are left out, and a clock that was set back begins anew."""
         late = self.clock() - tick
         if late > self.dt:
@@ -173,7 +173,7 @@ class ControlLoop:
             if self.supervisor.state is not State.INACTIVE:
                 self.statistics.overruns += periods
             self.planning.skip(periods)
-            self._left_out, self._before = periods, None
+            self._skipped_periods, self._previous = periods, None
             return tick + periods * self.dt
         return tick if late > -self.dt else self.clock()
 
@@ -186,26 +186,26 @@ class ControlLoop:
         missed = self.planning.next_period()
         if missed and self.planning.is_under_way:
             # a command that is a little late is better than one from a plan that is a period older
-            missed = not self.planning.wait(tick + GRACE * self.dt - self.clock())
+            missed = not self.planning.wait(tick + LATE_PLAN_GRACE * self.dt - self.clock())
         has_failed = self.planning.statistics.failures > failures
         self._was_usable = self._is_usable(self._observed)
         self._is_first = self._was_usable and self.planning.is_idle and not has_failed
         if self._is_first:
             # there is no plan to go on with: the first one is for this very period
             values = self._observed.values
-            effect = self.clock() + self.planning.took + self._latency
+            effect = self.clock() + self.planning.plan_seconds + self._latency
             pending, remaining = self._pending(self._observed, effect)
             self.planning.start(values, self.goal(effect), after_gap=True, pending=pending, remaining=remaining, ahead=0)
-            missed = not self.planning.wait(tick + self.planning.seconds - self.clock())
+            missed = not self.planning.wait(tick + self.planning.seconds_available - self.clock())
         self.statistics.missed_deadlines += missed
         # periods that nobody acted in had no plan either
-        left_out, self._left_out = self._left_out, 0
+        skipped, self._skipped_periods = self._skipped_periods, 0
         with self._lock:
             if self._is_resting:
                 return Decision(None, self.supervisor.state)
             # what has come meanwhile decides whether the plan may still be followed
             return self._decide(
-                self.planning.action(), missed=1 + left_out if missed else 0, model_error=self.planning.model_error
+                self.planning.action(), missed=1 + skipped if missed else 0, model_error=self.planning.model_error
             )
 
     def plan(self) -> None:
@@ -215,13 +215,13 @@ class ControlLoop:
         # that of the tick was in time at the tick
         if not (self._was_usable and self._is_usable(latest)):
             self.planning.forget()
-            self._before = None
+            self._previous = None
         elif self._is_first:
             # planned from already; its command came in mid-period, so that no transition begins here
-            self._before = None
+            self._previous = None
         elif self.planning.is_free:
-            before = self._before  # the watchdog may take it away
-            acted = None if before is None else self._acted(before, observed)
+            previous = self._previous  # the watchdog may take it away
+            acted = None if previous is None else self._acted(previous, observed)
             effect = self._tick + self.dt + self._latency
             pending, remaining = self._pending(latest, effect)
             self.statistics.gaps += acted is None
@@ -234,12 +234,12 @@ class ControlLoop:
                 latest=None if latest is observed else latest.values,
                 remaining=remaining,
             )
-            self._before = observed
+            self._previous = observed
         else:
             # no control step of the controller in this period
-            self._before = None
+            self._previous = None
 
-    def stand_in(self) -> bool:
+    def answer_stall(self) -> bool:
         """Send the safe action in place of a loop that stands still; called by the watchdog, in every period.
 
         Returns:
@@ -248,15 +248,15 @@ class ControlLoop:
         now = self.clock()
         if self.supervisor.state is State.INACTIVE:
             return False
-        if now < self.due + self.dt / 2 or now < self._stood_in + self.dt:
+        if now < self.due + self.dt / 2 or now < self._stall_answered + self.dt:
             return False
-        self._stood_in = now
+        self._stall_answered = now
         # a loop that stands still inside of a decision or of sending cannot be helped from here
         if not self._lock.acquire(timeout=self.dt):
             return False
         try:
             self.statistics.stalls += 1
-            self._before = None
+            self._previous = None
             self._decide(None)
             self.faults = ("the control loop stands still", *self.faults)
         finally:
@@ -268,7 +268,7 @@ class ControlLoop:
         damped = round(DAMPING_SECONDS / self.dt) if self.supervisor.config.safe_action == "damping" else 0
         self._is_resting = True
         try:
-            for step in range(damped + math.ceil((self.supervisor.rest_seconds + SPARE_REST) / self.dt)):
+            for step in range(damped + math.ceil((self.supervisor.rest_seconds + EXTRA_REST_SECONDS) / self.dt)):
                 if not self._is_on_its_way(is_damped=step < damped):
                     break
                 time.sleep(self.dt)
@@ -288,7 +288,7 @@ class ControlLoop:
                 self._send(command)
                 return command is not None and not np.array_equal(command, rest)
         except Exception as error:
-            self._failed(error)
+            self._count_failure(error)
             return True
 
     def _decide(self, action: Array | None, *, missed: int = 0, model_error: float = math.nan) -> Decision:
@@ -308,19 +308,19 @@ class ControlLoop:
                 raise
         self._sent.add(self.clock(), command)
 
-    def _failed(self, error: Exception) -> None:
+    def _count_failure(self, error: Exception) -> None:
         self.statistics.failures += 1
         self.statistics.last_failure = f"{type(error).__name__}: {error}"
 
     def _answer_failure(self) -> None:
         """The safe action, in a period whose own command could not be made or sent."""
-        self._before = None
+        self._previous = None
         try:
             with self._lock:
                 if not self._is_resting:
                     self._decide(None)
         except Exception as error:
-            self._failed(error)
+            self._count_failure(error)
 
     def _is_usable(self, observed: Observed) -> bool:
         is_off = self.supervisor.state in (State.INACTIVE, State.ESTOP)
@@ -335,7 +335,7 @@ class ControlLoop:
     def _acted(self, before: Observed, now: Observed) -> Array | None:
         """What acted between two observations; None where they are no transition, about one control period apart."""
         begin, end = _measured(before), _measured(now)
-        is_transition = abs(end - begin - self.dt) <= GAP * self.dt
+        is_transition = abs(end - begin - self.dt) <= PERIOD_TOLERANCE * self.dt
         with self._lock:
             return self._sent.mean(begin, end) if is_transition else None
 

@@ -19,8 +19,9 @@ from robot_bridge.control.worker import Worker
 
 Array = NDArray[np.float64]
 OnCpu = Callable[[], tuple[AdaptiveController, float, float]]
-MANY, OF = 10, 100
-"""Deadlines missed in so many control periods, after which plans get a whole period: this machine is slower than it seemed."""
+TOO_MANY_MISSES, MISS_WINDOW = 10, 100
+"""Once so many of the last `MISS_WINDOW` control periods had no plan in time, the machine is slower than it seemed at the start.
+From then on every plan gets a whole control period."""
 CLOSE_SECONDS = 2.0
 """Longest wait for a planner that is to end [s]."""
 
@@ -46,14 +47,14 @@ class PlanAhead:
     """Owns the controller; all methods but `reset_belief` and `freeze` belong to the control loop's thread.
 
     Args:
-        controller: for one robot.
+        controller: the controller of one robot.
         dt: control period [s].
-        took: how long a plan takes on this machine [s].
+        plan_seconds: how long a plan takes on this machine [s].
         overhead: share of that time that does not depend on the number of candidates.
-        lead: share of the control period by which planning begins before its command is sent.
-        deadline: share of that time that a plan may take.
-        on_cpu: makes the same controller without a GPU, and tells `took` and `overhead` of it; it takes over when one on a GPU
-            fails, with a whole period as lead.
+        lead: time between the start of planning and the sending of its command, as a share of the control period.
+        deadline: share of the lead that a plan may take.
+        on_cpu: loads the same controller on the CPU and returns it with its `plan_seconds` and `overhead`. It replaces a
+            controller whose GPU has failed, and then plans with a lead of a whole period.
     """
 
     def __init__(
@@ -61,14 +62,14 @@ class PlanAhead:
         controller: AdaptiveController,
         dt: float,
         *,
-        took: float = 0.0,
+        plan_seconds: float = 0.0,
         overhead: float = 0.0,
         lead: float = 1.0,
         deadline: float = 0.9,
         on_cpu: OnCpu | None = None,
     ) -> None:
         self.controller, self.dt, self.lead, self.deadline = controller, dt, lead, deadline
-        self.took, self.overhead = took, overhead
+        self.plan_seconds, self.overhead = plan_seconds, overhead
         self.statistics = PlanStatistics()
         self.command: Command | None = None
         self.budget = self._new_budget()
@@ -76,8 +77,8 @@ class PlanAhead:
         self._thread = Worker("plan")
         self._pending: Future[Command] | None = None
         self._replacing: Future[None] | None = None
-        self._period = self._made_for = self._pending_for = self._good_until = self._lends = 0
-        self._missed: deque[bool] = deque(maxlen=OF)
+        self._period = self._made_for = self._pending_for = self._valid_until = self._spare_periods = 0
+        self._missed: deque[bool] = deque(maxlen=MISS_WINDOW)
         self._is_dropped = False
         self._reset_wanted = False
 
@@ -105,7 +106,7 @@ class PlanAhead:
         return float((info.prior_error if info.fell_back[0] else info.adapted_error)[0])
 
     @property
-    def seconds(self) -> float:
+    def seconds_available(self) -> float:
         """Time that there is for a plan [s]."""
         return self.deadline * self.lead * self.dt
 
@@ -117,9 +118,9 @@ class PlanAhead:
         """
         self._period += 1
         # a plan that nobody asked for is missing, too
-        missed = self._take() or (self.command is not None and self._period > self._good_until)
+        missed = self._take() or (self.command is not None and self._period > self._valid_until)
         self._missed.append(missed)
-        if self.lead < 1 and sum(self._missed) >= MANY:
+        if self.lead < 1 and sum(self._missed) >= TOO_MANY_MISSES:
             self.lead = 1.0
             self.budget = self._new_budget()
         return missed
@@ -139,7 +140,7 @@ class PlanAhead:
         """
         self._pending_for, self._is_dropped = self._period + ahead, False
         # a plan for this very period lends its second action to the next one
-        self._lends = 1 if ahead == 0 else 0
+        self._spare_periods = 1 if ahead == 0 else 0
         self._pending = self._thread.submit(self._step, obs, goal, options)
 
     def wait(self, seconds: float) -> bool:
@@ -182,8 +183,8 @@ class PlanAhead:
             self._fail(error)
         elif not self._is_dropped:
             self.command, self._made_for = pending.result(), self._pending_for
-            self._good_until = self._made_for + self._lends
-            return self._good_until < self._period
+            self._valid_until = self._made_for + self._spare_periods
+            return self._valid_until < self._period
         return False
 
     def _fail(self, error: BaseException) -> None:
@@ -197,7 +198,7 @@ class PlanAhead:
 
     def _replace(self, on_cpu: OnCpu) -> None:
         try:
-            controller, self.took, self.overhead = on_cpu()
+            controller, self.plan_seconds, self.overhead = on_cpu()
         except Exception as error:
             self.statistics.last_failure += f"; no controller on the CPU: {type(error).__name__}: {error}"
             return
@@ -208,7 +209,9 @@ class PlanAhead:
 
     def _new_budget(self) -> SampleBudget:
         planner = self.controller.planner
-        return SampleBudget(planner.config.num_samples, planner.least_samples, self.seconds, self.took, self.overhead)
+        return SampleBudget(
+            planner.config.num_samples, planner.least_samples, self.seconds_available, self.plan_seconds, self.overhead
+        )
 
     def _step(self, obs: Array, goal: Array | None, options: dict[str, Any]) -> Command:
         began = time.perf_counter()
@@ -218,5 +221,5 @@ class PlanAhead:
         command = self.controller.step(obs, goal, num_samples=self.budget.num_samples, **options)
         self.statistics.plans += 1
         self.statistics.seconds = time.perf_counter() - began
-        self.budget.took(self.statistics.seconds)
+        self.budget.add_duration(self.statistics.seconds)
         return command

@@ -9,11 +9,11 @@ import numpy as np
 from adaptive_mbrl.controller import AdaptiveController
 
 WARM_UP_STEPS = 8
-SPARE = 1.3
+TIME_RESERVE = 1.3
 """Time that a plan is given, in times that it takes on a quiet machine."""
 MAX_OVERHEAD = 0.9
 """On a GPU, say, nearly all of the time is there whatever the number of candidates; a little hope in fewer of them is left."""
-WORTHWHILE = 0.9
+MAX_BFLOAT16_TIME = 0.9
 """Bfloat16 is used where it takes less than this share of float32's time."""
 
 
@@ -32,10 +32,10 @@ def warm_up(controller: AdaptiveController, seconds: float) -> tuple[float, floa
     full, few = controller.planner.config.num_samples, controller.planner.least_samples
     controller.bfloat16 = False
     took = step_seconds(controller, full)
-    if SPARE * took > seconds:
+    if TIME_RESERVE * took > seconds:
         controller.bfloat16 = True
         faster = step_seconds(controller, full)
-        controller.bfloat16 = faster < WORTHWHILE * took
+        controller.bfloat16 = faster < MAX_BFLOAT16_TIME * took
         took = faster if controller.bfloat16 else took
     per_sample = (took - step_seconds(controller, few)) / (full - few) if few < full else 0.0
     controller.reset()
@@ -62,5 +62,5 @@ def lead_for(seconds: float, dt: float, deadline: float) -> float:
     Beyond half a period the plan begins at the tick before: what a newer observation is worth is lost again in the prediction of
     a part of a period (benchmarks/latency_cost.py), and a plan may then take twice as long.
     """
-    lead = SPARE * seconds / (deadline * dt)
+    lead = TIME_RESERVE * seconds / (deadline * dt)
     return lead if lead <= 0.5 else 1.0

@@ -79,7 +79,7 @@ class DdsTransport:
 
     def serve(self, name: str, request_type: type[RequestT], answer: Answer[RequestT]) -> None:
         """See `Transport`."""
-        respond = DataWriter(self._participant, self._service_topic("rr", f"{name}Reply", RESPONSES[request_type]), _SERVICE_QOS)
+        replies = DataWriter(self._participant, self._service_topic("rr", f"{name}Reply", RESPONSES[request_type]), _SERVICE_QOS)
 
         def reply(sample: Any) -> None:
             # on a thread of its own: observations go on coming while, say, the actuators come to rest
@@ -90,21 +90,23 @@ class DdsTransport:
                 response = answer(from_wire(sample, request_type))
             except Exception as error:
                 response = Response(False, f"{type(error).__name__}: {error}")
-            in_full = RESPONSES[request_type](response.success, response.message)
-            # a client may be heard before its ear for the answer is known here
+            typed_response = RESPONSES[request_type](response.success, response.message)
+            # a client's question may arrive before DDS has found the reader that waits for the answer
             until = time.monotonic() + DISCOVERY_SECONDS
-            while len(respond.get_matched_subscriptions()) < len(asked.get_matched_publications()) and time.monotonic() < until:
+            while (
+                len(replies.get_matched_subscriptions()) < len(requests.get_matched_publications()) and time.monotonic() < until
+            ):
                 time.sleep(0.01)
-            respond.write(_framed(in_full, sample.client, sample.number))
+            replies.write(_framed(typed_response, sample.client, sample.number))
 
-        asked: DataReader = self._listen(self._service_topic("rq", f"{name}Request", request_type), _SERVICE_QOS, reply)
+        requests: DataReader = self._listen(self._service_topic("rq", f"{name}Request", request_type), _SERVICE_QOS, reply)
 
     def call(self, name: str, request: Request, timeout: float = 3.0) -> Response:
         """Ask a service.
 
         Args:
             name: ROS 2 name.
-            request: what is asked.
+            request: the question.
             timeout: longest time to find the service, and to wait for the answer [s].
 
         Raises:

@@ -15,7 +15,7 @@ from cyclonedds.domain import DomainParticipant
 
 from robot_bridge.middleware.endpoints import Endpoint
 
-_AT_MOST = 10_000
+_MAX_ENDPOINTS = 10_000
 """Endpoints that are read; a domain with more is not one robot's."""
 
 
@@ -50,7 +50,7 @@ class DdsGraph:
 
 
 def _alive(reader: BuiltinDataReader) -> list[Any]:
-    return reader.read(_AT_MOST, ReadCondition(reader, SampleState.Any | ViewState.Any | InstanceState.Alive))
+    return reader.read(_MAX_ENDPOINTS, ReadCondition(reader, SampleState.Any | ViewState.Any | InstanceState.Alive))
 
 
 def _is_own(participant: Any) -> bool:

@@ -25,7 +25,7 @@ from robot_bridge.middleware.transport import Answer, MessageT, Receive, Request
 
 SERVICES = {TriggerRequest: "Trigger", SetBoolRequest: "SetBool"}
 _LOG = logging.getLogger(__name__)
-THREADS = 3
+EXECUTOR_THREADS = 3
 """Of an executor: for a service that takes long, another one that is called meanwhile, and messages."""
 SPIN_SECONDS = 0.1
 """Longest time until a thread that spins looks whether it should end."""
@@ -43,7 +43,7 @@ class RosTransport:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._messages, self._questions = MutuallyExclusiveCallbackGroup(), ReentrantCallbackGroup()
+        self._messages, self._service_calls = MutuallyExclusiveCallbackGroup(), ReentrantCallbackGroup()
         self._publishers: list[Any] = []
         self._subscriptions: list[Any] = []
         self._services: list[Any] = []
@@ -71,13 +71,13 @@ class RosTransport:
 
         def reply(request: Any, response: Any) -> Any:
             # a trigger has no fields in Python
-            asked: Any = SetBoolRequest(request.data) if kind == "SetBool" else TriggerRequest()
-            told = answer(asked)
-            response.success, response.message = told.success, told.message
+            question: Any = SetBoolRequest(request.data) if kind == "SetBool" else TriggerRequest()
+            answered = answer(question)
+            response.success, response.message = answered.success, answered.message
             return response
 
         service_type = getattr(importlib.import_module("std_srvs.srv"), kind)
-        self._services.append(self._node.create_service(service_type, name, reply, callback_group=self._questions))
+        self._services.append(self._node.create_service(service_type, name, reply, callback_group=self._service_calls))
 
     def graph(self) -> RosGraph:
         """See `Transport`."""
@@ -154,7 +154,7 @@ class OwnNodeTransport(RosTransport):
 
     def _spin(self) -> None:
         # messages and services are received while a service works
-        executor = MultiThreadedExecutor(THREADS, context=self._context)
+        executor = MultiThreadedExecutor(EXECUTOR_THREADS, context=self._context)
         executor.add_node(self._node)
         while not self._closed.is_set():
             try:

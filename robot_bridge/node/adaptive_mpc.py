@@ -17,12 +17,12 @@ import numpy as np
 from adaptive_mbrl.errors import BridgeError
 from robot_bridge.middleware.messages import Response, SetBoolRequest, TriggerRequest
 from robot_bridge.middleware.transport import Transport
-from robot_bridge.node.parameters import Parameters
+from robot_bridge.node.parameters import NodeParameters
 from robot_bridge.node.running import Running
 from robot_bridge.safety.states import State
 
-NODE = "adaptive_mpc"
-FIRST_SECONDS = 1.0
+NODE_NAME = "adaptive_mpc"
+FIRST_OBSERVATION_SECONDS = 1.0
 """Longest wait for the robot's first observations at the start; without them it begins in `HOLD`."""
 
 
@@ -34,13 +34,13 @@ class AdaptiveMpc:
         name: of the node.
     """
 
-    def __init__(self, transport: Transport, name: str = NODE) -> None:
+    def __init__(self, transport: Transport, name: str = NODE_NAME) -> None:
         self.name = name
         self._configured: Running | None = None
         self._dry_run = False
         self._estop_latched = False
         # configure and clean-up exclude each other, whichever threads they come from
-        self._life = threading.Lock()
+        self._configuring = threading.Lock()
         triggers: dict[str, Callable[[], str]] = {
             "estop": self.estop,
             "clear_estop": self.clear_estop,
@@ -63,13 +63,15 @@ class AdaptiveMpc:
         present = self._running().present()
         return present is None or bool(np.isfinite(present).all())
 
-    def configure(self, parameters: Parameters, transport: Transport, ears: Transport | None = None) -> tuple[str, ...]:
+    def configure(
+        self, parameters: NodeParameters, transport: Transport, preflight_transport: Transport | None = None
+    ) -> tuple[str, ...]:
         """Load the checkpoint, check the robot, warm up the planner, connect to the robot's topics.
 
         Args:
             parameters: of the node.
             transport: of its topics.
-            ears: to listen on meanwhile, where `transport` does not receive before this returns.
+            preflight_transport: to listen on meanwhile, where `transport` does not receive before this returns.
 
         Returns:
             What a user should know: what the preflight found, if there was one, and how long plans take here.
@@ -77,15 +79,15 @@ class AdaptiveMpc:
         Raises:
             AdaptiveMBRLError: a file is wrong, or the robot is not as it says; nothing runs then.
         """
-        with self._life:
+        with self._configuring:
             self._dry_run = parameters.dry_run
-            self._configured = Running(parameters, transport, ears or transport, self.name)
+            self._configured = Running(parameters, transport, preflight_transport or transport, self.name)
             if self._estop_latched:
                 self._configured.loop.estop()
             return tuple(filter(None, (self._configured.preflight, self._configured.timing())))
 
     def activate(self) -> None:
-        """Start to control, as soon as the robot is observed, or after `FIRST_SECONDS` without that.
+        """Start to control, as soon as the robot is observed, or after `FIRST_OBSERVATION_SECONDS` without that.
 
         Raises:
             BridgeError: there is an emergency stop, or the node is active.
@@ -95,9 +97,9 @@ class AdaptiveMpc:
         # who starts the robot vouches for its lines: clocks that were set since then are set right now
         loop.inputs.forget_delays()
         # right after configure a robot that is there may not have been heard yet: it would begin with the safe action for a while
-        until = time.monotonic() + FIRST_SECONDS
-        while self.state is State.INACTIVE and time.monotonic() < until and not loop.observes():
-            time.sleep(FIRST_SECONDS / 100)
+        until = time.monotonic() + FIRST_OBSERVATION_SECONDS
+        while self.state is State.INACTIVE and time.monotonic() < until and not loop.has_usable_observation():
+            time.sleep(FIRST_OBSERVATION_SECONDS / 100)
         if self.state is not State.INACTIVE:
             advice = "; call clear_estop first" if self.state is State.ESTOP else ""
             raise BridgeError(f"cannot activate in state '{self.state.value}'{advice}")
@@ -121,7 +123,7 @@ class AdaptiveMpc:
         Returns:
             What was recorded, in one line; empty without a recording.
         """
-        with self._life:
+        with self._configuring:
             if self._configured is None:
                 return ""
             recorded = self._configured.close()
@@ -161,7 +163,7 @@ class AdaptiveMpc:
         return self._running().report()
 
     def _freeze(self, request: SetBoolRequest) -> Response:
-        return _answered(lambda: self.freeze(request.data))
+        return _respond(lambda: self.freeze(request.data))
 
     def _running(self) -> Running:
         if self._configured is None:
@@ -175,10 +177,10 @@ class AdaptiveMpc:
 
 
 def _trigger(act: Callable[[], str], request: TriggerRequest) -> Response:
-    return _answered(act)
+    return _respond(act)
 
 
-def _answered(act: Callable[[], str]) -> Response:
+def _respond(act: Callable[[], str]) -> Response:
     try:
         return Response(True, act())
     except BridgeError as error:

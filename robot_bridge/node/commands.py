@@ -9,8 +9,8 @@ from adaptive_mbrl.options import BridgeOptions, CallOptions
 from robot_bridge.middleware.connect import environment_domain, open_transport
 from robot_bridge.middleware.dds import DdsTransport
 from robot_bridge.middleware.messages import Response, SetBoolRequest, TriggerRequest
-from robot_bridge.node.adaptive_mpc import NODE, AdaptiveMpc
-from robot_bridge.node.parameters import Parameters
+from robot_bridge.node.adaptive_mpc import NODE_NAME, AdaptiveMpc
+from robot_bridge.node.parameters import NodeParameters
 from robot_bridge.stopping import stop_on_signals
 
 REPORT_EVERY = 1.0
@@ -20,9 +20,9 @@ REPORT_EVERY = 1.0
 def bridge(options: BridgeOptions) -> None:
     """Control a robot until SIGINT or SIGTERM; the last commands are safe ones."""
     stop = stop_on_signals()
-    transport = open_transport(options.transport, NODE, options.domain, options.interface)
+    transport = open_transport(options.transport, NODE_NAME, options.domain, options.interface)
     node = AdaptiveMpc(transport)
-    parameters = Parameters(
+    parameters = NodeParameters(
         str(options.bridge),
         options.dry_run,
         options.device,
@@ -31,8 +31,8 @@ def bridge(options: BridgeOptions) -> None:
         "" if options.record is None else str(options.record),
     )
     # those of the lifecycle node in lifecycle.py are transitions
-    transport.serve(f"/{NODE}/activate", TriggerRequest, lambda request: _done(node, node.activate))
-    transport.serve(f"/{NODE}/deactivate", TriggerRequest, lambda request: _done(node, node.deactivate))
+    transport.serve(f"/{NODE_NAME}/activate", TriggerRequest, lambda request: _respond_with_state(node, node.activate))
+    transport.serve(f"/{NODE_NAME}/deactivate", TriggerRequest, lambda request: _respond_with_state(node, node.deactivate))
     try:
         print(f"loading {options.bridge}", flush=True)
         for line in node.configure(parameters, transport):
@@ -67,7 +67,7 @@ def call(options: CallOptions) -> None:
     request = SetBoolRequest(not options.off) if options.service == "freeze_adaptation" else TriggerRequest()
     transport = DdsTransport(environment_domain() if options.domain is None else options.domain, options.interface)
     try:
-        response = transport.call(f"/{NODE}/{options.service}", request, options.timeout)
+        response = transport.call(f"/{NODE_NAME}/{options.service}", request, options.timeout)
     finally:
         transport.close()
     if not response.success:
@@ -75,7 +75,7 @@ def call(options: CallOptions) -> None:
     print(f"{options.service}: {response.message}")
 
 
-def _done(node: AdaptiveMpc, act: Callable[[], None]) -> Response:
+def _respond_with_state(node: AdaptiveMpc, act: Callable[[], None]) -> Response:
     try:
         act()
     except BridgeError as error:

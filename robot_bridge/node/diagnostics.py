@@ -30,19 +30,23 @@ class Diagnosis:
         self.loop, self.name, self.goals = loop, name, goals
         self._counted: dict[str, int] = {}
 
-    def __call__(self, now: float, rivals: int = 0) -> DiagnosticArray:
+    def __call__(self, now: float, other_publishers: int = 0) -> DiagnosticArray:
         """The present diagnosis.
 
         Args:
             now: its stamp, since the epoch [s].
-            rivals: others that publish commands to this robot.
+            other_publishers: others that publish commands to this robot.
         """
-        parts = [self._safety(), self._inputs(), self._loop(), self._planner(), self._output(rivals)]
+        parts = [self._safety(), self._inputs(), self._loop(), self._planner(), self._output(other_publishers)]
         return DiagnosticArray(Header(Time.of(now)), parts + ([] if self.goals is None else [self._goal(self.goals)]))
 
-    def _output(self, rivals: int) -> DiagnosticStatus:
-        message = f"{rivals} other publisher(s) of commands: two that command one robot fight" if rivals else "alone"
-        return self._status("output", WARN if rivals else OK, message, {"other publishers": rivals})
+    def _output(self, other_publishers: int) -> DiagnosticStatus:
+        message = (
+            f"{other_publishers} other publisher(s) of commands: two that command one robot fight"
+            if other_publishers
+            else "alone"
+        )
+        return self._status("output", WARN if other_publishers else OK, message, {"other publishers": other_publishers})
 
     def _goal(self, goals: GoalReader) -> DiagnosticStatus:
         goal = goals(time.monotonic())
@@ -53,7 +57,7 @@ class Diagnosis:
     def _safety(self) -> DiagnosticStatus:
         safety, faults = self.loop.supervisor, self.loop.faults
         state = safety.state
-        values = {"state": state.value, "holds": safety.holds, "newest hold": "; ".join(safety.held_for)}
+        values = {"state": state.value, "holds": safety.holds, "newest hold": "; ".join(safety.hold_reasons)}
         level = ERROR if state in (State.HOLD, State.ESTOP) else WARN if faults and state is not State.INACTIVE else OK
         return self._status("safety", level, "; ".join((state.value, *faults)), values)
 

@@ -21,9 +21,9 @@ def adaptive_mpc() -> int:
 
 def simulated_robot() -> int:
     """`adaptive-mbrl simulated-robot --transport rclpy`, with the flags that launch adds taken away."""
-    return main(["simulated-robot", *given(remove_ros_args(sys.argv)[1:]), "--transport", "rclpy"])
+    return main(["simulated-robot", *without_empty_flags(remove_ros_args(sys.argv)[1:]), "--transport", "rclpy"])
 
 
-def given(arguments: Sequence[str]) -> list[str]:
+def without_empty_flags(arguments: Sequence[str]) -> list[str]:
     """Arguments without the flags that a launch file left empty, ``--flag=``."""
     return [argument for argument in arguments if not (argument.startswith("--") and argument.endswith("="))]

@@ -56,7 +56,7 @@ def controller_arguments(*, bridge: str, activate: bool, preflight_seconds: floa
 
 def controller() -> list[Action]:
     """The lifecycle node and what brings it up; a launch whose controller cannot be configured or ends is shut down."""
-    given = LaunchConfiguration
+    argument = LaunchConfiguration
     node = LifecycleNode(
         package=PACKAGE,
         executable="adaptive_mpc",
@@ -66,12 +66,12 @@ def controller() -> list[Action]:
         additional_env=_enclave("/adaptive_mpc"),
         parameters=[
             {
-                "bridge": ParameterValue(given("bridge"), value_type=str),
-                "dry_run": ParameterValue(given("dry_run"), value_type=bool),
-                "device": ParameterValue(given("device"), value_type=str),
-                "deadline": ParameterValue(given("deadline"), value_type=float),
-                "preflight_seconds": ParameterValue(given("preflight_seconds"), value_type=float),
-                "record": ParameterValue(given("record"), value_type=str),
+                "bridge": ParameterValue(argument("bridge"), value_type=str),
+                "dry_run": ParameterValue(argument("dry_run"), value_type=bool),
+                "device": ParameterValue(argument("device"), value_type=str),
+                "deadline": ParameterValue(argument("deadline"), value_type=float),
+                "preflight_seconds": ParameterValue(argument("preflight_seconds"), value_type=float),
+                "record": ParameterValue(argument("record"), value_type=str),
             }
         ],
     )
@@ -97,7 +97,7 @@ def controller() -> list[Action]:
     return [
         node,
         RegisterEventHandler(OnProcessStart(target_action=node, on_start=[change(Transition.TRANSITION_CONFIGURE)])),
-        RegisterEventHandler(activated, condition=IfCondition(given("activate"))),
+        RegisterEventHandler(activated, condition=IfCondition(argument("activate"))),
         *(RegisterEventHandler(handler) for handler in refused),
         RegisterEventHandler(OnProcessExit(target_action=node, on_exit=_ended)),
     ]

@@ -19,9 +19,9 @@ from rclpy.signals import SignalHandlerOptions
 
 from adaptive_mbrl.config import from_mapping
 from adaptive_mbrl.errors import AdaptiveMBRLError, ConfigError
-from robot_bridge.middleware.ros import SPIN_SECONDS, THREADS, OwnNodeTransport, RosTransport
-from robot_bridge.node.adaptive_mpc import NODE, AdaptiveMpc
-from robot_bridge.node.parameters import Parameters
+from robot_bridge.middleware.ros import EXECUTOR_THREADS, SPIN_SECONDS, OwnNodeTransport, RosTransport
+from robot_bridge.node.adaptive_mpc import NODE_NAME, AdaptiveMpc
+from robot_bridge.node.parameters import NodeParameters
 from robot_bridge.stopping import stop_on_signals
 
 
@@ -32,12 +32,12 @@ class AdaptiveMpcNode(LifecycleNode):
         ConfigError: a parameter that is given at the start is not as its description says.
     """
 
-    def __init__(self, name: str = NODE, **options: typing.Any) -> None:
+    def __init__(self, name: str = NODE_NAME, **options: typing.Any) -> None:
         super().__init__(name, **options)
         self._declare_parameters()
         self.parameters()
-        self.add_on_set_parameters_callback(self._judge)
-        self._refuse_what_cannot_be()
+        self.add_on_set_parameters_callback(self._check_parameters)
+        self._refuse_impossible_transitions()
         self._io: RosTransport | None = None
         self.mpc = AdaptiveMpc(RosTransport(self), self.get_fully_qualified_name().lstrip("/"))
 
@@ -68,14 +68,14 @@ class AdaptiveMpcNode(LifecycleNode):
             self._io.close()
             self._io = None
 
-    def parameters(self, **new: typing.Any) -> Parameters:
+    def parameters(self, **new: typing.Any) -> NodeParameters:
         """The parameters' present values, or new ones in their place.
 
         Raises:
             ConfigError: one is not as its description says.
         """
-        values = {field.name: self.get_parameter(field.name).value for field in dataclasses.fields(Parameters)}
-        return from_mapping(Parameters, values | new, source=f"parameters of {self.get_name()}")
+        values = {field.name: self.get_parameter(field.name).value for field in dataclasses.fields(NodeParameters)}
+        return from_mapping(NodeParameters, values | new, source=f"parameters of {self.get_name()}")
 
     def _configure(self) -> None:
         parameters = self.parameters()
@@ -84,16 +84,16 @@ class AdaptiveMpcNode(LifecycleNode):
         self._io = RosTransport(self)
         # this node receives nothing while it configures
         listens = parameters.preflight_seconds > 0
-        ears = OwnNodeTransport(f"{self.get_name()}_preflight", renamed=False) if listens else None
+        preflight_transport = OwnNodeTransport(f"{self.get_name()}_preflight", renamed=False) if listens else None
         try:
-            for line in self.mpc.configure(parameters, self._io, ears):
+            for line in self.mpc.configure(parameters, self._io, preflight_transport):
                 self.get_logger().info(line)
         except BaseException:
             self.clean_up()
             raise
         finally:
-            if ears is not None:
-                ears.close()
+            if preflight_transport is not None:
+                preflight_transport.close()
 
     def _attempt(self, transition: Callable[[], None]) -> TransitionCallbackReturn:
         try:
@@ -107,16 +107,16 @@ class AdaptiveMpcNode(LifecycleNode):
             return TransitionCallbackReturn.ERROR
         return TransitionCallbackReturn.SUCCESS
 
-    def _judge(self, changed: list[Parameter]) -> SetParametersResult:
+    def _check_parameters(self, changed: list[Parameter]) -> SetParametersResult:
         """Refuse what configure would refuse; rclpy itself knows of types and ranges only."""
-        own = {field.name for field in dataclasses.fields(Parameters)}
+        own = {field.name for field in dataclasses.fields(NodeParameters)}
         try:
             self.parameters(**{parameter.name: parameter.value for parameter in changed if parameter.name in own})
         except ConfigError as error:
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
 
-    def _refuse_what_cannot_be(self) -> None:
+    def _refuse_impossible_transitions(self) -> None:
         """Answer a transition that the present state does not have; in rclpy 7 its exception would end the node."""
         service = self._service_change_state
         change = service.callback
@@ -133,9 +133,9 @@ class AdaptiveMpcNode(LifecycleNode):
         service.callback = answer
 
     def _declare_parameters(self) -> None:
-        described = {p.arg_name: p.description for p in docstring_parser.parse(Parameters.__doc__ or "").params}
-        hints = typing.get_type_hints(Parameters)
-        for field in dataclasses.fields(Parameters):
+        described = {p.arg_name: p.description for p in docstring_parser.parse(NodeParameters.__doc__ or "").params}
+        hints = typing.get_type_hints(NodeParameters)
+        for field in dataclasses.fields(NodeParameters):
             choices = typing.get_args(hints[field.name])
             descriptor = ParameterDescriptor(
                 description=described[field.name],
@@ -159,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rclpy.try_shutdown()
         print(f"error: {error}", file=sys.stderr)
         return 2
-    executor = MultiThreadedExecutor(THREADS)
+    executor = MultiThreadedExecutor(EXECUTOR_THREADS)
     executor.add_node(node)
     try:
         while not stop.is_set():

@@ -1,4 +1,4 @@
-"""Parameters of the node: ROS parameters with `rclpy`, flags on the command line without."""
+"""NodeParameters of the node: ROS parameters with `rclpy`, flags on the command line without."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from adaptive_mbrl.config import bounded
 
 
 @dataclass(frozen=True)
-class Parameters:
+class NodeParameters:
     """Take effect in configure.
 
     Attributes:

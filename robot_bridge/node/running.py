@@ -29,7 +29,7 @@ from robot_bridge.control.warm_up import lead_for, warm_up
 from robot_bridge.middleware.messages import DiagnosticArray
 from robot_bridge.middleware.transport import Transport
 from robot_bridge.node.diagnostics import Diagnosis
-from robot_bridge.node.parameters import Parameters
+from robot_bridge.node.parameters import NodeParameters
 from robot_bridge.node.telemetry import Telemetry
 from robot_bridge.preflight.checks import require_passed, summary
 from robot_bridge.preflight.inputs_check import check_inputs
@@ -50,20 +50,20 @@ class Running:
     Args:
         parameters: of the node.
         transport: of its topics.
-        ears: to listen on during the preflight.
+        preflight_transport: to listen on during the preflight.
         name: of the node.
 
     Attributes:
         config: the bridge file.
         loop: controls while it is active.
         preflight: what was found, in one line; empty if there was none.
-        rivals: others that publish commands to this robot.
+        other_publishers: others that publish commands to this robot.
 
     Raises:
         AdaptiveMBRLError: a file is wrong, or the robot is not as it says; nothing runs then.
     """
 
-    def __init__(self, parameters: Parameters, transport: Transport, ears: Transport, name: str) -> None:
+    def __init__(self, parameters: NodeParameters, transport: Transport, preflight_transport: Transport, name: str) -> None:
         path = Path(parameters.bridge)
         self.config = config = load_bridge_config(path)
         controller = load_controller(config, path, parameters.device)
@@ -76,8 +76,8 @@ class Running:
             )
         self.preflight = ""
         if parameters.preflight_seconds > 0:
-            heard = listen(config, ears, parameters.preflight_seconds)
-            checks = check_inputs(config, supervisor, controller.adapter.model.normalizer, heard)
+            listening = listen(config, preflight_transport, parameters.preflight_seconds)
+            checks = check_inputs(config, supervisor, controller.adapter.model.normalizer, listening)
             require_passed(checks)
             self.preflight = f"preflight: {summary(checks)}"
         # torn down in the opposite order, also when something here fails
@@ -88,11 +88,17 @@ class Running:
             if "OMP_NUM_THREADS" not in os.environ:
                 # threads that wait for a core which the middleware or the robot's driver uses make a plan several times slower
                 torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
-            took, overhead = warm_up(controller, parameters.deadline * dt)
-            lead = lead_for(took, dt, parameters.deadline)
+            plan_seconds, overhead = warm_up(controller, parameters.deadline * dt)
+            lead = lead_for(plan_seconds, dt, parameters.deadline)
             on_cpu = partial(_on_cpu, config, path, parameters.deadline)
             planning = PlanAhead(
-                controller, dt, took=took, overhead=overhead, lead=lead, deadline=parameters.deadline, on_cpu=on_cpu
+                controller,
+                dt,
+                plan_seconds=plan_seconds,
+                overhead=overhead,
+                lead=lead,
+                deadline=parameters.deadline,
+                on_cpu=on_cpu,
             )
             self._ending.callback(planning.close)
             self._recorder = BagRecorder(Path(parameters.record)) if parameters.record else None
@@ -107,12 +113,12 @@ class Running:
                 _send_nothing if parameters.dry_run else command_sender(controller.spec, config.output, transport),
                 goal=self._goals or (lambda begin: None),
                 latency=config.latency,
-                look=Telemetry(controller.spec, transport, name),
+                on_period_end=Telemetry(controller.spec, transport, name),
             )
-            self.rivals = 0
+            self.other_publishers = 0
             gc.collect()
             self._stop = threading.Event()
-            watchdog = Watchdog(self.loop.stand_in, dt)
+            watchdog = Watchdog(self.loop.answer_stall, dt)
             self._ending.callback(watchdog.close)
             for thread in (
                 threading.Thread(target=self._diagnose, args=(transport, name), name="diagnostics"),
@@ -142,10 +148,11 @@ class Running:
         """How long planning takes here and what follows from it, in one line."""
         planning = self.loop.planning
         ahead = "a whole period" if planning.lead == 1.0 else f"{1e3 * planning.lead * planning.dt:.0f} ms"
-        too_slow = "" if planning.took <= planning.seconds else "; this machine is too slow, candidates will be cut"
+        taken, available = planning.plan_seconds, planning.seconds_available
+        too_slow = "" if taken <= available else "; this machine is too slow, candidates will be cut"
         return (
-            f"a plan takes {1e3 * planning.took:.0f} ms of a control period of {1e3 * planning.dt:.0f} ms on this machine "
-            f"({planning.controller.precision}), and gets {1e3 * planning.seconds:.0f} ms; it is made {ahead} ahead{too_slow}"
+            f"a plan takes {1e3 * taken:.0f} ms of a control period of {1e3 * planning.dt:.0f} ms on this machine "
+            f"({planning.controller.precision}), and gets {1e3 * available:.0f} ms; it is made {ahead} ahead{too_slow}"
         )
 
     def report(self) -> str:
@@ -153,15 +160,16 @@ class Running:
         planning, counts, safety = self.loop.planning, self.loop.statistics, self.loop.supervisor
         budget, plans = planning.budget, planning.statistics
         samples = f", cut to {budget.num_samples} of {budget.full} samples" if budget.is_cut else ""
-        rivals = f"{self.rivals} other publisher(s) on {self.config.output.topic}" if self.rivals else ""
-        unrecorded = self._recorder.trouble if self._recorder is not None else ""
+        others = self.other_publishers
+        other_publishers = f"{others} other publisher(s) on {self.config.output.topic}" if others else ""
+        unrecorded = self._recorder.problems if self._recorder is not None else ""
         failures = {"planner": plans.last_failure, "loop": counts.last_failure}
         lines = (
             f"{safety.state.value}: {counts.steps} steps, {safety.holds} holds, {counts.missed_deadlines} missed deadlines, "
             f"{counts.overruns} overruns, {counts.stalls} stalls, {plans.failures} planner failures{samples}",
             *self.loop.faults,
             *(f"{what}: {words}" for what, words in failures.items() if words),
-            rivals,
+            other_publishers,
             unrecorded,
         )
         return "; ".join(filter(None, lines))
@@ -171,8 +179,8 @@ class Running:
         diagnosis, graph, topic = Diagnosis(self.loop, name, self._goals), transport.graph(), self.config.output.topic
         while not self._stop.wait(DIAGNOSTICS_PERIOD):
             try:
-                self.rivals = sum(e.publishes and e.topic == topic for e in graph.endpoints())
-                publish(diagnosis(transport.now(), self.rivals))
+                self.other_publishers = sum(e.publishes and e.topic == topic for e in graph.endpoints())
+                publish(diagnosis(transport.now(), self.other_publishers))
             except Exception:
                 _LOG.exception("no diagnosis")
 

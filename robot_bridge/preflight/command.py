@@ -26,7 +26,7 @@ from robot_bridge.robot_files import load_controller, make_supervisor
 from robot_bridge.safety.supervisor import SafetySupervisor
 from robot_bridge.stopping import stop_on_signals
 
-PATIENCE = 2.0
+OBSERVATION_TIMEOUT = 2.0
 """Longest wait for a first observation before the motion [s]; the checks before it have seen some."""
 
 
@@ -40,10 +40,10 @@ def preflight(options: PreflightOptions) -> None:
     console = make_console()
     transport = open_transport(options.transport, "preflight", options.domain, options.interface)
     try:
-        heard = listen(config, transport, options.seconds)
-        checks = check_inputs(config, supervisor, controller.adapter.model.normalizer, heard)
+        listening = listen(config, transport, options.seconds)
+        checks = check_inputs(config, supervisor, controller.adapter.model.normalizer, listening)
         if options.test_motion:
-            checks += _move(options, config, controller, supervisor, transport, checks, heard.endpoints, console)
+            checks += _move(options, config, controller, supervisor, transport, checks, listening.endpoints, console)
     finally:
         transport.close()
     print_checks(checks, f"{options.bridge}, checkpoint {config.checkpoint}", console)
@@ -98,8 +98,8 @@ def _confirmed(options: PreflightOptions, controller: AdaptiveController, consol
 
 
 def _wait_for_observation(supervisor: SafetySupervisor, inputs: Inputs) -> None:
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + OBSERVATION_TIMEOUT
     while not supervisor.is_usable(time.monotonic(), inputs.snapshot()):
         if time.monotonic() > until:
-            raise PreflightError(f"preflight: no test motion: no fresh and finite observation within {PATIENCE:g} s")
+            raise PreflightError(f"preflight: no test motion: no fresh and finite observation within {OBSERVATION_TIMEOUT:g} s")
         time.sleep(0.01)

@@ -14,7 +14,7 @@ from adaptive_mbrl.dynamics.normalizer import Normalizer
 from adaptive_mbrl.spec import Channel
 from robot_bridge.bridge_config import BridgeConfig
 from robot_bridge.preflight.checks import Check, Verdict
-from robot_bridge.preflight.listening import EMPTY, NO_JOINT, Heard, Recorded
+from robot_bridge.preflight.listening import EMPTY, NO_JOINT, InputRecord, ListeningResult
 from robot_bridge.preflight.plausibility import FAIL_STDS, WARN_STDS, distance, mistaken_unit
 from robot_bridge.preflight.topic_checks import goal_checks, output_checks, rate_check, stamp_check, topic_check
 from robot_bridge.safety.supervisor import SafetySupervisor
@@ -33,7 +33,7 @@ def check_inputs(
     config: BridgeConfig,
     supervisor: SafetySupervisor,
     normalizer: Normalizer,
-    heard: Heard,
+    listening: ListeningResult,
 ) -> list[Check]:
     """Everything that can be known without sending a command.
 
@@ -41,9 +41,9 @@ def check_inputs(
         config: of the bridge.
         supervisor: of the bridge, for the checkpoint's robot.
         normalizer: of the checkpoint.
-        heard: from `listen`.
+        listening: from `listen`.
     """
-    records, graph, spec = heard.records, heard.endpoints, supervisor.spec
+    records, graph, spec = listening.records, listening.endpoints, supervisor.spec
     checks = []
     for name, topic in config.inputs.items():
         checks.append(topic_check(topic, records[name], graph))
@@ -54,10 +54,10 @@ def check_inputs(
         record = records[config.obs[channel.name].input]
         if record.count:
             checks.append(channel_check(config, channel, record, Expected(mean, std, low, high)))
-    return [*checks, *output_checks(config, graph), *goal_checks(config, heard.goals, graph)]
+    return [*checks, *output_checks(config, graph), *goal_checks(config, listening.goals, graph)]
 
 
-def channel_check(config: BridgeConfig, channel: Channel, record: Recorded, expected: Expected) -> Check:
+def channel_check(config: BridgeConfig, channel: Channel, record: InputRecord, expected: Expected) -> Check:
     """Whether a channel is in every message, finite, plausible in its unit and within its limits."""
     name, values = f"channel {channel.name}", record.values[channel.name]
     if record.absent.get(channel.name):
@@ -77,7 +77,7 @@ def channel_check(config: BridgeConfig, channel: Channel, record: Recorded, expe
     return Check(name, Verdict.PASS, measured)
 
 
-def _absent(config: BridgeConfig, channel: str, record: Recorded) -> Check:
+def _absent(config: BridgeConfig, channel: str, record: InputRecord) -> Check:
     source, reasons = config.obs[channel], record.absent[channel]
     topic, count = config.inputs[source.input].topic, sum(reasons.values())
     reason = max(reasons, key=lambda r: reasons[r])

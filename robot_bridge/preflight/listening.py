@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_bridge.bridge_config import BridgeConfig, ChannelInput
-from robot_bridge.control.inputs import read
+from robot_bridge.control.inputs import read_channel
 from robot_bridge.middleware.endpoints import Endpoints
 from robot_bridge.middleware.messages import MESSAGES, JointState, Message
 from robot_bridge.middleware.transport import Transport
@@ -24,7 +24,7 @@ NO_JOINT, EMPTY, SHORT = "no such joint", "empty", "too short"
 
 
 @dataclass(frozen=True)
-class Recorded:
+class InputRecord:
     """The messages of one input.
 
     Attributes:
@@ -52,7 +52,7 @@ class Recorded:
 
 
 @dataclass
-class _Tape:
+class _InputLog:
     """What one input is written to while it is listened to."""
 
     channels: dict[str, ChannelInput]
@@ -76,7 +76,7 @@ class Listener:
     def __init__(self, config: BridgeConfig, transport: Transport, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._lock, self._clock, self._finished = threading.Lock(), clock, False
         self.goals = 0
-        self._tapes = {name: _Tape({c: s for c, s in config.obs.items() if s.input == name}) for name in config.inputs}
+        self._logs = {name: _InputLog({c: s for c, s in config.obs.items() if s.input == name}) for name in config.inputs}
         for name, topic in config.inputs.items():
             transport.subscribe(topic.topic, topic.message_type, partial(self.receive, name))
         if config.goal is not None:
@@ -87,34 +87,34 @@ class Listener:
         with self._lock:
             if self._finished:
                 return
-            tape = self._tapes[name]
-            tape.received.append(received)
-            tape.clock.append(time.time() - (self._clock() - received))
+            log = self._logs[name]
+            log.received.append(received)
+            log.clock.append(time.time() - (self._clock() - received))
             header = getattr(message, "header", None)
             if header is not None:
-                tape.stamps.append(header.stamp.seconds)
+                log.stamps.append(header.stamp.seconds)
             if isinstance(message, JointState):
-                tape.joints.update(dict.fromkeys(message.name))
-            tape.values.append([read(message, source) for source in tape.channels.values()])
-            for channel, source in tape.channels.items():
+                log.joints.update(dict.fromkeys(message.name))
+            log.values.append([read_channel(message, source) for source in log.channels.values()])
+            for channel, source in log.channels.items():
                 reason = why_absent(message, source)
                 if reason:
-                    tape.absent.setdefault(channel, Counter())[reason] += 1
+                    log.absent.setdefault(channel, Counter())[reason] += 1
 
     def receive_goal(self, message: Message, received: float) -> None:
         """Count a goal."""
         with self._lock:
             self.goals += not self._finished
 
-    def finish(self) -> dict[str, Recorded]:
+    def finish(self) -> dict[str, InputRecord]:
         """Stop writing down; what came, by input."""
         with self._lock:
             self._finished = True
-            return {name: _recorded(tape, self._clock()) for name, tape in self._tapes.items()}
+            return {name: _recorded(log, self._clock()) for name, log in self._logs.items()}
 
 
 @dataclass(frozen=True)
-class Heard:
+class ListeningResult:
     """What a robot published in a while.
 
     Attributes:
@@ -123,16 +123,16 @@ class Heard:
         endpoints: who publishes and subscribes what; None where the middleware cannot tell.
     """
 
-    records: Mapping[str, Recorded]
+    records: Mapping[str, InputRecord]
     goals: int
     endpoints: Endpoints | None
 
 
-def listen(config: BridgeConfig, transport: Transport, seconds: float) -> Heard:
+def listen(config: BridgeConfig, transport: Transport, seconds: float) -> ListeningResult:
     """Listen for so long [s]."""
     graph, listener = transport.graph(), Listener(config, transport)
     time.sleep(seconds)
-    return Heard(listener.finish(), listener.goals, graph.endpoints())
+    return ListeningResult(listener.finish(), listener.goals, graph.endpoints())
 
 
 def why_absent(message: Message, source: ChannelInput) -> str:
@@ -151,14 +151,14 @@ def why_absent(message: Message, source: ChannelInput) -> str:
     return "" if int(last) < len(values) else SHORT if values else EMPTY
 
 
-def _recorded(tape: _Tape, now: float) -> Recorded:
-    columns = np.array(tape.values, dtype=np.float64).reshape(len(tape.received), len(tape.channels)).T
-    return Recorded(
-        np.array(tape.received),
-        np.array(tape.clock),
-        np.array(tape.stamps) if tape.stamps or not tape.received else None,
-        tuple(tape.joints),
-        dict(zip(tape.channels, columns, strict=True)),
-        {channel: dict(counts) for channel, counts in tape.absent.items()},
-        now - tape.received[0] if tape.received else 0.0,
+def _recorded(log: _InputLog, now: float) -> InputRecord:
+    columns = np.array(log.values, dtype=np.float64).reshape(len(log.received), len(log.channels)).T
+    return InputRecord(
+        np.array(log.received),
+        np.array(log.clock),
+        np.array(log.stamps) if log.stamps or not log.received else None,
+        tuple(log.joints),
+        dict(zip(log.channels, columns, strict=True)),
+        {channel: dict(counts) for channel, counts in log.absent.items()},
+        now - log.received[0] if log.received else 0.0,
     )

@@ -2,7 +2,7 @@
 
 For each actuator:   settle, quiet, quiet, quiet, quiet, push, pull, pull, push
 
-where a push is a soft pulse upwards from rest, a pull the same downwards, and a quiet stretch is as long as a pulse but without
+where a push is a soft pulse upwards from rest, a pull the same downwards, and a quiet segment is as long as a pulse but without
 one: what the robot does by itself. In this order a motion of its own that grows evenly adds as much to pushes as to pulls.
 """
 
@@ -26,14 +26,14 @@ from robot_bridge.safety.supervisor import SafetySupervisor
 
 Array = NDArray[np.float64]
 PULSE = np.array([0.25, 0.5, 0.75, 1.0, 1.0, 0.75, 0.5, 0.25, 0.0, 0.0])
-"""Share of the amplitude at each control period; the end is for robots that answer late."""
+"""Share of the amplitude at each control period; the end is for robots that response late."""
 ORDER = (1, -1, -1, 1)
 """Signs of an actuator's pulses."""
 SETTLE = 6
 """Control periods at rest before each actuator's trial."""
 
 
-class Stretch(NamedTuple):
+class MotionSegment(NamedTuple):
     """A part of the motion that is looked at.
 
     Attributes:
@@ -53,8 +53,8 @@ class Trial(NamedTuple):
         quiet: as many without a pulse, before them.
     """
 
-    pulses: tuple[Stretch, ...]
-    quiet: tuple[Stretch, ...]
+    pulses: tuple[MotionSegment, ...]
+    quiet: tuple[MotionSegment, ...]
 
 
 class GentleMotion:
@@ -117,11 +117,11 @@ class GentleMotion:
         quiet = tuple(self._follow(self.rest + nothing) for _ in ORDER)
         return Trial(tuple(self._follow(self.rest + sign * pulse) for sign in ORDER), quiet)
 
-    def _follow(self, wanted: Array) -> Stretch:
+    def _follow(self, wanted: Array) -> MotionSegment:
         steps = [self._step(row) for row in wanted]
-        # the end of one stretch is the beginning of the next
+        # the end of one segment is the beginning of the next
         obs = [obs for obs, _ in steps] + [self.inputs.snapshot().values]
-        return Stretch(np.array(obs), np.array([sent for _, sent in steps]))
+        return MotionSegment(np.array(obs), np.array([sent for _, sent in steps]))
 
     def _step(self, wanted: Array) -> tuple[Array, Array]:
         """One control period: observe, send, wait for its end."""

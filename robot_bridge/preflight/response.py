@@ -1,6 +1,6 @@
-"""Did the robot answer a test motion as the checkpoint's model of it does? Finds swapped and inverted actuators.
+"""Did the robot response a test motion as the checkpoint's model of it does? Finds swapped and inverted actuators.
 
-The answer of a robot to pulses of signs +, -, -, + is
+The response of a robot to pulses of signs +, -, -, + is
 
     r = (d1 - d2 - d3 + d4) / 4        d: mean over a pulse of what was observed minus what the model predicts without the pulse
 
@@ -21,25 +21,25 @@ from torch import Tensor
 from adaptive_mbrl.adaptation.base import Adapter
 from adaptive_mbrl.spec import RobotSpec
 from robot_bridge.preflight.checks import Check, Verdict
-from robot_bridge.preflight.motion import ORDER, Stretch, Trial
+from robot_bridge.preflight.motion import ORDER, MotionSegment, Trial
 from robot_bridge.preflight.plausibility import unit_of_ratio
 
 Array = NDArray[np.float64]
 ALIKE, SURELY_ALIKE = 0.6, 0.75
-"""Cosine from which an answer agrees with a predicted one, and from which it can be no other."""
-CLEARLY = 0.2
+"""Cosine from which an response agrees with a predicted one, and from which it can be no other."""
+CLEARLY_BETTER = 0.2
 """By how much another actuator's prediction must fit better before outputs may be swapped."""
-FLOOR = 0.1
-"""Least motion without pulses that a channel is weighed by, as a share of the predicted answer."""
-SILENT = 0.15
-"""Share of the predicted answer below which there is none."""
-ABOVE_QUIET = 2.0
-"""How many times as large as the robot's own motion an answer must be."""
+MIN_QUIET_SHARE = 0.1
+"""Least motion without pulses that a channel is weighed by, as a share of the predicted response."""
+NO_RESPONSE = 0.15
+"""Share of the predicted response below which there is none."""
+RESPONSE_OVER_QUIET = 2.0
+"""How many times as large as the robot's own motion an response must be."""
 WEAK, STRONG = 0.3, 3.0
-"""Gain, against the predicted answer, outside of which is a warning."""
+"""Gain, against the predicted response, outside of which is a warning."""
 
 
-class Answer(NamedTuple):
+class MotionResponse(NamedTuple):
     """What came of one trial, in target stds.
 
     Attributes:
@@ -53,7 +53,7 @@ class Answer(NamedTuple):
     quiet: Array
 
     def similarity(self, index: int) -> Array:
-        """Cosine of the measured answer and each predicted one, (action_dim,), in a trial of actuator `index`."""
+        """Cosine of the measured response and each predicted one, (action_dim,), in a trial of actuator `index`."""
         weight = self._weight(index)
         measured, predicted = weight * self.measured, weight * self.predicted
         sizes = np.linalg.norm(predicted, axis=1) * np.linalg.norm(measured)
@@ -62,11 +62,11 @@ class Answer(NamedTuple):
     def is_loud(self, index: int) -> bool:
         """Whether the robot moved clearly more than by itself."""
         weight = self._weight(index)
-        return bool(np.linalg.norm(weight * self.measured) > ABOVE_QUIET * np.linalg.norm(weight * self.quiet))
+        return bool(np.linalg.norm(weight * self.measured) > RESPONSE_OVER_QUIET * np.linalg.norm(weight * self.quiet))
 
     def _weight(self, index: int) -> Array:
         """Of each channel, (obs_dim,): the stiller it is without pulses, the more it says."""
-        floor = FLOOR * np.linalg.norm(self.predicted[index])
+        floor = MIN_QUIET_SHARE * np.linalg.norm(self.predicted[index])
         return 1.0 / np.sqrt(self.quiet**2 + floor**2 + 1e-12)
 
 
@@ -79,16 +79,16 @@ def check_responses(adapter: Adapter[Any], spec: RobotSpec, trials: list[Trial])
         trials: one for each action channel, in the spec's order.
     """
     scale = adapter.model.normalizer.target_std.cpu().double().numpy()
-    return [judge(spec, index, answer_of(adapter, trial, index), scale) for index, trial in enumerate(trials)]
+    return [judge(spec, index, response_of(adapter, trial, index), scale) for index, trial in enumerate(trials)]
 
 
 @torch.no_grad()
-def answer_of(adapter: Adapter[Any], trial: Trial, index: int) -> Answer:
+def response_of(adapter: Adapter[Any], trial: Trial, index: int) -> MotionResponse:
     """Of a trial of actuator `index`."""
     rest = trial.quiet[-1].sent[-1]
-    pulses = [_predict(adapter, stretch, index, rest) for stretch in trial.pulses]
-    quiet = [_predict(adapter, stretch, index, rest) for stretch in trial.quiet]
-    return Answer(
+    pulses = [_predict(adapter, segment, index, rest) for segment in trial.pulses]
+    quiet = [_predict(adapter, segment, index, rest) for segment in trial.quiet]
+    return MotionResponse(
         _contrast([own for own, _ in pulses]), _contrast([change for _, change in pulses]), _contrast([own for own, _ in quiet])
     )
 
@@ -98,37 +98,37 @@ def _contrast(stretches: list[Array]) -> Array:
     return np.tensordot(ORDER, np.array(stretches), 1) / len(ORDER)
 
 
-def judge(spec: RobotSpec, index: int, answer: Answer, scale: Array) -> Check:
-    """What one actuator's answer says.
+def judge(spec: RobotSpec, index: int, response: MotionResponse, scale: Array) -> Check:
+    """What one actuator's response says.
 
     Args:
         spec: of the checkpoint.
         index: the actuator that was meant.
-        answer: see `Answer`.
+        response: see `MotionResponse`.
         scale: one target std of each observation channel, in its unit, (obs_dim,).
     """
-    measured, expected = answer.measured, answer.predicted[index]
+    measured, expected = response.measured, response.predicted[index]
     top = int(np.argmax(np.abs(expected)))
     channel, unit = spec.obs_names[top], spec.obs[top].unit
     seen = f"{channel} {measured[top] * scale[top]:+.3g} {unit}, predicted {expected[top] * scale[top]:+.3g}"
-    verdict, found, advice = _find(spec, index, answer, unit_of_ratio(measured[top] / expected[top], unit))
+    verdict, found, advice = _find(spec, index, response, unit_of_ratio(measured[top] / expected[top], unit))
     return Check(f"motion of {spec.action_names[index]}", verdict, f"{found}: {seen}" if found else seen, advice)
 
 
-def _find(spec: RobotSpec, index: int, answer: Answer, mistaken: str) -> tuple[Verdict, str, str]:
-    """Verdict, what was found and advice; `mistaken` is the unit that the size of the answer speaks for."""
-    expected = answer.predicted[index]
-    gain = float(answer.measured @ expected / (expected @ expected))
-    alike = answer.similarity(index)
+def _find(spec: RobotSpec, index: int, response: MotionResponse, mistaken: str) -> tuple[Verdict, str, str]:
+    """Verdict, what was found and advice; `mistaken` is the unit that the size of the response speaks for."""
+    expected = response.predicted[index]
+    gain = float(response.measured @ expected / (expected @ expected))
+    alike = response.similarity(index)
     best = int(np.argmax(np.abs(alike)))
     verdict = Verdict.FAIL if abs(alike[best]) >= SURELY_ALIKE else Verdict.WARN
-    if np.linalg.norm(answer.measured) < SILENT * np.linalg.norm(expected):
+    if np.linalg.norm(response.measured) < NO_RESPONSE * np.linalg.norm(expected):
         return Verdict.FAIL, "no response", "is it switched on, unlocked, and does it listen to this output?"
-    if not answer.is_loud(index):
+    if not response.is_loud(index):
         return Verdict.WARN, "cannot be told", "the robot moves as much by itself: support it, wait, or give a larger --amplitude"
     if mistaken:
         return Verdict.FAIL, f"in {mistaken}?", "the channel is much larger than predicted: check its unit"
-    if abs(alike[best]) > abs(alike[index]) + CLEARLY and abs(alike[best]) >= ALIKE:
+    if abs(alike[best]) > abs(alike[index]) + CLEARLY_BETTER and abs(alike[best]) >= ALIKE:
         inverted = " with the sign inverted" if alike[best] < 0 else ""
         return verdict, f"responds like {spec.action_names[best]}{inverted}", "order of outputs swapped? see output.order"
     if alike[index] <= -ALIKE:
@@ -140,16 +140,16 @@ def _find(spec: RobotSpec, index: int, answer: Answer, mistaken: str) -> tuple[V
     return Verdict.PASS, "", ""
 
 
-def _predict(adapter: Adapter[Any], stretch: Stretch, index: int, at_rest: Array) -> tuple[Array, Array]:
-    """What a stretch adds to the robot's motion at rest, mean over it in target stds.
+def _predict(adapter: Adapter[Any], segment: MotionSegment, index: int, at_rest: Array) -> tuple[Array, Array]:
+    """What a segment adds to the robot's motion at rest, mean over it in target stds.
 
     Returns:
         Observed minus predicted at rest, (obs_dim,), and predicted, had the pulse gone to each actuator, (action_dim, obs_dim).
     """
     normalizer = adapter.model.normalizer
     device = normalizer.obs_mean.device
-    obs = torch.as_tensor(stretch.obs, dtype=torch.float32, device=device)
-    sent = torch.as_tensor(stretch.sent, dtype=torch.float32, device=device)
+    obs = torch.as_tensor(segment.obs, dtype=torch.float32, device=device)
+    sent = torch.as_tensor(segment.sent, dtype=torch.float32, device=device)
     action_dim = sent.shape[1]
     rest = torch.as_tensor(at_rest, dtype=torch.float32, device=device)
     # with the pulse moved to each actuator, and without it

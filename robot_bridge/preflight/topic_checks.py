@@ -10,7 +10,7 @@ from robot_bridge.bridge_config import BridgeConfig, TopicConfig
 from robot_bridge.control.inputs import CLOCK_JUMP, is_new
 from robot_bridge.middleware.endpoints import Endpoints
 from robot_bridge.preflight.checks import Check, Verdict
-from robot_bridge.preflight.listening import Recorded
+from robot_bridge.preflight.listening import InputRecord
 
 MIN_RATE_SHARE = 0.9
 """Of one message per control period; less is too slow. A publisher at just that rate is measured a little below."""
@@ -20,7 +20,7 @@ MAX_DRIFT = 0.1
 """Between the time that passes in stamps and here, as a share."""
 
 
-def topic_check(topic: TopicConfig, record: Recorded, graph: Endpoints | None) -> Check:
+def topic_check(topic: TopicConfig, record: InputRecord, graph: Endpoints | None) -> Check:
     """Whether messages of this type come, and from one publisher."""
     name = f"topic {topic.topic}"
     publishers = [e for e in graph or () if e.publishes and e.topic == topic.topic]
@@ -41,7 +41,7 @@ def topic_check(topic: TopicConfig, record: Recorded, graph: Endpoints | None) -
     return Check(name, Verdict.PASS, f"{record.count} messages, {topic.type}")
 
 
-def rate_check(config: BridgeConfig, name: str, record: Recorded, dt: float) -> Check:
+def rate_check(config: BridgeConfig, name: str, record: InputRecord, dt: float) -> Check:
     """Whether new values come as often as the controller acts, and no gap outlasts an age limit."""
     safety, label = config.safety, f"rate of {config.inputs[name].topic}"
     received = record.received[_is_new(record)]
@@ -64,7 +64,7 @@ def rate_check(config: BridgeConfig, name: str, record: Recorded, dt: float) -> 
     return Check(label, Verdict.PASS, measured)
 
 
-def stamp_check(topic: TopicConfig, record: Recorded) -> Check:
+def stamp_check(topic: TopicConfig, record: InputRecord) -> Check:
     """Whether stamps move, increase, pass as fast as time here, and agree with this machine's clock."""
     name, stamps = f"stamps of {topic.topic}", record.stamps
     if stamps is None:
@@ -95,7 +95,7 @@ def output_checks(config: BridgeConfig, graph: Endpoints | None) -> list[Check]:
         return []
     output, name = config.output, f"output {config.output.topic}"
     here = [e for e in graph if e.topic == output.topic]
-    rivals = sum(e.publishes for e in here)
+    other_publishers = sum(e.publishes for e in here)
     types = sorted({e.type for e in here if not e.publishes})
     checks = []
     if output.type in types:
@@ -107,9 +107,9 @@ def output_checks(config: BridgeConfig, graph: Endpoints | None) -> list[Check]:
     else:
         near = _nearest(output.topic, {e.topic for e in graph if not e.publishes})
         checks.append(Check(name, Verdict.FAIL, "no subscriber", f"start the robot's controller{near}"))
-    if rivals:
+    if other_publishers:
         advice = "stop the other controller: two that command one robot fight"
-        checks.append(Check(f"{name}, others", Verdict.WARN, f"{rivals} other publisher(s)", advice))
+        checks.append(Check(f"{name}, others", Verdict.WARN, f"{other_publishers} other publisher(s)", advice))
     return checks
 
 
@@ -125,7 +125,7 @@ def goal_checks(config: BridgeConfig, goals: int, graph: Endpoints | None) -> li
     return [Check(name, Verdict.INFO, f"{goals} message(s)" if goals else f"none yet; {initial} until one comes")]
 
 
-def _is_new(record: Recorded) -> np.ndarray:
+def _is_new(record: InputRecord) -> np.ndarray:
     """Which messages `Inputs` would take, (n,): later than every one before, or after a clock that was set back."""
     new, last = np.ones(record.count, dtype=bool), -np.inf
     for i, stamp in enumerate(record.stamps if record.stamps is not None else ()):
@@ -134,7 +134,7 @@ def _is_new(record: Recorded) -> np.ndarray:
     return new
 
 
-def _drift(record: Recorded) -> float:
+def _drift(record: InputRecord) -> float:
     """How much faster than here time passes in the stamps, as a share; 0 where too few came to tell."""
     passed = record.received[-1] - record.received[0]
     if record.stamps is None or record.count < 10 or passed <= 0:

@@ -69,7 +69,7 @@ class SafetySupervisor:
     Attributes:
         state: what is let through.
         holds: how often the safe action took over from the plan because of a fault.
-        held_for: what the newest hold began with.
+        hold_reasons: what the newest hold began with.
 
     Raises:
         ConfigError: a name that the robot does not have, a missing rate limit, or limits that leave nothing.
@@ -93,14 +93,14 @@ class SafetySupervisor:
         self.obs_low, self.obs_high = np.array([self._obs_range(name) for name in channels]).T
         self.state = State.INACTIVE
         self.holds = 0
-        self.held_for: tuple[str, ...] = ()
-        self._nothing = np.clip(np.zeros(spec.action_dim), self.low, self.high)
-        self._sent = self._sent_before = self._nothing
+        self.hold_reasons: tuple[str, ...] = ()
+        self._zero_command = np.clip(np.zeros(spec.action_dim), self.low, self.high)
+        self._sent = self._sent_before = self._zero_command
         self._now = -math.inf
-        self._waited = 0.0
-        self._missed = 0
-        self._surprised = 0
-        self._is_silent = True
+        self._seconds_in_state = 0.0
+        self._missed_in_a_row = 0
+        self._model_error_steps = 0
+        self._estop_is_silent = True
 
     @property
     def rest_seconds(self) -> float:
@@ -118,25 +118,25 @@ class SafetySupervisor:
         """
         if self.state is not State.INACTIVE:
             return
-        self._happen(Event.ACTIVATE_DRY_RUN if dry_run else Event.ACTIVATE)
+        self._apply(Event.ACTIVATE_DRY_RUN if dry_run else Event.ACTIVATE)
         if present is not None:
             self._sent = np.clip(np.where(np.isfinite(present), present, self._sent), self.low, self.high)
         self._now = now
-        self._missed = self._surprised = 0
+        self._missed_in_a_row = self._model_error_steps = 0
 
     def deactivate(self) -> None:
         """Send nothing any more; an emergency stop stays one."""
-        self._happen(Event.DEACTIVATE)
+        self._apply(Event.DEACTIVATE)
 
     def estop(self) -> None:
         """Latch the emergency stop, from every state; where nothing was being sent, nothing is."""
         if self.state is not State.ESTOP:
-            self._is_silent = self.state in (State.INACTIVE, State.DRY_RUN)
-        self._happen(Event.ESTOP)
+            self._estop_is_silent = self.state in (State.INACTIVE, State.DRY_RUN)
+        self._apply(Event.ESTOP)
 
     def clear_estop(self) -> None:
         """The only way out of an emergency stop; it leads to `INACTIVE`."""
-        self._happen(Event.CLEAR_ESTOP)
+        self._apply(Event.CLEAR_ESTOP)
 
     def is_usable(self, now: float, observed: Observed) -> bool:
         """Whether every channel is fresh and finite."""
@@ -168,7 +168,7 @@ class SafetySupervisor:
         )
         passed = self._tick(now)
         self._react(faults, passed)
-        if self._is_quiet:
+        if self._sends_nothing:
             return Decision(None, self.state, faults)
         share = 0.0 if faults or plan is None else self._plan_share()
         safe = self._safe_action(np.where(fresh & np.isfinite(observed.values), observed.values, 0.0))
@@ -186,7 +186,7 @@ class SafetySupervisor:
             What is sent, (action_dim,); None where nothing is.
         """
         passed = self._tick(now)
-        if self._is_quiet:
+        if self._sends_nothing:
             return None
         return self._approach(target, passed)
 
@@ -200,11 +200,11 @@ class SafetySupervisor:
 
         The one last sent for the safe action `hold`, otherwise zero, or the limit nearest to it.
         """
-        return self._sent if self.config.safe_action == "hold" else self._nothing
+        return self._sent if self.config.safe_action == "hold" else self._zero_command
 
     @property
-    def _is_quiet(self) -> bool:
-        return self.state in (State.INACTIVE, State.DRY_RUN) or (self.state is State.ESTOP and self._is_silent)
+    def _sends_nothing(self) -> bool:
+        return self.state in (State.INACTIVE, State.DRY_RUN) or (self.state is State.ESTOP and self._estop_is_silent)
 
     def _approach(self, wanted: Array, passed: float) -> Array:
         change = self.rate * min(passed, self.spec.dt)
@@ -220,25 +220,25 @@ class SafetySupervisor:
         return min(max(passed, 0.0), 2 * self.spec.dt)
 
     def _react(self, faults: tuple[str, ...], passed: float) -> None:
-        self._waited = 0.0 if faults and self.state is State.HOLD else self._waited + passed
+        self._seconds_in_state = 0.0 if faults and self.state is State.HOLD else self._seconds_in_state + passed
         if faults:
             before = self.state
-            self._happen(Event.FAULT)
+            self._apply(Event.FAULT)
             if self.state is State.HOLD and before is not State.HOLD:
-                self.holds, self.held_for = self.holds + 1, faults
-        elif self.state is State.HOLD and self._waited >= self.config.recovery_seconds:
-            self._happen(Event.RECOVERED)
-        elif self.state is State.RAMP and self._waited >= self.config.ramp_seconds:
-            self._happen(Event.RAMPED)
+                self.holds, self.hold_reasons = self.holds + 1, faults
+        elif self.state is State.HOLD and self._seconds_in_state >= self.config.recovery_seconds:
+            self._apply(Event.RECOVERED)
+        elif self.state is State.RAMP and self._seconds_in_state >= self.config.ramp_seconds:
+            self._apply(Event.RAMPED)
 
-    def _happen(self, event: Event) -> None:
+    def _apply(self, event: Event) -> None:
         before, self.state = self.state, after(self.state, event)
         if self.state is not before:
-            self._waited = 0.0
+            self._seconds_in_state = 0.0
 
     def _plan_share(self) -> float:
         if self.state is State.RAMP and self.config.ramp_seconds > 0:
-            return min(1.0, self._waited / self.config.ramp_seconds)
+            return min(1.0, self._seconds_in_state / self.config.ramp_seconds)
         return 1.0 if self.state in (State.RAMP, State.RUNNING) else 0.0
 
     def _fresh(self, age: Array) -> NDArray[np.bool_]:
@@ -267,21 +267,21 @@ class SafetySupervisor:
         return [f"'{self.spec.obs_names[i]}' {old}{more}"]
 
     def _plan_faults(self, plan: Array | None, missed: int) -> list[str]:
-        self._missed = self._missed + missed if missed else 0
+        self._missed_in_a_row = self._missed_in_a_row + missed if missed else 0
         if plan is None:
             return ["no plan"]
         if np.shape(plan) != (self.spec.action_dim,) or not np.isfinite(plan).all():
             return [f"the plan is not {self.spec.action_dim} finite numbers"]
-        if self._missed > self.config.max_missed_deadlines:
-            return [f"{self._missed} deadlines missed in a row; allowed: {self.config.max_missed_deadlines}"]
+        if self._missed_in_a_row > self.config.max_missed_deadlines:
+            return [f"{self._missed_in_a_row} deadlines missed in a row; allowed: {self.config.max_missed_deadlines}"]
         return []
 
     def _model_faults(self, error: float) -> list[str]:
         limit = self.config.max_model_error
-        self._surprised = self._surprised + 1 if limit > 0 and error > limit else 0
-        if self._surprised < self.config.model_error_steps:
+        self._model_error_steps = self._model_error_steps + 1 if limit > 0 and error > limit else 0
+        if self._model_error_steps < self.config.model_error_steps:
             return []
-        return [f"model error {error:.2f} target stds, above {limit:g} for {self._surprised} steps"]
+        return [f"model error {error:.2f} target stds, above {limit:g} for {self._model_error_steps} steps"]
 
     def _safe_action(self, values: Array) -> Array:
         """From the observation, with 0 for what is not known."""

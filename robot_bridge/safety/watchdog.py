@@ -1,24 +1,25 @@
-"""A thread that looks whether the control loop is alive, and stands in for it."""
+"""A thread that notices when the control loop stands still, and then has the safe action sent."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 
 class Watchdog:
-    """Calls `stand_in` several times in every control period until it is closed.
+    """Calls `answer_stall` several times in every control period until the watchdog is closed.
 
     Args:
-        stand_in: sends the safe action if the loop is late; see `ControlLoop.stand_in`.
+        answer_stall: `ControlLoop.answer_stall`, which sends the safe action if the loop is late.
         dt: control period [s].
     """
 
     LOOKS_PER_PERIOD = 4
+    """Calls in each control period."""
 
-    def __init__(self, stand_in: Callable[[], bool], dt: float) -> None:
-        self._stand_in, self._pause = stand_in, dt / self.LOOKS_PER_PERIOD
-        self.failures = 0
+    def __init__(self, answer_stall: Callable[[], bool], dt: float) -> None:
+        self._answer_stall, self._pause = answer_stall, dt / self.LOOKS_PER_PERIOD
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
         self._thread.start()
@@ -30,8 +31,6 @@ class Watchdog:
 
     def _watch(self) -> None:
         while not self._closed.wait(self._pause):
-            try:
-                self._stand_in()
-            except Exception:
-                # sending may fail; the next look comes all the same
-                self.failures += 1
+            # sending may fail; the watchdog must try again all the same
+            with suppress(Exception):
+                self._answer_stall()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from adaptive_mbrl.spec import RobotSpec
 from robot_bridge.bridge_config import OutputConfig
 from robot_bridge.middleware.messages import Float64MultiArray, JointTrajectory, Message
-from robot_bridge.simulated.line import Line
+from robot_bridge.simulated.transmission_line import TransmissionLine
 
 Array = NDArray[np.float64]
 LATE_PERIODS = 1.5
@@ -30,7 +30,7 @@ class CommandInput:
         timeout: age of a command after which it is no longer obeyed [s].
     """
 
-    def __init__(self, spec: RobotSpec, config: OutputConfig, line: Line[Array], timeout: float) -> None:
+    def __init__(self, spec: RobotSpec, config: OutputConfig, line: TransmissionLine[Array], timeout: float) -> None:
         self._order = [spec.action_names.index(name) for name in config.order or spec.action_names]
         self._line, self._timeout, self._late_after = line, timeout, LATE_PERIODS * spec.dt
         self._lock = threading.Lock()

@@ -18,7 +18,7 @@ UNITS = ("m", "rad", "m/s", "rad/s", "m/s^2", "N", "N m", "1")
 
 
 @dataclass(frozen=True)
-class LineConfig:
+class TransmissionLineConfig:
     """What happens to messages on their way; none overtakes another one of its topic.
 
     Attributes:
@@ -45,8 +45,8 @@ class Imperfections:
     """
 
     noise: Mapping[str, float] = field(default_factory=dict)
-    sensors: LineConfig = LineConfig()
-    commands: LineConfig = LineConfig()
+    sensors: TransmissionLineConfig = TransmissionLineConfig()
+    commands: TransmissionLineConfig = TransmissionLineConfig()
     seed: int = bounded(0, low=0, high=MAX_SEED)
 
     def __post_init__(self) -> None:

@@ -22,10 +22,10 @@ from robot_bridge.middleware.messages import MESSAGES
 from robot_bridge.middleware.transport import Transport
 from robot_bridge.simulated.command_input import CommandInput
 from robot_bridge.simulated.imperfections import Imperfections, load_imperfections
-from robot_bridge.simulated.line import Line
 from robot_bridge.simulated.report import RobotReport
 from robot_bridge.simulated.sensor_output import SensorOutput
 from robot_bridge.simulated.steady_clock import Clock, SteadyClock
+from robot_bridge.simulated.transmission_line import TransmissionLine
 from robot_bridge.stopping import stop_on_signals
 from sim.commands import require_writable
 from sim.robot.robot import Robot, load_robot
@@ -67,32 +67,34 @@ class SimulatedRobot:
         self._imperfections = imperfections or Imperfections()
         robot, scenario = simulation.robot, simulation.scenario
         seed = (self._imperfections.seed, scenario.seed)
-        line: Line[np.ndarray] = Line(self._imperfections.commands, np.random.default_rng([*seed, len(config.inputs) + 1]))
+        line: TransmissionLine[np.ndarray] = TransmissionLine(
+            self._imperfections.commands, np.random.default_rng([*seed, len(config.inputs) + 1])
+        )
         self.commands = CommandInput(robot.spec, config.output, line, command_timeout)
         self.sensors = SensorOutput(robot.spec, config, transport, self._imperfections, seed)
         self._publish_goal = goal_publisher(config, robot, scenario, transport)
-        self._beginning = self._now = clock.now()
+        self._started = self._now = clock.now()
         self.overruns = 0
         transport.subscribe(config.output.topic, MESSAGES[config.output.type], self.commands.receive, reliable=True)
 
     def run(self) -> None:
         """Stand still until the first command, then live in real time until the scenario or the clock ends it."""
-        if not self._stand_by():
+        if not self._wait_for_first_command():
             return
-        simulation, started = self.simulation, self._beginning
+        simulation, started = self.simulation, self._started
         self._measure()
         while simulation.substep < simulation.total_substeps:
             begin, end = (started + (simulation.substep + i) * simulation.sim_dt for i in (0, 1))
-            if not self._live_until(end):
+            if not self._run_until(end):
                 return
-            started += self._give_up(self.clock.now() - end)
+            started += self._lost_time(self.clock.now() - end)
             simulation.advance(self.commands.mean(begin, end))
             self._measure()
 
     def report(self) -> RobotReport:
         """What came of it so far."""
         simulation, rewards = self.simulation, self.simulation.rewards()
-        simulated, took = simulation.substep * simulation.sim_dt, self._now - self._beginning
+        simulated, took = simulation.substep * simulation.sim_dt, self._now - self._started
         return RobotReport(
             robot=simulation.robot.name,
             scenario=simulation.scenario.to_mapping(),
@@ -109,15 +111,15 @@ class SimulatedRobot:
             real_time_factor=simulated / took if simulated else 1.0,
         )
 
-    def _stand_by(self) -> bool:
+    def _wait_for_first_command(self) -> bool:
         while self.commands.due > self._now:
             self._measure()
-            if not self._live_until(self._now + self.publish_every * self.simulation.sim_dt):
+            if not self._run_until(self._now + self.publish_every * self.simulation.sim_dt):
                 return False
-        self._beginning = self._now
+        self._started = self._now
         return True
 
-    def _live_until(self, moment: float) -> bool:
+    def _run_until(self, moment: float) -> bool:
         """Publish what falls due on the way; the present is `moment` then."""
         while self.sensors.due < moment:
             due = self.sensors.due
@@ -127,7 +129,7 @@ class SimulatedRobot:
         self._now = moment
         return self.clock.wait_until(moment)
 
-    def _give_up(self, late: float) -> float:
+    def _lost_time(self, late: float) -> float:
         """A control period is caught up with; a longer delay [s] is not, the robot's time stood still then."""
         if late <= self.simulation.robot.spec.dt:
             return 0.0
@@ -155,7 +157,7 @@ def goal_publisher(config: BridgeConfig, robot: Robot, scenario: Scenario, trans
     goals = robot.goals(scenario.seed, scenario.steps + 1, preview)[None]
     publish = transport.publisher(config.goal.topic, message_type)
 
-    def tell(step: int) -> None:
+    def publish_goals(step: int) -> None:
         message, width = message_type(), len(fields)
         for ahead, goal in enumerate(robot.known_goals(goals, step, preview)[0]):
             for path, value in zip(fields, goal, strict=True):
@@ -164,7 +166,7 @@ def goal_publisher(config: BridgeConfig, robot: Robot, scenario: Scenario, trans
                 write_field(message, place, float(value))
         publish(message)
 
-    return tell
+    return publish_goals
 
 
 def publish_every(robot: Robot, rate: float | None) -> int:

@@ -12,8 +12,8 @@ from robot_bridge.bridge_config import BridgeConfig
 from robot_bridge.middleware.messages import Message
 from robot_bridge.middleware.transport import Transport
 from robot_bridge.simulated.imperfections import Imperfections
-from robot_bridge.simulated.line import Line
 from robot_bridge.simulated.sensor_messages import SensorMessage
+from robot_bridge.simulated.transmission_line import TransmissionLine
 
 Publish = Callable[[Message], None]
 
@@ -34,10 +34,10 @@ class SensorOutput:
     ) -> None:
         self._std = imperfections.noise_std(spec)
         self._rng = np.random.default_rng([*seed, 0])
-        self._topics: list[tuple[SensorMessage, Line[Message], Publish]] = []
+        self._topics: list[tuple[SensorMessage, TransmissionLine[Message], Publish]] = []
         for stream, (name, topic) in enumerate(config.inputs.items(), start=1):
             channels = [(spec.obs_index(c), source) for c, source in config.obs.items() if source.input == name]
-            line: Line[Message] = Line(imperfections.sensors, np.random.default_rng([*seed, stream]))
+            line: TransmissionLine[Message] = TransmissionLine(imperfections.sensors, np.random.default_rng([*seed, stream]))
             publish = transport.publisher(topic.topic, topic.message_type, reliable=False)
             self._topics.append((SensorMessage(topic.message_type, channels), line, publish))
 

@@ -24,7 +24,7 @@ from robot_bridge.middleware.dds import DdsTransport
 from robot_bridge.middleware.fields import joint_value
 from robot_bridge.middleware.messages import Float64MultiArray, JointState, Message
 from robot_bridge.node.adaptive_mpc import AdaptiveMpc
-from robot_bridge.node.parameters import Parameters
+from robot_bridge.node.parameters import NodeParameters
 
 STEADY = time.monotonic
 PATIENCE = 60
@@ -58,8 +58,11 @@ def obs_of(message: JointState) -> tuple[float, float | None]:
     return message.header.stamp.seconds, position if math.isfinite(position) else None
 
 
-class OnGpu:
-    """A controller as it is on a GPU that has failed."""
+class ImitatedFailingGpu:
+    """A controller that imitates one on a failed GPU. No GPU is used.
+
+    It claims to be on the device `cuda`, and every step raises the error that CUDA raises.
+    """
 
     device = torch.device("cuda")
 
@@ -107,7 +110,7 @@ class Faults:
 
     def gpu(self) -> None:
         planning = self.loop.planning
-        planning.controller = OnGpu(planning.controller, self.log)
+        planning.controller = ImitatedFailingGpu(planning.controller, self.log)
 
     def control_thread(self) -> None:
         def stand_still(begin: float) -> Any:
@@ -146,7 +149,7 @@ class Faults:
 def main() -> None:
     log, transport = Log(), DdsTransport(int(sys.argv[1]))
     node = AdaptiveMpc(transport)
-    node.configure(Parameters(sys.argv[2]), RecordingTransport(transport, log))
+    node.configure(NodeParameters(sys.argv[2]), RecordingTransport(transport, log))
     node.activate()
     faults = Faults(node, log)
     print("ready", flush=True)

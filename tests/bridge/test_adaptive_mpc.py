@@ -6,7 +6,6 @@ import dataclasses
 import gc
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -28,13 +27,12 @@ from robot_bridge.middleware.messages import (
 )
 from robot_bridge.node.adaptive_mpc import AdaptiveMpc
 from robot_bridge.node.diagnostics import ERROR, OK, STALE
-from robot_bridge.node.parameters import Parameters
+from robot_bridge.node.parameters import NodeParameters
 from robot_bridge.safety.states import State
+from tests.bridge.waiting import PATIENCE, wait_until
 from tests.cartpole_bridge import BRIDGE
 
 DOMAIN = 20 + os.getpid() % 40
-PATIENCE = 60
-"""Seconds for what takes about one."""
 STANDING = JointState(name=["slider", "hinge_1"], position=[0.0, 0.1], velocity=[0.0, 0.0])
 
 
@@ -66,10 +64,10 @@ def transport() -> Iterator[DdsTransport]:
 
 
 @pytest.fixture
-def parameters(tmp_path: Path, make_checkpoint: Callable[..., Path]) -> Parameters:
+def parameters(tmp_path: Path, make_checkpoint: Callable[..., Path]) -> NodeParameters:
     path = tmp_path / "bridge.yaml"
     path.write_text(BRIDGE.format(checkpoint=make_checkpoint(tmp_path / "checkpoint")))
-    return Parameters(str(path))
+    return NodeParameters(str(path))
 
 
 @pytest.fixture
@@ -135,7 +133,7 @@ def test_the_emergency_stop_works_from_every_state(node, transport, parameters, 
         path = Path(parameters.bridge)
         path.write_text(path.read_text().replace("ramp_seconds: 0.05", "ramp_seconds: 1000"))
     if reached != "unconfigured":
-        node.configure(Parameters(parameters.bridge, dry_run=reached == "dry_run"), transport)
+        node.configure(NodeParameters(parameters.bridge, dry_run=reached == "dry_run"), transport)
     active = ("dry_run", "ramp", "running", "hold", "estop")
     if reached in active:
         node.activate()
@@ -188,9 +186,14 @@ def test_position_commands_begin_where_the_joint_is_known_to_be(node, transport,
     with pytest.raises(BridgeError, match="where the joints are is not observed"):
         node.activate()
     publish = transport.publisher("/joint_states", JointState, reliable=False)
-    publish(dataclasses.replace(STANDING, header=Header(Time.of(transport.now()))))
-    time.sleep(0.6)
-    assert not node.knows_where_to_start  # it may have been moved meanwhile
+
+    def is_known() -> bool:
+        publish(dataclasses.replace(STANDING, header=Header(Time.of(transport.now()))))
+        return node.knows_where_to_start
+
+    wait_until(is_known)
+    # silence for longer than `max_age`: the joint may have been moved in the meantime
+    wait_until(lambda: not node.knows_where_to_start)
 
     request.getfixturevalue("robot")
     node.activate()

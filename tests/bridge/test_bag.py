@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +32,9 @@ from robot_bridge.middleware.messages import (
     Time,
 )
 from tests.bridge.recorded import Loopback
+from tests.bridge.waiting import PATIENCE, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 60.0
 STATE = JointState(Header(Time.of(1.25), "base"), ["hip", "knee"], [0.1, -0.2], [1, 2], [])
 
 
@@ -232,9 +231,8 @@ def test_an_interrupted_process_leaves_a_complete_bag(tmp_path: Path):
 
 def test_a_killed_process_leaves_all_but_the_last_second(tmp_path: Path):
     with recording(tmp_path / "bag") as process:
-        file, until = tmp_path / "bag" / "bag.mcap", time.monotonic() + PATIENCE
-        while file.stat().st_size < 10_000 and time.monotonic() < until:
-            time.sleep(0.05)
+        file = tmp_path / "bag" / "bag.mcap"
+        wait_until(lambda: file.stat().st_size >= 10_000)
         process.kill()
     assert file.stat().st_size < 2**19  # before a chunk was full
 
@@ -250,8 +248,7 @@ def test_a_file_that_was_cut_anywhere_is_read_up_to_there(tmp_path: Path):
     recorder = BagRecorder(tmp_path / "bag")
     record = recorder.topic("/joint_states", JointState, reliable=False)
     for i in range(45_000):
-        while recorder._queue.full():
-            time.sleep(0.001)
+        wait_until(lambda: not recorder._queue.full())
         record(JointState(position=[float(i)]), 0.001 * i)
     recorder.close()
     content = (tmp_path / "bag" / "bag.mcap").read_bytes()

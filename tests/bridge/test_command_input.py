@@ -9,15 +9,18 @@ from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
 from robot_bridge.bridge_config import OutputConfig
 from robot_bridge.middleware.messages import Float64MultiArray, JointState, JointTrajectory, JointTrajectoryPoint, Message
 from robot_bridge.simulated.command_input import CommandInput
-from robot_bridge.simulated.imperfections import LineConfig
-from robot_bridge.simulated.line import Line
+from robot_bridge.simulated.imperfections import TransmissionLineConfig
+from robot_bridge.simulated.transmission_line import TransmissionLine
 
 SPEC = RobotSpec("legged", 0.05, (Channel("x", "m"),), (ActionChannel("hip", "N m", -1, 1), ActionChannel("knee", "N m", -1, 1)))
 
 
-def make(line: LineConfig | None = None, order: tuple[str, ...] = ()) -> CommandInput:
+def make(line: TransmissionLineConfig | None = None, order: tuple[str, ...] = ()) -> CommandInput:
     return CommandInput(
-        SPEC, OutputConfig("/commands", order=order), Line(line or LineConfig(), np.random.default_rng(0)), timeout=0.2
+        SPEC,
+        OutputConfig("/commands", order=order),
+        TransmissionLine(line or TransmissionLineConfig(), np.random.default_rng(0)),
+        timeout=0.2,
     )
 
 
@@ -39,7 +42,7 @@ def test_the_newest_command_that_has_come_acts():
 
 
 def test_a_command_acts_after_its_latency():
-    commands = make(LineConfig(latency=0.015))
+    commands = make(TransmissionLineConfig(latency=0.015))
     commands.receive(array(0.1, 0.2), 1.0)
 
     assert commands.due == 1.015
@@ -104,7 +107,7 @@ def test_a_trajectorys_last_point_is_a_command():
 
 
 def test_lost_commands_are_counted_and_do_not_act():
-    commands = make(LineConfig(loss=1.0))
+    commands = make(TransmissionLineConfig(loss=1.0))
     commands.receive(array(0.1, 0.2), 1.0)
 
     assert commands.mean(1.0, 2.0).tolist() == [0.0, 0.0]

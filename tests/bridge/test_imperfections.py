@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from adaptive_mbrl.errors import ConfigError
-from robot_bridge.simulated.imperfections import Imperfections, LineConfig, load_imperfections
+from robot_bridge.simulated.imperfections import Imperfections, TransmissionLineConfig, load_imperfections
 from sim.paths import known_configs
 from sim.robot.robot import load_robot
 
@@ -33,7 +33,7 @@ def test_the_shipped_files_serve_every_robot(path: Path, robot: str):
 def test_without_a_file_the_robot_is_perfect():
     perfect = load_imperfections(None, CARTPOLE)
 
-    assert perfect.sensors == perfect.commands == LineConfig(0.0, 0.0, 0.0)
+    assert perfect.sensors == perfect.commands == TransmissionLineConfig(0.0, 0.0, 0.0)
     assert not perfect.noise_std(CARTPOLE).any()
 
 

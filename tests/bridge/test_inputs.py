@@ -24,7 +24,7 @@ from robot_bridge.bridge_config import (
     load_bridge_config,
     require_spec,
 )
-from robot_bridge.control.inputs import GoalReader, Inputs, Line
+from robot_bridge.control.inputs import DelayEstimator, GoalReader, Inputs
 from robot_bridge.middleware.fields import field_of
 from robot_bridge.middleware.messages import (
     Float64MultiArray,
@@ -232,7 +232,7 @@ def test_whatever_the_network_does_nothing_older_than_its_limit_is_followed(stre
             decision = guard.decide(now + later, observed, np.array([1.0]))
             if decision.plan_share > 0:
                 value = observed.values[0]
-                assert now + later - value - shortest <= 0.1 + Line.FORGET * (now - arrivals[0][0]) + 1e-6
+                assert now + later - value - shortest <= 0.1 + DelayEstimator.CLOCK_DRIFT * (now - arrivals[0][0]) + 1e-6
                 assert value >= newest
                 newest = value
 

@@ -17,7 +17,7 @@ from robot_bridge.control.outputs import present_positions
 from robot_bridge.middleware.messages import JointState, JointTrajectory
 from robot_bridge.preflight.checks import Check, PreflightError, Verdict
 from robot_bridge.preflight.motion import ORDER, PULSE, SETTLE, GentleMotion, Trial
-from robot_bridge.preflight.response import Answer, check_responses, judge
+from robot_bridge.preflight.response import MotionResponse, check_responses, judge
 from robot_bridge.safety.config import Range, SafetyConfig
 from robot_bridge.safety.states import State
 from robot_bridge.safety.supervisor import Observed, SafetySupervisor
@@ -261,7 +261,7 @@ STILL = np.array([0.01, 0.01])
 
 
 def verdict(measured: list[float], quiet: np.ndarray = STILL) -> Check:
-    return judge(SPEC, 0, Answer(np.array(measured), PREDICTED, quiet), np.array([0.1, 0.2]))
+    return judge(SPEC, 0, MotionResponse(np.array(measured), PREDICTED, quiet), np.array([0.1, 0.2]))
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from robot_bridge.middleware.endpoints import Endpoint
 from robot_bridge.middleware.messages import Float64MultiArray, Header, JointState, Message, Odometry, Time, Twist
 from robot_bridge.preflight.checks import Check, PreflightError, Verdict, require_passed
 from robot_bridge.preflight.inputs_check import check_inputs
-from robot_bridge.preflight.listening import Heard, Listener
+from robot_bridge.preflight.listening import Listener, ListeningResult
 from robot_bridge.safety.config import Range, SafetyConfig
 from robot_bridge.safety.supervisor import SafetySupervisor
 
@@ -101,7 +101,9 @@ def measure(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Check]]:
                 listener.receive(name, make(EPOCH + now - START - 0.001), now)
         now = START + 2.0
         records = listener.finish()
-        checks = check_inputs(config, SafetySupervisor(SPEC, config.safety), normalizer(), Heard(records, listener.goals, graph))
+        checks = check_inputs(
+            config, SafetySupervisor(SPEC, config.safety), normalizer(), ListeningResult(records, listener.goals, graph)
+        )
         assert len({c.name for c in checks}) == len(checks)
         return {check.name: check for check in checks}
 

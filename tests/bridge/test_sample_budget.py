@@ -13,8 +13,8 @@ SECONDS = 0.04
 
 def settle(budget: SampleBudget, overhead: float, seconds_per_sample: float) -> float:
     """Time that a plan takes in the end, on a machine that needs so long for a plan and for each of its samples [s]."""
-    for _ in range(budget.MEMORY):
-        budget.took(overhead + budget.num_samples * seconds_per_sample)
+    for _ in range(budget.PLANS_REMEMBERED):
+        budget.add_duration(overhead + budget.num_samples * seconds_per_sample)
     return overhead + budget.num_samples * seconds_per_sample
 
 
@@ -37,8 +37,8 @@ def test_a_slow_machine_keeps_the_deadline_with_as_many_as_fit(overhead: float, 
 
 
 def test_what_a_machine_is_known_to_take_counts_before_the_first_plan():
-    assert SampleBudget(64, 8, SECONDS, took=0.08).num_samples == 32
-    assert SampleBudget(64, 8, SECONDS, took=0.05, overhead=0.5).num_samples == 38
+    assert SampleBudget(64, 8, SECONDS, plan_seconds=0.08).num_samples == 32
+    assert SampleBudget(64, 8, SECONDS, plan_seconds=0.05, overhead=0.5).num_samples == 38
 
 
 def test_a_machine_that_is_too_slow_for_anything_gets_the_least():
@@ -49,13 +49,13 @@ def test_a_machine_that_is_too_slow_for_anything_gets_the_least():
 
 
 def test_single_slow_plans_cut_nothing_and_more_of_them_do():
-    budget = SampleBudget(64, 8, SECONDS, took=0.03)
-    for _ in range(budget.LATE):
-        budget.took(0.08)
-        budget.took(0.03)
+    budget = SampleBudget(64, 8, SECONDS, plan_seconds=0.03)
+    for _ in range(budget.SLOW_PLANS_IGNORED):
+        budget.add_duration(0.08)
+        budget.add_duration(0.03)
     assert not budget.is_cut
 
-    budget.took(0.08)
+    budget.add_duration(0.08)
 
     assert budget.num_samples == 32
 
@@ -74,5 +74,5 @@ def test_after_a_slow_spell_all_samples_come_back():
 def test_the_number_stays_in_range(seconds: float, full: int, least: int, overhead: float):
     budget = SampleBudget(full, least, SECONDS, overhead=overhead)
     for _ in range(3):
-        budget.took(seconds)
+        budget.add_duration(seconds)
         assert min(least, full) <= budget.num_samples <= full

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from adaptive_mbrl.checkpoint import load_checkpoint
 from adaptive_mbrl.errors import ConfigError
 from robot_bridge.bridge_config import ChannelInput, load_bridge_config
-from robot_bridge.control.inputs import read
+from robot_bridge.control.inputs import read_channel
 from robot_bridge.middleware.messages import Float64MultiArray, Imu, JointState, Odometry
 from robot_bridge.simulated.sensor_messages import SensorMessage
 
@@ -29,7 +29,7 @@ def test_every_channel_of_the_shipped_bridges_comes_back(path: Path, seed: int):
     for name, topic in config.inputs.items():
         channels = [(names.index(c), source) for c, source in config.obs.items() if source.input == name]
         message = SensorMessage(topic.message_type, channels)(obs, 12.5)
-        assert [read(message, source) for _, source in channels] == pytest.approx([obs[i] for i, _ in channels], abs=1e-9)
+        assert [read_channel(message, source) for _, source in channels] == pytest.approx([obs[i] for i, _ in channels], abs=1e-9)
 
 
 def test_the_shipped_bridges_name_every_channel_once():
@@ -62,8 +62,8 @@ def test_each_orientation_has_its_own_angles():
     imu = [(2, ChannelInput("imu", "orientation.twist_y"))]
     obs = np.array([0.4, -0.3, 3.0])
 
-    assert [read(SensorMessage(Odometry, channels)(obs, 0.0), s) for _, s in channels] == pytest.approx([0.4, -0.3])
-    assert read(SensorMessage(Imu, imu)(obs, 0.0), imu[0][1]) == pytest.approx(3.0)
+    assert [read_channel(SensorMessage(Odometry, channels)(obs, 0.0), s) for _, s in channels] == pytest.approx([0.4, -0.3])
+    assert read_channel(SensorMessage(Imu, imu)(obs, 0.0), imu[0][1]) == pytest.approx(3.0)
 
 
 @pytest.mark.parametrize("other", ["yaw", "twist_x"])

@@ -15,9 +15,9 @@ import pytest
 
 from adaptive_mbrl.errors import ConfigError
 from robot_bridge.bridge_config import load_bridge_config
-from robot_bridge.control.inputs import read
+from robot_bridge.control.inputs import read_channel
 from robot_bridge.middleware.messages import Float64MultiArray, Message
-from robot_bridge.simulated.imperfections import Imperfections, LineConfig
+from robot_bridge.simulated.imperfections import Imperfections, TransmissionLineConfig
 from robot_bridge.simulated.robot import SimulatedRobot, publish_every
 from sim.robot.robot import load_robot
 from sim.scenarios.change import Change
@@ -80,7 +80,7 @@ def observed(robot: SimulatedRobot, world: VirtualTime, name: str) -> list[float
     """All values of a channel, as a bridge reads them."""
     config = load_bridge_config(ROOT / "configs" / "bridge" / f"{robot.simulation.robot.name}.yaml")
     source = config.obs[name]
-    return [read(message, source) for _, message in world.published[config.inputs[source.input].topic]]
+    return [read_channel(message, source) for _, message in world.published[config.inputs[source.input].topic]]
 
 
 def actions(steps: int, size: int) -> np.ndarray:
@@ -210,7 +210,7 @@ def test_the_scenarios_own_noise_is_published_too():
 
 
 def test_latency_jitter_and_loss_are_those_of_the_file():
-    line = LineConfig(latency=0.004, jitter=0.003, loss=0.2)
+    line = TransmissionLineConfig(latency=0.004, jitter=0.003, loss=0.2)
     robot, world = make("half_cheetah", 40, imperfections=Imperfections(sensors=line))
     world.command(BEGIN, *[0.0] * 6)
 
@@ -228,7 +228,7 @@ def test_latency_jitter_and_loss_are_those_of_the_file():
 
 
 def test_commands_take_their_time_and_may_be_lost():
-    line = LineConfig(latency=0.025, loss=0.5)
+    line = TransmissionLineConfig(latency=0.025, loss=0.5)
     robot, world = make("half_cheetah", 40, imperfections=Imperfections(commands=line))
     for i in range(40):
         world.command(BEGIN + 0.05 * i, *[0.0] * 6)
@@ -243,7 +243,7 @@ def test_commands_take_their_time_and_may_be_lost():
 
 def test_the_same_seeds_and_commands_give_the_same_run():
     def run(seed: int) -> list[float]:
-        line = LineConfig(latency=0.004, jitter=0.003, loss=0.2)
+        line = TransmissionLineConfig(latency=0.004, jitter=0.003, loss=0.2)
         robot, world = make("half_cheetah", 8, imperfections=Imperfections({"rad": 0.1}, line, line, seed))
         for i in range(8):
             world.command(BEGIN + 0.05 * i, *map(float, actions(8, 6)[i]))

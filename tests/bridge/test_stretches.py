@@ -120,10 +120,10 @@ def test_missing_observations_are_cut_out_by_channel():
 @pytest.mark.parametrize("state", ["estop", "inactive", "dry_run"])
 def test_stretches_in_which_the_robot_does_not_obey_are_cut(state: str):
     times = 0.2 + DT * np.arange(50)
-    told = [(float(t) + 0.001, state if 20 <= i < 30 else "hold" if i < 10 else "running") for i, t in enumerate(times)]
+    states = [(float(t) + 0.001, state if 20 <= i < 30 else "hold" if i < 10 else "running") for i, t in enumerate(times)]
 
-    # told right after the command, and true until something else is told
-    assert outcome(run(times, states=told)) == [(0.2, 1.0, ""), (1.0, 1.44, f"state {state}"), (1.44, 2.2, "")]
+    # published right after the command, and true until another state is published
+    assert outcome(run(times, states=states)) == [(0.2, 1.0, ""), (1.0, 1.44, f"state {state}"), (1.44, 2.2, "")]
 
 
 def test_the_stretches_of_a_whole_recording_are_in_order_of_time():

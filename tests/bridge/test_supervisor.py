@@ -268,11 +268,11 @@ def test_holds_are_counted_with_what_each_began_with():
 
     for step in range(1, 5):
         guard.decide(now + step * DT, fresh(now + step * DT), None)
-    assert (guard.holds, guard.held_for) == (1, ("no plan",))
+    assert (guard.holds, guard.hold_reasons) == (1, ("no plan",))
 
     run(guard, now + 4 * DT, 20)
     guard.decide(now + 25 * DT, fresh(now + 25 * DT, np.array([np.nan, 0.0, 0.0])), PLAN)
-    assert (guard.holds, guard.held_for) == (2, ("'hip_angle' is not finite",))
+    assert (guard.holds, guard.hold_reasons) == (2, ("'hip_angle' is not finite",))
 
 
 def test_deadlines_may_be_missed_a_few_times():

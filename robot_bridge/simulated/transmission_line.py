@@ -9,12 +9,12 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from robot_bridge.simulated.imperfections import LineConfig
+from robot_bridge.simulated.imperfections import TransmissionLineConfig
 
 ItemT = TypeVar("ItemT")
 
 
-class Line(Generic[ItemT]):
+class TransmissionLine(Generic[ItemT]):
     """First in, first out; what is sent arrives later or never. Times are monotonic [s] and given by the caller.
 
     Args:
@@ -22,7 +22,7 @@ class Line(Generic[ItemT]):
         rng: source of all randomness; two numbers for each item sent.
     """
 
-    def __init__(self, config: LineConfig, rng: np.random.Generator) -> None:
+    def __init__(self, config: TransmissionLineConfig, rng: np.random.Generator) -> None:
         self._config, self._rng = config, rng
         self._under_way: deque[tuple[float, ItemT]] = deque()
         self._last_arrival = -math.inf

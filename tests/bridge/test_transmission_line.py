@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robot_bridge.simulated.imperfections import LineConfig
-from robot_bridge.simulated.line import Line
+from robot_bridge.simulated.imperfections import TransmissionLineConfig
+from robot_bridge.simulated.transmission_line import TransmissionLine
 
-lines = st.builds(LineConfig, latency=st.floats(0, 0.1), jitter=st.floats(0, 0.1), loss=st.floats(0, 0.9))
+lines = st.builds(TransmissionLineConfig, latency=st.floats(0, 0.1), jitter=st.floats(0, 0.1), loss=st.floats(0, 0.9))
 
 
 @given(lines, st.lists(st.floats(0, 0.05), max_size=40), st.integers(0, 1000))
-def test_messages_arrive_in_order_and_not_before_the_latency(config: LineConfig, gaps: list[float], seed: int):
-    line: Line[int] = Line(config, np.random.default_rng(seed))
+def test_messages_arrive_in_order_and_not_before_the_latency(config: TransmissionLineConfig, gaps: list[float], seed: int):
+    line: TransmissionLine[int] = TransmissionLine(config, np.random.default_rng(seed))
     sent = np.cumsum([0.0, *gaps])
     for number, time in enumerate(sent):
         line.send(number, float(time))
@@ -34,7 +34,7 @@ def test_messages_arrive_in_order_and_not_before_the_latency(config: LineConfig,
 
 
 def test_without_imperfections_a_message_is_there_at_once():
-    line: Line[str] = Line(LineConfig(), np.random.default_rng(0))
+    line: TransmissionLine[str] = TransmissionLine(TransmissionLineConfig(), np.random.default_rng(0))
     line.send("a", 1.0)
 
     assert line.due == 1.0
@@ -43,7 +43,9 @@ def test_without_imperfections_a_message_is_there_at_once():
 
 
 def test_loss_and_jitter_are_as_frequent_and_as_wide_as_they_should_be():
-    line: Line[int] = Line(LineConfig(latency=0.005, jitter=0.002, loss=0.25), np.random.default_rng(0))
+    line: TransmissionLine[int] = TransmissionLine(
+        TransmissionLineConfig(latency=0.005, jitter=0.002, loss=0.25), np.random.default_rng(0)
+    )
     for number in range(4000):
         line.send(number, float(number))
 
@@ -56,7 +58,7 @@ def test_loss_and_jitter_are_as_frequent_and_as_wide_as_they_should_be():
 
 def test_the_same_seed_gives_the_same_fate():
     def fate(seed: int) -> list[tuple[float, int]]:
-        line: Line[int] = Line(LineConfig(jitter=0.01, loss=0.5), np.random.default_rng(seed))
+        line: TransmissionLine[int] = TransmissionLine(TransmissionLineConfig(jitter=0.01, loss=0.5), np.random.default_rng(seed))
         for number in range(20):
             line.send(number, number * 0.01)
         return list(line.arrived(math.inf))

@@ -1,0 +1,146 @@
+"""Plans that are late, missing or failed, and a controller whose GPU fails; seen through the loop that follows the plans."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from robot_bridge.control.plan_ahead import TOO_MANY_MISSES
+from robot_bridge.safety.states import State
+from tests.bridge.loop_parts import DT, Controller, Parts, make
+
+
+def test_a_missed_deadline_goes_on_with_the_previous_plan_and_then_stops(parts: Parts):
+    for _ in range(3):
+        parts.step()
+    parts.controller.may_finish.clear()
+    parts.step()
+
+    states = [parts.step() for _ in range(3)]
+
+    assert parts.robot.commands[3:] == [2.1, 2.2, 2.3, 0.0]
+    assert states == [State.RUNNING, State.RUNNING, State.HOLD]
+    assert parts.loop.statistics.missed_deadlines == 3
+
+
+def test_a_late_plan_is_used_from_its_second_action_on(parts: Parts):
+    for _ in range(3):
+        parts.step()
+    parts.plan_late(2)
+
+    parts.step()
+
+    assert parts.robot.commands[-2:] == [2.2, 3.2]
+    assert parts.loop.statistics.missed_deadlines == 2
+
+
+def test_a_plan_that_is_a_little_late_is_waited_for(parts: Parts):
+    for _ in range(3):
+        parts.step()
+    parts.controller.may_finish.clear()
+    parts.step()
+    parts.clock.now += DT
+    threading.Timer(0.001, parts.controller.may_finish.set).start()
+    parts.loop.act(parts.clock.now + 10.0)  # a tick in the future: there is plenty of time
+
+    assert parts.robot.commands[-1] == 3.1
+    assert parts.loop.statistics.missed_deadlines == 0
+
+
+def test_a_plan_that_nobody_asked_for_is_missing(parts: Parts):
+    """Whatever keeps the loop from planning, an old plan is not followed for ever."""
+    for _ in range(3):
+        parts.step()
+    states = []
+    for _ in range(5):
+        parts.clock.now += DT
+        states.append(parts.loop.act(parts.clock.now).state)
+
+    assert states[-1] is State.HOLD
+    assert parts.robot.commands[-1] == 0.0
+
+
+def test_a_planner_that_fails_gets_the_safe_action_and_a_new_start(parts: Parts):
+    for _ in range(3):
+        parts.step()
+    parts.controller.error = RuntimeError("no such tensor")
+    parts.step()
+
+    assert parts.step() is State.HOLD
+    assert parts.robot.commands[-1] == 0.0
+    assert parts.loop.planning.statistics.last_failure == "RuntimeError: no such tensor"
+
+    parts.controller.error = None
+    assert [parts.step() for _ in range(3)][-1] is State.RUNNING
+    assert parts.controller.resets == parts.loop.planning.statistics.failures == 2
+
+
+def test_one_failure_alone_is_answered_with_the_safe_action(parts: Parts):
+    for _ in range(3):
+        parts.step()
+    parts.controller.error = RuntimeError("no such tensor")
+    parts.step()
+    parts.controller.error = None
+
+    assert parts.step() is State.HOLD
+    assert parts.robot.commands[-1] == 0.0
+
+
+def test_when_a_gpu_fails_the_safe_action_is_sent_until_a_controller_on_the_cpu_has_taken_over():
+    broken, healthy = Controller("cuda"), Controller()
+    parts = make(controller=broken, on_cpu=lambda: (healthy, 0.2, 0.5), lead=0.1)
+    parts.step()
+    parts.step()
+    broken.error = RuntimeError("CUDA error: device lost")
+    parts.step()
+
+    assert parts.step() is State.HOLD
+    assert parts.robot.commands[-1] == 0.0
+    assert [parts.step() for _ in range(3)][-1] is State.RUNNING
+    parts.loop.planning.close()
+    assert parts.loop.planning.controller is healthy
+    assert parts.loop.planning.lead == 1.0  # a CPU needs more time
+    assert parts.loop.planning.plan_seconds == 0.2
+    assert parts.loop.planning.budget.overhead == 0.5
+    assert len(healthy.asked) == 3
+
+
+def test_a_controller_that_cannot_be_replaced_says_why():
+    def none() -> None:
+        raise OSError("no checkpoint")
+
+    parts = make(controller=Controller("cuda"), on_cpu=none)
+    parts.step()
+    parts.controller.error = RuntimeError("CUDA error")
+    parts.step()
+    parts.step()
+    parts.loop.planning.close()
+
+    assert parts.loop.planning.statistics.last_failure.startswith("RuntimeError: CUDA error; no controller on the CPU: OSError")
+
+
+def test_a_machine_that_is_slower_than_it_seemed_gets_a_whole_period_for_its_plans():
+    parts = make(lead=0.25)
+    for _ in range(3):
+        parts.step()
+    leads = []
+    for _ in range(TOO_MANY_MISSES):
+        leads.append((parts.loop.planning.lead, parts.loop.statistics.missed_deadlines))
+        parts.plan_late(2)
+        parts.step()
+    parts.loop.planning.close()
+
+    assert [lead for lead, _ in leads] == [0.25 if missed < TOO_MANY_MISSES else 1.0 for _, missed in leads]
+    assert parts.loop.planning.lead == 1.0
+    assert parts.loop.planning.budget.seconds == pytest.approx(0.9 * DT)
+
+
+def test_the_alarm_looks_at_the_model_that_is_planned_with(parts: Parts):
+    parts.step()
+    assert parts.loop.planning.model_error == 0.5
+
+    parts.loop.planning.command.info.fell_back[0] = 1
+    parts.loop.planning.command.info.prior_error[0] = 0.25
+
+    assert parts.loop.planning.model_error == 0.25
