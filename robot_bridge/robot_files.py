@@ -19,7 +19,7 @@ def load_controller(config: BridgeConfig, path: Path, device: str) -> AdaptiveCo
     except CheckpointError as error:
         raise ConfigError(f"{path}: key 'checkpoint': {error}") from error
     require_spec(config, controller.spec, str(path))
-    require_goal(config, controller.objective.goal_dim, str(path))
+    require_goal(config, controller.settings.score.reward.goal_dim, str(path))
     return controller
 
 

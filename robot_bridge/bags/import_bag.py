@@ -36,7 +36,7 @@ def import_bag(options: ImportBagOptions) -> None:
     if (options.out / SPEC_FILE).exists():
         EpisodeStore.check(options.out, spec)
     recording = read_recording(options.bag, config, spec, options.node)
-    min_steps = options.min_steps or 2 * description.adaptation.window
+    min_steps = options.min_steps or 2 * description.window
     max_age = {name: config.safety.age_limit(name) for name in spec.obs_names}
     stretches = cut(spec, recording.commands, recording.channels, recording.states, max_age, min_steps)
     print_stretches(stretches, spec.dt, recording.notes)

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from adaptive_mbrl.controller import Command
+from adaptive_mbrl.controller import Command, StepOptions
 from robot_bridge.control.inputs import Inputs
 from robot_bridge.control.outputs import Send
 from robot_bridge.control.plan_ahead import PlanAhead
@@ -195,7 +195,8 @@ class ControlLoop:
             values = self._observed.values
             effect = self.clock() + self.planning.plan_seconds + self._latency
             pending, remaining = self._pending(self._observed, effect)
-            self.planning.start(values, self.goal(effect), after_gap=True, pending=pending, remaining=remaining, ahead=0)
+            options = StepOptions(after_gap=True, pending=pending, remaining=remaining)
+            self.planning.start(values, self.goal(effect), options, ahead=0)
             missed = not self.planning.wait(tick + self.planning.seconds_available - self.clock())
         self.statistics.missed_deadlines += missed
         # periods that nobody acted in had no plan either
@@ -225,15 +226,14 @@ class ControlLoop:
             effect = self._tick + self.dt + self._latency
             pending, remaining = self._pending(latest, effect)
             self.statistics.gaps += acted is None
-            self.planning.start(
-                observed.values,
-                self.goal(effect),
+            options = StepOptions(
                 sent=acted,
                 after_gap=acted is None,
                 pending=pending,
                 latest=None if latest is observed else latest.values,
                 remaining=remaining,
             )
+            self.planning.start(observed.values, self.goal(effect), options)
             self._previous = observed
         else:
             # no control step of the controller in this period

@@ -7,18 +7,18 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from adaptive_mbrl.controller import AdaptiveController, Command
+from adaptive_mbrl.controller import AdaptiveController, Command, StepOptions
 from robot_bridge.control.sample_budget import SampleBudget
+from robot_bridge.control.warm_up import WarmedUp
 from robot_bridge.control.worker import Worker
 
 Array = NDArray[np.float64]
-OnCpu = Callable[[], tuple[AdaptiveController, float, float]]
+OnCpu = Callable[[], WarmedUp]
 TOO_MANY_MISSES, MISS_WINDOW = 10, 100
 """Once so many of the last `MISS_WINDOW` control periods had no plan in time, the machine is slower than it seemed at the start.
 From then on every plan gets a whole control period."""
@@ -71,6 +71,7 @@ class PlanAhead:
         self.controller, self.dt, self.lead, self.deadline = controller, dt, lead, deadline
         self.plan_seconds, self.overhead = plan_seconds, overhead
         self.statistics = PlanStatistics()
+        self.is_frozen = False
         self.command: Command | None = None
         self.budget = self._new_budget()
         self._on_cpu = on_cpu
@@ -129,14 +130,14 @@ class PlanAhead:
         """Control periods have passed that nobody acted in."""
         self._period += periods
 
-    def start(self, obs: Array, goal: Array | None, *, ahead: int = 1, **options: Any) -> None:
+    def start(self, obs: Array, goal: Array | None, options: StepOptions = StepOptions(), *, ahead: int = 1) -> None:  # noqa: B008
         """Start a control step of the controller for the period that is `ahead` of this one.
 
         Args:
             obs: see `AdaptiveController.step`.
             goal: likewise.
+            options: likewise; the number of candidates and freezing are filled in here.
             ahead: 0 for this period.
-            options: further arguments of `AdaptiveController.step`.
         """
         self._pending_for, self._is_dropped = self._period + ahead, False
         # a plan for this very period lends its second action to the next one
@@ -166,7 +167,7 @@ class PlanAhead:
 
     def freeze(self, frozen: bool) -> None:
         """Keep the belief as it is, or let it move again; from any thread."""
-        self.controller.belief_is_frozen = frozen
+        self.is_frozen = frozen
 
     def close(self) -> None:
         """End the controller's thread; a plan under way gets `CLOSE_SECONDS`."""
@@ -202,23 +203,20 @@ class PlanAhead:
         except Exception as error:
             self.statistics.last_failure += f"; no controller on the CPU: {type(error).__name__}: {error}"
             return
-        # who freezes the belief meanwhile asks the present controller
-        controller.belief_is_frozen = self.controller.belief_is_frozen
         self.controller, self.lead = controller, 1.0
         self.budget = self._new_budget()
 
     def _new_budget(self) -> SampleBudget:
-        planner = self.controller.planner
-        return SampleBudget(
-            planner.config.num_samples, planner.least_samples, self.seconds_available, self.plan_seconds, self.overhead
-        )
+        planner = self.controller.settings.planner
+        return SampleBudget(planner.num_samples, planner.least_samples, self.seconds_available, self.plan_seconds, self.overhead)
 
-    def _step(self, obs: Array, goal: Array | None, options: dict[str, Any]) -> Command:
+    def _step(self, obs: Array, goal: Array | None, options: StepOptions) -> Command:
         began = time.perf_counter()
         if self._reset_wanted:
             self._reset_wanted = False
             self.controller.reset()
-        command = self.controller.step(obs, goal, num_samples=self.budget.num_samples, **options)
+        options = replace(options, num_samples=self.budget.num_samples, freeze=self.is_frozen)
+        command = self.controller.step(obs, goal, options)
         self.statistics.plans += 1
         self.statistics.seconds = time.perf_counter() - began
         self.budget.add_duration(self.statistics.seconds)

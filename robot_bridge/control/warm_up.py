@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from typing import NamedTuple
 
 import numpy as np
 
-from adaptive_mbrl.controller import AdaptiveController
+from adaptive_mbrl.controller import AdaptiveController, StepOptions
 
 WARM_UP_STEPS = 8
 TIME_RESERVE = 1.3
@@ -17,39 +18,51 @@ MAX_BFLOAT16_TIME = 0.9
 """Bfloat16 is used where it takes less than this share of float32's time."""
 
 
-def warm_up(controller: AdaptiveController, seconds: float) -> tuple[float, float]:
+class WarmedUp(NamedTuple):
+    """A controller that is ready, and how long it takes.
+
+    Attributes:
+        controller: in the precision that fits the time there is, as after a reset.
+        seconds: duration of a control step [s].
+        overhead: share of it that does not depend on the number of candidates.
+    """
+
+    controller: AdaptiveController
+    seconds: float
+    overhead: float
+
+
+def warm_up(controller: AdaptiveController, seconds: float) -> WarmedUp:
     """Take the first, slow steps before the robot moves, and plan in bfloat16 if there is no time for float32.
 
     Bfloat16 may cost return, fewer candidates cost more (benchmarks/latency_cost.py).
 
     Args:
-        controller: is left as after a reset.
+        controller: a controller before its first step.
         seconds: that there are for a plan at most [s].
-
-    Returns:
-        How long a control step takes [s], and the share of it that does not depend on the number of candidates.
     """
-    full, few = controller.planner.config.num_samples, controller.planner.least_samples
-    controller.bfloat16 = False
+    full, few = controller.settings.planner.num_samples, controller.settings.planner.least_samples
+    controller = controller.with_precision("float32")
     took = step_seconds(controller, full)
     if TIME_RESERVE * took > seconds:
-        controller.bfloat16 = True
-        faster = step_seconds(controller, full)
-        controller.bfloat16 = faster < MAX_BFLOAT16_TIME * took
-        took = faster if controller.bfloat16 else took
+        coarse = controller.with_precision("bfloat16")
+        faster = step_seconds(coarse, full)
+        if faster < MAX_BFLOAT16_TIME * took:
+            controller, took = coarse, faster
     per_sample = (took - step_seconds(controller, few)) / (full - few) if few < full else 0.0
     controller.reset()
-    return took, min(max(1 - full * per_sample / took, 0.0), MAX_OVERHEAD)
+    return WarmedUp(controller, took, min(max(1 - full * per_sample / took, 0.0), MAX_OVERHEAD))
 
 
 def step_seconds(controller: AdaptiveController, num_samples: int) -> float:
     """How long a control step takes, one in each control period: between them caches and clocks cool down [s]."""
-    mean = controller.adapter.model.normalizer.obs_mean.cpu().numpy()
-    goal, on_the_way = np.zeros(controller.objective.goal_dim), np.zeros((1, controller.spec.action_dim))
+    mean = controller.settings.adapter.normalizer.obs_mean.cpu().numpy()
+    goal = np.zeros(controller.settings.score.reward.goal_dim)
+    options = StepOptions(pending=np.zeros((1, controller.spec.action_dim)), num_samples=num_samples)
     took = []
     for _ in range(WARM_UP_STEPS):
         began = time.perf_counter()
-        controller.step(mean, goal, pending=on_the_way, num_samples=num_samples)
+        controller.step(mean, goal, options)
         took.append(time.perf_counter() - began)
         time.sleep(max(0.0, controller.spec.dt - took[-1]))
     # the first ones allocate and choose algorithms

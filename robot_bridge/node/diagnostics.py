@@ -87,9 +87,9 @@ class Diagnosis:
             **counts,
             "num_samples": planning.budget.num_samples,
             "device": planning.controller.device,
-            "precision": planning.controller.precision,
+            "precision": planning.controller.settings.precision,
             "model error [target stds]": planning.model_error,
-            "belief is frozen": planning.controller.belief_is_frozen,
+            "belief is frozen": planning.is_frozen,
         }
         status = self._counts("planner", counts, ("failures",), values)
         if planning.budget.is_cut and status.level == OK:

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.errors import ConfigError
 from robot_bridge.bags.recorder import BagRecorder
 from robot_bridge.bags.recording_transport import RecordingTransport
@@ -25,7 +24,7 @@ from robot_bridge.control.inputs import GoalReader, Inputs
 from robot_bridge.control.loop import ControlLoop
 from robot_bridge.control.outputs import command_sender, present_positions
 from robot_bridge.control.plan_ahead import PlanAhead
-from robot_bridge.control.warm_up import lead_for, warm_up
+from robot_bridge.control.warm_up import WarmedUp, lead_for, warm_up
 from robot_bridge.middleware.messages import DiagnosticArray
 from robot_bridge.middleware.transport import Transport
 from robot_bridge.node.diagnostics import Diagnosis
@@ -68,7 +67,7 @@ class Running:
         self.config = config = load_bridge_config(path)
         controller = load_controller(config, path, parameters.device)
         supervisor = make_supervisor(config, controller.spec, path)
-        dt, horizon = controller.spec.dt, controller.planner.config.horizon
+        dt, horizon = controller.spec.dt, controller.settings.planner.horizon
         if config.latency > horizon * dt:
             raise ConfigError(
                 f"{path}: key 'latency': {config.latency:g} s is out of range; allowed: at most {horizon * dt:g} s, "
@@ -77,7 +76,7 @@ class Running:
         self.preflight = ""
         if parameters.preflight_seconds > 0:
             listening = listen(config, preflight_transport, parameters.preflight_seconds)
-            checks = check_inputs(config, supervisor, controller.adapter.model.normalizer, listening)
+            checks = check_inputs(config, supervisor, controller.settings.adapter.normalizer, listening)
             require_passed(checks)
             self.preflight = f"preflight: {summary(checks)}"
         # torn down in the opposite order, also when something here fails
@@ -88,7 +87,7 @@ class Running:
             if "OMP_NUM_THREADS" not in os.environ:
                 # threads that wait for a core which the middleware or the robot's driver uses make a plan several times slower
                 torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
-            plan_seconds, overhead = warm_up(controller, parameters.deadline * dt)
+            controller, plan_seconds, overhead = warm_up(controller, parameters.deadline * dt)
             lead = lead_for(plan_seconds, dt, parameters.deadline)
             on_cpu = partial(_on_cpu, config, path, parameters.deadline)
             planning = PlanAhead(
@@ -152,7 +151,7 @@ class Running:
         too_slow = "" if taken <= available else "; this machine is too slow, candidates will be cut"
         return (
             f"a plan takes {1e3 * taken:.0f} ms of a control period of {1e3 * planning.dt:.0f} ms on this machine "
-            f"({planning.controller.precision}), and gets {1e3 * available:.0f} ms; it is made {ahead} ahead{too_slow}"
+            f"({planning.controller.settings.precision}), and gets {1e3 * available:.0f} ms; it is made {ahead} ahead{too_slow}"
         )
 
     def report(self) -> str:
@@ -189,6 +188,6 @@ def _send_nothing(command: NDArray[np.float64]) -> None:
     """In a dry run nobody is to see a publisher of commands."""
 
 
-def _on_cpu(config: BridgeConfig, path: Path, deadline: float) -> tuple[AdaptiveController, float, float]:
+def _on_cpu(config: BridgeConfig, path: Path, deadline: float) -> WarmedUp:
     controller = load_controller(config, path, "cpu")
-    return controller, *warm_up(controller, deadline * controller.spec.dt)
+    return warm_up(controller, deadline * controller.spec.dt)

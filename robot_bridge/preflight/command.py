@@ -41,7 +41,7 @@ def preflight(options: PreflightOptions) -> None:
     transport = open_transport(options.transport, "preflight", options.domain, options.interface)
     try:
         listening = listen(config, transport, options.seconds)
-        checks = check_inputs(config, supervisor, controller.adapter.model.normalizer, listening)
+        checks = check_inputs(config, supervisor, controller.settings.adapter.normalizer, listening)
         if options.test_motion:
             checks += _move(options, config, controller, supervisor, transport, checks, listening.endpoints, console)
     finally:
@@ -81,7 +81,7 @@ def _move(
         trials = GentleMotion(spec, supervisor, inputs, send, options.amplitude, stop).run(present)
     except PreflightError as error:
         return [Check("test motion", Verdict.FAIL, str(error), "the supervisor stopped it: see the limits under 'safety'")]
-    return check_responses(controller.adapter, spec, trials)
+    return check_responses(controller.settings.adapter, spec, trials)
 
 
 def _confirmed(options: PreflightOptions, controller: AdaptiveController, console: Console) -> bool:

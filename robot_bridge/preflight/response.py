@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from adaptive_mbrl.adaptation.base import Adapter
+from adaptive_mbrl.predictor import Predictor
 from adaptive_mbrl.spec import RobotSpec
 from robot_bridge.preflight.checks import Check, Verdict
 from robot_bridge.preflight.motion import ORDER, MotionSegment, Trial
@@ -78,16 +79,17 @@ def check_responses(adapter: Adapter[Any], spec: RobotSpec, trials: list[Trial])
         spec: of the checkpoint.
         trials: one for each action channel, in the spec's order.
     """
-    scale = adapter.model.normalizer.target_std.cpu().double().numpy()
-    return [judge(spec, index, response_of(adapter, trial, index), scale) for index, trial in enumerate(trials)]
+    scale = adapter.normalizer.target_std.cpu().double().numpy()
+    prior = adapter.condition(adapter.prior(1))
+    return [judge(spec, index, response_of(prior, trial, index), scale) for index, trial in enumerate(trials)]
 
 
 @torch.no_grad()
-def response_of(adapter: Adapter[Any], trial: Trial, index: int) -> MotionResponse:
+def response_of(prior: Predictor, trial: Trial, index: int) -> MotionResponse:
     """Of a trial of actuator `index`."""
     rest = trial.quiet[-1].sent[-1]
-    pulses = [_predict(adapter, segment, index, rest) for segment in trial.pulses]
-    quiet = [_predict(adapter, segment, index, rest) for segment in trial.quiet]
+    pulses = [_predict(prior, segment, index, rest) for segment in trial.pulses]
+    quiet = [_predict(prior, segment, index, rest) for segment in trial.quiet]
     return MotionResponse(
         _contrast([own for own, _ in pulses]), _contrast([change for _, change in pulses]), _contrast([own for own, _ in quiet])
     )
@@ -140,29 +142,27 @@ def _find(spec: RobotSpec, index: int, response: MotionResponse, mistaken: str) 
     return Verdict.PASS, "", ""
 
 
-def _predict(adapter: Adapter[Any], segment: MotionSegment, index: int, at_rest: Array) -> tuple[Array, Array]:
+def _predict(prior: Predictor, segment: MotionSegment, index: int, at_rest: Array) -> tuple[Array, Array]:
     """What a segment adds to the robot's motion at rest, mean over it in target stds.
 
     Returns:
         Observed minus predicted at rest, (obs_dim,), and predicted, had the pulse gone to each actuator, (action_dim, obs_dim).
     """
-    normalizer = adapter.model.normalizer
-    device = normalizer.obs_mean.device
-    obs = torch.as_tensor(segment.obs, dtype=torch.float32, device=device)
-    sent = torch.as_tensor(segment.sent, dtype=torch.float32, device=device)
+    obs = torch.as_tensor(segment.obs, dtype=torch.float32)
+    sent = torch.as_tensor(segment.sent, dtype=torch.float32)
     action_dim = sent.shape[1]
-    rest = torch.as_tensor(at_rest, dtype=torch.float32, device=device)
+    rest = torch.as_tensor(at_rest, dtype=torch.float32)
     # with the pulse moved to each actuator, and without it
     pulse = sent[:, index] - rest[index]
     actions = rest.expand(action_dim + 1, len(sent), action_dim).clone()
     for j in range(action_dim):
         actions[j, :, j] += pulse
-    predicted = adapter.roll_out(adapter.prior(1), obs[:1], actions[None])[:, 0]
-    deviation = normalizer.error(predicted, predicted[:, -1:]).mean(dim=(0, 2))
-    own = _mean_error(adapter, obs[1:], predicted[:, -1])
+    predicted = prior.roll_out(obs[:1], actions[None]).next_obs[:, 0]
+    deviation = prior.error(predicted, predicted[:, -1:]).mean(dim=(0, 2))
+    own = _mean_error(prior, obs[1:], predicted[:, -1])
     return own.cpu().double().numpy(), deviation[:-1].cpu().double().numpy()
 
 
-def _mean_error(adapter: Adapter[Any], observed: Tensor, predicted: Tensor) -> Tensor:
+def _mean_error(prior: Predictor, observed: Tensor, predicted: Tensor) -> Tensor:
     """Of the observed (W, obs_dim) from those of all members (E, W, obs_dim), mean over members and time."""
-    return adapter.model.normalizer.error(observed.expand_as(predicted), predicted).mean(dim=(0, 1))
+    return prior.error(observed.expand_as(predicted), predicted).mean(dim=(0, 1))
