@@ -35,7 +35,8 @@ class NetworkAdapter(Adapter[Beliefs]):
 
     @property
     def _rules(self) -> Sequence[AdaptationRule[Any]]:
-        return cast(Sequence[AdaptationRule[Any]], self.rules)
+        # the type as a string: a compiler cannot follow the expression
+        return cast("Sequence[AdaptationRule[Any]]", self.rules)
 
     @property
     def normalizer(self) -> Normalizer:

@@ -1,0 +1,151 @@
+"""The control step is a pure function: the same state, inputs and noise give the same plan, compiled or not."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from adaptive_mbrl.adaptation import NetworkAdapter, make_adapter
+from adaptive_mbrl.adaptation.belief import Belief, tensors_of
+from adaptive_mbrl.adaptation.none import NoneConfig
+from adaptive_mbrl.control.step import ControllerState, ControlSettings, StepInputs, StepNoise, control_step, initial_state
+from adaptive_mbrl.meta.trainer import MetaTrainer
+from tests.core.analytic import POINT, POINT_WINDOW
+from tests.core.compiling import one_graph_compiler
+from tests.core.driving import PLANNERS, control_settings
+
+
+@pytest.fixture
+def one_graph() -> Iterator[Callable[[Callable], Callable]]:
+    with one_graph_compiler() as compiler:
+        yield compiler
+
+
+def settings_of(trained: MetaTrainer, method: str, rule: str = "gradient", **settings: Any) -> ControlSettings:
+    adapter = trained.adapter
+    assert isinstance(adapter, NetworkAdapter)
+    if rule == "none":
+        adapter = make_adapter(adapter.model, (NoneConfig(),), POINT_WINDOW)
+    planner = dataclasses.replace(PLANNERS[method], uncertainty_penalty=0.5)
+    return control_settings(adapter, planner=planner, **settings)
+
+
+def inputs_at(t: int, obs: Tensor, sent: Tensor, **changed: Any) -> StepInputs:
+    """Two robots on whose way two actions are, in mid-period; the second one has a gap in step 3."""
+    pending = torch.tensor([[[0.2]], [[-0.1]]])
+    connected = torch.tensor([True, t != 3])
+    return StepInputs(obs, obs + 0.01, torch.ones(2, 1), sent, connected, pending, remaining=0.5)._replace(**changed)
+
+
+def states_after(settings: ControlSettings, steps: int) -> tuple[ControllerState, StepInputs, StepNoise]:
+    """The state after some steps, and what the next one gets."""
+    state, obs = initial_state(settings, 2, POINT_WINDOW, POINT.obs_dim), torch.tensor([[0.3, 0.0], [-0.2, 0.5]])
+    for t in range(steps):
+        state, _, _ = control_step(
+            state, inputs_at(t, obs, state.last_action), StepNoise(settings.planner.draw_noise()), settings
+        )
+        obs = obs + 0.1 * state.last_action
+    return state, inputs_at(steps, obs, state.last_action), StepNoise(settings.planner.draw_noise())
+
+
+@pytest.mark.parametrize("rule", ["gradient", "none"])
+@pytest.mark.parametrize("method", PLANNERS)
+def test_the_step_is_one_graph_for_a_compiler(trained: MetaTrainer, method: str, rule: str, one_graph):
+    settings = settings_of(trained, method, rule)
+    compiled = one_graph(control_step)
+    state = expected_state = initial_state(settings, 2, POINT_WINDOW, POINT.obs_dim)
+    obs = torch.tensor([[0.3, 0.0], [-0.2, 0.5]])
+    for t in range(5):
+        noise = StepNoise(settings.planner.draw_noise())
+        state, plan, report = compiled(state, inputs_at(t, obs, state.last_action), noise, settings)
+        expected_state, expected, expected_report = control_step(
+            expected_state, inputs_at(t, obs, expected_state.last_action), noise, settings
+        )
+        torch.testing.assert_close(tensors_of(state), tensors_of(expected_state))
+        torch.testing.assert_close(plan, expected)
+        torch.testing.assert_close(report, expected_report, equal_nan=True)
+        obs = obs + 0.1 * state.last_action
+
+
+@pytest.mark.parametrize("changed", [{"precision": "bfloat16"}, {"adapt": False}, {"fallback": False}], ids=str)
+def test_the_step_is_one_graph_with_other_settings(trained: MetaTrainer, changed: dict[str, Any], one_graph):
+    settings = settings_of(trained, "icem", **changed)
+    state, inputs, noise = states_after(settings, 4)
+
+    _, plan, report = one_graph(control_step)(state, inputs, noise, settings)
+
+    _, expected, expected_report = control_step(state, inputs, noise, settings)
+    torch.testing.assert_close(plan, expected)
+    torch.testing.assert_close(report, expected_report)
+
+
+def test_the_step_is_one_graph_while_the_belief_is_frozen(trained: MetaTrainer, one_graph):
+    settings = settings_of(trained, "icem")
+    state, inputs, noise = states_after(settings, 4)
+    frozen = inputs._replace(freeze=True)
+
+    new_state, plan, _ = one_graph(control_step)(state, frozen, noise, settings)
+
+    assert_equal(new_state.belief, state.belief)
+    torch.testing.assert_close(plan, control_step(state, frozen, noise, settings)[1])
+
+
+@pytest.mark.parametrize(
+    "waits",
+    [lambda x: x * x.sum().item(), lambda x: x if x.sum() > 0 else -x, lambda x: x[x > 0], lambda x: x.cpu()],
+    ids=["item", "if", "mask", "copy"],
+)
+def test_the_compiler_above_refuses_what_waits_for_the_device(waits: Callable, one_graph):
+    with pytest.raises((torch._dynamo.exc.Unsupported, torch._dynamo.exc.BackendCompilerFailed)):
+        one_graph(waits)(torch.ones(2))
+
+
+@pytest.mark.parametrize("method", PLANNERS)
+def test_a_step_changes_nothing_that_it_is_given(trained: MetaTrainer, method: str):
+    """State, inputs, noise and meta-parameters are as before, and a second step from them is the same to the bit."""
+    settings = settings_of(trained, method)
+    given = states_after(settings, 4)
+    tensors = [*tensors_of(given[0]), *given[1][:6], given[2].plan]
+    copies = [tensor.clone() for tensor in tensors]
+    weights = {name: tensor.clone() for name, tensor in settings.adapter.state_dict().items()}
+    generator = settings.planner.generator.get_state()
+
+    first = control_step(*given, settings)
+
+    assert_equal(tensors, copies)
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in settings.adapter.state_dict().items())
+    assert torch.equal(settings.planner.generator.get_state(), generator)
+    for out, again in zip(first, control_step(*given, settings), strict=True):
+        assert_equal(out, again)
+
+
+def test_a_frozen_belief_is_kept_and_what_is_seen_still_enters_the_window(trained: MetaTrainer):
+    settings = settings_of(trained, "icem")
+    state, inputs, noise = states_after(settings, 4)
+
+    frozen, _, _ = control_step(state, inputs._replace(freeze=True), noise, settings)
+    free, _, _ = control_step(state, inputs, noise, settings)
+
+    assert_equal(frozen.belief, state.belief)
+    assert any(not torch.equal(a, b) for a, b in zip(tensors_of(free.belief), tensors_of(state.belief), strict=True))
+    assert_equal(frozen.recent, free.recent)
+
+
+def test_the_marks_come_before_adapting_before_planning_and_at_the_end(trained: MetaTrainer):
+    settings = settings_of(trained, "icem")
+    state, inputs, noise = states_after(settings, 1)
+    marks: list[None] = []
+
+    control_step(state, inputs, noise, settings, mark=lambda: marks.append(None))
+
+    assert len(marks) == 3
+
+
+def assert_equal(values: Belief, others: Belief) -> None:
+    for value, other in zip(tensors_of(values), tensors_of(others), strict=True):
+        torch.testing.assert_close(value, other, rtol=0, atol=0, equal_nan=True)
