@@ -173,9 +173,9 @@ def _convert_tagged(options: Mapping[str, type], value: Any, source: str, key: s
     entry = {value: {}} if isinstance(value, str) else value
     allowed = ", ".join(options)
     if not isinstance(entry, Mapping) or len(entry) != 1:
+        example = f"{{{next(iter(options))}: {{}}}}"
         raise ConfigError(
-            f"{_where(source, key)}: expected a kind with its settings, such as {{{next(iter(options))}: {{}}}}, got {value!r}; "
-            f"allowed: {allowed}"
+            f"{_where(source, key)}: expected one kind with its settings, such as {example}, got {value!r}; allowed: {allowed}"
         )
     (tag, settings), *_ = entry.items()
     if tag not in options:

@@ -1,8 +1,9 @@
 """Planning by gradient: follow the derivative of the predicted return through the model, from several starts at once.
 
 Normalised gradient ascent on a few sequences around the nominal one (the warm start), each clipped to the limits after every
-step; the best is the plan. It needs few candidates, but a return that is smooth in the actions: contacts and angles far off make
-local optima. As in shooting with differentiable dynamics (for example Bharadhwaj et al. 2020, arXiv 2003.09460).
+step. The plan is the best of all that were scored on the way: a step may overshoot, or lead to where predictions break. It needs
+few candidates, but a return that is smooth in the actions: contacts and angles far off make local optima. As in shooting with
+differentiable dynamics (for example Bharadhwaj et al. 2020, arXiv 2003.09460).
 """
 
 from __future__ import annotations
@@ -79,23 +80,37 @@ class GradientPlanner(Planner):
     def improve(self, state: PlanState, returns: Returns, noise: Tensor) -> tuple[PlanState, Plan]:
         nominal = state.mean[:, None]
         actions = self.clip(torch.cat([nominal, nominal + noise], dim=1))
+        best, mean = state.mean.new_full(state.mean.shape[:1], -torch.inf), state.mean
         for _ in range(self.config.num_iterations):
-            direction = _slope(returns, actions).nan_to_num() * self.half_range
+            scores, slope = _scores_and_slope(returns, actions)
+            best, mean = _better(best, mean, scores, actions)
+            direction = slope.nan_to_num() * self.half_range
             largest = direction.abs().amax(dim=(2, 3), keepdim=True).clamp(min=1e-12)
             actions = self.clip(actions + self.config.step_size * self.half_range * direction / largest)
         with torch.no_grad():
-            scores = returns(actions)
-        best = scores.argmax(1)
-        mean = actions[torch.arange(len(actions), device=actions.device), best]
-        return state._replace(mean=self.shifted(mean)), Plan(mean, scores.amax(1))
+            best, mean = _better(best, mean, returns(actions), actions)
+        return state._replace(mean=self.shifted(mean)), Plan(mean, best)
 
 
-def _slope(returns: Returns, actions: Tensor) -> Tensor:
-    """Derivative of each candidate's return, (B, N, H, action_dim)."""
+def _scores_and_slope(returns: Returns, actions: Tensor) -> tuple[Tensor, Tensor]:
+    """Return of each candidate, (B, N), and its derivative, (B, N, H, action_dim)."""
     # only torch.func can be followed by a compiler; without one, the other way takes half the time
     if torch.compiler.is_compiling():
-        slope: Tensor = torch.func.grad(lambda candidates: returns(candidates).sum())(actions)
-        return slope
+
+        def total(candidates: Tensor) -> tuple[Tensor, Tensor]:
+            scores = returns(candidates)
+            return scores.sum(), scores
+
+        slope, scores = torch.func.grad(total, has_aux=True)(actions)
+        return scores, slope
     with torch.enable_grad():
         candidates = actions.detach().requires_grad_()
-        return torch.autograd.grad(returns(candidates).sum(), candidates)[0]
+        scores = returns(candidates)
+        return scores.detach(), torch.autograd.grad(scores.sum(), candidates)[0]
+
+
+def _better(best: Tensor, mean: Tensor, scores: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+    """The best return so far, (B,), and its sequence, (B, H, action_dim), after one more round of scored candidates."""
+    highest, index = scores.max(1)
+    sequence = actions[torch.arange(len(actions), device=actions.device), index]
+    return torch.maximum(best, highest), torch.where((highest > best)[:, None, None], sequence, mean)

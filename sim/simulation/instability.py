@@ -32,4 +32,9 @@ class Instability:
     action: NDArray[np.float64] = field(compare=False, repr=False)
 
     def __str__(self) -> str:
-        return f"the physics became unstable at control step {self.step} under {self.change.to_changes() or 'no change'}"
+        return unstable_at(self.step, self.change)
+
+
+def unstable_at(step: int, change: Change) -> str:
+    """In words, when the physics became unstable and under which change."""
+    return f"the physics became unstable at control step {step} under {change.to_changes() or 'no change'}"

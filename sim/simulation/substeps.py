@@ -11,7 +11,7 @@ from adaptive_mbrl.errors import ObservationError
 from sim.robot.robot import Robot
 from sim.scenarios.change import MAX_ACTION_DELAY, Change, scale_vector
 from sim.scenarios.scenario import Scenario
-from sim.simulation.instability import Instability, SimulationError
+from sim.simulation.instability import SimulationError, unstable_at
 from sim.simulation.physics import Physics
 
 Array = NDArray[np.float64]
@@ -82,8 +82,8 @@ class SubstepSimulation:
         self._past_qpos.append(self.physics.arrays["qpos"].copy())
         self.physics.step(self._sent[-1 - self._delay][None], num_steps=1)
         if self.physics.unstable().any():
-            instability = Instability(step, self.scenario.change_in_force(step))
-            raise SimulationError(f"'{self.robot.name}': {instability}")
+            what = unstable_at(step, self.scenario.change_in_force(step))
+            raise SimulationError(f"'{self.robot.name}': {what}")
         self.substep += 1
         if self.substep % substeps == 0:
             self._grid_obs.append(self.observe())
