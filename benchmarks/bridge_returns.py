@@ -129,7 +129,7 @@ def in_process(robot: str, scenario: str, episodes: int) -> Array:
     policy = ControllerPolicy(setup.controllers["adaptive"])
     returns = []
     for noise in tqdm(range(setup.seed, setup.seed + NOISES), unit="in-process run"):
-        policy.controller.planner.seed(noise)
+        policy.controller.settings.planner.seed(noise)
         run_of = run_scenarios(setup.robot, setup.scenarios, policy, source="policy")
         returns.append([e.reward[s.last_change :].sum() for e, s in zip(run_of.episodes, setup.scenarios, strict=True)])
     return np.array(returns, dtype=np.float64)

@@ -33,7 +33,7 @@ from adaptive_mbrl.checkpoint import Checkpoint, load_checkpoint, save_checkpoin
 from adaptive_mbrl.config import save_yaml
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
-from adaptive_mbrl.planning import PlannerConfig
+from adaptive_mbrl.planning import ICEMConfig
 from adaptive_mbrl.storage import write_text_atomically
 from robot_bridge.bags.reader import Bag
 from robot_bridge.bridge_config import load_bridge_config
@@ -49,7 +49,7 @@ SAMPLE_EVERY = 10.0
 SETTLING = 600.0
 """Seconds in which the memory may still grow: first use of everything, first blocks of the recording."""
 MODEL = ModelConfig(hidden=(32,), members=2)
-PLANNER = PlannerConfig(horizon=5, num_samples=16, num_iterations=1, num_elites=4)
+PLANNER = ICEMConfig(horizon=5, num_samples=16, num_iterations=1, num_elites=4)
 ADAPTATION = AdaptationConfig(rule="gradient", window=8)
 TOPICS: dict[str, type[Message]] = {
     "/joint_states": JointState,

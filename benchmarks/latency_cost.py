@@ -113,8 +113,8 @@ def run(robot: Robot, case: Case, scenarios: Sequence[Scenario]) -> Array:
     controller.bfloat16 = case.bfloat16
     simulations = [SubstepSimulation(robot, scenario) for scenario in scenarios]
     seen = Course(simulations, case, robot.spec.dt)
-    samples = round(case.samples_share * controller.planner.config.num_samples)
-    horizon = controller.planner.config.horizon
+    samples = round(case.samples_share * controller.settings.planner.num_samples)
+    horizon = controller.settings.planner.horizon
     goals = np.stack([robot.goals(scenario.seed, scenario.steps, horizon) for scenario in scenarios])
     before: float | None = None
     for step in range(scenarios[0].steps):

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from adaptive_mbrl.controller import Command, StepInfo
-from adaptive_mbrl.planning import PlannerConfig
+from adaptive_mbrl.controller import Command, StepInfo, StepOptions
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
 from robot_bridge.control.loop import ControlLoop
 from robot_bridge.control.plan_ahead import PlanAhead
@@ -47,14 +46,19 @@ class Asked(NamedTuple):
 class Planner:
     """What the loop reads of a planner."""
 
-    config = PlannerConfig()
-    least_samples = 8
+    num_samples, least_samples = 64, 8
+
+
+class Settings:
+    """What the loop reads of a controller's settings."""
+
+    planner, precision = Planner(), "float32"
 
 
 class Controller:
     """Plans 10 k + 1, 10 k + 2, 10 k + 3 at its k-th step; waits, or fails, when told to."""
 
-    spec, planner, precision, belief_is_frozen = SPEC, Planner(), "float32", False
+    spec, settings = SPEC, Settings()
 
     def __init__(self, device: str = "cpu") -> None:
         self.device = torch.device(device)
@@ -64,14 +68,15 @@ class Controller:
         self.asked: list[Asked] = []
         self.resets = 0
 
-    def step(self, obs, goal, *, after_gap, pending, num_samples, sent=None, latest=None, remaining=1.0) -> Command:
+    def step(self, obs, goal, options: StepOptions) -> Command:
+        sent, latest, pending, after_gap = options.sent, options.latest, options.pending, options.after_gap
         self.may_finish.wait(10)
         if self.error is not None:
             raise self.error
         plan = (len(self.asked) + np.arange(0.1, 0.4, 0.1, dtype=np.float32))[:, None]
         acted = None if sent is None else round(float(sent[0]), 3)
         newer = None if latest is None else float(latest[0])
-        self.asked.append(Asked(float(obs[0]), acted, pending.ravel().round(3).tolist(), after_gap, newer, remaining))
+        self.asked.append(Asked(float(obs[0]), acted, pending.ravel().round(3).tolist(), after_gap, newer, options.remaining))
         info = StepInfo(np.zeros(1), np.array([0.5]), np.zeros(1), np.zeros(1), 0.0, 0.0)
         return Command(plan[0], plan, info)
 

@@ -206,15 +206,16 @@ def test_the_belief_can_be_reset_and_frozen(node, transport, parameters, robot, 
     node.configure(parameters, transport)
     node.activate()
     state.wait_for(lambda m: m.data == "running")
-    controller = node._running().loop.planning.controller
+    planning = node._running().loop.planning
+    controller = planning.controller
     was_reset = threading.Event()
     reset = controller.reset
     controller.reset = lambda: (reset(), was_reset.set())
 
     assert ask("freeze_adaptation", SetBoolRequest(True)).message == "the belief stays as it is"
-    assert controller.belief_is_frozen
+    assert planning.is_frozen
     assert ask("freeze_adaptation", SetBoolRequest(False)).success
-    assert not controller.belief_is_frozen
+    assert not planning.is_frozen
     assert ask("reset_belief").success
     assert was_reset.wait(PATIENCE)
 
@@ -227,7 +228,7 @@ def test_plan_and_belief_can_be_looked_at(node, transport, parameters, robot):
     node.activate()
     plan, belief = plans.wait_for(lambda m: True), beliefs.wait_for(lambda m: True)
 
-    horizon = node._running().loop.planning.controller.planner.config.horizon
+    horizon = node._running().loop.planning.controller.settings.planner.horizon
     assert [(axis.label, axis.size, axis.stride) for axis in plan.layout.dim] == [("step", horizon, horizon), ("slide", 1, 1)]
     assert len(plan.data) == horizon
     assert belief.layout.dim[0].label.split(",")[:3] == ["prior_error", "adapted_error", "fell_back"]

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from adaptive_mbrl import cli
 from adaptive_mbrl.checkpoint import load_checkpoint
 from adaptive_mbrl.config import save_yaml
+from adaptive_mbrl.data.dataset import EpisodeDataset
 from adaptive_mbrl.data.episodes import EpisodeStore
-from adaptive_mbrl.data.windows import WindowSampler
 from adaptive_mbrl.meta.trainer import MetaTrainer, OuterConfig
 from sim.robot.robot import load_robot
 from sim.scenarios.loading import parse_scenario
@@ -27,10 +26,9 @@ def open_loop_error(checkpoint: Path | str, episodes: Path) -> float:
     """Of the adapted model, eight steps ahead, on all of the episodes [target stds]."""
     loaded = load_checkpoint(checkpoint)
     d = loaded.description
-    trainer = MetaTrainer(d.spec, d.model, d.adaptation, OuterConfig(query=8), 0, torch.device("cpu"))
-    trainer.adapter.load_state_dict(loaded.adapter.state_dict())
-    sampler = WindowSampler(EpisodeStore.open(episodes).episodes, d.adaptation.window, 8)
-    return trainer.validate(sampler)["validation/adapted_error_8_steps"]
+    recorded = EpisodeStore.open(episodes).episodes
+    dataset = EpisodeDataset(d.spec, recorded, recorded, d.window, 8)
+    return MetaTrainer(loaded.adapter, OuterConfig(query=8)).validate(dataset)["validation/adapted_error_8_steps"]
 
 
 def test_a_recording_makes_the_model_better_on_that_robot(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from adaptive_mbrl.controller import AdaptiveController
+from adaptive_mbrl.controller import AdaptiveController, StepOptions
+from adaptive_mbrl.planning import ICEMConfig
 from robot_bridge.control import warm_up as module
 from robot_bridge.control.warm_up import lead_for, warm_up
 
@@ -44,17 +44,18 @@ def test_warming_up_finds_what_a_step_takes_and_what_fewer_candidates_would_save
     bfloat16: bool,
 ):
     """Candidates take the share `half` of their time in bfloat16."""
-    controller = AdaptiveController.load(make_checkpoint(tmp_path / "checkpoint"))
-    controller.planner.config = dataclasses.replace(controller.planner.config, num_samples=64)
-    clock, step = [0.0], controller.step
+    planner = ICEMConfig(horizon=5, num_samples=64, num_elites=3)
+    controller = AdaptiveController.load(make_checkpoint(tmp_path / "checkpoint"), planner=planner)
+    clock, step = [0.0], AdaptiveController.step
 
-    def timed(*arguments, num_samples: int, **options):
-        clock[0] += fixed + num_samples * per_sample * (half if controller.bfloat16 else 1.0)
-        return step(*arguments, num_samples=num_samples, **options)
+    def timed(self: AdaptiveController, obs, goal, options: StepOptions):
+        clock[0] += fixed + options.num_samples * per_sample * (half if self.settings.precision == "bfloat16" else 1.0)
+        return step(self, obs, goal, options)
 
-    monkeypatch.setattr(controller, "step", timed)
+    monkeypatch.setattr(AdaptiveController, "step", timed)
     monkeypatch.setattr(module.time, "perf_counter", lambda: clock[0])
 
-    assert warm_up(controller, seconds=0.045) == (pytest.approx(took), pytest.approx(overhead))
-    assert controller.bfloat16 is bfloat16
-    assert controller._state is None
+    ready = warm_up(controller, seconds=0.045)
+    assert (ready.seconds, ready.overhead) == (pytest.approx(took), pytest.approx(overhead))
+    assert ready.controller.settings.precision == ("bfloat16" if bfloat16 else "float32")
+    assert ready.controller._state is None

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from adaptive_mbrl.adaptation import AdaptationConfig, make_adapter
+from adaptive_mbrl.adaptation.gradient import GradientConfig
+from adaptive_mbrl.adaptation.none import NoneConfig
 from adaptive_mbrl.checkpoint import FORMAT_VERSION, Checkpoint, Description, save_checkpoint
-from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
-from adaptive_mbrl.planning import PlannerConfig
+from adaptive_mbrl.dynamics.model import ModelConfig
+from adaptive_mbrl.planning import ICEMConfig
 from sim.robot.robot import load_robot
 
-TINY_PLANNER = PlannerConfig(horizon=5, num_samples=8, num_iterations=2, num_elites=3)
+TINY_PLANNER = ICEMConfig(horizon=5, num_samples=8, num_iterations=2, num_elites=3)
 MakeCheckpoint = Callable[..., Path]
 
 
@@ -24,12 +25,11 @@ def make_checkpoint() -> MakeCheckpoint:
     def make(folder: Path, robot: str = "cartpole", rule: str = "gradient") -> Path:
         spec, objective = load_robot(robot).spec, load_robot(robot).objective
         model = ModelConfig(hidden=(8,), members=2, context_dim=2)
-        adaptation = AdaptationConfig(rule=rule, window=4)  # type: ignore[arg-type]
+        rules = ({"gradient": GradientConfig, "none": NoneConfig}[rule](),)
         description = Description(
-            FORMAT_VERSION, spec, objective.terms, objective.goal_names, model, adaptation, TINY_PLANNER, {"made by": "a test"}
+            FORMAT_VERSION, spec, objective.terms, objective.goal_names, 4, model, rules, TINY_PLANNER, {"made by": "a test"}
         )
-        adapter = make_adapter(DynamicsModel(spec, model, seed=1), adaptation)
-        save_checkpoint(folder, Checkpoint(description, adapter))
+        save_checkpoint(folder, Checkpoint(description, description.make_adapter(seed=1)))
         return folder
 
     return make

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from adaptive_mbrl.planning import PlannerConfig, make_planner
+from adaptive_mbrl.planning import ICEMConfig, make_planner
 from sim.episodes.policies import RandomPolicy
 from sim.robot.robot import Robot, load_robot
 from sim.scenarios.change import Change
 from sim.simulation.batch import BatchSimulation
-from sim.simulation.oracle import OracleRollout
+from sim.simulation.oracle import OraclePredictor
+from tests.sim.planning import returns_of
 
 HAND = slice(14, 17)
 
@@ -121,17 +122,17 @@ def test_random_torques_stay_within_the_limits(arm: Robot) -> None:
 
 def hand_error(robot: Robot, true: Change, known: Change, steps: int = 40) -> float:
     """Distance [m] of the hand to its goal after 2 s, mean of the last 10 steps, when planned with the `known` dynamics."""
-    config = PlannerConfig(horizon=14, num_samples=32, num_iterations=2)
+    config = ICEMConfig(horizon=14, num_samples=32, num_iterations=2)
     simulation, model = BatchSimulation(robot, 2, num_threads=1), BatchSimulation(robot, 2, num_threads=1)
     obs = simulation.reset([0, 1], [true, true])
     model.reset([0, 1], [known, known])
-    rollout, planner = OracleRollout(model, config.num_samples, num_threads=1), make_planner(robot.spec, config)
+    oracle, planner = OraclePredictor(model, config.num_samples, num_threads=1), make_planner(robot.spec, config)
     state, goals, errors = planner.init(2), simulation.goals(steps, config.horizon), []
     for t in range(steps):
         model.physics.state[:] = simulation.physics.state
-        rollout.sync()
+        oracle.sync()
         goal = torch.from_numpy(goals[:, t : t + config.horizon])
-        state, plan = planner.plan(state, rollout, robot.objective, goal, torch.from_numpy(obs))
+        state, plan = planner.improve(state, returns_of(oracle, goal), planner.draw_noise())
         obs = simulation.step(plan.actions[:, 0].numpy())
         errors.append(np.linalg.norm(obs[:, HAND] - goals[:, t], axis=1).mean())
     return float(np.mean(errors[-10:]))

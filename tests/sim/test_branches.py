@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adaptive_mbrl.planning import PlannerConfig, make_planner
+from adaptive_mbrl.planning import ICEMConfig, make_planner
 from sim.episodes.branches import branch_episodes
 from sim.episodes.policies import RandomPolicy
 from sim.episodes.recorded import Recorded
@@ -20,7 +20,7 @@ from sim.simulation.batch import BatchSimulation
 
 ROBOT = load_robot("half_cheetah")
 WINDOW, BRANCHES, STEPS, SNAPSHOTS = 4, 3, 20, (2, 10)
-PLANNER = PlannerConfig(horizon=6, num_samples=8, num_elites=3, num_elites_kept=1)
+PLANNER = ICEMConfig(horizon=6, num_samples=8, num_elites=3, num_elites_kept=1)
 
 
 @pytest.fixture(scope="module")

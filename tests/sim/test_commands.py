@@ -24,7 +24,7 @@ from adaptive_mbrl.dynamics.model import ModelConfig
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.meta.trainer import OuterConfig
 from adaptive_mbrl.options import TrainOptions
-from adaptive_mbrl.planning import PlannerConfig
+from adaptive_mbrl.planning import ICEMConfig
 from sim import commands
 from sim.demo import run_demo
 from sim.episodes.data_config import DataConfig
@@ -37,7 +37,7 @@ MakeCheckpoint = Callable[..., Path]
 @pytest.fixture
 def train_config(tmp_path: Path) -> Path:
     """As small as a training gets; more rounds than anyone waits for."""
-    planner = PlannerConfig(horizon=5, num_samples=8, num_iterations=1, num_elites=3)
+    planner = ICEMConfig(horizon=5, num_samples=8, num_iterations=1, num_elites=3)
     config = TrainConfig(
         scenarios=str(tmp_path / "split.yaml") + ":train",
         model=ModelConfig(hidden=(8,), members=1, context_dim=2),

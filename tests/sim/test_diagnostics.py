@@ -10,10 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from adaptive_mbrl.adaptation.none import NoAdapter
+from adaptive_mbrl.adaptation import NetworkAdapter
+from adaptive_mbrl.control.step import ControlSettings
 from adaptive_mbrl.controller import AdaptiveController
+from adaptive_mbrl.data.statistics import transition_statistics
 from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
-from adaptive_mbrl.planning import PlannerConfig, make_planner
+from adaptive_mbrl.planning import ICEMConfig, Score, make_planner
+from adaptive_mbrl.predictor import Trajectories
 from sim.episodes.policies import RandomPolicy
 from sim.episodes.rank_correlation import rank_correlation
 from sim.episodes.recorded import Recorded
@@ -22,10 +25,10 @@ from sim.robot.robot import load_robot
 from sim.scenarios.change import Change
 from sim.scenarios.scenario import Scenario, ScheduledChange
 from sim.simulation.batch import BatchSimulation
-from sim.simulation.oracle import OracleRollout
+from sim.simulation.oracle import OraclePredictor
 
 ROBOT = load_robot("cartpole")
-PLANNER = PlannerConfig(horizon=8, num_samples=8, num_elites=4)
+PLANNER = ICEMConfig(horizon=8, num_samples=8, num_elites=4)
 REVERSED = Change(actuator_gain=-1.0)
 HORIZONS, CANDIDATES = (1, 4, 8), 24
 
@@ -38,24 +41,27 @@ def recorded() -> Recorded:
     return run_scenarios(ROBOT, scenarios, policy, source="random", snapshot_steps=(10, 16))
 
 
-class SimulatorAsModel(NoAdapter):
+class SimulatorAsModel(NetworkAdapter):
     """Predicts with the simulator, from the snapshot that the observation belongs to."""
 
     def __init__(self, recorded: Recorded, change: Callable[[Change], Change]) -> None:
-        super().__init__(DynamicsModel(ROBOT.spec, ModelConfig(hidden=(4,), members=1)))
+        super().__init__(DynamicsModel(ROBOT.spec, ModelConfig(hidden=(4,), members=1)), [])
         self.recorded, self.change = recorded, change
 
-    def roll_out(self, belief: object, obs: Tensor, actions: Tensor, dtype: object = None) -> Tensor:
+    def condition(self, belief: object, noise: object = None) -> SimulatorAsModel:
+        return self
+
+    def roll_out(self, obs: Tensor, actions: Tensor) -> Trajectories:
         (snapshot,) = (s for s in self.recorded.snapshots.values() if np.array_equal(s.obs, obs.numpy()))
         changes = tuple(self.change(c) for c in snapshot.changes)
         simulation = BatchSimulation(ROBOT, len(obs))
         simulation.restore(dataclasses.replace(snapshot, changes=changes))
-        return OracleRollout(simulation, actions.shape[1])(actions)
+        return OraclePredictor(simulation, actions.shape[1]).roll_out(obs, actions)
 
 
-def correlation(recorded: Recorded, adapter: NoAdapter) -> dict[int, float]:
-    controller = AdaptiveController(ROBOT.spec, adapter, make_planner(ROBOT.spec, PLANNER), ROBOT.objective, window=4)
-    return rank_correlation(ROBOT, controller, recorded, HORIZONS, CANDIDATES)
+def correlation(recorded: Recorded, adapter: NetworkAdapter) -> dict[int, float]:
+    settings = ControlSettings(adapter, make_planner(ROBOT.spec, PLANNER), Score(ROBOT.objective))
+    return rank_correlation(ROBOT, AdaptiveController(ROBOT.spec, settings, window=4), recorded, HORIZONS, CANDIDATES)
 
 
 def test_the_simulator_itself_orders_every_plan_rightly(recorded: Recorded):
@@ -76,8 +82,8 @@ def test_untrained_models_order_them_much_worse(recorded: Recorded):
     found = []
     for seed in range(4):
         model = DynamicsModel(ROBOT.spec, ModelConfig(hidden=(16, 16), members=1), seed)
-        model.normalizer.fit(obs[:-1], obs[1:])
-        found.append(correlation(recorded, NoAdapter(model))[8])
+        model.normalizer.fit(transition_statistics(ROBOT.spec, [(obs[:-1], obs[1:])]))
+        found.append(correlation(recorded, NetworkAdapter(model, []))[8])
 
     # not zero: the cost of the actions themselves needs no model
     assert np.mean(found) < 0.6, found
@@ -85,7 +91,7 @@ def test_untrained_models_order_them_much_worse(recorded: Recorded):
 
 def test_the_same_question_gets_the_same_answer(recorded: Recorded):
     """The simulation it rolls out in is its own: nothing of one call is left for the next."""
-    adapter = NoAdapter(DynamicsModel(ROBOT.spec, ModelConfig(hidden=(8,), members=2)))
+    adapter = NetworkAdapter(DynamicsModel(ROBOT.spec, ModelConfig(hidden=(8,), members=2)), [])
 
     assert correlation(recorded, adapter) == correlation(recorded, adapter)
 
@@ -93,4 +99,4 @@ def test_the_same_question_gets_the_same_answer(recorded: Recorded):
 def test_without_snapshots_there_is_nothing_to_say(recorded: Recorded):
     nothing = dataclasses.replace(recorded, snapshots={})
 
-    assert correlation(nothing, NoAdapter(DynamicsModel(ROBOT.spec, ModelConfig(hidden=(4,), members=1)))) == {}
+    assert correlation(nothing, NetworkAdapter(DynamicsModel(ROBOT.spec, ModelConfig(hidden=(4,), members=1)), [])) == {}

@@ -17,13 +17,13 @@ from rich.console import Console
 from torch import Tensor
 
 import sim.evaluation.evaluate as module
-from adaptive_mbrl.adaptation.base import Adapter
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.episodes import Episode
-from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig, Parameters
+from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
 from adaptive_mbrl.errors import CheckpointError, ConfigError
 from adaptive_mbrl.objective import Objective, Term
-from adaptive_mbrl.planning import PlannerConfig, make_planner
+from adaptive_mbrl.planning import ICEMConfig, Score, make_planner
+from adaptive_mbrl.predictor import Trajectories
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
 from adaptive_mbrl.transitions import Transitions
 from sim.evaluation.arms import Arm
@@ -112,9 +112,9 @@ def test_the_oracle_plans_with_the_planner_of_the_checkpoint(evaluation: Evaluat
     per_step = planner.horizon * planner.num_samples * planner.num_iterations
     assert (planner.horizon, planner.num_samples, planner.num_iterations) == (5, 8, 2)
     assert evaluation.arms["oracle"].simulated_steps == EPISODES * STEPS * per_step
-    assert all(
-        c.planner.config == evaluation.setup.controllers["adaptive"].planner.config for c in evaluation.setup.controllers.values()
-    )
+    for controller in evaluation.setup.controllers.values():
+        used = controller.settings.planner
+        assert (used.horizon, used.num_samples, used.num_iterations) == (5, 8, 2)
 
 
 def test_progress_counts_the_steps_of_every_arm(checkpoints: dict[str, Path], cartpole_scenario: Path):
@@ -362,34 +362,34 @@ class Gain(NamedTuple):
     gain: Tensor
 
 
-class GainAdapter(Adapter[Gain]):
+class GainAdapter(NetworkAdapter):
     """Least squares on the window; right at once, if all of the window obeys one gain."""
 
     def prior(self, batch_size: int) -> Gain:
         return Gain(torch.ones(batch_size))
 
-    def update(self, belief: Gain, recent: Transitions) -> Gain:
+    def infer(self, recent: Transitions) -> Gain:
         assert recent.valid.all()
         change, action = (recent.next_obs - recent.obs)[..., 0], recent.action[..., 0]
         return Gain((change * action).sum(1) / action.square().sum(1))
 
-    def roll_out(self, belief: Gain, obs: Tensor, actions: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-        return (obs[:, None, None] + belief.gain[:, None, None, None] * actions.cumsum(2))[None]
+    def condition(self, belief: Gain, noise: Tensor | None = None) -> GainPredictor:
+        return GainPredictor(belief.gain)
 
-    def parameters_of(self, belief: Gain) -> Parameters:
-        raise NotImplementedError
 
-    def select(self, use_first: Tensor, first: Gain, second: Gain) -> Gain:
-        raise NotImplementedError
+class GainPredictor(NamedTuple):
+    gain: Tensor
+
+    def roll_out(self, obs: Tensor, actions: Tensor) -> Trajectories:
+        return Trajectories((obs[:, None, None] + self.gain[:, None, None, None] * actions.cumsum(2))[None])
 
 
 def line_controller(target_std: float, adapt: bool, window: int = 6) -> AdaptiveController:
     model = DynamicsModel(LINE, ModelConfig(hidden=(4,), members=1))
     model.normalizer.target_std.fill_(target_std)
-    planner = make_planner(LINE, PlannerConfig())
-    return AdaptiveController(
-        LINE, GainAdapter(model), planner, Objective(LINE, (Term("linear", 1.0, ("x",)),)), window, adapt=adapt
-    )
+    score = Score(Objective(LINE, (Term("linear", 1.0, ("x",)),)))
+    settings = ControlSettings(GainAdapter(model, []), make_planner(LINE, ICEMConfig()), score, adapt=adapt)
+    return AdaptiveController(LINE, settings, window)
 
 
 def line_episode(change: int, gain: float, steps: int = 60) -> Episode:

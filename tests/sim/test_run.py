@@ -11,7 +11,7 @@ import pytest
 from adaptive_mbrl.adaptation.none import NoAdapter
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
-from adaptive_mbrl.planning import PlannerConfig, make_planner
+from adaptive_mbrl.planning import ICEMConfig, make_planner
 from sim.episodes.branches import branch_episodes, candidate_plans
 from sim.episodes.policies import ControllerPolicy, OraclePolicy, Policy, RandomPolicy
 from sim.episodes.rank_correlation import rank_correlation
@@ -25,7 +25,7 @@ ROBOT = load_robot("cartpole")
 ABSURD = Change(external_force={"pole_1": (1e5, 0.0, 1e5)}, body_mass=0.01, actuator_gain=10.0)
 WEAK = Change(actuator_gain=0.5)
 STEPS, BREAK, SNAPSHOTS = 20, 6, (4, 8, 12)
-PLANNER = PlannerConfig(horizon=5, num_samples=8, num_iterations=2, num_elites=3)
+PLANNER = ICEMConfig(horizon=5, num_samples=8, num_iterations=2, num_elites=3)
 
 
 @pytest.fixture(autouse=True)

@@ -19,15 +19,16 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import sim.training.train as module
-from adaptive_mbrl.adaptation import AdaptationConfig
+from adaptive_mbrl.adaptation import make_adapter
+from adaptive_mbrl.adaptation.none import NoneConfig
 from adaptive_mbrl.checkpoint import load_checkpoint
 from adaptive_mbrl.config import load_yaml
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.episodes import EpisodeStore
-from adaptive_mbrl.dynamics.model import ModelConfig
+from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
 from adaptive_mbrl.errors import AdaptiveMBRLError, CheckpointError, ConfigError
 from adaptive_mbrl.meta.trainer import MetaTrainer, OuterConfig
-from adaptive_mbrl.planning import PlannerConfig
+from adaptive_mbrl.planning import ICEMConfig
 from sim.episodes.data_config import DataConfig
 from sim.scenarios.loading import load_scenario
 from sim.simulation.batch import BatchSimulation
@@ -42,14 +43,14 @@ TINY = TrainConfig(
     "cartpole/mass_gain:train",
     seed=1,
     model=ModelConfig(hidden=(8,), members=2, context_dim=2),
-    adaptation=AdaptationConfig(window=4),
+    window=4,
     outer=OuterConfig(query=2, meta_batch_size=8, validation_windows=8),
-    planner=PlannerConfig(horizon=4, num_samples=8, num_elites=3, num_elites_kept=1),
+    planner=ICEMConfig(horizon=4, num_samples=8, num_elites=3, num_elites_kept=1),
     data=DataConfig(
         steps=12,
         random_episodes=3,
         oracle_episodes=2,
-        oracle_planner=PlannerConfig(horizon=3, num_samples=6, num_elites=2, num_elites_kept=1),
+        oracle_planner=ICEMConfig(horizon=3, num_samples=6, num_elites=2, num_elites_kept=1),
         iterations=2,
         episodes_per_iteration=3,
         branches_per_state=1,
@@ -132,7 +133,7 @@ def test_the_statistics_in_the_checkpoint_are_those_of_all_training_episodes(fin
     held_out = [e for e in episodes if e.tags["validation"]]
     obs = np.concatenate([e.obs[e.history : -1] for e in episodes if not e.tags["validation"]])
 
-    normalizer = load_checkpoint(finished / "checkpoint").adapter.model.normalizer
+    normalizer = load_checkpoint(finished / "checkpoint").adapter.normalizer
 
     assert 0 < len(held_out) < len(episodes) / 2
     np.testing.assert_allclose(normalizer.obs_mean, obs.mean(0), atol=1e-5)
@@ -144,7 +145,7 @@ def test_the_first_controller_of_a_round_has_the_weights_that_were_fitted(finish
         controller = training.controller(seed=0)
 
     fitted = load_file(finished / "rounds" / f"{ROUNDS - 1:03d}" / "weights.safetensors")
-    for name, tensor in controller.adapter.state_dict().items():
+    for name, tensor in controller.settings.adapter.state_dict().items():
         assert torch.equal(tensor, fitted[name])
 
 
@@ -457,19 +458,13 @@ def test_nothing_of_the_users_is_deleted_in_a_run_folder(tmp_path: Path):
     assert (tmp_path / ".env.template").read_text() == (tmp_path / ".unfinished").read_text() == "mine"
 
 
-def test_multitask_with_a_rule_is_refused():
-    with pytest.raises(ConfigError, match=r"key 'adaptation\.rule': 'gradient' with 'outer: multitask'.*allowed: none"):
-        dataclasses.replace(TINY, outer=dataclasses.replace(TINY.outer, outer="multitask"))
-
-
 # --- the multi-task model -----------------------------------------------------------------------------------------------------
 
 
 def multitask_of(source: Path) -> TrainConfig:
     return dataclasses.replace(
         TINY,
-        adaptation=AdaptationConfig(rule="none", window=4),
-        outer=dataclasses.replace(TINY.outer, outer="multitask"),
+        adaptation=(NoneConfig(),),
         data=dataclasses.replace(TINY.data, episodes_from=source),
     )
 
@@ -482,9 +477,10 @@ def test_a_multitask_model_is_trained_on_another_runs_episodes(finished: Path, t
     assert contents(finished) == before
     assert not list((tmp_path / "run").glob("episodes/*.safetensors"))
     ours, theirs = (load_checkpoint(run / "checkpoint") for run in (tmp_path / "run", finished))
-    assert ours.description.adaptation.rule == "none"
-    for name, statistic in theirs.adapter.model.normalizer.state_dict().items():
-        assert torch.equal(ours.adapter.model.normalizer.state_dict()[name], statistic), name
+    assert ours.description.adaptation == (NoneConfig(),)
+    assert ours.description.provenance["outer"] == "multitask"
+    for name, statistic in theirs.adapter.normalizer.state_dict().items():
+        assert torch.equal(ours.adapter.normalizer.state_dict()[name], statistic), name
     assert not torch.equal(ours.adapter.model.net.weight_0, theirs.adapter.model.net.weight_0)
     # what counts is the number of updates and the data, which both runs share
     for key in ("updates", "env_steps", "branch_steps", "oracle_steps"):
@@ -520,8 +516,8 @@ def test_every_shipped_training_config_loads_and_fits_its_robot(name: str):
     assert load_train_config(ROOT / "configs" / "train" / f"{name}.yaml") == config
     distribution = load_scenario(config.scenarios)
     robot = module.load_robot(distribution.robot)
-    trainer = MetaTrainer(robot.spec, config.model, config.adaptation, config.outer, config.seed, CPU)
-    assert trainer.adapter.prior(2) is not None
+    adapter = make_adapter(DynamicsModel(robot.spec, config.model), config.adaptation, config.window)
+    assert MetaTrainer(adapter, config.outer).adapter.prior(2) is not None
     # plans must fit into an episode, or there is nothing to branch off and no rank correlation
     assert config.planner.horizon < config.data.steps
     # training never sees the test part of a split
