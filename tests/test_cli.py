@@ -22,6 +22,7 @@ from adaptive_mbrl.options import (
     ImportBagOptions,
     InfoOptions,
     PreflightOptions,
+    ReplayOptions,
     SimulatedRobotOptions,
     TrainOptions,
 )
@@ -93,6 +94,7 @@ def test_help_lists_every_command():
             "fine-tune c --episodes e --out o --updates 9 --held-out 0.3".split(),
             FineTuneOptions("c", Path("e"), Path("o"), updates=9, held_out=0.3),
         ),
+        (["replay", "runs/dumps/x.safetensors"], ReplayOptions(Path("runs/dumps/x.safetensors"))),
         ("info --bench-sim --robot ant".split(), InfoOptions(bench_sim=True, robot="ant")),
     ],
     ids=COMMANDS,

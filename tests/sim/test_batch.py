@@ -172,7 +172,7 @@ def test_a_reset_revives_an_ended_robot(cheetah: Robot, monkeypatch: pytest.Monk
     with monkeypatch.context() as patch:
         patch.setattr(used.physics, "unstable", lambda: np.array([False, True, False]))
         used.step(actions[0])
-    assert used.instabilities == (None, Instability(0, Change()), None)
+    assert used.instabilities == (None, Instability(0, Change(), np.zeros(0), np.zeros(0)), None)
 
     first = used.reset([5, 6, 7], VARIED[:3])
 

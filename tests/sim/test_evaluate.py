@@ -17,6 +17,8 @@ from rich.console import Console
 from torch import Tensor
 
 import sim.evaluation.evaluate as module
+from adaptive_mbrl.adaptation import NetworkAdapter
+from adaptive_mbrl.control.step import ControlSettings
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.episodes import Episode
 from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
@@ -280,7 +282,7 @@ def test_an_episode_is_left_out_of_all_arms_when_one_of_them_broke_it(evaluation
 
     def one_breaks(setup: Setup, name: str, *rest: Any) -> Arm:
         arm = original(setup, name, *rest)
-        instabilities = (None, Instability(20, Change(actuator_gain=0.3)), None)
+        instabilities = (None, Instability(20, Change(actuator_gain=0.3), np.zeros(9), np.zeros(1)), None)
         return dataclasses.replace(arm, instabilities=instabilities) if name == "frozen" else arm
 
     monkeypatch.setattr(module, "run_arm", one_breaks)

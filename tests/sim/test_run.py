@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adaptive_mbrl.adaptation.none import NoAdapter
+from adaptive_mbrl.adaptation import NetworkAdapter
+from adaptive_mbrl.control.step import ControlSettings
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
-from adaptive_mbrl.planning import ICEMConfig, make_planner
+from adaptive_mbrl.planning import ICEMConfig, Score, make_planner
 from sim.episodes.branches import branch_episodes, candidate_plans
 from sim.episodes.policies import ControllerPolicy, OraclePolicy, Policy, RandomPolicy
 from sim.episodes.rank_correlation import rank_correlation
@@ -40,8 +41,9 @@ def scenarios(middle: Change) -> list[Scenario]:
 
 
 def controller() -> AdaptiveController:
-    adapter = NoAdapter(DynamicsModel(ROBOT.spec, ModelConfig(hidden=(4,), members=1), seed=0))
-    return AdaptiveController(ROBOT.spec, adapter, make_planner(ROBOT.spec, PLANNER), ROBOT.planning_objective, 4)
+    adapter = NetworkAdapter(DynamicsModel(ROBOT.spec, ModelConfig(hidden=(4,), members=1), seed=0), [])
+    settings = ControlSettings(adapter, make_planner(ROBOT.spec, PLANNER), Score(ROBOT.planning_objective))
+    return AdaptiveController(ROBOT.spec, settings, 4)
 
 
 def policies() -> dict[str, Policy]:

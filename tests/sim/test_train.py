@@ -185,10 +185,10 @@ def fail_call(patch: pytest.MonkeyPatch, owner: object, name: str, number: int, 
 
 
 MOMENTS = {
-    "fitting in round 0": (MetaTrainer, "_step", 2),
+    "fitting in round 0": (MetaTrainer, "step", 2),
     "collecting in round 1": (BatchSimulation, "step", 2 * 12 + 5),
     "storing episodes of round 1": (EpisodeStore, "append", 2),
-    "fitting in round 1": (MetaTrainer, "_step", 3 + 2),
+    "fitting in round 1": (MetaTrainer, "step", 3 + 2),
     "saving round 1": (module, "save_trainer_state", 2),
     "validating in round 2": (MetaTrainer, "validate", 3),
     "publishing": (module, "save_checkpoint", 1),
