@@ -10,6 +10,7 @@ from adaptive_mbrl.adaptation.network_adapter import NetworkAdapter
 from adaptive_mbrl.adaptation.none import NoneConfig
 from adaptive_mbrl.adaptation.recurrent import RecurrentConfig
 from adaptive_mbrl.dynamics.model import DynamicsModel
+from adaptive_mbrl.errors import ConfigError
 
 RuleConfig = NoneConfig | GradientConfig | ContextConfig | RecurrentConfig | BayesLinearConfig
 """In YAML one entry with the rule's name, for example ``gradient: {steps: 2}``."""
@@ -24,7 +25,12 @@ def make_adapter(model: DynamicsModel, rules: Rules, window: int) -> NetworkAdap
         model: the dynamics model, which the adapter owns from now on.
         rules: in the order in which they condition the predictor.
         window: K, the number of recent transitions that rules see.
+
+    Raises:
+        ConfigError: a rule that gives several samples is not the last one.
     """
+    if any(isinstance(rule, BayesLinearConfig) and rule.samples for rule in rules[:-1]):
+        raise ConfigError("adaptation: bayes_linear with samples > 0 must be the last rule; others cannot go on from samples")
     return NetworkAdapter(model, [rule.make(model, window) for rule in rules])
 
 

@@ -92,16 +92,18 @@ class _Posterior(NamedTuple):
 
     def correction(self, residual: Tensor) -> Tensor:
         """S Phi^T (Phi S Phi^T + sigma^2 I)^-1 residual: (B, P, K, d) -> (B, P, F + 1, d)."""
-        solved = torch.cholesky_solve(residual, self.belief.factor)
-        return self.prior_variance[:, :, None] * (self.belief.features.mT @ solved)
+        with _float32(residual):
+            solved = torch.cholesky_solve(residual, self.belief.factor)
+            return self.prior_variance[:, :, None] * (self.belief.features.mT @ solved)
 
     def variance(self, phi: Tensor) -> Tensor:
         """phi^T (S - S Phi^T (...)^-1 Phi S) phi of each output, in squared target stds: (P, B, N, F + 1) -> (P, B, N)."""
-        scaled = (phi * self.prior_variance[:, None, None]).transpose(0, 1)
-        cross = self.belief.features @ scaled.mT
-        explained = torch.linalg.solve_triangular(self.belief.factor, cross, upper=False).square().sum(-2)
-        prior = (phi.transpose(0, 1) * scaled).sum(-1)
-        return (prior - explained).clamp(min=0).transpose(0, 1)
+        with _float32(phi):
+            scaled = (phi * self.prior_variance[:, None, None]).transpose(0, 1)
+            cross = self.belief.features @ scaled.mT
+            explained = torch.linalg.solve_triangular(self.belief.factor, cross, upper=False).square().sum(-2)
+            prior = (phi.transpose(0, 1) * scaled).sum(-1)
+            return (prior - explained).clamp(min=0).transpose(0, 1)
 
 
 class BayesLinearRule(AdaptationRule[BayesLinearBelief]):
@@ -145,7 +147,8 @@ class BayesLinearRule(AdaptationRule[BayesLinearBelief]):
         samples = len(noise)
         weights = self.log_prior_std.exp()[..., None] * noise[:, :, : -self.window]
         errors = self.log_noise_std.exp() * noise[:, :, -self.window :]
-        missing = belief.residual - belief.features @ weights[:, None] - errors[:, None]
+        with _float32(noise):
+            missing = belief.residual - belief.features @ weights[:, None] - errors[:, None]
         layers = [w[:, None] + posterior.correction(m).transpose(0, 1) for w, m in zip(weights, missing, strict=True)]
         repeated = {name: value.repeat(samples, *(1,) * (value.dim() - 1)) for name, value in base.parameters.items()}
         sampled = base.with_parameters(repeated)
@@ -163,10 +166,11 @@ class BayesLinearRule(AdaptationRule[BayesLinearBelief]):
         return [ParameterGroup([self.log_prior_std, self.log_noise_std], learning_rate=self.config.learning_rate)]
 
     def _factor(self, features: Tensor) -> Tensor:
-        gram = (features * (2 * self.log_prior_std).exp()[:, None]) @ features.mT
-        noise = (2 * self.log_noise_std).exp() * torch.eye(features.shape[-2], dtype=gram.dtype, device=gram.device)
-        # without the check that would wait for the device; the noise keeps the matrix well conditioned
-        return torch.linalg.cholesky_ex(gram + noise).L
+        with _float32(features):
+            gram = (features * (2 * self.log_prior_std).exp()[:, None]) @ features.mT
+            noise = (2 * self.log_noise_std).exp() * torch.eye(features.shape[-2], dtype=gram.dtype, device=gram.device)
+            # without the check that would wait for the device; the noise keeps the matrix well conditioned
+            return torch.linalg.cholesky_ex(gram + noise).L
 
     def _last_layer(self, base: NetworkPredictor, moved: Tensor) -> dict[str, Tensor]:
         """The base's last layer, moved by (P, B, F + 1, obs_dim); a learned variance keeps its own outputs."""
@@ -178,3 +182,8 @@ class BayesLinearRule(AdaptationRule[BayesLinearBelief]):
 def _with_ones(features: Tensor) -> Tensor:
     """A column of ones for the bias: (..., F) -> (..., F + 1)."""
     return nn.functional.pad(features, (0, 1), value=1.0)
+
+
+def _float32(like: Tensor) -> torch.autocast:
+    """Switches autocast off: in bfloat16 a small noise variance would vanish beside the features' products."""
+    return torch.autocast(like.device.type, enabled=False)

@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor
 
-from adaptive_mbrl.adaptation import Adapter
+from adaptive_mbrl.adaptation import Adapter, NetworkAdapter
+from adaptive_mbrl.adaptation.belief import Belief
 from adaptive_mbrl.control.step import ControlSettings
 from adaptive_mbrl.controller import AdaptiveController
+from adaptive_mbrl.dynamics.network_predictor import NetworkPredictor
 from adaptive_mbrl.meta.trainer import MetaTrainer
 from adaptive_mbrl.objective import Objective, RewardFunction, Term
 from adaptive_mbrl.planning import (
@@ -47,6 +49,14 @@ class Run(NamedTuple):
     prior_error: np.ndarray
     adapted_error: np.ndarray
     fell_back: np.ndarray
+
+
+class BeliefWitness(NetworkAdapter):
+    """Notes the last belief that it conditioned a predictor on: in a control step, the one that is planned under."""
+
+    def condition(self, belief: Belief, noise: Tensor | None = None) -> NetworkPredictor:
+        self.belief = belief
+        return super().condition(belief, noise)
 
 
 class RecordingReward:

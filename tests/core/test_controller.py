@@ -7,25 +7,14 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
-from adaptive_mbrl.adaptation import NetworkAdapter
 from adaptive_mbrl.adaptation.belief import Belief, tensors_of
 from adaptive_mbrl.controller import StepOptions
-from adaptive_mbrl.dynamics.network_predictor import NetworkPredictor
 from adaptive_mbrl.errors import ObservationError
 from adaptive_mbrl.meta.trainer import MetaTrainer
 from adaptive_mbrl.transitions import Transitions
 from tests.core.analytic import POINT_WINDOW, TO_ORIGIN, push
-from tests.core.driving import CHANGE_AT, PLANNER, START, controller, goal_at, run
-
-
-class BeliefWitness(NetworkAdapter):
-    """Notes the last belief that it conditioned a predictor on: in a control step, the one that is planned under."""
-
-    def condition(self, belief: Belief, noise: Tensor | None = None) -> NetworkPredictor:
-        self.belief = belief
-        return super().condition(belief, noise)
+from tests.core.driving import CHANGE_AT, PLANNER, START, BeliefWitness, controller, goal_at, run
 
 
 @pytest.mark.parametrize("gain_after", [0.25, 1.6])

@@ -9,14 +9,29 @@ import pytest
 import torch
 from torch import Tensor
 
-from adaptive_mbrl.adaptation.none import NoAdapter
+from adaptive_mbrl.adaptation import NetworkAdapter, make_adapter
+from adaptive_mbrl.adaptation.belief import tensors_of
+from adaptive_mbrl.adaptation.none import NoAdaptation, NoBelief
 from adaptive_mbrl.config import load_yaml
+from adaptive_mbrl.control.step import ControlSettings
 from adaptive_mbrl.controller import AdaptiveController
+from adaptive_mbrl.data.dataset import EpisodeDataset
+from adaptive_mbrl.data.episodes import Episode
 from adaptive_mbrl.data.windows import WindowSampler
+from adaptive_mbrl.dynamics.model import DynamicsModel
+from adaptive_mbrl.dynamics.network_predictor import NetworkPredictor
 from adaptive_mbrl.meta.losses import multi_step_loss
 from adaptive_mbrl.meta.trainer import MetaTrainer
-from adaptive_mbrl.objective import Objective, Term
-from adaptive_mbrl.planning import CEM, PlannerConfig, make_planner
+from adaptive_mbrl.planning import (
+    CEM,
+    CEMConfig,
+    GradientPlannerConfig,
+    ICEMConfig,
+    MPPIConfig,
+    RandomShootingConfig,
+    Score,
+    make_planner,
+)
 from adaptive_mbrl.planning.random_shooting import RandomShooting
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
 from adaptive_mbrl.transitions import Transitions
@@ -26,9 +41,10 @@ from sim.scenarios.loading import load_scenario
 from sim.training.config import TrainConfig
 from tests.core.analytic import (
     POINT,
-    POINT_ADAPTATION,
     POINT_MODEL,
     POINT_OUTER,
+    POINT_RULES,
+    POINT_WINDOW,
     TINY_PLANNER,
     TO_ORIGIN,
     mixed_adapter,
@@ -36,23 +52,32 @@ from tests.core.analytic import (
     point_episodes,
     push,
 )
+from tests.core.driving import RecordingReward, control_settings
 
 TRAIN_CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs" / "train").glob("**/*.yaml"))
-WINDOW, QUERY = POINT_ADAPTATION.window, POINT_OUTER.query
+QUERY = POINT_OUTER.query
 
 
 def untrained() -> MetaTrainer:
-    return MetaTrainer(POINT, POINT_MODEL, POINT_ADAPTATION, POINT_OUTER, seed=0, device=torch.device("cpu"))
+    return MetaTrainer(make_adapter(DynamicsModel(POINT, POINT_MODEL, seed=0), POINT_RULES, POINT_WINDOW), POINT_OUTER, seed=0)
 
 
-class RolloutRecorder(RandomShooting):
-    """A planner that notes what its model says about one fixed plan."""
+def dataset_of(episodes: list[Episode], held_out: list[Episode] | None = None) -> EpisodeDataset:
+    return EpisodeDataset(POINT, episodes, held_out or [], POINT_WINDOW, QUERY)
+
+
+def tiny_controller(adapter: NetworkAdapter, seed: int = 0) -> AdaptiveController:
+    return AdaptiveController(POINT, control_settings(adapter, TO_ORIGIN, TINY_PLANNER, seed), POINT_WINDOW)
+
+
+class ProbingPlanner(RandomShooting):
+    """A planner that first of all asks what one fixed plan is worth."""
 
     probe = torch.linspace(-1, 1, TINY_PLANNER.horizon).reshape(1, 1, -1, 1)
 
-    def plan(self, state, rollout, reward, goal, obs, noise=None):
-        self.seen = rollout(self.probe)
-        return super().plan(state, rollout, reward, goal, obs, noise)
+    def improve(self, state, returns, noise):
+        returns(self.probe)
+        return super().improve(state, returns, noise)
 
 
 def drive(controller: AdaptiveController, obs: np.ndarray, steps: int, gain: float) -> list[np.ndarray]:
@@ -68,24 +93,29 @@ def drive(controller: AdaptiveController, obs: np.ndarray, steps: int, gain: flo
 
 @pytest.mark.parametrize("anew", [False, True], ids=["same controller", "new controller"])
 def test_the_first_rollout_after_a_fit_uses_the_fitted_weights(anew: bool):
-    trainer, obs = untrained(), np.array([0.5, -0.2], np.float32)
+    trainer, obs, reward = untrained(), np.array([0.5, -0.2], np.float32), RecordingReward(TO_ORIGIN)
+    planner = RandomShootingConfig(horizon=TINY_PLANNER.horizon, num_samples=TINY_PLANNER.num_samples)
 
     def controller_of() -> AdaptiveController:
-        return AdaptiveController(POINT, trainer.adapter, RolloutRecorder(POINT, TINY_PLANNER), TO_ORIGIN, WINDOW)
+        settings = ControlSettings(trainer.adapter, ProbingPlanner(POINT, planner), Score(reward))
+        return AdaptiveController(POINT, settings, POINT_WINDOW)
 
     controller = controller_of()
     drive(controller, obs, 8, gain=0.5)
-    trainer.fit(WindowSampler(point_episodes(8, 0), WINDOW, QUERY), 10)
+    trainer.fit(dataset_of(point_episodes(8, 0)), 10)
     controller = controller_of() if anew else controller
     controller.reset()
+    reward.next_obs.clear()
 
     controller.step(obs)
 
-    model, probe, start = trainer.adapter.model, RolloutRecorder.probe, torch.from_numpy(obs)[None, None]
-    fitted = model.roll_out(model.shared_parameters(), start, probe)
-    assert torch.equal(controller.planner.seen, fitted)
-    fresh = untrained().adapter.model
-    assert not torch.allclose(fitted, fresh.roll_out(fresh.shared_parameters(), start, probe), atol=0.05)
+    def roll_out(adapter: NetworkAdapter) -> Tensor:
+        with torch.no_grad():
+            return NetworkPredictor(adapter.model).roll_out(torch.from_numpy(obs)[None], ProbingPlanner.probe).next_obs
+
+    fitted = roll_out(trainer.adapter)
+    assert torch.equal(reward.next_obs[0], fitted)
+    assert not torch.allclose(fitted, roll_out(untrained().adapter), atol=0.05)
 
 
 # (2) its adapted weights leak from one episode into the next
@@ -93,14 +123,14 @@ def test_the_first_rollout_after_a_fit_uses_the_fitted_weights(anew: bool):
 
 def test_adapted_parameters_do_not_leak_into_the_next_episode(trained: MetaTrainer):
     obs = np.array([0.5, -0.2], np.float32)
-    used = AdaptiveController(POINT, trained.adapter, make_planner(POINT, TINY_PLANNER, seed=1), TO_ORIGIN, WINDOW)
+    used = tiny_controller(trained.adapter, seed=1)
     drive(used, obs, 12, gain=0.2)
 
     used.reset()
-    used.planner.seed(1)
+    used.settings.planner.seed(1)
     second_episode = drive(used, obs, 12, gain=1.4)
 
-    fresh = AdaptiveController(POINT, trained.adapter, make_planner(POINT, TINY_PLANNER, seed=1), TO_ORIGIN, WINDOW)
+    fresh = tiny_controller(trained.adapter, seed=1)
     np.testing.assert_array_equal(second_episode, drive(fresh, obs, 12, gain=1.4))
 
 
@@ -109,29 +139,30 @@ def test_adapting_leaves_the_prior_as_it_was(parameters: str):
     adapter = mixed_adapter(parameters=parameters)
     stored = {n: t.clone() for n, t in adapter.state_dict().items()}
     prior = adapter.prior(3)
-    values = {n: t.clone() for n, t in prior.adapted.items()}
+    values = [tensor.clone() for tensor in tensors_of(prior)]
 
     belief = adapter.update(prior, mixed_transitions(3, 5))
 
-    assert all(not torch.equal(belief.adapted[n], values[n]) for n in values)
-    assert all(torch.equal(prior.adapted[n], values[n]) for n in values)
+    assert all(not torch.equal(moved, start) for moved, start in zip(tensors_of(belief), values, strict=True))
+    assert all(torch.equal(tensor, start) for tensor, start in zip(tensors_of(prior), values, strict=True))
     assert all(torch.equal(t, stored[n]) for n, t in adapter.state_dict().items())
 
 
 # (3) its window omits the newest transition
 
 
-class Witness(NoAdapter):
+class Witness(NoAdaptation):
     """Notes what it is shown."""
 
-    def update(self, belief, recent: Transitions):
+    def update(self, belief: NoBelief, recent: Transitions, base: NetworkPredictor) -> NoBelief:
         self.recent = recent
         return belief
 
 
 def test_the_window_ends_with_the_newest_transition():
-    witness = Witness(untrained().adapter.model)
-    controller = AdaptiveController(POINT, witness, make_planner(POINT, TINY_PLANNER), TO_ORIGIN, window=3)
+    witness = Witness()
+    adapter = NetworkAdapter(untrained().adapter.model, [witness])
+    controller = AdaptiveController(POINT, control_settings(adapter, TO_ORIGIN, TINY_PLANNER), window=3)
     observations, actions = [], []
     for t in range(6):
         observations.append(np.array([0.1 * t, np.sin(t)], np.float32))
@@ -160,16 +191,16 @@ def test_a_training_window_ends_where_its_query_begins():
 
 
 def test_validation_watches_the_loss_after_adaptation(trained: MetaTrainer):
-    held_out = WindowSampler(point_episodes(6, seed=500), WINDOW, QUERY)
-    every = held_out.at(torch.linspace(0, len(held_out) - 1, POINT_OUTER.validation_windows).long())
-    adapter, batch = trained.adapter, POINT_OUTER.validation_windows
+    held_out = point_episodes(6, seed=500)
+    sampler = WindowSampler(held_out, POINT_WINDOW, QUERY)
+    every = sampler.at(torch.linspace(0, len(sampler) - 1, POINT_OUTER.validation_windows).long())
+    adapter = trained.adapter
 
-    scalars = trained.validate(held_out)
+    scalars = trained.validate(dataset_of(point_episodes(2, seed=900), held_out))
 
     with torch.no_grad():
-        belief = adapter.update(adapter.prior(batch), every.recent)
-        after = multi_step_loss(adapter.model, adapter.parameters_of(belief), every).mean().item()
-        before = multi_step_loss(adapter.model, adapter.model.shared_parameters(), every).mean().item()
+        after = multi_step_loss(adapter.condition(adapter.infer(every.recent)), every).mean().item()
+        before = multi_step_loss(NetworkPredictor(adapter.model), every).mean().item()
     assert scalars["validation/adapted_loss"] == pytest.approx(after, rel=1e-5)
     assert scalars["validation/prior_loss"] == pytest.approx(before, rel=1e-5)
     assert after < 0.5 * before
@@ -183,12 +214,12 @@ def test_normalisation_uses_all_data_and_not_the_newest_batch():
     old, new = point_episodes(4, seed=0), point_episodes(4, seed=100)
     slow = [type(e)(0.01 * e.obs, 0.01 * e.action, e.reward) for e in old]
 
-    trainer.fit(WindowSampler(old, WINDOW, QUERY), 1)
-    trainer.fit(WindowSampler([*old, *slow, *new], WINDOW, QUERY), 1)
+    trainer.fit(dataset_of(old), 1)
+    trainer.fit(dataset_of([*old, *slow, *new]), 1)
 
     everything = np.concatenate([e.obs[:-1] for e in (*old, *slow, *new)])
     changes = np.concatenate([np.diff(e.obs, axis=0) for e in (*old, *slow, *new)])
-    normalizer = trainer.adapter.model.normalizer
+    normalizer = trainer.adapter.normalizer
     np.testing.assert_allclose(normalizer.obs_mean, everything.mean(0), atol=1e-5)
     np.testing.assert_allclose(normalizer.obs_std, everything.std(0), rtol=1e-4)
     np.testing.assert_allclose(normalizer.target_std, changes.std(0), rtol=1e-4)
@@ -197,7 +228,7 @@ def test_normalisation_uses_all_data_and_not_the_newest_batch():
 
 def test_statistics_stay_as_they_are_while_an_episode_runs(trained: MetaTrainer):
     stored = {n: t.clone() for n, t in trained.adapter.model.normalizer.state_dict().items()}
-    controller = AdaptiveController(POINT, trained.adapter, make_planner(POINT, TINY_PLANNER), TO_ORIGIN, WINDOW)
+    controller = tiny_controller(trained.adapter)
 
     drive(controller, np.array([30.0, -40.0], np.float32), 10, gain=1.0)
 
@@ -207,16 +238,33 @@ def test_statistics_stay_as_they_are_while_an_episode_runs(trained: MetaTrainer)
 # (6) its CEM scores unclipped actions, pools elites across environments and returns an argmax
 
 ONE = RobotSpec("one", 0.1, (Channel("x", "m"),), (ActionChannel("a", "1", -1.0, 1.0),))
-CONFIG = PlannerConfig("cem", horizon=3, num_samples=40, num_iterations=1, num_elites=6, momentum=0.0, sigma=1.5)
+CONFIG = CEMConfig(horizon=3, num_samples=40, num_iterations=1, num_elites=6, momentum=0.0, sigma=1.5)
 
 
-@pytest.mark.parametrize("method", ["cem", "icem", "mppi", "random_shooting"])
+SAMPLING = {"horizon": 3, "num_samples": 40, "sigma": 1.5}
+PLANNERS = {
+    "cem": CEMConfig(**SAMPLING, num_elites=6),
+    "icem": ICEMConfig(**SAMPLING, num_elites=6),
+    "mppi": MPPIConfig(**SAMPLING),
+    "random_shooting": RandomShootingConfig(**SAMPLING),
+    "gradient": GradientPlannerConfig(horizon=3, num_samples=40, sigma=1.5),
+}
+
+
+def sum_of_actions(actions: Tensor) -> Tensor:
+    return actions.sum((-2, -1))
+
+
+@pytest.mark.parametrize("method", PLANNERS)
 def test_what_is_scored_is_what_could_be_sent(method: str):
     scored: list[Tensor] = []
-    objective = Objective(ONE, (Term("linear", 1.0, ("x",)),))
-    planner = make_planner(ONE, PlannerConfig(method, horizon=3, num_samples=40, num_elites=6, sigma=1.5))
+    planner = make_planner(ONE, PLANNERS[method])
 
-    planner.plan(planner.init(1), lambda a: (scored.append(a), a[None])[1], objective, torch.zeros(1, 0), torch.zeros(1, 1))
+    def returns(actions: Tensor) -> Tensor:
+        scored.append(actions.detach())
+        return sum_of_actions(actions)
+
+    planner.improve(planner.init(1), returns, planner.draw_noise())
 
     assert torch.cat(scored).abs().max() <= 1.0
     if method != "random_shooting":
@@ -225,11 +273,10 @@ def test_what_is_scored_is_what_could_be_sent(method: str):
 
 def test_elites_are_each_robots_own():
     """Two robots that want opposite things, one of which earns far more: pooled elites would all be that one's."""
-    objective = Objective(ONE, (Term("linear", 1.0, ("x",)),))
-    preference = torch.tensor([100.0, -1.0]).reshape(2, 1, 1, 1)
+    preference = torch.tensor([100.0, -1.0]).reshape(2, 1)
     planner = CEM(ONE, CONFIG)
 
-    _, plan = planner.plan(planner.init(2), lambda a: (preference * a)[None], objective, torch.zeros(2, 0), torch.zeros(2, 1))
+    _, plan = planner.improve(planner.init(2), lambda a: preference * sum_of_actions(a), planner.draw_noise())
 
     assert (plan.actions[0].mean(), plan.actions[1].mean()) == (
         pytest.approx(0.75, abs=0.25),
@@ -239,12 +286,9 @@ def test_elites_are_each_robots_own():
 
 def test_the_plan_is_the_mean_of_the_elites_and_not_the_best_candidate():
     scored: list[Tensor] = []
-    objective = Objective(ONE, (Term("linear", 1.0, ("x",)),))
     planner = CEM(ONE, CONFIG)
 
-    _, plan = planner.plan(
-        planner.init(1), lambda a: (scored.append(a), a[None])[1], objective, torch.zeros(1, 0), torch.zeros(1, 1)
-    )
+    _, plan = planner.improve(planner.init(1), lambda a: (scored.append(a), sum_of_actions(a))[1], planner.draw_noise())
 
     candidates = scored[0][0]
     order = candidates.sum((1, 2)).argsort(descending=True)

@@ -1,0 +1,82 @@
+"""Every rule and composition of rules that the contract is held against, and small adapters of them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from adaptive_mbrl.adaptation import NetworkAdapter, Rules, make_adapter
+from adaptive_mbrl.adaptation.bayes_linear import BayesLinearConfig
+from adaptive_mbrl.adaptation.belief import Belief
+from adaptive_mbrl.adaptation.context import ContextConfig
+from adaptive_mbrl.adaptation.gradient import GradientConfig
+from adaptive_mbrl.adaptation.none import NoneConfig
+from adaptive_mbrl.adaptation.recurrent import RecurrentConfig
+from adaptive_mbrl.dynamics.model import DynamicsModel
+from adaptive_mbrl.transitions import Transitions
+from tests.core.analytic import MIXED, mixed_model
+
+WINDOW = 6
+_MODULATION = GradientConfig(steps=2, learning_rate=0.3)
+_CONTEXT = ContextConfig(hidden=16, heads=2, code_dim=4)
+RULES: dict[str, Rules] = {
+    "none": (NoneConfig(),),
+    "gradient": (_MODULATION,),
+    "gradient_all": (GradientConfig(parameters="all", steps=1, learning_rate=0.02),),
+    "gradient_second_order": (GradientConfig(steps=2, learning_rate=0.3, second_order=True, step_sizes="per_parameter"),),
+    "context": (_CONTEXT,),
+    "recurrent": (RecurrentConfig(hidden=12),),
+    "bayes_linear": (BayesLinearConfig(),),
+    "bayes_linear_samples": (BayesLinearConfig(samples=2),),
+    "context_then_gradient": (_CONTEXT, _MODULATION),
+    "gradient_then_bayes_linear": (_MODULATION, BayesLinearConfig(samples=2)),
+}
+ADAPTING = [name for name in RULES if name != "none"]
+RECURSIVE = ["recurrent"]
+WINDOWED = [name for name in RULES if name not in RECURSIVE]
+"""Rules that start over from their prior at every step."""
+
+
+def stirred_adapter(rules: Rules, model: DynamicsModel | None = None, window: int = WINDOW, seed: int = 0) -> NetworkAdapter:
+    """An adapter whose meta-parameters are all moved away from their neutral start, so that each of them matters."""
+    adapter = make_adapter(mixed_model() if model is None else model, rules, window)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in adapter.parameters():
+            parameter += 0.2 * torch.randn(parameter.shape, generator=generator)
+    return adapter.eval()
+
+
+def questions(tasks: int, num: int = 3) -> tuple[Tensor, Tensor]:
+    """Observations and actions to predict from, (tasks, num, ...)."""
+    generator = torch.Generator().manual_seed(77)
+    return (
+        torch.randn(tasks, num, MIXED.obs_dim, generator=generator),
+        torch.randn(tasks, num, MIXED.action_dim, generator=generator),
+    )
+
+
+@torch.no_grad()
+def answers(adapter: NetworkAdapter, belief: Belief, obs: Tensor, action: Tensor) -> list[Tensor]:
+    """All that a predictor says under a belief: mean and std of one step, each particle's target, and futures.
+
+    Where the belief is a posterior that is sampled from, its samples' futures are among them.
+    """
+    predictor = adapter.condition(belief)
+    said = [*predictor.predict(obs, action), predictor.target(obs, action).mean, predictor.features(obs, action)]
+    candidates = action[:, :2, None].expand(-1, -1, 4, -1)
+    said.append(predictor.roll_out(obs[:, 0], candidates).next_obs)
+    noise = adapter.draw_noise(belief, torch.Generator().manual_seed(5))
+    if noise is not None:
+        said.append(adapter.condition(belief, noise).roll_out(obs[:, 0], candidates).next_obs)
+    return said
+
+
+def prior_answers(adapter: NetworkAdapter, obs: Tensor, action: Tensor) -> list[Tensor]:
+    """What is said before any transition."""
+    return answers(adapter, adapter.prior(len(obs)), obs, action)
+
+
+def row(recent: Transitions, index: int) -> Transitions:
+    """The window of one robot."""
+    return Transitions(*(field[index : index + 1] for field in recent))

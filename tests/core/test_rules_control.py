@@ -1,0 +1,89 @@
+"""Every adaptation rule in the control loop: one graph for a compiler, freezing and forgetting."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from adaptive_mbrl.adaptation import NetworkAdapter
+from adaptive_mbrl.adaptation.belief import tensors_of
+from adaptive_mbrl.control.step import StepInputs, StepNoise, control_step, initial_state
+from adaptive_mbrl.controller import AdaptiveController, StepOptions
+from adaptive_mbrl.dynamics.model import DynamicsModel
+from tests.core.analytic import POINT, POINT_MODEL, POINT_WINDOW, TINY_PLANNER, TO_ORIGIN, push
+from tests.core.compiling import one_graph_compiler
+from tests.core.driving import BeliefWitness, control_settings
+from tests.core.rules import ADAPTING, RULES, stirred_adapter
+
+ROBOTS = 2
+START = np.array([[0.3, 0.0], [-0.2, 0.5]], np.float32)
+
+
+def point_adapter(name: str) -> NetworkAdapter:
+    return stirred_adapter(RULES[name], DynamicsModel(POINT, POINT_MODEL), POINT_WINDOW)
+
+
+def controller_of(adapter: NetworkAdapter, seed: int = 0) -> AdaptiveController:
+    return AdaptiveController(POINT, control_settings(adapter, TO_ORIGIN, TINY_PLANNER, seed, fallback=False), POINT_WINDOW)
+
+
+def drive(controller: AdaptiveController, steps: int, gain: float) -> np.ndarray:
+    """The actions of an episode, (steps, robots, 1)."""
+    obs, actions = START, []
+    for _ in range(steps):
+        actions.append(controller.step(obs).action)
+        obs = push(obs, actions[-1], gain)
+    return np.stack(actions)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_the_control_step_is_one_graph_for_a_compiler(name: str):
+    """One graph, no value that the host has to wait for, and the same numbers."""
+    settings = control_settings(point_adapter(name), TO_ORIGIN, TINY_PLANNER)
+    adapter, planner = settings.adapter, settings.planner
+    state = expected_state = initial_state(settings, ROBOTS, POINT_WINDOW, POINT.obs_dim)
+    obs, connected = torch.from_numpy(START), torch.ones(ROBOTS, dtype=torch.bool)
+    nothing = torch.zeros(ROBOTS, 0)
+    with one_graph_compiler() as one_graph:
+        compiled = one_graph(control_step)
+        for _ in range(3):
+            noise = StepNoise(planner.draw_noise(), adapter.draw_noise(state.belief, planner.generator))
+            inputs = StepInputs(obs, obs, nothing, state.last_action, connected, torch.zeros(ROBOTS, 0, 1))
+            state, plan, report = compiled(state, inputs, noise, settings)
+            expected_state, expected, expected_report = control_step(expected_state, inputs, noise, settings)
+            torch.testing.assert_close(tensors_of(state), tensors_of(expected_state), rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(plan, expected, rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(report, expected_report, rtol=1e-4, atol=1e-5, equal_nan=True)
+            obs = obs + 0.1 * state.last_action
+
+
+@pytest.mark.parametrize("name", ADAPTING)
+def test_freezing_keeps_the_belief_and_thawing_lets_it_move(name: str):
+    adapter = point_adapter(name)
+    witness = BeliefWitness(adapter.model, adapter.rules)
+    controller, obs, beliefs = controller_of(witness), START, []
+    for t in range(9):
+        command = controller.step(obs, options=StepOptions(freeze=3 <= t < 6))
+        beliefs.append([tensor.clone() for tensor in tensors_of(witness.belief)])
+        obs = push(obs, command.action, 0.4)
+
+    def same(i: int, j: int) -> bool:
+        return all(torch.equal(a, b) for a, b in zip(beliefs[i], beliefs[j], strict=True))
+
+    assert not same(1, 2)
+    assert same(2, 5)
+    assert not same(5, 6)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_reset_forgets_the_belief(name: str):
+    """The next episode is that of a new controller, to the bit."""
+    adapter = point_adapter(name)
+    used = controller_of(adapter)
+    drive(used, 8, gain=0.2)
+
+    used.reset()
+    used.settings.planner.seed(3)
+
+    np.testing.assert_array_equal(drive(used, 8, gain=1.4), drive(controller_of(adapter, seed=3), 8, gain=1.4))
