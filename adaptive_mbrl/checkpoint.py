@@ -20,9 +20,9 @@ from torch import Tensor
 from adaptive_mbrl.adaptation import Rules, make_adapter
 from adaptive_mbrl.adaptation.network_adapter import NetworkAdapter
 from adaptive_mbrl.checkpoint_v1 import upgraded_description, upgraded_weights
-from adaptive_mbrl.config import did_you_mean, from_mapping, read_mapping, save_yaml
+from adaptive_mbrl.config import bounded, did_you_mean, from_mapping, read_mapping, save_yaml
 from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
-from adaptive_mbrl.errors import CheckpointError
+from adaptive_mbrl.errors import CheckpointError, ConfigError
 from adaptive_mbrl.objective import Objective, Term
 from adaptive_mbrl.planning import PlannerConfig
 from adaptive_mbrl.spec import RobotSpec
@@ -53,7 +53,7 @@ class Description:
     spec: RobotSpec
     terms: tuple[Term, ...]
     goal_names: tuple[str, ...]
-    window: int
+    window: int = bounded(low=1, high=1000)
     model: ModelConfig
     adaptation: Rules
     planner: PlannerConfig
@@ -105,13 +105,13 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Che
     source, weights_file = folder / DESCRIPTION_FILE, folder / WEIGHTS_FILE
     content = read_mapping(source)
     version = content.get("format_version")
-    if version not in (1, FORMAT_VERSION):
+    if "format_version" in content and version not in (1, FORMAT_VERSION):
         raise CheckpointError(f"{source}: key 'format_version': got {version}; allowed: 1, {FORMAT_VERSION}")
     if version == 1:
         try:
             content = upgraded_description(content)
-        except (KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(f"{source}: not a checkpoint of format 1: {error!r}") from error
+        except ConfigError as error:
+            raise ConfigError(f"{source}: {error}") from error
     description = from_mapping(Description, content, source=str(source))
     weights = _read_tensors(weights_file)
     if version == 1:

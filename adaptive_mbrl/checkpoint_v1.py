@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.spec import RobotSpec
 
 _PLANNER_KEYS = {
@@ -20,24 +21,45 @@ _PLANNER_KEYS = {
     "mppi": ("temperature", "sigma_decay"),
     "random_shooting": (),
 }
-_COMMON_PLANNER_KEYS = ("horizon", "uncertainty_penalty", "num_samples", "num_iterations", "sigma", "noise_beta")
+_GRADIENT_DEFAULTS = {"learning_rate": 0.1, "second_order": True}
+"""What a setting that is left out means in format 1, where format 2 means something else."""
 
 
 def upgraded_description(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of `checkpoint.yaml` in the form of format 2."""
-    adaptation = dict(content["adaptation"])
-    rule = adaptation.get("rule", "gradient")
-    settings = adaptation.get("gradient", {}) if rule == "gradient" else {}
-    planner = dict(content["planner"])
+    """The content of `checkpoint.yaml` in the form of format 2.
+
+    Raises:
+        ConfigError: what has to be moved is not as format 1 has it; the loader of format 2 checks everything else.
+    """
+    adaptation, planner = _mapping(content, "adaptation"), _mapping(content, "planner")
+    rule, window = adaptation.pop("rule", "gradient"), adaptation.pop("window", 16)
+    gradient = _mapping({"adaptation.gradient": adaptation.pop("gradient", {})}, "adaptation.gradient")
+    if adaptation:
+        raise ConfigError(f"unknown key 'adaptation.{next(iter(adaptation))}'; allowed keys: rule, window, gradient")
+    _require("adaptation.rule", rule, ("gradient", "none"))
     method = planner.pop("method", "icem")
-    kept = (*_COMMON_PLANNER_KEYS, *_PLANNER_KEYS[method])
+    _require("planner.method", method, tuple(_PLANNER_KEYS))
+    of_others = {key for keys in _PLANNER_KEYS.values() for key in keys} - set(_PLANNER_KEYS[method])
     return {
         **content,
         "format_version": 2,
-        "window": adaptation.get("window", 16),
-        "adaptation": [{rule: settings}],
-        "planner": {method: {key: value for key, value in planner.items() if key in kept}},
+        "window": window,
+        "adaptation": [{rule: {**_GRADIENT_DEFAULTS, **gradient} if rule == "gradient" else {}}],
+        "planner": {method: {key: value for key, value in planner.items() if key not in of_others}},
     }
+
+
+def _mapping(content: Mapping[str, Any], key: str) -> dict[str, Any]:
+    if key not in content:
+        raise ConfigError(f"missing key '{key}'")
+    if not isinstance(content[key], Mapping):
+        raise ConfigError(f"key '{key}': expected a mapping, got {content[key]!r}")
+    return dict(content[key])
+
+
+def _require(key: str, value: Any, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ConfigError(f"key '{key}': got {value!r}; allowed: {', '.join(allowed)}")
 
 
 def upgraded_weights(weights: Mapping[str, Tensor], spec: RobotSpec) -> dict[str, Tensor]:
@@ -47,8 +69,8 @@ def upgraded_weights(weights: Mapping[str, Tensor], spec: RobotSpec) -> dict[str
     encoded = [*others, *angles, *range(spec.obs_dim, spec.obs_dim + len(angles))]
 
     def upgraded(name: str, tensor: Tensor) -> Tensor:
-        # a step size of one value for the whole tensor has no rows to put in order
-        if not name.endswith("weight_0") or tensor.shape[1] == 1:
+        # a step size of one value for the whole tensor has no rows to put in order; a tensor that is too small is refused later
+        if not name.endswith("weight_0") or tensor.dim() != 3 or tensor.shape[1] < len(encoded):
             return tensor
         rows = [*encoded, *range(len(encoded), tensor.shape[1])]
         return tensor.index_select(1, torch.tensor(rows))

@@ -186,8 +186,11 @@ def _convert_tagged(options: Mapping[str, type], value: Any, source: str, key: s
 def _convert_union(args: tuple[Any, ...], value: Any, source: str, key: str) -> Any:
     if value is None and type(None) in args:
         return None
+    options = [a for a in args if a is not type(None)]
+    if all(hasattr(option, "TAG") for option in options):
+        return _convert_tagged({option.TAG: option for option in options}, value, source, key)
     problems = []
-    for option in (a for a in args if a is not type(None)):
+    for option in options:
         try:
             return _convert(option, value, source, key)
         except ConfigError as error:

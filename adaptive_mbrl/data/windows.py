@@ -49,7 +49,8 @@ class WindowSampler:
     def __init__(self, episodes: Sequence[Episode], window: int, query: int, device: torch.device | str = "cpu") -> None:
         long_enough = [e for e in episodes if len(e) - e.history >= query]
         if not long_enough:
-            raise ConfigError(f"no episode has the {query} steps of a query; longest: {max(map(len, episodes), default=0)}")
+            longest = max((len(e) - e.history for e in episodes), default=0)
+            raise ConfigError(f"no episode has the {query} steps of a query; longest: {longest}")
         self.window, self.query, self.device = window, query, torch.device(device)
         # every episode takes len + 1 rows, so that row r + 1 is the next observation of row r
         self._obs = torch.from_numpy(np.concatenate([e.obs for e in long_enough])).to(device)

@@ -1,4 +1,4 @@
-"""A checkpoint is what was saved, to the bit; whatever is wrong with one is said in one line, and none is ever overwritten."""
+"""A checkpoint is what was saved, to the bit; whatever is wrong with one is said in one line, and none is overwritten."""
 
 from __future__ import annotations
 
@@ -11,36 +11,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from adaptive_mbrl import checkpoint as module
-from adaptive_mbrl.adaptation import AdaptationConfig, make_adapter
-from adaptive_mbrl.adaptation.gradient import GradientConfig
-from adaptive_mbrl.checkpoint import (
-    FORMAT_VERSION,
-    Checkpoint,
-    Description,
-    find_checkpoint,
-    load_checkpoint,
-    require_robot,
-    save_checkpoint,
-)
+from adaptive_mbrl.checkpoint import Description, load_checkpoint, save_checkpoint
 from adaptive_mbrl.config import load_yaml, save_yaml
 from adaptive_mbrl.controller import AdaptiveController
-from adaptive_mbrl.dynamics.model import ModelConfig
-from adaptive_mbrl.errors import AdaptiveMBRLError, CheckpointError, ConfigError
+from adaptive_mbrl.errors import AdaptiveMBRLError, CheckpointError
 from adaptive_mbrl.objective import Objective, Term
-from adaptive_mbrl.planning import MPPI, PlannerConfig
-from adaptive_mbrl.spec import RobotSpec
-from tests.core.analytic import MIXED, TINY_PLANNER, mixed_model, mixed_transitions
-
-MODEL = {"hidden": (7, 5), "members": 2, "activation": "tanh", "context_dim": 3}
-TERMS = (Term("linear", 1.0, ("speed",)), Term("cosine", 0.5, ("pitch",), goal=("wanted_pitch",)))
-
-
-def checkpoint(seed: int = 0, rule: str = "gradient", **model: object) -> Checkpoint:
-    adaptation = AdaptationConfig(rule, window=4, gradient=GradientConfig(steps=2, step_sizes="per_parameter"))  # type: ignore[arg-type]
-    config = ModelConfig(**{**MODEL, **model})  # type: ignore[arg-type]
-    description = Description(FORMAT_VERSION, MIXED, TERMS, ("wanted_pitch",), config, adaptation, TINY_PLANNER, {"updates": 3})
-    return Checkpoint(description, make_adapter(mixed_model(seed, **model), adaptation))
+from adaptive_mbrl.planning import MPPI, MPPIConfig, make_planner
+from tests.core.analytic import MIXED, mixed_transitions
+from tests.core.mixed_checkpoint import checkpoint, message
 
 
 @pytest.fixture
@@ -51,13 +29,6 @@ def saved(tmp_path: Path) -> Path:
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-
-
-def message(path: Path | str, error: type[AdaptiveMBRLError] = CheckpointError) -> str:
-    with pytest.raises(error) as caught:
-        load_checkpoint(path)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 # --- what was saved -----------------------------------------------------------------------------------------------------------
@@ -76,8 +47,8 @@ def test_the_loaded_model_equals_the_original_bit_by_bit(tmp_path: Path, rule: s
     assert loaded.description == original.description
     predictions = []
     for adapter in (original.adapter.eval(), loaded.adapter):
-        beliefs = adapter.prior(3), adapter.update(adapter.prior(3), recent)
-        predictions += [adapter.predict(belief, recent.obs, recent.action) for belief in beliefs]
+        beliefs = adapter.prior(3), adapter.infer(recent)
+        predictions += [adapter.condition(belief).predict(recent.obs, recent.action) for belief in beliefs]
     for before, after in zip(predictions[:2], predictions[2:], strict=True):
         assert torch.equal(before.mean, after.mean)
         assert torch.equal(before.std, after.std)
@@ -88,7 +59,7 @@ def test_the_loaded_controller_acts_like_the_original(saved: Path):
     original = checkpoint()
     first, second = AdaptiveController.load(saved, seed=3), AdaptiveController.load(saved, seed=3)
     other = AdaptiveController.load(saved, seed=4)
-    first.adapter = original.adapter.eval()
+    first.settings = dataclasses.replace(first.settings, adapter=original.adapter.eval())
     obs, goal = np.array([0.1, 3.0, 0.5, -1.0], np.float32), np.array([0.4])
 
     actions = [[c.step(obs + 0.1 * t, goal).action for t in range(4)] for c in (first, second, other)]
@@ -99,14 +70,18 @@ def test_the_loaded_controller_acts_like_the_original(saved: Path):
 
 def test_planner_and_objective_can_be_replaced_when_loading(saved: Path):
     objective = Objective(MIXED, (Term("linear", -1.0, ("speed",)),))
-    planner = PlannerConfig("mppi", horizon=3, num_samples=12)
+    planner = MPPIConfig(horizon=3, num_samples=12, temperature=0.7)
 
     controller = AdaptiveController.load(saved, objective=objective, planner=planner, adapt=False)
 
-    assert isinstance(controller.planner, MPPI)
-    assert controller.planner.config == planner
-    assert controller.objective is objective
-    assert not controller.adapt
+    settings = controller.settings
+    assert isinstance(settings.planner, MPPI)
+    wanted = vars(make_planner(MIXED, planner))
+    for name, value in vars(settings.planner).items():
+        same = torch.equal(value, wanted[name]) if isinstance(value, torch.Tensor) else value == wanted[name]
+        assert same or name == "generator", name
+    assert settings.score.reward is objective
+    assert not settings.adapt
     assert controller.step(np.zeros(4, np.float32)).action.shape == (2,)
 
 
@@ -174,12 +149,16 @@ def test_tensors_that_do_not_fit_are_named(saved: Path, name: str, value: torch.
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("format_version: 1", "format_version: 99", "key 'format_version': got 99; allowed: 1"),
-        ("format_version: 1", "format_verison: 1", "unknown key 'format_verison' (did you mean 'format_version'?)"),
+        ("format_version: 2", "format_version: 99", "key 'format_version': got 99; allowed: 1, 2"),
+        ("format_version: 2", "format_verison: 2", "unknown key 'format_verison' (did you mean 'format_version'?)"),
         ("members: 2", "members: 0", "key 'model.members': 0 is out of range; allowed: 1 to 64"),
         ("members: 2", "members: two", "key 'model.members': expected a whole number, got 'two'"),
-        ("rule: gradient", "rule: magic", "key 'adaptation.rule': got 'magic'"),
-        ("format_version: 1", "format_version: 1\nformat_version: 1", "stands there twice"),
+        ("- gradient:", "- magic:", "key 'adaptation[0]': unknown kind 'magic'; allowed: none, gradient, "),
+        ("    steps: 2", "    steps: 0", "key 'adaptation[0].gradient.steps': 0 is out of range; allowed: 1 to 50"),
+        ("  icem:", "  icme:", "key 'planner': unknown kind 'icme' (did you mean 'icem'?); allowed: icem, cem, "),
+        ("window: 4", "window: 0", "key 'window': 0 is out of range; allowed: 1 to 1000"),
+        ("window: 4", "windwo: 4", "unknown key 'windwo' (did you mean 'window'?)"),
+        ("format_version: 2", "format_version: 2\nformat_version: 2", "stands there twice"),
     ],
 )
 def test_a_wrong_description_is_named(saved: Path, old: str, new: str, expected: str):
@@ -198,99 +177,3 @@ def test_a_description_of_another_size_does_not_take_the_weights(saved: Path):
     save_yaml(saved / "checkpoint.yaml", wider)
 
     assert "needed" in message(saved)
-
-
-def renamed(spec: RobotSpec) -> RobotSpec:
-    return dataclasses.replace(spec, name="cousin")
-
-
-def slower(spec: RobotSpec) -> RobotSpec:
-    return dataclasses.replace(spec, dt=0.1)
-
-
-def other_unit(spec: RobotSpec) -> RobotSpec:
-    return dataclasses.replace(spec, obs=(dataclasses.replace(spec.obs[0], unit="mm"), *spec.obs[1:]))
-
-
-def other_order(spec: RobotSpec) -> RobotSpec:
-    return dataclasses.replace(spec, obs=spec.obs[::-1])
-
-
-def other_kind(spec: RobotSpec) -> RobotSpec:
-    return dataclasses.replace(spec, obs=(spec.obs[0], dataclasses.replace(spec.obs[1], kind="linear"), *spec.obs[2:]))
-
-
-def other_limit(spec: RobotSpec) -> RobotSpec:
-    return dataclasses.replace(spec, action=(dataclasses.replace(spec.action[0], high=4.5), *spec.action[1:]))
-
-
-def one_more(spec: RobotSpec) -> RobotSpec:
-    return dataclasses.replace(spec, action=(*spec.action, dataclasses.replace(spec.action[0], name="extra")))
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (renamed, ["name", "mixed", "cousin"]),
-        (slower, ["dt", "0.05", "0.1"]),
-        (other_unit, ["obs", "height", "mm"]),
-        (other_order, ["obs", "height", "pitch_rate"]),
-        (other_kind, ["obs", "pitch", "angle", "linear"]),
-        (other_limit, ["action", "motor", "3.0", "4.5"]),
-        (one_more, ["action", "extra"]),
-    ],
-)
-def test_a_checkpoint_of_another_robot_is_refused_by_what_differs(saved: Path, change, words: list[str]):
-    with pytest.raises(CheckpointError) as caught:
-        AdaptiveController.load(saved, spec=change(MIXED))
-
-    text = str(caught.value)
-    assert text.startswith(f"{saved}: trained on another robot: ")
-    assert "\n" not in text
-    for word in words:
-        assert word in text
-
-
-def test_the_same_robot_is_accepted(saved: Path):
-    require_robot(load_checkpoint(saved), dataclasses.replace(MIXED), "here")
-
-    assert AdaptiveController.load(saved, spec=MIXED).spec == MIXED
-
-
-# --- where checkpoints are found ----------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An installation that ships two checkpoints."""
-    monkeypatch.setattr(module.resources, "files", lambda package: tmp_path / package)
-    for name in ("beta", "alpha"):
-        save_checkpoint(tmp_path / "adaptive_mbrl" / "pretrained" / name, checkpoint())
-    monkeypatch.chdir(tmp_path)
-    return tmp_path / "adaptive_mbrl" / "pretrained"
-
-
-def test_a_shipped_checkpoint_is_found_by_name_and_others_are_listed(shipped: Path):
-    assert find_checkpoint("alpha") == shipped / "alpha"
-    assert message("gamma") == f"gamma: no such checkpoint folder in {Path.cwd()}; shipped checkpoints: alpha, beta"
-    assert message("runs/alpha").endswith("(did you mean 'alpha'?); shipped checkpoints: alpha, beta")
-
-
-def test_a_folder_comes_before_a_shipped_checkpoint_of_the_same_name(shipped: Path, tmp_path: Path):
-    save_checkpoint(tmp_path / "alpha", checkpoint(seed=1))
-
-    assert find_checkpoint("alpha") == Path("alpha")
-
-
-def test_a_folder_that_is_no_checkpoint_is_named(shipped: Path, tmp_path: Path):
-    (tmp_path / "empty").mkdir()
-
-    assert message(tmp_path / "empty") == (
-        f"{tmp_path / 'empty'}: not a checkpoint (it has no checkpoint.yaml); shipped checkpoints: alpha, beta"
-    )
-
-
-def test_a_broken_shipped_description_is_a_config_error(shipped: Path):
-    (shipped / "alpha" / "checkpoint.yaml").write_text("- 1\n")
-
-    assert "expected a mapping" in message("alpha", ConfigError)

@@ -10,14 +10,15 @@ import pytest
 import torch
 
 from adaptive_mbrl import cli
+from adaptive_mbrl.adaptation import NetworkAdapter
 from adaptive_mbrl.checkpoint import FORMAT_VERSION, Checkpoint, Description, load_checkpoint, save_checkpoint
 from adaptive_mbrl.data.episodes import Episode, EpisodeStore
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.meta.fine_tune import fine_tuned, split
 from adaptive_mbrl.meta.trainer import MetaTrainer
 from adaptive_mbrl.objective import Term
-from adaptive_mbrl.planning import PlannerConfig
-from tests.core.analytic import POINT, POINT_ADAPTATION, POINT_MODEL, POINT_OUTER, point_episodes
+from adaptive_mbrl.planning import ICEMConfig
+from tests.core.analytic import POINT, POINT_MODEL, POINT_OUTER, POINT_RULES, POINT_WINDOW, point_episodes
 
 GENTLE = dataclasses.replace(POINT_OUTER, learning_rate=3e-4)
 
@@ -26,8 +27,17 @@ GENTLE = dataclasses.replace(POINT_OUTER, learning_rate=3e-4)
 def checkpoint(trained: MetaTrainer) -> Checkpoint:
     terms = (Term("quadratic", channels=(POINT.obs_names[0],)),)
     description = Description(
-        FORMAT_VERSION, POINT, terms, (), POINT_MODEL, POINT_ADAPTATION, PlannerConfig(), {"scenarios": "points", "updates": 7}
+        format_version=FORMAT_VERSION,
+        spec=POINT,
+        terms=terms,
+        goal_names=(),
+        window=POINT_WINDOW,
+        model=POINT_MODEL,
+        adaptation=POINT_RULES,
+        planner=ICEMConfig(),
+        provenance={"scenarios": "points", "updates": 7},
     )
+    assert isinstance(trained.adapter, NetworkAdapter)
     return Checkpoint(description, trained.adapter)
 
 
