@@ -1,4 +1,4 @@
-"""The true dynamics as a model: every candidate plan rolled out in MuJoCo under its robot's present dynamics."""
+"""The true dynamics as a model: candidate plans are rolled out in MuJoCo, under the change in force on each robot."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from sim.simulation.physics import Physics
 
 
 class OracleRollout:
-    """Rolls out N candidates for each of B robots, from their true states, with the dynamics they have *now*.
+    """Rolls out N candidates for each of B robots, from their true states and under the changes that are in force *now*.
 
-    It knows no change that is still to come.
+    It does not know the changes that are still to come.
 
     Args:
         simulation: the B robots.
-        num_samples: N.
-        num_threads: worker threads; 0 uses every logical CPU.
+        num_samples: N, the number of candidates for each robot.
+        num_threads: number of worker threads; 0 uses every logical CPU.
     """
 
     def __init__(self, simulation: BatchSimulation, num_samples: int, num_threads: int = 0) -> None:
@@ -28,7 +28,7 @@ class OracleRollout:
         self.num_samples = num_samples
         self.steps_simulated = 0
         self.valid_steps = np.zeros((simulation.num_robots, num_samples), dtype=int)
-        """Steps of each candidate of the last rollout that the physics survived, (B, N)."""
+        """Number of steps before the physics of each candidate of the last rollout became unstable, (B, N)."""
         self._physics = Physics(simulation.robot, simulation.num_robots * num_samples, num_threads)
         self._changes = [Change()] * simulation.num_robots
         self.sync()
@@ -46,13 +46,13 @@ class OracleRollout:
         self._delay = self.simulation.delay.copy()
 
     def __call__(self, actions: Tensor) -> Tensor:
-        """Roll out from the state of the last `sync`.
+        """Roll out candidates from the state of the last `sync`.
 
         Args:
-            actions: (B, N, H, action_dim); clipped to the limits.
+            actions: the candidates, (B, N, H, action_dim); they are clipped to the limits.
 
         Returns:
-            Noise-free next observations, (1, B, N, H, obs_dim) float32 on the actions' device.
+            Next observations without noise, (1, B, N, H, obs_dim) float32 on the actions' device.
         """
         robots, samples, spec = self.simulation.num_robots, self.num_samples, self.simulation.robot.spec
         if actions.shape[:2] != (robots, samples) or actions.shape[3:] != (spec.action_dim,):
@@ -71,14 +71,14 @@ class OracleRollout:
             broken |= self._physics.unstable()
             valid_steps += ~broken
             if broken.any():
-                # MuJoCo has put these back to their initial state: hold the last observation before that
+                # MuJoCo has reset these simulations, so the last observation before that is repeated
                 obs[broken, t] = obs[broken, t - 1] if t else self._obs[np.flatnonzero(broken) // samples]
         self.steps_simulated += robots * samples * horizon
         self.valid_steps = valid_steps.reshape(robots, samples)
         return torch.from_numpy(obs.reshape(1, robots, samples, horizon, spec.obs_dim)).to(actions.device)
 
     def _applied(self, actions: np.ndarray) -> np.ndarray:
-        """What reaches the actuators at each step when the robots delay their actions, (B, N, H, action_dim)."""
+        """The actions that reach the actuators at each step, after the robots' delays, (B, N, H, action_dim)."""
         if not self._delay.any():
             return actions
         past = np.broadcast_to(self._past[:, None], (*actions.shape[:2], *self._past.shape[1:]))

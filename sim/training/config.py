@@ -20,16 +20,16 @@ class TrainConfig:
     """A meta-training run.
 
     Attributes:
-        scenarios: what training draws episodes from: a split and its part, e.g. ``half_cheetah/cadm_cripple:train``.
-        seed: of everything.
-        model: the dynamics model.
-        adaptation: the rule.
-        outer: the outer loop.
-        planner: of the controller, while training and in the checkpoint.
-        data: the episodes.
-        updates_initial: outer steps of round 0.
-        updates_per_iteration: outer steps after each collection.
-        updates_final: outer steps of the last round, which collects nothing.
+        scenarios: the split and its part that episodes are drawn from, for example ``half_cheetah/cadm_cripple:train``.
+        seed: seed of all randomness.
+        model: settings of the dynamics model.
+        adaptation: settings of the adaptation rule.
+        outer: settings of the outer loop.
+        planner: settings of the controller's planner, in training and in the checkpoint.
+        data: what is collected.
+        updates_initial: number of outer steps of round 0.
+        updates_per_iteration: number of outer steps after each later collection.
+        updates_final: number of outer steps of the last round, which collects nothing; with 0 there is no such round.
     """
 
     scenarios: str
@@ -49,7 +49,7 @@ class TrainConfig:
             raise ConfigError("key 'data': random_episodes and oracle_episodes are both 0; round 0 needs episodes")
         if self.outer.outer == "multitask" and self.adaptation.rule != "none":
             raise ConfigError(
-                f"key 'adaptation.rule': '{self.adaptation.rule}' with 'outer: multitask', which trains without; allowed: none"
+                f"key 'adaptation.rule': '{self.adaptation.rule}' with 'outer: multitask', which does not adapt; allowed: none"
             )
         if self.outer.query > data.steps:
             raise ConfigError(
