@@ -1,1 +1,1 @@
-"""Simulation in MuJoCo: robots, scenarios of changing dynamics, the oracle, collection, training and evaluation."""
+"""Simulation in MuJoCo: robots, scenarios in which they change, the oracle, collection, training and evaluation."""

@@ -1,4 +1,4 @@
-"""What the sub-commands do; `adaptive_mbrl/cli.py` parses, calls these, and turns errors into one line and an exit code."""
+"""What the sub-commands do. `adaptive_mbrl/cli.py` parses the flags and turns errors into a line and an exit code."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ROBOTS_SIDE_BY_SIDE = 64
 
 
 def demo(options: DemoOptions) -> None:
-    """Break the half-cheetah in mid-run and show the controller adapting."""
+    """Break a motor of the half-cheetah while it runs, and show how the controller adapts."""
     require_writable("--out", options.out / "report.json")
     run_demo(options.out, options.checkpoint, video=options.video, seed=options.seed, device=resolve_device(options.device))
 
@@ -50,7 +50,7 @@ def train(options: TrainOptions) -> None:
     try:
         checkpoint = run_training(config, run, resolve_device(options.device))
     except ConfigError as error:
-        # what only a training finds out about its configuration
+        # some mistakes in a configuration are only found by a training, which does not know the file's name
         raise ConfigError(f"{options.config}: {error}" if str(error).startswith("key ") else str(error)) from error
     except OSError as error:
         if error.filename is not None:
@@ -119,7 +119,7 @@ def collect(options: CollectOptions) -> None:
 
 
 def require_writable(flag: str, path: Path) -> None:
-    """Refuse an output file that could not be written, before hours are spent on its content."""
+    """Refuse an output file that cannot be written, before hours are spent on its content."""
     folder = path.absolute().parent
     while not folder.exists():
         folder = folder.parent

@@ -1,4 +1,4 @@
-"""The demonstration: the half-cheetah runs, a motor that never failed in training dies in mid-run, the controller adapts."""
+"""The demonstration: while the half-cheetah runs, a motor dies that never failed in training, and the controller adapts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sim.evaluation.video import Panel, VideoError, render_video
 SCENARIO = "half_cheetah/cadm_cripple:test"
 MULTITASK = "half_cheetah_multitask"
 EPISODES = 4
-"""Two for each motor of the test part; all arms together have to fit in five minutes on two cores."""
+"""Two episodes for each motor of the test part. All arms together have to take less than five minutes on two cores."""
 
 
 def run_demo(
@@ -33,13 +33,13 @@ def run_demo(
     """Run all arms and write report.json, recovery.png and rollout.mp4 to `out`.
 
     Args:
-        out: folder; files of an earlier demo are replaced.
-        checkpoint: folder or name of a shipped checkpoint.
-        video: render rollout.mp4; without a renderer the demo says so and goes on.
-        seed: of the episodes and the planners.
+        out: folder of the files; those of an earlier demo are replaced.
+        checkpoint: folder of the checkpoint, or name of a shipped one.
+        video: whether to render rollout.mp4; without a renderer the demo says so and goes on.
+        seed: seed of the first episode and of the planners.
         device: where the models run.
-        scenario: what happens.
-        multitask: checkpoint of the multi-task arm.
+        scenario: file or name of the scenario.
+        multitask: checkpoint of the multi-task arm; None for no such arm.
     """
     console, status = make_console(), make_console(stderr=True)
     setup = prepare(checkpoint, scenario, episodes=EPISODES, seed=seed, multitask=multitask, device=device)
@@ -61,7 +61,7 @@ def run_demo(
 
 
 def render_first_episode(evaluation: Evaluation, path: Path, console: Console, status: Console) -> bool:
-    """Render the first episode of the adaptive and the frozen arm; whether that worked."""
+    """Render the first episode of the adaptive and the frozen arm, and return whether that worked."""
     course = evaluation.scenarios[0]
     arms = {name: evaluation.arms[name] for name in ("adaptive", "frozen")}
     panels = [Panel(name, arm.qpos[: len(arm.episodes[0]), 0]) for name, arm in arms.items()]

@@ -1,4 +1,4 @@
-"""Versions, device, threads and renderers, for bug reports, and the speed of the batched simulation."""
+"""What a bug report needs (versions, device, threads, renderers), and the speed of the batched simulation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BENCH_SECONDS = 2.0
 
 
 def info(options: InfoOptions) -> None:
-    """Print the report, one `key: value` a line, so that it can be pasted."""
+    """Print the report, with one `key: value` per line, so that it can be pasted."""
     for key, value in describe().items():
         print(f"{key + ':':<16}{value}", flush=True)
     if options.bench_sim:
@@ -51,7 +51,7 @@ def describe() -> dict[str, str]:
 
 
 def env_steps_per_second(robot_name: str) -> float:
-    """Measured rate of control steps, summed over `BENCH_ROBOTS` robots with different body masses and random actions."""
+    """The measured rate of control steps [1/s], summed over `BENCH_ROBOTS` robots with different masses and random actions."""
     robot = load_robot(robot_name)
     simulation = BatchSimulation(robot, BENCH_ROBOTS)
     different = [Change(body_mass=float(scale)) for scale in np.linspace(0.75, 1.25, BENCH_ROBOTS)]

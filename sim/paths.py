@@ -19,10 +19,10 @@ def config_root() -> Path:
 
 
 def find_config(kind: str, name_or_path: str | Path) -> Path:
-    """A YAML file by its shipped name or by its path.
+    """Find a YAML file by its shipped name or by its path.
 
     Args:
-        kind: sub-folder of `configs`: ``robots``, ``scenarios``, ...
+        kind: sub-folder of `configs`, such as ``robots`` or ``scenarios``.
         name_or_path: a name such as ``half_cheetah`` or ``half_cheetah/cadm_cripple``, or the path of any YAML file.
     """
     text = str(name_or_path)
@@ -57,8 +57,8 @@ def mjcf_path(reference: str, base: Path) -> Path:
     """The file behind an MJCF reference.
 
     Args:
-        reference: ``gymnasium:ant.xml``, ``dm_control:cartpole.xml``, ``package:arm.xml`` (shipped here) or a path.
-        base: folder that a relative path starts from.
+        reference: the MJCF: ``gymnasium:ant.xml``, ``dm_control:cartpole.xml``, ``package:arm.xml`` (shipped here) or a path.
+        base: the folder that a relative path starts from.
     """
     prefix, _, rest = reference.partition(":")
     if prefix == "package":

@@ -22,7 +22,11 @@ _NOISE_BLOCK = 512  # the matrix that colours the noise grows with the square of
 
 
 class Policy(Protocol):
-    """Chooses actions; `preview` is how many steps ahead of the present one it wants to know the goal."""
+    """Chooses actions.
+
+    Attributes:
+        preview: number of steps after the present one whose goals the policy wants to know.
+    """
 
     preview: int
 
@@ -30,22 +34,28 @@ class Policy(Protocol):
         """New episodes begin on every robot."""
 
     def act(self, obs: Obs, goal: Obs, sent: Obs | None) -> tuple[Obs, StepInfo | None]:
-        """Actions (B, action_dim) for obs (B, obs_dim) and goal (B, preview + 1, goal_dim).
+        """Choose the actions of one control step.
 
-        `sent`: (B, action_dim), what the robots really got at the step before; None at the first.
+        Args:
+            obs: the present observations, (B, obs_dim).
+            goal: the goals of the present and the next steps, (B, preview + 1, goal_dim).
+            sent: the actions that the robots really got at the step before, (B, action_dim); None at the first step.
+
+        Returns:
+            Actions, (B, action_dim), and what a controller reports; None for a policy that reports nothing.
         """
 
 
 class RandomPolicy:
     """Coloured noise that fills the action range.
 
-    Noise is drawn in blocks of at most 512 steps, one independent of the other, so that an episode can have any length.
+    Noise is drawn in independent blocks of at most 512 steps, so that an episode can have any length.
 
     Args:
-        spec: the robot.
-        seed: of the noise.
-        steps: length of an episode.
-        beta: exponent of the noise's spectrum within a block, 0 is white.
+        spec: the robot's spec.
+        seed: seed of the noise.
+        steps: number of control steps of an episode.
+        beta: exponent of the noise's spectrum within a block; 0 is white noise.
     """
 
     preview = 0
@@ -72,18 +82,18 @@ class RandomPolicy:
         return (self._low + unit * (self._high - self._low)).astype(np.float32), None
 
     def _block(self, num_robots: int) -> NDArray[np.float64]:
-        """(B, steps of a block, action_dim), of unit variance."""
+        """Noise of unit variance, (B, steps of a block, action_dim)."""
         white = self._rng.standard_normal((num_robots, len(self._colour), len(self._low)))
         return np.einsum("hk,bka->bha", self._colour, white)
 
 
 class OraclePolicy:
-    """The planner on the true, current dynamics: the upper bound that every return is compared with.
+    """The planner on the true dynamics of the moment: the upper bound that every return is compared with.
 
     Args:
-        spec: the robot.
-        planner: its settings.
-        seed: of the planner's noise.
+        spec: the robot's spec.
+        planner: settings of the planner.
+        seed: seed of the planner's noise.
     """
 
     def __init__(self, spec: RobotSpec, planner: PlannerConfig, seed: int) -> None:
@@ -118,7 +128,7 @@ class ControllerPolicy:
     """An `AdaptiveController` as a policy.
 
     Args:
-        controller: any number of robots.
+        controller: the controller, for any number of robots.
     """
 
     def __init__(self, controller: AdaptiveController) -> None:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from adaptive_mbrl.controller import StepInfo
 from adaptive_mbrl.data.episodes import Episode
-from sim.simulation.batch import SimulationState
 from sim.simulation.instability import Instability
+from sim.simulation.state import SimulationState
 
 Array = NDArray[np.float64]
 

@@ -1,4 +1,4 @@
-"""Run scenarios: B robots side by side, each with its own seed and its own changes of dynamics."""
+"""Run scenarios: B robots side by side, each with its own seed and its own changes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sim.simulation.course import apply_changes, start
 from sim.simulation.instability import Instability
 
 StepHook = Callable[[int, BatchSimulation], None]
-"""Called before every control step with its number; for progress bars, videos and diagnostics."""
+"""Called before every control step with the step's number and the simulation; for progress bars, videos and diagnostics."""
 
 
 def run_scenarios(

@@ -34,7 +34,13 @@ WARM_UP_STEPS = 5
 
 @dataclass(frozen=True)
 class Timing:
-    """Computing time of each control step [s] of a controller that steps `robots` robots at once."""
+    """Computing time of a controller.
+
+    Attributes:
+        robots: number of robots that it steps at once.
+        adapt_seconds: time for adaptation in each control step [s], (steps,).
+        plan_seconds: time for planning in each control step [s], (steps,).
+    """
 
     robots: int
     adapt_seconds: Array
@@ -51,9 +57,9 @@ class Arm:
         episodes: E episodes.
         qpos: MuJoCo's joint positions before every control step, (T, E, nq).
         instabilities: how the physics of each episode became unstable, None where it did not, E of them.
-        model_error: one-step error, about the observation that a step starts with, of the belief adapted at the step before,
-            whether or not the planner fell back to the prior; NaN on the first step, (T, E); RMS over channels in target stds
-            of the arm's own model. None without a model.
+        model_error: one-step error of the belief, (T, E): how far its prediction was from the observation that a step starts
+            with, RMS over channels in target stds of the arm's own model. The belief is that of the step before, even where the
+            planner fell back to the prior. NaN on the first step; None for an arm without a model.
         prior_error: one-step error of the prior in the same units, (T, E).
         fell_back: whether a step used the prior because adaptation had been predicting worse, (T, E) bool.
         batch_timing: computing time while all robots ran side by side.

@@ -1,6 +1,6 @@
 """Figures of merit of an evaluation, on plain arrays.
 
-E episodes; the episodes of all arms are paired: the i-th of each has the same seed and the same changes of dynamics.
+E is the number of episodes. The episodes of all arms are paired: the i-th of each has the same seed and the same changes.
 """
 
 from __future__ import annotations
@@ -18,11 +18,16 @@ RECOVERY_WINDOW = 10
 RECOVERY_SHARE = 0.9
 RESAMPLES = 10_000
 SMALLEST_GAP = 0.1
-"""The score of an episode or a task is left out where oracle - random is below this share of its mean over all episodes."""
+"""An episode or a task gets no score where oracle - random is below this share of its mean over all episodes."""
 
 
 def return_after_change(rewards: Array, change: int) -> float:
-    """Sum of the rewards from step `change` on; rewards: (T,)."""
+    """Sum of the rewards of one episode from step `change` on.
+
+    Args:
+        rewards: the rewards of the episode, (T,).
+        change: the first step that counts.
+    """
     return float(np.sum(rewards[change:]))
 
 
@@ -34,12 +39,13 @@ def recovery_steps(rewards: Array, change: int) -> int | None:
 
         mean(rewards[change + k - 10 : change + k]) >= L - 0.1 |L|
 
-    The window holds steps after the change only, so that 10 is the smallest possible value. A negative L allows 10 % of its size
-    less reward, as a positive one does. k says how fast an arm settles, not how well: read it beside the return.
+    The window holds steps after the change only, so that 10 is the smallest possible value. The reward may be lower than L by
+    10 % of the size of L, whether L is positive or negative. k says how fast an arm settles, not how well it does then: read it
+    beside the return.
 
     Args:
-        rewards: (T,).
-        change: step of the change.
+        rewards: the rewards of one episode, (T,).
+        change: the step of the change.
 
     Returns:
         k, or None if that never happens or fewer than 10 steps follow the change.
@@ -50,7 +56,7 @@ def recovery_steps(rewards: Array, change: int) -> int | None:
     level = float(np.mean(after[-max(RECOVERY_WINDOW, len(after) // 4) :]))
     means = np.convolve(after, np.full(RECOVERY_WINDOW, 1 / RECOVERY_WINDOW), mode="valid")
     slack = (1 - RECOVERY_SHARE) * abs(level)
-    # rounding in the convolution must not hide a constant reward's immediate recovery
+    # the convolution rounds, which must not make a constant reward look as if it had not recovered
     back = np.flatnonzero(means >= level - slack - 1e-9 * max(1.0, abs(level)))
     return int(back[0]) + RECOVERY_WINDOW if len(back) else None
 
@@ -68,10 +74,10 @@ def bootstrap_interval(
     """Percentile bootstrap over episodes.
 
     Args:
-        statistic: from resamples (R, E, C) to (R,).
+        statistic: computes one number per resample, from (R, E, C) to (R,).
         samples: one row per episode, (E, C); whole rows are drawn, so that paired columns stay paired.
-        level: of confidence.
-        seed: of the resampling.
+        level: the confidence level, between 0 and 1.
+        seed: seed of the resampling.
 
     Returns:
         Lower and upper end; None for fewer than two episodes or where the statistic of a resample is not finite.
@@ -87,12 +93,17 @@ def bootstrap_interval(
 
 
 def mean_and_interval(values: Array) -> tuple[float, Interval | None]:
-    """Mean over episodes, (E,), and its 95 % bootstrap interval."""
+    """The mean of one value per episode, (E,), and its 95 % bootstrap interval."""
     return float(np.mean(values)), bootstrap_interval(lambda r: r[..., 0].mean(1), values[:, None])
 
 
 def ratio_and_interval(numerator: Array, denominator: Array) -> tuple[float | None, Interval | None]:
-    """Ratio of the means of paired values, (E,) each, with its 95 % bootstrap interval; None if the second is not positive."""
+    """The ratio of the means of paired values and its 95 % bootstrap interval; None if the second mean is not positive.
+
+    Args:
+        numerator: one value per episode, (E,).
+        denominator: one value per episode, (E,).
+    """
 
     def ratio(rows: Array) -> Array:
         above, below = rows[..., 0].mean(1), rows[..., 1].mean(1)
@@ -108,13 +119,13 @@ class NormalizedScore:
     """(arm - random) / (oracle - random): 0 is a random policy, 1 the planner on the true dynamics.
 
     Attributes:
-        per_episode: one score per episode; None where oracle - random is too small to divide by (see `SMALLEST_GAP`).
-        mean: ratio of the sums over all episodes, which no single episode with a weak oracle can blow up.
-        median: over the episodes' scores.
-        worst: lowest score of a task, each task's score being a ratio of sums like `mean`; episodes with the same dynamics after
-            their last change are one task, and a task where oracle - random is too small is left out.
-        iqm: interquartile mean of the episodes' scores.
-        ci95: bootstrap interval of `mean`.
+        per_episode: one score per episode; None where oracle - random is too small to divide by (`SMALLEST_GAP`).
+        mean: the ratio of the sums over all episodes; a single episode with a weak oracle cannot make it very large.
+        median: the median of the episodes' scores.
+        worst: the lowest score of a task. Episodes with the same last change are one task. The score of a task is a ratio of sums
+            like `mean`; a task where oracle - random is too small is left out.
+        iqm: the interquartile mean of the episodes' scores.
+        ci95: the 95 % bootstrap interval of `mean`.
     """
 
     per_episode: tuple[float | None, ...]
@@ -129,10 +140,10 @@ def normalized_score(arm: Array, random: Array, oracle: Array, tasks: Sequence[H
     """Score the returns of an arm.
 
     Args:
-        arm: returns, (E,).
-        random: of the random policy on the same episodes, (E,).
-        oracle: of the oracle on the same episodes, (E,).
-        tasks: which task each episode belongs to, E of them.
+        arm: the returns of the arm, (E,).
+        random: the returns of the random policy on the same episodes, (E,).
+        oracle: the returns of the oracle on the same episodes, (E,).
+        tasks: the task that each episode belongs to, E of them.
     """
     gain, gap = arm - random, oracle - random
     usable = gap > SMALLEST_GAP * max(float(gap.mean()), 0.0)
@@ -153,7 +164,7 @@ def normalized_score(arm: Array, random: Array, oracle: Array, tasks: Sequence[H
 
 
 def _worst_task(gain: Array, gap: Array, tasks: Sequence[Hashable]) -> float:
-    """`NormalizedScore.worst`; the mean gap must be positive, so that at least one task counts."""
+    """Compute `NormalizedScore.worst`. The mean gap must be positive, so that at least one task counts."""
     least = SMALLEST_GAP * float(gap.mean())
     means = [(float(gain[rows].mean()), float(gap[rows].mean())) for rows in _rows_by_task(tasks)]
     return min(above / below for above, below in means if below > least)

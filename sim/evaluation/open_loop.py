@@ -1,8 +1,8 @@
 """Open-loop prediction error: how far a model can be trusted ahead, with and without adaptation.
 
-After K recent transitions, all of them after the last change of dynamics, a model predicts the H next observations from the
-actions that were really sent. Every model is scored on the same windows, drawn evenly from the episodes of all arms, so that none
-is scored only where its own planner has led it.
+After K recent transitions, all of them after the last change, a model predicts the H next observations from the actions that were
+really sent. Every model is scored on the same windows. They are taken evenly from the episodes of all arms, so that no model is
+scored only where its own planner has led it.
 """
 
 from __future__ import annotations
@@ -25,16 +25,19 @@ Array = NDArray[np.float64]
 HORIZON = 10
 STRIDE = 5
 REFERENCE = "adaptive"
-_CHUNK = 64  # windows at once: a belief may hold a network of its own for each
+_CHUNK = 64  # number of windows at once: a belief may hold a network of its own for each of them
 
 
 @dataclass(frozen=True)
 class OpenLoop:
-    """Errors by model: RMS over channels, in target stds of the adaptive checkpoint for every model, members averaged.
+    """How far off each model's predictions are.
+
+    Errors are RMS over channels, averaged over ensemble members. For every model, their unit is the target std of the adaptive
+    checkpoint.
 
     Attributes:
-        errors: by model, mean error of each seed at 1..H steps ahead, (at most E, H).
-        windows: how many each mean stands on, all seeds together.
+        errors: the mean error of each seed at 1 to H steps ahead, (at most E, H), by model.
+        windows: number of windows that the errors are the mean of, all seeds together.
     """
 
     errors: dict[str, Array]
@@ -52,14 +55,14 @@ def open_loop_errors(
     """Errors of every controller's model.
 
     Args:
-        controllers: by name; the one named `REFERENCE` gives K and the units.
-        episodes: of A arms, E each; the e-th of all arms have the same seed.
-        changes: step of the last change of each seed, E of them.
-        horizon: H.
-        stride: steps between two windows.
+        controllers: the controllers by name; the one named `REFERENCE` gives K and the units.
+        episodes: the episodes of each arm, A times E; the e-th episodes of all arms have the same seed.
+        changes: the step of the last change of each seed, E of them.
+        horizon: H, the number of predicted steps.
+        stride: number of steps between the beginnings of two windows.
 
     Returns:
-        None if after no change there are steps enough for one window; a seed where that is so is left out.
+        The errors. A seed that has no room for a window after its change is left out; None if that is so for every seed.
     """
     reference = controllers[REFERENCE]
     normalizer = reference.settings.adapter.normalizer
@@ -89,7 +92,7 @@ def _windows(
 
 
 def _errors(controller: AdaptiveController, normalizer: Normalizer, windows: Windows) -> Tensor:
-    """(W, H)."""
+    """Errors of one model, one row per window, (W, H)."""
     errors = []
     for begin in range(0, len(windows.obs), _CHUNK):
         rows = slice(begin, begin + _CHUNK)

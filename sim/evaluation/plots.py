@@ -22,7 +22,7 @@ from sim.scenarios.scenario import Scenario
 
 Array = NDArray[np.float64]
 
-# Okabe and Ito's palette: told apart by colour-blind readers too
+# the palette of Okabe and Ito, which colour-blind readers can tell apart, too
 STYLES: dict[str, dict[str, Any]] = {
     "oracle": {"color": "#000000", "linestyle": (0, (5, 2)), "linewidth": 1.4},
     "multitask": {"color": "#009E73", "linestyle": "-.", "linewidth": 1.6},
@@ -52,7 +52,7 @@ def recovery_figure(evaluation: Evaluation) -> Figure:
             arm = evaluation.arms[name]
             _draw(above, scenarios, robot.spec.dt, performance(robot, arm), name)
             if arm.model_error is not None:
-                # the error at a step is about the transition that led there: column t of the rewards' time is error t + 1
+                # error t + 1 is about the transition of step t, which reward t is about, too
                 errors = [arm.model_error[1 : len(e), i] for i, e in enumerate(arm.episodes)]
                 _draw(below, scenarios, robot.spec.dt, side_by_side(errors, max(map(len, arm.episodes))), name)
     above.set(title=f"{scenarios[0].name}: {title}", ylabel=label)
@@ -95,8 +95,8 @@ def align(values: Array, changes: Sequence[int]) -> tuple[NDArray[np.int64], Arr
     """Shift every row so that its change comes at 0.
 
     Args:
-        values: (E, T).
-        changes: column of each row's change, E of them.
+        values: one row per episode, (E, T).
+        changes: the column of each row's change, E of them.
 
     Returns:
         Steps since the change, (S,), and the values with NaN where a row has none, (E, S).
@@ -111,7 +111,7 @@ def align(values: Array, changes: Sequence[int]) -> tuple[NDArray[np.int64], Arr
 
 
 def trailing_mean(values: Array, width: int) -> Array:
-    """Mean over the last `width` columns, or those since the row began; NaN is left out, (E, T)."""
+    """The mean over the last `width` columns, or over those since the row began, (E, T); NaN is left out of the mean."""
     known = np.isfinite(values)
     total = np.cumsum(np.where(known, values, 0.0), axis=1)
     count = np.cumsum(known, axis=1, dtype=np.float64)
@@ -121,7 +121,7 @@ def trailing_mean(values: Array, width: int) -> Array:
 
 
 def _draw(axes: Axes, scenarios: Sequence[Scenario], dt: float, values: Array, name: str) -> None:
-    # smoothed per episode and before aligning: a mean must not reach across the change of another episode
+    # each episode is smoothed by itself, before the alignment: no mean may reach across the change of another episode
     steps, aligned = align(trailing_mean(values, SMOOTHING), [s.last_change for s in scenarios])
     count = np.isfinite(aligned).sum(0)
     total = np.where(np.isfinite(aligned), aligned, 0.0).sum(0)

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-# the variable that MuJoCo reads, hardware first
+# values of MUJOCO_GL, the variable that MuJoCo reads; those that use hardware come first
 RENDERERS = ("egl", "osmesa", "glfw")
 
 _PROBE = "import mujoco; mujoco.Renderer(mujoco.MjModel.from_xml_string('<mujoco/>'), 16, 16).render()"

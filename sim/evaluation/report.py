@@ -46,7 +46,7 @@ Report = dict[str, Any]
 
 
 def make_report(evaluation: Evaluation) -> Report:
-    """The content of the JSON file, plain values."""
+    """The content of the JSON file, as plain values."""
     setup, scenarios = evaluation.setup, evaluation.scenarios
     arms = {name: _arm(scenarios, arm) for name, arm in evaluation.arms.items()}
     scores = {name: _score(scenarios, arms, name) for name in arms}
@@ -75,7 +75,7 @@ def write_report(path: Path, report: Report) -> None:
 
 
 def describe(change: Change) -> str:
-    """A change in a few words, e.g. ``actuator gain fshin 0``."""
+    """A change in a few words, for example ``actuator gain fshin 0``."""
     words = []
     for key, value in change.to_changes().items():
         parts = value.items() if isinstance(value, dict) else [("", value)]
@@ -181,7 +181,7 @@ def _open_loop(result: OpenLoop | None) -> Report | None:
 
 
 def _open_loop_summary(result: OpenLoop | None) -> Report | None:
-    """Mean over 1 to 10 steps ahead, and how the adapted model compares: a ratio of 0.8 is 20 % less error."""
+    """Mean errors over 1 to 10 steps ahead, and their ratios: a ratio of 0.8 means that the adapted model has 20 % less error."""
     if result is None:
         return None
     means = {name: rows.mean(1) for name, rows in result.errors.items()}
@@ -213,7 +213,7 @@ def _config(setup: Setup) -> Report:
 
 
 def cpu_model() -> str:
-    """Name of the processor."""
+    """The name of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -223,7 +223,7 @@ def cpu_model() -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Lists, dicts and scalars that JSON knows; NaN becomes null."""
+    """The same content as lists, dicts and scalars that JSON knows; NaN becomes null."""
     if isinstance(value, dict):
         return {k: _plain(v) for k, v in value.items()}
     if isinstance(value, np.ndarray):

@@ -26,7 +26,7 @@ class Setup:
         controllers: the controllers of the arms that have one: adaptive, frozen and perhaps multitask.
         planner: settings of all planners.
         seed: seed of the first episode, of the planners' noise and of the random policy.
-        oracle: whether the oracle runs, too.
+        oracle: whether there is an arm with the oracle.
         checkpoints: the checkpoints as the user named them, by arm.
     """
 
@@ -57,7 +57,7 @@ def prepare(
         episodes: number of episodes.
         seed: seed of the first episode; the scenario's own if None.
         multitask: checkpoint that was trained without adaptation.
-        oracle: whether the oracle runs, too.
+        oracle: whether there is an arm with the oracle.
         device: where the models run.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a person sees of an evaluation in the terminal: a bar for each arm while it runs, and a table at the end."""
+"""What an evaluation shows in the terminal: a bar for each arm while it runs, and a table at the end."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from sim.evaluation.report import COMPARED_WITH, Report
 
 FEW_EPISODES = 5
 WIDTH = 100
-"""Columns of the table where no terminal says how many it has."""
+"""Width of the output [characters] where there is no terminal that has a width."""
 
 
 def make_console(*, stderr: bool = False) -> Console:
-    """A console that does not fold the table when its output goes to a file."""
+    """A console that does not fold the table when the output goes to a file."""
     console = Console(stderr=stderr, highlight=False)
     return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=WIDTH)
 

@@ -1,7 +1,7 @@
-"""rollout.mp4: arms side by side, what is broken in red, rendered without a display.
+"""rollout.mp4: arms side by side, with what is broken in red, rendered without a display.
 
-MuJoCo chooses its renderer when it is imported, and a bad driver can end the process, so that the drawing happens in a process of
-its own: `python -m sim.evaluation.video JOB OUT`.
+MuJoCo chooses its renderer when it is imported, and a bad driver can end the process. So the drawing happens in a process of its
+own: `python -m sim.evaluation.video JOB OUT`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Panel:
     """One robot of the video.
 
     Attributes:
-        title: written above it.
+        title: text that is written above the robot.
         qpos: MuJoCo's joint positions at every control step of the robot's episode, (steps, nq).
     """
 
@@ -67,10 +67,10 @@ def render_video(
         robot: the robot of all panels.
         panels: the robots, side by side; one whose episode is shorter than T control steps stands still at its end.
         changes: the change in force at every control step, T of them; the parts it names are drawn red.
-        path: the mp4; replaced when the new one is complete.
+        path: the mp4 file; an old one is replaced when the new one is complete.
         progress: called after every frame.
-        goals: at every control step, (T, goal_dim), of all panels. Goals of three entries are positions in the world [m], shown
-            by the site `goal` if the robot's model has one.
+        goals: the goal of all panels at every control step, (T, goal_dim). A goal of three entries is a position in the world
+            [m] and is shown by the site `goal`, if the robot's model has one.
 
     Raises:
         VideoError: there is no renderer, or it failed.
@@ -103,7 +103,7 @@ def _held(qpos: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
 
 
 def pick_renderer() -> str | None:
-    """The value of MUJOCO_GL to use: the user's own if it works, else the first that does."""
+    """The value of MUJOCO_GL to use: the user's own one if it works, else the first one that works; None if none does."""
     working = available_renderers()
     wanted = os.environ.get("MUJOCO_GL", "")
     return wanted if wanted in working else next(iter(working), None)
@@ -111,7 +111,7 @@ def pick_renderer() -> str | None:
 
 def _run(command: Sequence[str], renderer: str, progress: Callable[[], None]) -> None:
     environment = {k: v for k, v in os.environ.items() if k != "PYOPENGL_PLATFORM"} | {"MUJOCO_GL": renderer}
-    # -P and this path: the same packages as here, whatever lies in the folder that the user is in
+    # with -P and this path, the same packages are imported as here, whatever lies in the user's folder
     environment["PYTHONPATH"] = os.pathsep.join(p or os.getcwd() for p in sys.path)
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8") as errors,
@@ -132,7 +132,7 @@ def _run(command: Sequence[str], renderer: str, progress: Callable[[], None]) ->
 
 
 def changed_geoms(robot: Robot, change: Change) -> list[int]:
-    """Geoms of the parts that `change` names: a motor's body, a heavy body, ...; a change of everything names none."""
+    """Geoms of the parts that `change` names, such as a motor's body; a change of the whole robot names no part."""
     model, elements = robot.model, robot.elements
     bodies: set[int] = set()
     geoms: set[int] = set()
@@ -157,7 +157,7 @@ def _geoms_of_actuator(model: mujoco.MjModel, actuator: int) -> set[int]:
         body = int(model.jnt_bodyid[target])
         return {g for g in range(model.ngeom) if model.geom_bodyid[g] == body}
     if kind == mujoco.mjtTrn.mjTRN_SITE:
-        # a thruster: of its body, the geom that is nearest to it
+        # a thruster: the geom of its body that is nearest to it
         own = np.flatnonzero(model.geom_bodyid == model.site_bodyid[target])
         distance = np.linalg.norm(model.geom_pos[own] - model.site_pos[target], axis=1)
         return {int(own[np.argmin(distance)])} if len(own) else set()
@@ -174,17 +174,20 @@ def frames(
     width: int = WIDTH,
     height: int = HEIGHT,
 ) -> Iterator[Frame]:
-    """Draw every control step, (height, panels * width, 3).
+    """Draw every control step.
 
     Args:
-        robot: of all panels.
-        titles: one per panel.
-        qpos: (panels, T, nq).
+        robot: the robot of all panels.
+        titles: the title of each panel.
+        qpos: MuJoCo's joint positions, (panels, T, nq).
         red: which geoms are drawn red at each step, (T, ngeom).
-        captions: written below each step, T of them.
-        goals: at each step, (T, goal_dim), see `render_video`.
-        width: of a panel [pixels].
-        height: of a panel [pixels].
+        captions: the text below each step, T of them.
+        goals: the goal at each step, (T, goal_dim), shown as `render_video` says.
+        width: width of a panel [pixels].
+        height: height of a panel [pixels].
+
+    Yields:
+        One picture per step, (height, panels * width, 3).
     """
     model = copy.deepcopy(robot.model)
     model.vis.global_.offwidth = max(width, model.vis.global_.offwidth)
@@ -198,7 +201,7 @@ def frames(
     camera = _camera(model, data)
     font = ImageFont.load_default(height / 18)
     with mujoco.Renderer(model, height, width) as renderer:
-        # shadows and reflections take most of the time when software draws
+        # without a GPU, shadows and reflections would take most of the time
         for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
             renderer.scene.flags[flag] = 0
         for step in range(qpos.shape[1]):
@@ -215,17 +218,17 @@ def frames(
 
 
 def _make_planes_endless(model: mujoco.MjModel) -> None:
-    """Draw planes without an end, as they are simulated: a robot that runs far would seem to fly."""
+    """Draw planes without an end, as they are simulated; else a robot that runs far would seem to fly."""
     for geom in np.flatnonzero(model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE):
         size, material = model.geom_size[geom, :2].copy(), model.geom_matid[geom]
         model.geom_size[geom, :2] = 0
         if material >= 0 and size.min() > 0 and not model.mat_texuniform[material]:
-            # the texture was spread over the plane's size, and now repeats per metre
+            # a texture that was spread over the plane's size repeats every metre on an endless plane
             model.mat_texrepeat[material] /= 2 * size
 
 
 def _goal_marker(model: mujoco.MjModel, goal_dim: int) -> int | None:
-    """The site `goal`, made visible; None if the model has none or the goals are no positions."""
+    """Make the site `goal` visible and return its index; None if the model has none, or if the goals are not positions."""
     site = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_SITE, "goal")
     if site < 0 or goal_dim != 3:
         return None
@@ -234,7 +237,7 @@ def _goal_marker(model: mujoco.MjModel, goal_dim: int) -> int | None:
 
 
 def _camera(model: mujoco.MjModel, data: mujoco.MjData) -> mujoco.MjvCamera:
-    """Follows the first body, from the side, with the whole robot in view."""
+    """A camera that follows the first body from the side, with the whole robot in view."""
     moving = model.geom_bodyid > 0
     reach = np.linalg.norm(data.geom_xpos[moving] - data.xpos[1], axis=1) + model.geom_rbound[moving]
     camera = mujoco.MjvCamera()
@@ -259,7 +262,7 @@ def _labelled(image: Frame, title: str, clock: str, caption: str, font: ImageFon
 
 
 def main(job: str, out: str) -> None:
-    """Draw a job of `render_video`; one line on stdout for every frame."""
+    """Draw a job of `render_video`, and print one line for every frame."""
     with np.load(job, allow_pickle=False) as content:
         robot = load_robot(str(content["robot"]))
         titles, captions = ([str(text) for text in content[key]] for key in ("titles", "captions"))

@@ -20,11 +20,11 @@ class Elements:
 
     Attributes:
         robot: the robot's name, for error messages.
-        actuators: an actuator the MJCF leaves unnamed is named after its joint.
-        bodies: without the world; a body the MJCF leaves unnamed is named after its first joint.
+        actuators: the actuators; one without a name in the MJCF is named after its joint.
+        bodies: all bodies but the world; one without a name in the MJCF is named after its first joint.
         joints: the degrees of freedom (dofs) of each joint.
-        geoms: a geom the MJCF leaves unnamed is named after its body; several geoms may share a name.
-        channels: observation channels.
+        geoms: the geoms; one without a name in the MJCF is named after its body, so that several may share a name.
+        channels: the observation channels.
     """
 
     robot: str
@@ -35,11 +35,11 @@ class Elements:
     channels: Indices
 
     def indices(self, kind: str, name: str) -> NDArray[np.int64]:
-        """Where a name lives; an unknown one lists the known.
+        """The indices of a named part; the error about an unknown name lists the known ones.
 
         Args:
-            kind: ``actuators``, ``bodies``, ``joints``, ``geoms`` or ``channels``.
-            name: as in the MJCF.
+            kind: kind of the part: ``actuators``, ``bodies``, ``joints``, ``geoms`` or ``channels``.
+            name: name of the part in the MJCF.
         """
         known: Indices = getattr(self, kind)
         if name not in known:
@@ -49,7 +49,7 @@ class Elements:
 
 
 def actuator_names(model: mujoco.MjModel) -> tuple[str, ...]:
-    """One name per actuator: its own, else that of the joint it drives, else its number."""
+    """One name per actuator: its own name, else the name of the joint that it drives, else its number."""
     names = []
     for i in range(model.nu):
         name = model.actuator(i).name
@@ -61,7 +61,7 @@ def actuator_names(model: mujoco.MjModel) -> tuple[str, ...]:
 
 
 def find_elements(robot: str, model: mujoco.MjModel, channels: tuple[str, ...]) -> Elements:
-    """Collect the names of `model`."""
+    """Collect the names of the parts of `model`."""
     joints = {model.joint(j).name: _dofs(model, j) for j in range(model.njnt) if model.joint(j).name}
     bodies = {name: np.array([b]) for b in range(1, model.nbody) if (name := _body_name(model, b))}
     geoms: dict[str, list[int]] = {}

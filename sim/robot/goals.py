@@ -20,14 +20,15 @@ class Goal:
     """What the objective's terms with `goal` aim at.
 
     Attributes:
-        names: the entries of the goal.
-        kind: ``fixed``: `low`. ``uniform``: drawn from [low, high], again every `every` steps. ``circle`` and
-            ``figure_eight``: a periodic path around `low`, with the entries' amplitudes in `high`.
-        low: lower ends, or the fixed goal, or the path's centre; one per name.
-        high: upper ends, or the path's amplitudes: circle (cos, sin, -cos), figure eight (sin, sin of twice the angle, cos).
-        every: steps between two draws; 0 draws once per episode.
-        period_s: the path's period [s] is drawn from this range once per episode.
-        random_phase: whether the path starts anywhere on its loop.
+        names: names of the goal's entries.
+        kind: what the goal does. ``fixed``: it is always `low`. ``uniform``: it is drawn from [low, high], and drawn again after
+            every `every` steps. ``circle`` and ``figure_eight``: it moves on a periodic path around `low` with amplitudes `high`.
+        low: the lower ends of the range, or the fixed goal, or the path's centre; one number per name.
+        high: the upper ends of the range, or the amplitudes of the path's first three entries: those of a circle move as
+            cos, sin and -cos of the angle, those of a figure eight as its sin, the sin of twice the angle, and its cos.
+        every: number of steps between two draws; with 0 there is one draw per episode.
+        period_s: range that the path's period [s] is drawn from, once per episode.
+        random_phase: whether the path starts at a random point, and not always at the same one.
     """
 
     names: tuple[str, ...]
@@ -51,11 +52,11 @@ class Goal:
 
     @property
     def is_path(self) -> bool:
-        """Whether the goal's future is known, unlike that of a goal which jumps."""
+        """Whether the goal follows a path, so that its future is known; a goal that jumps has no known future."""
         return self.kind in ("circle", "figure_eight")
 
     def sample(self, seed: int, steps: int, dt: float) -> NDArray[np.float32]:
-        """The goal of each step of one episode, (steps, goal_dim); goal[t] is what next_obs after step t is scored against."""
+        """The goal of each step of one episode, (steps, goal_dim); the observation after step t is scored against goal[t]."""
         rng = np.random.default_rng([seed, _STREAM])
         low, high = np.array(self.low), np.array(self.high)
         if self.kind == "fixed":

@@ -1,4 +1,4 @@
-"""Reads the observations of many simulations at once."""
+"""Reading the observations of many simulations at once."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Observer:
     """Reads the observation of many simulations with a few array copies.
 
     Args:
-        model: compiled with the sensors of `add_sensors`.
-        sources: one per channel.
+        model: the model, compiled with the sensors of `add_sensors`.
+        sources: where each channel is read, in the order of the channels.
         dt: control period [s].
     """
 
@@ -42,14 +42,15 @@ class Observer:
         return "sensordata" in self._columns
 
     def read(self, arrays: dict[str, Array], previous_qpos: Array | None) -> NDArray[np.float32]:
-        """The observation.
+        """The observation of each simulation.
 
         Args:
-            arrays: ``qpos`` (rows, nq), ``qvel`` (rows, nv) and, if `needs_sensors`, ``sensordata`` (rows, nsensordata).
-            previous_qpos: one control step earlier, (rows, nq); None right after a reset.
+            arrays: the present state: ``qpos`` (rows, nq), ``qvel`` (rows, nv) and, if `needs_sensors`, ``sensordata``
+                (rows, nsensordata).
+            previous_qpos: joint positions one control step earlier, (rows, nq); None right after a reset.
 
         Returns:
-            (rows, obs_dim).
+            Observations, (rows, obs_dim).
         """
         qpos = arrays["qpos"]
         obs = np.zeros((len(qpos), self.obs_dim), dtype=np.float32)

@@ -20,10 +20,10 @@ class Reset:
     """How an episode starts.
 
     Attributes:
-        keyframe: name of a keyframe of the MJCF to start from; default its `qpos0`.
-        qpos: joint positions that replace those of the keyframe; a list for ball and free joints.
-        qpos_noise: half width of the uniform noise on positions; a number for all joints or a mapping per joint.
-        qvel_noise: standard deviation of the normal noise on velocities; likewise.
+        keyframe: name of the MJCF's keyframe that an episode starts from; by default it starts from `qpos0`.
+        qpos: joint positions that replace those of the keyframe, by the joint's name; lists for ball and free joints.
+        qpos_noise: half width of the uniform noise on positions; one number for all joints, or one per named joint.
+        qvel_noise: standard deviation of the normal noise on velocities; one number for all joints, or one per named joint.
     """
 
     keyframe: str | None = None
@@ -36,8 +36,8 @@ class InitialState:
     """Draws the state an episode starts from.
 
     Args:
-        model: the robot.
-        reset: the distribution.
+        model: the robot's nominal model.
+        reset: how an episode starts.
     """
 
     def __init__(self, model: mujoco.MjModel, reset: Reset) -> None:
@@ -56,7 +56,7 @@ class InitialState:
         self._qvel_noise = _noise(model, "qvel_noise", reset.qvel_noise, model.jnt_dofadr, model.nv)
 
     def sample(self, seed: int) -> tuple[Array, Array]:
-        """qpos (nq,) and qvel (nv,); the same numbers as gymnasium draws for the same seed."""
+        """Joint positions (nq,) and velocities (nv,); for the same seed, gymnasium draws the same numbers."""
         rng = np.random.default_rng(seed)
         qpos = self._qpos + rng.uniform(-self._qpos_noise, self._qpos_noise)
         qvel = self._qvel + self._qvel_noise * rng.standard_normal(self._model.nv)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import mujoco
@@ -10,66 +10,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from adaptive_mbrl.config import bounded, load_yaml
+from adaptive_mbrl.config import load_yaml
 from adaptive_mbrl.errors import ConfigError
-from adaptive_mbrl.objective import Objective, Term
-from adaptive_mbrl.spec import ActionChannel, Channel, Kind, RobotSpec, Target
+from adaptive_mbrl.objective import Objective
+from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
 from sim.paths import find_config, mjcf_path
+from sim.robot.config import ActionConfig, RobotConfig
 from sim.robot.elements import Elements, actuator_names, find_elements
 from sim.robot.goals import Goal
 from sim.robot.observer import Observer
-from sim.robot.reset import InitialState, Reset
-from sim.robot.sources import Source, add_sensors
-
-
-@dataclass(frozen=True)
-class ObsConfig:
-    """One observation channel: what it means (see `Channel`) and where it is read (see `Source`)."""
-
-    name: str
-    unit: str
-    source: Source
-    kind: Kind = "linear"
-    target: Target = "delta"
-
-
-@dataclass(frozen=True)
-class ActionConfig:
-    """One action channel: an actuator by name, and limits within its ctrlrange."""
-
-    name: str
-    unit: str = "1"
-    low: float | None = None
-    high: float | None = None
-
-
-@dataclass(frozen=True)
-class RobotConfig:
-    """The content of a robot's YAML file.
-
-    Attributes:
-        mjcf: ``gymnasium:FILE``, ``dm_control:FILE``, ``package:FILE`` or a path relative to the YAML.
-        obs: observation channels, in order.
-        objective: the terms of the reward.
-        shaping: further terms that planners maximise and nobody is scored on, for what a short horizon cannot foresee.
-        dt: control period [s], a whole number of physics steps.
-        name: default the file's name.
-        sim_dt: physics step [s]; default the MJCF's.
-        actions: default all actuators, within their ctrlrange, which then must be limited.
-        goal: needed if a term has a goal.
-        reset: how an episode starts.
-    """
-
-    mjcf: str
-    obs: tuple[ObsConfig, ...]
-    objective: tuple[Term, ...]
-    dt: float = bounded(low=1e-5, high=10.0)
-    name: str | None = None
-    sim_dt: float | None = bounded(None, low=1e-6, high=1.0)
-    actions: tuple[ActionConfig, ...] = ()
-    shaping: tuple[Term, ...] = ()
-    goal: Goal | None = None
-    reset: Reset = field(default_factory=Reset)
+from sim.robot.reset import InitialState
+from sim.robot.sources import add_sensors
 
 
 @dataclass(frozen=True)
@@ -77,13 +28,13 @@ class Robot:
     """A robot ready to be simulated.
 
     Attributes:
-        name: as in error messages and checkpoints.
-        path: the YAML it came from.
+        name: name of the robot in error messages and checkpoints.
+        path: the YAML file that it came from.
         spec: channels and control period.
-        objective: reward over the named channels.
-        planning_objective: the same with the shaping terms, what planners maximise.
-        model: the nominal MuJoCo model; never written to.
-        substeps: physics steps per control step.
+        objective: the reward over the named channels.
+        planning_objective: the reward plus the shaping terms, which is what planners maximise.
+        model: the nominal MuJoCo model; nobody writes to it.
+        substeps: number of physics steps per control step.
         observer: reads observations.
         initial: draws initial states.
         goal: draws goals; None for an objective without one.
@@ -106,17 +57,24 @@ class Robot:
 
     @property
     def action_low(self) -> NDArray[np.float64]:
+        """The smallest actions, (action_dim,)."""
         return np.array([a.low for a in self.spec.action])
 
     @property
     def action_high(self) -> NDArray[np.float64]:
+        """The largest actions, (action_dim,)."""
         return np.array([a.high for a in self.spec.action])
 
     def goals(self, seed: int, steps: int, preview: int = 0) -> NDArray[np.float32]:
-        """Goals of the episode with this seed and, for a planner that looks ahead, of `preview` steps after its end.
+        """The goal of every step of one episode.
+
+        Args:
+            seed: seed of the episode.
+            steps: number of control steps of the episode.
+            preview: number of steps after its end, for a planner that looks ahead.
 
         Returns:
-            (steps + preview, goal_dim); goal_dim is 0 for an objective without a goal.
+            Goals, (steps + preview, goal_dim); goal_dim is 0 for an objective without a goal.
         """
         if self.goal is None:
             return np.zeros((steps + preview, 0), dtype=np.float32)
@@ -126,12 +84,12 @@ class Robot:
         """Goals from `step` on, as far as a planner can know them: a path continues, a goal that jumps is held.
 
         Args:
-            goals: of the whole episodes, (B, T, goal_dim).
+            goals: the goals of the whole episodes, (B, T, goal_dim).
             step: the present control step.
             preview: number of further steps.
 
         Returns:
-            (B, preview + 1, goal_dim).
+            Goals, (B, preview + 1, goal_dim).
         """
         ahead: np.ndarray = goals[:, step : step + preview + 1]
         known = self.goal is None or self.goal.is_path
@@ -141,9 +99,9 @@ class Robot:
         """Rewards of what really happened, (B, T).
 
         Args:
-            obs: without sensor noise, (B, T + 1, obs_dim).
-            actions: as sent, (B, T, action_dim).
-            goals: (B, T, goal_dim).
+            obs: observations without sensor noise, (B, T + 1, obs_dim).
+            actions: the actions as they were sent, (B, T, action_dim).
+            goals: the goal of each step, (B, T, goal_dim).
         """
         tensors = (torch.from_numpy(np.ascontiguousarray(x)) for x in (obs[:, :-1], actions, obs[:, 1:], goals))
         rewards: np.ndarray = self.objective(*tensors).numpy()

@@ -17,18 +17,19 @@ _SENSOR_TYPES = {"site": mujoco.mjtSensor.mjSENS_FRAMEPOS, "site_velocity": mujo
 
 @dataclass(frozen=True)
 class Source:
-    """Where one channel's number comes from; exactly one of the first seven keys.
+    """Where one channel's number comes from; exactly one of the first seven keys is given.
 
     Attributes:
-        qpos: a joint's position [m or rad]; `index` picks one number of a ball or free joint.
-        qvel: a joint's velocity; `index` as above.
-        displacement_rate: a joint's mean velocity over the last control step, (qpos_t - qpos_{t-1}) / dt; 0 at a reset.
-        euler: roll, pitch or yaw (`axis`) [rad] of a free or ball joint, rotations about z, then y, then x.
-        site: world position [m] of a site along `axis`.
-        site_velocity: world velocity [m/s] of a site along `axis`.
-        sensor: a sensor of the MJCF; `index` picks one number.
-        index: see above.
-        axis: x, y or z; for `euler` roll, pitch or yaw.
+        qpos: name of a joint whose position is read [m or rad].
+        qvel: name of a joint whose velocity is read [m/s or rad/s].
+        displacement_rate: name of a joint whose mean velocity over the last control step is read,
+            (qpos_t - qpos_{t-1}) / dt; it is 0 at a reset.
+        euler: name of a free or ball joint whose roll, pitch or yaw is read [rad]; the rotations are about z, then y, then x.
+        site: name of a site whose world position along `axis` is read [m].
+        site_velocity: name of a site whose world velocity along `axis` is read [m/s].
+        sensor: name of a sensor of the MJCF.
+        index: which number is read where a ball joint, a free joint or a sensor has several.
+        axis: x, y or z for a site; roll, pitch or yaw for `euler`.
     """
 
     qpos: str | None = None
@@ -55,15 +56,17 @@ class Source:
 
     @property
     def kind(self) -> str:
+        """The key that is given, such as ``qpos``."""
         return next(k for k in READERS if getattr(self, k) is not None)
 
     @property
     def element(self) -> str:
+        """The name of the joint, site or sensor."""
         return str(getattr(self, self.kind))
 
 
 def add_sensors(spec: mujoco.MjSpec, sources: Sequence[Source]) -> None:
-    """Sites are read through sensors, which MuJoCo evaluates with the state; sensors do not change the physics."""
+    """Add the sensors that sites are read through. MuJoCo evaluates them with the state; they do not change the physics."""
     for kind, sensor_type in _SENSOR_TYPES.items():
         for name in dict.fromkeys(s.element for s in sources if s.kind == kind):
             known = [s.name for s in spec.sites]
@@ -110,7 +113,7 @@ def _read_euler(model: mujoco.MjModel, source: Source) -> tuple[str, int]:
     start = {mujoco.mjtJoint.mjJNT_FREE: 3, mujoco.mjtJoint.mjJNT_BALL: 0}.get(mujoco.mjtJoint(model.jnt_type[joint]))
     if start is None:
         raise ConfigError(f"'euler: {source.element}' needs a free or ball joint")
-    # address of the quaternion and axis in one number, taken apart by divmod
+    # one number for the address of the quaternion and the axis; the observer takes it apart with divmod
     return "euler", (int(model.jnt_qposadr[joint]) + start) * 3 + _EULER.index(str(source.axis))
 
 
@@ -128,7 +131,7 @@ def _sensor_name(kind: str, site: str) -> str:
     return f"obs/{kind}/{site}"
 
 
-# each gives the array that a source is read from and its column there
+# a reader gives the array that a source is read from, and the column in it
 READERS: dict[str, Callable[[mujoco.MjModel, Source], tuple[str, int]]] = {
     "qpos": _read_qpos,
     "qvel": _read_qvel,

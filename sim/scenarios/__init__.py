@@ -1,4 +1,4 @@
-"""Changes of a robot's dynamics as data: single scenarios, and splits with their parts."""
+"""Scenarios: when a robot changes, and how. Single scenarios, and splits with their parts."""
 
 from sim.scenarios.change import Change
 from sim.scenarios.distribution import ScenarioDistribution

@@ -1,6 +1,6 @@
-"""A change of dynamics as data, and what it means for the fields of a MuJoCo model.
+"""A change of a robot as data, and what it means for the fields of a MuJoCo model.
 
-Every value is absolute against the nominal robot: a second change replaces the first one, it does not multiply it.
+Every value is relative to the nominal robot: a second change replaces the first one and is not multiplied with it.
 """
 
 from __future__ import annotations
@@ -63,8 +63,9 @@ class Change:
         armature: scales the armature (rotor inertia) of joints.
         slope_deg: gravity tilted about the y axis [degrees]; positive is uphill for a robot that moves along +x.
         gravity: scales gravity.
-        external_force: force on bodies at their centre of mass [N], x, y, z in the world frame.
-        action_delay: control steps between sending an action and its effect; before the first action the robot gets zeros.
+        external_force: force on bodies at their centre of mass [N]: x, y, z in the world frame.
+        action_delay: number of control steps between sending an action and its effect; until then the actuators rest at zero,
+            or as near to it as their limits allow.
         obs_noise: standard deviation of the noise on observation channels, in each channel's own unit.
     """
 
@@ -91,8 +92,8 @@ class Change:
         """Raise a `ConfigError` listing the known names if a name does not exist on this robot.
 
         Args:
-            elements: the robot's names.
-            where: key of this change in a file, for the message.
+            elements: the names of the robot's parts.
+            where: the key of this change in a file, for the message.
         """
         for key, kind in NAMED_AFTER.items():
             value = getattr(self, key)
@@ -113,7 +114,7 @@ class Change:
 
 
 def model_fields(change: Change, model: mujoco.MjModel, elements: Elements) -> dict[str, Array]:
-    """Absolute values of every model field that a change can alter, made from the nominal `model`."""
+    """The values of every model field that a change can alter, made from the nominal `model`."""
     gain = scale_vector(change.actuator_gain, model.nu, elements.actuators)
     mass = scale_vector(change.body_mass, model.nbody, elements.bodies)
     damping = scale_vector(change.damping, model.nv, elements.joints)
@@ -137,7 +138,7 @@ def model_fields(change: Change, model: mujoco.MjModel, elements: Elements) -> d
 
 
 def force_array(change: Change, model: mujoco.MjModel, elements: Elements) -> Array:
-    """`xfrc_applied`, (nbody, 6): force [N] and torque [N m] at each body's centre of mass."""
+    """The content of `xfrc_applied`, (nbody, 6): force [N] and torque [N m] at each body's centre of mass."""
     forces = np.zeros((model.nbody, 6))
     for name, force in change.external_force.items():
         forces[elements.bodies[name], :3] = force
@@ -145,7 +146,17 @@ def force_array(change: Change, model: mujoco.MjModel, elements: Elements) -> Ar
 
 
 def scale_vector(scale: Scale, size: int, named: Mapping[str, NDArray[np.int64]], default: float = 1.0) -> Array:
-    """One factor per element, (size,); `default` where a mapping does not name it."""
+    """One factor per part of the robot.
+
+    Args:
+        scale: one number for all parts, or numbers by the names of the parts.
+        size: number of parts.
+        named: indices of the parts, by name.
+        default: factor of the parts that `scale` does not name.
+
+    Returns:
+        Factors, (size,).
+    """
     if not isinstance(scale, Mapping):
         return np.full(size, float(scale))
     factors = np.full(size, default)

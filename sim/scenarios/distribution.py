@@ -1,4 +1,4 @@
-"""Distributions over scenarios: the train and test parts of a split, and what training draws from."""
+"""Distributions over scenarios: the parts of a split, `train` and `test`."""
 
 from __future__ import annotations
 
@@ -28,9 +28,11 @@ class ChangeDistribution:
     """A change in the middle of an episode.
 
     Attributes:
-        at: a control step, ``{uniform: [first, last]}``, or ``{fraction: [first, last]}`` of the episode's steps.
-        alternatives: the changes it may be, each with an optional `weight`; values as in `sim.scenarios.draws`.
-        probability: that it happens at all in an episode.
+        at: the control step of the change: a number, ``{uniform: [first, last]}``, or ``{fraction: [first, last]}`` of the
+            episode's steps.
+        alternatives: the changes that it may be, each with an optional `weight`; their values may be drawn, as
+            `sim.scenarios.draws` says.
+        probability: how probable it is that an episode has the change.
     """
 
     at: int | Mapping[str, tuple[float, float]]
@@ -81,13 +83,13 @@ class ScenarioDistribution:
     """Draws scenarios of one robot.
 
     Args:
-        robot: name of a shipped robot or path of a robot's YAML.
-        steps: control steps of an episode unless `sample` says otherwise.
-        seed: of `episodes`.
+        robot: name of a shipped robot, or path of a robot's YAML.
+        steps: number of control steps of an episode, unless `sample` is given another one.
+        seed: seed of the first scenario that `episodes` gives.
         part: what is drawn.
-        name: for reports.
-        source: the file, for error messages.
-        key: where in that file.
+        name: name of the distribution in reports.
+        source: the file that it came from, for error messages.
+        key: its key in that file, for error messages.
     """
 
     robot: str
@@ -115,13 +117,13 @@ class ScenarioDistribution:
         """A random scenario, its seed included.
 
         Args:
-            rng: source of all randomness.
-            steps: length of the episode; default the distribution's.
+            rng: the source of all randomness.
+            steps: number of control steps of the episode; that of the distribution by default.
         """
         return self._scenario(RandomDraw(rng), int(rng.integers(2**31)), steps or self.steps)
 
     def episodes(self, num_episodes: int, seed: int | None = None) -> list[Scenario]:
-        """The same scenarios at every call, all alternatives equally often; the i-th has the seed `seed` + i."""
+        """Scenarios with all alternatives equally often, the same ones at every call; the i-th has the seed `seed` + i."""
         first = self.seed if seed is None else seed
         return [self._scenario(EvenDraw(i, first), first + i, self.steps) for i in range(num_episodes)]
 

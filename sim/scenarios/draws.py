@@ -1,8 +1,14 @@
-"""Values of a configuration that are drawn: numbers, ranges and choices, and three ways to draw them.
+"""Values of a configuration that are drawn: what can be written, and three ways to draw it.
 
-A value is a number, ``{uniform: [low, high]}``, ``{choice: [value, ...]}``, ``{one_of: [name, ...], value: value}`` (one
-random name), ``{each: [name, ...], value: value}`` (a draw of its own for every name), ``{same: [name, ...], value: value}``
-(one draw for all; names under `inverse` get 1 / value), or a list or mapping of values.
+A value is one of these:
+
+    a number
+    {uniform: [low, high]}                  a number from a range
+    {choice: [value, ...]}                  one of several values
+    {one_of: [name, ...], value: value}     a value for one random name
+    {each: [name, ...], value: value}       a value for every name, each with a draw of its own
+    {same: [name, ...], value: value}       the same value for every name; names under `inverse` get 1 / value
+    a list or a mapping of values
 """
 
 from __future__ import annotations
@@ -14,22 +20,23 @@ import numpy as np
 
 from adaptive_mbrl.errors import ConfigError
 
-_FORMS = {"uniform": (), "choice": (), "one_of": ("value",), "each": ("value",), "same": ("value",)}  # keys that must follow
+# the keys that must come with each form, and those that may
+_FORMS = {"uniform": (), "choice": (), "one_of": ("value",), "each": ("value",), "same": ("value",)}
 _OPTIONAL = {"same": ("inverse",)}
 
 
 class Draw(Protocol):
-    """How the free values are chosen."""
+    """A way to choose the values that are drawn."""
 
     def pick(self, weights: Sequence[float]) -> int:
-        """Index of one of `len(weights)` options."""
+        """The index of one of `len(weights)` options."""
 
     def uniform(self, low: float, high: float) -> float:
         """A number in [low, high]."""
 
 
 class RandomDraw:
-    """Everything at random, for training."""
+    """Chooses everything at random, for training."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
@@ -42,7 +49,7 @@ class RandomDraw:
 
 
 class EvenDraw:
-    """The `index`-th of a series in which every option comes up equally often, for evaluation.
+    """Chooses for the `index`-th scenario of a series in which every option comes up equally often, for evaluation.
 
     Each choice goes through its options in shuffled rounds of its own, so that n options are all seen in n draws, while two
     choices do not stay in step with each other. Weights are ignored.
@@ -64,7 +71,7 @@ class EvenDraw:
 
 
 class CornerDraw:
-    """The `index`-th combination of all options, with every range at one end: for checking a configuration."""
+    """Chooses the `index`-th combination of all options, with every range at one end, to check a configuration."""
 
     def __init__(self, index: int, upper: bool) -> None:
         self.remaining, self._upper = index, upper

@@ -1,4 +1,4 @@
-"""Scenario files: one course of events, or a split with its train and test parts."""
+"""Scenario files: one scenario, or a split with its train and test parts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def load_scenario(path_or_name: str | Path) -> Scenario | ScenarioDistribution:
     """Load a scenario, or one part of a split.
 
     Args:
-        path_or_name: a path or a shipped name. A split needs its part after a colon: ``half_cheetah/cadm_cripple:test``.
+        path_or_name: a path or a shipped name. A split's part follows after a colon: ``half_cheetah/cadm_cripple:test``.
     """
     path, part = find_scenario(path_or_name)
     content = read_mapping(path)

@@ -18,7 +18,7 @@ class ScheduledChange:
     """From control step `at` on, `change` is in force.
 
     Attributes:
-        at: control step; 0 is before the first action.
+        at: the control step before which the change is made; 0 is before the first action.
         change: what differs from the nominal robot; it replaces an earlier change.
     """
 
@@ -26,20 +26,20 @@ class ScheduledChange:
     change: Change
 
     def to_mapping(self) -> dict[str, Any]:
-        """As a scenario file writes it."""
+        """Plain values, as a scenario file writes them."""
         return {"at": self.at, **self.change.to_changes()}
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """One episode's course of events.
+    """What happens in one episode.
 
     Attributes:
-        robot: name of a shipped robot or path of a robot's YAML.
-        steps: control steps.
-        seed: of the initial state, the noise and the goals.
-        changes: in the order of their time.
-        name: where it came from.
+        robot: name of a shipped robot, or path of a robot's YAML.
+        steps: number of control steps.
+        seed: seed of the initial state, the noise and the goals.
+        changes: the changes; they are put into the order of their times.
+        name: the file or split that the scenario came from, for reports.
     """
 
     robot: str
@@ -61,7 +61,7 @@ class Scenario:
 
     @property
     def last_change(self) -> int:
-        """Step of the last change; 0 without one."""
+        """The step of the last change; 0 if there is none."""
         return self.changes[-1].at if self.changes else 0
 
     def change_in_force(self, step: int) -> Change:
@@ -74,7 +74,7 @@ class Scenario:
         return next((c.change for c in self.changes if c.at == step), None)
 
     def episodes(self, num_episodes: int, seed: int | None = None) -> list[Scenario]:
-        """The same course of events with the seeds `seed`, `seed` + 1, ..."""
+        """The same scenario with the seeds `seed`, `seed` + 1, ...; by default from its own seed on."""
         first = self.seed if seed is None else seed
         return [replace(self, seed=first + i) for i in range(num_episodes)]
 
@@ -84,7 +84,14 @@ class Scenario:
 
 
 def parse_change(values: Mapping[str, Any], elements: Elements, source: str, key: str) -> Change:
-    """Build `Change` from plain values and check its names against the robot's."""
+    """Build a `Change` from plain values and check its names.
+
+    Args:
+        values: the keys of the change, as a scenario file writes them.
+        elements: the names of the robot's parts.
+        source: the file, for error messages.
+        key: the key of the change in that file, for error messages.
+    """
     known = [f.name for f in fields(Change)]
     for name in values:
         if name not in known:
@@ -98,6 +105,6 @@ def parse_change(values: Mapping[str, Any], elements: Elements, source: str, key
 
 
 def robot_reference(robot: str, path: Path) -> str:
-    """A robot named in the file `path`: a path is relative to that file, a name stays as it is."""
+    """The robot that the file `path` names: a path is relative to that file, a name stays as it is."""
     beside = path.parent / robot
     return str(beside) if robot.endswith((".yaml", ".yml")) and beside.is_file() else robot

@@ -1,9 +1,8 @@
-"""B robots with different dynamics, simulated at once."""
+"""B robots with different changes, simulated at once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -14,48 +13,13 @@ from sim.robot.robot import Robot
 from sim.scenarios.change import MAX_ACTION_DELAY, Change, scale_vector
 from sim.simulation.instability import Instability, SimulationError
 from sim.simulation.physics import Physics
+from sim.simulation.state import SimulationState
 
 Array = NDArray[np.float64]
 Obs = NDArray[np.float32]
 
 _NOISE_STREAM = 1
-_NOISE_BLOCK = 128  # steps of noise drawn at once
-
-
-@dataclass(frozen=True)
-class SimulationState:
-    """A snapshot of B robots; a copy, so that later steps leave it alone.
-
-    Attributes:
-        physics: MuJoCo's integration states, (B, nstate).
-        changes: the change in force on each robot, B of them.
-        seeds: the seed of each robot's episode, B of them.
-        step: number of control steps since the reset.
-        sent: recent actions on their way to the actuators, (B, MAX_ACTION_DELAY + 1, action_dim).
-        obs: the last observation given out, (B, obs_dim).
-        instabilities: how each robot's episode ended; None for a robot that is running, B of them.
-    """
-
-    physics: Array
-    changes: tuple[Change, ...]
-    seeds: tuple[int, ...]
-    step: int
-    sent: Array
-    obs: Obs
-    instabilities: tuple[Instability | None, ...]
-
-    def select(self, robots: Sequence[int]) -> SimulationState:
-        """The snapshot of some of the robots, as if there had never been others."""
-        rows = list(robots)
-        return SimulationState(
-            physics=self.physics[rows],
-            changes=tuple(self.changes[i] for i in rows),
-            seeds=tuple(self.seeds[i] for i in rows),
-            step=self.step,
-            sent=self.sent[rows],
-            obs=self.obs[rows],
-            instabilities=tuple(self.instabilities[i] for i in rows),
-        )
+_NOISE_BLOCK = 128  # number of steps whose noise is drawn at once
 
 
 class BatchSimulation:
@@ -125,7 +89,7 @@ class BatchSimulation:
         """Start an episode on every robot.
 
         Args:
-            seeds: one per robot; the episode's initial state, noise and goals follow from it.
+            seeds: one seed per robot; the episode's initial state, noise and goals follow from it.
             changes: the change in force at the start, one per robot; none by default, whatever the last episode ended with.
 
         Returns:
@@ -148,7 +112,7 @@ class BatchSimulation:
         return self._obs
 
     def set_change(self, index: int, change: Change) -> None:
-        """Replace the change of one robot from the next step on; nothing of its earlier change remains."""
+        """Put a change in force on one robot from the next step on, in place of its earlier one."""
         if change is not self._changes[index]:
             change.check(self.robot.elements)
             self.physics.set_change(np.array([index]), change)
@@ -166,7 +130,7 @@ class BatchSimulation:
         """Send an action and simulate one control step.
 
         Args:
-            action: (B, action_dim); clipped to the limits, see `clip`.
+            action: the actions, (B, action_dim); they are clipped to the limits, as `clip` does it.
 
         Returns:
             The next observation, (B, obs_dim).
@@ -196,12 +160,12 @@ class BatchSimulation:
             if self._on_unstable == "raise":
                 raise SimulationError(f"robot {index} of {self.num_robots} ('{self.robot.name}'): {instability}")
             self._instabilities[index] = instability
-            # at rest and nominal, so that whoever reads its state (a snapshot, the oracle) finds nothing absurd
+            # snapshots and the oracle go on reading the state of this robot, so it has to be a sane one
             self.set_change(int(index), Change())
             self.physics.reset_rows(np.array([index]))
 
     def goals(self, steps: int, preview: int = 0) -> Obs:
-        """Goals of the present episodes, (B, steps + preview, goal_dim); see `Robot.goals`."""
+        """The goals of the present episodes, (B, steps + preview, goal_dim), as `Robot.goals` gives them for one robot."""
         return np.stack([self.robot.goals(seed, steps, preview) for seed in self._seeds])
 
     def past_actions(self) -> Array:
@@ -236,7 +200,7 @@ class BatchSimulation:
             return obs
         block, row = divmod(self.step_index, _NOISE_BLOCK)
         if self._noise_block[0] != block:
-            # noise is a function of seed and step alone: it needs no generator state in snapshots
+            # noise depends on seed and step alone, so that snapshots need no state of a random generator
             draws = [
                 np.random.default_rng([s, _NOISE_STREAM, block]).standard_normal((_NOISE_BLOCK, obs.shape[1]))
                 for s in self._seeds

@@ -1,4 +1,4 @@
-"""The course of scenarios on simulated robots: how episodes start, and the changes that are due."""
+"""Scenarios on simulated robots: how their episodes start, and the changes that are due."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sim.simulation.batch import BatchSimulation, Obs
 
 
 def start(simulation: BatchSimulation, scenarios: Sequence[Scenario]) -> Obs:
-    """Reset one robot per scenario, each with the change in force at its step 0; returns the first observation, (B, obs_dim)."""
+    """Reset one robot per scenario, each under the change in force at step 0, and return the first observation, (B, obs_dim)."""
     return simulation.reset([s.seed for s in scenarios], [s.change_in_force(0) for s in scenarios])
 
 

@@ -1,4 +1,4 @@
-"""The true dynamics as a model: every candidate plan rolled out in MuJoCo under its robot's present dynamics."""
+"""The true dynamics as a model: candidate plans are rolled out in MuJoCo, under the change in force on each robot."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from sim.simulation.physics import Physics
 
 
 class OraclePredictor:
-    """A `Predictor` that simulates: N candidates for each of B robots, from their true states, with the dynamics they have *now*.
+    """A `Predictor` that simulates N candidates for each of B robots, under the changes that are in force *now*.
 
-    It knows no change that is still to come. It starts from the states of the last `sync`, not from an observation: a simulator's
-    state is more than that.
+    It does not know the changes that are still to come. It starts from the true states at the last `sync`, not from an
+    observation: a simulator's state is more than that.
 
     Args:
         simulation: the B robots.
-        num_samples: N.
-        num_threads: worker threads; 0 uses every logical CPU.
+        num_samples: N, the number of candidates for each robot.
+        num_threads: number of worker threads; 0 uses every logical CPU.
     """
 
     def __init__(self, simulation: BatchSimulation, num_samples: int, num_threads: int = 0) -> None:
@@ -31,7 +31,7 @@ class OraclePredictor:
         self.num_samples = num_samples
         self.steps_simulated = 0
         self.valid_steps = np.zeros((simulation.num_robots, num_samples), dtype=int)
-        """Steps of each candidate of the last prediction that the physics survived, (B, N)."""
+        """Number of steps before the physics of each candidate of the last prediction became unstable, (B, N)."""
         self._physics = Physics(simulation.robot, simulation.num_robots * num_samples, num_threads)
         self._changes = [Change()] * simulation.num_robots
         self._is_angle = torch.tensor([c.kind == "angle" for c in simulation.robot.spec.obs])
@@ -56,10 +56,10 @@ class OraclePredictor:
 
         Args:
             obs: not used.
-            actions: (B, N, H, action_dim); clipped to the limits.
+            actions: the candidates, (B, N, H, action_dim); they are clipped to the limits.
 
         Returns:
-            Noise-free next observations, (1, B, N, H, obs_dim) float32 on the actions' device.
+            Next observations without noise, (1, B, N, H, obs_dim) float32 on the actions' device.
         """
         robots, samples, spec = self.simulation.num_robots, self.num_samples, self.simulation.robot.spec
         if actions.shape[:2] != (robots, samples) or actions.shape[3:] != (spec.action_dim,):
@@ -78,7 +78,7 @@ class OraclePredictor:
             broken |= self._physics.unstable()
             valid_steps += ~broken
             if broken.any():
-                # MuJoCo has put these back to their initial state: hold the last observation before that
+                # MuJoCo has reset these simulations, so the last observation before that is repeated
                 next_obs[broken, t] = next_obs[broken, t - 1] if t else self._obs[np.flatnonzero(broken) // samples]
         self.steps_simulated += robots * samples * horizon
         self.valid_steps = valid_steps.reshape(robots, samples)
@@ -106,7 +106,7 @@ class OraclePredictor:
         return self
 
     def _applied(self, actions: np.ndarray) -> np.ndarray:
-        """What reaches the actuators at each step when the robots delay their actions, (B, N, H, action_dim)."""
+        """The actions that reach the actuators at each step, after the robots' delays, (B, N, H, action_dim)."""
         if not self._delay.any():
             return actions
         past = np.broadcast_to(self._past[:, None], (*actions.shape[:2], *self._past.shape[1:]))

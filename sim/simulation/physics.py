@@ -12,18 +12,18 @@ from sim.scenarios.change import Change, force_array, model_fields
 
 Array = NDArray[np.float64]
 
-# MuJoCo derives constants from these fields (mj_setConst)
+# MuJoCo derives constants from these fields (mj_setConst), which have to be computed again after a change
 _CONST_INPUTS = ("body_mass", "body_inertia", "dof_armature")
 _UNSTABLE = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjWARN_BADQACC) + 1)  # BADQVEL lies between
 
 
 class Physics:
-    """`mjbatch.Batch` of one robot whose rows can differ in their changes.
+    """Many simulations of one robot, each with its own change: a `mjbatch.Batch`, whose rows are the simulations.
 
     Args:
         robot: the nominal robot.
-        num_sims: rows.
-        num_threads: worker threads; 0 uses every logical CPU.
+        num_sims: number of simulations.
+        num_threads: number of worker threads; 0 uses every logical CPU.
     """
 
     def __init__(self, robot: Robot, num_sims: int, num_threads: int = 0) -> None:
@@ -45,7 +45,7 @@ class Physics:
         values = model_fields(change, self.robot.model, self.robot.elements)
         stale = np.zeros(len(rows), dtype=bool)
         for name, value in values.items():
-            # a field costs time at every step once expanded, so it waits for the first row that differs
+            # a field that differs between rows costs time at every step, so it is only made when the first row differs
             if name not in self._fields and np.array_equal(value, self._nominal[name]):
                 continue
             field = self.field(name)
@@ -57,7 +57,7 @@ class Physics:
         self._force[rows] = force_array(change, self.robot.model, self.robot.elements)
 
     def field(self, name: str) -> Array:
-        """A model field with one value per row, (num_sims, ...); `gravity` is read here too."""
+        """A model field with one value per row, (num_sims, ...); `gravity` counts as a model field, too."""
         if name not in self._fields:
             self._fields[name] = self._batch.expand(name)
         return self._fields[name]
@@ -92,5 +92,5 @@ class Physics:
         return rows
 
     def observe(self, previous_qpos: Array | None) -> NDArray[np.float32]:
-        """Noise-free observation, (num_sims, obs_dim)."""
+        """The observations without noise, (num_sims, obs_dim); `previous_qpos` (num_sims, nq) is one control step earlier."""
         return self.robot.observer.read(self.arrays, previous_qpos)

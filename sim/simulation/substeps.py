@@ -19,10 +19,13 @@ Obs = NDArray[np.float32]
 
 
 class SubstepSimulation:
-    """Runs a scenario by single physics steps; with each action held for a control period it is `BatchSimulation` bit for bit.
+    """Runs a scenario by single physics steps.
 
-    What counts in control steps there counts in time here: a change at step t comes at t * dt, an action delay lasts as long, and
-    a mean over the control period is one over the last dt, whenever it is read.
+    With each action held for a control period, its numbers are those of `BatchSimulation`, bit for bit.
+
+    What `BatchSimulation` counts in control steps is time here: a change at step t is made at t * dt, an action delay of n steps
+    lasts n * dt, and a mean over the control period is the mean over the last dt, whenever it is read. An unstable physics is a
+    `SimulationError`.
 
     Args:
         robot: the nominal robot.
@@ -33,7 +36,7 @@ class SubstepSimulation:
         self.robot, self.scenario = robot, scenario
         self.sim_dt = float(robot.model.opt.timestep)
         self.substep = 0
-        """Physics steps since the start."""
+        """Number of physics steps since the start."""
         self.physics = Physics(robot, 1, num_threads=1)
         self._set_change(scenario.change_in_force(0))
         qpos, qvel = robot.initial.sample(scenario.seed)
@@ -47,17 +50,17 @@ class SubstepSimulation:
 
     @property
     def total_substeps(self) -> int:
-        """Physics steps of the whole scenario."""
+        """Number of physics steps of the whole scenario."""
         return self.scenario.steps * self.robot.substeps
 
     @property
     def step_index(self) -> int:
-        """Control periods that are over."""
+        """Number of control periods that are over."""
         return self.substep // self.robot.substeps
 
     @property
     def noise_std(self) -> Array:
-        """Sensor noise under the present change, (obs_dim,), in the channels' units; `observe` is without."""
+        """Standard deviation of the sensor noise, (obs_dim,), in the channels' units; `observe` adds no noise."""
         return self._noise_std
 
     def observe(self) -> Obs:
@@ -65,7 +68,7 @@ class SubstepSimulation:
         return self.physics.observe(self._past_qpos[0])[0]
 
     def advance(self, action: NDArray[np.floating]) -> None:
-        """One physics step under an action, (action_dim,), clipped to the limits."""
+        """Simulate one physics step under an action, (action_dim,), which is clipped to the limits."""
         spec, substeps = self.robot.spec, self.robot.substeps
         if np.shape(action) != (spec.action_dim,) or not np.isfinite(action).all():
             raise ObservationError(f"action: expected {spec.action_dim} finite numbers, got shape {np.shape(action)}")
@@ -75,7 +78,7 @@ class SubstepSimulation:
             if change is not None:
                 self._set_change(change)
             self._period_sums.append(np.zeros(spec.action_dim))
-        # through float32, as the batch's actions go
+        # rounded to float32, as the actions of a batch are
         sent = np.clip(action, self.robot.action_low, self.robot.action_high).astype(np.float32).astype(np.float64)
         self._sent.append(sent)
         self._period_sums[-1] += sent
@@ -89,7 +92,7 @@ class SubstepSimulation:
             self._grid_obs.append(self.observe())
 
     def rewards(self) -> Array:
-        """Of the control periods that are over, (T,), each with the mean of the actions within it."""
+        """The rewards of the control periods that are over, (T,), each for the mean of the actions within it."""
         steps = self.step_index
         if not steps:
             return np.zeros(0)

@@ -21,17 +21,17 @@ class TrainConfig:
     """A meta-training run.
 
     Attributes:
-        scenarios: what training draws episodes from: a split and its part, e.g. ``half_cheetah/cadm_cripple:train``.
-        seed: of everything.
-        model: the dynamics model.
+        scenarios: the split and its part that episodes are drawn from, for example ``half_cheetah/cadm_cripple:train``.
+        seed: seed of all randomness.
+        model: settings of the dynamics model.
         window: K, the number of recent transitions that adaptation sees.
-        adaptation: the rule, or a list of rules that follow one another.
-        outer: the outer loop.
-        planner: of the controller, while training and in the checkpoint.
-        data: the episodes.
-        updates_initial: outer steps of round 0.
-        updates_per_iteration: outer steps after each collection.
-        updates_final: outer steps of the last round, which collects nothing.
+        adaptation: the adaptation rule, or a list of rules that follow one another.
+        outer: settings of the outer loop.
+        planner: the controller's planner, in training and in the checkpoint.
+        data: what is collected.
+        updates_initial: number of outer steps of round 0.
+        updates_per_iteration: number of outer steps after each later collection.
+        updates_final: number of outer steps of the last round, which collects nothing; with 0 there is no such round.
     """
 
     scenarios: str

@@ -39,7 +39,7 @@ class Recorder:
             updates: number of outer steps so far.
         """
         if self._curves is None:
-            # not before there is something to write, so that a finished run is left alone
+            # only when there is something to write, so that a finished run is left alone
             self._curves = self._open()
         summary = Summary(value=[Summary.Value(tag=name, simple_value=value) for name, value in values.items()])
         self._curves.write(Event(wall_time=time.time(), step=updates, summary=summary).SerializeToString())

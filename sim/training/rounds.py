@@ -21,13 +21,13 @@ class RoundRecord:
     """Figures after a round; counts are totals since the run began.
 
     Attributes:
-        batches: of the episode store.
-        env_steps: control steps of training episodes.
-        branch_steps: control steps simulated in branches off them.
-        oracle_steps: control steps that the oracle simulated to choose its actions.
-        updates: outer steps.
-        seconds: computing time.
-        scalars: of this round.
+        batches: number of batches in the episode store.
+        env_steps: number of control steps of the collected episodes.
+        branch_steps: number of control steps that were simulated in branches off them.
+        oracle_steps: number of control steps that the oracle simulated to choose its actions.
+        updates: number of outer steps.
+        seconds: computing time [s].
+        scalars: figures of this round alone, by name.
     """
 
     batches: int
@@ -46,7 +46,7 @@ def require_complete_run(run: Path) -> None:
 
 
 def save_trainer_state(trainer: MetaTrainer, folder: Path) -> None:
-    """Optimiser, random generator and counters, as tensors."""
+    """Write the optimiser, the random generator and the counters, as tensors."""
     tensors = {"generator": trainer.generator.get_state(), "updates": torch.tensor(trainer.updates_done)}
     for index, state in trainer.optimizer.state_dict()["state"].items():
         for name, value in state.items():
@@ -55,7 +55,7 @@ def save_trainer_state(trainer: MetaTrainer, folder: Path) -> None:
 
 
 def load_trainer_state(trainer: MetaTrainer, folder: Path) -> None:
-    """Inverse of `save_trainer_state`, with the model's weights from the checkpoint in the same folder."""
+    """Read what `save_trainer_state` wrote, and the model's weights from the checkpoint in the same folder."""
     try:
         tensors = load_file(folder / "trainer.safetensors")
         weights = load_file(folder / WEIGHTS_FILE)

@@ -78,7 +78,7 @@ def _set_up(run: Path, config: TrainConfig, files: Mapping[str, str], revision: 
     for name, text in files.items():
         write_text_atomically(run / name, text)
     write_text_atomically(run / "git_revision.txt", revision + "\n")
-    # last: a folder with a configuration is a run
+    # this file comes last, because a folder with a configuration counts as a run
     save_yaml(run / CONFIG_FILE, config)
 
 

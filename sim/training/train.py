@@ -1,7 +1,7 @@
-"""Meta-training in simulation: collect, fit, save; round after round, resumable after each.
+"""Meta-training in simulation: collect, fit and save, in rounds.
 
-Round 0 fits the model to random and oracle episodes. Every later round collects episodes with the controller of the round
-before and fits again; the last one only fits. A run is a folder:
+Round 0 fits the model to random and oracle episodes. Every later round collects episodes with the controller of the round before
+and fits again; the last round only fits. A run can be resumed after every round. A run is a folder:
 
     config.yaml                      what was asked for, resolved
     robot.yaml, scenarios.yaml       copies of the files that the configuration names
@@ -154,7 +154,7 @@ class Training:
         return 1 + self.config.data.iterations + (self.config.updates_final > 0)
 
     def run_round(self, index: int) -> None:
-        """Collect, fit, validate, save."""
+        """Collect, fit, validate and save."""
         begun = time.monotonic()
         about: dict[str, Any] = {}
         last = index == self.num_rounds - 1 and self.config.updates_final > 0
@@ -170,14 +170,14 @@ class Training:
         self._save(index)
 
     def publish(self) -> Path:
-        """Copy the last round's checkpoint to `checkpoint/`, without the optimiser state."""
+        """Copy the last round's checkpoint to `checkpoint/`, without the optimiser state, and return that folder."""
         target = self.folder / "checkpoint"
         if self.trainer.process.is_main and not target.exists():
             save_checkpoint(target, load_checkpoint(self.folder / "rounds" / f"{self.num_rounds - 1:03d}"))
         return target
 
     def controller(self, seed: int) -> AdaptiveController:
-        """The controller with the present parameters."""
+        """A controller with the present parameters; `seed` is that of its planner's noise."""
         planner = make_planner(self.robot.spec, self.config.planner, seed, self.device)
         score = Score(self.robot.planning_objective, planner.uncertainty_penalty)
         settings = ControlSettings(self.adapter, planner, score, precision=self.config.outer.precision)

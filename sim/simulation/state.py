@@ -1,0 +1,51 @@
+"""Snapshots of a simulation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.scenarios.change import Change
+from sim.simulation.instability import Instability
+
+Array = NDArray[np.float64]
+Obs = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class SimulationState:
+    """A snapshot of B robots. It is a copy that later steps do not touch.
+
+    Attributes:
+        physics: MuJoCo's integration states, (B, nstate).
+        changes: the change in force on each robot, B of them.
+        seeds: the seed of each robot's episode, B of them.
+        step: number of control steps since the reset.
+        sent: recent actions on their way to the actuators, (B, MAX_ACTION_DELAY + 1, action_dim).
+        obs: the last observation given out, (B, obs_dim).
+        instabilities: how each robot's episode ended; None for a robot that is running, B of them.
+    """
+
+    physics: Array
+    changes: tuple[Change, ...]
+    seeds: tuple[int, ...]
+    step: int
+    sent: Array
+    obs: Obs
+    instabilities: tuple[Instability | None, ...]
+
+    def select(self, robots: Sequence[int]) -> SimulationState:
+        """The snapshot of some of the robots, as if there had never been others."""
+        rows = list(robots)
+        return SimulationState(
+            physics=self.physics[rows],
+            changes=tuple(self.changes[i] for i in rows),
+            seeds=tuple(self.seeds[i] for i in rows),
+            step=self.step,
+            sent=self.sent[rows],
+            obs=self.obs[rows],
+            instabilities=tuple(self.instabilities[i] for i in rows),
+        )
