@@ -1,4 +1,4 @@
-"""What `ros2 run adaptive_mbrl ...` starts, beside the lifecycle node of `lifecycle.py`."""
+"""The executables of `ros2 run adaptive_mbrl`, except the lifecycle node in `lifecycle.py`."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from adaptive_mbrl.cli import main
 
 
 def simulated_robot() -> int:
-    """`adaptive-mbrl simulated-robot --transport rclpy`, with the flags that launch adds taken away."""
+    """Run `adaptive-mbrl simulated-robot --transport rclpy` without the ROS arguments that launch adds."""
     return main(["simulated-robot", *without_empty_flags(remove_ros_args(sys.argv)[1:]), "--transport", "rclpy"])
 
 
 def without_empty_flags(arguments: Sequence[str]) -> list[str]:
-    """Arguments without the flags that a launch file left empty, ``--flag=``."""
+    """The arguments without those that a launch file left empty, ``--flag=``."""
     return [argument for argument in arguments if not (argument.startswith("--") and argument.endswith("="))]

@@ -1,4 +1,4 @@
-"""Checks of topics: is there anything, of the right type, fast enough, with stamps that say when."""
+"""Checks of topics: do messages come, of the right type, often enough, and with usable stamps?"""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from robot_bridge.preflight.checks import Check, Verdict
 from robot_bridge.preflight.listening import InputRecord
 
 MIN_RATE_SHARE = 0.9
-"""Of one message per control period; less is too slow. A publisher at just that rate is measured a little below."""
+"""Least rate of a topic, as a share of one message per control period. It is below 1 because of the error of measurement."""
 MAX_OFFSET = 0.1
-"""Between a stamp and this machine's clock [s] without a warning."""
+"""Largest difference between stamps and this machine's clock without a warning [s]."""
 MAX_DRIFT = 0.1
-"""Between the time that passes in stamps and here, as a share."""
+"""Largest difference in speed between the sender's clock and this machine's without a warning, as a share."""
 
 
 def topic_check(topic: TopicConfig, record: InputRecord, graph: Endpoints | None) -> Check:
-    """Whether messages of this type come, and from one publisher."""
+    """Check that messages of the right type come, from one publisher."""
     name = f"topic {topic.topic}"
     publishers = [e for e in graph or () if e.publishes and e.topic == topic.topic]
     others = sorted({e.type for e in publishers} - {topic.type})
@@ -42,7 +42,7 @@ def topic_check(topic: TopicConfig, record: InputRecord, graph: Endpoints | None
 
 
 def rate_check(config: BridgeConfig, name: str, record: InputRecord, dt: float) -> Check:
-    """Whether new values come as often as the controller acts, and no gap outlasts an age limit."""
+    """Check that new values come as often as the controller acts, and that no gap is longer than an age limit."""
     safety, label = config.safety, f"rate of {config.inputs[name].topic}"
     received = record.received[_is_new(record)]
     if len(received) < 2:
@@ -65,7 +65,7 @@ def rate_check(config: BridgeConfig, name: str, record: InputRecord, dt: float) 
 
 
 def stamp_check(topic: TopicConfig, record: InputRecord) -> Check:
-    """Whether stamps move, increase, pass as fast as time here, and agree with this machine's clock."""
+    """Check that stamps change, increase, pass as fast as time on this machine, and agree with its clock."""
     name, stamps = f"stamps of {topic.topic}", record.stamps
     if stamps is None:
         return Check(name, Verdict.INFO, f"{topic.type} has none", "an overtaken message cannot be told from a new one")
@@ -90,7 +90,7 @@ def stamp_check(topic: TopicConfig, record: InputRecord) -> Check:
 
 
 def output_checks(config: BridgeConfig, graph: Endpoints | None) -> list[Check]:
-    """Whether somebody takes the commands, and nobody else gives any."""
+    """Check that somebody subscribes to the commands, and that nobody else publishes any."""
     if graph is None:
         return []
     output, name = config.output, f"output {config.output.topic}"
@@ -114,7 +114,7 @@ def output_checks(config: BridgeConfig, graph: Endpoints | None) -> list[Check]:
 
 
 def goal_checks(config: BridgeConfig, goals: int, graph: Endpoints | None) -> list[Check]:
-    """Whether a goal came; without one the initial goal holds."""
+    """Report whether a goal came; until then the initial goal holds."""
     if config.goal is None:
         return []
     name = f"goal {config.goal.topic}"
@@ -126,7 +126,7 @@ def goal_checks(config: BridgeConfig, goals: int, graph: Endpoints | None) -> li
 
 
 def _is_new(record: InputRecord) -> np.ndarray:
-    """Which messages `Inputs` would take, (n,): later than every one before, or after a clock that was set back."""
+    """Whether `Inputs` would use each message, (n,): its stamp is newer than all before, or the clock was set back."""
     new, last = np.ones(record.count, dtype=bool), -np.inf
     for i, stamp in enumerate(record.stamps if record.stamps is not None else ()):
         new[i] = is_new(stamp, last)
@@ -135,7 +135,7 @@ def _is_new(record: InputRecord) -> np.ndarray:
 
 
 def _drift(record: InputRecord) -> float:
-    """How much faster than here time passes in the stamps, as a share; 0 where too few came to tell."""
+    """How much faster time passes in the stamps than on this machine, as a share; 0 if there are too few messages."""
     passed = record.received[-1] - record.received[0]
     if record.stamps is None or record.count < 10 or passed <= 0:
         return 0.0

@@ -1,1 +1,1 @@
-"""A simulated robot that speaks what a robot speaks; the only part of the bridge that imports `sim`."""
+"""A simulated robot behind the same topics as a real one; its module `robot.py` is the only one of the bridge that imports `sim`."""
