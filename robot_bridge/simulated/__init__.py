@@ -1,1 +1,1 @@
-"""A simulated robot behind the same topics as a real one; its module `robot.py` is the only one of the bridge that imports `sim`."""
+"""A simulated robot behind the topics of a real one; `robot.py` is the only module of the bridge that imports `sim`."""

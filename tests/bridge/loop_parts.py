@@ -98,11 +98,16 @@ class Parts(NamedTuple):
     robot: Robot
     clock: Clock
 
-    def step(self) -> State:
-        """One control period, at the end of which the planner is ready unless it has been told to wait."""
+    def period(self) -> State:
+        """One control period; the planner may still be at work at its end."""
         self.clock.now += DT
         state = self.loop.act(self.clock.now).state
         self.loop.plan()
+        return state
+
+    def step(self) -> State:
+        """One control period, at the end of which the planner is ready unless it has been told to wait."""
+        state = self.period()
         if self.controller.may_finish.is_set():
             self.ready()
         return state
