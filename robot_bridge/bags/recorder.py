@@ -91,7 +91,9 @@ class BagRecorder:
         with self._lock:
             known = self._connections.get(name)
             if known is not None and known.msgtype != message_type.ros_type:
-                raise ConfigError(f"{name}: a {message_type.ros_type} here and a {known.msgtype} there; a topic has one type")
+                raise ConfigError(
+                    f"{name}: got {message_type.ros_type}; the topic is recorded as {known.msgtype}, and has one type"
+                )
             if known is None and not self._closed.is_set():
                 self._connections[name] = self._writer.add_connection(
                     name, message_type.ros_type, typestore=typestore(), offered_qos_profiles=[_qos(reliable)]

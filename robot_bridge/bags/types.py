@@ -32,7 +32,7 @@ def require_known(message_type: type[Message]) -> None:
     known = typestore().fielddefs.get(message_type.ros_type)
     fields = [f.name for f in dataclasses.fields(message_type)]
     if known is None or [name for name, _ in known[1]] != fields:
-        raise ConfigError(f"{message_type.ros_type}: no message of ROS 2's common interfaces; it cannot be recorded")
+        raise ConfigError(f"{message_type.ros_type}: not a message of ROS 2's common interfaces, so it cannot be recorded")
 
 
 def encode(message: Message) -> memoryview:

@@ -42,9 +42,7 @@ class Diagnosis:
 
     def _output(self, other_publishers: int) -> DiagnosticStatus:
         message = (
-            f"{other_publishers} other publisher(s) of commands: two that command one robot fight"
-            if other_publishers
-            else "alone"
+            f"{other_publishers} other publisher(s) of commands: they work against this node" if other_publishers else "alone"
         )
         return self._status("output", WARN if other_publishers else OK, message, {"other publishers": other_publishers})
 

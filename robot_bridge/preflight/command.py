@@ -65,7 +65,7 @@ def _move(
 ) -> list[Check]:
     """The checks of the test motion. A robot with failed checks is not moved, nor one that gets commands from elsewhere."""
     if failed(checks):
-        return [Check("test motion", Verdict.WARN, "not made", "mend what failed first")]
+        return [Check("test motion", Verdict.WARN, "not made", "repair what failed first")]
     if any(e.publishes and e.topic == config.output.topic for e in graph or ()):
         return [Check("test motion", Verdict.FAIL, "not made: somebody else sends commands", "stop the other controller")]
     if not options.yes and not _confirmed(options, controller, console):

@@ -80,7 +80,7 @@ def channel_check(config: BridgeConfig, channel: Channel, record: InputRecord, e
         return Check(name, verdict, f"{measured}, {far:.0f} stds away", _unit_advice(channel, values, expected))
     if not (expected.low <= values.min() and values.max() <= expected.high):
         measured = f"{here}; safety.obs_limits let pass {expected.low:g} to {expected.high:g}"
-        return Check(name, Verdict.FAIL, measured, "bring the robot within its limits: it would not be started from there")
+        return Check(name, Verdict.FAIL, measured, "bring the robot within its limits: outside of them it is not started")
     return Check(name, Verdict.PASS, measured)
 
 

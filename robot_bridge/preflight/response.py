@@ -125,7 +125,11 @@ def _find(spec: RobotSpec, index: int, response: MotionResponse, mistaken: str) 
     if np.linalg.norm(response.measured) < NO_RESPONSE * np.linalg.norm(expected):
         return Verdict.FAIL, "no response", "is it switched on, unlocked, and does it listen to this output?"
     if not response.is_loud(index):
-        return Verdict.WARN, "cannot be told", "the robot moves as much by itself: support it, wait, or give a larger --amplitude"
+        return (
+            Verdict.WARN,
+            "cannot be told",
+            "the robot moves as much by itself: support it, wait, or give a larger --amplitude",
+        )
     if mistaken:
         return Verdict.FAIL, f"in {mistaken}?", "the channel is much larger than predicted: check its unit"
     if abs(alike[best]) > abs(alike[index]) + CLEARLY_BETTER and abs(alike[best]) >= ALIKE:

@@ -46,7 +46,7 @@ def rate_check(config: BridgeConfig, name: str, record: InputRecord, dt: float) 
     safety, label = config.safety, f"rate of {config.inputs[name].topic}"
     received = record.received[_is_new(record)]
     if len(received) < 2:
-        return Check(label, Verdict.FAIL, f"{len(received)} new messages", "see its stamps; without new messages nothing is sent")
+        return Check(label, Verdict.FAIL, f"{len(received)} new messages", "check its stamps; only new messages are used")
     rate = (len(received) - 1) / (received[-1] - received[0])
     gap = max(float(np.diff(received).max()), record.listened - float(received[-1] - received[0]))
     limits = {c: safety.age_limit(c) for c in record.values}
@@ -68,7 +68,7 @@ def stamp_check(topic: TopicConfig, record: InputRecord) -> Check:
     """Check that stamps change, increase, pass as fast as time on this machine, and agree with its clock."""
     name, stamps = f"stamps of {topic.topic}", record.stamps
     if stamps is None:
-        return Check(name, Verdict.INFO, f"{topic.type} has none", "an overtaken message cannot be told from a new one")
+        return Check(name, Verdict.INFO, f"{topic.type} has none", "without stamps, an overtaken message looks like a new one")
     offset = float(np.median(stamps - record.clock))
     if len(stamps) > 1 and np.ptp(stamps) == 0:
         what = "all zero" if stamps[0] == 0 else "frozen"
@@ -77,7 +77,7 @@ def stamp_check(topic: TopicConfig, record: InputRecord) -> Check:
     jumps, repeated = int((steps <= -CLOCK_JUMP).sum()), int(((steps <= 0) & (steps > -CLOCK_JUMP)).sum())
     if jumps or repeated:
         measured = f"{repeated} of {len(steps)} not later than the one before, {jumps} jumps back"
-        advice = "the former are left out; stamp with the time of measurement, once each, by a clock that is not set back"
+        advice = "messages not later are ignored; stamp each with its time of measurement, by a clock that is not set back"
         return Check(name, Verdict.WARN, measured, advice)
     drift = _drift(record)
     if abs(drift) > MAX_DRIFT:
@@ -108,7 +108,7 @@ def output_checks(config: BridgeConfig, graph: Endpoints | None) -> list[Check]:
         near = _nearest(output.topic, {e.topic for e in graph if not e.publishes})
         checks.append(Check(name, Verdict.FAIL, "no subscriber", f"start the robot's controller{near}"))
     if other_publishers:
-        advice = "stop the other controller: two that command one robot fight"
+        advice = "stop the other controller: two controllers of one robot work against each other"
         checks.append(Check(f"{name}, others", Verdict.WARN, f"{other_publishers} other publisher(s)", advice))
     return checks
 
@@ -120,7 +120,14 @@ def goal_checks(config: BridgeConfig, goals: int, graph: Endpoints | None) -> li
     name = f"goal {config.goal.topic}"
     publishers = [e for e in graph or () if e.publishes and e.topic == config.goal.topic]
     if publishers and not any(e.reliable for e in publishers):
-        return [Check(name, Verdict.WARN, "its publisher is best effort", "publish goals reliably: others are not heard")]
+        return [
+            Check(
+                name,
+                Verdict.WARN,
+                "its publisher is best effort",
+                "publish goals with reliable delivery: a best-effort publisher is not received",
+            )
+        ]
     initial = ", ".join(f"{value:g}" for value in config.goal.initial)
     return [Check(name, Verdict.INFO, f"{goals} message(s)" if goals else f"none yet; {initial} until one comes")]
 
@@ -144,7 +151,7 @@ def _drift(record: InputRecord) -> float:
 
 def _where_it_could_be(topic: TopicConfig, published: bool, graph: Endpoints | None) -> str:
     if published:
-        return "a publisher is there, but is silent: is its driver active, is a frame lost on the way?"
+        return "there is a publisher, but no message comes: is its driver active, does the network lose messages?"
     if graph is None:
         return "is the driver running, on this domain and interface?"
     topics = {e.topic for e in graph if e.publishes}

@@ -33,7 +33,7 @@ class Clock:
         return self.now
 
 
-class Asked(NamedTuple):
+class ControllerStep(NamedTuple):
     """A control step that the controller was asked for."""
 
     obs: float
@@ -61,7 +61,7 @@ class Controller:
         self.may_finish = threading.Event()
         self.may_finish.set()
         self.error: Exception | None = None
-        self.asked: list[Asked] = []
+        self.asked: list[ControllerStep] = []
         self.resets = 0
 
     def step(self, obs, goal, *, after_gap, pending, num_samples, sent=None, latest=None, remaining=1.0) -> Command:
@@ -71,7 +71,7 @@ class Controller:
         plan = (len(self.asked) + np.arange(0.1, 0.4, 0.1, dtype=np.float32))[:, None]
         acted = None if sent is None else round(float(sent[0]), 3)
         newer = None if latest is None else float(latest[0])
-        self.asked.append(Asked(float(obs[0]), acted, pending.ravel().round(3).tolist(), after_gap, newer, remaining))
+        self.asked.append(ControllerStep(float(obs[0]), acted, pending.ravel().round(3).tolist(), after_gap, newer, remaining))
         info = StepInfo(np.zeros(1), np.array([0.5]), np.zeros(1), np.zeros(1), 0.0, 0.0)
         return Command(plan[0], plan, info)
 
@@ -113,7 +113,7 @@ class Parts(NamedTuple):
         return state
 
     def take_a_period_for_each_command(self) -> None:
-        """From now on time passes whenever a command is sent."""
+        """Let a control period pass from now on whenever a command is sent."""
 
         def send(command: np.ndarray) -> None:
             self.robot.send(command)
