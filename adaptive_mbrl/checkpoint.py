@@ -42,10 +42,10 @@ class Description:
         spec: the robot.
         terms: reward terms of the objective.
         goal_names: entries of the objective's goal.
-        window: K, the number of recent transitions that adaptation sees.
         model: shape of the dynamics model.
         adaptation: the rules.
         planner: the planner and its settings.
+        window: K, the number of recent transitions that adaptation sees.
         provenance: how it was made: env steps, seconds, git revision, ...; for people and reports only.
     """
 
@@ -53,10 +53,10 @@ class Description:
     spec: RobotSpec
     terms: tuple[Term, ...]
     goal_names: tuple[str, ...]
-    window: int = bounded(low=1, high=1000)
     model: ModelConfig
     adaptation: Rules
     planner: PlannerConfig
+    window: int = bounded(low=1, high=1000)
     provenance: dict[str, Any] = field(default_factory=dict)
 
     @property

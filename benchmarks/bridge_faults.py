@@ -1,10 +1,10 @@
-"""How soon the bridge answers a fault: the faults of tests/bridge/test_faults.py, many times over, with the shipped cart-pole.
+"""How soon the bridge answers a fault: the faults of tests/bridge/test_faults.py, each many times, with the shipped cart-pole.
 
 Usage: python -m benchmarks.bridge_faults [--times 10] [--out FILE]
 
-Each strikes right after a command, which is the worst moment. Counted are control periods of 0.04 s from the moment on which the
-plan must not be followed any more (see tests/bridge/faults.py) to the first safe action, as the node sends it and as the
-process of the actuators receives it.
+Each fault strikes right after a command, which is the worst moment. The result is the time in control periods of 0.04 s from the
+moment after which the plan must not be followed (tests/bridge/faults.py) to the first safe action, once as the node sends it and
+once as the process of the actuators receives it.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ def main(times: int = 10, domain: int = 43, out: Path = Path("docs/results/bridg
     """Inject, print a table, and write the report.
 
     Args:
-        times: that each fault is injected.
-        domain: of ROS 2.
-        out: where the figures go.
+        times: number of times that each fault is injected.
+        domain: ROS 2's domain id.
+        out: JSON file for the figures.
     """
     found, seen = machine(), {}
     with tempfile.TemporaryDirectory() as folder:
@@ -44,7 +44,7 @@ def main(times: int = 10, domain: int = 43, out: Path = Path("docs/results/bridg
 
 
 def figures(reactions: list[tuple[Reaction, Reaction]]) -> dict[str, float]:
-    """Of several times the same fault, by what the node sent and by what the actuators got."""
+    """Figures of several times the same fault, for the commands that the node sent and those that the actuators got."""
     sent, got = ([r.periods for r in side] for side in zip(*reactions, strict=True))
     return {
         "periods_median": round(float(np.median(sent)), 2),

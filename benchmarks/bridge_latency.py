@@ -1,15 +1,15 @@
-"""What the bridge adds between an observation and its command, without planning: two processes over real sockets.
+"""The time that the bridge adds between an observation and its command, without planning: two processes over real sockets.
 
 Usage: python benchmarks/bridge_latency.py [--transport dds|rclpy] [--seconds 50] [--out FILE]
 
-A robot publishes a JointState of 20 numbers at 100 Hz, one of which counts the messages. The bridge does all that it does but
-plan: receives, maps the channels, hands over to the control thread, supervises, publishes the command, tells its state; once
+A robot publishes a JointState of 20 numbers at 100 Hz, one of which counts the messages. The bridge does everything except
+planning: it receives, maps the channels, hands over to the control thread, supervises, publishes the command and its state; once
 without and once with a recording. The command carries the count back, so that the robot knows which observation it answers.
 
     round trip   in the robot's process, from before the observation is published until the command was received
     inside       in the bridge's process, from the receive callback until after the command was published
 
-Both are measured for every message. The report goes into docs/results/bridge_latency.json beside those of other transports.
+Both are measured for every message. The report goes to docs/results/bridge_latency.json, which keeps those of other transports.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from robot_bridge.safety.supervisor import SafetySupervisor
 
 DT = 0.01
 WARM_UP = 200
-"""Messages that are not counted: discovery, first allocations."""
+"""Number of first messages that are not counted, because discovery and first allocations slow them down."""
 JOINTS = [f"joint_{i}" for i in range(10)]
 SPEC = RobotSpec(
     "bench",
@@ -76,10 +76,10 @@ def main(
     """Measure, print a table, and write the report.
 
     Args:
-        transport: between the two processes.
-        seconds: of each of the two runs [s].
-        domain: of ROS 2.
-        out: where the figures go.
+        transport: the transport between the two processes.
+        seconds: duration of each of the two runs [s].
+        domain: ROS 2's domain id.
+        out: JSON file for the figures.
     """
     found = machine()
     runs = [measured(transport, seconds, domain, recorded) for recorded in (False, True)]
@@ -117,10 +117,10 @@ def measured(kind: KindOfTransport, seconds: float, domain: int, recorded: bool)
 
 
 def robot(transport: Transport, count: int) -> tuple[list[float], int]:
-    """Ask `count` times at a steady rate.
+    """Publish `count` observations at a steady rate, after the warm-up.
 
     Returns:
-        The time until each answer [s], without lost ones, and how often was asked.
+        The time until each command [s], without lost ones, and the number of observations that were counted.
     """
     left, came = {}, {}
     transport.subscribe(
@@ -147,21 +147,20 @@ def robot(transport: Transport, count: int) -> tuple[list[float], int]:
 
 
 class TimedInputs(Inputs):
-    """Wakes the control thread when something has come."""
+    """Inputs that wake the control thread when a message has come."""
 
     def __init__(self, transport: Transport) -> None:
         self.began, self.came = 0.0, threading.Event()
         super().__init__(SPEC, CONFIG, transport)
 
     def receive(self, name: str, message: Message, received: float) -> None:
-        """See `Inputs`."""
         self.began = time.perf_counter()
         super().receive(name, message, received)
         self.came.set()
 
 
 def bridge(kind: KindOfTransport, domain: int, recorded: bool, pipe: Connection) -> None:
-    """The bridge's process: answers every observation with a fixed plan, and tells how long each answer took [s]."""
+    """The bridge's process: it answers every observation with a fixed plan, and sends back how long each answer took [s]."""
     with tempfile.TemporaryDirectory() as folder:
         connected = open_transport(kind, "bench_bridge", domain, "lo")
         recorder = BagRecorder(Path(folder) / "bag") if recorded else None
@@ -201,14 +200,14 @@ def bridge(kind: KindOfTransport, domain: int, recorded: bool, pipe: Connection)
 
 
 def figures(seconds: list[float]) -> dict[str, float]:
-    """Quantiles in milliseconds."""
+    """Median, 99th percentile and maximum in milliseconds."""
     milliseconds = 1e3 * np.array(seconds)
     quantiles = {"median": 50, "p99": 99, "max": 100}
     return {name: round(float(np.percentile(milliseconds, q)), 3) for name, q in quantiles.items()}
 
 
 def show(runs: list[dict[str, Any]]) -> None:
-    """A table of the runs."""
+    """Print a table of the runs."""
     table = Table(box=SIMPLE)
     for header in (
         "transport",

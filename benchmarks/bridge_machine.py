@@ -1,4 +1,4 @@
-"""What a measurement of the bridge was made on."""
+"""The machine that a measurement of the bridge was made on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PACKAGES = ("numpy", "torch", "cyclonedds", "rosbags")
 
 
 def machine() -> dict[str, Any]:
-    """Processor, cores, what else is running on it, versions and the commit."""
+    """Processor, cores, load, versions and the commit."""
     return {
         "cpu": cpu_model(),
         "cores": os.cpu_count(),

@@ -1,11 +1,11 @@
-"""What does a robot behind real middleware cost? Returns in two processes beside those of the in-process evaluation.
+"""How much return does real middleware cost? Compares returns in two processes with those of the in-process evaluation.
 
 Usage: python benchmarks/bridge_returns.py half_cheetah [--episodes N] [--repeats N] [--transport dds|rclpy]
            [--imperfections FILE]
 
 Every episode runs in real time: `adaptive-mbrl simulated-robot` in one process, `adaptive-mbrl bridge` in another, messages over
-sockets between them. Its seed and its change of dynamics are those of an episode of docs/results/ROBOT.json. What it is compared
-with is the adaptive arm of that evaluation. Both depend on the planner's noise, which all episodes in process even share: both
+sockets between them. Its seed and its change of dynamics are those of an episode of docs/results/ROBOT.json. The reference is
+the adaptive arm of that evaluation. Both returns depend on the planner's noise, which all episodes in process even share, so both
 are means over several runs. The machine must have nothing else to do.
 """
 
@@ -37,7 +37,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 120.0
 """Longest wait for a process [s]."""
 NOISES = 4
-"""Runs in process; the first one is the evaluation's own."""
+"""Number of runs in process, each with another seed of the planner's noise; the first seed is that of the evaluation."""
 Array = NDArray[np.float64]
 
 
@@ -54,12 +54,12 @@ def main(
 
     Args:
         robot: name of a bridge file and of a report.
-        episodes: how many, from the report's first seed on.
-        repeats: of each behind the middleware.
-        transport: of both processes.
+        episodes: number of episodes, from the report's first seed on.
+        repeats: number of times that each episode runs behind the middleware.
+        transport: the transport between the two processes.
         domain: ROS 2's domain id.
-        imperfections: of the robot's sensors, actuators and network.
-        out: where the figures go; docs/results/bridge_ROBOT.json if not given.
+        imperfections: YAML file with faults of the robot's sensors, actuators and network.
+        out: JSON file for the figures; docs/results/bridge_ROBOT.json by default.
     """
     reference = json.loads((ROOT / "docs/results" / f"{robot}.json").read_text(encoding="utf-8"))
     if episodes > len(reference["scenarios"]):
@@ -94,7 +94,7 @@ def main(
 
 
 def run(robot: str, scenario: dict[str, Any], network: list[str], extra: list[str]) -> dict[str, Any]:
-    """One episode: the robot's report, and what the bridge said: how long its plans take, holds, its last line."""
+    """One episode: the robot's report, and the bridge's lines about the time of plans, about holds, and the last one."""
     bridge_file = str(ROOT / "configs/bridge" / f"{robot}.yaml")
     with tempfile.TemporaryDirectory() as folder:
         path, scenario_file = Path(folder) / "report.json", Path(folder) / "scenario.yaml"
@@ -112,13 +112,13 @@ def run(robot: str, scenario: dict[str, Any], network: list[str], extra: list[st
             raise RuntimeError(f"{mistakes}{more}")
         report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     said = lines.splitlines()
-    # what the robot was held for on its way, not at the end, when the robot is gone
+    # the last line is left out: at the end the robot is gone, and the bridge always holds
     held = [line for line in said[:-1] if line.startswith("hold")]
     return {**report, "timing": said[1], "held": held, "bridge": said[-1]}
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:
-    """A sub-command in a process of its own."""
+    """Start a sub-command in a process of its own."""
     command = [sys.executable, "-m", "adaptive_mbrl", *arguments]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 

@@ -1,11 +1,11 @@
-"""The node at 50 Hz for half an hour: does a watchdog bite, does memory grow, does a transition get lost?
+"""The node at 50 Hz for half an hour: does the watchdog have to act, does memory grow, does a transition get lost?
 
 Usage: python benchmarks/bridge_soak.py [--minutes 30] [--no-record] [--out FILE]
 
 The command `bridge`, with `--record`, controls `simulated-robot` in another process over Cyclone DDS. The robot is the cart-pole
-with a control period of 0.02 s; the checkpoint is a small one that was never trained: how well it balances is not the question
-here. Every 10 s the memory of the node is read. At the end what was sent, what the robot got, what the bag holds and what can be
-learned from are counted against each other.
+with a control period of 0.02 s. The checkpoint is small and was never trained, because it does not matter here how well it
+balances. Every 10 s the memory of the node is read. At the end the commands sent, the commands that the robot got, the messages
+in the bag and the transitions that can be learned from are compared.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ from sim.robot.robot import load_robot
 DT = 0.02
 SENSOR_PERIOD = 0.01
 SAMPLE_EVERY = 10.0
-"""Seconds between two looks at the memory."""
+"""Time between two readings of the memory [s]."""
 SETTLING = 600.0
-"""Seconds in which the memory may still grow: first use of everything, first blocks of the recording."""
+"""Time in which the memory may still grow [s], because everything is used for the first time."""
 MODEL = ModelConfig(hidden=(32,), members=2)
 PLANNER = ICEMConfig(horizon=5, num_samples=16, num_iterations=1, num_elites=4)
 ADAPTATION = AdaptationConfig(rule="gradient", window=8)
@@ -62,10 +62,10 @@ def main(minutes: float = 30.0, domain: int = 42, record: bool = True, out: Path
     """Run, count, and write the report.
 
     Args:
-        minutes: of control [min].
-        domain: of ROS 2.
-        record: a bag, against which everything is counted; without one only the memory is of interest.
-        out: where the figures go; docs/results/bridge_soak.json or, without a bag, bridge_soak_unrecorded.json if not given.
+        minutes: duration of control [min].
+        domain: ROS 2's domain id.
+        record: whether to record a bag, which everything is compared with; without one only the memory matters.
+        out: JSON file for the figures; by default docs/results/bridge_soak.json, or bridge_soak_unrecorded.json without a bag.
     """
     found = machine()
     with tempfile.TemporaryDirectory() as folder:
@@ -82,7 +82,7 @@ def main(minutes: float = 30.0, domain: int = 42, record: bool = True, out: Path
 
 
 def soak(folder: Path, minutes: float, domain: int, record: bool) -> dict[str, Any]:
-    """Both processes, what was seen of them meanwhile, and what is left of them."""
+    """Run both processes; the figures that were collected meanwhile and at the end."""
     bridge, scenario = write_files(folder, minutes)
     transport = DdsTransport(domain)
     monitor = NodeMonitor(transport)
@@ -115,7 +115,7 @@ def soak(folder: Path, minutes: float, domain: int, record: bool) -> dict[str, A
 
 
 def write_files(folder: Path, minutes: float) -> tuple[Path, Path]:
-    """A cart-pole at 50 Hz, a checkpoint for it, its bridge and what happens to it."""
+    """Write the files of a cart-pole at 50 Hz: robot, checkpoint, bridge file and scenario."""
     robot_file = folder / "cartpole_50hz.yaml"
     robot_file.write_text(find_config("robots", "cartpole").read_text().replace("dt: 0.04", f"dt: {DT}"))
     spec, shipped = load_robot(str(robot_file)).spec, load_checkpoint("cartpole").description
@@ -126,7 +126,7 @@ def write_files(folder: Path, minutes: float) -> tuple[Path, Path]:
     save_checkpoint(folder / "checkpoint", Checkpoint(about, adapter))
     bridge, scenario = folder / "bridge.yaml", folder / "scenario.yaml"
     config = load_bridge_config(find_config("bridge", "cartpole"))
-    # whoever was never trained drives to the ends of the track
+    # an untrained controller drives to the ends of the track
     safety = replace(config.safety, obs_limits={}, max_age=0.1, recovery_seconds=0.5)
     save_yaml(bridge, replace(config, checkpoint=str(folder / "checkpoint"), safety=safety))
     scenario.write_text(f"robot: {robot_file}\nsteps: {round((60 * minutes + 600) / DT)}\nseed: 0\n")
@@ -134,7 +134,7 @@ def write_files(folder: Path, minutes: float) -> tuple[Path, Path]:
 
 
 class NodeMonitor:
-    """What the node says about itself: its states from the first `running` on, and the newest diagnostics."""
+    """Collects what the node publishes about itself: its states from the first `running` on, and the newest diagnostics."""
 
     def __init__(self, transport: DdsTransport) -> None:
         self.states: Counter[str] = Counter()
@@ -144,7 +144,7 @@ class NodeMonitor:
         transport.subscribe("/diagnostics", DiagnosticArray, self._diagnostics, reliable=True)
 
     def wait_until_running(self) -> None:
-        """Until the plan is followed."""
+        """Wait until the plan is followed."""
         if not self._running.wait(60):
             raise SystemExit("error: the node does not run")
 
@@ -172,7 +172,7 @@ def sampled_memory(node: subprocess.Popen[bytes], seconds: float) -> list[float]
 
 
 def processor_seconds(pid: int) -> float:
-    """Time that a process has computed [s], on all cores together."""
+    """Processor time of a process, on all cores together [s]."""
     user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
@@ -195,7 +195,7 @@ def end(process: subprocess.Popen[bytes]) -> int:
 
 
 def counts(folder: Path, bag: Path, bridge: Path, robot: dict[str, Any]) -> dict[str, Any]:
-    """What was sent, heard, recorded, and can be learned from."""
+    """Numbers of messages that were sent, received and recorded, and of transitions that can be learned from."""
     with Bag(bag) as recording:
         messages = list(recording.messages(TOPICS))
     by_topic = Counter(topic for topic, _, _ in messages)

@@ -1,19 +1,19 @@
-"""What does latency cost, what is won back by predicting it, and what are candidates worth? In process, by physics steps.
+"""How much return does latency cost, how much does prediction win back, and what are candidates worth? In process.
 
 Usage: python benchmarks/latency_cost.py half_cheetah half_cheetah/cadm_cripple:train [--episodes 12] [--out FILE]
 
-Nothing runs in real time here, so that any machine finds the same. In every case the controller acts once in each control period,
-on what was measured a while before its command acts:
+Nothing runs in real time here, so every machine finds the same. In every case the controller acts once in each control period, on
+an observation that was measured some time before the command acts:
 
-    age     of the observation at the tick [periods]; what lies on sensors, network and actuators
-    lead    share of the period by which a plan begins before its command acts; 1 plans from tick to tick
-    start   where the plan begins: `observed` takes the observation as if it were of now, `predicted` asks the model, as the
-            bridge does, `true` is what no controller can know: the state when the command will act, with a belief as old as in
-            `predicted`
+    age     age of the observation at the tick [control periods], caused by sensors, network and actuators
+    lead    time between the start of a plan and the effect of its command [control periods]; 1 plans from tick to tick
+    start   the state that the plan begins from: `observed` is the observation, as if it were new; `predicted` is the model's
+            prediction, as in the bridge; `true` is the state when the command acts, which no controller can know, with a belief
+            as old as in `predicted`
 
-A machine that has no time for all candidates in float32 plans in bfloat16 or with a share of them; what that costs is here, too.
+A machine that has no time for all candidates in float32 plans in bfloat16 or with fewer candidates; both are measured, too.
 
-Use the train part of a split: it decides how the bridge plans.
+Use the train part of a split, because the result decides how the bridge plans.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Case:
-    """How a controller is coupled to a robot; see above."""
+    """How a controller is coupled to a robot, as described above."""
 
     lead: float = 0.0
     age: float = 0.0
@@ -55,7 +55,7 @@ class Case:
     bfloat16: bool = False
 
     def in_physics_steps_of(self, robot: Robot) -> Case:
-        """The same with times that the simulation knows."""
+        """The same case with age and lead rounded to physics steps."""
         age, lead = (round(x * robot.substeps) / robot.substeps for x in (self.age, self.lead))
         return replace(self, age=age, lead=lead)
 
@@ -86,9 +86,9 @@ def main(
     Args:
         robot: a robot with a shipped checkpoint of its name.
         scenario: a part of a split.
-        episodes: how many.
-        seed: of the first one.
-        out: where the figures go; docs/results/latency_cost_ROBOT.json if not given.
+        episodes: number of episodes.
+        seed: random seed of the first episode.
+        out: JSON file for the figures; docs/results/latency_cost_ROBOT.json by default.
     """
     torch.set_num_threads(1)
     parts = load_scenario(scenario)
@@ -143,11 +143,11 @@ def run(robot: Robot, case: Case, scenarios: Sequence[Scenario]) -> Array:
 
 
 class Course:
-    """What a batch of simulations did so far.
+    """The observations and the commands of a batch of simulations so far.
 
     Args:
-        simulations: at their start.
-        case: how far back anybody looks.
+        simulations: the simulations, at their start.
+        case: the case, whose age and lead say how long commands must be remembered.
         dt: control period [s].
     """
 
@@ -157,11 +157,11 @@ class Course:
         self._obs = [self._observe()]
 
     def at(self, moment: float) -> NDArray[np.float32]:
-        """Observations of a moment [s], (episodes, obs_dim); before the start, of the start."""
+        """The observations at a time [s], (episodes, obs_dim); before the start those of the start."""
         return self._obs[max(0, round(moment / self._simulations[0].sim_dt))]
 
     def go_on(self, actions: NDArray[np.float32], now: float) -> None:
-        """One control period under actions, (episodes, action_dim)."""
+        """Simulate one control period with these actions, (episodes, action_dim), from the time `now` on [s]."""
         self.commands.add(now, actions.astype(np.float64))
         for _ in range(self._simulations[0].robot.substeps):
             for simulation, action in zip(self._simulations, actions, strict=True):

@@ -1,4 +1,4 @@
-"""Hardware in the loop: the controller on its own computer, the simulated robot on another one.
+"""Hardware in the loop: the controller on one computer and the simulated robot on another one.
 
 ros2 launch adaptive_mbrl hil.launch.py role:=robot interface:=eth0
 ros2 launch adaptive_mbrl hil.launch.py role:=controller interface:=eth0 activate:=true

@@ -1,4 +1,4 @@
-"""The controller for a real robot; it is configured and then waits to be activated, unless told otherwise.
+"""The controller for a real robot. It configures itself and waits to be activated, or activates itself with activate:=true.
 
 ros2 launch adaptive_mbrl robot.launch.py bridge:=FILE [dry_run:=true activate:=true record:=FOLDER]
 """

@@ -1,4 +1,4 @@
-"""Simulated robot and controller on one machine, with a change of dynamics in mid-run.
+"""Simulated robot and controller on one machine, with a change of dynamics during the run.
 
 ros2 launch adaptive_mbrl sim.launch.py [bridge:=FILE scenario:=NAME:PART imperfections:=FILE record:=FOLDER report:=FILE]
 """

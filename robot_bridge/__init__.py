@@ -1,1 +1,1 @@
-"""The ROS 2 side of the controller: converts and supervises, contains no learning."""
+"""The ROS 2 side of the controller: it converts messages and supervises commands, and contains no learning."""

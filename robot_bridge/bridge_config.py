@@ -32,11 +32,11 @@ _POSITION_UNITS = ("rad", "m")
 
 @dataclass(frozen=True)
 class TopicConfig:
-    """A ROS 2 topic.
+    """A ROS 2 topic that the bridge subscribes to.
 
     Attributes:
-        topic: its name.
-        type: the message, e.g. ``sensor_msgs/msg/JointState``.
+        topic: the topic's name, e.g. ``/joint_states``.
+        type: the message type, e.g. ``sensor_msgs/msg/JointState``.
     """
 
     topic: str
@@ -49,19 +49,19 @@ class TopicConfig:
 
     @property
     def message_type(self) -> MessageType:
-        """The message's class."""
+        """The class of the topic's messages."""
         return MESSAGES[self.type]
 
 
 @dataclass(frozen=True)
 class ChannelInput:
-    """Where an observation channel is read.
+    """The place where an observation channel is read.
 
     Attributes:
-        input: one of the `inputs`.
-        field: path in the message, e.g. ``twist.twist.linear.x``, ``data.3``, ``pose.pose.orientation.pitch``; for a JointState
+        input: name of one of the bridge file's `inputs`.
+        field: path in the message, e.g. ``twist.twist.linear.x``, ``data.3``, ``pose.pose.orientation.pitch``; in a JointState
             ``position``, ``velocity`` or ``effort``.
-        joint: name of the joint, for a JointState.
+        joint: name of the joint in a JointState; empty for other messages.
     """
 
     input: str
@@ -71,14 +71,14 @@ class ChannelInput:
 
 @dataclass(frozen=True)
 class OutputConfig:
-    """Where commands go.
+    """The topic that commands are published on.
 
     Attributes:
-        topic: e.g. ``/effort_controller/commands``.
+        topic: the topic's name, e.g. ``/effort_controller/commands``.
         type: ``std_msgs/msg/Float64MultiArray`` or ``trajectory_msgs/msg/JointTrajectory``.
-        order: action channels in the order that the controller wants; default the robot spec's.
-        joints: joint names of position commands, one for each entry of `order`, so that the robot starts and rests where they
-            are; empty for commands of another kind, of which a JointTrajectory has none.
+        order: action channels in the order that the robot's low-level controller wants; empty for the order of the robot spec.
+        joints: joint names of position commands, one for each entry of `order`. The robot then starts and rests where its joints
+            are. Empty for other commands; a JointTrajectory always holds positions.
     """
 
     topic: str
@@ -95,21 +95,21 @@ class OutputConfig:
 
     @property
     def is_position(self) -> bool:
-        """Whether commands are positions of joints: then rest is where they are, not zero."""
+        """Whether commands are joint positions. A robot at rest then stays where its joints are, instead of getting zeros."""
         return bool(self.joints)
 
 
 @dataclass(frozen=True)
 class GoalInput:
-    """A topic that changes the objective's goal while running.
+    """A topic that changes the objective's goal while the controller runs.
 
     Attributes:
-        topic: its name.
+        topic: the topic's name.
         type: ``geometry_msgs/msg/Twist`` or ``std_msgs/msg/Float64MultiArray``.
         fields: path in the message of each goal entry, in the objective's order.
         initial: the goal until the first message.
-        preview: of an array, whether a message holds a goal for each control period from its arrival on, one after the other with
-            as many numbers each as there are `fields`; the last one stays. The planner then knows what is to come.
+        preview: whether an array holds one goal after the other, one for each control period from its arrival on. Each goal has
+            as many numbers as there are `fields`, and the last one stays. The planner then knows the coming goals.
     """
 
     topic: str
@@ -142,15 +142,14 @@ class BridgeConfig:
     """A robot behind ROS 2.
 
     Attributes:
-        checkpoint: folder or name of a shipped checkpoint.
-        inputs: topics by a name that `obs` uses.
-        obs: where each observation channel is read.
-        output: where commands go.
-        safety: limits and reactions.
-        goal: needed when the checkpoint's objective has a goal.
-        latency: from a measurement to the effect of a command that answers it at once, the shortest time that sensors, network
-            and actuators take together [s]; what an observation is older than that, its stamps tell. The planner looks so much
-            further ahead.
+        checkpoint: folder of a checkpoint, or name of a shipped one.
+        inputs: topics that are subscribed to, under names that `obs` refers to.
+        obs: the place where each observation channel is read.
+        output: the topic that commands are published on.
+        safety: limits, and reactions to faults.
+        goal: the goal's topic, which an objective with a goal needs.
+        latency: shortest time from a measurement to the effect of a command that answers it at once, through sensors, network
+            and actuators [s]. The planner looks so much further ahead. Further delays of observations are found from stamps.
     """
 
     checkpoint: str
@@ -181,7 +180,7 @@ class BridgeConfig:
                 _require_field(f"obs.{name}.field", self.inputs[source.input].message_type, source.field)
 
     def _require_positions(self) -> None:
-        """A robot under position commands starts and rests where it is, which therefore has to be known."""
+        """A robot under position commands starts and rests where its joints are, so their positions must be observed."""
         if self.safety.safe_action != "hold":
             raise ConfigError(f"key 'safety.safe_action': got '{self.safety.safe_action}' with position commands; allowed: hold")
         observed = {source.joint for source in self.obs.values() if source.field == "position"}
@@ -208,7 +207,7 @@ def load_bridge_config(path: str | Path) -> BridgeConfig:
 
 
 def require_spec(config: BridgeConfig, spec: RobotSpec, source: str) -> None:
-    """Refuse a bridge that does not give every observation channel of the checkpoint, or orders actions it does not have."""
+    """Refuse a bridge file whose observation or action channels are not those of the checkpoint's robot."""
     unknown = [name for name in config.obs if name not in spec.obs_names]
     if unknown:
         hint, names = did_you_mean(unknown[0], spec.obs_names), ", ".join(spec.obs_names)
@@ -235,7 +234,7 @@ def require_spec(config: BridgeConfig, spec: RobotSpec, source: str) -> None:
 
 
 def require_goal(config: BridgeConfig, goal_dim: int, source: str) -> None:
-    """Refuse a bridge without the goal that the checkpoint's objective has, or with another one."""
+    """Refuse a bridge file whose goal does not have as many entries as the checkpoint's objective needs."""
     given = 0 if config.goal is None else len(config.goal.initial)
     if given != goal_dim:
         raise ConfigError(f"{source}: key 'goal': {given} values; the checkpoint's objective has {goal_dim}")

@@ -1,4 +1,4 @@
-"""What a bridge file and the checkpoint that it names make together; every error names the file."""
+"""Loads the controller and the supervisor that a bridge file describes; every error names the file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from robot_bridge.safety.supervisor import SafetySupervisor
 
 
 def load_controller(config: BridgeConfig, path: Path, device: str) -> AdaptiveController:
-    """The checkpoint's controller, for the bridge file at `path`."""
+    """Load the controller of the checkpoint that the bridge file at `path` names, and check that the two fit."""
     try:
         controller = AdaptiveController.load(config.checkpoint, device=resolve_device(device))
     except CheckpointError as error:
@@ -24,7 +24,7 @@ def load_controller(config: BridgeConfig, path: Path, device: str) -> AdaptiveCo
 
 
 def make_supervisor(config: BridgeConfig, spec: RobotSpec, path: Path) -> SafetySupervisor:
-    """The supervisor of a bridge file; errors name the file."""
+    """Make the safety supervisor that the bridge file at `path` describes."""
     try:
         return SafetySupervisor(spec, config.safety)
     except ConfigError as error:

@@ -1,4 +1,4 @@
-"""How the bridge's processes are asked to end."""
+"""Signals that ask the bridge's processes to end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def stop_on_signals() -> threading.Event:
-    """An event that SIGINT and SIGTERM set, as often as they come, instead of ending the process where it stands."""
+    """An event that SIGINT and SIGTERM set, instead of ending the process at once; further signals change nothing."""
     stop = threading.Event()
 
     def end(number: int, frame: FrameType | None) -> None:
@@ -19,7 +19,7 @@ def stop_on_signals() -> threading.Event:
 
     for number in SIGNALS:
         signal.signal(number, end)
-    # while the interpreter ends it gives signals back their first meaning, which is deadly
+    # while the interpreter ends, it restores the default handlers, and a second signal would kill the process
     atexit.register(_ignore)
     return stop
 

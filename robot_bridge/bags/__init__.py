@@ -1,1 +1,1 @@
-"""From a robot back to training: recording and import of rosbag2."""
+"""Recording into rosbag2 files, and their import as episodes for training."""

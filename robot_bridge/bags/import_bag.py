@@ -1,4 +1,4 @@
-"""From a recording of a robot to episodes that training reads: the sub-command `import-bag`."""
+"""Turns a recording of a robot into episodes for training: the sub-command `import-bag`."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from robot_bridge.bags.stretches import NO_COMMANDS, Stretch, cut
 from robot_bridge.bridge_config import GoalInput, load_bridge_config, require_goal, require_spec
 
 WIDTH = 100
-"""Columns of the table where no terminal says how many it has."""
+"""Columns of the table if the output is no terminal."""
 
 
 def import_bag(options: ImportBagOptions) -> None:
-    """Read a bag, append its episodes to a store, and say what was left out and why."""
+    """Read a bag, append its episodes to a store, and print what was left out and why."""
     config = load_bridge_config(options.bridge)
     description = load_checkpoint(config.checkpoint).description
     spec = description.spec
@@ -54,16 +54,16 @@ def import_bag(options: ImportBagOptions) -> None:
 def episode(
     stretch: Stretch, recording: Recording, goal: GoalInput | None, objective: Objective, tags: dict[str, Any]
 ) -> Episode:
-    """A stretch as training reads it, with the rewards of the objective under the goal of each step."""
+    """A stretch as an episode, with the objective's rewards for the goal of each step."""
     obs, action = stretch.obs.astype(np.float32), stretch.action.astype(np.float32)
-    # a goal that came with a tick, and so a little after it, is that of the step, as in `GoalReader`
+    # a goal is published at a tick and arrives a little later, so the middle of the step decides, as in `GoalReader`
     goals = _goals((stretch.ticks[:-1] + stretch.ticks[1:]) / 2, recording, goal)
     reward = objective(*(torch.from_numpy(x) for x in (obs[:-1], action, obs[1:], goals.astype(np.float32))))
     return Episode(obs, action, reward.numpy(), {**tags, "begin_seconds": round(stretch.begin, 3)})
 
 
 def _goals(moments: Array, recording: Recording, goal: GoalInput | None) -> Array:
-    """The goal at each moment, (T, goal_dim): of the newest message whose values are all finite, or the initial one."""
+    """The goal at each time, (T, goal_dim): that of the newest message whose values are all finite, or the initial one."""
     if goal is None:
         return np.zeros((len(moments), 0))
     known, times = np.array([goal.initial]), np.zeros(0)
@@ -74,7 +74,7 @@ def _goals(moments: Array, recording: Recording, goal: GoalInput | None) -> Arra
 
 
 def print_stretches(stretches: Sequence[Stretch], dt: float, notes: Sequence[str]) -> None:
-    """A table of what is kept and what is left out."""
+    """Print a table of the stretches that are kept and those that are left out."""
     console = Console(highlight=False)
     console = console if console.is_terminal else Console(highlight=False, width=WIDTH)
     table = Table(box=SIMPLE)

@@ -1,4 +1,4 @@
-"""Reading a rosbag2, also one whose recording was cut by a kill or a power failure."""
+"""Reads a rosbag2, also one whose recording was cut off by a kill or a power failure."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from robot_bridge.middleware.messages import Message
 
 _MAGIC = b"\x89MCAP0\r\n"
 _EMPTY_FOOTER = struct.pack("<BQQQI", 0x02, 20, 0, 0, 0) + _MAGIC
-"""Says that there is no index; readers then look through the whole file."""
+"""The end of a file without an index; readers then look through the whole file."""
 
 
 class Bag:
     """A bag that is open for reading; a context manager.
 
     Args:
-        path: folder of the bag, or one of its files.
+        path: the bag's folder, or one of its files.
 
     Attributes:
-        topics: type of each topic, by name.
-        was_cut: the recording did not end in an orderly way; what is complete of it is read.
+        topics: message type of each topic, by the topic's name.
+        was_cut: whether the recording was cut off; then all complete messages are read.
 
     Raises:
         ConfigError: there is no bag, or it cannot be read.
@@ -44,7 +44,10 @@ class Bag:
         self.topics = {c.topic: c.msgtype for _, c in self._connections}
 
     def messages(self, wanted: Mapping[str, type[Message]]) -> Iterator[tuple[str, int, Message]]:
-        """Topic, when it was received (since the epoch [ns]) and content of all messages of the wanted topics, in any order.
+        """All messages of the wanted topics, in any order: topic, time of arrival since the epoch [ns], and message.
+
+        Args:
+            wanted: the class of each topic's messages, by the topic's name.
 
         Raises:
             ConfigError: the bag lacks a topic, has it with another type or another definition of that type, or is damaged.
@@ -54,7 +57,7 @@ class Bag:
             self._require(name, wanted[topic])
         for reader in self._readers:
             connections = [c for c in reader.connections if c.topic in names]
-            # without an index messages come as they were written
+            # without an index, messages come in the order in which they were written
             read = reader.messages_scan if isinstance(reader, _CutMcapReader) else reader.messages
             messages = iter(read(connections)) if connections else iter(())
             while True:
@@ -81,7 +84,7 @@ class Bag:
         self.close()
 
     def _files(self) -> list[Path]:
-        """The bag itself, or, without its metadata, the files it consists of."""
+        """The bag itself, or the files in it if its metadata is missing."""
         if not self.path.exists():
             raise ConfigError(f"{self.path}: no such bag")
         if not self.path.is_dir() or (self.path / "metadata.yaml").exists():
@@ -121,7 +124,7 @@ class Bag:
 
 
 class _CutMcapReader(McapReader):
-    """Reads an MCAP file without end: the records that are complete."""
+    """Reads the complete records of an MCAP file whose end is missing."""
 
     def open(self) -> None:
         self.bio = _repaired(Path(str(self.path)))

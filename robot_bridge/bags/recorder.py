@@ -1,7 +1,8 @@
-"""Recording into a rosbag2 (MCAP) without ROS, on a thread of its own.
+"""Records into a rosbag2 (MCAP) without ROS, on a thread of its own.
 
-The control loop only puts a message into a queue. When the disk is too slow, messages are left out and counted, never waited for.
-What is older than `SYNC_EVERY` is on disk even if the process is killed or the power fails; `reader` reads such a bag.
+The control loop only puts messages into a queue and never waits for the disk. When the disk is too slow, messages are left out
+and counted. Messages older than `SYNC_EVERY` are on disk even if the process is killed or the power fails; `reader` reads such a
+bag.
 """
 
 from __future__ import annotations
@@ -25,26 +26,30 @@ from robot_bridge.bags.types import encode, require_known, typestore
 from robot_bridge.middleware.messages import Message
 
 Record = Callable[[Message, float], None]
-"""Takes a message and when it was sent or received, monotonic [s]; returns at once. The message must not change later."""
+"""Records a message with the time at which it was sent or received, monotonic [s].
+
+It returns at once. The message must not be changed afterwards.
+"""
 CAPACITY = 4096
-"""Messages that wait for the disk before new ones are left out."""
+"""Number of messages that may wait for the disk; further ones are left out."""
 SYNC_EVERY = 1.0
-"""Seconds of a recording that a kill or a power failure may cost."""
+"""How much of a recording a kill or a power failure may cost [s]."""
 
 
 class BagRecorder:
     """Writes messages into a new bag.
 
     Args:
-        folder: of the bag; must not exist.
-        capacity: see `CAPACITY`.
-        clock: monotonic [s].
-        wall: since the epoch [s]; read once, so that a wall clock that is set does not tear the recording.
+        folder: the folder that becomes the bag; it must not exist yet.
+        capacity: number of messages that may wait for the disk.
+        clock: function that gives the monotonic time [s].
+        wall: function that gives the time since the epoch [s]. It is read once, so that setting the wall clock during a recording
+            does not tear it apart.
 
     Attributes:
-        recorded: messages written.
-        dropped: messages left out, by topic.
-        failure: why recording has ended early, or an empty string.
+        recorded: number of messages that were written.
+        dropped: number of messages that were left out, by topic.
+        failure: reason why the recording ended early; empty if it did not.
 
     Raises:
         ConfigError: the folder exists already.
@@ -68,25 +73,27 @@ class BagRecorder:
         self._connections: dict[str, Connection] = {}
         self._queue: queue.Queue[tuple[str, Message, float] | None] = queue.Queue(capacity)
         self._closed = threading.Event()
-        # a disk that is waited for holds the writer's lock, never that of the counts
+        # two locks: the thread may hold the writer's lock for long, while it waits for the disk
         self._lock, self._count_lock = threading.Lock(), threading.Lock()
         self._thread = threading.Thread(target=self._run, name="record", daemon=True)
         self._thread.start()
-        # whatever ends the process in an orderly way also ends the bag
+        # the bag is finished however the process ends, except by a kill
         atexit.register(self.close)
 
     def topic(self, name: str, message_type: type[Message], *, reliable: bool) -> Record:
         """A function that records messages of a topic.
 
         Raises:
-            ConfigError: a type that cannot be recorded, or a topic that has another one already.
+            ConfigError: messages of this type cannot be recorded, or the topic has another type already.
         """
         require_known(message_type)
         name = absolute_topic(name)
         with self._lock:
             known = self._connections.get(name)
             if known is not None and known.msgtype != message_type.ros_type:
-                raise ConfigError(f"{name}: a {message_type.ros_type} here and a {known.msgtype} there; a topic has one type")
+                raise ConfigError(
+                    f"{name}: got {message_type.ros_type}; the topic is recorded as {known.msgtype}, and has one type"
+                )
             if known is None and not self._closed.is_set():
                 self._connections[name] = self._writer.add_connection(
                     name, message_type.ros_type, typestore=typestore(), offered_qos_profiles=[_qos(reliable)]
@@ -94,19 +101,19 @@ class BagRecorder:
         return lambda message, at: self._put(name, message, at)
 
     def report(self) -> str:
-        """The recording in one line."""
+        """A line about the recording, for the user."""
         return "; ".join(filter(None, (f"{self.folder}: {self.recorded} messages recorded", self.problems)))
 
     @property
     def problems(self) -> str:
-        """What the recording lacks, in words; empty for nothing."""
+        """What is missing from the recording, in words; empty if it is complete."""
         with self._count_lock:
             left_out = ", ".join(f"{n} of {topic}" for topic, n in sorted(self.dropped.items()))
         failure = f"recording ended early: {self.failure}" if self.failure else ""
         return "; ".join(filter(None, (f"left out of the recording: {left_out}" if left_out else "", failure)))
 
     def close(self) -> None:
-        """Write what waits, and finish the bag; later messages are left out."""
+        """Write the messages that still wait, and finish the bag; later messages are left out."""
         atexit.unregister(self.close)
         self._closed.set()
         with suppress(queue.Full):
@@ -124,7 +131,7 @@ class BagRecorder:
             self.dropped[topic] += 1
 
     def _run(self) -> None:
-        """Write until closed; a full disk ends the recording, not the control."""
+        """Write until closed. An error such as a full disk ends the recording, but not the control loop."""
         try:
             self._write_all(self._writer)
             self._writer.close()
@@ -151,12 +158,12 @@ class BagRecorder:
 
 
 def absolute_topic(topic: str) -> str:
-    """A topic's name as it stands in a bag."""
+    """A topic's name as bags have it, with a slash in front."""
     return f"/{topic.lstrip('/')}"
 
 
 def _sync(writer: Writer) -> None:
-    """Bring what is written so far to the disk, in a form that can be read without the index at the file's end."""
+    """Force everything written so far onto the disk, in a form that is readable without the index at the file's end."""
     storage = writer.storage
     if isinstance(storage, McapWriter) and storage.chunk.msgs:
         storage.close_chunk()
@@ -165,7 +172,7 @@ def _sync(writer: Writer) -> None:
 
 
 def _qos(reliable: bool) -> Qos:
-    """What the transports offer; `ros2 bag play` offers the same."""
+    """The quality of service of the transports, which `ros2 bag play` then offers as well."""
     forever = QosTime(9223372036, 854775807)
     return Qos(
         QosHistory.KEEP_LAST,

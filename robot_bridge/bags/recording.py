@@ -86,7 +86,7 @@ def read_recording(path: Path, config: BridgeConfig, spec: RobotSpec, node: str 
     topics = _bridge_topics(config, spec)
     with Bag(path) as bag:
         _read_messages(bag, topics, config, spec, state_topic)
-        notes = ["the recording was cut; what is complete of it is read"] if bag.was_cut else []
+        notes = ["the recording was cut off; its complete messages are read"] if bag.was_cut else []
     _require_messages(path, topics)
     goal_samples = Samples() if topics.goals is None else topics.goals.samples()
     start = topics.start(goal_samples)

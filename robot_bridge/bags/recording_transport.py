@@ -1,4 +1,4 @@
-"""A transport that records what passes it."""
+"""A transport that records all messages."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from robot_bridge.middleware.transport import Answer, MessageT, Receive, Request
 
 
 class RecordingTransport:
-    """A `Transport` that records all that is published and received through another one.
+    """A `Transport` that passes everything on to another one and records what is published and received.
+
+    Services are not recorded. What they do shows in the supervisor's state, which is.
 
     Args:
-        transport: does the work.
-        recorder: closed by whoever made it.
-        clock: monotonic [s], the one that the transport's received times come from.
+        transport: the transport that does the work.
+        recorder: the recorder, which is not closed here.
+        clock: function that gives the monotonic time [s], as in the transport's times of arrival.
     """
 
     def __init__(self, transport: Transport, recorder: BagRecorder, clock: Callable[[], float] = time.monotonic) -> None:
         self._transport, self._recorder, self._clock = transport, recorder, clock
 
     def publisher(self, topic: str, message_type: type[MessageT], *, reliable: bool = True) -> Callable[[MessageT], None]:
-        """See `Transport`."""
         publish = self._transport.publisher(topic, message_type, reliable=reliable)
         record = self._recorder.topic(topic, message_type, reliable=reliable)
 
@@ -35,7 +36,6 @@ class RecordingTransport:
         return publish_and_record
 
     def subscribe(self, topic: str, message_type: type[MessageT], receive: Receive[MessageT], *, reliable: bool = False) -> None:
-        """See `Transport`."""
         record = self._recorder.topic(topic, message_type, reliable=reliable)
 
         def receive_and_record(message: MessageT, received: float) -> None:
@@ -45,17 +45,13 @@ class RecordingTransport:
         self._transport.subscribe(topic, message_type, receive_and_record, reliable=reliable)
 
     def close(self) -> None:
-        """See `Transport`."""
         self._transport.close()
 
     def serve(self, name: str, request_type: type[RequestT], answer: Answer[RequestT]) -> None:
-        """See `Transport`; services are not recorded, what they do shows in the supervisor's state."""
         self._transport.serve(name, request_type, answer)
 
     def graph(self) -> Graph:
-        """See `Transport`."""
         return self._transport.graph()
 
     def now(self) -> float:
-        """See `Transport`."""
         return self._transport.now()

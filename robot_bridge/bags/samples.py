@@ -1,4 +1,4 @@
-"""What a bag says about each number over time: when it was measured, and its value between two measurements."""
+"""Numbers of a bag over time: when each was measured, and its value between two measurements."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from robot_bridge.middleware.messages import Message
 
 Array = NDArray[np.float64]
 MAX_STAMP_AHEAD = 0.005
-"""A stamp this much later than the message's arrival [s] is still the same clock: two clocks are never quite equal."""
-
+"""How much later than a message's arrival its stamp may be [s]. Synchronised clocks still differ by a little."""
 SAME_TIME = 1e-6
-"""Times this close [s] are one: that of a sample is known whatever is missing beside it."""
+"""Two times that differ by less than this [s] are the same. At the time of a sample its value is known, even beside a gap."""
 DELAY_WINDOW = 101
-"""Messages whose median delay tells whether two clocks agree."""
+"""Number of messages whose median delay decides whether two clocks agree."""
 
 
 @dataclass
@@ -27,9 +26,9 @@ class Samples:
     """Messages of one topic, as numbers.
 
     Attributes:
-        received: when each came, since the epoch [ns].
-        stamps: what the sender wrote into the header, since the epoch [ns]; 0 without a header.
-        rows: the numbers that are read from each message, (num,); NaN where the message does not have them.
+        received: time of arrival of each message, since the epoch [ns].
+        stamps: stamp that the sender wrote into each header, since the epoch [ns]; 0 without a header.
+        rows: the numbers of each message, (num,); NaN for a number that the message does not hold.
     """
 
     received: list[int] = field(default_factory=list)
@@ -37,7 +36,7 @@ class Samples:
     rows: list[list[float]] = field(default_factory=list)
 
     def add(self, message: Message, received: int, row: list[float]) -> None:
-        """Take over a message."""
+        """Append a message: its time of arrival since the epoch [ns] and its numbers."""
         header = getattr(message, "header", None)
         self.received.append(received)
         self.stamps.append(0 if header is None else header.stamp.sec * 10**9 + header.stamp.nanosec)
@@ -47,8 +46,8 @@ class Samples:
         """The samples by the time at which they were measured.
 
         Args:
-            start: of the bag, since the epoch [ns]; times count from here.
-            max_age: a message that takes longer than this on its way [s] is stamped by a clock that is not this one's.
+            start: the bag's start since the epoch, from which times count [ns].
+            max_age: longest plausible delay of a message [s]; after a longer one, the sender's clock was another one.
         """
         order = np.argsort(np.array(self.received, dtype=np.int64), kind="stable")
         order = order[_is_new(np.array(self.stamps, dtype=np.int64)[order])]
@@ -64,9 +63,9 @@ class Measured:
     """Samples in the order of their measurement.
 
     Attributes:
-        times: since the bag's start [s], strictly increasing, (S,).
-        values: (S, num).
-        by_stamp: share of the messages whose time is the header's stamp and not their arrival.
+        times: time of each sample since the bag's start [s], strictly increasing, (S,).
+        values: values of each sample, (S, num).
+        by_stamp: share of the messages whose time is the header's stamp instead of their arrival.
     """
 
     times: Array
@@ -75,10 +74,7 @@ class Measured:
 
 
 def _is_new(stamps: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether each message is newer than those before it, as the live inputs see it, (S,).
-
-    Not with a stamp that stands still or was overtaken, but again after a clock was set back by more than `CLOCK_JUMP`.
-    """
+    """Whether the live inputs would use each message, (S,): its stamp is newer than all before, or the clock was set back."""
     new, last = np.ones(len(stamps), dtype=np.bool_), 0
     for index, stamp in enumerate(stamps.tolist()):
         if stamp > 0:
@@ -91,17 +87,17 @@ def measured_times(received: Array, stamps: Array, max_age: float) -> tuple[Arra
     """When each message was measured: its stamp where the sender's clock agrees with the receiver's, its arrival elsewhere.
 
     Args:
-        received: in increasing order [s], (S,).
-        stamps: on the same scale [s], NaN for none, (S,).
-        max_age: see `Samples.measured`.
+        received: times of arrival in increasing order [s], (S,).
+        stamps: stamps of the messages, counted from the same start [s], (S,); NaN for a message without one.
+        max_age: longest plausible delay of a message [s].
 
     Returns:
-        Times (S,) and the share that are stamps.
+        Times [s], (S,), and the share of them that are stamps.
     """
     times, stamped = received.copy(), np.isfinite(stamps)
     if not stamped.any():
         return times, 0.0
-    # of many messages: one that was long on its way has a stamp that is right, a clock that is wrong is so for all
+    # the median of many messages: a single long delay does not make the clock wrong, but a wrong clock affects all of them
     delay = median_filter((received - stamps)[stamped], DELAY_WINDOW, mode="nearest")
     agrees = (delay >= -MAX_STAMP_AHEAD) & (delay <= max_age)
     times[stamped] = np.where(agrees, stamps[stamped], received[stamped])
@@ -109,17 +105,17 @@ def measured_times(received: Array, stamps: Array, max_age: float) -> tuple[Arra
 
 
 def interpolate(times: Array, values: Array, at: Array, max_gap: float, *, angle: bool) -> Array:
-    """One channel between the neighbouring samples.
+    """Interpolate one channel between the neighbouring samples.
 
     Args:
-        times: strictly increasing [s], (S,).
-        values: (S,); one that is not finite is no sample.
-        at: where the channel is wanted [s], (T,).
-        max_gap: samples further apart than this [s] say nothing about the time between them.
-        angle: on the circle, the short way round.
+        times: times of the samples [s], strictly increasing, (S,).
+        values: values of the samples, (S,); one that is not finite is left out.
+        at: times at which the channel is wanted [s], (T,).
+        max_gap: longest time between two samples that is bridged [s].
+        angle: whether the channel is an angle, which is interpolated the short way round the circle.
 
     Returns:
-        (T,); NaN where it is not known.
+        Values, (T,); NaN where the channel is not known.
     """
     finite = np.isfinite(values)
     times, values = times[finite], values[finite]

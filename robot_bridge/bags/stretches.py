@@ -1,7 +1,7 @@
-"""From commands and samples at their own times to stretches on the control grid, and why the rest of a recording is left out.
+"""Cuts a recording into stretches on the control grid, and says why the rest is left out.
 
-The grid has the checkpoint's period dt exactly, whatever jitter the loop had. Its phase is that of the commands, so that a loop
-without jitter gives back its own commands; elsewhere
+Commands and samples have their own times. The grid has exactly the checkpoint's control period dt, whatever jitter the loop had.
+Its phase is that of the commands, so that a loop without jitter gives back its own commands. In general
 
     action_k = 1/dt  integral over [t_k, t_k + dt] of the command that was held        obs_k = obs(t_k)
 """
@@ -22,15 +22,15 @@ from robot_bridge.safety.states import State
 
 Array = NDArray[np.float64]
 MAX_HELD_PERIODS = 2.5
-"""A command that is held for longer than this many periods is a gap: drivers stop by themselves then, nobody knows when."""
+"""A command that is held for more than this many periods makes a gap: by then the driver may have stopped the robot by itself."""
 RATE_TOLERANCE = 0.2
-"""Share of dt by which the usual time between commands may differ from it."""
+"""How much the median time between commands may differ from dt, as a share of dt."""
 NO_COMMANDS = "no commands"
-"""Reason of a stretch without control steps."""
+"""Reason for leaving out a stretch without commands."""
 ROUNDING = 1e-6
-"""Share of dt that differences of times may be off."""
+"""Rounding error of time differences, as a share of dt."""
 NOT_DRIVEN = (State.ESTOP, State.INACTIVE, State.DRY_RUN)
-"""States in which the robot does not do what the commands in the bag say."""
+"""States in which the robot does not follow the commands in the bag."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ class Stretch:
     """A part of a recording.
 
     Attributes:
-        begin: since the bag's start [s].
-        end: since the bag's start [s].
-        reason: why it is left out; empty for one that is kept.
-        ticks: control times since the bag's start [s], (T + 1,); empty where it is left out.
-        obs: (T + 1, obs_dim).
-        action: (T, action_dim).
+        begin: first time of the stretch, since the bag's start [s].
+        end: last time of the stretch, since the bag's start [s].
+        reason: reason for leaving the stretch out; empty if it is kept.
+        ticks: times of the control grid since the bag's start [s], (T + 1,); empty if the stretch is left out.
+        obs: observations at the ticks, (T + 1, obs_dim).
+        action: mean command from each tick to the next, (T, action_dim).
     """
 
     begin: float
@@ -62,15 +62,15 @@ def cut(
     max_age: Mapping[str, float],
     min_steps: int,
 ) -> list[Stretch]:
-    """All stretches of a recording in the order of time, those that are left out too.
+    """All stretches of a recording in the order of time, those that are left out included.
 
     Args:
-        spec: the robot.
-        commands: what was sent, in the spec's order, (S, action_dim); a row with NaN is no command.
+        spec: the robot's channels.
+        commands: the commands in the spec's order, (S, action_dim); a row with NaN is no command.
         channels: samples of each observation channel, (S, 1).
-        states: of the supervisor and when they were state_times [s]; may be empty.
-        max_age: of each channel, samples further apart leave a gap [s].
-        min_steps: shorter stretches are left out.
+        states: states of the supervisor, each with the time of its publication [s]; may be empty.
+        max_age: longest time between two samples of a channel that is no gap, by channel [s].
+        min_steps: number of control steps below which a stretch is left out.
     """
     found: list[Stretch] = []
     for run in _runs(spec, commands):
@@ -90,7 +90,7 @@ def cut(
 
 
 def _runs(spec: RobotSpec, commands: Measured) -> list[slice]:
-    """Commands that follow one another: no gap between them, and all of them are commands, or none is."""
+    """Runs of successive messages without a gap in which either all are commands or none is."""
     usable = np.asarray(np.isfinite(commands.values).all(axis=1))
     breaks = (np.diff(commands.times) > MAX_HELD_PERIODS * spec.dt) | np.diff(usable)
     edges = [0, *(np.flatnonzero(breaks) + 1), len(commands.times)]
@@ -98,7 +98,7 @@ def _runs(spec: RobotSpec, commands: Measured) -> list[slice]:
 
 
 def _unusable(spec: RobotSpec, times: Array, values: Array) -> str:
-    """Why a run of commands cannot be used as a whole; empty if it can."""
+    """The reason for leaving out a whole run of commands; empty if it can be used."""
     if not np.isfinite(values).all():
         return f"a command is not {spec.action_dim} finite numbers"
     period = float(np.median(np.diff(times))) if len(times) > 1 else spec.dt
@@ -108,7 +108,11 @@ def _unusable(spec: RobotSpec, times: Array, values: Array) -> str:
 
 
 def _resampled(dt: float, times: Array, values: Array, end: float) -> tuple[Array, Array]:
-    """Ticks (T + 1,) and the mean command from each to the next, (T, action_dim); commands are held until the next or `end`."""
+    """Put commands on the control grid; each is held until the next one or until `end`.
+
+    Returns:
+        Ticks [s], (T + 1,), and the mean command from each tick to the next, (T, action_dim).
+    """
     phase = float(np.angle(np.exp(2j * math.pi * (times - times[0]) / dt).mean())) * dt / (2 * math.pi)
     # rounding must not cost the first or the last step of a loop without jitter
     begin = times[0] + phase + (dt if phase < -ROUNDING * dt else 0.0)
@@ -126,7 +130,7 @@ def _channel(spec: RobotSpec, name: str, samples: Measured, ticks: Array, max_ag
 
 
 def _reasons(spec: RobotSpec, ticks: Array, obs: Array, states: Sequence[tuple[float, str]]) -> list[str]:
-    """Why each step cannot be used, empty where it can; T entries."""
+    """The reason for leaving out each step, T entries; empty for a step that can be used."""
     state_times = np.array([at for at, _ in states])
     begin, end = np.searchsorted(state_times, ticks[:-1], "right") - 1, np.searchsorted(state_times, ticks[1:], "right")
     not_driven = {state.value for state in NOT_DRIVEN}
@@ -144,7 +148,7 @@ def _reasons(spec: RobotSpec, ticks: Array, obs: Array, states: Sequence[tuple[f
 
 
 def _split_by_reason(ticks: Array, obs: Array, action: Array, reasons: list[str], min_steps: int) -> list[Stretch]:
-    """Neighbouring steps with the same reason are one stretch."""
+    """Join neighbouring steps with the same reason to stretches; those that are too short to keep get a reason, too."""
     edges = [0, *(k for k in range(1, len(reasons)) if reasons[k] != reasons[k - 1]), len(reasons)]
     found = []
     for a, b in pairwise(edges):

@@ -1,7 +1,7 @@
-"""Messages of `robot_bridge.middleware.messages` as the bytes that a rosbag2 holds (CDR), and back.
+"""Turns messages of `robot_bridge.middleware.messages` into the bytes that a rosbag2 holds (CDR), and back.
 
-The definitions are those of ROS 2 Jazzy that `rosbags` brings along. Definitions that a bag carries are not used: rosbags would
-generate code from them, and a recording is data from elsewhere.
+The message definitions are those of ROS 2 Jazzy, which `rosbags` brings along. Definitions in a bag are not used: rosbags would
+generate code from them, and code must not come from a data file.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ def typestore() -> Typestore:
 
 
 def require_known(message_type: type[Message]) -> None:
-    """Refuse a message that cannot be recorded: ROS 2 does not define it, or with other fields."""
+    """Refuse a message type that cannot be recorded, because ROS 2 does not define it or defines other fields."""
     known = typestore().fielddefs.get(message_type.ros_type)
     fields = [f.name for f in dataclasses.fields(message_type)]
     if known is None or [name for name, _ in known[1]] != fields:
-        raise ConfigError(f"{message_type.ros_type}: no message of ROS 2's common interfaces; it cannot be recorded")
+        raise ConfigError(f"{message_type.ros_type}: not a message of ROS 2's common interfaces, so it cannot be recorded")
 
 
 def encode(message: Message) -> memoryview:
-    """The message in CDR."""
+    """The message's bytes in CDR."""
     return typestore().serialize_cdr(_to_rosbags(message, type(message)), message.ros_type)
 
 
 def decode(raw: bytes, message_type: type[MessageT]) -> MessageT:
-    """Inverse of `encode`.
+    """The message in these bytes; the inverse of `encode`.
 
     Raises:
-        ConfigError: the bytes are no such message.
+        ConfigError: the bytes are no message of this type.
     """
     try:
         message: MessageT = _from_rosbags(typestore().deserialize_cdr(raw, message_type.ros_type), message_type)
@@ -54,7 +54,7 @@ def decode(raw: bytes, message_type: type[MessageT]) -> MessageT:
 
 
 def _to_rosbags(value: Any, hint: Any) -> Any:
-    """A message, or the value of a field with the type `hint`, as rosbags takes it: lists of numbers as arrays of their type."""
+    """A message, or a field's value of the type `hint`, as rosbags takes it: lists of numbers become arrays."""
     if isinstance(value, Message):
         fields = {name: _to_rosbags(getattr(value, name), of) for name, of in fields_of(type(value))}
         return typestore().types[value.ros_type](**fields)

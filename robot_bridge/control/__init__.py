@@ -1,1 +1,1 @@
-"""The control loop: observations in, plans ahead, commands out."""
+"""The control loop, and its way from messages to plans and commands."""

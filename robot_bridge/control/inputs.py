@@ -1,4 +1,4 @@
-"""From messages to the observation: every channel by name, never by position, with the time of its measurement."""
+"""Turns messages into the observation. Every channel is found by its name, and gets the time at which it was measured."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ from robot_bridge.middleware.transport import Transport
 from robot_bridge.safety.supervisor import Observed
 
 CLOCK_JUMP = 1.0
-"""A stamp this much older than the last one [s] is a clock that was set back, not a message that was overtaken."""
+"""A stamp that is this much older than the last one [s] means that the sender's clock was set back.
+A smaller step back means that the message was overtaken by a newer one."""
 
 
 class Inputs:
-    """Keeps the newest value of every channel; `receive` runs on the transport's thread, `snapshot` on the control loop's.
+    """Keeps the newest value of every channel. `receive` runs on the transport's thread, `snapshot` on the control loop's.
 
     Args:
-        spec: the robot.
-        config: where its channels are read.
-        transport: subscribed to at once.
+        spec: the robot's channels.
+        config: the bridge file, which says where each channel is read.
+        transport: the transport whose topics are subscribed to in the constructor.
     """
 
     def __init__(self, spec: RobotSpec, config: BridgeConfig, transport: Transport) -> None:
@@ -62,7 +63,7 @@ class Inputs:
             return Observed(self._values.copy(), self._received.copy())
 
     def forget_delays(self) -> None:
-        """Learn anew how long messages are on their way."""
+        """Forget the shortest delay of every input; it is found again from the next messages on."""
         with self._lock:
             self._delays = {}
 
@@ -77,31 +78,35 @@ class Inputs:
 
 
 def is_new(stamp: float, last: float) -> bool:
-    """Whether a stamp is later than the last one that was taken, or of a clock that was set back [s]."""
+    """Whether a message with this stamp [s] is used: the stamp is later than the last one, or the clock was set back."""
     return not last - CLOCK_JUMP < stamp <= last
 
 
 class DelayEstimator:
-    """How long the messages of one input are on their way, beyond the shortest time that it takes.
+    """Finds out when the messages of one input were measured, although the sender has its own clock.
 
-    The sender's clock is another one than ours, so that the shortest delay itself cannot be known. It is forgotten as slowly as
-    clocks drift apart: a clock that is set a little makes observations old until somebody starts the robot again.
+    A message's stamp and its arrival are read from two clocks. Their difference is the delay of the message plus an unknown
+    offset between the clocks. The smallest difference so far belongs to the fastest message. That message counts as measured on
+    arrival, and every other one is older by as much as its difference is larger.
+
+    The smallest difference grows slowly, as much as the clocks may drift apart. When the sender's clock is set back by less than
+    `MAX_DELAY`, observations therefore count as old until the clock is right again or somebody activates the robot anew.
     """
 
     CLOCK_DRIFT = 1e-3
-    """Growth of the shortest delay that counts as drift of the clocks [s/s]; NTP slews by half of that."""
+    """How fast the smallest difference may grow [s/s]. NTP adjusts a clock at most half as fast."""
     MAX_DELAY = 3.0
-    """No line keeps a message as long as this: one of the clocks was set [s]."""
+    """No message is delayed by so much [s]; a larger difference means that one of the clocks was set."""
 
     def __init__(self) -> None:
         self._shortest, self._at = math.inf, -math.inf
 
     def measured(self, stamp: float, received: float) -> float:
-        """When a message was measured, monotonic, if the shortest delay was none [s].
+        """When a message was measured, in monotonic time [s].
 
         Args:
-            stamp: of the sender's clock [s].
-            received: monotonic [s].
+            stamp: the message's stamp, on the sender's clock [s].
+            received: time of arrival, monotonic [s].
         """
         drift = self.CLOCK_DRIFT * (received - self._at) if math.isfinite(self._at) else 0.0
         shortest = min(self._shortest + drift, received - stamp)
@@ -111,16 +116,16 @@ class DelayEstimator:
 
 
 class GoalReader:
-    """The objective's goal; it changes when a message comes.
+    """The objective's goal, which every valid message changes.
 
     Args:
-        config: where it is read.
-        transport: subscribed to at once.
+        config: the goal part of the bridge file.
+        transport: the transport whose goal topic is subscribed to in the constructor.
         dt: control period [s].
-        horizon: of the planner, H.
+        horizon: the planner's horizon H [control periods].
 
     Attributes:
-        refused: messages that were no goal.
+        refused: number of messages that held no valid goal.
     """
 
     def __init__(self, config: GoalInput, transport: Transport, dt: float, horizon: int) -> None:
@@ -130,7 +135,7 @@ class GoalReader:
         transport.subscribe(config.topic, MESSAGES[config.type], self.receive, reliable=True)
 
     def receive(self, message: Message, received: float) -> None:
-        """Take over a goal whose values are all there and finite; another one changes nothing."""
+        """Take over a goal. A message with a value that is missing or not finite is counted and changes nothing."""
         goals = read_goals(message, self._config)
         if goals is None:
             self.refused += 1
@@ -138,7 +143,11 @@ class GoalReader:
             self._goals_since = goals, received
 
     def __call__(self, begin: float) -> NDArray[np.float64]:
-        """For a plan that acts from `begin` on, monotonic [s]: (goal_dim,), or (1, H, goal_dim) if it is known to move."""
+        """The goal of a plan that acts from `begin` on, monotonic [s].
+
+        Returns:
+            One goal, (goal_dim,), or the goals of all steps of the plan, (1, H, goal_dim), where a preview is known.
+        """
         goals, since = self._goals_since
         if len(goals) == 1:
             return goals[0]
@@ -147,7 +156,10 @@ class GoalReader:
 
 
 def read_goals(message: Message, config: GoalInput) -> NDArray[np.float64] | None:
-    """Goals of a message, one row for each control period that it knows; None if a value is missing or not finite."""
+    """The goals in a message, (n, goal_dim): one row for each control period that it covers.
+
+    The result is None if a value is missing or not finite.
+    """
     if config.preview:
         values, width = np.array(getattr(message, "data", ()), dtype=np.float64), len(config.fields)
         if len(values) == 0 or len(values) % width:
@@ -160,7 +172,7 @@ def read_goals(message: Message, config: GoalInput) -> NDArray[np.float64] | Non
 
 
 def read_channel(message: Message, source: ChannelInput) -> float:
-    """One number of a message; NaN where it is not there."""
+    """The value of one channel in a message; NaN if the message does not hold it."""
     if isinstance(message, JointState):
         return joint_value(message, source.field, source.joint)
     return field_of(message, source.field)

@@ -1,13 +1,15 @@
-"""The control loop: absolute deadlines on the monotonic clock, and a command at the very beginning of every control period.
+"""The control loop: a command at the very beginning of every control period, by absolute deadlines on the monotonic clock.
 
-    tick k:             obs_k  ->  supervise and send the action planned for k
-    tick k + 1 - lead:  newest obs  ->  plan for k + 1 from  f(obs, what acts until then)
+    tick k:             read obs_k, let the supervisor check the action planned for k, send it
+    tick k + 1 - lead:  read the newest obs, predict the obs at which the next command will act, plan for k + 1 from there
 
-Planning runs on a thread of its own and starts from the obs that the model predicts for the moment at which its command will act.
-`lead`, the share of the period that planning may take, is what this machine needs; transitions to learn from are between ticks,
-under the mean of what acted. When a plan is not ready at its tick, the next action of the previous one is taken and the miss
-counted; when it fails, there is no plan and the supervisor sends the safe action. A watchdog sends that too while the loop stands
-still.
+Planning runs on a thread of its own. `lead` is the share of the control period between the start of a plan and the sending of
+its command; it is chosen for the machine. The controller learns from transitions between ticks: the observation at one tick, the
+mean of the commands that acted until the next one, and the observation there.
+
+- A plan that is not ready at its tick is a missed deadline: the next action of the previous plan is sent.
+- A planner that raises an exception leaves no plan: the supervisor sends the safe action.
+- While the loop itself stands still, a watchdog sends the safe action.
 """
 
 from __future__ import annotations
@@ -33,13 +35,13 @@ from robot_bridge.safety.supervisor import Decision, Observed, SafetySupervisor
 Array = NDArray[np.float64]
 GoalAt = Callable[[float], Array | None]
 EXTRA_REST_SECONDS = 1.0
-"""Time that the actuators are given to come to rest at the end, beyond what the rate limits ask for [s]."""
+"""Time that the actuators get to come to rest at the end, in addition to what the rate limits need [s]."""
 DAMPING_SECONDS = 1.0
 """How long a robot whose safe action is `damping` is damped at the end, before its actuators come to rest [s]."""
 LATE_PLAN_GRACE = 0.1
-"""Share of the control period by which a command may be late for a plan that is nearly ready."""
+"""How long the loop waits at a tick for a plan that is not ready yet, as a share of the control period."""
 PERIOD_TOLERANCE = 0.3
-"""An interval between two observations that differs from the control period by more than this share is no transition."""
+"""Two observations are no transition if the time between them differs from the control period by more than this share."""
 
 
 @dataclass
@@ -47,14 +49,14 @@ class LoopStatistics:
     """Counts since the loop was made.
 
     Attributes:
-        steps: control periods.
-        missed_deadlines: periods without a plan in time.
-        overruns: periods that were left out while active, because the loop was late by more than that.
-        gaps: pairs of observations that were no transition to learn from.
-        stalls: commands that the watchdog had to send.
-        failures: exceptions in the loop itself.
-        last_failure: the newest of them in words.
-        lateness: how late the last periods began [s].
+        steps: number of control periods.
+        missed_deadlines: number of periods whose plan was not ready in time.
+        overruns: number of periods that were skipped while active, because the loop was late by a whole period or more.
+        gaps: number of pairs of observations that were no transition to learn from.
+        stalls: number of commands that the watchdog had to send.
+        failures: number of exceptions in the loop itself.
+        last_failure: the newest of these exceptions, in words.
+        lateness: how late each of the last periods began [s].
     """
 
     steps: int = 0
@@ -71,14 +73,14 @@ class ControlLoop:
     """Runs a controller on a robot.
 
     Args:
-        planning: the controller, on its thread.
-        supervisor: everything that is sent passes through it.
-        inputs: the newest observation.
-        send: publishes a command.
-        goal: the objective's goal for a plan that acts from a moment on.
-        latency: from a measurement to the effect of a command that is sent at once [s].
-        clock: monotonic [s].
-        on_period_end: is called at the end of every period with what was decided and the newest plan; for topics to look at.
+        planning: the controller on its thread.
+        supervisor: the safety supervisor, which every command passes through.
+        inputs: the source of observations.
+        send: function that publishes a command.
+        goal: function that gives the objective's goal for a plan that acts from a moment on, monotonic [s].
+        latency: time from a measurement to the effect of a command that is sent at once [s].
+        clock: function that gives the monotonic time [s].
+        on_period_end: function that is called at the end of every period with the decision and the newest plan, for telemetry.
     """
 
     def __init__(
@@ -117,12 +119,12 @@ class ControlLoop:
         return self.supervisor.is_usable(self.clock(), self.inputs.snapshot())
 
     def activate(self, *, dry_run: bool = False, present: Array | None = None) -> None:
-        """Start; without effect in an emergency stop. Arguments as of `SafetySupervisor.activate`."""
+        """Start to control; this has no effect in an emergency stop. The arguments are those of `SafetySupervisor.activate`."""
         with self._lock:
             self.supervisor.activate(self.clock(), dry_run=dry_run, present=present)
 
     def deactivate(self) -> None:
-        """Bring the actuators to rest and send nothing any more."""
+        """Bring the actuators to rest, then send no more commands."""
         self.come_to_rest()
 
     def estop(self) -> None:
@@ -132,7 +134,7 @@ class ControlLoop:
             self._decide(None)
 
     def clear_estop(self) -> None:
-        """End an emergency stop, once the actuators are at rest; to go on needs `activate`."""
+        """Bring the actuators to rest and end an emergency stop. Control starts again with `activate`."""
         self.come_to_rest()
         with self._lock:
             self.supervisor.clear_estop()
@@ -147,7 +149,7 @@ class ControlLoop:
                 tick = self._current_tick(tick)
                 self.statistics.lateness.append(self.clock() - tick)
                 self.due = tick + self.dt
-                # no failure may end the loop: the robot would keep its last command
+                # no exception may end the loop, because the robot would go on with its last command
                 try:
                     decision = self.act(tick)
                 except Exception as error:
@@ -166,7 +168,7 @@ class ControlLoop:
             self.come_to_rest()
 
     def _current_tick(self, tick: float) -> float:
-        """The period to go on with: periods that are over are left out, and a clock that was set back begins anew."""
+        """The tick to go on with. Periods that are over are skipped; after a clock was set back, the ticks start anew."""
         late = self.clock() - tick
         if late > self.dt:
             periods = math.floor(late / self.dt)
@@ -178,20 +180,20 @@ class ControlLoop:
         return tick if late > -self.dt else self.clock()
 
     def act(self, tick: float) -> Decision:
-        """The beginning of a control period, at `tick`: supervise and send what was planned for it."""
+        """Begin the control period of `tick`: let the supervisor check what was planned for it, and send the result."""
         self.statistics.steps += 1
         self._tick = tick
         self._observed = self.inputs.snapshot()
         failures = self.planning.statistics.failures
         missed = self.planning.next_period()
         if missed and self.planning.is_under_way:
-            # a command that is a little late is better than one from a plan that is a period older
+            # a command that is a little late is better than one from the previous plan
             missed = not self.planning.wait(tick + LATE_PLAN_GRACE * self.dt - self.clock())
         has_failed = self.planning.statistics.failures > failures
         self._was_usable = self._is_usable(self._observed)
         self._is_first = self._was_usable and self.planning.is_idle and not has_failed
         if self._is_first:
-            # there is no plan to go on with: the first one is for this very period
+            # there is no earlier plan to follow, so this period waits for the first one
             values = self._observed.values
             effect = self.clock() + self.planning.plan_seconds + self._latency
             pending, remaining = self._pending(self._observed, effect)
@@ -199,29 +201,29 @@ class ControlLoop:
             self.planning.start(values, self.goal(effect), options, ahead=0)
             missed = not self.planning.wait(tick + self.planning.seconds_available - self.clock())
         self.statistics.missed_deadlines += missed
-        # periods that nobody acted in had no plan either
+        # skipped periods had no plan either
         skipped, self._skipped_periods = self._skipped_periods, 0
         with self._lock:
             if self._is_resting:
                 return Decision(None, self.supervisor.state)
-            # what has come meanwhile decides whether the plan may still be followed
+            # the supervisor looks at the newest observation, which may have arrived since the plan began
             return self._decide(
                 self.planning.action(), missed=1 + skipped if missed else 0, model_error=self.planning.model_error
             )
 
     def plan(self) -> None:
-        """`lead` before the end of the period: start the plan for the next one."""
+        """Start the plan for the next period; called `lead` before that period begins."""
         observed = self._observed
         latest = self.inputs.snapshot() if self.planning.lead < 1 else observed
-        # that of the tick was in time at the tick
+        # the observation of the tick was checked at the tick and may be too old by now
         if not (self._was_usable and self._is_usable(latest)):
             self.planning.forget()
             self._previous = None
         elif self._is_first:
-            # planned from already; its command came in mid-period, so that no transition begins here
+            # this observation was planned from at the tick; its command came in mid-period, so no transition begins here
             self._previous = None
         elif self.planning.is_free:
-            previous = self._previous  # the watchdog may take it away
+            previous = self._previous  # a copy, since the watchdog's thread may set it to None
             acted = None if previous is None else self._acted(previous, observed)
             effect = self._tick + self.dt + self._latency
             pending, remaining = self._pending(latest, effect)
@@ -236,14 +238,14 @@ class ControlLoop:
             self.planning.start(observed.values, self.goal(effect), options)
             self._previous = observed
         else:
-            # no control step of the controller in this period
+            # the planner is still busy, so the controller does not see this observation
             self._previous = None
 
     def answer_stall(self) -> bool:
-        """Send the safe action in place of a loop that stands still; called by the watchdog, in every period.
+        """Send the safe action if the loop stands still, once in every period; called by the watchdog.
 
         Returns:
-            Whether it had to.
+            Whether the loop stood still.
         """
         now = self.clock()
         if self.supervisor.state is State.INACTIVE:
@@ -251,7 +253,7 @@ class ControlLoop:
         if now < self.due + self.dt / 2 or now < self._stall_answered + self.dt:
             return False
         self._stall_answered = now
-        # a loop that stands still inside of a decision or of sending cannot be helped from here
+        # a loop that hangs while it decides or sends holds the lock, and then nothing can be sent from here
         if not self._lock.acquire(timeout=self.dt):
             return False
         try:
@@ -264,7 +266,10 @@ class ControlLoop:
         return True
 
     def come_to_rest(self) -> None:
-        """Send the safe action until the robot can be left alone, as long as the rate limits need for it, and deactivate."""
+        """Lead the commands to rest, for as long as the rate limits need, and deactivate.
+
+        With the safe action `damping` the robot is damped first, for `DAMPING_SECONDS`.
+        """
         damped = round(DAMPING_SECONDS / self.dt) if self.supervisor.config.safe_action == "damping" else 0
         self._is_resting = True
         try:
@@ -278,7 +283,11 @@ class ControlLoop:
                 self._is_resting = False
 
     def _is_on_its_way(self, *, is_damped: bool) -> bool:
-        """Send one command on the way to rest; whether it was not the last one."""
+        """Send one command on the way to rest.
+
+        Returns:
+            Whether further ones must follow.
+        """
         try:
             with self._lock:
                 if is_damped:
@@ -292,7 +301,7 @@ class ControlLoop:
             return True
 
     def _decide(self, action: Array | None, *, missed: int = 0, model_error: float = math.nan) -> Decision:
-        """Send what the supervisor makes of an action, of none the safe one; the lock is held."""
+        """Send what the supervisor makes of an action; without an action that is the safe one. The caller holds the lock."""
         observed = self.inputs.snapshot()
         decision = self.supervisor.decide(self.clock(), observed, action, missed=missed, model_error=model_error)
         self.faults = decision.faults
@@ -313,7 +322,7 @@ class ControlLoop:
         self.statistics.last_failure = f"{type(error).__name__}: {error}"
 
     def _answer_failure(self) -> None:
-        """The safe action, in a period whose own command could not be made or sent."""
+        """Send the safe action in a period whose own command could not be decided or sent."""
         self._previous = None
         try:
             with self._lock:
@@ -327,13 +336,17 @@ class ControlLoop:
         return not is_off and self.supervisor.is_usable(self.clock(), observed)
 
     def _pending(self, observed: Observed, effect: float) -> tuple[Array, float]:
-        """What acts between an observation and the first effect of a plan, (P, action_dim); see `SentCommands`."""
+        """The actions that act between an observation and the first effect of a plan, as in `SentCommands.pending`.
+
+        Returns:
+            Actions, (P, action_dim), and the share of its period for which the first of them still acts.
+        """
         with self._lock:
             actions, remaining = self._sent.pending(_measured(observed), effect)
         return np.array(actions).reshape(-1, self.supervisor.spec.action_dim), remaining
 
     def _acted(self, before: Observed, now: Observed) -> Array | None:
-        """What acted between two observations; None where they are no transition, about one control period apart."""
+        """The mean action between two observations, (action_dim,); None if they are not about one control period apart."""
         begin, end = _measured(before), _measured(now)
         is_transition = abs(end - begin - self.dt) <= PERIOD_TOLERANCE * self.dt
         with self._lock:
@@ -341,5 +354,5 @@ class ControlLoop:
 
 
 def _measured(observed: Observed) -> float:
-    """When an observation was measured, for most of its channels, monotonic [s]."""
+    """When an observation was measured: the median over its channels, monotonic [s]."""
     return float(np.median(observed.received))

@@ -1,4 +1,4 @@
-"""From a command to the message that the robot's controller takes."""
+"""Turns a command into the message that the robot's low-level controller takes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Send = Callable[[NDArray[np.float64]], None]
 
 
 def command_sender(spec: RobotSpec, config: OutputConfig, transport: Transport) -> Send:
-    """A function that publishes a command, (action_dim,), in the order that the robot's controller wants."""
+    """A function that publishes a command, (action_dim,), in the order that the robot's low-level controller wants."""
     order = [spec.action_names.index(name) for name in config.order or spec.action_names]
     if config.type == Float64MultiArray.ros_type:
         send_array = transport.publisher(config.topic, Float64MultiArray)
@@ -34,11 +34,13 @@ def command_sender(spec: RobotSpec, config: OutputConfig, transport: Transport) 
 
 
 def present_positions(config: BridgeConfig, spec: RobotSpec, values: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """Where position-controlled joints are, (action_dim,); None where commands are no positions, for rest is zero there.
+    """The present positions of position-controlled joints, in the order of the actions, (action_dim,).
+
+    The result is None for commands that are not positions: such a robot rests at zero, wherever its joints are.
 
     Args:
-        config: of the bridge.
-        spec: the robot.
+        config: the bridge file.
+        spec: the robot's channels.
         values: the newest observation, (obs_dim,).
     """
     if not config.output.is_position:

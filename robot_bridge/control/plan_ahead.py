@@ -1,4 +1,4 @@
-"""Planning on a thread of its own, one control period ahead of the command that comes out of it."""
+"""Planning on a thread of its own, one control period before its command is sent."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TOO_MANY_MISSES, MISS_WINDOW = 10, 100
 """Once so many of the last `MISS_WINDOW` control periods had no plan in time, the machine is slower than it seemed at the start.
 From then on every plan gets a whole control period."""
 CLOSE_SECONDS = 2.0
-"""Longest wait for a planner that is to end [s]."""
+"""Longest wait for a plan under way when the planner is closed [s]."""
 
 
 @dataclass
@@ -31,9 +31,9 @@ class PlanStatistics:
     """Counts since the planner was made.
 
     Attributes:
-        plans: control steps of the controller.
-        failures: exceptions of the controller.
-        last_failure: the newest of them in words.
+        plans: number of plans that the controller made.
+        failures: number of exceptions that the controller raised.
+        last_failure: the newest of these exceptions, in words.
         seconds: duration of the newest plan [s].
     """
 
@@ -44,7 +44,7 @@ class PlanStatistics:
 
 
 class PlanAhead:
-    """Owns the controller; all methods but `reset_belief` and `freeze` belong to the control loop's thread.
+    """Owns the controller. All methods but `reset_belief` and `freeze` are for the control loop's thread only.
 
     Args:
         controller: the controller of one robot.
@@ -100,7 +100,7 @@ class PlanAhead:
 
     @property
     def model_error(self) -> float:
-        """Prequential one-step error of the model that is planned with [target stds]; NaN where there is none."""
+        """One-step error, on observations not yet seen, of the model that the plan uses [target stds]; NaN without a plan."""
         if self.command is None:
             return math.nan
         info = self.command.info
@@ -108,7 +108,7 @@ class PlanAhead:
 
     @property
     def seconds_available(self) -> float:
-        """Time that there is for a plan [s]."""
+        """Time that a plan may take [s]."""
         return self.deadline * self.lead * self.dt
 
     def next_period(self) -> bool:
@@ -118,7 +118,7 @@ class PlanAhead:
             Whether a plan that is due was not ready in time.
         """
         self._period += 1
-        # a plan that nobody asked for is missing, too
+        # a period for which no plan was started is a miss as well
         missed = self._take() or (self.command is not None and self._period > self._valid_until)
         self._missed.append(missed)
         if self.lead < 1 and sum(self._missed) >= TOO_MANY_MISSES:
@@ -127,50 +127,54 @@ class PlanAhead:
         return missed
 
     def skip(self, periods: int) -> None:
-        """Control periods have passed that nobody acted in."""
+        """Count control periods that passed without a command."""
         self._period += periods
 
     def start(self, obs: Array, goal: Array | None, options: StepOptions = StepOptions(), *, ahead: int = 1) -> None:  # noqa: B008
-        """Start a control step of the controller for the period that is `ahead` of this one.
+        """Start to plan for a coming control period.
 
         Args:
-            obs: see `AdaptiveController.step`.
-            goal: likewise.
-            options: likewise; the number of candidates and freezing are filled in here.
-            ahead: 0 for this period.
+            obs: the observation, (obs_dim,), as `AdaptiveController.step` takes it.
+            goal: the goal, as `AdaptiveController.step` takes it.
+            options: what else is known; the number of candidates and whether the belief is frozen are filled in here.
+            ahead: number of periods until the plan's first action is sent; 0 is the present period.
         """
         self._pending_for, self._is_dropped = self._period + ahead, False
-        # a plan for this very period lends its second action to the next one
+        # the next period may use the second action of a plan for this period without counting a miss
         self._spare_periods = 1 if ahead == 0 else 0
         self._pending = self._thread.submit(self._step, obs, goal, options)
 
     def wait(self, seconds: float) -> bool:
-        """Wait for the plan under way, at most so long [s]; whether it is there."""
+        """Wait for the plan under way, at most for so many seconds.
+
+        Returns:
+            Whether the plan is ready.
+        """
         if self._pending is not None:
             wait([self._pending], max(0.0, seconds))
         return not self._take()
 
     def action(self) -> Array | None:
-        """What the newest plan says for this period, its last action when it is used up; None without a plan."""
+        """The newest plan's action for this period, (action_dim,); its last action when it is used up, None without a plan."""
         if self.command is None:
             return None
         action: Array = self.command.plan[min(self._period - self._made_for, len(self.command.plan) - 1)].astype(np.float64)
         return action
 
     def forget(self) -> None:
-        """Follow no plan that was made before now."""
+        """Discard the present plan and the one under way."""
         self.command, self._is_dropped = None, True
 
     def reset_belief(self) -> None:
-        """Forget what was learned about the robot, before the next plan; from any thread."""
+        """Go back to the prior before the next plan; this may be called from any thread."""
         self._reset_wanted = True
 
     def freeze(self, frozen: bool) -> None:
-        """Keep the belief as it is, or let it move again; from any thread."""
+        """Freeze the belief, or let it adapt again; this may be called from any thread."""
         self.is_frozen = frozen
 
     def close(self) -> None:
-        """End the controller's thread; a plan under way gets `CLOSE_SECONDS`."""
+        """End the planning thread; a plan under way may go on for `CLOSE_SECONDS`."""
         self._thread.close(CLOSE_SECONDS)
 
     def _take(self) -> bool:
@@ -189,7 +193,7 @@ class PlanAhead:
         return False
 
     def _fail(self, error: BaseException) -> None:
-        # whatever happens in the planner, the robot gets its safe action: there is no plan any more
+        # without a plan the supervisor sends the safe action
         self.forget()
         self.statistics.failures += 1
         self.statistics.last_failure = f"{type(error).__name__}: {error}"

@@ -1,4 +1,4 @@
-"""What acts on the robot, and when: a command acts from `latency` after it was sent until the next one does."""
+"""Which command acts on the robot when: each acts from `latency` after it was sent until the next one acts."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 NEGLIGIBLE = 0.02
-"""Share of a control period that a prediction leaves out."""
+"""Parts of a control period that are shorter than this share are ignored."""
 
 
 class SentCommands:
-    """Commands of the last moments. Times are monotonic [s] and given by the caller.
+    """The latest commands. Times are monotonic [s] and given by the caller.
 
     Args:
         dt: control period [s].
-        latency: from sending a command, and from a measurement to its arrival, to the effect on the robot, together [s].
-        memory: how far back anybody asks [s].
+        latency: delay of the observations plus delay of the commands, which together pass between a measurement and the effect
+            of a command that answers it at once [s].
+        memory: how far back `mean` and `pending` may ask [s].
     """
 
     def __init__(self, dt: float, latency: float, memory: float) -> None:
@@ -27,8 +28,13 @@ class SentCommands:
         self._sent: deque[tuple[float, Array | None]] = deque()
 
     def add(self, at: float, command: Array | None) -> None:
-        """A command was sent; None: nothing is sent from now on, and what acts is not known."""
-        # a clock that was set back begins anew
+        """Take note of a command that was sent at this time.
+
+        Args:
+            at: time of sending, monotonic [s].
+            command: the command, (action_dim,); None when sending ends, after which it is not known what acts on the robot.
+        """
+        # after the clock was set back, later entries are wrong
         while self._sent and self._sent[-1][0] >= at:
             self._sent.pop()
         while len(self._sent) > 1 and self._sent[1][0] + self._latency < at - self._memory:
@@ -36,12 +42,12 @@ class SentCommands:
         self._sent.append((at, command))
 
     def mean(self, begin: float, end: float) -> Array | None:
-        """What acts on average from `begin` to `end`, (action_dim,); None if that is not known for the whole time."""
+        """The mean command that acts from `begin` to `end`, (action_dim,); None if it is not known for the whole time."""
         total: Array | float = 0.0
         weight, until = 0.0, end
         for sent, command in reversed(self._sent):
             since = max(begin, sent + self._latency)
-            # negative for a command that does not act yet
+            # the share is negative for a command that acts only after this interval
             share = until - since
             if share > 0:
                 if command is None:
@@ -54,10 +60,14 @@ class SentCommands:
         return np.asarray(total / weight)
 
     def pending(self, measured: float, effect: float) -> tuple[list[Array], float]:
-        """What acts between a measurement and the first effect of a plan, one control period after the other.
+        """The commands that act between a measurement and the first effect of a plan, as one mean for each control period.
+
+        Args:
+            measured: time of the measurement, monotonic [s].
+            effect: time at which the plan's first command acts, monotonic [s].
 
         Returns:
-            Actions, the newest last, and the share of its period that the first of them still acts.
+            Actions (action_dim,), the newest last, and the share of its period for which the first of them still acts.
         """
         periods = max(0, math.ceil((effect - measured) / self._dt - NEGLIGIBLE))
         actions: list[Array] = []

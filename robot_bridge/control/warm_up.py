@@ -1,4 +1,4 @@
-"""Before the robot moves: how long a plan takes on this machine, in which precision, and how far ahead it must begin."""
+"""Measures before the robot moves how long a plan takes on this machine, and chooses precision and lead accordingly."""
 
 from __future__ import annotations
 
@@ -10,21 +10,23 @@ import numpy as np
 from adaptive_mbrl.controller import AdaptiveController, StepOptions
 
 WARM_UP_STEPS = 8
+"""Control steps of one measurement; the duration is the median of the second half."""
 TIME_RESERVE = 1.3
-"""Time that a plan is given, in times that it takes on a quiet machine."""
+"""Factor by which a plan's time limit exceeds the duration that was measured here."""
 MAX_OVERHEAD = 0.9
-"""On a GPU, say, nearly all of the time is there whatever the number of candidates; a little hope in fewer of them is left."""
+"""Largest overhead that `warm_up` returns.
+On a GPU the duration hardly depends on the number of candidates; the bound keeps `SampleBudget` able to cut the number."""
 MAX_BFLOAT16_TIME = 0.9
-"""Bfloat16 is used where it takes less than this share of float32's time."""
+"""Bfloat16 is used only if it takes less than this share of float32's time."""
 
 
 class WarmedUp(NamedTuple):
     """A controller that is ready, and how long it takes.
 
     Attributes:
-        controller: in the precision that fits the time there is, as after a reset.
+        controller: the controller, in the precision that fits the time there is and before its first step.
         seconds: duration of a control step [s].
-        overhead: share of it that does not depend on the number of candidates.
+        overhead: share of that duration that does not depend on the number of candidates.
     """
 
     controller: AdaptiveController
@@ -33,13 +35,13 @@ class WarmedUp(NamedTuple):
 
 
 def warm_up(controller: AdaptiveController, seconds: float) -> WarmedUp:
-    """Take the first, slow steps before the robot moves, and plan in bfloat16 if there is no time for float32.
+    """Take the first, slow control steps before the robot moves, and switch to bfloat16 if float32 takes too long.
 
-    Bfloat16 may cost return, fewer candidates cost more (benchmarks/latency_cost.py).
+    Bfloat16 may cost return, but fewer candidates cost more (benchmarks/latency_cost.py).
 
     Args:
-        controller: a controller before its first step.
-        seconds: that there are for a plan at most [s].
+        controller: the robot's controller before its first step.
+        seconds: longest time that a plan may take [s].
     """
     full, few = controller.settings.planner.num_samples, controller.settings.planner.least_samples
     controller = controller.with_precision("float32")
@@ -55,7 +57,10 @@ def warm_up(controller: AdaptiveController, seconds: float) -> WarmedUp:
 
 
 def step_seconds(controller: AdaptiveController, num_samples: int) -> float:
-    """How long a control step takes, one in each control period: between them caches and clocks cool down [s]."""
+    """Median duration of a control step [s].
+
+    There is one step in each control period, as on the robot: caches and processor clocks are cold again after a pause.
+    """
     mean = controller.settings.adapter.normalizer.obs_mean.cpu().numpy()
     goal = np.zeros(controller.settings.score.reward.goal_dim)
     options = StepOptions(pending=np.zeros((1, controller.spec.action_dim)), num_samples=num_samples)
@@ -65,15 +70,15 @@ def step_seconds(controller: AdaptiveController, num_samples: int) -> float:
         controller.step(mean, goal, options)
         took.append(time.perf_counter() - began)
         time.sleep(max(0.0, controller.spec.dt - took[-1]))
-    # the first ones allocate and choose algorithms
+    # the first steps are slower because they allocate memory and choose algorithms
     return float(np.median(took[WARM_UP_STEPS // 2 :]))
 
 
 def lead_for(seconds: float, dt: float, deadline: float) -> float:
-    """Share of the control period by which planning begins before its command is sent, for plans that take so long [s].
+    """The lead for plans of this duration [s]: the share of the control period between their start and their command.
 
-    Beyond half a period the plan begins at the tick before: what a newer observation is worth is lost again in the prediction of
-    a part of a period (benchmarks/latency_cost.py), and a plan may then take twice as long.
+    A lead of more than half a period is rounded up to a whole one. A newer observation is then worth no more than what the
+    prediction over a part of a period loses (benchmarks/latency_cost.py), and a whole period gives a plan twice the time.
     """
     lead = TIME_RESERVE * seconds / (deadline * dt)
     return lead if lead <= 0.5 else 1.0

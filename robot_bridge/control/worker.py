@@ -1,4 +1,4 @@
-"""One thread that does one thing after the other, and never keeps a process from ending."""
+"""A thread that runs functions one after the other, and does not keep the process from ending."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ T = TypeVar("T")
 
 
 class Worker:
-    """Like an executor with one thread, but a daemon: what hangs in it is left behind.
+    """Like an executor with one thread, but its thread is a daemon: a function that hangs does not keep the process alive.
 
     Args:
-        name: of the thread.
+        name: the thread's name.
     """
 
     def __init__(self, name: str) -> None:
@@ -24,13 +24,13 @@ class Worker:
         self._thread.start()
 
     def submit(self, function: Callable[..., T], *arguments: Any) -> Future[T]:
-        """Do it after what was submitted before."""
+        """Run a function after all that were submitted before it."""
         future: Future[T] = Future()
         self._queue.put((future, function, arguments))
         return future
 
     def close(self, timeout: float) -> None:
-        """End the thread; wait at most so long [s]."""
+        """End the thread and wait for it, at most for so many seconds."""
         self._queue.put(None)
         self._thread.join(timeout)
 

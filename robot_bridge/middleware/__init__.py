@@ -1,1 +1,1 @@
-"""Messages, and the two transports that carry them: Cyclone DDS and rclpy."""
+"""ROS 2 messages as dataclasses, and the two transports that carry them: Cyclone DDS and rclpy."""

@@ -1,4 +1,4 @@
-"""The transport that the command line asks for."""
+"""Opens the transport that the command line asks for."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from robot_bridge.middleware.transport import Transport
 
 
 def open_transport(kind: str, name: str, domain: int | None, interface: str) -> Transport:
-    """Connect to the network of ROS 2.
+    """Connect to the ROS 2 network.
 
     Args:
-        kind: `dds`, which needs no ROS 2 install, or `rclpy`.
-        name: of the node, for `rclpy`; DDS knows no nodes.
-        domain: ROS 2's domain id; the environment's ``ROS_DOMAIN_ID``, or 0, if not given.
-        interface: network interface, for `dds`; `rclpy` goes by ROS 2's own environment variables.
+        kind: `dds`, which needs no ROS 2 installation, or `rclpy`.
+        name: the node's name for `rclpy`; `dds` has no nodes.
+        domain: ROS 2's domain id; by default the environment variable ``ROS_DOMAIN_ID``, or 0.
+        interface: the network interface for `dds`; `rclpy` takes it from ROS 2's own environment variables.
 
     Raises:
-        ConfigError: it cannot be had here.
+        ConfigError: this transport is not available here.
     """
     if kind == "dds":
         return DdsTransport(environment_domain() if domain is None else domain, interface)
@@ -31,7 +31,7 @@ def open_transport(kind: str, name: str, domain: int | None, interface: str) -> 
 
 
 def environment_domain() -> int:
-    """ROS 2's domain id in the environment."""
+    """The domain id that the environment variable ``ROS_DOMAIN_ID`` gives; 0 if it is not set."""
     text = os.environ.get("ROS_DOMAIN_ID") or "0"
     if not text.isdigit() or int(text) > 232:
         raise ConfigError(f"environment variable ROS_DOMAIN_ID: got '{text}'; allowed: 0 to 232")

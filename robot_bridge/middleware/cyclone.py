@@ -1,4 +1,4 @@
-"""Configuration of Cyclone DDS for one network interface, the same for both transports."""
+"""The configuration of Cyclone DDS for one network interface, which both transports share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ LOOPBACK = "lo"
 
 
 def configuration(interface: str) -> str:
-    """As ``CYCLONEDDS_URI`` takes it; the loopback interface has no multicast, so that neighbours are asked one by one."""
+    """The value for the environment variable ``CYCLONEDDS_URI``.
+
+    The loopback interface has no multicast, so there discovery asks the other processes one by one.
+    """
     multicast = "false" if interface == LOOPBACK else "default"
     peers = '<Peers><Peer Address="localhost"/></Peers>' if interface == LOOPBACK else ""
     return (

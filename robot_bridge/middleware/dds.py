@@ -1,9 +1,9 @@
 """Transport over Cyclone DDS, wire-compatible with ROS 2: `ros2 topic echo` sees these topics, and rclpy nodes talk to them.
 
 A ROS 2 topic ``/name`` is the DDS topic ``rt/name``, a message ``pkg/msg/Name`` the type ``pkg::msg::dds_::Name_`` in plain CDR.
-A service ``/name`` is a topic of requests, ``rq/nameRequest``, and one of answers, ``rr/nameReply``, whose messages begin with
-who asks and the number of the question, as rmw_cyclonedds has them.
-Unless told otherwise it stays on the loopback interface; ROS 2 nodes on the same machine need the same ``CYCLONEDDS_URI``.
+A service ``/name`` is a topic of requests, ``rq/nameRequest``, and one of answers, ``rr/nameReply``. As in rmw_cyclonedds, their
+messages begin with the client's number and the number of its request.
+By default the transport uses the loopback interface only. ROS 2 nodes on the same machine need the same ``CYCLONEDDS_URI``.
 """
 
 from __future__ import annotations
@@ -42,17 +42,20 @@ _DOMAINS: dict[int, Domain] = {}
 _TOPICS: dict[tuple[int, str, str], Topic] = {}
 _IDL_TYPES: dict[tuple[type[Message], bool], type[IdlStruct]] = {}
 DISCOVERY_SECONDS = 1.0
-"""Longest time that an answer waits for its reader to be found."""
+"""Longest time that an answer waits until DDS has found the client's reader [s]."""
 POLL = duration(milliseconds=100)
-"""Longest wait of the receiving thread before it looks whether it should end."""
+"""Interval at which the receiving thread checks whether it should end."""
 
 
 class DdsTransport:
-    """Publishes and subscribes without a ROS 2 install.
+    """A `Transport` that needs no ROS 2 installation.
 
     Args:
         domain: ROS 2's domain id.
-        interface: network interface; an environment variable ``CYCLONEDDS_URI`` has precedence.
+        interface: the network interface; the environment variable ``CYCLONEDDS_URI`` takes precedence.
+
+    Attributes:
+        failures: number of messages that were lost because they could not be read or their receiver failed.
     """
 
     def __init__(self, domain: int = 0, interface: str = LOOPBACK) -> None:
@@ -65,12 +68,10 @@ class DdsTransport:
         self._lock = threading.Lock()
 
     def publisher(self, topic: str, message_type: type[MessageT], *, reliable: bool = True) -> Callable[[MessageT], None]:
-        """See `Transport`."""
         writer = DataWriter(self._participant, self._topic(topic, message_type), _qos(reliable))
         return lambda message: writer.write(to_wire(message))
 
     def subscribe(self, topic: str, message_type: type[MessageT], receive: Receive[MessageT], *, reliable: bool = False) -> None:
-        """See `Transport`."""
         self._listen(
             self._topic(topic, message_type),
             _qos(reliable),
@@ -78,11 +79,10 @@ class DdsTransport:
         )
 
     def serve(self, name: str, request_type: type[RequestT], answer: Answer[RequestT]) -> None:
-        """See `Transport`."""
         replies = DataWriter(self._participant, self._service_topic("rr", f"{name}Reply", RESPONSES[request_type]), _SERVICE_QOS)
 
         def reply(sample: Any) -> None:
-            # on a thread of its own: observations go on coming while, say, the actuators come to rest
+            # on a thread of its own, because observations must arrive while, for example, the actuators come to rest
             threading.Thread(target=reply_to, args=(sample,), daemon=True).start()
 
         def reply_to(sample: Any) -> None:
@@ -102,15 +102,15 @@ class DdsTransport:
         requests: DataReader = self._listen(self._service_topic("rq", f"{name}Request", request_type), _SERVICE_QOS, reply)
 
     def call(self, name: str, request: Request, timeout: float = 3.0) -> Response:
-        """Ask a service.
+        """Call a service and wait for its answer.
 
         Args:
-            name: ROS 2 name.
-            request: the question.
-            timeout: longest time to find the service, and to wait for the answer [s].
+            name: the service's ROS 2 name.
+            request: the request.
+            timeout: longest time to find the service, and then to wait for its answer [s].
 
         Raises:
-            BridgeError: nobody answers.
+            BridgeError: the service was not found or did not answer.
         """
         response_type = RESPONSES[type(request)]
         client, answers = uuid.uuid4().int >> 65, queue.SimpleQueue[Response]()
@@ -134,15 +134,12 @@ class DdsTransport:
             raise BridgeError(f"service '{name}': no answer within {timeout:g} s") from None
 
     def graph(self) -> DdsGraph:
-        """See `Transport`."""
         return DdsGraph(self._domain)
 
     def now(self) -> float:
-        """See `Transport`."""
         return time.time()
 
     def close(self) -> None:
-        """See `Transport`."""
         self._closed.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -178,7 +175,7 @@ class DdsTransport:
                 if sample.sample_info.valid_data:
                     deliver(sample)
         except Exception as error:
-            # a message that cannot be read, or a receiver that fails, must not silence all the others
+            # a message that cannot be read, or a receiver that fails, must not keep other messages from being delivered
             if self.failures == 0:
                 _LOG.warning("a message of %s was lost: %s: %s", reader.topic.name, type(error).__name__, error)
             self.failures += 1
@@ -186,10 +183,10 @@ class DdsTransport:
 
 @cache
 def _participant(domain: int, interface: str) -> DomainParticipant:
-    """A process takes part once in each domain, for as long as it lives.
+    """The process's participant in a domain, which exists until the process ends.
 
-    Cyclone DDS 11 keeps instances of a type in a table beyond the deletion of the type's last topic, and crashes when it comes
-    across one of them later: topics must not be deleted.
+    Topics must not be deleted: Cyclone DDS 11 keeps instances of a type in a table even after the type's last topic was deleted,
+    and crashes when it finds one of them later.
     """
     try:
         _configure(domain, interface)
@@ -209,14 +206,14 @@ def _topic(participant: DomainParticipant, name: str, kind: type[IdlStruct]) -> 
 
 
 def _configure(domain: int, interface: str) -> None:
-    """A process has one configuration per domain; it must be there before the first participant."""
+    """Configure a domain. A process has one configuration for each domain, which must be set before the first participant."""
     if os.environ.get("CYCLONEDDS_URI"):
         return
     _DOMAINS[domain] = Domain(domain, configuration(interface))
 
 
 def _qos(reliable: bool) -> Qos:
-    """Keep the newest message only: a queue would serve stale ones (REP 2003)."""
+    """Keep only the newest message; a longer queue would deliver stale ones first (REP 2003)."""
     reliability = Policy.Reliability.Reliable(duration(milliseconds=100)) if reliable else Policy.Reliability.BestEffort
     return Qos(reliability, Policy.Durability.Volatile, Policy.History.KeepLast(1))
 
@@ -228,11 +225,11 @@ _SERVICE_QOS = Qos(
 
 
 def idl_type(message_type: type[Message], *, framed: bool = False) -> type[IdlStruct]:
-    """The DDS class of a message: the same fields under ROS 2's type name.
+    """The DDS class of a message, with the same fields under ROS 2's type name.
 
     Args:
-        message_type: the message.
-        framed: a service's request or answer, which begins with the client that asks and the number of its question.
+        message_type: the message's class.
+        framed: whether it is a service's request or answer, which begins with numbers of the client and of its request.
     """
     if (message_type, framed) not in _IDL_TYPES:
         frame = {"client": idl.uint64, "number": idl.int64} if framed else {}
@@ -258,7 +255,7 @@ def _made_idl_type(message_type: type[Message], frame: Mapping[str, Any]) -> typ
 
 
 def to_wire(message: Any) -> Any:
-    """A message as an object of its DDS class; numbers and strings as they are."""
+    """A message as an object of its DDS class; numbers and strings are unchanged."""
     if isinstance(message, Message):
         return idl_type(type(message))(*(to_wire(getattr(message, name)) for name, _ in fields_of(type(message))))
     if isinstance(message, (list, tuple)):

@@ -1,4 +1,4 @@
-"""Who publishes and subscribes what on a DDS domain, as DDS's own discovery tells."""
+"""Finds out through DDS discovery who publishes and subscribes what on a domain."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from cyclonedds.domain import DomainParticipant
 from robot_bridge.middleware.endpoints import Endpoint
 
 _MAX_ENDPOINTS = 10_000
-"""Endpoints that are read; a domain with more is not one robot's."""
+"""Largest number of endpoints that are read; the network of one robot has far fewer."""
 
 
 class DdsGraph:
-    """Looks at a domain from the moment it is made; discovery takes up to a second.
+    """The publishers and subscribers of a domain, as a `Graph`. Discovery takes up to a second from the constructor on.
 
     Args:
-        domain: ROS 2's domain id, configured by a `DdsTransport` made before.
+        domain: ROS 2's domain id; a `DdsTransport` must have configured it before.
     """
 
     def __init__(self, domain: int) -> None:
@@ -34,7 +34,7 @@ class DdsGraph:
         )
 
     def endpoints(self) -> tuple[Endpoint, ...]:
-        """Those of ROS 2 topics that exist now, without this process's own."""
+        """The present endpoints of ROS 2 topics, without those of this process."""
         own = {participant.key for participant in _alive(self._participants) if _is_own(participant)}
         return tuple(
             Endpoint(

@@ -1,4 +1,4 @@
-"""Who publishes and subscribes what, as far as a middleware can tell."""
+"""Publishers and subscribers of other processes, as far as a middleware can find them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ class Endpoint:
     """A publisher or subscriber of another process.
 
     Attributes:
-        topic: ROS 2 name, e.g. ``/joint_states``.
-        type: ROS 2 name of its message.
-        publishes: it is a publisher.
-        reliable: it confirms delivery, or asks for it.
+        topic: the topic's ROS 2 name, e.g. ``/joint_states``.
+        type: the ROS 2 name of the message type.
+        publishes: whether it is a publisher.
+        reliable: whether it offers confirmed delivery, or asks for it as a subscriber.
     """
 
     topic: str
@@ -28,7 +28,7 @@ Endpoints = Sequence[Endpoint]
 
 
 class Graph(Protocol):
-    """What discovery finds; it takes up to a second from the moment this is made."""
+    """The publishers and subscribers that discovery finds, which takes up to a second after the start."""
 
     def endpoints(self) -> Endpoints:
-        """Those of ROS 2 topics that exist now, without this process's own."""
+        """The present endpoints of ROS 2 topics, without those of this process."""

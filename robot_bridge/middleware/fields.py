@@ -1,4 +1,4 @@
-"""Numbers inside messages, by name."""
+"""Reads and writes numbers in messages by the names of their fields."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from typing import Any
 from robot_bridge.middleware.messages import JointState, Message, Quaternion
 
 NORM_ERROR = 0.1
-"""A quaternion whose length is farther from 1 is no orientation: drivers leave zeros where they have none."""
+"""How far the length of a quaternion may be from 1. Beyond that it is no orientation; drivers send zeros if they have none."""
 
 
 def joint_value(message: JointState, field: str, joint: str) -> float:
-    """`position`, `velocity` or `effort` of a joint; NaN where the message does not have it."""
+    """The `position`, `velocity` or `effort` of a joint; NaN if the message does not hold it."""
     values = getattr(message, field)
     index = message.name.index(joint) if joint in message.name else len(values)
     return float(values[index]) if index < len(values) else math.nan
 
 
 def field_of(message: Message, path: str) -> float:
-    """The number at a dotted path; its last part may be an index or an angle of a quaternion.
+    """The number at a dotted path, whose last part may be an index or an angle of a quaternion.
 
-    NaN beyond an array's end, for an angle of what is no orientation, and for what an Imu says that it does not measure (REP 145:
-    a covariance that begins with -1).
+    The result is NaN for an index beyond an array's end, for an angle of a quaternion that is no orientation, and for a quantity
+    that an IMU does not measure (by REP 145, its covariance then begins with -1).
 
     Raises:
-        AttributeError: there is no such field.
+        AttributeError: the message has no such field.
     """
     value: object = message
     for part in path.split("."):
@@ -45,7 +45,7 @@ def field_of(message: Message, path: str) -> float:
 
 
 def write_field(message: Message, path: str, value: float) -> None:
-    """Inverse of `field_of` for one number; arrays grow as needed, an angle is the only one of its quaternion."""
+    """Write one number; the inverse of `field_of`. Arrays grow as needed; an angle sets its quaternion's other angles to 0."""
     *parents, last = path.split(".")
     target: Any = message
     for part in parents:
@@ -60,7 +60,7 @@ def write_field(message: Message, path: str, value: float) -> None:
 
 
 def write_angles(quaternion: Quaternion, angles: Mapping[str, float]) -> None:
-    """Turn a quaternion to these angles [rad]: any of roll, pitch and yaw, the others 0, or one twist."""
+    """Set a quaternion to these angles [rad]: any of roll, pitch and yaw, or one twist. Angles not named are 0."""
     turned = Quaternion()
     for axis, names in (("z", ("yaw", "twist_z")), ("y", ("pitch", "twist_y")), ("x", ("roll", "twist_x"))):
         angle = sum(angles.get(name, 0.0) for name in names)
@@ -82,8 +82,8 @@ def _product(a: Quaternion, b: Quaternion) -> Quaternion:
 
 
 def _twist(along: float, w: float) -> float:
-    """Angle about one axis of a quaternion's part along it, in (-pi, pi]."""
-    # q and -q are the same orientation: the half with w >= 0 gives the smaller turn
+    """Twist about one axis in (-pi, pi], from a quaternion's part along that axis and its real part."""
+    # q and -q are the same orientation; the one with w >= 0 gives the smaller rotation
     angle = 2 * (math.atan2(-along, -w) if w < 0 else math.atan2(along, w))
     return math.pi if angle <= -math.pi else angle
 
@@ -96,5 +96,8 @@ ANGLES: dict[str, Callable[[Quaternion], float]] = {
     "twist_y": lambda q: _twist(q.y, q.w),
     "twist_z": lambda q: _twist(q.z, q.w),
 }
-"""Angles of an orientation [rad]. Roll, pitch and yaw are those of REP 103, about z, then y, then x, with pitch within +-pi/2.
-A twist is the rotation about one axis alone (swing-twist decomposition), all the way round, for robots that turn in a plane."""
+"""Angles of an orientation [rad].
+
+Roll, pitch and yaw are those of REP 103: rotations about z, then y, then x, with pitch within +-pi/2. A twist is the rotation
+about one axis alone (swing-twist decomposition). It covers the whole circle, for robots that turn in a plane.
+"""

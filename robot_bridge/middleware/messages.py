@@ -1,7 +1,8 @@
 """The ROS 2 messages that the bridge speaks, as plain dataclasses that need neither rclpy nor a DDS library.
 
-Field names, order and types are those of the .msg files (common_interfaces, ROS 2 Jazzy); a transport translates them to its own
-classes by name. Stamps are what the sender wrote; when a message came, on the monotonic clock, a transport says beside it.
+Field names, order and types are those of the .msg files (common_interfaces, ROS 2 Jazzy). A transport translates the messages to
+its own classes by name. Stamps hold what the sender wrote. The time of arrival, on the monotonic clock, is not in the message; a
+transport passes it on beside the message.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _FIELDS: dict[type[Message], tuple[tuple[str, Any], ...]] = {}
 
 
 def fields_of(message_type: type[Message]) -> tuple[tuple[str, Any], ...]:
-    """Name and annotated type of each field, in order; kept, because reading them off a class takes longer than all the rest."""
+    """Name and annotated type of each field, in order. They are cached, because finding them takes longer than all the rest."""
     if message_type not in _FIELDS:
         hints = get_type_hints(message_type, include_extras=True)
         _FIELDS[message_type] = tuple((f.name, hints[f.name]) for f in fields(message_type))
@@ -45,13 +46,13 @@ class Time(Message):
 
     @classmethod
     def of(cls, seconds: float) -> Time:
-        """From seconds since the epoch."""
+        """The stamp of a time since the epoch [s]."""
         nanoseconds = round(seconds * 1e9)
         return cls(nanoseconds // 10**9, nanoseconds % 10**9)
 
     @property
     def seconds(self) -> float:
-        """Since the epoch [s]."""
+        """The stamp as time since the epoch [s]."""
         return self.sec + 1e-9 * self.nanosec
 
 
@@ -115,7 +116,7 @@ class Pose(Message):
 
 @dataclass
 class PoseWithCovariance(Message):
-    """A pose and how sure it is."""
+    """A pose and its uncertainty."""
 
     ros_type: ClassVar[str] = "geometry_msgs/msg/PoseWithCovariance"
     pose: Pose = field(default_factory=Pose)
@@ -133,7 +134,7 @@ class Twist(Message):
 
 @dataclass
 class TwistWithCovariance(Message):
-    """A twist and how sure it is."""
+    """A twist and its uncertainty."""
 
     ros_type: ClassVar[str] = "geometry_msgs/msg/TwistWithCovariance"
     twist: Twist = field(default_factory=Twist)
@@ -151,7 +152,7 @@ class Wrench(Message):
 
 @dataclass
 class WrenchStamped(Message):
-    """What a force-torque sensor sends."""
+    """The measurement of a force-torque sensor."""
 
     ros_type: ClassVar[str] = "geometry_msgs/msg/WrenchStamped"
     header: Header = field(default_factory=Header)
@@ -216,7 +217,7 @@ class MultiArrayLayout(Message):
 
 @dataclass
 class Float64MultiArray(Message):
-    """Numbers; what ros2_control's forward_command_controller takes, in the order of its `joints` parameter."""
+    """An array of numbers, for example commands for ros2_control's forward_command_controller in the order of its `joints`."""
 
     ros_type: ClassVar[str] = "std_msgs/msg/Float64MultiArray"
     layout: MultiArrayLayout = field(default_factory=MultiArrayLayout)
@@ -225,7 +226,7 @@ class Float64MultiArray(Message):
 
 @dataclass
 class JointTrajectoryPoint(Message):
-    """Where joints should be, and when."""
+    """Positions that joints should have at a certain time."""
 
     ros_type: ClassVar[str] = "trajectory_msgs/msg/JointTrajectoryPoint"
     positions: list[Float64] = field(default_factory=list)
@@ -237,7 +238,7 @@ class JointTrajectoryPoint(Message):
 
 @dataclass
 class JointTrajectory(Message):
-    """A course of points for named joints."""
+    """A sequence of points for named joints."""
 
     ros_type: ClassVar[str] = "trajectory_msgs/msg/JointTrajectory"
     header: Header = field(default_factory=Header)
@@ -247,7 +248,7 @@ class JointTrajectory(Message):
 
 @dataclass
 class String(Message):
-    """A word."""
+    """A piece of text."""
 
     ros_type: ClassVar[str] = "std_msgs/msg/String"
     data: str = ""
@@ -255,7 +256,7 @@ class String(Message):
 
 @dataclass
 class KeyValue(Message):
-    """A named value of a diagnosis."""
+    """A named value in a diagnostic status."""
 
     ros_type: ClassVar[str] = "diagnostic_msgs/msg/KeyValue"
     key: str = ""
@@ -264,7 +265,7 @@ class KeyValue(Message):
 
 @dataclass
 class DiagnosticStatus(Message):
-    """How one part of a node is."""
+    """The condition of one part of a node."""
 
     ros_type: ClassVar[str] = "diagnostic_msgs/msg/DiagnosticStatus"
     level: Octet = 0
@@ -276,7 +277,7 @@ class DiagnosticStatus(Message):
 
 @dataclass
 class DiagnosticArray(Message):
-    """What `/diagnostics` carries."""
+    """A message of the topic `/diagnostics`."""
 
     ros_type: ClassVar[str] = "diagnostic_msgs/msg/DiagnosticArray"
     header: Header = field(default_factory=Header)
@@ -285,7 +286,7 @@ class DiagnosticArray(Message):
 
 @dataclass
 class TriggerRequest(Message):
-    """Asks for something to be done; ROS 2 gives a message without fields this one."""
+    """A request without content; ROS 2 gives messages without fields this dummy field."""
 
     ros_type: ClassVar[str] = "std_srvs/srv/Trigger_Request"
     structure_needs_at_least_one_member: Octet = 0
@@ -293,7 +294,7 @@ class TriggerRequest(Message):
 
 @dataclass
 class SetBoolRequest(Message):
-    """Asks for something to be switched on or off."""
+    """A request to switch something on or off."""
 
     ros_type: ClassVar[str] = "std_srvs/srv/SetBool_Request"
     data: bool = False
@@ -301,7 +302,7 @@ class SetBoolRequest(Message):
 
 @dataclass
 class Response(Message):
-    """Base of the answers: whether it was done, and what there is to say about it."""
+    """Base of the services' answers: whether the request was carried out, and a message about it."""
 
     success: bool = False
     message: str = ""
@@ -325,7 +326,7 @@ RESPONSES: dict[type[TriggerRequest] | type[SetBoolRequest], type[Response]] = {
     TriggerRequest: TriggerResponse,
     SetBoolRequest: SetBoolResponse,
 }
-"""What each request is answered with."""
+"""The class of the answer to each request."""
 MESSAGES: dict[str, type[Message]] = {
     cls.ros_type: cls for cls in (JointState, Imu, Odometry, WrenchStamped, Twist, Float64MultiArray, JointTrajectory)
 }

@@ -1,4 +1,4 @@
-"""Transport over `rclpy`, for machines with a ROS 2 install (tested with Jazzy)."""
+"""Transport over `rclpy`, for machines with a ROS 2 installation (tested with Jazzy)."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from robot_bridge.middleware.transport import Answer, MessageT, Receive, Request
 SERVICES = {TriggerRequest: "Trigger", SetBoolRequest: "SetBool"}
 _LOG = logging.getLogger(__name__)
 EXECUTOR_THREADS = 3
-"""Of an executor: for a service that takes long, another one that is called meanwhile, and messages."""
+"""Threads of an executor: one for a service that takes long, one for another service meanwhile, and one for messages."""
 SPIN_SECONDS = 0.1
-"""Longest time until a thread that spins looks whether it should end."""
+"""Interval at which a spinning thread checks whether it should end [s]."""
 
 
 class RosTransport:
-    """Publishes, subscribes and serves through a node that somebody else spins.
+    """A `Transport` on a node that the caller spins.
 
-    Messages, each call of a service and the node's own callbacks (transitions, parameters) do not wait for one another where an
-    executor with several threads spins the node: an emergency stop is answered while the node configures or activates.
+    If an executor with several threads spins the node, messages, service calls and the node's own callbacks (transitions,
+    parameters) do not wait for one another. So an emergency stop is answered while the node configures or activates.
 
     Args:
-        node: the node; it keeps living after `close`.
+        node: the node, which stays alive after `close`.
     """
 
     def __init__(self, node: Node) -> None:
@@ -49,13 +49,11 @@ class RosTransport:
         self._services: list[Any] = []
 
     def publisher(self, topic: str, message_type: type[MessageT], *, reliable: bool = True) -> Callable[[MessageT], None]:
-        """See `Transport`."""
         publisher = self._node.create_publisher(ros_class(message_type), topic, _qos(reliable))
         self._publishers.append(publisher)
         return lambda message: publisher.publish(to_ros(message))
 
     def subscribe(self, topic: str, message_type: type[MessageT], receive: Receive[MessageT], *, reliable: bool = False) -> None:
-        """See `Transport`."""
 
         def take(message: Any) -> None:
             receive(from_ros(message, message_type), time.monotonic())
@@ -66,11 +64,10 @@ class RosTransport:
         self._subscriptions.append(subscription)
 
     def serve(self, name: str, request_type: type[RequestT], answer: Answer[RequestT]) -> None:
-        """See `Transport`."""
         kind = SERVICES[request_type]
 
         def reply(request: Any, response: Any) -> Any:
-            # a trigger has no fields in Python
+            # rclpy's Trigger request has no fields
             question: Any = SetBoolRequest(request.data) if kind == "SetBool" else TriggerRequest()
             answered = answer(question)
             response.success, response.message = answered.success, answered.message
@@ -80,15 +77,12 @@ class RosTransport:
         self._services.append(self._node.create_service(service_type, name, reply, callback_group=self._service_calls))
 
     def graph(self) -> RosGraph:
-        """See `Transport`."""
         return RosGraph(self._node)
 
     def now(self) -> float:
-        """See `Transport`."""
         return float(self._node.get_clock().now().nanoseconds) * 1e-9
 
     def close(self) -> None:
-        """See `Transport`."""
         for destroy, entities in (
             (self._node.destroy_publisher, self._publishers),
             (self._node.destroy_subscription, self._subscriptions),
@@ -99,13 +93,13 @@ class RosTransport:
 
 
 class RosGraph:
-    """Who else publishes and subscribes what, as the node's discovery tells; see `Graph`."""
+    """Publishers and subscribers as the node's discovery finds them, as a `Graph`."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
 
     def endpoints(self) -> tuple[Endpoint, ...]:
-        """Those of ROS 2 topics that exist now, without this node's own."""
+        """The present endpoints of ROS 2 topics, without those of this node."""
         return tuple(
             Endpoint(topic, info.topic_type, publishes, info.qos_profile.reliability == ReliabilityPolicy.RELIABLE)
             for topic, _ in self._node.get_topic_names_and_types()
@@ -121,18 +115,18 @@ class RosGraph:
         others: list[Any] = []
         for info in look(topic):
             (named if (info.node_name, info.node_namespace) == name else others).append(info)
-        # another process may run a node of the same name: the one that commands the robot already, for example
+        # another process may run a node of the same name, for example one that controls the robot already
         mine = sum(e.topic_name == topic for e in (node.publishers if publishes else node.subscriptions))
         return others + named[mine:]
 
 
 class OwnNodeTransport(RosTransport):
-    """The same with a node of its own, which a thread of its own spins.
+    """A `RosTransport` with its own node, which its own thread spins.
 
     Args:
-        name: of the node.
-        domain: ROS 2's domain id; the environment's ``ROS_DOMAIN_ID`` if not given.
-        renamed: the process's ROS arguments may give the node another name; not where the process has another node as well.
+        name: the node's name.
+        domain: ROS 2's domain id; by default the environment variable ``ROS_DOMAIN_ID``.
+        renamed: whether the process's ROS arguments may rename the node; false if they are meant for another node of the process.
     """
 
     def __init__(self, name: str, domain: int | None = None, *, renamed: bool = True) -> None:
@@ -145,7 +139,6 @@ class OwnNodeTransport(RosTransport):
         self._thread.start()
 
     def close(self) -> None:
-        """See `Transport`; the node ends too."""
         self._closed.set()
         self._thread.join()
         super().close()
@@ -153,20 +146,20 @@ class OwnNodeTransport(RosTransport):
         self._context.try_shutdown()
 
     def _spin(self) -> None:
-        # messages and services are received while a service works
+        # several threads, so that messages and further calls are received while a service is at work
         executor = MultiThreadedExecutor(EXECUTOR_THREADS, context=self._context)
         executor.add_node(self._node)
         while not self._closed.is_set():
             try:
                 executor.spin_once(timeout_sec=SPIN_SECONDS)
             except Exception:
-                # no failure in one callback may silence the others
+                # an exception in one callback must not stop the others
                 _LOG.exception("a callback failed")
         executor.shutdown()
 
 
 def _qos(reliable: bool) -> QoSProfile:
-    """Keep the newest message only: a queue would serve stale ones (REP 2003)."""
+    """Keep only the newest message; a longer queue would deliver stale ones first (REP 2003)."""
     reliability = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
     return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=reliability)
 
@@ -183,7 +176,7 @@ def ros_class(message_type: type[Message]) -> Any:
 
 
 def to_ros(message: Any) -> Any:
-    """A message as an object of ROS 2's own class; numbers and strings as they are."""
+    """A message as an object of ROS 2's own class; numbers and strings are unchanged."""
     if isinstance(message, Message):
         made = ros_class(type(message))()
         for name, _ in fields_of(type(message)):

@@ -1,4 +1,4 @@
-"""What the bridge needs from a middleware. `dds.py` is the backend without a ROS 2 install, `ros.py` the one on `rclpy`."""
+"""The interface between the bridge and a middleware. `dds.py` implements it without ROS 2, `ros.py` on `rclpy`."""
 
 from __future__ import annotations
 
@@ -10,50 +10,50 @@ from robot_bridge.middleware.messages import Message, Response, SetBoolRequest, 
 
 MessageT = TypeVar("MessageT", bound=Message)
 Receive = Callable[[MessageT, float], None]
-"""Called on the transport's own thread with a message and when it was received, `time.monotonic()` [s]. Must return quickly."""
+"""Called on the transport's own thread with a message and its time of arrival, monotonic [s]. It must return quickly."""
 Request = TriggerRequest | SetBoolRequest
-"""What a service is asked: `std_srvs/srv/Trigger` or `std_srvs/srv/SetBool`."""
+"""A service's request: `std_srvs/srv/Trigger` or `std_srvs/srv/SetBool`."""
 RequestT = TypeVar("RequestT", TriggerRequest, SetBoolRequest)
 Answer = Callable[[RequestT], Response]
-"""Called on a thread of the transport's; while it runs, another one may be called."""
+"""Answers a request, on one of the transport's threads. Several answers may run at the same time."""
 
 
 class Transport(Protocol):
-    """Messages of `robot_bridge.middleware.messages` under ROS 2 topic and service names."""
+    """Carries messages of `robot_bridge.middleware.messages` under ROS 2 topic and service names."""
 
     def publisher(self, topic: str, message_type: type[MessageT], *, reliable: bool = True) -> Callable[[MessageT], None]:
-        """A function that publishes, from any thread; commands are reliable, sensor data best effort.
+        """A function that publishes a message and may be called from any thread.
 
         Args:
-            topic: ROS 2 name, e.g. ``/joint_states``.
+            topic: the topic's ROS 2 name, e.g. ``/joint_states``.
             message_type: class of the messages.
-            reliable: delivery is confirmed and repeated.
+            reliable: whether delivery is confirmed and repeated, as for commands; sensor data are sent best effort.
         """
 
     def subscribe(self, topic: str, message_type: type[MessageT], receive: Receive[MessageT], *, reliable: bool = False) -> None:
-        """Call `receive` with every new message; a slow receiver loses old messages, never the newest.
+        """Call `receive` with every new message. A slow receiver loses old messages, but never the newest one.
 
         Args:
-            topic: ROS 2 name.
+            topic: the topic's ROS 2 name.
             message_type: class of the messages.
-            receive: see `Receive`.
-            reliable: ask for confirmed delivery; then a best-effort publisher is not heard.
+            receive: the function that takes the messages.
+            reliable: whether confirmed delivery is required; messages of a best-effort publisher then do not arrive.
         """
 
     def serve(self, name: str, request_type: type[RequestT], answer: Answer[RequestT]) -> None:
-        """Answer a service.
+        """Offer a service.
 
         Args:
-            name: ROS 2 name, e.g. ``/adaptive_mpc/estop``.
-            request_type: which of the two kinds of service it is.
-            answer: see `Answer`.
+            name: the service's ROS 2 name, e.g. ``/adaptive_mpc/estop``.
+            request_type: class of the requests, one of the two kinds of service.
+            answer: the function that answers a request.
         """
 
     def graph(self) -> Graph:
-        """Who else publishes and subscribes what."""
+        """The publishers and subscribers of other processes."""
 
     def now(self) -> float:
-        """Time for stamps, since the epoch [s]; simulated where the middleware has that. Deadlines use the monotonic clock."""
+        """The time for stamps since the epoch [s], which may be simulated time. Deadlines use the monotonic clock instead."""
 
     def close(self) -> None:
-        """Leave the network; no message is delivered afterwards, and a service that is at work is not waited for."""
+        """Leave the network. No message is delivered afterwards; an answer that is at work is not waited for."""

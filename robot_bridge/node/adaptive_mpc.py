@@ -1,7 +1,7 @@
 """The node `adaptive_mpc` without its middleware: configure -> activate -> deactivate -> clean up, and services.
 
-`commands.py` runs it from the command line, `lifecycle.py` as a lifecycle node of `rclpy`; both only translate. A control loop
-runs from configure to clean-up; between activate and deactivate it controls.
+`commands.py` runs it from the command line, `lifecycle.py` as a lifecycle node of `rclpy`; both only pass calls on. The control
+loop runs from configure to clean-up, but it sends commands only between activate and deactivate.
 """
 
 from __future__ import annotations
@@ -23,15 +23,18 @@ from robot_bridge.safety.states import State
 
 NODE_NAME = "adaptive_mpc"
 FIRST_OBSERVATION_SECONDS = 1.0
-"""Longest wait for the robot's first observations at the start; without them it begins in `HOLD`."""
+"""Longest wait of `activate` for the robot's first observation [s]; without one the node starts in `HOLD`."""
 
 
 class AdaptiveMpc:
-    """The node's life.
+    """The node and its transitions.
 
     Args:
-        transport: of its services; topics may use another one.
-        name: of the node.
+        transport: the transport of its services; its topics may use another one.
+        name: the node's name.
+
+    Attributes:
+        name: the node's name.
     """
 
     def __init__(self, transport: Transport, name: str = NODE_NAME) -> None:
@@ -39,7 +42,7 @@ class AdaptiveMpc:
         self._configured: Running | None = None
         self._dry_run = False
         self._estop_latched = False
-        # configure and clean-up exclude each other, whichever threads they come from
+        # configure and clean-up may be called from different threads, but must not run at the same time
         self._configuring = threading.Lock()
         triggers: dict[str, Callable[[], str]] = {
             "estop": self.estop,
@@ -52,14 +55,14 @@ class AdaptiveMpc:
 
     @property
     def state(self) -> State:
-        """Of the safety supervisor; `INACTIVE` or `ESTOP` before configure."""
+        """The safety supervisor's state; before configure it is `INACTIVE` or `ESTOP`."""
         if self._configured is not None:
             return self._configured.loop.supervisor.state
         return State.ESTOP if self._estop_latched else State.INACTIVE
 
     @property
     def knows_where_to_start(self) -> bool:
-        """False only under position commands, before the joints' positions are observed."""
+        """Whether commands have a starting point; false only for position commands while the joints are not observed."""
         present = self._running().present()
         return present is None or bool(np.isfinite(present).all())
 
@@ -69,15 +72,16 @@ class AdaptiveMpc:
         """Load the checkpoint, check the robot, warm up the planner, connect to the robot's topics.
 
         Args:
-            parameters: of the node.
-            transport: of its topics.
-            preflight_transport: to listen on meanwhile, where `transport` does not receive before this returns.
+            parameters: the node's parameters.
+            transport: the transport of the robot's topics.
+            preflight_transport: a transport that the preflight listens on, needed if `transport` receives nothing before this
+                method returns.
 
         Returns:
-            What a user should know: what the preflight found, if there was one, and how long plans take here.
+            Lines for the user: the result of the preflight, if there was one, and how long plans take here.
 
         Raises:
-            AdaptiveMBRLError: a file is wrong, or the robot is not as it says; nothing runs then.
+            AdaptiveMBRLError: a file is wrong, or the robot is not as the file says; nothing runs then.
         """
         with self._configuring:
             self._dry_run = parameters.dry_run
@@ -87,16 +91,16 @@ class AdaptiveMpc:
             return tuple(filter(None, (self._configured.preflight, self._configured.timing())))
 
     def activate(self) -> None:
-        """Start to control, as soon as the robot is observed, or after `FIRST_OBSERVATION_SECONDS` without that.
+        """Start to control once the robot is observed, or after `FIRST_OBSERVATION_SECONDS` at the latest.
 
         Raises:
-            BridgeError: there is an emergency stop, or the node is active.
+            BridgeError: there is an emergency stop, the node is active already, or it does not know where the joints are.
         """
         running = self._running()
         loop = running.loop
-        # who starts the robot vouches for its lines: clocks that were set since then are set right now
+        # whoever starts the robot is taken to have checked the clocks, so the shortest delays are measured anew
         loop.inputs.forget_delays()
-        # right after configure a robot that is there may not have been heard yet: it would begin with the safe action for a while
+        # right after configure no message may have arrived yet, and the robot would start with a hold
         until = time.monotonic() + FIRST_OBSERVATION_SECONDS
         while self.state is State.INACTIVE and time.monotonic() < until and not loop.has_usable_observation():
             time.sleep(FIRST_OBSERVATION_SECONDS / 100)
@@ -106,22 +110,22 @@ class AdaptiveMpc:
         present = running.present()
         if present is not None and not np.isfinite(present).all():
             raise BridgeError("cannot activate: where the joints are is not observed")
-        # a full collection takes 40-300 ms once torch is loaded; of what comes from now on it takes less than one
+        # a full garbage collection takes 40-300 ms once torch is loaded; without the objects that exist now, less than 1 ms
         gc.freeze()
         loop.activate(dry_run=self._dry_run, present=present)
         if loop.supervisor.state is State.ESTOP:
             raise BridgeError("cannot activate: an emergency stop came meanwhile")
 
     def deactivate(self) -> None:
-        """Bring the actuators to rest, then send nothing; an emergency stop stays one."""
+        """Bring the actuators to rest, then send nothing; this does not end an emergency stop."""
         self._running().loop.deactivate()
         self._collect_garbage()
 
     def clean_up(self) -> str:
-        """Bring the actuators to rest and let go of everything.
+        """Bring the actuators to rest and free everything that configure made.
 
         Returns:
-            What was recorded, in one line; empty without a recording.
+            A line about the recording; empty without one.
         """
         with self._configuring:
             if self._configured is None:
@@ -139,7 +143,7 @@ class AdaptiveMpc:
         return self.state.value
 
     def clear_estop(self) -> str:
-        """End an emergency stop; nothing moves before the next `activate`."""
+        """End an emergency stop; no command is sent before the next `activate`."""
         if self.state is not State.ESTOP:
             raise BridgeError(f"there is no emergency stop, state '{self.state.value}'")
         self._estop_latched = False
@@ -149,17 +153,17 @@ class AdaptiveMpc:
         return self.state.value
 
     def reset_belief(self) -> str:
-        """Forget what was learned about the robot."""
+        """Let the next plan start with the prior again."""
         self._running().loop.planning.reset_belief()
         return "the next plan begins with the prior"
 
     def freeze(self, frozen: bool) -> str:
-        """Keep the belief as it is, or let it move again."""
+        """Freeze the belief, or let it adapt again."""
         self._running().loop.planning.freeze(frozen)
         return "the belief stays as it is" if frozen else "the belief adapts"
 
     def report(self) -> str:
-        """The node in one line."""
+        """A line about what happened so far and what is wrong now."""
         return self._running().report()
 
     def _freeze(self, request: SetBoolRequest) -> Response:

@@ -1,4 +1,4 @@
-"""What the sub-commands `bridge` and `call` do: the node, activated at once and until a signal comes, and its services."""
+"""The sub-commands `bridge`, which runs the node until a signal comes, and `call`, which calls one of its services."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from robot_bridge.node.parameters import NodeParameters
 from robot_bridge.stopping import stop_on_signals
 
 REPORT_EVERY = 1.0
-"""Seconds between two lines about the loop."""
+"""Time between two reports on the terminal [s]."""
 
 
 def bridge(options: BridgeOptions) -> None:
-    """Control a robot until SIGINT or SIGTERM; the last commands are safe ones."""
+    """Control a robot until SIGINT or SIGTERM, then bring it to rest."""
     stop = stop_on_signals()
     transport = open_transport(options.transport, NODE_NAME, options.domain, options.interface)
     node = AdaptiveMpc(transport)
@@ -30,7 +30,7 @@ def bridge(options: BridgeOptions) -> None:
         options.preflight_seconds,
         "" if options.record is None else str(options.record),
     )
-    # those of the lifecycle node in lifecycle.py are transitions
+    # the lifecycle node in lifecycle.py has transitions instead of these two services
     transport.serve(f"/{NODE_NAME}/activate", TriggerRequest, lambda request: _respond_with_state(node, node.activate))
     transport.serve(f"/{NODE_NAME}/deactivate", TriggerRequest, lambda request: _respond_with_state(node, node.deactivate))
     try:
@@ -55,7 +55,7 @@ def bridge(options: BridgeOptions) -> None:
 
 
 def _activate(node: AdaptiveMpc) -> None:
-    """Start, unless somebody has called for an emergency stop meanwhile; then the node waits in it."""
+    """Start to control. If an emergency stop came in the meantime, print that and wait in it."""
     try:
         node.activate()
     except BridgeError as error:
@@ -63,7 +63,7 @@ def _activate(node: AdaptiveMpc) -> None:
 
 
 def call(options: CallOptions) -> None:
-    """Ask a service of a running node."""
+    """Call a service of a running node and print its answer."""
     request = SetBoolRequest(not options.off) if options.service == "freeze_adaptation" else TriggerRequest()
     transport = DdsTransport(environment_domain() if options.domain is None else options.domain, options.interface)
     try:

@@ -1,4 +1,4 @@
-"""What `/diagnostics` says about the node once a second, one status for each of its parts."""
+"""The messages on `/diagnostics`: once a second, a status of each part of the node."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Values = Mapping[str, object]
 
 
 class Diagnosis:
-    """Looks at a control loop; counts that grew since the last look are warnings.
+    """Makes the diagnostics of a control loop. A count of errors that grew since the last message is a warning.
 
     Args:
         loop: the control loop.
-        name: of the node.
-        goals: where the goal is read, of an objective that has one.
+        name: the node's name.
+        goals: the reader of the goal; None for an objective without a goal.
     """
 
     def __init__(self, loop: ControlLoop, name: str, goals: GoalReader | None = None) -> None:
@@ -34,17 +34,15 @@ class Diagnosis:
         """The present diagnosis.
 
         Args:
-            now: its stamp, since the epoch [s].
-            other_publishers: others that publish commands to this robot.
+            now: the stamp since the epoch [s].
+            other_publishers: number of other publishers of commands to this robot.
         """
         parts = [self._safety(), self._inputs(), self._loop(), self._planner(), self._output(other_publishers)]
         return DiagnosticArray(Header(Time.of(now)), parts + ([] if self.goals is None else [self._goal(self.goals)]))
 
     def _output(self, other_publishers: int) -> DiagnosticStatus:
         message = (
-            f"{other_publishers} other publisher(s) of commands: two that command one robot fight"
-            if other_publishers
-            else "alone"
+            f"{other_publishers} other publisher(s) of commands: they work against this node" if other_publishers else "alone"
         )
         return self._status("output", WARN if other_publishers else OK, message, {"other publishers": other_publishers})
 
@@ -70,7 +68,7 @@ class Diagnosis:
 
     def _loop(self) -> DiagnosticStatus:
         counts = dict(vars(self.loop.statistics))
-        # the loop goes on appending meanwhile: only a copy in one piece is safe
+        # the loop's thread appends at the same time, so this copies the deque before using it
         late = np.array(counts.pop("lateness").copy() or [0.0])
         values = {
             **counts,

@@ -1,4 +1,4 @@
-"""What `ros2 run adaptive_mbrl ...` starts; torch is loaded only after the process is prepared for it."""
+"""The executables of `ros2 run adaptive_mbrl`; torch is loaded only after the process is prepared for it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def adaptive_mpc() -> int:
 
 
 def simulated_robot() -> int:
-    """`adaptive-mbrl simulated-robot --transport rclpy`, with the flags that launch adds taken away."""
+    """Run `adaptive-mbrl simulated-robot --transport rclpy` without the ROS arguments that launch adds."""
     return main(["simulated-robot", *without_empty_flags(remove_ros_args(sys.argv)[1:]), "--transport", "rclpy"])
 
 
 def without_empty_flags(arguments: Sequence[str]) -> list[str]:
-    """Arguments without the flags that a launch file left empty, ``--flag=``."""
+    """The arguments without those that a launch file left empty, ``--flag=``."""
     return [argument for argument in arguments if not (argument.startswith("--") and argument.endswith("="))]

@@ -1,4 +1,4 @@
-"""What the files in `launch/` share: the controller as a lifecycle node that is brought up by itself."""
+"""Parts that the files in `launch/` share: the controller, which configures and activates by itself, and the simulated robot."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def controller_arguments(*, bridge: str, activate: bool, preflight_seconds: floa
     """Launch arguments of the controller.
 
     Args:
-        bridge: default bridge file, a name in configs/bridge; empty for none.
-        activate: default of whether it starts to control by itself.
-        preflight_seconds: default of how long configure listens to and checks the robot [s].
+        bridge: default bridge file, by its name in configs/bridge; empty if there is no default.
+        activate: default for starting to control without being asked.
+        preflight_seconds: default time for which configure listens to the robot and checks it [s].
     """
     shipped = PathJoinSubstitution([FindPackageShare(PACKAGE), "configs", "bridge", bridge])
     named = {"default_value": shipped} if bridge else {}
@@ -55,7 +55,7 @@ def controller_arguments(*, bridge: str, activate: bool, preflight_seconds: floa
 
 
 def controller() -> list[Action]:
-    """The lifecycle node and what brings it up; a launch whose controller cannot be configured or ends is shut down."""
+    """The lifecycle node with its first transitions. The launch ends if the node cannot be configured, and when it ends."""
     argument = LaunchConfiguration
     node = LifecycleNode(
         package=PACKAGE,
@@ -104,18 +104,18 @@ def controller() -> list[Action]:
 
 
 def _enclave(name: str) -> dict[str, str]:
-    """Environment of a process that has this part of configs/security; without effect unless security is switched on."""
+    """The environment of a process in this enclave of configs/security; it matters only if security is switched on."""
     return {"ROS_SECURITY_ENCLAVE_OVERRIDE": name}
 
 
 def _not_configured(context: LaunchContext) -> None:
-    # an exception ends the launch with an exit code that says so
+    # an exception ends the launch with a non-zero exit code
     if not context.is_shutdown:
         raise RuntimeError("adaptive_mpc cannot be configured; its error is above")
 
 
 def _ended(event: ProcessExited, context: LaunchContext) -> Shutdown | None:
-    """The end of one process is that of the launch; one that failed makes the launch fail."""
+    """End the launch when one of its processes has ended, with a failure if that process failed."""
     if context.is_shutdown:
         return None
     if event.returncode:
@@ -124,7 +124,7 @@ def _ended(event: ProcessExited, context: LaunchContext) -> Shutdown | None:
 
 
 def simulated_robot() -> list[Action]:
-    """The simulated robot; when its scenario is over, the launch is."""
+    """The simulated robot; the launch ends with its scenario."""
     flags = {"bridge": "bridge", "scenario": "scenario", "seed": "seed", "imperfections": "imperfections", "json": "report"}
     node = Node(
         package=PACKAGE,
@@ -138,10 +138,10 @@ def simulated_robot() -> list[Action]:
 
 
 def robot_arguments(scenario: str) -> list[DeclareLaunchArgument]:
-    """Launch arguments of the simulated robot; `scenario` is the default one."""
+    """Launch arguments of the simulated robot, with a default scenario."""
     return [
         DeclareLaunchArgument("scenario", default_value=scenario, description="what happens to the robot: file or name:part"),
-        DeclareLaunchArgument("seed", default_value="", description="of the episode; empty: the scenario's own"),
+        DeclareLaunchArgument("seed", default_value="", description="random seed of the episode; empty: the scenario's own"),
         DeclareLaunchArgument(
             "imperfections", default_value="", description="YAML of sensor noise, latency, jitter and loss; empty: none"
         ),

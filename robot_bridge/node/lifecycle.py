@@ -1,4 +1,4 @@
-"""The lifecycle node `adaptive_mpc`: ROS 2's transitions, parameters and log around `AdaptiveMpc`."""
+"""The lifecycle node `adaptive_mpc`: `AdaptiveMpc` behind ROS 2's transitions, parameters and log."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from robot_bridge.stopping import stop_on_signals
 
 
 class AdaptiveMpcNode(LifecycleNode):
-    """Loads and warms up in configure, controls from activate to deactivate, lets go in cleanup.
+    """The node as a lifecycle node: configure loads and warms up, activate to deactivate controls, cleanup frees everything.
 
     Raises:
-        ConfigError: a parameter that is given at the start is not as its description says.
+        ConfigError: a parameter that is given at the start has a value that its description does not allow.
     """
 
     def __init__(self, name: str = NODE_NAME, **options: typing.Any) -> None:
@@ -60,7 +60,7 @@ class AdaptiveMpcNode(LifecycleNode):
         return self._attempt(self.clean_up)
 
     def clean_up(self) -> None:
-        """Bring the actuators to rest and let go of checkpoint and topics."""
+        """Bring the actuators to rest and free the checkpoint and the topics."""
         recorded = self.mpc.clean_up()
         if recorded:
             self.get_logger().info(recorded)
@@ -69,10 +69,10 @@ class AdaptiveMpcNode(LifecycleNode):
             self._io = None
 
     def parameters(self, **new: typing.Any) -> NodeParameters:
-        """The parameters' present values, or new ones in their place.
+        """The parameters' values, of which some may be replaced by new ones.
 
         Raises:
-            ConfigError: one is not as its description says.
+            ConfigError: a value is not allowed.
         """
         values = {field.name: self.get_parameter(field.name).value for field in dataclasses.fields(NodeParameters)}
         return from_mapping(NodeParameters, values | new, source=f"parameters of {self.get_name()}")
@@ -82,9 +82,9 @@ class AdaptiveMpcNode(LifecycleNode):
         if not parameters.bridge:
             raise ConfigError("parameter 'bridge': empty; allowed: the path of a bridge YAML")
         self._io = RosTransport(self)
-        # this node receives nothing while it configures
-        listens = parameters.preflight_seconds > 0
-        preflight_transport = OwnNodeTransport(f"{self.get_name()}_preflight", renamed=False) if listens else None
+        # this node receives nothing while it configures, so the preflight listens through a node of its own
+        is_checked = parameters.preflight_seconds > 0
+        preflight_transport = OwnNodeTransport(f"{self.get_name()}_preflight", renamed=False) if is_checked else None
         try:
             for line in self.mpc.configure(parameters, self._io, preflight_transport):
                 self.get_logger().info(line)
@@ -102,13 +102,13 @@ class AdaptiveMpcNode(LifecycleNode):
             self.get_logger().error(str(error))
             return TransitionCallbackReturn.FAILURE
         except Exception as error:
-            # rclpy would pass over it in silence
+            # rclpy would not report this exception
             self.get_logger().error(f"{type(error).__name__}: {error}")
             return TransitionCallbackReturn.ERROR
         return TransitionCallbackReturn.SUCCESS
 
     def _check_parameters(self, changed: list[Parameter]) -> SetParametersResult:
-        """Refuse what configure would refuse; rclpy itself knows of types and ranges only."""
+        """Refuse values that configure would refuse; rclpy itself checks only types and ranges."""
         own = {field.name for field in dataclasses.fields(NodeParameters)}
         try:
             self.parameters(**{parameter.name: parameter.value for parameter in changed if parameter.name in own})
@@ -117,7 +117,7 @@ class AdaptiveMpcNode(LifecycleNode):
         return SetParametersResult(successful=True)
 
     def _refuse_impossible_transitions(self) -> None:
-        """Answer a transition that the present state does not have; in rclpy 7 its exception would end the node."""
+        """Refuse transitions that the present state does not have; in rclpy 7 their exception would end the node."""
         service = self._service_change_state
         change = service.callback
 
@@ -149,8 +149,8 @@ class AdaptiveMpcNode(LifecycleNode):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Spin the node until SIGINT or SIGTERM; the last commands are safe ones."""
-    # rclpy's own handlers may leave a spinning executor waiting; these only set an event
+    """Spin the node until SIGINT or SIGTERM, then bring the robot to rest."""
+    # with rclpy's own signal handlers a spinning executor may wait for ever; these handlers only set an event
     stop = stop_on_signals()
     rclpy.init(args=list(sys.argv if arguments is None else arguments), signal_handler_options=SignalHandlerOptions.NO)
     try:

@@ -1,4 +1,4 @@
-"""NodeParameters of the node: ROS parameters with `rclpy`, flags on the command line without."""
+"""The node's parameters: ROS parameters with `rclpy`, flags on the command line without it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from adaptive_mbrl.config import bounded
 
 @dataclass(frozen=True)
 class NodeParameters:
-    """Take effect in configure.
+    """The node's parameters, which take effect in configure.
 
     Attributes:
         bridge: YAML file of the robot's topics, channels and safety limits.
-        dry_run: plan and report, send no command.
-        device: where the networks run; auto takes a GPU when there is one.
+        dry_run: whether to plan and report without sending commands.
+        device: the device of the networks; auto takes a GPU when there is one.
         deadline: share of the control period that planning may take.
-        preflight_seconds: how long configure listens to the robot and checks what it says [s]; 0 does not check.
-        record: folder of the bag to record; empty records none.
+        preflight_seconds: how long configure listens to the robot and checks its messages [s]; 0 for no check.
+        record: folder of the bag to record; empty for no recording.
     """
 
     bridge: str

@@ -1,4 +1,4 @@
-"""What exists between the node's configure and its clean-up."""
+"""The parts of the node that exist from configure to clean-up."""
 
 from __future__ import annotations
 
@@ -38,28 +38,28 @@ from robot_bridge.safety.watchdog import Watchdog
 
 _LOG = logging.getLogger(__name__)
 DIAGNOSTICS_PERIOD = 1.0
-"""Seconds between two messages on `/diagnostics`."""
+"""Time between two messages on `/diagnostics` [s]."""
 SWITCH_SECONDS = 0.0005
-"""Longest time that one of Python's threads keeps the others waiting; its default is a tenth of many control periods [s]."""
+"""Longest time that one Python thread runs while others wait [s]. Python's default, 5 ms, is too long for the control loop."""
 
 
 class Running:
-    """Controller, supervisor, loop and topics of a configured node, on threads of their own.
+    """Controller, supervisor, loop and topics of a configured node, with their threads.
 
     Args:
-        parameters: of the node.
-        transport: of its topics.
-        preflight_transport: to listen on during the preflight.
-        name: of the node.
+        parameters: the node's parameters.
+        transport: the transport of the robot's topics.
+        preflight_transport: the transport that the preflight listens on.
+        name: the node's name.
 
     Attributes:
         config: the bridge file.
-        loop: controls while it is active.
-        preflight: what was found, in one line; empty if there was none.
-        other_publishers: others that publish commands to this robot.
+        loop: the control loop.
+        preflight: a line about the preflight; empty if there was none.
+        other_publishers: number of other publishers of commands to this robot.
 
     Raises:
-        AdaptiveMBRLError: a file is wrong, or the robot is not as it says; nothing runs then.
+        AdaptiveMBRLError: a file is wrong, or the robot is not as the file says; nothing runs then.
     """
 
     def __init__(self, parameters: NodeParameters, transport: Transport, preflight_transport: Transport, name: str) -> None:
@@ -79,13 +79,14 @@ class Running:
             checks = check_inputs(config, supervisor, controller.settings.adapter.normalizer, listening)
             require_passed(checks)
             self.preflight = f"preflight: {summary(checks)}"
-        # torn down in the opposite order, also when something here fails
+        # everything is closed in the opposite order, also if something fails here
         self._ending = ExitStack()
         with self._ending:
             self._ending.callback(sys.setswitchinterval, sys.getswitchinterval())
             sys.setswitchinterval(SWITCH_SECONDS)
             if "OMP_NUM_THREADS" not in os.environ:
-                # threads that wait for a core which the middleware or the robot's driver uses make a plan several times slower
+                # with a thread for every core, some would wait for cores that the middleware or the robot's driver uses, and a
+                # plan would take several times as long
                 torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
             controller, plan_seconds, overhead = warm_up(controller, parameters.deadline * dt)
             lead = lead_for(plan_seconds, dt, parameters.deadline)
@@ -129,22 +130,22 @@ class Running:
             self._ending = self._ending.pop_all()
 
     def close(self) -> str:
-        """End the loop, which brings the actuators to rest, and let go of everything.
+        """End the loop, which brings the actuators to rest, and close everything.
 
         Returns:
-            What was recorded, in one line; empty without a recording.
+            A line about the recording; empty without one.
         """
         self._ending.close()
         return self._recorder.report() if self._recorder is not None else ""
 
     def present(self) -> NDArray[np.float64] | None:
-        """Where the joints are now, under position commands, NaN where that is not known; see `present_positions`."""
+        """The joints' positions as `present_positions` gives them, with NaN for a position that is not known at the moment."""
         supervisor, observed = self.loop.supervisor, self.loop.inputs.snapshot()
         known = np.where(supervisor.is_fresh(time.monotonic(), observed), observed.values, np.nan)
         return present_positions(self.config, supervisor.spec, known)
 
     def timing(self) -> str:
-        """How long planning takes here and what follows from it, in one line."""
+        """A line about how long planning takes here and what follows from it."""
         planning = self.loop.planning
         ahead = "a whole period" if planning.lead == 1.0 else f"{1e3 * planning.lead * planning.dt:.0f} ms"
         taken, available = planning.plan_seconds, planning.seconds_available
@@ -155,7 +156,7 @@ class Running:
         )
 
     def report(self) -> str:
-        """What happened so far and what is wrong now, in one line."""
+        """A line about what happened so far and what is wrong now."""
         planning, counts, safety = self.loop.planning, self.loop.statistics, self.loop.supervisor
         budget, plans = planning.budget, planning.statistics
         samples = f", cut to {budget.num_samples} of {budget.full} samples" if budget.is_cut else ""
@@ -185,7 +186,7 @@ class Running:
 
 
 def _send_nothing(command: NDArray[np.float64]) -> None:
-    """In a dry run nobody is to see a publisher of commands."""
+    """Takes the place of the sender in a dry run, in which the node must not even be a publisher of commands."""
 
 
 def _on_cpu(config: BridgeConfig, path: Path, deadline: float) -> WarmedUp:

@@ -1,4 +1,4 @@
-"""What the node publishes for people to look at: its state, plan and belief, every control period."""
+"""Publishes the node's state, plan and belief in every control period, for people to look at."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from robot_bridge.middleware.transport import Transport
 from robot_bridge.safety.supervisor import Decision
 
 BELIEF = ("prior_error", "adapted_error", "fell_back", "predicted_return", "adapt_seconds", "plan_seconds")
-"""Entries of `~/belief`, those of `StepInfo`."""
+"""Entries of `~/belief`, which are fields of `StepInfo`."""
 
 
 class Telemetry:
     """Publishes `~/state` (String), `~/plan` (H x action_dim) and `~/belief` (see `BELIEF`).
 
     Args:
-        spec: the robot.
-        transport: where to.
-        name: of the node.
+        spec: the robot's channels.
+        transport: the transport of the three topics.
+        name: the node's name.
     """
 
     def __init__(self, spec: RobotSpec, transport: Transport, name: str) -> None:
@@ -31,7 +31,7 @@ class Telemetry:
         self._shown: Command | None = None
 
     def __call__(self, decision: Decision, command: Command | None) -> None:
-        """Publish what one control period brought; a plan only once."""
+        """Publish the decision of a control period, and its plan and belief unless they were published before."""
         self._state(String(decision.state.value))
         if command is None or command is self._shown:
             return
@@ -41,7 +41,7 @@ class Telemetry:
 
 
 def labelled(labels: tuple[str, ...], values: np.ndarray) -> Float64MultiArray:
-    """An array as a message, row-major, with a label for each axis."""
+    """An array as a message in row-major order, with a label for each axis."""
     strides = [int(np.prod(values.shape[axis:])) for axis in range(values.ndim)]
     axes = [MultiArrayDimension(*axis) for axis in zip(labels, values.shape, strides, strict=True)]
     return Float64MultiArray(MultiArrayLayout(axes), [float(x) for x in np.ravel(values)])

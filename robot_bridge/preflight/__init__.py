@@ -1,1 +1,1 @@
-"""Is this robot the one that its bridge file and checkpoint describe?"""
+"""Checks whether a robot is the one that its bridge file and its checkpoint describe."""

@@ -1,4 +1,4 @@
-"""What a check before the first command found: a verdict, what was measured, what to do."""
+"""The result of a check before the first command: a verdict, what was measured, and what to do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from adaptive_mbrl.errors import AdaptiveMBRLError
 
 
 class Verdict(Enum):
-    """How a check ended; the order is that of severity."""
+    """The outcome of a check, in the order of severity."""
 
     PASS = "pass"
     INFO = "info"
@@ -20,13 +20,13 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the table.
+    """One line of the preflight's table.
 
     Attributes:
-        name: what was looked at, e.g. ``topic /joint_states``.
-        verdict: how it ended.
-        measured: what was found, in words and with units.
-        advice: what to do about it; empty where nothing is to be done.
+        name: the thing that was checked, e.g. ``topic /joint_states``.
+        verdict: the outcome.
+        measured: the finding in words, with units.
+        advice: what the user should do; empty if there is nothing to do.
     """
 
     name: str
@@ -36,23 +36,23 @@ class Check:
 
 
 class PreflightError(AdaptiveMBRLError):
-    """A robot is not what its bridge file and checkpoint say."""
+    """The robot is not as its bridge file and its checkpoint say."""
 
 
 def failed(checks: Sequence[Check]) -> list[Check]:
-    """The checks that a robot must not be started with."""
+    """The failed checks; a robot with any of them must not be started."""
     return [check for check in checks if check.verdict is Verdict.FAIL]
 
 
 def summary(checks: Sequence[Check]) -> str:
-    """How many checks passed, and what was warned of, in one line."""
+    """A line about how many checks passed and which ones gave a warning."""
     warned = [f"{check.name}: {check.measured}" for check in checks if check.verdict is Verdict.WARN]
     passed = f"{sum(check.verdict is Verdict.PASS for check in checks)} of {len(checks)} checks passed"
     return f"{passed}; {len(warned)} warned: {'; '.join(warned)}" if warned else passed
 
 
 def require_passed(checks: Sequence[Check]) -> None:
-    """Raise with all failures in one line; warnings let a robot through."""
+    """Raise an error that names all failed checks in one line; warnings raise nothing."""
     failures = failed(checks)
     if failures:
         found = "; ".join(f"{check.name}: {check.measured}" for check in failures)

@@ -1,4 +1,4 @@
-"""What the sub-command `preflight` does: listen, judge, on request move every actuator a little, report."""
+"""The sub-command `preflight`: it listens, checks, moves every actuator a little if asked to, and reports."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from robot_bridge.safety.supervisor import SafetySupervisor
 from robot_bridge.stopping import stop_on_signals
 
 OBSERVATION_TIMEOUT = 2.0
-"""Longest wait for a first observation before the motion [s]; the checks before it have seen some."""
+"""Longest wait for an observation before the motion [s]; the checks before it have received some."""
 
 
 def preflight(options: PreflightOptions) -> None:
-    """Print the table; raise when a check failed."""
+    """Check the robot, print the table, and raise an error if a check failed."""
     config = load_bridge_config(options.bridge)
     controller = load_controller(config, options.bridge, "cpu")
     supervisor = make_supervisor(config, controller.spec, options.bridge)
@@ -63,9 +63,9 @@ def _move(
     graph: Endpoints | None,
     console: Console,
 ) -> list[Check]:
-    """The checks of the test motion; a robot whose inputs are wrong is not moved, nor one that somebody else moves."""
+    """The checks of the test motion. A robot with failed checks is not moved, nor one that gets commands from elsewhere."""
     if failed(checks):
-        return [Check("test motion", Verdict.WARN, "not made", "mend what failed first")]
+        return [Check("test motion", Verdict.WARN, "not made", "repair what failed first")]
     if any(e.publishes and e.topic == config.output.topic for e in graph or ()):
         return [Check("test motion", Verdict.FAIL, "not made: somebody else sends commands", "stop the other controller")]
     if not options.yes and not _confirmed(options, controller, console):
@@ -74,7 +74,7 @@ def _move(
     inputs = Inputs(spec, config, transport)
     _wait_for_observation(supervisor, inputs)
     present = present_positions(config, spec, inputs.snapshot().values)
-    # from here on signals end the motion at rest, not where it stands
+    # from here on a signal brings the robot to rest instead of ending the process at once
     stop = stop_on_signals()
     send = command_sender(spec, config.output, transport)
     try:

@@ -1,6 +1,6 @@
-"""Is this robot the one that its bridge file and checkpoint describe? Asked before anything is sent, of what was measured.
+"""Checks before the first command whether this robot is the one that its bridge file and its checkpoint describe.
 
-Nothing is printed and nothing is received here, so that a node can ask the same when it is configured.
+The checks look at messages that were received elsewhere, and print nothing. So the node uses them, too, when it is configured.
 """
 
 from __future__ import annotations
@@ -21,7 +21,14 @@ from robot_bridge.safety.supervisor import SafetySupervisor
 
 
 class Expected(NamedTuple):
-    """Of a channel: mean and std in training, and what the supervisor lets pass; in its unit."""
+    """The values that are expected of a channel, in its unit.
+
+    Attributes:
+        mean: mean in the training data.
+        std: standard deviation in the training data.
+        low: smallest value that the supervisor allows.
+        high: largest value that the supervisor allows.
+    """
 
     mean: float
     std: float
@@ -35,13 +42,13 @@ def check_inputs(
     normalizer: Normalizer,
     listening: ListeningResult,
 ) -> list[Check]:
-    """Everything that can be known without sending a command.
+    """All checks that need no command.
 
     Args:
-        config: of the bridge.
-        supervisor: of the bridge, for the checkpoint's robot.
-        normalizer: of the checkpoint.
-        listening: from `listen`.
+        config: the bridge file.
+        supervisor: the safety supervisor that the bridge file describes.
+        normalizer: the checkpoint's normalizer.
+        listening: the messages that `listen` received.
     """
     records, graph, spec = listening.records, listening.endpoints, supervisor.spec
     checks = []
@@ -58,7 +65,7 @@ def check_inputs(
 
 
 def channel_check(config: BridgeConfig, channel: Channel, record: InputRecord, expected: Expected) -> Check:
-    """Whether a channel is in every message, finite, plausible in its unit and within its limits."""
+    """Check that a channel is in every message, finite, plausible in its unit and within its limits."""
     name, values = f"channel {channel.name}", record.values[channel.name]
     if record.absent.get(channel.name):
         return _absent(config, channel.name, record)
@@ -73,7 +80,7 @@ def channel_check(config: BridgeConfig, channel: Channel, record: InputRecord, e
         return Check(name, verdict, f"{measured}, {far:.0f} stds away", _unit_advice(channel, values, expected))
     if not (expected.low <= values.min() and values.max() <= expected.high):
         measured = f"{here}; safety.obs_limits let pass {expected.low:g} to {expected.high:g}"
-        return Check(name, Verdict.FAIL, measured, "bring the robot within its limits: it would not be started from there")
+        return Check(name, Verdict.FAIL, measured, "bring the robot within its limits: outside of them it is not started")
     return Check(name, Verdict.PASS, measured)
 
 

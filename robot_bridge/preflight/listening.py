@@ -1,4 +1,4 @@
-"""What a robot publishes, measured for a while before anything is sent to it."""
+"""Listens for a while to what a robot publishes, before anything is sent to it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from robot_bridge.middleware.transport import Transport
 
 Array = NDArray[np.float64]
 NO_JOINT, EMPTY, SHORT = "no such joint", "empty", "too short"
-"""Why a message does not hold a channel."""
+"""Reasons why a message does not hold a channel."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,13 @@ class InputRecord:
     """The messages of one input.
 
     Attributes:
-        received: when they came, monotonic [s], (n,).
-        clock: the same on this machine's clock, seconds since the epoch, (n,).
-        stamps: of their headers, seconds since the epoch, (n,); None for a message without header.
-        joints: every joint name seen, in the order of their first appearance.
-        values: of each channel that is read here, (n,); NaN where it was not there.
-        absent: of each of these channels, in how many messages it was not there, by reason.
-        listened: from the first message to the end of listening [s].
+        received: times of arrival, monotonic [s], (n,).
+        clock: times of arrival on this machine's clock, since the epoch [s], (n,).
+        stamps: stamps in the headers, since the epoch [s], (n,); None for messages without a header.
+        joints: all joint names in the messages, in the order of their first appearance.
+        values: values of each channel that is read from this input, (n,); NaN in a message that does not hold it.
+        absent: number of messages that do not hold a channel, by channel and reason.
+        listened: time from the first message to the end of listening [s].
     """
 
     received: Array
@@ -47,13 +47,13 @@ class InputRecord:
 
     @property
     def count(self) -> int:
-        """Messages."""
+        """Number of messages."""
         return len(self.received)
 
 
 @dataclass
 class _InputLog:
-    """What one input is written to while it is listened to."""
+    """The messages of one input so far; the attributes are those of `InputRecord` while it grows."""
 
     channels: dict[str, ChannelInput]
     received: list[float] = field(default_factory=list)
@@ -65,12 +65,15 @@ class _InputLog:
 
 
 class Listener:
-    """Writes down all inputs of a bridge, and its goal, from construction until `finish`.
+    """Records the messages of all inputs of a bridge file and counts its goals, from the constructor until `finish`.
 
     Args:
-        config: the inputs.
-        transport: subscribed to at once.
-        clock: monotonic [s].
+        config: the bridge file.
+        transport: the transport whose topics are subscribed to in the constructor.
+        clock: function that gives the monotonic time [s].
+
+    Attributes:
+        goals: number of messages on the goal's topic.
     """
 
     def __init__(self, config: BridgeConfig, transport: Transport, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -83,7 +86,7 @@ class Listener:
             transport.subscribe(config.goal.topic, MESSAGES[config.goal.type], self.receive_goal, reliable=True)
 
     def receive(self, name: str, message: Message, received: float) -> None:
-        """Write down a message of input `name`."""
+        """Record a message of input `name`."""
         with self._lock:
             if self._finished:
                 return
@@ -102,12 +105,12 @@ class Listener:
                     log.absent.setdefault(channel, Counter())[reason] += 1
 
     def receive_goal(self, message: Message, received: float) -> None:
-        """Count a goal."""
+        """Count a message on the goal's topic."""
         with self._lock:
             self.goals += not self._finished
 
     def finish(self) -> dict[str, InputRecord]:
-        """Stop writing down; what came, by input."""
+        """Stop recording, and return the messages of each input."""
         with self._lock:
             self._finished = True
             return {name: _recorded(log, self._clock()) for name, log in self._logs.items()}
@@ -115,12 +118,12 @@ class Listener:
 
 @dataclass(frozen=True)
 class ListeningResult:
-    """What a robot published in a while.
+    """All that a robot published while the preflight listened.
 
     Attributes:
         records: messages of each input.
-        goals: messages on the goal's topic.
-        endpoints: who publishes and subscribes what; None where the middleware cannot tell.
+        goals: number of messages on the goal's topic.
+        endpoints: publishers and subscribers of other processes; None if the middleware cannot find them.
     """
 
     records: Mapping[str, InputRecord]
@@ -129,14 +132,14 @@ class ListeningResult:
 
 
 def listen(config: BridgeConfig, transport: Transport, seconds: float) -> ListeningResult:
-    """Listen for so long [s]."""
+    """Listen to the inputs of a bridge file for some time [s]."""
     graph, listener = transport.graph(), Listener(config, transport)
     time.sleep(seconds)
     return ListeningResult(listener.finish(), listener.goals, graph.endpoints())
 
 
 def why_absent(message: Message, source: ChannelInput) -> str:
-    """Why a message does not hold a channel; empty if it does."""
+    """The reason why a message does not hold a channel; empty if it does."""
     if isinstance(message, JointState):
         values = getattr(message, source.field)
         if source.joint not in message.name:

@@ -1,9 +1,10 @@
-"""A small test motion of every actuator, one after the other, through the safety supervisor and never past it.
+"""A small test motion of every actuator, one after the other. Every command passes the safety supervisor.
 
 For each actuator:   settle, quiet, quiet, quiet, quiet, push, pull, pull, push
 
-where a push is a soft pulse upwards from rest, a pull the same downwards, and a quiet segment is as long as a pulse but without
-one: what the robot does by itself. In this order a motion of its own that grows evenly adds as much to pushes as to pulls.
+A push is a soft pulse upwards from rest, and a pull is the same pulse downwards. A quiet segment is as long as a pulse but has
+none; it shows how the robot moves by itself. The order push, pull, pull, push cancels a motion of the robot's own that grows
+evenly with time, because it adds as much to the pushes as to the pulls.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from robot_bridge.safety.supervisor import SafetySupervisor
 
 Array = NDArray[np.float64]
 PULSE = np.array([0.25, 0.5, 0.75, 1.0, 1.0, 0.75, 0.5, 0.25, 0.0, 0.0])
-"""Share of the amplitude at each control period; the end is for robots that response late."""
+"""A pulse as shares of the amplitude, one for each control period. The zeros at the end give the robot time to respond."""
 ORDER = (1, -1, -1, 1)
 """Signs of an actuator's pulses."""
 SETTLE = 6
@@ -34,11 +35,11 @@ SETTLE = 6
 
 
 class MotionSegment(NamedTuple):
-    """A part of the motion that is looked at.
+    """A part of the motion: one pulse, or one quiet segment, of W control periods.
 
     Attributes:
-        obs: (W + 1, obs_dim).
-        sent: what really went out in between, (W, action_dim).
+        obs: observations, (W + 1, obs_dim).
+        sent: commands that were really sent between them, (W, action_dim).
     """
 
     obs: Array
@@ -46,11 +47,11 @@ class MotionSegment(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """What one actuator was told to do, and what the robot did.
+    """The test motion of one actuator.
 
     Attributes:
-        pulses: with the signs of `ORDER`.
-        quiet: as many without a pulse, before them.
+        pulses: the segments with a pulse, with the signs of `ORDER`.
+        quiet: the quiet segments before them, of the same number.
     """
 
     pulses: tuple[MotionSegment, ...]
@@ -61,14 +62,14 @@ class GentleMotion:
     """Moves one actuator at a time.
 
     Args:
-        spec: the robot.
-        supervisor: inactive; everything that is sent passes through it.
-        inputs: the newest observation.
-        send: publishes a command.
-        amplitude: of a pulse, as a share of the range of what the supervisor lets through.
-        stop: ends the motion when set; the actuators are brought to rest then, too.
-        clock: monotonic [s].
-        sleep: wait for so many seconds.
+        spec: the robot's channels.
+        supervisor: the safety supervisor, inactive at first, which every command passes through.
+        inputs: the source of observations.
+        send: function that publishes a command.
+        amplitude: height of a pulse, as a share of the range that the supervisor allows.
+        stop: event that ends the motion when it is set; the actuators are brought to rest in this case, too.
+        clock: function that gives the monotonic time [s].
+        sleep: function that waits for some time [s].
     """
 
     def __init__(
@@ -90,14 +91,14 @@ class GentleMotion:
         self._tick = 0.0
 
     def run(self, present: Array | None = None) -> list[Trial]:
-        """One trial of each actuator; at rest and inactive afterwards, whatever happens.
+        """Move each actuator once. Whatever happens, the robot is at rest and the supervisor inactive afterwards.
 
         Args:
-            present: what the actuators do at the moment, where that is not nothing: rest is there then, (action_dim,).
+            present: the command that keeps the actuators where they are, (action_dim,), which is rest; None if rest is zero.
 
         Raises:
-            PreflightError: the supervisor found a fault; it is in an emergency stop then.
-            KeyboardInterrupt: stopped.
+            PreflightError: the supervisor found a fault and is in an emergency stop.
+            KeyboardInterrupt: the event `stop` was set.
         """
         self.rest = self.rest if present is None else np.clip(present, self.supervisor.low, self.supervisor.high)
         self._tick = self.clock()
@@ -124,7 +125,7 @@ class GentleMotion:
         return MotionSegment(np.array(obs), np.array([sent for _, sent in steps]))
 
     def _step(self, wanted: Array) -> tuple[Array, Array]:
-        """One control period: observe, send, wait for its end."""
+        """One control period: observe, send, and wait for its end. Returns the observation and the command that was sent."""
         observed = self.inputs.snapshot()
         decision = self.supervisor.decide(self.clock(), observed, wanted)
         if decision.command is not None:
@@ -140,7 +141,7 @@ class GentleMotion:
         return observed.values, decision.command
 
     def _come_to_rest(self) -> None:
-        """To where the motion began, after a fault to rest, at the supervisor's rate limits; then send nothing any more."""
+        """Go back to where the motion began, or after a fault to rest, at the supervisor's rate limits; then send nothing."""
         target = self.rest if self.supervisor.state in (State.RAMP, State.RUNNING) else self.supervisor.rest
         for _ in range(1 + math.ceil(self.supervisor.rest_seconds / self.spec.dt)):
             command = self.supervisor.approach(self.clock(), target)

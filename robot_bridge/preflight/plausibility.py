@@ -1,4 +1,4 @@
-"""Whether a number can be what its channel says: compared with the values that the checkpoint was trained on."""
+"""Compares the values of a channel with those of the training data: are they plausible, or in another unit?"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 WARN_STDS, FAIL_STDS = 6.0, 30.0
-"""Distance from the training mean, in training stds, that is unusual, and that no robot of this kind has."""
+"""Distances from the training mean, in training stds: the first is unusual, the second is impossible for this kind of robot."""
 _DEGREES, _RPM, _MILLI = 180 / math.pi, 30 / math.pi, 1000.0
 _MISTAKES: dict[str, tuple[tuple[str, float], ...]] = {
     "rad": (("degrees", _DEGREES),),
@@ -17,24 +17,24 @@ _MISTAKES: dict[str, tuple[tuple[str, float], ...]] = {
     "m/s": (("mm/s", _MILLI),),
     "N m": (("N mm", _MILLI),),
 }
-"""By SI unit: what it is easily taken for, and how many times as large the number then is."""
+"""Other units that drivers may use by mistake, by the SI unit of the channel, each with its factor on the number."""
 _NEARLY = 1.6
-"""A ratio this close to a factor, as a quotient, is taken for it."""
+"""A ratio is taken for a unit's factor if the two differ by less than this factor."""
 
 
 def distance(values: NDArray[np.float64], mean: float, std: float) -> float:
-    """Of the value furthest from the training mean [training stds]."""
+    """Distance of the furthest value from the training mean [training stds]."""
     return float(np.max(np.abs(values - mean)) / std)
 
 
 def mistaken_unit(values: NDArray[np.float64], mean: float, std: float, unit: str) -> str:
-    """The units that implausible values would be plausible in, joined by `or`; empty if there are none."""
+    """The units in which implausible values would be plausible, joined by `or`; empty if there are none."""
     factors = _MISTAKES.get(unit, ())
     return " or ".join(name for name, factor in factors if distance(values / factor, mean, std) <= WARN_STDS)
 
 
 def unit_of_ratio(ratio: float, unit: str) -> str:
-    """The unit in which a change is `ratio` times as large as expected; empty if there is none."""
+    """The mistaken unit that explains why a change is `ratio` times as large as expected; empty if there is none."""
     for name, factor in _MISTAKES.get(unit, ()):
         if factor / _NEARLY <= abs(ratio) <= factor * _NEARLY:
             return name

@@ -1,12 +1,12 @@
-"""Did the robot response a test motion as the checkpoint's model of it does? Finds swapped and inverted actuators.
+"""Compares the robot's response to the test motion with the model's prediction. Finds swapped and inverted actuators.
 
-The response of a robot to pulses of signs +, -, -, + is
+The response of a robot to pulses with the signs +, -, -, + is
 
-    r = (d1 - d2 - d3 + d4) / 4        d: mean over a pulse of what was observed minus what the model predicts without the pulse
+    r = (d1 - d2 - d3 + d4) / 4        d: observed minus predicted without the pulse, mean over the pulse
 
-so that what the robot does by itself (gravity, a slow turn) cancels. The model predicts the same of pulses on actuator j: p_j.
-The actuator that really moved is the one whose p_j points the same way as r, each channel weighed by how still it is without
-pulses; pointing the other way is an inverted sign.
+in which the robot's own motion (gravity, a slow turn) cancels. For pulses on actuator j the model predicts the response p_j. The
+actuator that really moved is the one whose p_j has the same direction as r. If the direction is opposite, its sign is inverted.
+Channels that are still without pulses count more in this comparison.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ from robot_bridge.preflight.plausibility import unit_of_ratio
 
 Array = NDArray[np.float64]
 ALIKE, SURELY_ALIKE = 0.6, 0.75
-"""Cosine from which an response agrees with a predicted one, and from which it can be no other."""
+"""Least cosine between the measured and a predicted response for a match, and for a match beyond doubt."""
 CLEARLY_BETTER = 0.2
-"""By how much another actuator's prediction must fit better before outputs may be swapped."""
+"""How much larger the cosine of another actuator must be to say that outputs are swapped."""
 MIN_QUIET_SHARE = 0.1
-"""Least motion without pulses that a channel is weighed by, as a share of the predicted response."""
+"""Least quiet motion that is assumed of a channel in its weight, as a share of the predicted response."""
 NO_RESPONSE = 0.15
-"""Share of the predicted response below which there is none."""
+"""A response smaller than this share of the predicted one counts as none."""
 RESPONSE_OVER_QUIET = 2.0
-"""How many times as large as the robot's own motion an response must be."""
+"""How many times as large as the robot's own motion a response must be."""
 WEAK, STRONG = 0.3, 3.0
-"""Gain, against the predicted response, outside of which is a warning."""
+"""Range of the gain, the measured response over the predicted one, outside of which there is a warning."""
 
 
 class MotionResponse(NamedTuple):
-    """What came of one trial, in target stds.
+    """The result of one trial, in target stds.
 
     Attributes:
-        measured: r, (obs_dim,).
-        predicted: p_j of a pulse on each actuator, (action_dim, obs_dim).
-        quiet: the same as `measured` of stretches without pulses, (obs_dim,).
+        measured: the response r, (obs_dim,).
+        predicted: the predicted response p_j for pulses on each actuator, (action_dim, obs_dim).
+        quiet: what the formula of r gives for the quiet segments, (obs_dim,).
     """
 
     measured: Array
@@ -66,18 +66,18 @@ class MotionResponse(NamedTuple):
         return bool(np.linalg.norm(weight * self.measured) > RESPONSE_OVER_QUIET * np.linalg.norm(weight * self.quiet))
 
     def _weight(self, index: int) -> Array:
-        """Of each channel, (obs_dim,): the stiller it is without pulses, the more it says."""
+        """Weight of each channel, (obs_dim,), which is larger the less the channel moves without pulses."""
         floor = MIN_QUIET_SHARE * np.linalg.norm(self.predicted[index])
         return 1.0 / np.sqrt(self.quiet**2 + floor**2 + 1e-12)
 
 
 def check_responses(adapter: Adapter[Any], spec: RobotSpec, trials: list[Trial]) -> list[Check]:
-    """Order and sign of every actuator.
+    """Check order and sign of every actuator.
 
     Args:
-        adapter: of the checkpoint; its prior is asked.
-        spec: of the checkpoint.
-        trials: one for each action channel, in the spec's order.
+        adapter: the checkpoint's adapter, whose prior makes the predictions.
+        spec: the checkpoint's robot spec.
+        trials: the trial of each action channel, in the spec's order.
     """
     scale = adapter.normalizer.target_std.cpu().double().numpy()
     prior = adapter.condition(adapter.prior(1))
@@ -86,7 +86,7 @@ def check_responses(adapter: Adapter[Any], spec: RobotSpec, trials: list[Trial])
 
 @torch.no_grad()
 def response_of(prior: Predictor, trial: Trial, index: int) -> MotionResponse:
-    """Of a trial of actuator `index`."""
+    """The measured and the predicted response in a trial of actuator `index`."""
     rest = trial.quiet[-1].sent[-1]
     pulses = [_predict(prior, segment, index, rest) for segment in trial.pulses]
     quiet = [_predict(prior, segment, index, rest) for segment in trial.quiet]
@@ -101,12 +101,12 @@ def _contrast(stretches: list[Array]) -> Array:
 
 
 def judge(spec: RobotSpec, index: int, response: MotionResponse, scale: Array) -> Check:
-    """What one actuator's response says.
+    """The check of one actuator.
 
     Args:
-        spec: of the checkpoint.
-        index: the actuator that was meant.
-        response: see `MotionResponse`.
+        spec: the checkpoint's robot spec.
+        index: index of the actuator that was to move.
+        response: the measured and the predicted response.
         scale: one target std of each observation channel, in its unit, (obs_dim,).
     """
     measured, expected = response.measured, response.predicted[index]
@@ -118,7 +118,7 @@ def judge(spec: RobotSpec, index: int, response: MotionResponse, scale: Array) -
 
 
 def _find(spec: RobotSpec, index: int, response: MotionResponse, mistaken: str) -> tuple[Verdict, str, str]:
-    """Verdict, what was found and advice; `mistaken` is the unit that the size of the response speaks for."""
+    """Verdict, finding and advice; `mistaken` is a unit that would explain the size of the response, or empty."""
     expected = response.predicted[index]
     gain = float(response.measured @ expected / (expected @ expected))
     alike = response.similarity(index)
@@ -127,7 +127,11 @@ def _find(spec: RobotSpec, index: int, response: MotionResponse, mistaken: str) 
     if np.linalg.norm(response.measured) < NO_RESPONSE * np.linalg.norm(expected):
         return Verdict.FAIL, "no response", "is it switched on, unlocked, and does it listen to this output?"
     if not response.is_loud(index):
-        return Verdict.WARN, "cannot be told", "the robot moves as much by itself: support it, wait, or give a larger --amplitude"
+        return (
+            Verdict.WARN,
+            "cannot be told",
+            "the robot moves as much by itself: support it, wait, or give a larger --amplitude",
+        )
     if mistaken:
         return Verdict.FAIL, f"in {mistaken}?", "the channel is much larger than predicted: check its unit"
     if abs(alike[best]) > abs(alike[index]) + CLEARLY_BETTER and abs(alike[best]) >= ALIKE:
@@ -143,16 +147,16 @@ def _find(spec: RobotSpec, index: int, response: MotionResponse, mistaken: str) 
 
 
 def _predict(prior: Predictor, segment: MotionSegment, index: int, at_rest: Array) -> tuple[Array, Array]:
-    """What a segment adds to the robot's motion at rest, mean over it in target stds.
+    """The deviation from the motion at rest, mean over a segment, in target stds.
 
     Returns:
-        Observed minus predicted at rest, (obs_dim,), and predicted, had the pulse gone to each actuator, (action_dim, obs_dim).
+        The observed deviation, (obs_dim,), and the predicted one for the pulse on each actuator, (action_dim, obs_dim).
     """
     obs = torch.as_tensor(segment.obs, dtype=torch.float32)
     sent = torch.as_tensor(segment.sent, dtype=torch.float32)
     action_dim = sent.shape[1]
     rest = torch.as_tensor(at_rest, dtype=torch.float32)
-    # with the pulse moved to each actuator, and without it
+    # the pulse on each actuator in turn, and last of all no pulse
     pulse = sent[:, index] - rest[index]
     actions = rest.expand(action_dim + 1, len(sent), action_dim).clone()
     for j in range(action_dim):
@@ -164,5 +168,5 @@ def _predict(prior: Predictor, segment: MotionSegment, index: int, at_rest: Arra
 
 
 def _mean_error(prior: Predictor, observed: Tensor, predicted: Tensor) -> Tensor:
-    """Of the observed (W, obs_dim) from those of all members (E, W, obs_dim), mean over members and time."""
+    """Observed (W, obs_dim) minus predicted (P, W, obs_dim) values, mean over particles and time, in target stds, (obs_dim,)."""
     return prior.error(observed.expand_as(predicted), predicted).mean(dim=(0, 1))

@@ -1,4 +1,4 @@
-"""What a person, and a program, sees of a preflight."""
+"""Shows the checks of a preflight as a table for a person and as JSON for a program."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from adaptive_mbrl.storage import write_text_atomically
 from robot_bridge.preflight.checks import Check, Verdict, failed
 
 WIDTH = 130
-"""Columns where no terminal says how many it has."""
+"""Columns of the table if the output is no terminal."""
 _STYLES = {Verdict.PASS: "green", Verdict.INFO: "cyan", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"}
 
 
 def make_console() -> Console:
-    """Of standard output; without a terminal it does not fold at 80 columns."""
+    """The console of standard output, which is wider than 80 columns if the output is no terminal."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=WIDTH)
 
 
 def print_checks(checks: Sequence[Check], title: str, console: Console) -> None:
-    """A table, and a line that sums it up."""
+    """Print the table, and a line that sums it up."""
     table = Table(title=Text(title), box=SIMPLE, title_style="bold", title_justify="left")
     for header in ("check", "", "measured", "what to do"):
         table.add_column(header, overflow="fold")
@@ -40,7 +40,7 @@ def print_checks(checks: Sequence[Check], title: str, console: Console) -> None:
 
 
 def write_checks(path: Path, checks: Sequence[Check], about: Mapping[str, str]) -> None:
-    """The same as JSON: `passed`, `checks` with name, verdict, measured and advice, and the entries of `about`."""
+    """Write the checks as JSON: `passed`, `checks` with name, verdict, measured and advice, and the entries of `about`."""
     content = {
         **about,
         "passed": not failed(checks),

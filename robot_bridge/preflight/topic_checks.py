@@ -1,4 +1,4 @@
-"""Checks of topics: is there anything, of the right type, fast enough, with stamps that say when."""
+"""Checks of topics: do messages come, of the right type, often enough, and with usable stamps?"""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from robot_bridge.preflight.checks import Check, Verdict
 from robot_bridge.preflight.listening import InputRecord
 
 MIN_RATE_SHARE = 0.9
-"""Of one message per control period; less is too slow. A publisher at just that rate is measured a little below."""
+"""Least rate of a topic, as a share of one message per control period. It is below 1 because of the error of measurement."""
 MAX_OFFSET = 0.1
-"""Between a stamp and this machine's clock [s] without a warning."""
+"""Largest difference between stamps and this machine's clock without a warning [s]."""
 MAX_DRIFT = 0.1
-"""Between the time that passes in stamps and here, as a share."""
+"""Largest difference in speed between the sender's clock and this machine's without a warning, as a share."""
 
 
 def topic_check(topic: TopicConfig, record: InputRecord, graph: Endpoints | None) -> Check:
-    """Whether messages of this type come, and from one publisher."""
+    """Check that messages of the right type come, from one publisher."""
     name = f"topic {topic.topic}"
     publishers = [e for e in graph or () if e.publishes and e.topic == topic.topic]
     others = sorted({e.type for e in publishers} - {topic.type})
@@ -42,11 +42,11 @@ def topic_check(topic: TopicConfig, record: InputRecord, graph: Endpoints | None
 
 
 def rate_check(config: BridgeConfig, name: str, record: InputRecord, dt: float) -> Check:
-    """Whether new values come as often as the controller acts, and no gap outlasts an age limit."""
+    """Check that new values come as often as the controller acts, and that no gap is longer than an age limit."""
     safety, label = config.safety, f"rate of {config.inputs[name].topic}"
     received = record.received[_is_new(record)]
     if len(received) < 2:
-        return Check(label, Verdict.FAIL, f"{len(received)} new messages", "see its stamps; without new messages nothing is sent")
+        return Check(label, Verdict.FAIL, f"{len(received)} new messages", "check its stamps; only new messages are used")
     rate = (len(received) - 1) / (received[-1] - received[0])
     gap = max(float(np.diff(received).max()), record.listened - float(received[-1] - received[0]))
     limits = {c: safety.age_limit(c) for c in record.values}
@@ -65,10 +65,10 @@ def rate_check(config: BridgeConfig, name: str, record: InputRecord, dt: float) 
 
 
 def stamp_check(topic: TopicConfig, record: InputRecord) -> Check:
-    """Whether stamps move, increase, pass as fast as time here, and agree with this machine's clock."""
+    """Check that stamps change, increase, pass as fast as time on this machine, and agree with its clock."""
     name, stamps = f"stamps of {topic.topic}", record.stamps
     if stamps is None:
-        return Check(name, Verdict.INFO, f"{topic.type} has none", "an overtaken message cannot be told from a new one")
+        return Check(name, Verdict.INFO, f"{topic.type} has none", "without stamps, an overtaken message looks like a new one")
     offset = float(np.median(stamps - record.clock))
     if len(stamps) > 1 and np.ptp(stamps) == 0:
         what = "all zero" if stamps[0] == 0 else "frozen"
@@ -77,7 +77,7 @@ def stamp_check(topic: TopicConfig, record: InputRecord) -> Check:
     jumps, repeated = int((steps <= -CLOCK_JUMP).sum()), int(((steps <= 0) & (steps > -CLOCK_JUMP)).sum())
     if jumps or repeated:
         measured = f"{repeated} of {len(steps)} not later than the one before, {jumps} jumps back"
-        advice = "the former are left out; stamp with the time of measurement, once each, by a clock that is not set back"
+        advice = "messages not later are ignored; stamp each with its time of measurement, by a clock that is not set back"
         return Check(name, Verdict.WARN, measured, advice)
     drift = _drift(record)
     if abs(drift) > MAX_DRIFT:
@@ -90,7 +90,7 @@ def stamp_check(topic: TopicConfig, record: InputRecord) -> Check:
 
 
 def output_checks(config: BridgeConfig, graph: Endpoints | None) -> list[Check]:
-    """Whether somebody takes the commands, and nobody else gives any."""
+    """Check that somebody subscribes to the commands, and that nobody else publishes any."""
     if graph is None:
         return []
     output, name = config.output, f"output {config.output.topic}"
@@ -108,25 +108,32 @@ def output_checks(config: BridgeConfig, graph: Endpoints | None) -> list[Check]:
         near = _nearest(output.topic, {e.topic for e in graph if not e.publishes})
         checks.append(Check(name, Verdict.FAIL, "no subscriber", f"start the robot's controller{near}"))
     if other_publishers:
-        advice = "stop the other controller: two that command one robot fight"
+        advice = "stop the other controller: two controllers of one robot work against each other"
         checks.append(Check(f"{name}, others", Verdict.WARN, f"{other_publishers} other publisher(s)", advice))
     return checks
 
 
 def goal_checks(config: BridgeConfig, goals: int, graph: Endpoints | None) -> list[Check]:
-    """Whether a goal came; without one the initial goal holds."""
+    """Report whether a goal came; until then the initial goal holds."""
     if config.goal is None:
         return []
     name = f"goal {config.goal.topic}"
     publishers = [e for e in graph or () if e.publishes and e.topic == config.goal.topic]
     if publishers and not any(e.reliable for e in publishers):
-        return [Check(name, Verdict.WARN, "its publisher is best effort", "publish goals reliably: others are not heard")]
+        return [
+            Check(
+                name,
+                Verdict.WARN,
+                "its publisher is best effort",
+                "publish goals with reliable delivery: a best-effort publisher is not received",
+            )
+        ]
     initial = ", ".join(f"{value:g}" for value in config.goal.initial)
     return [Check(name, Verdict.INFO, f"{goals} message(s)" if goals else f"none yet; {initial} until one comes")]
 
 
 def _is_new(record: InputRecord) -> np.ndarray:
-    """Which messages `Inputs` would take, (n,): later than every one before, or after a clock that was set back."""
+    """Whether `Inputs` would use each message, (n,): its stamp is newer than all before, or the clock was set back."""
     new, last = np.ones(record.count, dtype=bool), -np.inf
     for i, stamp in enumerate(record.stamps if record.stamps is not None else ()):
         new[i] = is_new(stamp, last)
@@ -135,7 +142,7 @@ def _is_new(record: InputRecord) -> np.ndarray:
 
 
 def _drift(record: InputRecord) -> float:
-    """How much faster than here time passes in the stamps, as a share; 0 where too few came to tell."""
+    """How much faster time passes in the stamps than on this machine, as a share; 0 if there are too few messages."""
     passed = record.received[-1] - record.received[0]
     if record.stamps is None or record.count < 10 or passed <= 0:
         return 0.0
@@ -144,7 +151,7 @@ def _drift(record: InputRecord) -> float:
 
 def _where_it_could_be(topic: TopicConfig, published: bool, graph: Endpoints | None) -> str:
     if published:
-        return "a publisher is there, but is silent: is its driver active, is a frame lost on the way?"
+        return "there is a publisher, but no message comes: is its driver active, does the network lose messages?"
     if graph is None:
         return "is the driver running, on this domain and interface?"
     topics = {e.topic for e in graph if e.publishes}

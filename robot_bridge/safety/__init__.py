@@ -1,1 +1,1 @@
-"""What stands between planner and actuator."""
+"""The safety supervisor and the watchdog, which stand between planner and actuators."""

@@ -10,12 +10,12 @@ from adaptive_mbrl.config import bounded
 from adaptive_mbrl.errors import ConfigError
 
 LONGEST_AGE = 10.0
-"""Largest age limit [s]; more is a mistaken unit."""
+"""Largest age limit that is allowed [s]; a larger number was probably meant in another unit."""
 
 
 @dataclass(frozen=True)
 class Range:
-    """Closed interval in the channel's own unit."""
+    """A closed interval in the channel's own unit."""
 
     low: float
     high: float
@@ -27,7 +27,12 @@ class Range:
 
 @dataclass(frozen=True)
 class Damper:
-    """A safe action against a velocity: -gain * velocity."""
+    """A safe action that brakes a motion: -gain * velocity.
+
+    Attributes:
+        velocity: name of an observation channel of the kind `velocity`.
+        gain: command per velocity [unit of the action / unit of the velocity].
+    """
 
     velocity: str
     gain: float = bounded(low=0.0)
@@ -38,20 +43,20 @@ class SafetyConfig:
     """Limits between planner and actuator.
 
     Attributes:
-        rate_limits: fastest change of each action channel [its unit/s]; one entry for every channel.
-        action_limits: tighter than the robot spec's, by action channel.
-        obs_limits: position, velocity or effort limits, by observation channel; beyond them is a fault.
+        rate_limits: fastest change of each action channel [its unit/s]; every channel needs an entry.
+        action_limits: tighter limits than the robot spec's, by action channel.
+        obs_limits: allowed ranges, by observation channel; a value outside is a fault.
         margin: share of each of these ranges that is kept free at either end.
-        max_age: oldest observation that may be acted on [s].
-        max_age_of: the same for single observation channels [s].
-        max_missed_deadlines: control periods in a row without a plan before it is a fault.
-        max_model_error: one-step error that the alarm takes for too large [target stds]; 0 switches the alarm off.
-        model_error_steps: steps in a row above it before it is a fault.
-        ramp_seconds: soft start, from the safe action to the full plan [s].
+        max_age: largest age of an observation that may be acted on [s].
+        max_age_of: age limits of single observation channels, which replace `max_age` for them [s].
+        max_missed_deadlines: number of control periods in a row that may pass without a plan; one more is a fault.
+        max_model_error: one-step error above which the model is wrong [target stds]; 0 switches this alarm off.
+        model_error_steps: number of steps in a row above that error which make a fault.
+        ramp_seconds: duration of the soft start, from the safe action to the full plan [s].
         recovery_seconds: how long all faults must be gone before a held robot starts again [s].
-        safe_action: `hold`: the command last sent; `zero`: zero, or the limit nearest to it; `damping`: see `dampers`, zero where
-            the velocity is not known.
-        dampers: for `damping`, by action channel; zero for a channel that is not named.
+        safe_action: what is sent instead of the plan. `hold` repeats the last command, `zero` is zero or the limit nearest to it,
+            and `damping` brakes with the `dampers`, with zero where a velocity is not known.
+        dampers: the braking of the safe action `damping`, by action channel; a channel without an entry gets zero.
     """
 
     rate_limits: Mapping[str, float]
@@ -79,5 +84,5 @@ class SafetyConfig:
             raise ConfigError("key 'dampers': missing with safe_action 'damping'; allowed: {ACTION: {velocity: CHANNEL, gain: }}")
 
     def age_limit(self, channel: str) -> float:
-        """Oldest value of an observation channel that may be acted on [s]."""
+        """Largest age of an observation channel that may be acted on [s]."""
         return self.max_age_of.get(channel, self.max_age)

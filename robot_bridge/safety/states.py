@@ -6,20 +6,20 @@ from enum import Enum
 
 
 class State(Enum):
-    """What the supervisor lets through."""
+    """States of the supervisor, which decide what is sent to the robot."""
 
     INACTIVE = "inactive"
     """Nothing is sent."""
     DRY_RUN = "dry_run"
-    """Plans are made and looked at, nothing is sent."""
+    """Plans are made and can be looked at, but nothing is sent."""
     RAMP = "ramp"
-    """The plan's share grows from none to all."""
+    """The soft start: the plan's share of the command grows from 0 to 1."""
     RUNNING = "running"
     """The plan is sent, within limits."""
     HOLD = "hold"
     """A fault: the safe action is sent until the fault has been gone for a while."""
     ESTOP = "estop"
-    """Latched until `clear_estop`: the safe action is sent, or nothing where nothing was sent before."""
+    """Emergency stop, until `clear_estop`: the safe action is sent, or nothing if nothing was sent before."""
 
 
 class Event(Enum):
@@ -49,9 +49,9 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     **{(state, Event.ESTOP): State.ESTOP for state in State},
     (State.ESTOP, Event.CLEAR_ESTOP): State.INACTIVE,
 }
-"""An event that is not listed for a state changes nothing: deactivating does not end an emergency stop."""
+"""An event that is not listed for a state changes nothing. Deactivating, for example, does not end an emergency stop."""
 
 
 def after(state: State, event: Event) -> State:
-    """The state that follows."""
+    """The state that follows an event."""
     return TRANSITIONS.get((state, event), state)

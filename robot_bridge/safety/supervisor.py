@@ -1,13 +1,14 @@
-"""The safety supervisor: nothing reaches an actuator but through `SafetySupervisor`. Pure Python and NumPy, no ROS.
+"""The safety supervisor, which every command to an actuator passes through. Pure Python and NumPy, no ROS.
 
-Whatever comes in, in any order and at any time, what goes out
+Whatever comes in, in any order and at any time, a command that goes out
 
     lies within the action limits,
-    differs from what was sent before by at most  rate * (time since then, at most one control period),
-    is made from the plan only while every observation channel is fresh, finite and within its limits.
+    differs from the last one by at most  rate * (time since then, at most one control period),
+    follows the plan only while every observation channel is fresh, finite and within its limits.
 
-A fault leads to `HOLD`, where the safe action is sent; a start begins with the safe action as well, and the plan's share grows
-over the ramp. Time is monotonic [s]; a clock that jumps or stands still makes changes smaller and waits longer, not otherwise.
+A fault leads to the state `HOLD`, in which the safe action is sent. A start begins with the safe action as well; during the ramp
+the plan's share of the command grows from 0 to 1. Time is monotonic [s]. The supervisor does not trust its clock: when the clock
+jumps or stands still, the allowed change becomes smaller and waiting times become longer, never the other way round.
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Observed:
-    """What is known about the robot at a control step.
+    """The newest values of all observation channels.
 
     Attributes:
-        values: (obs_dim,), SI units; anything where a channel never came.
-        received: when each channel's newest value was measured, as far as stamps tell, or came, monotonic [s], (obs_dim,); -inf
-            for never.
+        values: newest value of each channel, (obs_dim,), in the spec's units; undefined for a channel that never came.
+        received: time at which each value was measured, or at which it arrived if it has no stamp, monotonic [s], (obs_dim,);
+            -inf for a channel that never came.
     """
 
     values: Array
@@ -47,10 +48,10 @@ class Decision:
     """The outcome of one control step.
 
     Attributes:
-        command: what is really sent, (action_dim,); None where nothing is.
-        state: of the supervisor after the step.
-        faults: why the plan was not followed, in words; empty if it was.
-        plan_share: 0 the safe action alone, 1 the plan alone.
+        command: the command that is sent, (action_dim,); None if nothing is sent.
+        state: state of the supervisor after the step.
+        faults: reasons for not following the plan, in words; empty if it was followed.
+        plan_share: the plan's share of the command, from 0 (the safe action alone) to 1 (the plan alone).
     """
 
     command: Array | None
@@ -60,19 +61,19 @@ class Decision:
 
 
 class SafetySupervisor:
-    """Stands between planner and actuator, always.
+    """Checks every command on its way from the planner to the actuators.
 
     Args:
-        spec: the robot.
-        config: limits and reactions.
+        spec: the robot's channels.
+        config: limits, and reactions to faults.
 
     Attributes:
-        state: what is let through.
-        holds: how often the safe action took over from the plan because of a fault.
-        hold_reasons: what the newest hold began with.
+        state: the present state, which decides what is sent.
+        holds: number of times that the safe action took over from the plan because of a fault.
+        hold_reasons: the faults with which the newest of these began.
 
     Raises:
-        ConfigError: a name that the robot does not have, a missing rate limit, or limits that leave nothing.
+        ConfigError: a channel is unknown, a rate limit is missing, or the limits leave no range.
     """
 
     def __init__(self, spec: RobotSpec, config: SafetyConfig) -> None:
@@ -104,17 +105,17 @@ class SafetySupervisor:
 
     @property
     def rest_seconds(self) -> float:
-        """Longest time that any command takes to any other at the rate limits [s]."""
+        """Longest time between any two commands at the rate limits [s]."""
         return float(((self.high - self.low) / self.rate).max())
 
     def activate(self, now: float, *, dry_run: bool = False, present: Array | None = None) -> None:
-        """Start; from `ESTOP` it has no effect before `clear_estop`.
+        """Start; this has no effect unless the state is `INACTIVE`.
 
         Args:
             now: monotonic time [s].
-            dry_run: plan and report, send nothing.
-            present: what the actuators do at the moment, (action_dim,), where the robot tells; commands go on from there, or else
-                from the last one that was sent.
+            dry_run: whether nothing is sent.
+            present: the command that corresponds to what the actuators do at the moment, (action_dim,), NaN where it is not
+                known. Commands go on from there, or else from the last one that was sent.
         """
         if self.state is not State.INACTIVE:
             return
@@ -125,17 +126,17 @@ class SafetySupervisor:
         self._missed_in_a_row = self._model_error_steps = 0
 
     def deactivate(self) -> None:
-        """Send nothing any more; an emergency stop stays one."""
+        """Send nothing from now on; this does not end an emergency stop."""
         self._apply(Event.DEACTIVATE)
 
     def estop(self) -> None:
-        """Latch the emergency stop, from every state; where nothing was being sent, nothing is."""
+        """Latch the emergency stop, from any state. If nothing was sent before, nothing is sent in it either."""
         if self.state is not State.ESTOP:
             self._estop_is_silent = self.state in (State.INACTIVE, State.DRY_RUN)
         self._apply(Event.ESTOP)
 
     def clear_estop(self) -> None:
-        """The only way out of an emergency stop; it leads to `INACTIVE`."""
+        """End an emergency stop; the state becomes `INACTIVE`."""
         self._apply(Event.CLEAR_ESTOP)
 
     def is_usable(self, now: float, observed: Observed) -> bool:
@@ -149,15 +150,16 @@ class SafetySupervisor:
     def decide(
         self, now: float, observed: Observed, plan: Array | None, *, missed: int = 0, model_error: float = math.nan
     ) -> Decision:
-        """What is sent at this control step.
+        """Decide what is sent at this control step.
 
         Args:
             now: monotonic time [s].
             observed: the newest observation.
-            plan: the action that the planner wants, (action_dim,); None when it has none.
-            missed: control periods since the last one, with this one, whose plan was not there in time; what goes on then is
-                an earlier one.
-            model_error: prequential one-step error of the adapted model [target stds]; NaN when there is none.
+            plan: the action that the planner wants, (action_dim,); None if there is no plan.
+            missed: number of control periods since the last step, this one included, whose plan was not ready in time, so that
+                `plan` comes from an earlier one.
+            model_error: one-step error, on observations not yet seen, of the model that the plan uses [target stds]; NaN if it is
+                not known.
         """
         age = _age(now, observed)
         fresh = self._fresh(age)
@@ -176,14 +178,14 @@ class SafetySupervisor:
         return Decision(self._approach(wanted, passed), self.state, faults, share)
 
     def approach(self, now: float, target: Array) -> Array | None:
-        """A step on the way to rest, at the rate limits: for whoever ends sending commands.
+        """The next command on the way to a target, at the rate limits; for a loop that is about to end.
 
         Args:
             now: monotonic time [s].
-            target: a command to rest at, mostly `rest`, (action_dim,).
+            target: the command to end with, usually `rest`, (action_dim,).
 
         Returns:
-            What is sent, (action_dim,); None where nothing is.
+            The command that is sent, (action_dim,); None if nothing is sent.
         """
         passed = self._tick(now)
         if self._sends_nothing:
@@ -191,14 +193,14 @@ class SafetySupervisor:
         return self._approach(target, passed)
 
     def take_back(self) -> None:
-        """The last command did not go out."""
+        """Forget the last command, because it could not be sent."""
         self._sent = self._sent_before
 
     @property
     def rest(self) -> Array:
-        """A command that the robot can be left alone with, (action_dim,).
+        """The command with which the robot can be left alone, (action_dim,).
 
-        The one last sent for the safe action `hold`, otherwise zero, or the limit nearest to it.
+        With the safe action `hold` this is the last command, otherwise zero or the limit nearest to it.
         """
         return self._sent if self.config.safe_action == "hold" else self._zero_command
 
@@ -213,7 +215,7 @@ class SafetySupervisor:
         return self._sent.copy()
 
     def _tick(self, now: float) -> float:
-        """Time since the last control step [s], from 0 to two control periods: a clock that jumps is not believed."""
+        """Time since the last control step [s], limited to between 0 and two control periods in case the clock jumped."""
         passed = now - self._now if math.isfinite(now) else 0.0
         if math.isfinite(now):
             self._now = now
@@ -242,7 +244,7 @@ class SafetySupervisor:
         return 1.0 if self.state in (State.RAMP, State.RUNNING) else 0.0
 
     def _fresh(self, age: Array) -> NDArray[np.bool_]:
-        # an observation from the future is a clock that jumped: its age is not known
+        # an observation from the future means that a clock jumped, so its age is not known
         return (age >= 0) & (age <= self.max_age)
 
     def _obs_faults(self, values: Array, age: Array, fresh: NDArray[np.bool_]) -> list[str]:
@@ -257,7 +259,7 @@ class SafetySupervisor:
         return faults
 
     def _stale_fault(self, age: Array, fresh: NDArray[np.bool_]) -> list[str]:
-        """One fault for all stale channels: they mostly come together."""
+        """One fault for all stale channels together, since usually many become stale at once."""
         stale = np.flatnonzero(~fresh)
         if not len(stale):
             return []
@@ -284,7 +286,7 @@ class SafetySupervisor:
         return [f"model error {error:.2f} target stds, above {limit:g} for {self._model_error_steps} steps"]
 
     def _safe_action(self, values: Array) -> Array:
-        """From the observation, with 0 for what is not known."""
+        """The safe action for an observation, (obs_dim,), in which unknown values are 0."""
         if self.config.safe_action == "hold":
             return self._sent
         safe = np.zeros(self.spec.action_dim)

@@ -1,1 +1,1 @@
-"""A simulated robot that speaks what a robot speaks; the only part of the bridge that imports `sim`."""
+"""A simulated robot behind the topics of a real one; `robot.py` is the only module of the bridge that imports `sim`."""

@@ -1,4 +1,4 @@
-"""The robot's side of the command topic."""
+"""The simulated robot's side of the command topic."""
 
 from __future__ import annotations
 
@@ -15,19 +15,25 @@ from robot_bridge.simulated.transmission_line import TransmissionLine
 
 Array = NDArray[np.float64]
 LATE_PERIODS = 1.5
-"""A command this many control periods after the one before is a late one."""
+"""A command is late if it comes more than this many control periods after the one before."""
 
 
 class CommandInput:
-    """Keeps the newest command; `receive` runs on the transport's thread, `mean` on the simulation's.
+    """Keeps the newest command. `receive` runs on the transport's thread, `mean` on the simulation's.
 
-    Commands that stop coming are answered as most drivers do: after a while the actuators get zeros.
+    When commands stop coming, the actuators get zeros after a while, as with most drivers.
 
     Args:
-        spec: the robot.
-        config: the order of the values.
-        line: from the network to the actuators.
-        timeout: age of a command after which it is no longer obeyed [s].
+        spec: the robot's channels.
+        config: the output part of the bridge file, which gives the order of the values.
+        line: the line from the network to the actuators.
+        timeout: age at which a command is no longer obeyed [s].
+
+    Attributes:
+        count: number of valid commands that were received.
+        refused: number of messages of the wrong size or without finite numbers.
+        late: number of late commands, by `LATE_PERIODS`.
+        timeouts: number of times that a command became too old.
     """
 
     def __init__(self, spec: RobotSpec, config: OutputConfig, line: TransmissionLine[Array], timeout: float) -> None:
@@ -39,17 +45,17 @@ class CommandInput:
 
     @property
     def due(self) -> float:
-        """When the next command reaches the actuators, monotonic [s]; infinity if none is under way."""
+        """Time at which the next command reaches the actuators, monotonic [s]; infinity if none is under way."""
         with self._lock:
             return self._line.due
 
     @property
     def lost(self) -> int:
-        """Commands that the line lost."""
+        """Number of commands that the line lost."""
         return self._line.lost
 
     def receive(self, message: Message, received: float) -> None:
-        """Take a command over; one of the wrong size or without finite numbers is refused."""
+        """Take a command over; a message of the wrong size or without finite numbers is refused."""
         values = _values(message)
         is_command = len(values) == len(self._order) and bool(np.isfinite(values).all())
         command = np.zeros(len(self._order))
@@ -61,9 +67,9 @@ class CommandInput:
                 self._line.send(command, received)
 
     def mean(self, begin: float, end: float) -> Array:
-        """What the actuators do on average from `begin` to `end` on the monotonic clock, (action_dim,); moments must not go back.
+        """The mean command at the actuators from `begin` to `end`, monotonic [s], (action_dim,).
 
-        A command that comes in between counts for the rest of the time.
+        A command that arrives in between counts for the rest of the time. The times of successive calls must not decrease.
         """
         with self._lock:
             arrived = list(self._line.arrived(end))
@@ -77,7 +83,7 @@ class CommandInput:
         return total / (end - begin)
 
     def _share(self, since: float, until: float) -> float:
-        """How long the newest command is obeyed between two moments [s]."""
+        """How long the newest command is obeyed between two times [s]."""
         expiry = self._arrival + self._timeout
         if math.isfinite(expiry) and until > expiry and not self._timed_out:
             self._timed_out = True

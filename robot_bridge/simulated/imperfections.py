@@ -1,4 +1,4 @@
-"""What a simulated robot's sensors and lines get wrong, from a YAML."""
+"""Sensor noise and faults of the lines of a simulated robot, from a YAML file."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.spec import RobotSpec
 
 UNITS = ("m", "rad", "m/s", "rad/s", "m/s^2", "N", "N m", "1")
-"""Units that noise may be given for, so that one file serves several robots."""
+"""Units that noise may be given for, so that one file can be used with several robots."""
 
 
 @dataclass(frozen=True)
 class TransmissionLineConfig:
-    """What happens to messages on their way; none overtakes another one of its topic.
+    """What happens to messages on their way. Messages of one topic do not overtake each other.
 
     Attributes:
         latency: shortest time from sending to arrival [s].
@@ -37,11 +37,11 @@ class Imperfections:
     """The default is a perfect robot.
 
     Attributes:
-        noise: standard deviation of the white noise on each published observation, by channel or, for all channels of a unit that
-            are not named, by unit; in the channel's unit.
-        sensors: from the sensor to the network, for each topic by itself.
-        commands: from the network to the actuator.
-        seed: of all of it, together with the scenario's.
+        noise: standard deviation of the white noise on published observations, in the channel's unit. A key is the name of a
+            channel, or a unit for all channels of that unit which are not named.
+        sensors: the lines from the sensors to the network, a separate one for each topic.
+        commands: the line from the network to the actuators.
+        seed: random seed of noise and lines, which is combined with the scenario's seed.
     """
 
     noise: Mapping[str, float] = field(default_factory=dict)
@@ -55,10 +55,10 @@ class Imperfections:
                 raise ConfigError(f"key 'noise.{name}': {std:g} is out of range; allowed: at least 0")
 
     def noise_std(self, spec: RobotSpec) -> NDArray[np.float64]:
-        """Noise of each channel, (obs_dim,).
+        """Standard deviation of the noise on each channel, (obs_dim,).
 
         Raises:
-            ConfigError: noise for something that is neither a channel of this robot nor a unit.
+            ConfigError: a key of `noise` is neither a channel of this robot nor a unit.
         """
         for name in self.noise:
             if name not in spec.obs_names and name not in UNITS:
@@ -70,7 +70,7 @@ class Imperfections:
 
 
 def load_imperfections(path: Path | None, spec: RobotSpec) -> Imperfections:
-    """Read and check a file for a robot; without one the robot is perfect."""
+    """Read a file and check it against a robot's channels; without a file the robot is perfect."""
     if path is None:
         return Imperfections()
     imperfections = load_yaml(path, Imperfections)

@@ -1,4 +1,4 @@
-"""What came of a simulated robot's run."""
+"""The report of a simulated robot's run."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Any
 
 @dataclass(frozen=True)
 class RobotReport:
-    """Figures of a run that lasted from the first command on.
+    """Figures of a run, counted from the first command on.
 
     Attributes:
-        robot: its name.
-        scenario: seed and changes of dynamics.
-        steps: control periods that are over.
-        return_: sum of their rewards, each with the mean of the commands that acted within it.
-        return_after_change: the same from the last change of dynamics on.
-        commands: how many came over the network.
-        late_commands: how many acted more than 1.5 control periods after the one before.
-        lost_commands: how many the line to the actuators lost.
-        refused_commands: messages of the wrong size or without finite numbers.
-        command_timeouts: how often commands stopped coming, so that the actuators got zeros.
-        lost_sensor_messages: how many the lines from the sensors lost.
-        overruns: how often the machine was late by more than a control period, which was not caught up with.
-        real_time_factor: simulated time over the time that it took; 1 if nothing was simulated.
+        robot: the robot's name.
+        scenario: the scenario with its seed and its changes of dynamics.
+        steps: number of control periods that were simulated.
+        return_: sum of the rewards of these periods, each for the mean of the commands that acted in it.
+        return_after_change: sum of the rewards from the last change of dynamics on.
+        commands: number of commands that came over the network.
+        late_commands: number of commands that acted more than 1.5 control periods after the one before.
+        lost_commands: number of commands that the line to the actuators lost.
+        refused_commands: number of messages of the wrong size or without finite numbers.
+        command_timeouts: number of times that commands stopped coming, so that the actuators got zeros.
+        lost_sensor_messages: number of messages that the lines from the sensors lost.
+        overruns: number of times that the machine was late by more than a control period, which it does not catch up with.
+        real_time_factor: simulated time divided by the time that it took; 1 if nothing was simulated.
     """
 
     robot: str
@@ -52,5 +52,5 @@ class RobotReport:
         )
 
     def to_json(self) -> str:
-        """The attributes as a JSON object; `return_` without its underscore."""
+        """The attributes as a JSON object, with `return_` named `return`."""
         return json.dumps({name.rstrip("_"): value for name, value in asdict(self).items()}, indent=1, allow_nan=False) + "\n"

@@ -1,7 +1,8 @@
 """A simulated robot behind the topics of a real one, in real time.
 
-A physics step is taken when its time is over, under what acted meanwhile, and what the sensors measure then is published at once.
-The robot does not know the controller's beat: a command acts from the moment at which it reaches the actuators.
+A physics step is computed when its time has passed, with the mean of the commands that acted in it. What the sensors measure
+after it is published at once. The robot knows nothing of the controller's ticks: a command acts from the moment at which it
+reaches the actuators, also in the middle of a physics step.
 """
 
 from __future__ import annotations
@@ -34,22 +35,25 @@ from sim.scenarios.scenario import Scenario
 from sim.simulation.substeps import SubstepSimulation
 
 PREVIEW_SECONDS = 2.0
-"""How far ahead goals are told where the bridge file takes a preview."""
+"""How far ahead goals are published if the bridge file asks for a preview [s]."""
 MAX_RATE = 200.0
-"""Rate at which robots with a fast physics publish unless told otherwise [Hz]."""
+"""Highest rate at which a robot publishes by default [Hz]."""
 
 
 class SimulatedRobot:
-    """Runs a scenario behind a transport; `run` once.
+    """Runs a scenario behind a transport; `run` may be called once.
 
     Args:
-        simulation: at its start.
-        config: the bridge whose inputs it publishes and whose output it reads; it publishes the scenario's goal too.
-        transport: to the bridge.
-        clock: when things happen.
-        imperfections: of sensors and lines.
-        command_timeout: age of a command after which the actuators get zeros [s].
-        publish_every: physics steps between two observations.
+        simulation: the simulation of the scenario, at its start.
+        config: the bridge file. The robot publishes its inputs and the scenario's goal, and obeys its output.
+        transport: the transport between robot and bridge.
+        clock: the clock by which the robot lives.
+        imperfections: sensor noise and faults of the lines; none for a perfect robot.
+        command_timeout: age of a command at which the actuators get zeros [s].
+        publish_every: number of physics steps between two observations.
+
+    Attributes:
+        overruns: number of delays of the machine that were too long to catch up with.
     """
 
     def __init__(
@@ -78,7 +82,7 @@ class SimulatedRobot:
         transport.subscribe(config.output.topic, MESSAGES[config.output.type], self.commands.receive, reliable=True)
 
     def run(self) -> None:
-        """Stand still until the first command, then live in real time until the scenario or the clock ends it."""
+        """Stand still until the first command, then simulate in real time until the scenario or the clock ends the run."""
         if not self._wait_for_first_command():
             return
         simulation, started = self.simulation, self._started
@@ -92,7 +96,7 @@ class SimulatedRobot:
             self._measure()
 
     def report(self) -> RobotReport:
-        """What came of it so far."""
+        """Figures of the run so far."""
         simulation, rewards = self.simulation, self.simulation.rewards()
         simulated, took = simulation.substep * simulation.sim_dt, self._now - self._started
         return RobotReport(
@@ -120,7 +124,7 @@ class SimulatedRobot:
         return True
 
     def _run_until(self, moment: float) -> bool:
-        """Publish what falls due on the way; the present is `moment` then."""
+        """Wait until a time [s], and publish what is due before; False if the run is to end."""
         while self.sensors.due < moment:
             due = self.sensors.due
             if not self.clock.wait_until(due):
@@ -130,7 +134,10 @@ class SimulatedRobot:
         return self.clock.wait_until(moment)
 
     def _lost_time(self, late: float) -> float:
-        """A control period is caught up with; a longer delay [s] is not, the robot's time stood still then."""
+        """The part of a delay that is not caught up with [s]: nothing of up to one control period, all of a longer one.
+
+        In a longer delay the robot's time stood still, which counts as an overrun.
+        """
         if late <= self.simulation.robot.spec.dt:
             return 0.0
         self.overruns += 1
@@ -147,7 +154,7 @@ class SimulatedRobot:
 
 
 def goal_publisher(config: BridgeConfig, robot: Robot, scenario: Scenario, transport: Transport) -> Callable[[int], None]:
-    """A function that tells the goal of a control step, as an operator would; without a goal it does nothing."""
+    """A function that publishes the goal of a control step, as an operator would; without a goal it does nothing."""
     if config.goal is None or robot.goal is None:
         return lambda step: None
     fields, message_type = config.goal.fields, MESSAGES[config.goal.type]
@@ -161,7 +168,7 @@ def goal_publisher(config: BridgeConfig, robot: Robot, scenario: Scenario, trans
         message, width = message_type(), len(fields)
         for ahead, goal in enumerate(robot.known_goals(goals, step, preview)[0]):
             for path, value in zip(fields, goal, strict=True):
-                # further goals follow in the array, as many numbers later
+                # goals of later periods follow one after the other in the same array
                 place = path if ahead == 0 else f"data.{int(path.removeprefix('data.')) + ahead * width}"
                 write_field(message, place, float(value))
         publish(message)
@@ -170,7 +177,10 @@ def goal_publisher(config: BridgeConfig, robot: Robot, scenario: Scenario, trans
 
 
 def publish_every(robot: Robot, rate: float | None) -> int:
-    """Physics steps between two observations for about this rate [Hz]; default every one, but at most `MAX_RATE`."""
+    """Number of physics steps between two observations for about this rate [Hz].
+
+    By default an observation is published after every physics step, but at most at `MAX_RATE`.
+    """
     physics_rate = 1.0 / float(robot.model.opt.timestep)
     if rate is None:
         return int(np.ceil(physics_rate / MAX_RATE - 1e-9))
@@ -181,7 +191,7 @@ def publish_every(robot: Robot, rate: float | None) -> int:
 
 
 def simulated_robot(options: SimulatedRobotOptions) -> None:
-    """Run the scenario in real time and say what came of it; Ctrl-C ends it earlier."""
+    """Run the scenario in real time and print its report; Ctrl-C ends it earlier."""
     if options.json is not None:
         require_writable("--json", options.json)
     config = load_bridge_config(options.bridge)

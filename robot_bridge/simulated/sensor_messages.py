@@ -1,4 +1,4 @@
-"""From an observation to the messages that a bridge's inputs read: the inverse of `robot_bridge.control.inputs`."""
+"""Turns an observation into the messages that a bridge's inputs read; the inverse of `robot_bridge.control.inputs`."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Channels = list[tuple[int, ChannelInput]]
 class SensorMessage:
     """Builds the message of one input from an observation.
 
-    Joints that several channels share are one entry; the angles of an orientation become one quaternion.
+    A joint with several channels becomes one entry of the message, and the angles of an orientation become one quaternion.
 
     Args:
-        message_type: what is built.
-        channels: the observation's index of each channel that the input carries, and where it goes.
+        message_type: the class of the message.
+        channels: for each channel of the input, its index in the observation and its place in the message.
 
     Raises:
-        ConfigError: an orientation with a twist and other angles, which do not determine it.
+        ConfigError: an orientation has a twist and other angles, which do not determine it together.
     """
 
     def __init__(self, message_type: type[Message], channels: Channels) -> None:
@@ -44,11 +44,11 @@ class SensorMessage:
         _require_one_twist(self._orientations)
 
     def __call__(self, obs: Obs, stamp: float) -> Message:
-        """The message.
+        """The message for an observation.
 
         Args:
-            obs: (obs_dim,).
-            stamp: when it was observed, since the epoch [s]; for messages with a header.
+            obs: the observation, (obs_dim,).
+            stamp: time of the observation since the epoch, for messages with a header [s].
         """
         message: Any = self._message_type()
         if hasattr(message, "header"):

@@ -1,4 +1,4 @@
-"""The robot's side of the topics that a bridge's inputs read."""
+"""The simulated robot's side of the topics that a bridge's inputs read."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Publish = Callable[[Message], None]
 
 
 class SensorOutput:
-    """Publishes observations, each topic over a line of its own.
+    """Publishes observations; each topic has a transmission line of its own.
 
     Args:
-        spec: the robot.
-        config: the bridge whose inputs are published.
-        transport: to the bridge.
-        imperfections: noise and lines.
-        seed: of the noise and of what the lines do.
+        spec: the robot's channels.
+        config: the bridge file whose inputs are published.
+        transport: the transport between robot and bridge.
+        imperfections: sensor noise and faults of the lines.
+        seed: random seed of the noise and the lines.
     """
 
     def __init__(
@@ -43,29 +43,29 @@ class SensorOutput:
 
     @property
     def due(self) -> float:
-        """When the next message leaves its line; infinity if none is under way."""
+        """Time at which the next message leaves its line, monotonic [s]; infinity if none is under way."""
         return min(line.due for _, line, _ in self._topics)
 
     @property
     def lost(self) -> int:
-        """Messages that the lines lost."""
+        """Number of messages that the lines lost."""
         return sum(line.lost for _, line, _ in self._topics)
 
     def sample(self, obs: NDArray[np.floating], noise_std: NDArray[np.float64], now: float, stamp: float) -> None:
-        """Measure, and put a message of every topic on its line.
+        """Measure once, and put a message of every topic on its line.
 
         Args:
-            obs: what is true, (obs_dim,).
-            noise_std: of the robot's own sensors, (obs_dim,), which the configured noise adds to.
-            now: monotonic [s].
-            stamp: the same since the epoch [s].
+            obs: the true observation, (obs_dim,).
+            noise_std: standard deviation of the noise of the robot's own sensors, (obs_dim,); the configured noise adds to it.
+            now: the present time, monotonic [s].
+            stamp: the present time since the epoch [s].
         """
         measured = obs + np.hypot(self._std, noise_std) * self._rng.standard_normal(len(obs))
         for compose, line, _ in self._topics:
             line.send(compose(measured, stamp), now)
 
     def deliver(self, now: float) -> None:
-        """Publish what has left its line by `now`."""
+        """Publish the messages that have left their line by `now`, monotonic [s]."""
         for _, line, publish in self._topics:
             for _, message in line.arrived(now):
                 publish(message)

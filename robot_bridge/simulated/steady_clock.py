@@ -1,4 +1,4 @@
-"""Time for what runs in real time; a test brings its own."""
+"""The clock of the simulated robot; tests replace it with a clock in virtual time."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Monotonic time, as transports stamp what they receive."""
+    """Monotonic time, the same as the transports' times of arrival."""
 
     def now(self) -> float:
-        """Monotonic [s]."""
+        """The present time, monotonic [s]."""
 
     def wait_until(self, moment: float) -> bool:
-        """Return at a moment on this clock, True; or earlier and False, when the run is to end."""
+        """Wait until a time on this clock [s], and return True; or return False earlier, when the run is to end."""
 
     def since_epoch(self, moment: float) -> float:
-        """A moment on this clock as seconds since the epoch, for message stamps."""
+        """A time on this clock as seconds since the epoch, for message stamps."""
 
 
 class SteadyClock:
-    """The machine's monotonic clock; steps of its wall clock do not reach the stamps.
+    """The machine's monotonic clock. Setting the machine's wall clock does not change the stamps.
 
     Args:
-        stop: set when the run is to end.
+        stop: event that is set when the run is to end.
     """
 
     def __init__(self, stop: threading.Event) -> None:
@@ -32,13 +32,10 @@ class SteadyClock:
         self._offset = time.time() - time.monotonic()
 
     def now(self) -> float:
-        """See `Clock`."""
         return time.monotonic()
 
     def wait_until(self, moment: float) -> bool:
-        """See `Clock`."""
         return not self._stop.wait(max(0.0, moment - time.monotonic()))
 
     def since_epoch(self, moment: float) -> float:
-        """See `Clock`."""
         return moment + self._offset

@@ -15,11 +15,14 @@ ItemT = TypeVar("ItemT")
 
 
 class TransmissionLine(Generic[ItemT]):
-    """First in, first out; what is sent arrives later or never. Times are monotonic [s] and given by the caller.
+    """A queue whose items arrive after a delay or never. Times are monotonic [s] and given by the caller.
 
     Args:
-        config: what happens on the way.
-        rng: source of all randomness; two numbers for each item sent.
+        config: latency, jitter and loss.
+        rng: source of all random numbers; each item takes two.
+
+    Attributes:
+        lost: number of items that never arrive.
     """
 
     def __init__(self, config: TransmissionLineConfig, rng: np.random.Generator) -> None:
@@ -27,15 +30,14 @@ class TransmissionLine(Generic[ItemT]):
         self._under_way: deque[tuple[float, ItemT]] = deque()
         self._last_arrival = -math.inf
         self.lost = 0
-        """Items that never arrive."""
 
     @property
     def due(self) -> float:
-        """When the next item arrives; infinity if none is under way."""
+        """Time at which the next item arrives [s]; infinity if none is under way."""
         return self._under_way[0][0] if self._under_way else math.inf
 
     def send(self, item: ItemT, now: float) -> None:
-        """Put an item on the line."""
+        """Put an item on the line at this time [s]."""
         fate, delay = self._rng.random(2)
         if fate < self._config.loss:
             self.lost += 1
@@ -44,6 +46,6 @@ class TransmissionLine(Generic[ItemT]):
         self._under_way.append((self._last_arrival, item))
 
     def arrived(self, now: float) -> Iterator[tuple[float, ItemT]]:
-        """Take off what has arrived by `now`, oldest first, with the time of its arrival."""
+        """Take off the items that have arrived by `now`, oldest first, each with its time of arrival [s]."""
         while self._under_way and self._under_way[0][0] <= now:
             yield self._under_way.popleft()

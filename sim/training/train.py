@@ -261,9 +261,9 @@ class Training:
             self.robot.spec,
             objective.terms,
             objective.goal_names,
-            config.window,
             config.model,
             config.adaptation,
             config.planner,
+            config.window,
             provenance,
         )

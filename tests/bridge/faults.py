@@ -59,12 +59,12 @@ Command = tuple[float, float]
 
 @dataclass(frozen=True)
 class Reaction:
-    """How a fault was answered.
+    """The reaction to a fault.
 
     Attributes:
-        followed: commands that followed the plan after it must not be followed any more.
-        safe: safe actions until the fault is over.
-        periods: from when the plan must not be followed any more to the first safe action, in control periods.
+        followed: number of commands that followed the plan when this was no longer allowed.
+        safe: number of safe actions until the fault was over.
+        periods: time from the moment after which the plan must not be followed to the first safe action [control periods].
     """
 
     followed: int
@@ -74,25 +74,29 @@ class Reaction:
 
 @dataclass(frozen=True)
 class Times:
-    """Of a fault, monotonic [s]."""
+    """The times of a fault, monotonic [s].
+
+    Attributes:
+        struck: beginning of the fault.
+        limit: moment after which the plan must not be followed.
+        over: end of the fault.
+    """
 
     struck: float
-    """When it came."""
     limit: float
-    """When the plan must not be followed any more."""
     over: float
 
 
 def reaction(commands: list[Command], times: Times, dt: float = DT) -> Reaction:
-    """What the commands say about a fault."""
+    """The reaction to a fault, found from the commands."""
     during = [(at, value) for at, value in commands if times.struck < at < times.over]
     safe = [at for at, value in during if value == 0.0]
     followed = [at for at, value in during if value != 0.0 and at > times.limit]
     return Reaction(len(followed), len(safe), (safe[0] - times.limit) / dt if safe else math.nan)
 
 
-class Asked:
-    """A process that answers lines."""
+class LineProcess:
+    """A process that reads lines and answers each with one."""
 
     def __init__(self, module: str, *arguments: str, before: tuple[str, ...] = ()) -> None:
         command = [*before, sys.executable, "-m", f"tests.bridge.{module}", *arguments]
@@ -141,8 +145,8 @@ class Rig:
     """A robot and its node, in processes; the actuators are here.
 
     Args:
-        domain: of DDS.
-        bridge: file.
+        domain: DDS's domain id.
+        bridge: the bridge file.
         dt: control period of its checkpoint [s].
     """
 
@@ -150,8 +154,8 @@ class Rig:
         self.domain, self.dt = domain, dt
         self.transport = DdsTransport(domain)
         self.actuators = Actuators(self.transport)
-        self.robot = Asked("faulty_robot", str(domain))
-        self.node = Asked("faulty_node", str(domain), str(bridge))
+        self.robot = LineProcess("faulty_robot", str(domain))
+        self.node = LineProcess("faulty_node", str(domain), str(bridge))
 
     def strike(self, fault: str) -> tuple[Reaction, Reaction]:
         """Let a fault come, wait until the node says so, and let it go.
@@ -206,7 +210,7 @@ class Rig:
 
     def _end(self, fault: str) -> None:
         if fault == "publisher killed":
-            self.robot = Asked("faulty_robot", str(self.domain))
+            self.robot = LineProcess("faulty_robot", str(self.domain))
         elif fault in SENSORS:
             self.robot.ask("good")
         else:
@@ -214,7 +218,7 @@ class Rig:
 
 
 def sensor_fault(log: list[list[Any]]) -> Times:
-    """Of a fault of the robot: a bad value counts at once, nothing new from `MAX_AGE` on."""
+    """Times of a fault of the robot. A bad value counts at once; missing new values count from `MAX_AGE` on."""
     stamp, last, begin = -math.inf, math.nan, math.nan
     for at, what, about in log:
         if what != "obs":
@@ -231,7 +235,7 @@ def sensor_fault(log: list[list[Any]]) -> Times:
 
 
 def node_fault(log: list[list[Any]], fault: str, dt: float) -> Times:
-    """The same for a fault within the node."""
+    """Times of a fault inside the node."""
     struck = next(at for at, what, _ in log if what == "fault")
     healed = next(at for at, what, _ in log if what == "healed")
     if fault == "planner hangs":

@@ -32,7 +32,7 @@ class Clock:
         return self.now
 
 
-class Asked(NamedTuple):
+class ControllerStep(NamedTuple):
     """A control step that the controller was asked for."""
 
     obs: float
@@ -65,7 +65,7 @@ class Controller:
         self.may_finish = threading.Event()
         self.may_finish.set()
         self.error: Exception | None = None
-        self.asked: list[Asked] = []
+        self.asked: list[ControllerStep] = []
         self.resets = 0
 
     def step(self, obs, goal, options: StepOptions) -> Command:
@@ -76,7 +76,8 @@ class Controller:
         plan = (len(self.asked) + np.arange(0.1, 0.4, 0.1, dtype=np.float32))[:, None]
         acted = None if sent is None else round(float(sent[0]), 3)
         newer = None if latest is None else float(latest[0])
-        self.asked.append(Asked(float(obs[0]), acted, pending.ravel().round(3).tolist(), after_gap, newer, options.remaining))
+        step = ControllerStep(float(obs[0]), acted, pending.ravel().round(3).tolist(), after_gap, newer, options.remaining)
+        self.asked.append(step)
         info = StepInfo(np.zeros(1), np.array([0.5]), np.zeros(1), np.zeros(1), 0.0, 0.0)
         return Command(plan[0], plan, info)
 
@@ -103,17 +104,22 @@ class Parts(NamedTuple):
     robot: Robot
     clock: Clock
 
-    def step(self) -> State:
-        """One control period, at the end of which the planner is ready unless it has been told to wait."""
+    def period(self) -> State:
+        """One control period; the planner may still be at work at its end."""
         self.clock.now += DT
         state = self.loop.act(self.clock.now).state
         self.loop.plan()
+        return state
+
+    def step(self) -> State:
+        """One control period, at the end of which the planner is ready unless it has been told to wait."""
+        state = self.period()
         if self.controller.may_finish.is_set():
             self.ready()
         return state
 
     def take_a_period_for_each_command(self) -> None:
-        """From now on time passes whenever a command is sent."""
+        """Let a control period pass from now on whenever a command is sent."""
 
         def send(command: np.ndarray) -> None:
             self.robot.send(command)

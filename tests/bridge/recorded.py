@@ -72,7 +72,7 @@ def record(bag: Path, robot: Robot, scenarios: Sequence[Scenario], states: Seque
         bag: folder of the bag.
         robot: the cart-pole.
         scenarios: what happens to it.
-        states: of the supervisor at the first steps of each scenario; `running` afterwards.
+        states: states of the supervisor at the first steps of each scenario; `running` afterwards.
 
     Returns:
         What the simulation itself says.

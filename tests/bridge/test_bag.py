@@ -180,7 +180,9 @@ def test_a_bag_is_never_overwritten(tmp_path: Path):
 def test_a_topic_has_one_type_and_a_message_is_ros_2s(tmp_path: Path):
     recorder = BagRecorder(tmp_path / "bag")
     recorder.topic("/topic", JointState, reliable=False)
-    with pytest.raises(ConfigError, match=r"/topic: a std_msgs/msg/String here and a sensor_msgs/msg/JointState there"):
+    with pytest.raises(
+        ConfigError, match=r"/topic: got std_msgs/msg/String; the topic is recorded as sensor_msgs/msg/JointState"
+    ):
         recorder.topic("topic", String, reliable=False)
 
     class Own(Message):

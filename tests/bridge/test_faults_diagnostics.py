@@ -53,7 +53,7 @@ def test_goals_that_are_none_and_others_that_command_the_robot_are_warned_of():
 
     assert said(0) == [(OK, "alone"), (OK, "followed")]
     goals.receive(Float64MultiArray(data=[1.0]), 0.0)
-    assert said(1) == [(WARN, "1 other publisher(s) of commands: two that command one robot fight"), (WARN, "1 refused")]
+    assert said(1) == [(WARN, "1 other publisher(s) of commands: they work against this node"), (WARN, "1 refused")]
     goals.receive(Float64MultiArray(data=[1.0, 2.0, 3.0, 4.0]), 0.0)
     assert said(0) == [(OK, "alone"), (OK, "followed")]
     assert {v.key: v.value for v in diagnosis(0.0).status[-1].values} == {"goal": "4, 3", "refused": "1"}

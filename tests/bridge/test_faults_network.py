@@ -24,7 +24,7 @@ SCENARIO = "robot: cartpole\nsteps: 10000\nseed: 1\n"
 
 
 def name(side: str) -> str:
-    """Of a namespace, and of the end of the cable in it; at most 15 letters."""
+    """The name of a namespace and of the end of the cable in it, with at most 15 letters."""
     return f"{side}{os.getpid()}"
 
 
@@ -104,7 +104,7 @@ def test_a_cut_network_is_answered_on_both_sides_and_survived(cable, tmp_path: P
 
 
 def cut(bag: Path) -> tuple[float, float, list[tuple[float, float]]]:
-    """From when to when the plan must not be followed, and what was sent [s], by the node's own recording."""
+    """The times [s] between which the plan must not be followed, and the commands, from the node's own recording."""
     with Bag(bag) as recording:
         messages = sorted(recording.messages({"/joint_states": JointState, "/commands": Float64MultiArray}), key=lambda m: m[1])
     heard = [1e-9 * at for topic, at, _ in messages if topic == "/joint_states"]

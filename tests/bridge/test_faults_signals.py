@@ -21,7 +21,7 @@ from robot_bridge.simulated.steady_clock import SteadyClock
 from sim.robot.robot import load_robot
 from sim.scenarios.scenario import Scenario
 from sim.simulation.substeps import SubstepSimulation
-from tests.bridge.faults import BRIDGE, DT, MAX_AGE, PATIENCE, ROOT, Actuators, Asked, Times, reaction
+from tests.bridge.faults import BRIDGE, DT, MAX_AGE, PATIENCE, ROOT, Actuators, LineProcess, Times, reaction
 
 # real time over real sockets: a starved machine, as many tests at once make it, is a fault of its own
 pytestmark = pytest.mark.slow
@@ -40,7 +40,7 @@ def transport() -> Iterator[DdsTransport]:
 
 @pytest.fixture
 def standing() -> Iterator[None]:
-    robot = Asked("faulty_robot", str(DOMAIN))
+    robot = LineProcess("faulty_robot", str(DOMAIN))
     yield
     robot.close()
 

@@ -1,4 +1,4 @@
-"""From bags to episodes: bags as other recorders write them, with all that can be wrong with them."""
+"""Bags become episodes: bags as other recorders write them, with everything that can be wrong with them."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_trajectories_are_commands_by_joint_name(tmp_path: Path, bridge: Path, r
 
 
 def with_goal(folder: Path) -> BridgeConfig:
-    """For a checkpoint whose reward is how far the cart is beyond a goal."""
+    """The bridge file of a checkpoint whose reward is how far the cart is beyond a goal."""
     checkpoint = load_checkpoint(folder / "checkpoint")
     terms = (Term("linear", channels=("cart_position",), goal=("x",)),)
     described = dataclasses.replace(checkpoint.description, terms=terms, goal_names=("x",))

@@ -191,7 +191,7 @@ def test_present_positions_are_found_by_joint():
 
 
 def trials_of(wiring: Sequence[int], *, robot_name: str = "arm", late: int = 1, seed: int = 0) -> list[Trial]:
-    """Of a simulated robot whose actuator i gets the command of number |wiring[i]|, with its sign; 0 for a dead one."""
+    """Trials of a simulated robot whose actuator i gets the command number |wiring[i]|, with its sign; 0 for a dead one."""
     robot = load_robot(robot_name)
     simulation = BatchSimulation(robot, 1)
     obs = start(simulation, [Scenario(robot=robot_name, steps=10_000, seed=seed)])[0]

@@ -88,14 +88,21 @@ def test_one_failure_alone_is_answered_with_the_safe_action(parts: Parts):
 
 
 def test_when_a_gpu_fails_the_safe_action_is_sent_until_a_controller_on_the_cpu_has_taken_over():
-    broken, healthy = Controller("cuda"), Controller()
-    parts = make(controller=broken, on_cpu=lambda: (healthy, 0.2, 0.5), lead=0.1)
+    broken, healthy, may_load = Controller("cuda"), Controller(), threading.Event()
+
+    def load() -> tuple[Controller, float, float]:
+        may_load.wait(10)
+        return healthy, 0.2, 0.5
+
+    parts = make(controller=broken, on_cpu=load, lead=0.1)
     parts.step()
     parts.step()
     broken.error = RuntimeError("CUDA error: device lost")
     parts.step()
 
-    assert parts.step() is State.HOLD
+    assert parts.period() is State.HOLD
+    may_load.set()
+    parts.ready()
     assert parts.robot.commands[-1] == 0.0
     assert [parts.step() for _ in range(3)][-1] is State.RUNNING
     parts.loop.planning.close()

@@ -1,4 +1,4 @@
-"""From the robot back to training: a changed cart-pole is recorded, imported, and the model fine-tuned on it is better there."""
+"""The way back to training: a changed cart-pole is recorded and imported, and a model fine-tuned on it predicts it better."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CHANGED = {"robot": "cartpole", "steps": 250, "changes": [{"at": 0, "body_mass":
 
 
 def open_loop_error(checkpoint: Path | str, episodes: Path) -> float:
-    """Of the adapted model, eight steps ahead, on all of the episodes [target stds]."""
+    """Error of the adapted model eight steps ahead, on all of the episodes [target stds]."""
     loaded = load_checkpoint(checkpoint)
     d = loaded.description
     recorded = EpisodeStore.open(episodes).episodes

@@ -163,7 +163,7 @@ def updated_from(adapter: NetworkAdapter, belief: tuple, recent: Transitions) ->
 def test_a_checkpoint_predicts_as_the_original(tmp_path: Path, name: str):
     adapter, asked = stirred_adapter(RULES[name]), questions(TASKS)
     terms = (Term("linear", 1.0, ("speed",)),)
-    about = Description(FORMAT_VERSION, MIXED, terms, (), WINDOW, adapter.model.config, RULES[name], TINY_PLANNER)
+    about = Description(FORMAT_VERSION, MIXED, terms, (), adapter.model.config, RULES[name], TINY_PLANNER, WINDOW)
     save_checkpoint(tmp_path / "saved", Checkpoint(about, adapter))
 
     loaded = load_checkpoint(tmp_path / "saved")

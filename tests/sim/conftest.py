@@ -27,7 +27,7 @@ def make_checkpoint() -> MakeCheckpoint:
         model = ModelConfig(hidden=(8,), members=2, context_dim=2)
         rules = ({"gradient": GradientConfig, "none": NoneConfig}[rule](),)
         description = Description(
-            FORMAT_VERSION, spec, objective.terms, objective.goal_names, 4, model, rules, TINY_PLANNER, {"made by": "a test"}
+            FORMAT_VERSION, spec, objective.terms, objective.goal_names, model, rules, TINY_PLANNER, 4, {"made by": "a test"}
         )
         save_checkpoint(folder, Checkpoint(description, description.make_adapter(seed=1)))
         return folder
