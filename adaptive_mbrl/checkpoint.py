@@ -38,7 +38,7 @@ class Description:
     """Everything about a checkpoint but its weights.
 
     Attributes:
-        format_version: of this file layout.
+        format_version: number of the file layout.
         spec: the robot.
         terms: reward terms of the objective.
         goal_names: entries of the objective's goal.

@@ -97,7 +97,7 @@ class AdaptiveController:
             spec: the robot at hand; a checkpoint of another robot is refused.
             objective: replaces the checkpoint's.
             planner: replaces the checkpoint's planner settings.
-            seed: of the planner's noise.
+            seed: fixes the planner's noise.
             device: where to compute.
             adapt: False keeps the prior.
             dump_folder: where a step whose prediction is not finite is written for a replay; None writes nothing.
@@ -136,7 +136,7 @@ class AdaptiveController:
 
         Args:
             obs: SI units, (obs_dim,) for one robot or (B, obs_dim).
-            goal: of the objective, (goal_dim,) or (B, goal_dim), or with a leading horizon axis before the last one if it is
+            goal: the objective's goal, (goal_dim,) or (B, goal_dim), or with a leading horizon axis before the last one if it is
                 known to move, (B, H, goal_dim); may be left out when the objective has none.
             options: what else is known; see `StepOptions`.
 

@@ -7,6 +7,7 @@ through another package does not hide one.
 from __future__ import annotations
 
 import ast
+import graphlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -127,3 +128,69 @@ def test_importing_the_whole_core_loads_no_physics():
 def test_launch_is_no_package():
     """An __init__.py there would shadow ROS's own `launch`."""
     assert not (ROOT / "launch" / "__init__.py").exists()
+
+
+FLOORS = {
+    "adaptive_mbrl": (
+        {"errors", "angles", "config", "storage", "revision", "spec", "transitions", "process", "runtime", "device", "options"},
+        {"objective"},
+        {"dump"},
+        {"predictor"},
+        {"data"},
+        {"dynamics"},
+        {"adaptation"},
+        {"planning"},
+        {"checkpoint_v1"},
+        {"checkpoint"},
+        {"control"},
+        {"meta"},
+        {"controller"},
+        {"cli"},
+        {"__main__"},
+    ),
+    "sim": (
+        {"paths"},
+        {"robot"},
+        {"scenarios"},
+        {"simulation"},
+        {"episodes"},
+        {"training"},
+        {"evaluation"},
+        {"info", "demo", "replay"},
+        {"commands"},
+    ),
+}
+"""The rooms of a package from the ground up; a room imports from itself and from floors below it."""
+APART = ({"meta", "control"}, {"training", "evaluation"}, {"adaptation", "planning"})
+"""Rooms that are neighbours: none of a set imports from another."""
+
+
+def room_arrows(package: str) -> Iterator[tuple[str, str, str]]:
+    """File, its room and the room that it imports from, of every import within a package."""
+    for path in (p for p in sources() if p.startswith(f"{package}/") and not p.endswith(f"{package}/__init__.py")):
+        room = path.split("/")[1].removesuffix(".py")
+        for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{package}."):
+                yield path, room, (node.module or "").split(".")[1]
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_no_room_imports_from_a_floor_above(package: str):
+    floor = {room: i for i, rooms in enumerate(FLOORS[package]) for room in rooms}
+    found = list(room_arrows(package))
+
+    assert {room for _, room, _ in found} <= set(floor)
+    assert [arrow for arrow in found if floor[arrow[1]] < floor[arrow[2]]] == []
+    assert [a for a in found for rooms in APART if {a[1], a[2]} <= rooms and a[1] != a[2]] == []
+
+
+@pytest.mark.parametrize("package", FORBIDDEN)
+def test_no_module_imports_in_a_circle(package: str):
+    graph: dict[str, set[str]] = {}
+    for path in (p for p in sources() if p.startswith(f"{package}/")):
+        module = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        nodes = ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8")))
+        graph[module] = {n.module for n in nodes if isinstance(n, ast.ImportFrom) and n.module}
+    order = graphlib.TopologicalSorter({m: {i for i in imports if i in graph and i != m} for m, imports in graph.items()})
+
+    order.prepare()  # raises CycleError

@@ -34,7 +34,7 @@ class StepDump:
 
     Args:
         folder: where the file goes.
-        description: of the checkpoint, with the planner's settings that are in use.
+        description: the checkpoint's description, with the planner's settings that are in use.
     """
 
     def __init__(self, folder: Path, description: Description) -> None:
@@ -54,11 +54,11 @@ class StepDump:
 
         Args:
             settings: what the step was taken with.
-            state: of before the step.
-            inputs: the step's.
-            noise: the step's.
+            state: the state before the step.
+            inputs: what was known at the step.
+            noise: the step's random numbers.
             adapted_error: what came out of the step, (B,); NaN where there was no step before.
-            predicted_return: likewise, (B,).
+            predicted_return: what came out of the step, (B,).
         """
         if self.written is not None:
             return

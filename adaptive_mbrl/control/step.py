@@ -148,7 +148,7 @@ def control_step(
     """One control step.
 
     Args:
-        state: of the step before, or `initial_state`.
+        state: the state that the step before returned, or `initial_state`.
         inputs: what is known now.
         noise: this step's random numbers.
         settings: model, planner, objective.

@@ -70,7 +70,7 @@ def fine_tuned(
         held_out: others.
         config: the outer loop.
         updates: outer steps.
-        seed: of the windows' order.
+        seed: fixes the order of the windows.
         device: where to train.
     """
     description, device = checkpoint.description, torch.device(device)
@@ -98,7 +98,7 @@ def split(episodes: Sequence[Episode], window: int, query: int, fraction: float)
         episodes: at least one with enough steps.
         window: K.
         query: M; a part shorter than that would hold no window.
-        fraction: of each episode.
+        fraction: share of each episode that is held out.
     """
     marked = [e for e in episodes if e.tags.get("validation")]
     if marked:

@@ -57,7 +57,7 @@ class Plan(NamedTuple):
 
     Attributes:
         actions: within limits, (B, H, action_dim); the first is to be sent.
-        predicted_return: of the best-scored candidate, (B,).
+        predicted_return: the best-scored candidate's return, (B,).
     """
 
     actions: Tensor
@@ -72,7 +72,7 @@ class Planner(ABC):
     Args:
         spec: gives the action limits.
         config: the settings.
-        seed: of the noise.
+        seed: fixes the noise.
         device: where plans are made.
     """
 
@@ -125,7 +125,7 @@ class Planner(ABC):
         """Plan one control step.
 
         Args:
-            state: of the last control step.
+            state: the state that the last control step returned, or `init`.
             returns: J, to maximise.
             noise: from `draw_noise`.
 

@@ -48,7 +48,7 @@ class GradientPlanner(Planner):
     Args:
         spec: gives the action limits.
         config: the settings.
-        seed: of the starts.
+        seed: fixes the starts.
         device: where plans are made.
     """
 

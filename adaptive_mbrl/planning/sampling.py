@@ -39,7 +39,7 @@ class SamplingPlanner(Planner):
     Args:
         spec: gives the action limits.
         config: the settings.
-        seed: of the noise.
+        seed: fixes the noise.
         device: where plans are made.
     """
 
