@@ -83,10 +83,13 @@ def read_dump(path: Path) -> Dump:
         raise ConfigError(f"{path}: no such file") from error
     except (SafetensorError, OSError) as error:
         raise ConfigError(f"{path}: not a dump: {error}") from error
-    content = json.loads(metadata.get("dump", "{}"))
-    if content.get("format") != _FORMAT:
-        raise ConfigError(f"{path}: not a dump of this program (its metadata does not say '{_FORMAT}')")
-    return Dump(content["kind"], content["reason"], {**content["about"], "revision": content["revision"]}, tensors)
+    try:
+        content = json.loads(metadata.get("dump", "{}"))
+        if content.get("format") != _FORMAT:
+            raise ConfigError(f"{path}: not a dump of this program (its metadata does not say '{_FORMAT}')")
+        return Dump(content["kind"], content["reason"], {**content["about"], "revision": content["revision"]}, tensors)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f"{path}: not a dump of this program: its metadata is damaged: {error!r}") from error
 
 
 def non_finite(values: Mapping[str, Tensor]) -> list[str]:

@@ -65,7 +65,8 @@ class StepDump:
         reasons = []
         if (predicted_return < FAILED_RETURN / 100).any():
             reasons.append("no candidate has a finite predicted return")
-        if np.isnan(adapted_error).any() and bool((torch.from_numpy(np.isnan(adapted_error)) & _started(state, inputs)).any()):
+        failed = torch.from_numpy(~np.isfinite(adapted_error))
+        if failed.any() and bool((failed & _started(state, inputs)).any()):
             reasons.append("the prediction of this observation is not finite")
         if reasons:
             self.written = self._write("; ".join(reasons), settings, state, inputs, noise)

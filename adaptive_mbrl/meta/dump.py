@@ -39,5 +39,5 @@ def replay_training_step(dump: Dump) -> dict[str, float]:
     stored = iter(dump.sequence("windows"))
     empty = dump.tensors["windows.0"]
     windows: Windows = map_belief(lambda tensor: next(stored), Windows(Transitions(empty, empty, empty, empty), empty, empty))
-    loss = trainer.loss(windows)
+    loss = trainer.loss(windows).detach()
     return {"loss": float(loss.mean()), "windows": len(loss), "not_finite": int((~loss.isfinite()).sum())}

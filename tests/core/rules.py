@@ -14,7 +14,7 @@ from adaptive_mbrl.adaptation.none import NoneConfig
 from adaptive_mbrl.adaptation.recurrent import RecurrentConfig
 from adaptive_mbrl.dynamics.model import DynamicsModel
 from adaptive_mbrl.transitions import Transitions
-from tests.core.analytic import MIXED, mixed_model
+from tests.core.analytic import MIXED, POINT, POINT_MODEL, POINT_WINDOW, mixed_model
 
 WINDOW = 6
 _MODULATION = GradientConfig(steps=2, learning_rate=0.3)
@@ -45,6 +45,11 @@ def stirred_adapter(rules: Rules, model: DynamicsModel | None = None, window: in
         for parameter in adapter.parameters():
             parameter += 0.2 * torch.randn(parameter.shape, generator=generator)
     return adapter.eval()
+
+
+def point_adapter(name: str) -> NetworkAdapter:
+    """The same for the point mass."""
+    return stirred_adapter(RULES[name], DynamicsModel(POINT, POINT_MODEL), POINT_WINDOW)
 
 
 def questions(tasks: int, num: int = 3) -> tuple[Tensor, Tensor]:

@@ -10,18 +10,13 @@ from adaptive_mbrl.adaptation import NetworkAdapter
 from adaptive_mbrl.adaptation.belief import tensors_of
 from adaptive_mbrl.control.step import StepInputs, StepNoise, control_step, initial_state
 from adaptive_mbrl.controller import AdaptiveController, StepOptions
-from adaptive_mbrl.dynamics.model import DynamicsModel
-from tests.core.analytic import POINT, POINT_MODEL, POINT_WINDOW, TINY_PLANNER, TO_ORIGIN, push
+from tests.core.analytic import POINT, POINT_WINDOW, TINY_PLANNER, TO_ORIGIN, push
 from tests.core.compiling import one_graph_compiler
 from tests.core.driving import BeliefWitness, control_settings
-from tests.core.rules import ADAPTING, RULES, stirred_adapter
+from tests.core.rules import ADAPTING, RULES, point_adapter
 
 ROBOTS = 2
 START = np.array([[0.3, 0.0], [-0.2, 0.5]], np.float32)
-
-
-def point_adapter(name: str) -> NetworkAdapter:
-    return stirred_adapter(RULES[name], DynamicsModel(POINT, POINT_MODEL), POINT_WINDOW)
 
 
 def controller_of(adapter: NetworkAdapter, seed: int = 0) -> AdaptiveController:

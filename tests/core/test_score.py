@@ -1,118 +1,172 @@
-"""How good predicted futures are: which steps are rewarded, when they stop to count, and what comes after the horizon."""
+"""The return of predicted futures: until the episode ends, over all particles, with what may come after the horizon."""
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from adaptive_mbrl.objective import Objective, Term
-from adaptive_mbrl.planning import Score
-from adaptive_mbrl.planning.score import FAILED_RETURN, step_rewards
+from adaptive_mbrl.planning.score import FAILED_RETURN, Score, failed
 from adaptive_mbrl.predictor import Trajectories
-from tests.core.cart import LARGER_IS_BETTER, ONE, no_goal
+from tests.core.analytic import POINT
 
-X = torch.tensor([1.0, 2.0, 4.0, 8.0])
-"""The next observations of one future, which are its rewards."""
-
-
-def futures(*paths: Tensor, alive: list[list[bool]] | None = None) -> Trajectories:
-    """One robot with one candidate; a path (H,) for each particle."""
-    next_obs = torch.stack(paths)[:, None, None, :, None]
-    return Trajectories(next_obs, None if alive is None else torch.tensor(alive)[:, None, None])
+PARTICLES, ROBOTS, CANDIDATES, HORIZON = 2, 2, 3, 4
+POSITION = Objective(POINT, (Term("linear", 1.0, ("position",)),))
+TO_GOAL = Objective(POINT, (Term("linear", 1.0, ("position",), goal=("where",)),), ("where",))
+NO_GOAL = torch.zeros(ROBOTS, 0)
+OBS = torch.full((ROBOTS, POINT.obs_dim), 7.0)
+ACTIONS = torch.zeros(ROBOTS, CANDIDATES, HORIZON, 1)
 
 
-def scored(score: Score, trajectories: Trajectories, goal: Tensor | None = None) -> float:
-    actions = torch.zeros(1, 1, trajectories.next_obs.shape[-2], 1)
-    returns = score(trajectories, actions, torch.zeros(1, 1), no_goal(1) if goal is None else goal)
-    assert returns.shape == (1, 1)
-    return returns.item()
+def futures(alive: Tensor | None = None, seed: int = 0) -> Trajectories:
+    shape = (PARTICLES, ROBOTS, CANDIDATES, HORIZON, POINT.obs_dim)
+    return Trajectories(torch.randn(shape, generator=torch.Generator().manual_seed(seed)), alive)
 
 
-def test_the_score_is_mean_minus_std_over_particles():
-    """Two candidates of one robot, one step: the particles' returns are (1, 5) and (3, -5)."""
-    trajectories = Trajectories(torch.tensor([[[1.0, 5.0]], [[3.0, -5.0]]])[..., None, None])
-
-    def returns(penalty: float, of: Trajectories = trajectories) -> list:
-        return Score(LARGER_IS_BETTER, penalty)(of, torch.zeros(1, 2, 1, 1), torch.zeros(1, 1), no_goal(1)).tolist()
-
-    assert returns(0.0) == [[2.0, 0.0]]
-    assert returns(0.5) == [[1.5, -2.5]]
-    assert returns(0.5, Trajectories(trajectories.next_obs[:1])) == [[1.0, 5.0]]
+def ends_at(step: int) -> Tensor:
+    """The episode of particle 0, robot 1, candidate 2 ends with a step; all others go on."""
+    alive = torch.ones(PARTICLES, ROBOTS, CANDIDATES, HORIZON, dtype=torch.bool)
+    alive[0, 1, 2, step:] = False
+    return alive
 
 
-def test_a_step_is_rewarded_for_where_it_leads_and_knows_where_it_came_from():
-    """The reward function sees (s_h, a_h, s_{h+1}, g_h) of every particle, robot, candidate and step."""
-    obs_rollout = torch.arange(2 * 2 * 3 * 4, dtype=torch.float32).reshape(2, 2, 3, 4, 1)
-    actions = torch.rand(2, 3, 4, 1)
-    goal = torch.rand(2, 4, 1)
-    start = torch.tensor([[100.0], [200.0]])
+def value(last_obs: Tensor, goal: Tensor) -> Tensor:
+    """Of the last observation: a hundred times its position, and the goal where there is one."""
+    return 100 * last_obs[..., 0] + (goal[..., 0] if goal.shape[-1] else 0)
 
-    class Difference:
-        goal_dim = 1
+
+def particle_returns(trajectories: Trajectories, terminal_value=None, reward=POSITION, goal: Tensor = NO_GOAL) -> Tensor:
+    return Score(reward, terminal_value=terminal_value).particle_returns(trajectories, ACTIONS, OBS, goal)
+
+
+# --- when the episode ends ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", range(HORIZON))
+def test_the_step_in_which_the_episode_ends_counts_and_nothing_after_it(step: int):
+    trajectories = futures(ends_at(step))
+
+    returns = particle_returns(trajectories)
+
+    expected = trajectories.next_obs[..., 0].sum(-1)
+    expected[0, 1, 2] = trajectories.next_obs[0, 1, 2, : step + 1, 0].sum()
+    torch.testing.assert_close(returns, expected)
+
+
+def test_an_episode_that_has_ended_does_not_begin_again():
+    """A model may say so; what comes after the first end counts for nothing."""
+    alive = ends_at(1)
+    alive[0, 1, 2, 2:] = True
+    trajectories = futures(alive)
+
+    assert particle_returns(trajectories)[0, 1, 2] == pytest.approx(trajectories.next_obs[0, 1, 2, :2, 0].sum().item())
+    assert torch.equal(particle_returns(trajectories, value)[0, 1, 2], particle_returns(trajectories)[0, 1, 2])
+
+
+def test_what_comes_after_the_end_may_be_no_number():
+    alive = ends_at(1)
+    trajectories = futures(alive)
+    trajectories.next_obs[0, 1, 2, 2:] = torch.nan
+
+    returns = particle_returns(trajectories, value)
+
+    assert returns[0, 1, 2] == pytest.approx(trajectories.next_obs[0, 1, 2, :2, 0].sum().item())
+    assert (returns > FAILED_RETURN).all()
+
+
+def test_who_is_always_alive_scores_as_without_a_mask():
+    everywhere = torch.ones(PARTICLES, ROBOTS, CANDIDATES, HORIZON, dtype=torch.bool)
+
+    torch.testing.assert_close(particle_returns(futures(everywhere), value), particle_returns(futures(), value))
+
+
+# --- after the horizon --------------------------------------------------------------------------------------------------------
+
+
+def test_the_terminal_value_is_that_of_the_last_observation():
+    trajectories = futures()
+
+    added = particle_returns(trajectories, value) - particle_returns(trajectories)
+
+    torch.testing.assert_close(added, 100 * trajectories.next_obs[..., -1, 0], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("step", range(HORIZON))
+def test_an_episode_that_ends_within_the_horizon_has_no_terminal_value(step: int):
+    """In the last step too: what ends there does not go on."""
+    trajectories = futures(ends_at(step))
+
+    added = particle_returns(trajectories, value) - particle_returns(trajectories)
+
+    expected = 100 * trajectories.next_obs[..., -1, 0]
+    expected[0, 1, 2] = 0
+    torch.testing.assert_close(added, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_the_terminal_value_gets_the_goal():
+    trajectories, goal = futures(), torch.tensor([[1.0], [-2.0]])
+
+    added = particle_returns(trajectories, value, TO_GOAL, goal) - particle_returns(trajectories, None, TO_GOAL, goal)
+
+    expected = 100 * trajectories.next_obs[..., -1, 0] + goal
+    torch.testing.assert_close(added, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_of_a_moving_goal_each_step_has_its_own_and_the_terminal_value_the_last():
+    trajectories, goal = futures(), torch.randn(ROBOTS, HORIZON, 1, generator=torch.Generator().manual_seed(1))
+
+    rewards = particle_returns(trajectories, None, TO_GOAL, goal)
+    added = particle_returns(trajectories, value, TO_GOAL, goal) - rewards
+
+    torch.testing.assert_close(rewards, (trajectories.next_obs[..., 0] - goal[None, :, None, :, 0]).sum(-1))
+    expected = 100 * trajectories.next_obs[..., -1, 0] + goal[:, -1]
+    torch.testing.assert_close(added, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_terminal_value_that_is_no_number_fails_the_candidate():
+    returns = particle_returns(futures(), lambda last_obs, goal: torch.full(last_obs.shape[:-1], torch.inf))
+
+    assert (returns == FAILED_RETURN).all()
+
+
+# --- over the particles -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.7])
+def test_the_return_is_the_particles_mean_less_their_spread(penalty: float):
+    """Each particle counts until its own end."""
+    trajectories = futures(ends_at(1))
+    particles = particle_returns(trajectories, value)
+
+    returns = Score(POSITION, penalty, value)(trajectories, ACTIONS, OBS, NO_GOAL)
+
+    torch.testing.assert_close(returns, particles.mean(0) - penalty * particles.std(0, unbiased=False))
+
+
+@pytest.mark.parametrize("penalty", [0.0, 100.0])
+def test_a_candidate_that_fails_under_one_particle_fails_and_no_other(penalty: float):
+    trajectories = futures()
+    trajectories.next_obs[1, 0, 2, 3, 0] = torch.nan
+
+    returns = Score(POSITION, penalty)(trajectories, ACTIONS, OBS, NO_GOAL)
+
+    assert torch.isfinite(returns).all()
+    assert failed(returns).nonzero().tolist() == [[0, 2]]
+
+
+def test_the_reward_sees_each_step_with_the_observation_before_it():
+    seen: list[Tensor] = []
+
+    class Witness:
+        goal_dim = 0
 
         def __call__(self, obs: Tensor, action: Tensor, next_obs: Tensor, goal: Tensor) -> Tensor:
-            return (next_obs - 1000 * obs + 1e6 * action + 1e9 * goal)[..., 0].double()
+            seen.append(obs)
+            return next_obs[..., 0]
 
-    rewards = step_rewards(Difference(), obs_rollout.double(), actions.double(), start.double(), goal.double())
+    trajectories = futures()
+    Score(Witness())(trajectories, ACTIONS, OBS, NO_GOAL)
 
-    for particle, robot, candidate, step in np.ndindex(2, 2, 3, 4):
-        path = obs_rollout[particle, robot, candidate, :, 0]
-        before = start[robot, 0] if step == 0 else path[step - 1]
-        expected = (
-            path[step] - 1000 * before + 1e6 * actions[robot, candidate, step, 0].double() + 1e9 * goal[robot, step, 0].double()
-        )
-        assert rewards[particle, robot, candidate, step].item() == pytest.approx(expected.item(), rel=1e-12)
-
-
-@pytest.mark.parametrize("penalty", [0.0, 5.0])
-@pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
-def test_a_future_that_is_not_finite_fails_and_stays_finite(broken: float, penalty: float):
-    path = X.clone()
-    path[2] = broken
-
-    assert scored(Score(LARGER_IS_BETTER, penalty), futures(path)) == pytest.approx(FAILED_RETURN)
-    both = scored(Score(LARGER_IS_BETTER, penalty), futures(X, path))
-    assert torch.tensor(FAILED_RETURN).item() <= both < FAILED_RETURN / 100
-
-
-def test_the_step_in_which_an_episode_ends_still_counts_and_later_ones_do_not():
-    """Also where a predicted robot seems to come back to life."""
-    score = Score(LARGER_IS_BETTER)
-
-    assert scored(score, futures(X, alive=[[True, True, True, True]])) == 15.0
-    assert scored(score, futures(X, alive=[[True, False, True, True]])) == 3.0
-    assert scored(score, futures(X, alive=[[False, True, True, False]])) == 1.0
-    assert scored(score, futures(X, alive=[[True, True, True, False]])) == 15.0
-
-
-def test_what_happens_after_the_end_may_be_nonsense():
-    path = X.clone()
-    path[2:] = math.nan
-
-    assert scored(Score(LARGER_IS_BETTER), futures(path, alive=[[True, False, False, False]])) == 3.0
-
-
-def test_the_terminal_value_is_of_the_last_observation_and_the_newest_goal():
-    objective = Objective(ONE, (Term("linear", 1.0, ("x",)),), ("wanted",))
-
-    def value(obs: Tensor, goal: Tensor) -> Tensor:
-        return 100 * obs[..., 0] + goal[..., 0]
-
-    score = Score(objective, terminal_value=value)
-
-    assert scored(score, futures(X), torch.tensor([[7.0]])) == 15 + 800 + 7
-    assert scored(score, futures(X), torch.tensor([[[1.0], [2.0], [3.0], [4.0]]])) == 15 + 800 + 4
-    assert scored(score, futures(X, 2 * X), torch.tensor([[7.0]])) == 1.5 * (15 + 800) + 7
-
-
-def test_nothing_comes_after_the_horizon_of_an_episode_that_has_ended():
-    """Particle by particle: one of the two is still alive."""
-    score = Score(LARGER_IS_BETTER, terminal_value=lambda obs, goal: 100 * obs[..., 0])
-
-    alive = [[True, True, True, True], [True, True, True, False]]
-
-    assert scored(score, futures(X, X, alive=alive)) == 15 + 800 / 2
+    assert torch.equal(seen[0][..., 0, :], OBS[None, :, None].expand(PARTICLES, ROBOTS, CANDIDATES, -1))
+    assert torch.equal(seen[0][..., 1:, :], trajectories.next_obs[..., :-1, :])

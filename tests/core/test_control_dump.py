@@ -1,0 +1,165 @@
+"""A control step whose prediction is not finite is written to one file, from which it can be run again to the bit."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from adaptive_mbrl.adaptation import NetworkAdapter, make_adapter
+from adaptive_mbrl.adaptation.belief import tensors_of
+from adaptive_mbrl.checkpoint import FORMAT_VERSION, Checkpoint, Description, save_checkpoint
+from adaptive_mbrl.control.dump import StepDump, replay_control_step
+from adaptive_mbrl.control.step import ControlSettings
+from adaptive_mbrl.controller import AdaptiveController, Command, StepOptions
+from adaptive_mbrl.dump import read_dump
+from adaptive_mbrl.dynamics.model import DynamicsModel
+from adaptive_mbrl.planning import Score, make_planner
+from tests.core.analytic import POINT, POINT_MODEL, POINT_WINDOW, push
+from tests.core.driving import PLANNERS, REACH, START, goal_at
+from tests.core.rules import RULES, point_adapter
+
+FAULT_AT = 5
+
+
+def description(name: str = "gradient", planner: str = "icem") -> Description:
+    terms, goals = REACH.terms, REACH.goal_names
+    return Description(FORMAT_VERSION, POINT, terms, goals, POINT_WINDOW, POINT_MODEL, RULES[name], PLANNERS[planner])
+
+
+def controller_of(adapter: NetworkAdapter, folder: Path, about: Description, **settings: object) -> AdaptiveController:
+    planner = make_planner(POINT, about.planner)
+    control = ControlSettings(adapter, planner, Score(about.objective, planner.uncertainty_penalty), **settings)
+    return AdaptiveController(POINT, control, POINT_WINDOW, StepDump(folder, about))
+
+
+def with_a_nan_weight(adapter: NetworkAdapter) -> None:
+    with torch.no_grad():
+        adapter.model.net.weight_0[0, 0, 0] = torch.nan
+
+
+def with_an_overflow(adapter: NetworkAdapter) -> None:
+    """Finite weights whose predictions are not."""
+    adapter.normalizer.obs_high.fill_(torch.inf)
+    adapter.normalizer.obs_low.fill_(-torch.inf)
+    with torch.no_grad():
+        adapter.model.net.weight_1.mul_(1e38)
+        adapter.model.net.bias_1.fill_(3e38)
+
+
+FAULTS = {"nan weight": with_a_nan_weight, "overflow": with_an_overflow}
+
+
+def drive(controller: AdaptiveController, steps: int, fault=None) -> list[Command]:
+    """Steps of two robots; the fault enters the adapter before step `FAULT_AT`."""
+    obs, commands = np.stack([START, -START]), []
+    for t in range(steps):
+        if t == FAULT_AT and fault is not None:
+            fault(controller.settings.adapter)
+        options = StepOptions(pending=np.full((1, 1), 0.1, np.float32), remaining=0.5, freeze=t == 2)
+        commands.append(controller.step(obs, np.tile(goal_at(t), (2, 1)), options))
+        obs = push(obs, commands[-1].action, 0.4)
+    return commands
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+@pytest.mark.parametrize("name", ["gradient", "recurrent", "gradient_then_bayes_linear"])
+def test_a_control_step_that_is_not_finite_is_written_once_and_replayed_exactly(tmp_path: Path, name: str, fault):
+    controller = controller_of(point_adapter(name), tmp_path, description(name))
+
+    commands = drive(controller, FAULT_AT + 3, fault)
+
+    (path,) = tmp_path.iterdir()
+    dump = read_dump(path)
+    assert dump.kind == "control_step"
+    assert "not finite" in dump.reason or "no candidate has a finite predicted return" in dump.reason
+    state, plan, report = replay_control_step(dump)
+    command = commands[FAULT_AT]
+    np.testing.assert_array_equal(plan.actions.numpy(), command.plan)
+    np.testing.assert_array_equal(plan.predicted_return.numpy(), command.info.predicted_return)
+    for field in ("prior_error", "adapted_error", "fell_back"):
+        np.testing.assert_array_equal(getattr(report, field).numpy(), getattr(command.info, field))
+    assert state.started.all()
+
+
+def test_a_belief_whose_prediction_overflows_is_written_although_the_plan_is_made_under_the_prior(tmp_path: Path):
+    """The prior, whose code is zero, is as it was."""
+    adapter = make_adapter(DynamicsModel(POINT, POINT_MODEL), RULES["context"], POINT_WINDOW).eval()
+
+    def lead_by(weight: float) -> None:
+        for head in adapter.rules[0].modulation.heads.values():
+            head.weight.data.fill_(weight)
+
+    lead_by(30.0)
+    controller = controller_of(adapter, tmp_path, description("context"))
+
+    commands = drive(controller, FAULT_AT + 3, lambda adapter: lead_by(1e30))
+
+    assert commands[FAULT_AT].info.fell_back.all()
+    assert np.isinf(commands[-1].info.adapted_error).all()
+    assert all(np.abs(command.info.predicted_return).max() < 1e6 for command in commands)
+    (path,) = tmp_path.iterdir()
+    dump = read_dump(path)
+    assert dump.reason == "the prediction of this observation is not finite"
+    np.testing.assert_array_equal(replay_control_step(dump)[1].actions.numpy(), commands[FAULT_AT].plan)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"adapt": False}, {"fallback": False}, {"precision": "bfloat16"}], ids=lambda s: next(iter(s))
+)
+def test_a_replay_has_the_settings_of_the_controller(tmp_path: Path, settings: dict[str, object]):
+    controller = controller_of(point_adapter("gradient"), tmp_path, description(), **settings)
+
+    commands = drive(controller, FAULT_AT + 1, with_a_nan_weight)
+
+    (path,) = tmp_path.iterdir()
+    dump = read_dump(path)
+    assert dump.about.items() >= settings.items()
+    np.testing.assert_array_equal(replay_control_step(dump)[1].actions.numpy(), commands[FAULT_AT].plan)
+
+
+def test_a_replay_is_repeatable_and_follows_from_the_file_alone(tmp_path: Path):
+    drive(controller_of(point_adapter("context"), tmp_path, description("context")), FAULT_AT + 1, with_a_nan_weight)
+    (path,) = tmp_path.iterdir()
+
+    first, second = (replay_control_step(read_dump(path)) for _ in range(2))
+
+    for a, b in zip(tensors_of(first), tensors_of(second), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_healthy_run_writes_nothing(tmp_path: Path, name: str):
+    controller = controller_of(point_adapter(name), tmp_path, description(name))
+
+    drive(controller, 10)
+    controller.reset()
+    drive(controller, 3)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_gap_is_not_taken_for_a_fault(tmp_path: Path):
+    """After a gap there is no error to tell, which is no prediction that failed."""
+    controller = controller_of(point_adapter("gradient"), tmp_path, description())
+    drive(controller, 4)
+
+    controller.step(np.stack([START, START]), np.ones((2, 1), np.float32), StepOptions(after_gap=True))
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_loaded_controller_writes_where_it_is_told_to(tmp_path: Path):
+    adapter = point_adapter("gradient")
+    about = dataclasses.replace(description(), planner=PLANNERS["icem"])
+    save_checkpoint(tmp_path / "saved", Checkpoint(about, adapter))
+    controller = AdaptiveController.load(tmp_path / "saved", planner=PLANNERS["mppi"], dump_folder=tmp_path / "dumps")
+
+    commands = drive(controller, FAULT_AT + 2, with_a_nan_weight)
+
+    (path,) = (tmp_path / "dumps").iterdir()
+    # the planner that was in use, not the checkpoint's
+    np.testing.assert_array_equal(replay_control_step(read_dump(path))[1].actions.numpy(), commands[FAULT_AT].plan)
