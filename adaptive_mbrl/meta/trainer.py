@@ -158,9 +158,11 @@ class MetaTrainer:
     def loss(self, windows: Windows) -> Tensor:
         """Post-adaptation loss of each window, (W,)."""
         with self._autocast():
-            belief = self.adapter.infer(windows.recent)
-            loss = multi_step_loss(self.adapter.condition(belief), windows)
-            return sum(self.adapter.loss_terms(belief, windows).values(), start=loss)
+            return self._loss_under(self.adapter.infer(windows.recent), windows)
+
+    def _loss_under(self, belief: Any, windows: Windows) -> Tensor:
+        loss = multi_step_loss(self.adapter.condition(belief), windows)
+        return sum(self.adapter.loss_terms(belief, windows).values(), start=loss)
 
     def validate(self, dataset: Dataset) -> dict[str, float]:
         """Post-adaptation and prior loss on held-out windows, and the model error along the horizon; empty without any."""
@@ -195,8 +197,7 @@ class MetaTrainer:
 
         adapted = flat_gradient(self.loss(windows).mean())
         with self._autocast():
-            predictor = self.adapter.condition(self.adapter.prior(len(windows.obs)))
-            prior_loss = multi_step_loss(predictor, windows).mean()
+            prior_loss = self._loss_under(self.adapter.prior(len(windows.obs)), windows).mean()
         prior = flat_gradient(prior_loss)
         cosine = torch.nn.functional.cosine_similarity(adapted, prior, dim=0)
         return {

@@ -9,7 +9,7 @@ from torch import Tensor
 from adaptive_mbrl.adaptation import Rules, make_adapter
 from adaptive_mbrl.data.dataset import EpisodeDataset
 from adaptive_mbrl.data.windows import Windows, WindowSampler
-from adaptive_mbrl.dynamics.model import DynamicsModel
+from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
 from adaptive_mbrl.meta.trainer import MetaTrainer
 from adaptive_mbrl.process import Process
 from tests.core.analytic import POINT, POINT_MODEL, POINT_OUTER, POINT_RULES, POINT_WINDOW, point_episodes
@@ -17,8 +17,15 @@ from tests.core.analytic import POINT, POINT_MODEL, POINT_OUTER, POINT_RULES, PO
 WINDOW, QUERY = POINT_WINDOW, POINT_OUTER.query
 
 
-def point_trainer(seed: int = 0, rules: Rules = POINT_RULES, process: Process | None = None, **outer: object) -> MetaTrainer:
-    adapter = make_adapter(DynamicsModel(POINT, POINT_MODEL, seed), rules, WINDOW)
+def point_trainer(
+    seed: int = 0,
+    rules: Rules = POINT_RULES,
+    model: ModelConfig = POINT_MODEL,
+    process: Process | None = None,
+    **outer: object,
+) -> MetaTrainer:
+    """A trainer of a small model; `outer` changes settings of the outer loop."""
+    adapter = make_adapter(DynamicsModel(POINT, model, seed), rules, WINDOW)
     return MetaTrainer(adapter, dataclasses.replace(POINT_OUTER, **outer), seed, process=process or Process())
 
 
@@ -27,6 +34,7 @@ def point_dataset(num: int = 8, seed: int = 0) -> EpisodeDataset:
 
 
 def held_out(num: int, seed: int) -> EpisodeDataset:
+    """A dataset whose held-out episodes matter only."""
     return EpisodeDataset(POINT, point_episodes(1, 0), point_episodes(num, seed), WINDOW, QUERY)
 
 

@@ -61,7 +61,7 @@ def test_a_window_holds_one_episodes_steps_in_order(data: st.DataObject):
 def test_transitions_never_lead_from_one_episode_into_the_next():
     sampler = WindowSampler([marked_episode(i, n, 0) for i, n in enumerate((4, 7, 3))], window=2, query=3)
 
-    obs, next_obs = sampler.transitions()
+    ((obs, next_obs),) = sampler.transitions()
 
     assert len(obs) == 4 + 7 + 3
     assert torch.equal(next_obs[:, 0], obs[:, 0])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -10,6 +12,7 @@ from adaptive_mbrl.adaptation.none import NoneConfig
 from adaptive_mbrl.dynamics.network_predictor import NetworkPredictor
 from adaptive_mbrl.meta.losses import multi_step_loss
 from adaptive_mbrl.meta.trainer import MetaTrainer
+from tests.core.analytic import POINT_MODEL
 from tests.core.point_training import QUERY, held_out, point_dataset, point_trainer, some_windows, weights
 
 NONE = (NoneConfig(),)
@@ -52,10 +55,13 @@ def test_multitask_trains_the_same_network_without_adaptation():
     assert torch.equal(meta.net.get_parameter("weight_0"), model.net.get_parameter("weight_0"))
 
 
+@pytest.mark.parametrize("learned_variance", [False, True])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_the_gradients_of_both_objectives_are_compared(precision: str):
+def test_the_gradients_of_both_objectives_are_compared(precision: str, learned_variance: bool):
     """For a model that does not adapt they are the same gradient; for one that does they are not."""
-    multitask, meta = point_trainer(rules=NONE, precision=precision), point_trainer(precision=precision)
+    model = dataclasses.replace(POINT_MODEL, learned_variance=learned_variance)
+    multitask = point_trainer(rules=NONE, model=model, precision=precision)
+    meta = point_trainer(model=model, precision=precision)
 
     same, different = (t.gradient_conflict(point_dataset()) for t in (multitask, meta))
 
