@@ -9,8 +9,8 @@ import imageio.v2 as imageio
 import numpy as np
 import pytest
 
-from sim.evaluation import video
-from sim.evaluation.video import Panel, VideoError, _make_planes_endless, changed_geoms, pick_renderer, render_video
+from sim.evaluation import drawing, video
+from sim.evaluation.video import Panel, VideoError, changed_geoms, pick_renderer, render_video
 from sim.robot.robot import Robot, load_robot
 from sim.scenarios.change import Change
 
@@ -76,10 +76,10 @@ def test_the_broken_part_turns_red_when_it_breaks(cheetah: Robot, tmp_path: Path
         frames = [np.asarray(f) for f in reader]
         assert reader.get_meta_data()["fps"] == 20.0
     assert len(frames) == len(drawn) == 6
-    assert all(f.shape == (video.HEIGHT, 2 * video.WIDTH, 3) for f in frames)
+    assert all(f.shape == (drawing.HEIGHT, 2 * drawing.WIDTH, 3) for f in frames)
     # below the middle third there is only the caption
     red = [
-        [red_pixels(f[: video.HEIGHT * 3 // 4, half]) for half in (slice(0, video.WIDTH), slice(video.WIDTH, None))]
+        [red_pixels(f[: drawing.HEIGHT * 3 // 4, half]) for half in (slice(0, drawing.WIDTH), slice(drawing.WIDTH, None))]
         for f in frames
     ]
     assert max(max(pair) for pair in red[:3]) < 20
@@ -115,10 +115,10 @@ def test_goals_that_are_no_positions_and_robots_without_a_marker_show_none(cheet
     quadrotor = copy.deepcopy(load_robot("quadrotor").model)
     site = quadrotor.site("goal").id
 
-    assert video._goal_marker(copy.deepcopy(cheetah.model), 3) is None
-    assert video._goal_marker(quadrotor, 2) is None
+    assert drawing._goal_marker(copy.deepcopy(cheetah.model), 3) is None
+    assert drawing._goal_marker(quadrotor, 2) is None
     assert quadrotor.site_group[site] == 3
-    assert video._goal_marker(quadrotor, 3) == site
+    assert drawing._goal_marker(quadrotor, 3) == site
     assert quadrotor.site_group[site] == 0
 
 
@@ -156,7 +156,7 @@ def test_the_users_own_renderer_comes_first_if_it_works(
 def test_the_floor_has_no_end_and_keeps_its_pattern() -> None:
     model = load_robot("half_cheetah").model
     drawn = copy.deepcopy(model)
-    _make_planes_endless(drawn)
+    drawing._make_planes_endless(drawn)
     floor = model.geom("floor").id
     material = model.geom_matid[floor]
     tiles_per_metre = model.mat_texrepeat[material] / (2 * model.geom_size[floor, :2])
