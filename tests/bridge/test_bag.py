@@ -188,7 +188,7 @@ def test_a_topic_has_one_type_and_a_message_is_ros_2s(tmp_path: Path):
     class Own(Message):
         ros_type = "own_msgs/msg/Own"
 
-    with pytest.raises(ConfigError, match=r"own_msgs/msg/Own: no message of ROS 2's common interfaces"):
+    with pytest.raises(ConfigError, match=r"own_msgs/msg/Own: not a message of ROS 2's common interfaces"):
         recorder.topic("/own", Own, reliable=False)
     recorder.close()
 
