@@ -20,7 +20,7 @@ from torch import Tensor
 from adaptive_mbrl.adaptation import Rules, make_adapter
 from adaptive_mbrl.adaptation.network_adapter import NetworkAdapter
 from adaptive_mbrl.checkpoint_v1 import upgraded_description, upgraded_weights
-from adaptive_mbrl.config import did_you_mean, from_mapping, read_mapping, save_yaml
+from adaptive_mbrl.config import bounded, did_you_mean, from_mapping, read_mapping, save_yaml
 from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
 from adaptive_mbrl.errors import CheckpointError, ConfigError
 from adaptive_mbrl.objective import Objective, Term

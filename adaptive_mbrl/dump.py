@@ -23,6 +23,8 @@ from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.revision import git_revision
 from adaptive_mbrl.storage import write_bytes_atomically
 
+DUMP_FOLDER = Path("runs/dumps")
+"""Where commands write dumps, below the working directory; a training writes them into its run folder."""
 _FORMAT = "adaptive-mbrl dump 1"
 
 

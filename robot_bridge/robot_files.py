@@ -6,6 +6,7 @@ from pathlib import Path
 
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.device import resolve_device
+from adaptive_mbrl.dump import DUMP_FOLDER
 from adaptive_mbrl.errors import CheckpointError, ConfigError
 from adaptive_mbrl.spec import RobotSpec
 from robot_bridge.bridge_config import BridgeConfig, require_goal, require_spec
@@ -15,7 +16,7 @@ from robot_bridge.safety.supervisor import SafetySupervisor
 def load_controller(config: BridgeConfig, path: Path, device: str) -> AdaptiveController:
     """Load the controller of the checkpoint that the bridge file at `path` names, and check that the two fit."""
     try:
-        controller = AdaptiveController.load(config.checkpoint, device=resolve_device(device))
+        controller = AdaptiveController.load(config.checkpoint, device=resolve_device(device), dump_folder=DUMP_FOLDER)
     except CheckpointError as error:
         raise ConfigError(f"{path}: key 'checkpoint': {error}") from error
     require_spec(config, controller.spec, str(path))

@@ -11,6 +11,7 @@ from pathlib import Path
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.episodes import Episode, EpisodeStore
 from adaptive_mbrl.device import resolve_device
+from adaptive_mbrl.dump import DUMP_FOLDER
 from adaptive_mbrl.errors import EXIT_INTERRUPTED, ConfigError
 from adaptive_mbrl.options import CollectOptions, DemoOptions, EvaluateOptions, TrainOptions
 from adaptive_mbrl.planning import ICEMConfig
@@ -105,7 +106,8 @@ def collect(options: CollectOptions) -> None:
             console.print(f"left out of the collection: {line}", markup=False, soft_wrap=True)
 
         for batch in batches:
-            recorded = run_scenarios(robot, batch, policy, source=source, hook=hook).without_unstable(say)
+            recorded = run_scenarios(robot, batch, policy, source=source, hook=hook, dump_folder=DUMP_FOLDER)
+            recorded = recorded.without_unstable(say)
             if recorded.episodes:
                 store.append(recorded.episodes)
                 new += recorded.episodes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
@@ -49,13 +50,21 @@ class Collector:
         planner: settings of the controller's planner; branches try its candidates.
         window: K, the number of steps of history that a branch starts with.
         seed: seed of all randomness.
+        dump_folder: where steps that become unstable are written for a replay; None writes nothing.
     """
 
     def __init__(
-        self, config: DataConfig, robot: Robot, distribution: ScenarioDistribution, planner: PlannerConfig, window: int, seed: int
+        self,
+        config: DataConfig,
+        robot: Robot,
+        distribution: ScenarioDistribution,
+        planner: PlannerConfig,
+        window: int,
+        seed: int,
+        dump_folder: Path | None = None,
     ) -> None:
         self.config, self.robot, self.distribution = config, robot, distribution
-        self.planner, self.window, self.seed = planner, window, seed
+        self.planner, self.window, self.seed, self.dump_folder = planner, window, seed, dump_folder
 
     def initial(self) -> Collected:
         """Random and oracle episodes for round 0."""
@@ -115,6 +124,7 @@ class Collector:
                 noise_seed=int(rng.integers(2**31)),
                 snapshot_steps=range(self.config.branch_every, last_snapshot + 1, self.config.branch_every),
                 hook=lambda t, simulation: bar.update(),
+                dump_folder=self.dump_folder,
             )
         recorded = recorded.without_unstable(lambda line: tqdm.write(f"left out of the collection ({source}): {line}"))
         if not recorded.episodes:

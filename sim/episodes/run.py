@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ def run_scenarios(
     noise_seed: int = 0,
     snapshot_steps: Sequence[int] = (),
     hook: StepHook | None = None,
+    dump_folder: Path | None = None,
 ) -> Recorded:
     """Run one episode per scenario, all at once.
 
@@ -46,11 +48,12 @@ def run_scenarios(
         noise_seed: seed of the added noise.
         snapshot_steps: control steps before which the simulation's state is kept.
         hook: called before every control step, see `StepHook`.
+        dump_folder: where a step that becomes unstable is written for a replay; None writes nothing.
     """
     steps = scenarios[0].steps
     if any(s.steps != steps for s in scenarios):
         raise ConfigError("scenarios that run together need the same number of steps")
-    simulation = BatchSimulation(robot, len(scenarios), on_unstable="end")
+    simulation = BatchSimulation(robot, len(scenarios), on_unstable="end", dump_folder=dump_folder)
     obs = start(simulation, scenarios)
     goals = simulation.goals(steps, policy.preview)
     policy.reset(simulation)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_mbrl.data.episodes import Episode
+from adaptive_mbrl.dump import DUMP_FOLDER
 from sim.episodes.policies import ControllerPolicy, OraclePolicy, Policy, RandomPolicy
 from sim.episodes.recorded import ControllerLog
 from sim.episodes.run import run_scenarios
@@ -128,7 +129,7 @@ def run_arm(setup: Setup, name: str, policy: Policy, begin_arm: BeginArm) -> Arm
         advance()
 
     source = name if name in ("random", "oracle") else "policy"
-    recorded = run_scenarios(setup.robot, setup.scenarios, policy, source=source, hook=hook)
+    recorded = run_scenarios(setup.robot, setup.scenarios, policy, source=source, hook=hook, dump_folder=DUMP_FOLDER)
     arm = Arm(recorded.episodes, np.stack(qpos), recorded.instabilities)
     if isinstance(policy, OraclePolicy):
         return replace(arm, simulated_steps=policy.steps_simulated)

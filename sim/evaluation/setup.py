@@ -9,6 +9,7 @@ import torch
 
 from adaptive_mbrl.checkpoint import load_checkpoint
 from adaptive_mbrl.controller import AdaptiveController
+from adaptive_mbrl.dump import DUMP_FOLDER
 from adaptive_mbrl.errors import CheckpointError
 from adaptive_mbrl.planning import PlannerConfig
 from sim.robot.robot import Robot, load_robot
@@ -83,6 +84,7 @@ def prepare(
             seed=first,
             device=device,
             adapt=arm != "frozen",
+            dump_folder=DUMP_FOLDER,
         )
         for arm, path in named.items()
     }

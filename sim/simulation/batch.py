@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 from adaptive_mbrl.errors import ConfigError, ObservationError
 from sim.robot.robot import Robot
 from sim.scenarios.change import MAX_ACTION_DELAY, Change, scale_vector
+from sim.simulation.dump import write_simulation_step
 from sim.simulation.instability import Instability, SimulationError
 from sim.simulation.physics import Physics
 from sim.simulation.state import SimulationState
@@ -36,10 +39,16 @@ class BatchSimulation:
         num_robots: B.
         num_threads: number of worker threads; 0 uses every logical CPU.
         on_unstable: whether an unstable robot is an error or only ends its own episode.
+        dump_folder: where the step that could not be simulated is written for a replay; None writes nothing.
     """
 
     def __init__(
-        self, robot: Robot, num_robots: int, num_threads: int = 0, on_unstable: Literal["raise", "end"] = "raise"
+        self,
+        robot: Robot,
+        num_robots: int,
+        num_threads: int = 0,
+        on_unstable: Literal["raise", "end"] = "raise",
+        dump_folder: Path | None = None,
     ) -> None:
         if num_robots < 1:
             raise ConfigError(f"num_robots: {num_robots} is out of range; allowed: at least 1")
@@ -47,7 +56,7 @@ class BatchSimulation:
         self.num_robots = num_robots
         self.step_index = 0
         self.physics = Physics(robot, num_robots, num_threads)
-        self._on_unstable = on_unstable
+        self._on_unstable, self._dump_folder = on_unstable, dump_folder
         self._instabilities: list[Instability | None] = [None] * num_robots
         self._low, self._high = robot.action_low, robot.action_high
         self._ring = np.zeros((num_robots, MAX_ACTION_DELAY + 1, robot.spec.action_dim))
@@ -157,6 +166,8 @@ class BatchSimulation:
         """End the episodes of robots whose physics has just become unstable, from the states `before` under `applied`."""
         for index in robots:
             instability = Instability(self.step_index, self._changes[index], before[index], applied[index].copy())
+            if self._dump_folder is not None:
+                instability = replace(instability, dump=write_simulation_step(self._dump_folder, self.robot, instability))
             if self._on_unstable == "raise":
                 raise SimulationError(f"robot {index} of {self.num_robots} ('{self.robot.name}'): {instability}")
             self._instabilities[index] = instability

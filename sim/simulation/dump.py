@@ -11,7 +11,7 @@ from adaptive_mbrl.dump import Dump, write_dump
 from sim.paths import config_name
 from sim.robot.robot import Robot, load_robot
 from sim.scenarios.scenario import parse_change
-from sim.simulation.instability import Instability
+from sim.simulation.instability import Instability, unstable_at
 from sim.simulation.physics import Physics
 
 KIND = "simulation_step"
@@ -25,7 +25,7 @@ def write_simulation_step(folder: Path, robot: Robot, instability: Instability) 
         "change": instability.change.to_changes(),
     }
     tensors = {"state": torch.from_numpy(instability.state), "action": torch.from_numpy(instability.action)}
-    return write_dump(folder, KIND, str(instability), about, tensors)
+    return write_dump(folder, KIND, unstable_at(instability.step, instability.change), about, tensors)
 
 
 def replay_simulation_step(dump: Dump) -> tuple[bool, np.ndarray, np.ndarray]:

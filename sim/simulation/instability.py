@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,15 +25,18 @@ class Instability:
         change: the change that was in force.
         state: MuJoCo's integration state before that step, (nstate,).
         action: what reached the actuators in it, (action_dim,).
+        dump: file that holds the step for a replay; None if nothing was written.
     """
 
     step: int
     change: Change
     state: NDArray[np.float64] = field(compare=False, repr=False)
     action: NDArray[np.float64] = field(compare=False, repr=False)
+    dump: Path | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
-        return unstable_at(self.step, self.change)
+        replay = "" if self.dump is None else f"; replay that step: adaptive-mbrl replay {self.dump}"
+        return unstable_at(self.step, self.change) + replay
 
 
 def unstable_at(step: int, change: Change) -> str:

@@ -188,7 +188,9 @@ class Training:
         """Collect the episodes of a round and store them with what their collection cost and showed."""
         begun = time.monotonic()
         config = self.config
-        collector = Collector(config.data, self.robot, self.distribution, config.planner, config.window, config.seed)
+        collector = Collector(
+            config.data, self.robot, self.distribution, config.planner, config.window, config.seed, self.dump_folder
+        )
         controller_seed = config.seed * 1000 + index
         collected = collector.on_policy(index, self.controller(controller_seed)) if index else collector.initial()
         seconds = time.monotonic() - begun
