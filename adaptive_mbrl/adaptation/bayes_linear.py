@@ -126,9 +126,11 @@ class BayesLinearRule(AdaptationRule[BayesLinearBelief]):
 
     def prior(self, batch_size: int, base: NetworkPredictor) -> BayesLinearBelief:
         members, width = self.log_prior_std.shape
-        shape = (batch_size, members, self.window)
-        features = self.log_prior_std.new_zeros(*shape, width)
-        return BayesLinearBelief(features, features.new_zeros(*shape, self.obs_dim), self._factor(features))
+        # laid out as in `update`, so that one compiled graph serves all steps
+        shape = (members, batch_size, self.window)
+        features = self.log_prior_std.new_zeros(*shape, width).transpose(0, 1)
+        residual = features.new_zeros(*shape, self.obs_dim).transpose(0, 1)
+        return BayesLinearBelief(features, residual, self._factor(features))
 
     def update(self, belief: BayesLinearBelief, recent: Transitions, base: NetworkPredictor) -> BayesLinearBelief:
         valid = recent.valid[None, ..., None]

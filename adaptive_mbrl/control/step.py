@@ -176,7 +176,8 @@ def control_step(
         return settings.score(planned_with.roll_out(begin, actions), actions, begin, inputs.goal)
 
     plan_state, plan = settings.planner.improve(state.plan, returns, noise.plan)
-    acts_next = torch.cat([inputs.pending, plan.actions], 1)[:, 0]
+    # laid out as in the first state, so that one compiled graph serves all steps
+    acts_next = torch.cat([inputs.pending, plan.actions], 1)[:, 0].contiguous()
     new_state = ControllerState(recent, inputs.obs, acts_next, torch.ones_like(started), belief, plan_state, harm)
     mark()
     return new_state, plan, StepReport(errors[0], errors[1], fell_back, plan.predicted_return)

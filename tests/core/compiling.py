@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -11,20 +10,30 @@ from torch import Tensor
 from torch.fx.experimental.symbolic_shapes import free_unbacked_symbols
 
 
-def without_waiting(graph: torch.fx.GraphModule, inputs: list[Tensor]) -> Callable:
-    """A backend that refuses whatever depends on a value that only the device knows, and copies to the host."""
-    for node in graph.graph.nodes:
-        value = node.meta.get("example_value")
-        assert value is None or not free_unbacked_symbols(value), f"{node} depends on values"
-        assert node.target not in ("cpu", "numpy", "tolist"), f"{node} copies to the host"
-    return graph.forward
+class OneGraphCompiler:
+    """Compiles functions, and counts the graphs that it made."""
+
+    def __init__(self) -> None:
+        self.graphs = 0
+
+    def __call__(self, function: Callable) -> Callable:
+        return torch.compile(function, fullgraph=True, backend=self._without_waiting)
+
+    def _without_waiting(self, graph: torch.fx.GraphModule, inputs: list[Tensor]) -> Callable:
+        """A backend that refuses whatever depends on a value that only the device knows, and copies to the host."""
+        for node in graph.graph.nodes:
+            value = node.meta.get("example_value")
+            assert value is None or not free_unbacked_symbols(value), f"{node} depends on values"
+            assert node.target not in ("cpu", "numpy", "tolist"), f"{node} copies to the host"
+        self.graphs += 1
+        return graph.forward
 
 
 @contextmanager
-def one_graph_compiler() -> Iterator[Callable[[Callable], Callable]]:
-    """The compiler, which forgets what it has compiled before and after."""
+def one_graph_compiler() -> Iterator[OneGraphCompiler]:
+    """The compiler; what was compiled before and after is forgotten."""
     torch.compiler.reset()
     try:
-        yield functools.partial(torch.compile, fullgraph=True, backend=without_waiting)
+        yield OneGraphCompiler()
     finally:
         torch.compiler.reset()

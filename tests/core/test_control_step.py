@@ -16,12 +16,12 @@ from adaptive_mbrl.adaptation.none import NoneConfig
 from adaptive_mbrl.control.step import ControllerState, ControlSettings, StepInputs, StepNoise, control_step, initial_state
 from adaptive_mbrl.meta.trainer import MetaTrainer
 from tests.core.analytic import POINT, POINT_WINDOW
-from tests.core.compiling import one_graph_compiler
+from tests.core.compiling import OneGraphCompiler, one_graph_compiler
 from tests.core.driving import PLANNERS, control_settings
 
 
 @pytest.fixture
-def one_graph() -> Iterator[Callable[[Callable], Callable]]:
+def one_graph() -> Iterator[OneGraphCompiler]:
     with one_graph_compiler() as compiler:
         yield compiler
 
@@ -55,7 +55,7 @@ def states_after(settings: ControlSettings, steps: int) -> tuple[ControllerState
 
 @pytest.mark.parametrize("rule", ["gradient", "none"])
 @pytest.mark.parametrize("method", PLANNERS)
-def test_the_step_is_one_graph_for_a_compiler(trained: MetaTrainer, method: str, rule: str, one_graph):
+def test_the_step_is_one_graph_for_a_compiler(trained: MetaTrainer, method: str, rule: str, one_graph: OneGraphCompiler):
     settings = settings_of(trained, method, rule)
     compiled = one_graph(control_step)
     state = expected_state = initial_state(settings, 2, POINT_WINDOW, POINT.obs_dim)
@@ -70,10 +70,11 @@ def test_the_step_is_one_graph_for_a_compiler(trained: MetaTrainer, method: str,
         torch.testing.assert_close(plan, expected)
         torch.testing.assert_close(report, expected_report, equal_nan=True)
         obs = obs + 0.1 * state.last_action
+    assert one_graph.graphs == 1
 
 
 @pytest.mark.parametrize("changed", [{"precision": "bfloat16"}, {"adapt": False}, {"fallback": False}], ids=str)
-def test_the_step_is_one_graph_with_other_settings(trained: MetaTrainer, changed: dict[str, Any], one_graph):
+def test_the_step_is_one_graph_with_other_settings(trained: MetaTrainer, changed: dict[str, Any], one_graph: OneGraphCompiler):
     settings = settings_of(trained, "icem", **changed)
     state, inputs, noise = states_after(settings, 4)
 
@@ -84,7 +85,7 @@ def test_the_step_is_one_graph_with_other_settings(trained: MetaTrainer, changed
     torch.testing.assert_close(report, expected_report)
 
 
-def test_the_step_is_one_graph_while_the_belief_is_frozen(trained: MetaTrainer, one_graph):
+def test_the_step_is_one_graph_while_the_belief_is_frozen(trained: MetaTrainer, one_graph: OneGraphCompiler):
     settings = settings_of(trained, "icem")
     state, inputs, noise = states_after(settings, 4)
     frozen = inputs._replace(freeze=True)
@@ -100,7 +101,7 @@ def test_the_step_is_one_graph_while_the_belief_is_frozen(trained: MetaTrainer, 
     [lambda x: x * x.sum().item(), lambda x: x if x.sum() > 0 else -x, lambda x: x[x > 0], lambda x: x.cpu()],
     ids=["item", "if", "mask", "copy"],
 )
-def test_the_compiler_above_refuses_what_waits_for_the_device(waits: Callable, one_graph):
+def test_the_compiler_above_refuses_what_waits_for_the_device(waits: Callable, one_graph: OneGraphCompiler):
     with pytest.raises((torch._dynamo.exc.Unsupported, torch._dynamo.exc.BackendCompilerFailed)):
         one_graph(waits)(torch.ones(2))
 

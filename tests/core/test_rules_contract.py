@@ -182,3 +182,18 @@ def test_every_trainable_parameter_is_in_exactly_one_group(name: str):
     grouped = [id(p) for group in adapter.parameter_groups() for p in group.parameters]
 
     assert sorted(grouped) == sorted(id(p) for p in adapter.parameters() if p.requires_grad)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_with_fewer_digits_the_futures_are_nearly_the_same(name: str):
+    adapter, (obs, action) = stirred_adapter(RULES[name]), questions(TASKS)
+    belief = inferred(adapter, mixed_transitions(TASKS, WINDOW))
+    noise = adapter.draw_noise(belief, torch.Generator().manual_seed(5))
+    with torch.no_grad():
+        exact = adapter.condition(belief, noise)
+        rounded = exact.to(torch.bfloat16)
+        futures = [predictor.roll_out(obs[:, 0], action[:, :, None]).next_obs for predictor in (exact, rounded)]
+        stds = [predictor.predict(obs, action).std for predictor in (exact, rounded)]
+
+    assert exact.error(futures[1], futures[0]).abs().max() < 0.1
+    torch.testing.assert_close(stds[1].float(), stds[0], rtol=0.1, atol=0.02)

@@ -34,7 +34,7 @@ def drive(controller: AdaptiveController, steps: int, gain: float) -> np.ndarray
 
 @pytest.mark.parametrize("name", RULES)
 def test_the_control_step_is_one_graph_for_a_compiler(name: str):
-    """One graph, no value that the host has to wait for, and the same numbers."""
+    """One graph for all steps, no value that the host has to wait for, and the same numbers."""
     settings = control_settings(point_adapter(name), TO_ORIGIN, TINY_PLANNER)
     adapter, planner = settings.adapter, settings.planner
     state = expected_state = initial_state(settings, ROBOTS, POINT_WINDOW, POINT.obs_dim)
@@ -51,6 +51,7 @@ def test_the_control_step_is_one_graph_for_a_compiler(name: str):
             torch.testing.assert_close(plan, expected, rtol=1e-4, atol=1e-5)
             torch.testing.assert_close(report, expected_report, rtol=1e-4, atol=1e-5, equal_nan=True)
             obs = obs + 0.1 * state.last_action
+        assert one_graph.graphs == 1
 
 
 @pytest.mark.parametrize("name", ADAPTING)
