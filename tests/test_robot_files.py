@@ -13,9 +13,9 @@ import yaml
 from adaptive_mbrl.config import from_mapping
 from adaptive_mbrl.objective import Objective, Term
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
+from sim.robot.config import ActionConfig, ObsConfig, RobotConfig
 from sim.robot.goals import Goal
 from sim.robot.reset import Reset
-from sim.robot.robot import ActionConfig, ObsConfig, RobotConfig
 from sim.robot.sources import Source
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "robot_files.md").read_text(encoding="utf-8")

@@ -27,7 +27,7 @@ FAULT_AT = 5
 
 def description(name: str = "gradient", planner: str = "icem") -> Description:
     terms, goals = REACH.terms, REACH.goal_names
-    return Description(FORMAT_VERSION, POINT, terms, goals, POINT_WINDOW, POINT_MODEL, RULES[name], PLANNERS[planner])
+    return Description(FORMAT_VERSION, POINT, terms, goals, POINT_MODEL, RULES[name], PLANNERS[planner], POINT_WINDOW)
 
 
 def controller_of(adapter: NetworkAdapter, folder: Path, about: Description, **settings: object) -> AdaptiveController:

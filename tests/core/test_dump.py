@@ -23,7 +23,7 @@ from tests.core.rules import RULES, point_adapter
 
 def description_of(name: str) -> Description:
     terms, goals = REACH.terms, REACH.goal_names
-    return Description(FORMAT_VERSION, POINT, terms, goals, POINT_WINDOW, POINT_MODEL, RULES[name], PLANNER)
+    return Description(FORMAT_VERSION, POINT, terms, goals, POINT_MODEL, RULES[name], PLANNER, POINT_WINDOW)
 
 
 # --- training steps -----------------------------------------------------------------------------------------------------------

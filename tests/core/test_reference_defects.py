@@ -308,7 +308,7 @@ def test_training_meets_changed_dynamics_also_in_mid_episode(path: Path):
 
     scenarios = [distribution.sample(rng, config.data.steps) for _ in range(40)]
 
-    met = [change.dynamics for s in scenarios for change in s.changes if change.dynamics != Change()]
+    met = [scheduled.change for s in scenarios for scheduled in s.changes if scheduled.change != Change()]
     in_mid_episode = [s for s in scenarios if any(change.at > 0 for change in s.changes)]
     assert len(met) > 20
     assert len({str(dynamics) for dynamics in met}) >= 4

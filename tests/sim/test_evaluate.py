@@ -217,7 +217,7 @@ def test_a_checkpoint_of_another_robot_is_refused(checkpoints: dict[str, Path], 
 def test_a_multitask_checkpoint_must_not_adapt(checkpoints: dict[str, Path], cartpole_scenario: Path):
     meta = checkpoints["meta"]
 
-    with pytest.raises(CheckpointError, match="its adaptation rule is 'gradient'; allowed: none"):
+    with pytest.raises(CheckpointError, match="it adapts by 'gradient'; allowed: none"):
         prepare(meta, cartpole_scenario, episodes=1, multitask=meta)
 
 
@@ -274,7 +274,9 @@ def test_an_episode_that_became_unstable_is_left_out_of_all_arms(
     for name in ARMS[1:]:
         assert report["arms"][name]["rewards"] == alone["arms"][name]["rewards"]
         assert report["summary"][name]["return"] == alone["summary"][name]["return"]
-    assert report["open_loop"] == alone["open_loop"]
+    # a matrix product of another number of rows rounds differently in its last digit
+    for name, found in alone["open_loop"].items():
+        assert report["open_loop"][name] == pytest.approx(found, abs=2e-6), name
 
 
 def test_an_episode_is_left_out_of_all_arms_when_one_of_them_broke_it(evaluation: Evaluation, monkeypatch: pytest.MonkeyPatch):
