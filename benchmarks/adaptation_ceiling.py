@@ -19,12 +19,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 import tyro
 
+from adaptive_mbrl.adaptation import make_adapter
+from adaptive_mbrl.adaptation.none import NoneConfig
 from adaptive_mbrl.config import load_yaml
+from adaptive_mbrl.data.dataset import EpisodeDataset
 from adaptive_mbrl.data.episodes import Episode, EpisodeStore
-from adaptive_mbrl.data.windows import WindowSampler
+from adaptive_mbrl.dynamics.model import DynamicsModel
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.meta.trainer import MetaTrainer
 from adaptive_mbrl.storage import write_text_atomically
@@ -53,7 +55,7 @@ def main(
     robot = load_robot(store.spec.name)
     trunk = [e for e in store.episodes if e.tags["source"] != "branch"]
     known = [with_true_gains(e, robot) for e in trunk]
-    plain = replace(config, adaptation=replace(config.adaptation, rule="none"), outer=replace(config.outer, outer="multitask"))
+    plain = replace(config, adaptation=(NoneConfig(),))
     figures = {
         name: fitted(robot, settings, episodes, updates)
         for name, settings, episodes in (("multitask", plain, trunk), ("adaptive", config, trunk), ("known", plain, known))
@@ -78,13 +80,12 @@ def with_true_gains(episode: Episode, robot: Robot) -> Episode:
 
 def fitted(robot: Robot, config: TrainConfig, episodes: list[Episode], updates: int) -> dict[str, float]:
     """Fit on the training episodes; figures on the held-out ones."""
-    trainer = MetaTrainer(robot.spec, config.model, config.adaptation, config.outer, config.seed, torch.device("cpu"))
-    window, query = config.adaptation.window, config.outer.query
-    training, held_out = (
-        WindowSampler([e for e in episodes if e.tags["validation"] is wanted], window, query) for wanted in (False, True)
-    )
-    trainer.fit(training, updates)
-    scalars = trainer.validate(held_out)
+    adapter = make_adapter(DynamicsModel(robot.spec, config.model, config.seed), config.adaptation, config.window)
+    trainer = MetaTrainer(adapter, config.outer, config.seed)
+    training, held_out = ([e for e in episodes if e.tags["validation"] is wanted] for wanted in (False, True))
+    dataset = EpisodeDataset(robot.spec, training, held_out, config.window, config.outer.query)
+    trainer.fit(dataset, updates)
+    scalars = trainer.validate(dataset)
     return {name: scalars[f"validation/{name}"] for name in FIGURES}
 
 

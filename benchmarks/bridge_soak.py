@@ -28,11 +28,11 @@ from bridge_machine import machine
 from scipy import stats
 
 from adaptive_mbrl import cli
-from adaptive_mbrl.adaptation import AdaptationConfig, make_adapter
+from adaptive_mbrl.adaptation.gradient import GradientConfig
 from adaptive_mbrl.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from adaptive_mbrl.config import save_yaml
 from adaptive_mbrl.data.episodes import EpisodeStore
-from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
+from adaptive_mbrl.dynamics.model import ModelConfig
 from adaptive_mbrl.planning import ICEMConfig
 from adaptive_mbrl.storage import write_text_atomically
 from robot_bridge.bags.reader import Bag
@@ -50,7 +50,7 @@ SETTLING = 600.0
 """Time in which the memory may still grow [s], because everything is used for the first time."""
 MODEL = ModelConfig(hidden=(32,), members=2)
 PLANNER = ICEMConfig(horizon=5, num_samples=16, num_iterations=1, num_elites=4)
-ADAPTATION = AdaptationConfig(rule="gradient", window=8)
+RULES, WINDOW = (GradientConfig(),), 8
 TOPICS: dict[str, type[Message]] = {
     "/joint_states": JointState,
     "/effort_controller/commands": Float64MultiArray,
@@ -120,10 +120,15 @@ def write_files(folder: Path, minutes: float) -> tuple[Path, Path]:
     robot_file.write_text(find_config("robots", "cartpole").read_text().replace("dt: 0.04", f"dt: {DT}"))
     spec, shipped = load_robot(str(robot_file)).spec, load_checkpoint("cartpole").description
     about = replace(
-        shipped, spec=spec, model=MODEL, planner=PLANNER, adaptation=ADAPTATION, provenance={"made by": "bridge_soak.py"}
+        shipped,
+        spec=spec,
+        model=MODEL,
+        planner=PLANNER,
+        adaptation=RULES,
+        window=WINDOW,
+        provenance={"made by": "bridge_soak.py"},
     )
-    adapter = make_adapter(DynamicsModel(about.spec, about.model, seed=0), about.adaptation)
-    save_checkpoint(folder / "checkpoint", Checkpoint(about, adapter))
+    save_checkpoint(folder / "checkpoint", Checkpoint(about, about.make_adapter()))
     bridge, scenario = folder / "bridge.yaml", folder / "scenario.yaml"
     config = load_bridge_config(find_config("bridge", "cartpole"))
     # an untrained controller drives to the ends of the track

@@ -31,7 +31,7 @@ import tyro
 from bridge_machine import machine
 from numpy.typing import NDArray
 
-from adaptive_mbrl.controller import AdaptiveController
+from adaptive_mbrl.controller import AdaptiveController, StepOptions
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.storage import write_text_atomically
 from robot_bridge.control.sent_commands import SentCommands
@@ -109,8 +109,7 @@ def main(
 
 def run(robot: Robot, case: Case, scenarios: Sequence[Scenario]) -> Array:
     """Returns after the last change, (episodes,)."""
-    controller = AdaptiveController.load(robot.name)
-    controller.bfloat16 = case.bfloat16
+    controller = AdaptiveController.load(robot.name).with_precision("bfloat16" if case.bfloat16 else "float32")
     simulations = [SubstepSimulation(robot, scenario) for scenario in scenarios]
     seen = Course(simulations, case, robot.spec.dt)
     samples = round(case.samples_share * controller.settings.planner.num_samples)
@@ -125,9 +124,7 @@ def run(robot: Robot, case: Case, scenarios: Sequence[Scenario]) -> Array:
         acted = None if before is None else seen.commands.mean(before, measured)
         pending, remaining = seen.commands.pending(latest, now) if case.start == "predicted" else ([], 1.0)
         begin = seen.at(now) if case.start == "true" else seen.at(latest)
-        command = controller.step(
-            seen.at(measured),
-            robot.known_goals(goals, step, horizon - 1) if goals.shape[-1] else None,
+        options = StepOptions(
             sent=acted,
             after_gap=acted is None,
             pending=np.stack(pending, 1) if pending else None,
@@ -135,6 +132,8 @@ def run(robot: Robot, case: Case, scenarios: Sequence[Scenario]) -> Array:
             remaining=remaining,
             num_samples=samples,
         )
+        goal = robot.known_goals(goals, step, horizon - 1) if goals.shape[-1] else None
+        command = controller.step(seen.at(measured), goal, options)
         before = measured
         seen.go_on(command.action, now)
     return np.array(

@@ -105,11 +105,10 @@ class GradientRule(AdaptationRule[GradientBelief]):
 
     def _start(self, base: NetworkPredictor, batch_size: int) -> dict[str, Tensor]:
         """Where the adapted parameters start, each (P, B, ...)."""
-        dims = {name: self.log_step_sizes[name].dim() for name in self.names}
         start = {}
         for name in self.names:
             value = base.parameters[name]
-            start[name] = value if value.dim() > dims[name] else value[:, None].expand(-1, batch_size, *value.shape[1:])
+            start[name] = value if value.dim() == 4 else value[:, None].expand(-1, batch_size, -1, -1)
         return start
 
     def _inner_gradient(self, adapted: dict[str, Tensor], recent: Transitions, base: NetworkPredictor) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ from adaptive_mbrl.transitions import Transitions
 
 def transition_dim(model: DynamicsModel) -> int:
     """Length of an encoded transition."""
-    return model.normalizer.input_dim + model.spec.action_dim + 2 * model.spec.obs_dim
+    return model.normalizer.encoded_dim + model.spec.action_dim + 2 * model.spec.obs_dim
 
 
 def encode_transitions(base: NetworkPredictor, recent: Transitions) -> Tensor:

@@ -70,11 +70,7 @@ class EnsembleMLP(nn.Module):
 
     def parameters_by_name(self) -> dict[str, Tensor]:
         """The network's own parameters, one value per member."""
-        return dict(self.named_parameters())
-
-    def condition(self, parameters: Parameters, tasks: int) -> ConditionedNetwork:
-        """The network with the given parameters, for T tasks."""
-        return ConditionedNetwork(self, parameters, tasks)
+        return {name: parameter for name, parameter in self._parameters.items() if parameter is not None}
 
 
 class ConditionedNetwork:
@@ -84,14 +80,16 @@ class ConditionedNetwork:
         net: the architecture.
         parameters: all parameters by name, each (P, ...) or (P, T, ...); P is E, or a multiple of it.
         tasks: T.
+        input_rows: the network's input for each column of what `hidden` and `output` get, where they are not the same.
     """
 
-    def __init__(self, net: EnsembleMLP, parameters: Parameters, tasks: int) -> None:
+    def __init__(self, net: EnsembleMLP, parameters: Parameters, tasks: int, input_rows: Tensor | None = None) -> None:
         self.particles, self.tasks = parameters["weight_0"].shape[0], tasks
         self._activation = net.activation
         layers = [self._grouped(parameters[f"weight_{i}"], parameters[f"bias_{i}"]) for i in range(net.num_layers)]
         (first, self._first_bias), *self._layers = layers
-        self._observed, self._driven = first[:, : net.input_dim], first[:, net.input_dim :]
+        self._driven = first[:, net.input_dim :]
+        self._observed = first[:, : net.input_dim] if input_rows is None else first.index_select(1, input_rows)
         self._gain, self._context = (_per_task(parameters[name]) for name in MODULATION)
 
     def grouped_rows(self, x: Tensor) -> Tensor:
@@ -118,7 +116,7 @@ class ConditionedNetwork:
         return torch.baddbmm(self._first_bias, inputs, self._driven).unflatten(1, (horizon, rows))
 
     def hidden(self, x: Tensor, drive: Tensor) -> Tensor:
-        """Activations before the last layer, (G, R, width), from encoded observations (G, R, input_dim) and one step's drive."""
+        """Activations before the last layer, (G, R, width), from encoded observations (G, R, columns) and one step's drive."""
         h = torch.baddbmm(drive, x.to(self._observed.dtype), self._observed)
         for weight, bias in self._layers[:-1]:
             h = _product(self._activation(h), weight, bias)

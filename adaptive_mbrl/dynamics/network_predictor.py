@@ -77,7 +77,7 @@ class NetworkPredictor:
     def roll_out(self, obs: Tensor, actions: Tensor) -> Trajectories:
         """See `Predictor.roll_out`."""
         (tasks, candidates, horizon, _), obs_dim = actions.shape, obs.shape[-1]
-        network, affine = self.model.net.condition(self.parameters, tasks), self.affine
+        network, affine = self._network(tasks), self.affine
         drive = network.drive(self.model.normalizer.encode_action(actions))
         start = obs[None, :, None].expand(network.particles, tasks, candidates, obs_dim)
         state = network.grouped_rows(start)
@@ -103,8 +103,11 @@ class NetworkPredictor:
         return self.model.normalizer.shift(obs, error)
 
     def _one_step(self, obs: Tensor, action: Tensor) -> tuple[ConditionedNetwork, Tensor, Tensor]:
-        """The network, its encoded observations (G, R, input_dim) and what actions and context drive, (G, R, width)."""
+        """The network, its encoded observations (G, R, columns) and what actions and context drive, (G, R, width)."""
         normalizer = self.model.normalizer
-        network = self.model.net.condition(self.parameters, len(obs))
+        network = self._network(len(obs))
         x = network.grouped_rows(self.affine.encode(obs).expand(network.particles, -1, -1, -1))
         return network, x, network.drive(normalizer.encode_action(action)[:, :, None])[:, 0]
+
+    def _network(self, tasks: int) -> ConditionedNetwork:
+        return ConditionedNetwork(self.model.net, self.parameters, tasks, self.affine.input_rows)

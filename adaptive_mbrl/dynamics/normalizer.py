@@ -16,18 +16,18 @@ class Affine(NamedTuple):
     """How observations enter the network and how its output becomes the next observation, as affine maps.
 
     Attributes:
-        columns: the observation's columns that are no angles, (L,); None if there are no angles.
         angles: the columns of the angles, (A,).
-        offset, scale: input = offset + scale * obs of those columns, each (L,).
+        offset, scale: of each column, zero for angles: input = offset + scale * obs, each (obs_dim,).
+        input_rows: the network's input for each column of an encoded observation, (obs_dim + 2 A,); None if they are the same.
         target_mean, target_std: the change is target_mean + target_std * output, each (obs_dim,).
         carry: 1 where the output is a change of the present value, 0 where it is the next value itself, (obs_dim,).
         low, high: where predictions are kept, each (obs_dim,).
     """
 
-    columns: Tensor | None
     angles: Tensor
     offset: Tensor
     scale: Tensor
+    input_rows: Tensor | None
     target_mean: Tensor
     target_std: Tensor
     carry: Tensor
@@ -35,11 +35,14 @@ class Affine(NamedTuple):
     high: Tensor
 
     def encode(self, obs: Tensor) -> Tensor:
-        """The network's input, (..., L + 2 A): scaled channels, sines, cosines; `obs` (..., obs_dim) in SI units."""
-        if self.columns is None:
-            return torch.addcmul(self.offset, obs, self.scale)
+        """Scaled channels with a zero for each angle, sines, cosines: (..., obs_dim) in SI units -> (..., obs_dim + 2 A).
+
+        The zeros cost less than leaving the angles' columns out, which would copy the others at every predicted step.
+        """
+        scaled = torch.addcmul(self.offset, obs, self.scale)
+        if self.input_rows is None:
+            return scaled
         angles = obs.index_select(-1, self.angles)
-        scaled = torch.addcmul(self.offset, obs.index_select(-1, self.columns), self.scale)
         return torch.cat([scaled, angles.sin(), angles.cos()], dim=-1)
 
     def advance(self, obs: Tensor, target: Tensor) -> Tensor:
@@ -72,8 +75,9 @@ class Normalizer(nn.Module):
     obs_low: Tensor
     obs_high: Tensor
     _is_angle: Tensor
+    _is_no_angle: Tensor
     _angle_columns: Tensor
-    _other_columns: Tensor
+    _input_rows: Tensor
     _is_direct: Tensor
     _carry: Tensor
     _action_center: Tensor
@@ -85,11 +89,15 @@ class Normalizer(nn.Module):
         angle = torch.tensor([c.kind == "angle" for c in spec.obs])
         low = torch.tensor([a.low for a in spec.action])
         high = torch.tensor([a.high for a in spec.action])
-        self._num_angles = int(angle.sum())
+        self._num_angles = num_angles = int(angle.sum())
+        # the network has the other channels, then sines, then cosines; an angle's own column is zero, whatever its row
+        row = torch.where(angle, 0, (~angle).long().cumsum(0) - 1)
+        rows_of_angles = spec.obs_dim - num_angles + torch.arange(2 * num_angles)
         constants = {
             "_is_angle": angle,
+            "_is_no_angle": (~angle).float(),
             "_angle_columns": angle.nonzero()[:, 0],
-            "_other_columns": (~angle).nonzero()[:, 0],
+            "_input_rows": torch.cat([row, rows_of_angles]),
             "_is_direct": torch.tensor([c.target == "direct" for c in spec.obs]),
             "_carry": torch.tensor([float(c.target != "direct") for c in spec.obs]),
             "_action_center": (low + high) / 2,
@@ -106,8 +114,13 @@ class Normalizer(nn.Module):
 
     @property
     def input_dim(self) -> int:
-        """Number of columns of an encoded observation."""
+        """Number of the network's inputs for an observation."""
         return self.spec.obs_dim + self._num_angles
+
+    @property
+    def encoded_dim(self) -> int:
+        """Number of columns of an encoded observation; more than `input_dim`, since angles have a column of zeros."""
+        return self.spec.obs_dim + 2 * self._num_angles
 
     @torch.no_grad()
     def fit(self, statistics: TransitionStatistics) -> None:
@@ -125,13 +138,10 @@ class Normalizer(nn.Module):
 
     def affine(self) -> Affine:
         """The present maps, for one prediction or for a loop over many."""
-        scale, offset = 1 / self.obs_std, -self.obs_mean / self.obs_std
-        columns = None
-        if self._num_angles:
-            columns = self._other_columns
-            scale, offset = scale.index_select(0, columns), offset.index_select(0, columns)
+        scale = self._is_no_angle / self.obs_std
+        rows = self._input_rows if self._num_angles else None
         ends = (self.target_mean, self.target_std, self._carry, self.obs_low, self.obs_high)
-        return Affine(columns, self._angle_columns, offset, scale, *ends)
+        return Affine(self._angle_columns, -self.obs_mean * scale, scale, rows, *ends)
 
     def encode_action(self, action: Tensor) -> Tensor:
         """(..., action_dim) -> the same, limits mapped to [-1, 1]."""

@@ -73,9 +73,14 @@ def test_an_angle_enters_as_sine_and_cosine_and_the_others_as_standard_scores():
     encoded = normalizer.affine().encode(obs)
 
     scores = (obs - normalizer.obs_mean) / normalizer.obs_std
-    expected = torch.stack([scores[0, 0], scores[0, 2], scores[0, 3], torch.tensor(2.0).sin(), torch.tensor(2.0).cos()])
-    torch.testing.assert_close(encoded[0], expected)
-    assert normalizer.input_dim == encoded.shape[-1]
+    # the angle's own column is zero
+    scores[0, 1] = 0.0
+    torch.testing.assert_close(encoded[0], torch.cat([scores[0], torch.tensor([2.0]).sin(), torch.tensor([2.0]).cos()]))
+    assert normalizer.encoded_dim == encoded.shape[-1] == normalizer.input_dim + 1
+    # and the network's rows are those of the other columns: three channels, a sine and a cosine
+    rows = normalizer.affine().input_rows
+    assert rows is not None
+    assert rows[[0, 2, 3, 4, 5]].tolist() == list(range(normalizer.input_dim))
 
 
 @given(seed=st.integers(0, 10_000))
