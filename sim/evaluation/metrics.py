@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Interval = tuple[float, float]
 
-RECOVERY_WINDOW = 10
-RECOVERY_SHARE = 0.9
+MEAN_STEPS = 10
+"""Number of steps that a reward is averaged over before it is compared with a level."""
+SHARE = 0.8
+"""Share of the oracle's level that an arm has to reach."""
 RESAMPLES = 10_000
 SMALLEST_GAP = 0.1
 """An episode or a task gets no score where oracle - random is below this share of its mean over all episodes."""
@@ -31,34 +33,63 @@ def return_after_change(rewards: Array, change: int) -> float:
     return float(np.sum(rewards[change:]))
 
 
-def recovery_steps(rewards: Array, change: int) -> int | None:
-    """Control steps after a change until the robot is back to what it reaches late in the episode.
+def steps_to_share(arm: Array, random: Array, oracle: Array, change: int) -> int | None:
+    """Control steps after a change until an arm reaches `SHARE` of the oracle's level, counted from the random policy's level.
 
-    The late level L is the mean reward over the last quarter of the steps after the change (at least `RECOVERY_WINDOW` of them).
-    The robot is back at the first k with
+    A level L is the mean reward over the last quarter of the steps after the change (at least `MEAN_STEPS` of them). The arm is
+    there at the first k with
 
-        mean(rewards[change + k - 10 : change + k]) >= L - 0.1 |L|
+        mean(arm[change + k - 10 : change + k]) >= L_random + SHARE (L_oracle - L_random)
 
-    The window holds steps after the change only, so that 10 is the smallest possible value. The reward may be lower than L by
-    10 % of the size of L, whether L is positive or negative. k says how fast an arm settles, not how well it does then: read it
-    beside the return.
+    The window holds steps after the change only, so that 10 is the smallest possible value. Unlike a level of the arm's own, the
+    oracle's cannot be reached by settling for little.
 
     Args:
-        rewards: the rewards of one episode, (T,).
+        arm: the rewards of one episode, (T,).
+        random: the rewards of the random policy on the same episode, (T,).
+        oracle: the rewards of the oracle on the same episode, (T,).
         change: the step of the change.
 
     Returns:
-        k, or None if that never happens or fewer than 10 steps follow the change.
+        k, or None if that never happens, fewer than 10 steps follow the change, or the oracle is no better than the random
+        policy.
     """
-    after = np.asarray(rewards[change:], dtype=np.float64)
-    if len(after) < RECOVERY_WINDOW:
+    after = np.asarray(arm[change:], dtype=np.float64)
+    if len(after) < MEAN_STEPS:
         return None
-    level = float(np.mean(after[-max(RECOVERY_WINDOW, len(after) // 4) :]))
-    means = np.convolve(after, np.full(RECOVERY_WINDOW, 1 / RECOVERY_WINDOW), mode="valid")
-    slack = (1 - RECOVERY_SHARE) * abs(level)
-    # the convolution rounds, which must not make a constant reward look as if it had not recovered
-    back = np.flatnonzero(means >= level - slack - 1e-9 * max(1.0, abs(level)))
-    return int(back[0]) + RECOVERY_WINDOW if len(back) else None
+    low, high = (_late_level(np.asarray(rewards[change:], dtype=np.float64)) for rewards in (random, oracle))
+    if high <= low:
+        return None
+    means = np.convolve(after, np.full(MEAN_STEPS, 1 / MEAN_STEPS), mode="valid")
+    # the convolution rounds, which must not make a reward at exactly the level look as if it were below
+    there = np.flatnonzero(means >= low + SHARE * (high - low) - 1e-9 * max(1.0, abs(high)))
+    return int(there[0]) + MEAN_STEPS if len(there) else None
+
+
+def _late_level(after: Array) -> float:
+    return float(np.mean(after[-max(MEAN_STEPS, len(after) // 4) :]))
+
+
+def difference_of_differences(arm: Array, other: Array, first_change: int, last_change: int) -> float | None:
+    """What adapting to the change is worth: by how much more `arm` is ahead of `other` after the change than before it.
+
+    Two arms may differ already on the unchanged robot, because their models differ. That part is subtracted, in proportion to the
+    number of steps.
+
+    Args:
+        arm: the rewards of one episode, (T,).
+        other: the rewards of another arm on the same episode, (T,).
+        first_change: the step of the first change; what is before it counts as before.
+        last_change: the step of the last change; what follows it counts as after.
+
+    Returns:
+        The difference in return after the change, or None where there is no step before.
+    """
+    if first_change == 0:
+        return None
+    ahead = np.asarray(arm, dtype=np.float64) - np.asarray(other, dtype=np.float64)
+    after = ahead[last_change:]
+    return float(after.sum() - len(after) * ahead[:first_change].mean())
 
 
 def interquartile_mean(values: Array) -> float:

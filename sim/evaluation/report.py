@@ -11,7 +11,6 @@ import json
 import math
 import os
 import platform
-from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -25,40 +24,29 @@ from adaptive_mbrl.revision import git_revision
 from adaptive_mbrl.storage import write_text_atomically
 from sim.evaluation.arms import Arm, Timing
 from sim.evaluation.evaluate import Evaluation, LeftOut
-from sim.evaluation.metrics import (
-    NormalizedScore,
-    mean_and_interval,
-    normalized_score,
-    ratio_and_interval,
-    recovery_steps,
-    return_after_change,
-)
+from sim.evaluation.metrics import ratio_and_interval
 from sim.evaluation.open_loop import OpenLoop
 from sim.evaluation.setup import Setup
+from sim.evaluation.summary import COMPARED_WITH, Report, normalized, returns_after_change, steps_to_oracle, summarize
 from sim.scenarios.change import Change
 from sim.scenarios.scenario import Scenario
 
 DIGITS = 6
-COMPARED_WITH = ("frozen", "multitask")
 PACKAGES = ("torch", "mujoco", "mjbatch", "numpy")
-
-Report = dict[str, Any]
 
 
 def make_report(evaluation: Evaluation) -> Report:
     """The content of the JSON file, as plain values."""
-    setup, scenarios = evaluation.setup, evaluation.scenarios
-    arms = {name: _arm(scenarios, arm) for name, arm in evaluation.arms.items()}
-    scores = {name: _score(scenarios, arms, name) for name in arms}
-    for name, score in scores.items():
-        arms[name]["normalized_after_change"] = list(score.per_episode)
-    summary: Report = {name: _arm_summary(scenarios, arm, arms[name], scores[name]) for name, arm in evaluation.arms.items()}
-    for other in COMPARED_WITH:
-        summary[f"adaptive_minus_{other}"] = {"return_after_change": _difference(arms, other)}
-    summary["open_loop_10"] = _open_loop_summary(evaluation.open_loop)
+    setup, scenarios = evaluation.setup, [_scenario(s) for s in evaluation.scenarios]
+    arms = {name: _arm(arm) for name, arm in evaluation.arms.items()}
+    for name, arm in arms.items():
+        arm["return_after_change"] = returns_after_change(arm["rewards"], scenarios)
+        arm["normalized_after_change"] = list(normalized(arms, name, scenarios).per_episode)
+        arm["steps_to_oracle"] = steps_to_oracle(arms, name, scenarios)
+    summary = summarize(arms, scenarios) | {"open_loop_10": _open_loop_summary(evaluation.open_loop)}
     report = {
         "scenario": setup.scenarios[0].name,
-        "scenarios": [{**s.to_mapping(), "last_change": s.last_change} for s in scenarios],
+        "scenarios": scenarios,
         "left_out": [_left_out(entry) for entry in evaluation.left_out],
         "arms": arms,
         "summary": summary,
@@ -94,17 +82,17 @@ def _left_out(entry: LeftOut) -> Report:
     }
 
 
-def _arm(scenarios: Sequence[Scenario], arm: Arm) -> Report:
-    changes = [s.last_change for s in scenarios]
-    pairs = list(zip(arm.rewards, changes, strict=True))
+def _scenario(scenario: Scenario) -> Report:
+    return {**scenario.to_mapping(), "last_change": scenario.last_change}
+
+
+def _arm(arm: Arm) -> Report:
     fell_back = _by_episode(arm, arm.fell_back)
     return {
         "returns": [rewards.sum() for rewards in arm.rewards],
         "rewards": arm.rewards,
         "model_error": _by_episode(arm, arm.model_error),
         "prior_error": _by_episode(arm, arm.prior_error),
-        "return_after_change": [return_after_change(rewards, change) for rewards, change in pairs],
-        "recovery_steps": [recovery_steps(rewards, change) for rewards, change in pairs],
         "fell_back": None if fell_back is None else [steps.mean() for steps in fell_back],
         **_milliseconds(arm.single_timing, ""),
         **_milliseconds(arm.batch_timing, "batch_"),
@@ -130,47 +118,6 @@ def _milliseconds(timing: Timing | None, prefix: str) -> Report:
         }
         for key, seconds in (("adapt_ms", timing.adapt_seconds), ("plan_ms", timing.plan_seconds))
     }
-
-
-def _score(scenarios: Sequence[Scenario], arms: Report, name: str) -> NormalizedScore:
-    if "oracle" not in arms:
-        return NormalizedScore((None,) * len(scenarios))
-    arm, random, oracle = (np.array(arms[n]["return_after_change"]) for n in (name, "random", "oracle"))
-    return normalized_score(arm, random, oracle, [describe(s.change_in_force(s.last_change)) for s in scenarios])
-
-
-def _arm_summary(scenarios: Sequence[Scenario], arm: Arm, content: Report, score: NormalizedScore) -> Report:
-    recovered = [k for k in content["recovery_steps"] if k is not None]
-    return {
-        "return": _mean(content["returns"]),
-        "return_after_change": _mean(content["return_after_change"]),
-        "normalized_after_change": {k: v for k, v in asdict(score).items() if k != "per_episode"},
-        "recovery_steps": {
-            "median": np.median(recovered) if recovered else None,
-            "never": len(content["recovery_steps"]) - len(recovered),
-        },
-        "model_error_after_change": _error_after_change(scenarios, _by_episode(arm, arm.model_error)),
-        "prior_error_after_change": _error_after_change(scenarios, _by_episode(arm, arm.prior_error)),
-    }
-
-
-def _error_after_change(scenarios: Sequence[Scenario], errors: Sequence[np.ndarray] | None) -> float | None:
-    """Mean over the steps after the last change; the error at step t is about the transition from t - 1 to t."""
-    if errors is None:
-        return None
-    values = np.concatenate([steps[s.last_change + 1 :] for steps, s in zip(errors, scenarios, strict=True)])
-    return float(values.mean()) if len(values) else None
-
-
-def _mean(values: Sequence[float] | np.ndarray) -> Report:
-    mean, interval = mean_and_interval(np.asarray(values, dtype=np.float64))
-    return {"mean": mean, "ci95": interval}
-
-
-def _difference(arms: Report, other: str) -> Report:
-    if other not in arms:
-        return {"mean": None, "ci95": None}
-    return _mean(np.subtract(arms["adaptive"]["return_after_change"], arms[other]["return_after_change"]))
 
 
 def _open_loop(result: OpenLoop | None) -> Report | None:

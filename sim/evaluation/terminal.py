@@ -12,7 +12,7 @@ from rich.table import Table
 
 from sim.evaluation.arms import BeginArm
 from sim.evaluation.metrics import Interval
-from sim.evaluation.report import COMPARED_WITH, Report
+from sim.evaluation.summary import COMPARED_WITH, Report
 
 FEW_EPISODES = 5
 WIDTH = 100
@@ -60,6 +60,9 @@ def print_report(report: Report, console: Console) -> None:
             console.print(
                 f"Return after the change, adaptive - {other}: {difference['mean']:+.1f} {_interval(difference['ci95'], 1)}"
             )
+        change = report["summary"][f"adaptive_minus_{other}"]["after_minus_before"]
+        if change["mean"] is not None:
+            console.print(f"  more than before the change: {change['mean']:+.1f} {_interval(change['ci95'], 1)}")
     error = report["summary"]["open_loop_10"]
     if error is not None:
         names = ", ".join(f"{name} {error[name]:.3f}" for name in ("adaptive", *COMPARED_WITH) if name in error)
@@ -75,7 +78,7 @@ def _table(report: Report) -> Table:
         "return",
         "after\nchange",
         "normalised\n(95 % interval)",
-        "recovery\nsteps",
+        "steps to 80 %\nof oracle",
         "model\nerror",
         "adapt\nms",
         "plan\nms",
@@ -97,11 +100,17 @@ def _row(name: str, arm: Report, summary: Report) -> list[str]:
         _number(summary["return"]["mean"], 1),
         _number(summary["return_after_change"]["mean"], 1),
         normalized,
-        _number(summary["recovery_steps"]["median"], 0),
+        _steps(summary["steps_to_oracle"]),
         _number(summary["model_error_after_change"], 2),
         _number(arm["adapt_ms"]["median"], 1),
         _number(arm["plan_ms"]["median"], 1),
     ]
+
+
+def _steps(steps: Report) -> str:
+    """The median, and in how many episodes the level was never reached."""
+    never = f" ({steps['never']} never)" if steps["never"] else ""
+    return f"{_number(steps['median'], 0)}{never}".strip()
 
 
 def _number(value: float | None, digits: int) -> str:

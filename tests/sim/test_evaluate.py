@@ -148,7 +148,7 @@ def test_report_has_the_promised_keys_and_no_nan(evaluation: Evaluation, tmp_pat
         assert rewards.shape == (EPISODES, STEPS)
         assert arm["returns"] == pytest.approx(rewards.sum(1), abs=1e-4)
         assert arm["return_after_change"] == pytest.approx(rewards[:, CHANGE:].sum(1), abs=1e-4)
-        assert len(arm["recovery_steps"]) == EPISODES
+        assert len(arm["steps_to_oracle"]) == EPISODES
         assert set(summary["normalized_after_change"]) == {"mean", "median", "worst", "iqm", "ci95"}
         low, high = summary["return_after_change"]["ci95"]
         assert low <= summary["return_after_change"]["mean"] <= high
@@ -183,7 +183,8 @@ def test_without_oracle_and_multitask_their_figures_are_null(checkpoints: dict[s
     assert list(report["arms"]) == ["random", "adaptive", "frozen"]
     assert set(report["summary"]["adaptive"]["normalized_after_change"].values()) == {None}
     assert report["arms"]["adaptive"]["normalized_after_change"] == [None, None]
-    assert report["summary"]["adaptive_minus_multitask"]["return_after_change"] == {"mean": None, "ci95": None}
+    nothing = {"mean": None, "ci95": None}
+    assert report["summary"]["adaptive_minus_multitask"] == {"return_after_change": nothing, "after_minus_before": nothing}
     assert report["summary"]["open_loop_10"]["adaptive_over_multitask"] == {"mean": None, "ci95": None}
     assert [s["seed"] for s in report["scenarios"]] == [3, 4]
 
@@ -328,7 +329,7 @@ def test_figures_of_episodes_of_different_lengths(evaluation: Evaluation):
         assert [len(row) for row in got["rewards"]] == [STEPS, 20, STEPS]
         assert got["rewards"][1] == wanted["rewards"][1][:20]
         assert got["return_after_change"][1] == pytest.approx(sum(wanted["rewards"][1][CHANGE:20]), abs=1e-4)
-        assert got["recovery_steps"][1] is None
+        assert got["steps_to_oracle"][1] is None
         if got["model_error"] is not None:
             assert [len(row) for row in got["model_error"]] == [STEPS, 20, STEPS]
     drawn = {line.get_label(): line.get_ydata() for line in figure.axes[0].lines}

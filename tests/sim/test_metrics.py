@@ -12,12 +12,13 @@ from scipy.stats import trim_mean
 from sim.evaluation import metrics
 from sim.evaluation.metrics import (
     bootstrap_interval,
+    difference_of_differences,
     interquartile_mean,
     mean_and_interval,
     normalized_score,
     ratio_and_interval,
-    recovery_steps,
     return_after_change,
+    steps_to_share,
 )
 
 RETURNS = arrays(np.float64, st.integers(2, 12), elements=st.floats(-100, 100))
@@ -32,36 +33,45 @@ def rewards(before: float, dip: float, dip_steps: int, late: float, steps: int =
     return np.array([before] * 50 + [dip] * dip_steps + [late] * (steps - dip_steps))
 
 
+NOTHING, FULL = np.zeros(150), np.ones(150)
+
+
 @pytest.mark.parametrize(
-    ("series", "expected"),
+    ("series", "random", "oracle", "expected"),
     [
-        # the window is full of late rewards 10 steps after the dip; at 9 of 10 the mean is exactly at 90 %
-        (rewards(5.0, 0.0, 20, 2.0), 29),
-        (rewards(5.0, 1.0, 20, 2.0), 28),
-        # rewards before the change are not counted: the dip is seen though the mean over it and what came before is high
-        (rewards(1000.0, 0.0, 3, 1.0), 12),
-        (rewards(2.0, 2.0, 0, 2.0), 10),
-        # below zero, 10 % of the level's size is allowed too
-        (rewards(0.0, -3.0, 20, -1.0), 30),
-        (rewards(0.0, -1.1, 20, -1.0), 10),
-        (rewards(1.0, -1.0, 20, 0.0), 30),
+        # the window is full of late rewards 10 steps after the dip; at 8 of 10 the mean is exactly at 80 %
+        (rewards(5.0, 0.0, 20, 1.0), NOTHING, FULL, 28),
+        # rewards before the change are not counted
+        (rewards(1000.0, 0.0, 3, 1.0), NOTHING, FULL, 11),
+        (rewards(1.0, 1.0, 0, 1.0), NOTHING, FULL, 10),
+        # an arm that settles for half of what the oracle reaches is never there
+        (rewards(1.0, 0.0, 20, 0.5), NOTHING, FULL, None),
+        # the level counts from the random policy's, so that its sign does not matter
+        (rewards(0.0, -3.0, 20, -1.0), NOTHING - 2, FULL - 2, 29),
+        # the oracle is no better than the random policy: there is nothing to reach
+        (rewards(1.0, 1.0, 0, 1.0), FULL, FULL, None),
     ],
 )
-def test_recovery_is_the_end_of_the_first_window_that_reaches_the_late_level(series: np.ndarray, expected: int):
-    assert recovery_steps(series, 50) == expected
+def test_steps_until_an_arm_reaches_the_oracles_level(series, random, oracle, expected: int | None):
+    assert steps_to_share(series, random, oracle, 50) == expected
 
 
-def test_an_episode_that_ends_too_early_has_no_recovery():
-    assert recovery_steps(np.ones(59), 50) is None
-    assert recovery_steps(np.ones(60), 50) == 10
+def test_an_episode_that_ends_too_early_reaches_no_level():
+    assert steps_to_share(np.ones(59), np.zeros(59), np.ones(59), 50) is None
+    assert steps_to_share(np.ones(60), np.zeros(60), np.ones(60), 50) == 10
 
 
-def test_an_arm_that_never_reaches_its_late_level_early_recovers_late():
-    rising = np.linspace(0.0, 1.0, 200)
-    steps = recovery_steps(rising, 0)
-
-    assert steps is not None
-    assert rising[steps - 10 : steps].mean() >= 0.9 * rising[-50:].mean() > rising[steps - 11 : steps - 1].mean()
+def test_what_an_arm_is_ahead_by_before_the_change_is_not_due_to_adapting():
+    other = np.zeros(300)
+    # ahead by 1 all along: adapting to the change is worth nothing
+    assert difference_of_differences(np.ones(300), other, 100, 100) == pytest.approx(0.0)
+    # ahead by 1 before and by 3 after, for 200 steps; the episodes' parts differ in length
+    ahead = np.concatenate([np.ones(100), np.full(200, 3.0)])
+    assert difference_of_differences(ahead, other, 100, 100) == pytest.approx(400.0)
+    # what happens between the first and the last change counts as neither
+    ahead[100:150] = 99.0
+    assert difference_of_differences(ahead, other, 100, 150) == pytest.approx(300.0)
+    assert difference_of_differences(ahead, other, 0, 0) is None
 
 
 @given(arrays(np.float64, st.integers(1, 40), elements=st.floats(-1e3, 1e3)))
