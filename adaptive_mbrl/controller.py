@@ -89,6 +89,7 @@ class AdaptiveController:
         device: torch.device | str = "cpu",
         adapt: bool = True,
         dump_folder: Path | None = None,
+        dump_in_background: bool = False,
     ) -> AdaptiveController:
         """Controller of a checkpoint.
 
@@ -101,6 +102,7 @@ class AdaptiveController:
             device: where to compute.
             adapt: False keeps the prior.
             dump_folder: where a step whose prediction is not finite is written for a replay; None writes nothing.
+            dump_in_background: write it on a thread of its own, where control steps have a deadline.
         """
         checkpoint = load_checkpoint(path, device)
         if spec is not None:
@@ -108,13 +110,20 @@ class AdaptiveController:
         about = checkpoint.description
         made = make_planner(about.spec, planner or about.planner, seed, device)
         score = Score(objective or about.objective, made.uncertainty_penalty)
-        dump = (
-            None if dump_folder is None else StepDump(dump_folder, dataclasses.replace(about, planner=planner or about.planner))
-        )
+        dump = None
+        if dump_folder is not None:
+            used = dataclasses.replace(about, planner=planner or about.planner)
+            dump = StepDump(dump_folder, used, in_background=dump_in_background)
         return cls(about.spec, ControlSettings(checkpoint.adapter, made, score, adapt=adapt), about.window, dump)
 
     def with_precision(self, precision: Precision) -> AdaptiveController:
-        """The same controller, before a first step, with predictions for planning in another number format."""
+        """The same controller before its first step, with predictions for planning in another number format.
+
+        Raises:
+            RuntimeError: this controller has taken a step since the last reset.
+        """
+        if self._state is not None:
+            raise RuntimeError("with_precision: the controller has taken a step; reset it first")
         settings = dataclasses.replace(self.settings, precision=precision)
         return AdaptiveController(self.spec, settings, self.window, self.dump)
 
@@ -156,9 +165,9 @@ class AdaptiveController:
         actions = plan.actions.cpu().numpy().copy()
         about = {name: value.cpu().numpy() for name, value in report._asdict().items()}
         info = StepInfo(**about, adapt_seconds=watch.seconds(0), plan_seconds=watch.seconds(1))
+        self._state = new_state
         if self.dump is not None:
             self.dump.check(self.settings, state, inputs, noise, info.adapted_error, info.predicted_return)
-        self._state = new_state
         if np.ndim(obs) == 2:
             return Command(actions[:, 0].copy(), actions, info)
         return Command(actions[0, 0].copy(), actions[0], info)

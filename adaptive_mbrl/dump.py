@@ -60,9 +60,24 @@ def numbered(prefix: str, tensors: list[Tensor]) -> dict[str, Tensor]:
     return {f"{prefix}.{i}": tensor for i, tensor in enumerate(tensors)}
 
 
-def write_dump(folder: Path, kind: str, reason: str, about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Path:
-    """Write a dump into a folder under a name that is not taken; returns its path."""
-    content = {"format": _FORMAT, "kind": kind, "reason": reason, "revision": git_revision() or "unknown", "about": dict(about)}
+def write_dump(
+    folder: Path, kind: str, reason: str, about: Mapping[str, Any], tensors: Mapping[str, Tensor], revision: str | None = None
+) -> Path:
+    """Write a dump into a folder under a name that is not taken.
+
+    Args:
+        folder: where the file goes.
+        kind: which step it is.
+        reason: what was not finite, in words.
+        about: plain values that describe the step.
+        tensors: its inputs and weights by name.
+        revision: git revision of the running code; it is asked for if left out.
+
+    Returns:
+        The file's path.
+    """
+    revision = revision or git_revision() or "unknown"
+    content = {"format": _FORMAT, "kind": kind, "reason": reason, "revision": revision, "about": dict(about)}
     # clones: safetensors refuses tensors that share memory
     cloned = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     stem = f"{kind}_{time.strftime('%Y%m%d-%H%M%S')}"
@@ -95,6 +110,10 @@ def read_dump(path: Path) -> Dump:
 
 
 def non_finite(values: Mapping[str, Tensor]) -> list[str]:
-    """Which of the named tensors hold a value that is not finite, and how many, in words."""
-    counts = {name: int((~torch.isfinite(value)).sum()) for name, value in values.items() if value.is_floating_point()}
+    """Which of the named tensors hold a value that is not finite, and how many, in words.
+
+    The range of the data is left out: an angle has none, which is written as infinite limits.
+    """
+    checked = {name: v for name, v in values.items() if v.is_floating_point() and not name.endswith(("obs_low", "obs_high"))}
+    counts = {name: int((~torch.isfinite(value)).sum()) for name, value in checked.items()}
     return [f"{re.sub(r'_', ' ', name)}: {count} of {values[name].numel()}" for name, count in counts.items() if count]

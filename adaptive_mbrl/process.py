@@ -12,8 +12,8 @@ from torch import Tensor
 class Process:
     """A training in one process; a subclass speaks to the others of a group.
 
-    The trainer averages its gradients with `reduce`, draws its windows by `rank`, and starts from what `broadcast` gives; a run's
-    files are written where `is_main`.
+    The trainer averages its gradients with `reduce`, draws its windows by `rank`, and takes weights and statistics from the main
+    process with `broadcast`. A run's episodes and files are made where `is_main`; the others wait for them at a `barrier`.
 
     Attributes:
         rank: number of this process, from 0.
@@ -33,6 +33,9 @@ class Process:
 
     def broadcast(self, tensors: Iterable[Tensor]) -> None:
         """Replace each tensor by the main process's, in place."""
+
+    def barrier(self) -> None:
+        """Wait until all processes have come here."""
 
 
 SINGLE = Process()

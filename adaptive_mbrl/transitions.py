@@ -13,7 +13,7 @@ class Transitions(NamedTuple):
 
     Attributes:
         obs: SI units, (B, K, obs_dim).
-        action: as sent, (B, K, action_dim).
+        action: the actions as they were sent, (B, K, action_dim).
         next_obs: SI units, (B, K, obs_dim).
         valid: False before the first step and across resets, (B, K) bool.
     """
@@ -28,7 +28,7 @@ class Transitions(NamedTuple):
 
         Args:
             obs: (B, obs_dim).
-            action: as sent, (B, action_dim).
+            action: the action as it was sent, (B, action_dim).
             next_obs: (B, obs_dim).
             valid: whether the newest transition is one to learn from, (B,) bool.
         """

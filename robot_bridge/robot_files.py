@@ -16,7 +16,9 @@ from robot_bridge.safety.supervisor import SafetySupervisor
 def load_controller(config: BridgeConfig, path: Path, device: str) -> AdaptiveController:
     """Load the controller of the checkpoint that the bridge file at `path` names, and check that the two fit."""
     try:
-        controller = AdaptiveController.load(config.checkpoint, device=resolve_device(device), dump_folder=DUMP_FOLDER)
+        controller = AdaptiveController.load(
+            config.checkpoint, device=resolve_device(device), dump_folder=DUMP_FOLDER, dump_in_background=True
+        )
     except CheckpointError as error:
         raise ConfigError(f"{path}: key 'checkpoint': {error}") from error
     require_spec(config, controller.spec, str(path))

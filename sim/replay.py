@@ -14,6 +14,7 @@ from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.meta.dump import KIND as TRAINING_STEP
 from adaptive_mbrl.meta.dump import replay_training_step
 from adaptive_mbrl.options import ReplayOptions
+from sim.robot.robot import load_robot
 from sim.simulation.dump import KIND as SIMULATION_STEP
 from sim.simulation.dump import replay_simulation_step
 
@@ -27,8 +28,14 @@ def replay(options: ReplayOptions) -> None:
     for name, part in {"weights": dump.part("adapter"), "inputs": _inputs(dump)}.items():
         found = non_finite(part)
         print(f"{name}: {'not finite in ' + '; '.join(found) if found else 'all finite'}")
-    for line in _STEPS[dump.kind](dump):
-        print(line)
+    try:
+        for line in _STEPS[dump.kind](dump):
+            print(line)
+    except (KeyError, TypeError, RuntimeError, StopIteration) as error:
+        revision = dump.about["revision"]
+        raise ConfigError(
+            f"{options.file}: cannot be replayed with this code; it was written by revision {revision}: {error!r}"
+        ) from error
 
 
 def _inputs(dump: Dump) -> dict[str, Tensor]:
@@ -37,18 +44,24 @@ def _inputs(dump: Dump) -> dict[str, Tensor]:
 
 def _control_step(dump: Dump) -> Iterator[str]:
     _, plan, report = replay_control_step(dump)
+    if not dump.about["objective_is_in_the_file"]:
+        yield "note: it was planned with a reward function of the caller's own; the return and action here are the checkpoint's"
     for name, value in (*report._asdict().items(), ("action", plan.actions[:, 0])):
         yield f"{name.replace('_', ' ')}: {value.tolist()}"
 
 
 def _training_step(dump: Dump) -> Iterator[str]:
     result = replay_training_step(dump)
-    yield f"loss: {result['loss']:g}; {result['not_finite']:.0f} of {result['windows']:.0f} windows are not finite"
+    yield f"loss: {result.loss:g}; {result.failed_windows} of {result.windows} windows are not finite"
+    yield f"gradient: not finite in {', '.join(result.failed_gradients)}" if result.failed_gradients else "gradient: finite"
 
 
 def _simulation_step(dump: Dump) -> Iterator[str]:
     unstable, before, after = replay_simulation_step(dump)
-    yield f"{dump.about['robot']} under {dump.about['change'] or 'no change'}, control step {dump.about['step']}"
+    if load_robot(dump.about["robot"]).path.read_text(encoding="utf-8") != dump.about["robot_file"]:
+        yield f"note: the file of robot '{dump.about['robot']}' has changed since then"
+    when = f"control step {dump.about['step']}, seed {dump.about['seed']}"
+    yield f"{dump.about['robot']} under {dump.about['change'] or 'no change'}, {when}"
     yield f"largest joint velocity before the step: {np.abs(before).max():.3g}, after it: {np.abs(after).max():.3g}"
     yield "the physics becomes unstable again" if unstable else "the physics stays stable this time"
 

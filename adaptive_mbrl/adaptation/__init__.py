@@ -10,7 +10,6 @@ from adaptive_mbrl.adaptation.network_adapter import NetworkAdapter
 from adaptive_mbrl.adaptation.none import NoneConfig
 from adaptive_mbrl.adaptation.recurrent import RecurrentConfig
 from adaptive_mbrl.dynamics.model import DynamicsModel
-from adaptive_mbrl.errors import ConfigError
 
 RuleConfig = NoneConfig | GradientConfig | ContextConfig | RecurrentConfig | BayesLinearConfig
 """In YAML one entry with the rule's name, for example ``gradient: {steps: 2}``."""
@@ -27,10 +26,8 @@ def make_adapter(model: DynamicsModel, rules: Rules, window: int) -> NetworkAdap
         window: K, the number of recent transitions that rules see.
 
     Raises:
-        ConfigError: a rule that gives several samples is not the last one.
+        ConfigError: the rules cannot follow one another in this order, or do not fit the model.
     """
-    if any(isinstance(rule, BayesLinearConfig) and rule.samples for rule in rules[:-1]):
-        raise ConfigError("adaptation: bayes_linear with samples > 0 must be the last rule; others cannot go on from samples")
     return NetworkAdapter(model, [rule.make(model, window) for rule in rules])
 
 

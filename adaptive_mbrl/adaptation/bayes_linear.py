@@ -26,6 +26,7 @@ from adaptive_mbrl.config import bounded
 from adaptive_mbrl.dynamics.model import DynamicsModel
 from adaptive_mbrl.dynamics.network import Parameters
 from adaptive_mbrl.dynamics.network_predictor import NetworkPredictor
+from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.predictor import Prediction
 from adaptive_mbrl.transitions import Transitions
 
@@ -75,7 +76,9 @@ class BayesLinearPredictor(NetworkPredictor):
         self._posterior = posterior
 
     def with_parameters(self, changed: Parameters) -> BayesLinearPredictor:
-        return BayesLinearPredictor(self, changed, self._posterior)
+        # the posterior is about the features of these weights
+        keeps = not any(name.startswith("weight_") for name in changed)
+        return BayesLinearPredictor(self, changed, self._posterior if keeps else None)
 
     def predict(self, obs: Tensor, action: Tensor) -> Prediction:
         prediction = super().predict(obs, action)
@@ -117,12 +120,18 @@ class BayesLinearRule(AdaptationRule[BayesLinearBelief]):
 
     def __init__(self, model: DynamicsModel, window: int, config: BayesLinearConfig) -> None:
         super().__init__()
+        if not model.config.hidden:
+            raise ConfigError("key 'model.hidden': empty; bayes_linear needs at least one hidden layer, whose features it uses")
         self.config, self.window, self.obs_dim = config, window, model.spec.obs_dim
         last = model.net.num_layers - 1
         self._weight, self._bias = f"weight_{last}", f"bias_{last}"
         width = model.net.parameters_by_name()[self._weight].shape[1]
         self.log_prior_std = nn.Parameter(torch.full((model.net.members, width + 1), config.prior_std).log())
         self.log_noise_std = nn.Parameter(torch.tensor(config.noise_std).log())
+
+    @property
+    def samples(self) -> int:
+        return self.config.samples
 
     def prior(self, batch_size: int, base: NetworkPredictor) -> BayesLinearBelief:
         members, width = self.log_prior_std.shape

@@ -68,19 +68,19 @@ class ContextRule(AdaptationRule[ContextBelief]):
         self.config = config
         hidden, heads = config.hidden, config.heads
         self.encoder = nn.Sequential(nn.Linear(transition_dim(model), hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU())
-        self.score = nn.Linear(hidden, heads)
-        self.empty_score = nn.Parameter(torch.zeros(heads))
+        self.attention = nn.Linear(hidden, heads)
+        self.empty_attention = nn.Parameter(torch.zeros(heads))
         self.value = nn.Linear(hidden, heads * config.code_dim)
         self.modulation = Modulation(model, config.code_dim)
 
     def prior(self, batch_size: int, base: NetworkPredictor) -> ContextBelief:
-        return ContextBelief(self.empty_score.new_zeros(batch_size, self.config.code_dim))
+        return ContextBelief(self.empty_attention.new_zeros(batch_size, self.config.code_dim))
 
     def update(self, belief: ContextBelief, recent: Transitions, base: NetworkPredictor) -> ContextBelief:
         encoded = self.encoder(encode_transitions(base, recent))
-        scores = self.score(encoded).masked_fill(~recent.valid[..., None], -torch.inf)
-        empty = self.empty_score.expand(len(encoded), 1, -1)
-        weights = torch.softmax(torch.cat([empty, scores], dim=1), dim=1)[:, 1:]
+        attention = self.attention(encoded).masked_fill(~recent.valid[..., None], -torch.inf)
+        empty = self.empty_attention.expand(len(encoded), 1, -1)
+        weights = torch.softmax(torch.cat([empty, attention], dim=1), dim=1)[:, 1:]
         values = self.value(encoded).unflatten(-1, (self.config.heads, self.config.code_dim))
         return ContextBelief(torch.einsum("bkh,bkhc->bc", weights, values) / math.sqrt(self.config.heads))
 

@@ -32,7 +32,8 @@ class GradientConfig:
     Attributes:
         parameters: what is adapted: the input `modulation`, or `all` network parameters.
         steps: number of inner gradient steps.
-        learning_rate: alpha, or where meta-learning of alpha starts.
+        learning_rate: alpha, or where meta-learning of alpha starts. The default is for the modulation; for `all` parameters
+            1e-3 to 1e-2 are usual.
         step_sizes: `fixed`, learned `per_tensor`, or learned `per_parameter`.
         second_order: differentiate through the inner gradient.
         clip: largest norm of one task's inner gradient; 0 does not clip.

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from adaptive_mbrl.adaptation.base import Adapter, ParameterGroup
-from adaptive_mbrl.adaptation.rule import AdaptationRule
+from adaptive_mbrl.adaptation.rule import AdaptationRule, RecursiveRule
 from adaptive_mbrl.data.windows import Windows
 from adaptive_mbrl.dynamics.model import DynamicsModel
 from adaptive_mbrl.dynamics.network_predictor import NetworkPredictor
 from adaptive_mbrl.dynamics.normalizer import Normalizer
+from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.transitions import Transitions
 
 Beliefs = tuple[Any, ...]
@@ -26,10 +27,20 @@ class NetworkAdapter(Adapter[Beliefs]):
     Args:
         model: normalizer and network.
         rules: in the order in which they condition the predictor.
+
+    Raises:
+        ConfigError: the rules cannot follow one another in this order.
     """
 
     def __init__(self, model: DynamicsModel, rules: Sequence[AdaptationRule[Any]]) -> None:
         super().__init__()
+        if any(rule.samples for rule in rules[:-1]):
+            raise ConfigError("key 'adaptation': a rule with samples > 0 must be the last one; others cannot go on from samples")
+        if any(isinstance(rule, RecursiveRule) for rule in rules[1:]):
+            raise ConfigError(
+                "key 'adaptation': a recursive rule such as recurrent must be the first one; what rules before it believe would "
+                "change from step to step while it is carried along, and it is not trained on that"
+            )
         self.model = model
         self.rules = nn.ModuleList(rules)
 
@@ -55,19 +66,18 @@ class NetworkAdapter(Adapter[Beliefs]):
 
     def condition(self, belief: Beliefs, noise: Tensor | None = None) -> NetworkPredictor:
         predictor = NetworkPredictor(self.model)
-        for rule, part in zip(self._rules, belief, strict=True):
-            predictor = rule.condition(predictor, part, noise)
+        for i, (rule, part) in enumerate(zip(self._rules, belief, strict=True)):
+            # only the last rule may be sampled from
+            predictor = rule.condition(predictor, part, noise if i + 1 == len(belief) else None)
         return predictor
 
     def draw_noise(self, belief: Beliefs, generator: torch.Generator) -> Tensor | None:
-        """The last rule that is a posterior has it; at most one of several may sample."""
-        drawn = [rule.draw_noise(part, generator) for rule, part in zip(self._rules, belief, strict=True)]
-        return next((noise for noise in reversed(drawn) if noise is not None), None)
+        return self._rules[-1].draw_noise(belief[-1], generator) if belief else None
 
     def loss_terms(self, belief: Beliefs, windows: Windows) -> dict[str, Tensor]:
         terms: dict[str, Tensor] = {}
-        for rule, part in zip(self._rules, belief, strict=True):
-            terms |= rule.loss_terms(part, windows)
+        for i, (rule, part) in enumerate(zip(self._rules, belief, strict=True)):
+            terms |= {f"{i}.{name}": term for name, term in rule.loss_terms(part, windows).items()}
         if self.model.config.learned_variance:
             terms["variance"] = variance_loss(self.condition(belief), windows)
         return terms

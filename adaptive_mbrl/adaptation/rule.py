@@ -23,6 +23,11 @@ BeliefT = TypeVar("BeliefT")
 class AdaptationRule(nn.Module, Generic[BeliefT]):
     """Owns the rule's own meta-parameters; the network's belong to the adapter."""
 
+    @property
+    def samples(self) -> int:
+        """Number of samples of the belief that are planned with; 0 for a belief that is no distribution to sample from."""
+        return 0
+
     @abstractmethod
     def prior(self, batch_size: int, base: NetworkPredictor) -> BeliefT:
         """Belief about B robots before any transition; `base` as in `update`."""

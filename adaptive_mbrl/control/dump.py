@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import logging
+import threading
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,23 +24,31 @@ from adaptive_mbrl.control.step import (
     initial_state,
 )
 from adaptive_mbrl.dump import Dump, numbered, write_dump
+from adaptive_mbrl.objective import Objective
 from adaptive_mbrl.planning import Plan, Score, make_planner
 from adaptive_mbrl.planning.score import FAILED_RETURN
+from adaptive_mbrl.revision import git_revision
 
 KIND = "control_step"
-_TENSOR_INPUTS = ("obs", "begin", "goal", "sent", "connected", "pending")
+_LOG = logging.getLogger(__name__)
 
 
 class StepDump:
     """Watches the control steps of one controller and writes the first one that is not finite.
 
+    A file that cannot be written is told in the log; it never disturbs the control step.
+
     Args:
         folder: where the file goes.
         description: the checkpoint's description, with the planner's settings that are in use.
+        in_background: write on a thread of its own, where a control step has a deadline.
     """
 
-    def __init__(self, folder: Path, description: Description) -> None:
-        self.folder, self.description = folder, description
+    def __init__(self, folder: Path, description: Description, *, in_background: bool = False) -> None:
+        self.folder, self.description, self._in_background = folder, description, in_background
+        # asked for now: it takes a while, and a control step must not wait for it
+        self._revision = git_revision() or "unknown"
+        self.has_fired = False
         self.written: Path | None = None
 
     def check(
@@ -60,39 +70,57 @@ class StepDump:
             adapted_error: what came out of the step, (B,); NaN where there was no step before.
             predicted_return: what came out of the step, (B,).
         """
-        if self.written is not None:
+        if self.has_fired:
             return
         reasons = []
-        if (predicted_return < FAILED_RETURN / 100).any():
+        if (predicted_return <= FAILED_RETURN).any():
             reasons.append("no candidate has a finite predicted return")
         failed = torch.from_numpy(~np.isfinite(adapted_error))
         if failed.any() and bool((failed & _started(state, inputs)).any()):
             reasons.append("the prediction of this observation is not finite")
-        if reasons:
-            self.written = self._write("; ".join(reasons), settings, state, inputs, noise)
+        if not reasons:
+            return
+        self.has_fired = True
+        # the step's tensors are never written to again, so that another thread may read them
+        writing = threading.Thread(name="dump", target=self._write, args=("; ".join(reasons), settings, state, inputs, noise))
+        writing.start()
+        if not self._in_background:
+            writing.join()
 
     def _write(
         self, reason: str, settings: ControlSettings, state: ControllerState, inputs: StepInputs, noise: StepNoise
-    ) -> Path:
+    ) -> None:
+        reward = settings.score.reward
+        is_known = isinstance(reward, Objective) and settings.score.terminal_value is None
+        description = self.description
+        if isinstance(reward, Objective):
+            description = dataclasses.replace(description, terms=reward.terms, goal_names=reward.goal_names)
         about = {
-            "description": to_mapping(self.description),
+            "description": to_mapping(description),
             "adapt": settings.adapt,
             "fallback": settings.fallback,
             "precision": settings.precision,
-            "remaining": inputs.remaining,
-            "freeze": inputs.freeze,
+            "objective_is_in_the_file": is_known,
         }
         tensors = {f"adapter.{name}": tensor for name, tensor in settings.adapter.state_dict().items()}
         tensors |= numbered("state", tensors_of(state))
-        tensors |= {f"inputs.{name}": getattr(inputs, name) for name in _TENSOR_INPUTS}
+        tensors |= {f"inputs.{name}": tensor for name, tensor in inputs._asdict().items()}
         tensors["noise.plan"] = noise.plan
         if noise.belief is not None:
             tensors["noise.belief"] = noise.belief
-        return write_dump(self.folder, KIND, reason, about, tensors)
+        try:
+            self.written = write_dump(self.folder, KIND, reason, about, tensors, self._revision)
+            _LOG.warning("%s; replay that step: adaptive-mbrl replay %s", reason, self.written)
+        except OSError as error:
+            _LOG.warning("%s; that step could not be written to %s: %s", reason, self.folder, error.strerror)
 
 
 def replay_control_step(dump: Dump) -> tuple[ControllerState, Plan, StepReport]:
-    """Run the control step of a dump again, on the CPU."""
+    """Run the control step of a dump again, on the CPU.
+
+    Where `objective_is_in_the_file` is False, the step was planned with a reward function or a terminal value of a caller's own,
+    which no file can hold. The plan is then that of the checkpoint's objective, while beliefs and errors are as they were.
+    """
     settings, state, inputs, noise = _restored(dump)
     return control_step(state, inputs, noise, settings)
 
@@ -108,8 +136,7 @@ def _restored(dump: Dump) -> tuple[ControlSettings, ControllerState, StepInputs,
     settings = ControlSettings(
         adapter.eval(), planner, score, adapt=about["adapt"], fallback=about["fallback"], precision=about["precision"]
     )
-    given: dict[str, Any] = dump.part("inputs")
-    inputs = StepInputs(**given, remaining=about["remaining"], freeze=about["freeze"])
+    inputs = StepInputs(**dump.part("inputs"))
     template = initial_state(settings, len(inputs.obs), description.window, description.spec.obs_dim)
     stored = iter(dump.sequence("state"))
 

@@ -29,7 +29,8 @@ class StepOptions:
             while `obs` and the ones before, a control period apart, are what is learned from.
         remaining: share of its control period that the first pending action still acts after `latest`, or after `obs`.
         num_samples: candidates of this step, where there is no time for the configured number.
-        freeze: keep the belief as it is; what is seen meanwhile is still kept in the window.
+        freeze: keep the belief as it is. What is seen meanwhile is still kept in the window; a recursive rule such as `recurrent`
+            takes up one transition at a time and so misses it.
     """
 
     sent: np.ndarray | None = None
@@ -79,8 +80,8 @@ class InputChecker:
             sent=self._sent(options.sent, array.shape[:-1], last_action, robots),
             connected=torch.full((robots,), not options.after_gap, device=self.device),
             pending=self._pending(options.pending, robots),
-            remaining=options.remaining,
-            freeze=options.freeze,
+            remaining=torch.full((robots, 1), options.remaining, device=self.device),
+            freeze=torch.full((robots,), options.freeze, device=self.device),
         )
 
     def _sent(self, sent: np.ndarray | None, leading: tuple[int, ...], last_action: Tensor | None, robots: int) -> Tensor:

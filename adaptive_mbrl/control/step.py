@@ -78,8 +78,8 @@ class StepInputs(NamedTuple):
         sent: the action that the robots really got since the step before, (B, action_dim).
         connected: False where more than one period has passed since the step before, (B,) bool: there is nothing to learn from.
         pending: actions on their way that act before the plan's first one, (B, number, action_dim).
-        remaining: share of its control period that the first pending action still acts.
-        freeze: keep the belief as it is.
+        remaining: share of its control period that the first pending action still acts, (B, 1).
+        freeze: whether the belief is kept as it is, (B,) bool.
     """
 
     obs: Tensor
@@ -88,8 +88,8 @@ class StepInputs(NamedTuple):
     sent: Tensor
     connected: Tensor
     pending: Tensor
-    remaining: float = 1.0
-    freeze: bool = False
+    remaining: Tensor
+    freeze: Tensor
 
 
 class StepNoise(NamedTuple):
@@ -163,7 +163,7 @@ def control_step(
     if not settings.adapt:
         belief, harm, fell_back = prior, state.harm, torch.zeros_like(started)
     else:
-        belief = state.belief if inputs.freeze else adapter.update(state.belief, recent)
+        belief = select(inputs.freeze, state.belief, adapter.update(state.belief, recent))
         harm = updated_ratio(state.harm, errors[0], errors[1], started)
         fell_back = is_harmful(harm) & settings.fallback
     mark()
@@ -201,6 +201,7 @@ def _when_the_plan_acts(predictor: Predictor, inputs: StepInputs) -> Tensor:
     for action in inputs.pending.unbind(1):
         after = predictor.predict(obs[:, None], action[:, None]).mean[:, 0]
         # the model knows whole control periods; of a part of one, it takes the same part of the change
-        obs = after if share == 1.0 else predictor.shift(obs, share * predictor.error(after, obs))
-        share = 1.0
+        part = predictor.shift(obs, share * predictor.error(after, obs))
+        obs = torch.where(share == 1.0, after, part)
+        share = torch.ones_like(share)
     return obs

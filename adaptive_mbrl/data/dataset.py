@@ -23,7 +23,7 @@ class Dataset(Protocol):
         """Training windows, drawn uniformly with replacement."""
 
     def statistics(self) -> TransitionStatistics:
-        """Statistics of all training transitions."""
+        """Statistics of the training transitions, those of episodes that are too short for a query left out."""
 
     def held_out(self, num: int) -> Windows | None:
         """Windows spread evenly over episodes that are not trained on; None where nothing is held out."""

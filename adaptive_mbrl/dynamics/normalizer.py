@@ -17,7 +17,7 @@ class Affine(NamedTuple):
 
     Attributes:
         angles: the columns of the angles, (A,).
-        offset, scale: of each column, zero for angles: input = offset + scale * obs, each (obs_dim,).
+        offset, scale: input = offset + scale * obs; zero in the columns of angles, each (obs_dim,).
         input_rows: the network's input for each column of an encoded observation, (obs_dim + 2 A,); None if they are the same.
         target_mean, target_std: the change is target_mean + target_std * output, each (obs_dim,).
         carry: 1 where the output is a change of the present value, 0 where it is the next value itself, (obs_dim,).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from adaptive_mbrl.adaptation.belief import map_belief, tensors_of
@@ -30,8 +31,25 @@ def write_training_step(folder: Path, reason: str, description: Description, tra
     return write_dump(folder, KIND, reason, about, tensors | numbered("windows", tensors_of(windows)))
 
 
-def replay_training_step(dump: Dump) -> dict[str, float]:
-    """Take the loss of the dump's step again, on the CPU: its mean, the number of windows, and how many are not finite."""
+@dataclass(frozen=True)
+class Replayed:
+    """What came of a training step that was taken again.
+
+    Attributes:
+        loss: mean over the windows.
+        windows: number of windows.
+        failed_windows: number of windows whose loss is not finite.
+        failed_gradients: names of the parameters whose gradient is not finite.
+    """
+
+    loss: float
+    windows: int
+    failed_windows: int
+    failed_gradients: tuple[str, ...]
+
+
+def replay_training_step(dump: Dump) -> Replayed:
+    """Take the loss of the dump's step and its gradient again, on the CPU; no parameter is changed."""
     description = from_mapping(Description, dump.about["description"], source="dump")
     adapter = description.make_adapter()
     adapter.load_state_dict(dump.part("adapter"))
@@ -39,5 +57,7 @@ def replay_training_step(dump: Dump) -> dict[str, float]:
     stored = iter(dump.sequence("windows"))
     empty = dump.tensors["windows.0"]
     windows: Windows = map_belief(lambda tensor: next(stored), Windows(Transitions(empty, empty, empty, empty), empty, empty))
-    loss = trainer.loss(windows).detach()
-    return {"loss": float(loss.mean()), "windows": len(loss), "not_finite": int((~loss.isfinite()).sum())}
+    loss = trainer.loss(windows)
+    loss.mean().backward()
+    failed = tuple(name for name, p in adapter.named_parameters() if p.grad is not None and not bool(p.grad.isfinite().all()))
+    return Replayed(float(loss.detach().mean()), len(loss), int((~loss.isfinite()).sum()), failed)

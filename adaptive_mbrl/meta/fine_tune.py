@@ -17,7 +17,9 @@ from adaptive_mbrl.checkpoint import Checkpoint, load_checkpoint, save_checkpoin
 from adaptive_mbrl.data.dataset import EpisodeDataset
 from adaptive_mbrl.data.episodes import Episode, EpisodeStore
 from adaptive_mbrl.device import resolve_device
-from adaptive_mbrl.errors import CheckpointError, ConfigError
+from adaptive_mbrl.dump import DUMP_FOLDER
+from adaptive_mbrl.errors import CheckpointError, ConfigError, DivergenceError
+from adaptive_mbrl.meta.dump import write_training_step
 from adaptive_mbrl.meta.trainer import MetaTrainer, OuterConfig
 from adaptive_mbrl.options import FineTuneOptions
 from adaptive_mbrl.revision import git_revision
@@ -84,8 +86,13 @@ def fine_tuned(
         def report(done: int, scalars: Scalars) -> None:
             bar.update(done - bar.n)
 
-        trainer.fit(dataset, updates, report, fit_normalizer=False)
-    return Checkpoint(description, adapter.cpu()), before, trainer.validate(dataset)
+        try:
+            trainer.fit(dataset, updates, report, fit_normalizer=False)
+        except DivergenceError as error:
+            path = write_training_step(DUMP_FOLDER, str(error), description, trainer, error.windows)
+            raise DivergenceError(f"{error}; replay that step: adaptive-mbrl replay {path}", error.windows) from error
+    after = trainer.validate(dataset)
+    return Checkpoint(description, adapter.cpu()), before, after
 
 
 def split(episodes: Sequence[Episode], window: int, query: int, fraction: float) -> tuple[list[Episode], list[Episode]]:

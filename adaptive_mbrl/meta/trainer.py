@@ -118,6 +118,7 @@ class MetaTrainer:
         self.adapter.train()
         if fit_normalizer:
             self.adapter.normalizer.fit(dataset.statistics())
+            self.process.broadcast(self.adapter.normalizer.buffers())
         losses: list[Tensor] = []
         for update in range(num_updates):
             self._set_learning_rate(update / num_updates)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -84,6 +84,9 @@ class Planner(ABC):
         self.center = (self.low + self.high) / 2
         self.half_range = (self.high - self.low) / 2
         self.generator = torch.Generator(device).manual_seed(seed)
+
+    needs_gradient: ClassVar[bool] = False
+    """Whether `improve` takes the derivative of the returns, which a simulator does not have."""
 
     @property
     def device(self) -> torch.device:

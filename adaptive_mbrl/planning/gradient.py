@@ -52,6 +52,8 @@ class GradientPlanner(Planner):
         device: where plans are made.
     """
 
+    needs_gradient = True
+
     def __init__(self, spec: RobotSpec, config: GradientPlannerConfig, seed: int = 0, device: torch.device | str = "cpu") -> None:
         super().__init__(spec, config, seed, device)
         self.config = config

@@ -48,11 +48,11 @@ class Score:
             goal: (B, goal_dim), or (B, H, goal_dim) when it is known to move.
         """
         returns = self.particle_returns(trajectories, actions, obs, goal)
-        mean = returns.mean(0)
-        if self.uncertainty_penalty == 0 or len(returns) == 1:
-            return mean
-        # the spread of a failed and a good particle may overflow
-        return (mean - self.uncertainty_penalty * returns.std(0, unbiased=False)).clamp(min=FAILED_RETURN)
+        found = returns.mean(0)
+        if self.uncertainty_penalty > 0 and len(returns) > 1:
+            found = found - self.uncertainty_penalty * returns.std(0, unbiased=False)
+        # one particle of many would hardly show in the mean, and the spread of a failed and a good one may overflow
+        return torch.where((returns == FAILED_RETURN).any(0), FAILED_RETURN, found)
 
     def particle_returns(self, trajectories: Trajectories, actions: Tensor, obs: Tensor, goal: Tensor) -> Tensor:
         """Return of each candidate under each particle, (P, B, N); `FAILED_RETURN` for a future that is not finite."""
@@ -86,8 +86,8 @@ def step_rewards(reward: RewardFunction, next_obs: Tensor, actions: Tensor, obs:
 
 
 def failed(returns: Tensor) -> Tensor:
-    """Which candidates failed under at least one particle; `returns` (B, N) averaged over particles -> (B, N) bool."""
-    return returns < FAILED_RETURN / 100
+    """Which candidates failed under at least one particle, (B, N) bool; `returns` are a score's, (B, N)."""
+    return returns <= FAILED_RETURN
 
 
 def _along(goal: Tensor, step: int) -> Tensor:

@@ -44,10 +44,10 @@ def warm_up(controller: AdaptiveController, seconds: float) -> WarmedUp:
         seconds: longest time that a plan may take [s].
     """
     full, few = controller.settings.planner.num_samples, controller.settings.planner.least_samples
-    controller = controller.with_precision("float32")
+    fresh, controller = controller, controller.with_precision("float32")
     took = step_seconds(controller, full)
     if TIME_RESERVE * took > seconds:
-        coarse = controller.with_precision("bfloat16")
+        coarse = fresh.with_precision("bfloat16")
         faster = step_seconds(coarse, full)
         if faster < MAX_BFLOAT16_TIME * took:
             controller, took = coarse, faster

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from adaptive_mbrl.controller import AdaptiveController, StepInfo, StepOptions
+from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.planning import PlannerConfig, PlanState, Score, make_planner
 from adaptive_mbrl.planning.sampling import coloured_noise_matrix
 from adaptive_mbrl.spec import RobotSpec
@@ -100,6 +101,11 @@ class OraclePolicy:
         self.preview = planner.horizon - 1
         self.steps_simulated = 0
         self._planner = make_planner(spec, planner, seed)
+        if self._planner.needs_gradient:
+            raise ConfigError(
+                f"planner '{planner.TAG}': the oracle's physics has no derivative to plan with; allowed: a sampling planner, "
+                "such as icem, or no oracle (evaluate --no-oracle, data.oracle_episodes: 0)"
+            )
         self._oracle: OraclePredictor | None = None
         self._state: PlanState | None = None
 

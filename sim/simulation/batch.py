@@ -165,7 +165,9 @@ class BatchSimulation:
     def _end(self, robots: NDArray[np.int64], before: Array, applied: Array) -> None:
         """End the episodes of robots whose physics has just become unstable, from the states `before` under `applied`."""
         for index in robots:
-            instability = Instability(self.step_index, self._changes[index], before[index], applied[index].copy())
+            instability = Instability(
+                self.step_index, self._changes[index], before[index], applied[index].copy(), self._seeds[index]
+            )
             if self._dump_folder is not None:
                 instability = replace(instability, dump=write_simulation_step(self._dump_folder, self.robot, instability))
             if self._on_unstable == "raise":

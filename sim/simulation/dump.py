@@ -21,6 +21,8 @@ def write_simulation_step(folder: Path, robot: Robot, instability: Instability) 
     """Write the control step in which a robot's physics became unstable; returns the file's path."""
     about = {
         "robot": config_name("robots", robot.path),
+        "robot_file": robot.path.read_text(encoding="utf-8"),
+        "seed": instability.seed,
         "step": instability.step,
         "change": instability.change.to_changes(),
     }

@@ -25,6 +25,7 @@ class Instability:
         change: the change that was in force.
         state: MuJoCo's integration state before that step, (nstate,).
         action: what reached the actuators in it, (action_dim,).
+        seed: the episode's seed.
         dump: file that holds the step for a replay; None if nothing was written.
     """
 
@@ -32,6 +33,7 @@ class Instability:
     change: Change
     state: NDArray[np.float64] = field(compare=False, repr=False)
     action: NDArray[np.float64] = field(compare=False, repr=False)
+    seed: int = field(default=0, compare=False)
     dump: Path | None = field(default=None, compare=False)
 
     def __str__(self) -> str:

@@ -64,6 +64,9 @@ def load_trainer_state(trainer: MetaTrainer, folder: Path) -> None:
     load_weights(trainer.adapter, weights, folder / WEIGHTS_FILE)
     trainer.generator.set_state(tensors.pop("generator"))
     trainer.updates_done = int(tensors.pop("updates"))
+    if not trainer.process.is_main:
+        # the file has the main process's generator; each process draws windows of its own
+        trainer.generator.manual_seed(trainer.process.world_size * trainer.updates_done + trainer.process.rank)
     state: dict[int, dict[str, Any]] = {}
     for key, value in tensors.items():
         _, index, name = key.split(".")

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +97,9 @@ def open_training(config: TrainConfig, run: Path, device: torch.device, process:
         "robot.yaml": find_config("robots", distribution.robot).read_text(),
         "scenarios.yaml": find_scenario(config.scenarios)[0].read_text(),
     }
-    with claimed(run, config, files, revision):
+    with claimed(run, config, files, revision) if process.is_main else nullcontext():
+        # the others may read the folder once the main process has claimed it
+        process.barrier()
         training = Training(config, run, device, robot, distribution, trainer, adapter, revision)
         try:
             yield training
@@ -132,7 +134,7 @@ class Training:
     ) -> None:
         self.config, self.folder, self.device = config, run, device
         self.robot, self.distribution, self.revision = robot, distribution, revision
-        self.trainer, self.adapter = trainer, adapter
+        self.trainer, self.adapter, self.process = trainer, adapter, trainer.process
         self.recorder = Recorder(run)
         done = sorted(p for p in (run / "rounds").glob("[0-9]*") if p.name.isdigit())
         self.next_round = len(done)
@@ -162,6 +164,9 @@ class Training:
             # a round that was interrupted after its collection finds its episodes on disk
             if self.store.num_batches == index:
                 self._collect(index)
+                self.process.barrier()
+                if not self.process.is_main:
+                    self.store = EpisodeStore.open(self.folder / "episodes", self.robot.spec, index + 1)
                 begun = time.monotonic()
             about = self.store.abouts[index]
         scalars: dict[str, float] = dict(about.get("scalars", {}))
@@ -172,8 +177,9 @@ class Training:
     def publish(self) -> Path:
         """Copy the last round's checkpoint to `checkpoint/`, without the optimiser state, and return that folder."""
         target = self.folder / "checkpoint"
-        if self.trainer.process.is_main and not target.exists():
+        if self.process.is_main and not target.exists():
             save_checkpoint(target, load_checkpoint(self.folder / "rounds" / f"{self.num_rounds - 1:03d}"))
+        self.process.barrier()
         return target
 
     def controller(self, seed: int) -> AdaptiveController:
@@ -185,7 +191,9 @@ class Training:
         return AdaptiveController(self.robot.spec, settings, self.config.window, dump)
 
     def _collect(self, index: int) -> None:
-        """Collect the episodes of a round and store them with what their collection cost and showed."""
+        """Collect the episodes of a round and store them with what their collection cost and showed; in the main process only."""
+        if not self.process.is_main:
+            return
         begun = time.monotonic()
         config = self.config
         collector = Collector(
@@ -207,13 +215,20 @@ class Training:
         training = [e for e in self.store.episodes if not e.tags.get("validation")]
         validation = [e for e in self.store.episodes if e.tags.get("validation")]
         dataset = EpisodeDataset(self.robot.spec, training, validation, window, query, self.device)
-        with tqdm(total=updates, desc=f"round {index}/{self.num_rounds - 1} fit", unit="update", leave=False) as bar:
+        with tqdm(
+            total=updates,
+            desc=f"round {index}/{self.num_rounds - 1} fit",
+            unit="update",
+            leave=False,
+            disable=not self.process.is_main,
+        ) as bar:
 
             def report(done: int, scalars: dict[str, float]) -> None:
                 bar.update(done - bar.n)
                 if "train/query_loss" in scalars:
                     bar.set_postfix(loss=f"{scalars['train/query_loss']:.3f}")
-                self.recorder.scalars(scalars, self.trainer.updates_done)
+                if self.process.is_main:
+                    self.recorder.scalars(scalars, self.trainer.updates_done)
 
             try:
                 scalars = self.trainer.fit(dataset, updates, report)
@@ -236,7 +251,8 @@ class Training:
         )
 
     def _save(self, index: int) -> None:
-        if not self.trainer.process.is_main:
+        if not self.process.is_main:
+            self.process.barrier()
             return
         self.recorder.scalars(self.record.scalars | {"env_steps": self.record.env_steps}, self.trainer.updates_done)
         with atomic_folder(self.folder / "rounds" / f"{index:03d}") as temporary:
@@ -244,6 +260,7 @@ class Training:
             save_trainer_state(self.trainer, temporary)
             self.recorder.save_record(temporary, self.record)
         self.recorder.print_round(index, self.record)
+        self.process.barrier()
 
     def _description(self) -> Description:
         provenance = {

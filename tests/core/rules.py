@@ -29,10 +29,11 @@ RULES: dict[str, Rules] = {
     "bayes_linear": (BayesLinearConfig(),),
     "bayes_linear_samples": (BayesLinearConfig(samples=2),),
     "context_then_gradient": (_CONTEXT, _MODULATION),
+    "recurrent_then_gradient": (RecurrentConfig(hidden=12), _MODULATION),
     "gradient_then_bayes_linear": (_MODULATION, BayesLinearConfig(samples=2)),
 }
 ADAPTING = [name for name in RULES if name != "none"]
-RECURSIVE = ["recurrent"]
+RECURSIVE = ["recurrent", "recurrent_then_gradient"]
 WINDOWED = [name for name in RULES if name not in RECURSIVE]
 """Rules that start over from their prior at every step."""
 

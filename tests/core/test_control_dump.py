@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from adaptive_mbrl.control.step import ControlSettings
 from adaptive_mbrl.controller import AdaptiveController, Command, StepOptions
 from adaptive_mbrl.dump import read_dump
 from adaptive_mbrl.dynamics.model import DynamicsModel
+from adaptive_mbrl.objective import Objective, Term
 from adaptive_mbrl.planning import Score, make_planner
 from tests.core.analytic import POINT, POINT_MODEL, POINT_WINDOW, push
 from tests.core.driving import PLANNERS, REACH, START, goal_at
@@ -162,4 +164,61 @@ def test_a_loaded_controller_writes_where_it_is_told_to(tmp_path: Path):
 
     (path,) = (tmp_path / "dumps").iterdir()
     # the planner that was in use, not the checkpoint's
+    np.testing.assert_array_equal(replay_control_step(read_dump(path))[1].actions.numpy(), commands[FAULT_AT].plan)
+
+
+def test_a_folder_that_cannot_be_written_does_not_disturb_the_control_step(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    (tmp_path / "file").write_text("in the way")
+    controller = controller_of(point_adapter("gradient"), tmp_path / "file", description())
+
+    commands = drive(controller, FAULT_AT + 3, with_a_nan_weight)
+
+    assert len(commands) == FAULT_AT + 3
+    assert "could not be written" in caplog.text
+
+
+def test_a_replay_plans_for_the_objective_that_was_in_use(tmp_path: Path):
+    other = Objective(
+        POINT, (Term("quadratic", 1.0, ("position",), goal=("where",)), Term("linear", 3.0, ("speed",))), ("where",)
+    )
+    controller = controller_of(point_adapter("none"), tmp_path, description("none"))
+    settings = dataclasses.replace(controller.settings, score=Score(other))
+    controller = AdaptiveController(POINT, settings, POINT_WINDOW, controller.dump)
+
+    commands = drive(controller, FAULT_AT + 1, with_a_nan_weight)
+
+    (path,) = tmp_path.iterdir()
+    dump = read_dump(path)
+    assert dump.about["objective_is_in_the_file"]
+    assert len(dump.about["description"]["terms"]) == 2
+    np.testing.assert_array_equal(replay_control_step(dump)[1].actions.numpy(), commands[FAULT_AT].plan)
+
+
+def test_an_objective_of_ones_own_is_marked(tmp_path: Path):
+    class Mine:
+        goal_dim = 1
+
+        def __call__(self, obs, action, next_obs, goal):
+            return REACH(obs, action, next_obs, goal)
+
+    controller = controller_of(point_adapter("none"), tmp_path, description("none"))
+    settings = dataclasses.replace(controller.settings, score=Score(Mine()))
+
+    drive(AdaptiveController(POINT, settings, POINT_WINDOW, controller.dump), FAULT_AT + 1, with_a_nan_weight)
+
+    (path,) = tmp_path.iterdir()
+    assert not read_dump(path).about["objective_is_in_the_file"]
+
+
+def test_a_dump_in_the_background_is_the_same(tmp_path: Path):
+    controller = controller_of(point_adapter("gradient"), tmp_path, description())
+    watching = StepDump(tmp_path, description(), in_background=True)
+    controller = AdaptiveController(POINT, controller.settings, POINT_WINDOW, watching)
+
+    commands = drive(controller, FAULT_AT + 1, with_a_nan_weight)
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and thread.name == "dump":
+            thread.join()
+
+    (path,) = tmp_path.iterdir()
     np.testing.assert_array_equal(replay_control_step(read_dump(path))[1].actions.numpy(), commands[FAULT_AT].plan)

@@ -39,7 +39,9 @@ def inputs_at(t: int, obs: Tensor, sent: Tensor, **changed: Any) -> StepInputs:
     """Two robots on whose way two actions are, in mid-period; the second one has a gap in step 3."""
     pending = torch.tensor([[[0.2]], [[-0.1]]])
     connected = torch.tensor([True, t != 3])
-    return StepInputs(obs, obs + 0.01, torch.ones(2, 1), sent, connected, pending, remaining=0.5)._replace(**changed)
+    return StepInputs(
+        obs, obs + 0.01, torch.ones(2, 1), sent, connected, pending, torch.full((2, 1), 0.5), torch.zeros(2, dtype=torch.bool)
+    )._replace(**changed)
 
 
 def states_after(settings: ControlSettings, steps: int) -> tuple[ControllerState, StepInputs, StepNoise]:
@@ -88,7 +90,7 @@ def test_the_step_is_one_graph_with_other_settings(trained: MetaTrainer, changed
 def test_the_step_is_one_graph_while_the_belief_is_frozen(trained: MetaTrainer, one_graph: OneGraphCompiler):
     settings = settings_of(trained, "icem")
     state, inputs, noise = states_after(settings, 4)
-    frozen = inputs._replace(freeze=True)
+    frozen = inputs._replace(freeze=torch.ones(2, dtype=torch.bool))
 
     new_state, plan, _ = one_graph(control_step)(state, frozen, noise, settings)
 
@@ -129,7 +131,7 @@ def test_a_frozen_belief_is_kept_and_what_is_seen_still_enters_the_window(traine
     settings = settings_of(trained, "icem")
     state, inputs, noise = states_after(settings, 4)
 
-    frozen, _, _ = control_step(state, inputs._replace(freeze=True), noise, settings)
+    frozen, _, _ = control_step(state, inputs._replace(freeze=torch.ones(2, dtype=torch.bool)), noise, settings)
     free, _, _ = control_step(state, inputs, noise, settings)
 
     assert_equal(frozen.belief, state.belief)

@@ -55,8 +55,9 @@ def test_a_training_step_that_diverges_is_written_and_replayed(tmp_path: Path, n
     for stored, given in zip(dump.sequence("windows"), tensors_of(windows), strict=True):
         torch.testing.assert_close(stored, given, rtol=0, atol=0, equal_nan=True)
     replayed = replay_training_step(dump)
-    assert (replayed["windows"], replayed["not_finite"]) == (16, 2)
-    assert np.isnan(replayed["loss"])
+    assert (replayed.windows, replayed.failed_windows) == (16, 2)
+    assert np.isnan(replayed.loss)
+    assert replayed.failed_gradients
 
 
 def test_the_loss_of_a_finite_step_is_replayed_exactly(tmp_path: Path):
@@ -66,7 +67,9 @@ def test_the_loss_of_a_finite_step_is_replayed_exactly(tmp_path: Path):
     )
     path = write_training_step(tmp_path, "a test", description_of("gradient"), trainer, windows)
 
-    assert replay_training_step(read_dump(path))["loss"] == trainer.loss(windows).mean().item()
+    replayed = replay_training_step(read_dump(path))
+    assert replayed.loss == trainer.loss(windows).mean().item()
+    assert replayed.failed_gradients == ()
 
 
 # --- files --------------------------------------------------------------------------------------------------------------------

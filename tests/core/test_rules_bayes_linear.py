@@ -11,8 +11,10 @@ from torch import Tensor
 
 from adaptive_mbrl.adaptation import NetworkAdapter, make_adapter
 from adaptive_mbrl.adaptation.bayes_linear import BayesLinearConfig
+from adaptive_mbrl.adaptation.context import ContextConfig
 from adaptive_mbrl.adaptation.gradient import GradientConfig
 from adaptive_mbrl.adaptation.none import NoneConfig
+from adaptive_mbrl.adaptation.recurrent import RecurrentConfig
 from adaptive_mbrl.dynamics.network_predictor import NetworkPredictor
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.transitions import Transitions
@@ -143,10 +145,23 @@ def test_samples_are_shared_by_all_robots():
 
 @pytest.mark.parametrize("after", [GradientConfig(), NoneConfig(), BayesLinearConfig(samples=2)], ids=lambda config: config.TAG)
 def test_a_rule_that_samples_must_be_the_last_one(after):
-    with pytest.raises(ConfigError, match="bayes_linear with samples > 0 must be the last rule") as caught:
+    with pytest.raises(ConfigError, match="a rule with samples > 0 must be the last one") as caught:
         make_adapter(mixed_model(), (BayesLinearConfig(samples=2), after), WINDOW)
 
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("before", [GradientConfig(), ContextConfig(), RecurrentConfig()], ids=lambda config: config.TAG)
+def test_a_recursive_rule_must_be_the_first_one(before):
+    with pytest.raises(ConfigError, match="a recursive rule such as recurrent must be the first one"):
+        make_adapter(mixed_model(), (before, RecurrentConfig()), WINDOW)
+
+    make_adapter(mixed_model(), (RecurrentConfig(), GradientConfig()), WINDOW)
+
+
+def test_a_last_layer_without_a_hidden_one_is_refused():
+    with pytest.raises(ConfigError, match=r"key 'model\.hidden': empty; bayes_linear needs at least one hidden layer"):
+        make_adapter(mixed_model(hidden=()), (BayesLinearConfig(),), WINDOW)
 
 
 def test_the_order_of_the_window_means_nothing_to_the_context_rule():

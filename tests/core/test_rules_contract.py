@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import typing
 from pathlib import Path
 
 import pytest
 import torch
 
-from adaptive_mbrl.adaptation import NetworkAdapter
+from adaptive_mbrl.adaptation import NetworkAdapter, RuleConfig
 from adaptive_mbrl.adaptation.belief import index, map_belief, select, tensors_of
 from adaptive_mbrl.checkpoint import FORMAT_VERSION, Checkpoint, Description, load_checkpoint, save_checkpoint
 from adaptive_mbrl.objective import Term
@@ -197,3 +198,7 @@ def test_with_fewer_digits_the_futures_are_nearly_the_same(name: str):
 
     assert exact.error(futures[1], futures[0]).abs().max() < 0.1
     torch.testing.assert_close(stds[1].float(), stds[0], rtol=0.1, atol=0.02)
+
+
+def test_every_rule_that_a_config_can_name_is_held_to_the_contract():
+    assert set(typing.get_args(RuleConfig)) == {type(rule) for rules in RULES.values() for rule in rules}

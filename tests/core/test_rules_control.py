@@ -42,9 +42,11 @@ def test_the_control_step_is_one_graph_for_a_compiler(name: str):
     nothing = torch.zeros(ROBOTS, 0)
     with one_graph_compiler() as one_graph:
         compiled = one_graph(control_step)
-        for _ in range(3):
+        for t in range(4):
             noise = StepNoise(planner.draw_noise(), adapter.draw_noise(state.belief, planner.generator))
-            inputs = StepInputs(obs, obs, nothing, state.last_action, connected, torch.zeros(ROBOTS, 0, 1))
+            pending, share = torch.full((ROBOTS, 1, 1), 0.3), torch.full((ROBOTS, 1), 0.25 * (t % 4) + 0.25)
+            frozen = torch.full((ROBOTS,), t == 2)
+            inputs = StepInputs(obs, obs, nothing, state.last_action, connected, pending, share, frozen)
             state, plan, report = compiled(state, inputs, noise, settings)
             expected_state, expected, expected_report = control_step(expected_state, inputs, noise, settings)
             torch.testing.assert_close(tensors_of(state), tensors_of(expected_state), rtol=1e-4, atol=1e-5)

@@ -155,6 +155,18 @@ def test_a_candidate_that_fails_under_one_particle_fails_and_no_other(penalty: f
     assert failed(returns).nonzero().tolist() == [[0, 2]]
 
 
+@pytest.mark.parametrize("penalty", [0.0, 0.5])
+def test_one_failed_particle_of_many_is_seen(penalty: float):
+    """Averaged over hundreds of particles, one failure alone would hardly show."""
+    many = torch.randn(500, ROBOTS, CANDIDATES, HORIZON, POINT.obs_dim, generator=torch.Generator().manual_seed(1))
+    many[321, 1, 0, 0, 0] = torch.inf
+
+    returns = Score(POSITION, penalty)(Trajectories(many), ACTIONS, OBS, NO_GOAL)
+
+    assert torch.isfinite(returns).all()
+    assert failed(returns).nonzero().tolist() == [[1, 0]]
+
+
 def test_the_reward_sees_each_step_with_the_observation_before_it():
     seen: list[Tensor] = []
 

@@ -115,11 +115,11 @@ def test_another_node_of_the_same_name_is_somebody_else():
     assert seen == [Endpoint("/commands", "std_msgs/msg/Float64MultiArray", publishes=True, reliable=True)]
 
 
-@pytest.mark.parametrize(("renamed", "name"), [(True, "launched"), (False, "ears")])
+@pytest.mark.parametrize(("renamed", "name"), [(True, "launched"), (False, "listener")])
 def test_the_name_that_a_launch_gives_is_that_of_one_node(monkeypatch: pytest.MonkeyPatch, renamed: bool, name: str):
     monkeypatch.setattr(sys, "argv", ["node", "--ros-args", "-r", "__node:=launched"])
 
-    transport = OwnNodeTransport("ears", renamed=renamed)
+    transport = OwnNodeTransport("listener", renamed=renamed)
 
     assert transport._node.get_name() == name
     transport.close()

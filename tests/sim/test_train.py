@@ -36,6 +36,7 @@ from sim.training.config import TrainConfig, load_train_config
 from sim.training.rounds import RoundRecord
 from sim.training.run_folder import RunFolderError
 from sim.training.train import open_training, train
+from tests.core.halves import Half, in_two
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")
@@ -522,3 +523,33 @@ def test_every_shipped_training_config_loads_and_fits_its_robot(name: str):
     assert config.planner.horizon < config.data.steps
     # training never sees the test part of a split
     assert config.scenarios.endswith(":train")
+
+
+# --- several processes --------------------------------------------------------------------------------------------------------
+
+
+def test_two_processes_train_one_run(tmp_path: Path):
+    """The main one collects and writes; both end with the same weights, also when the run is resumed."""
+    run, short = tmp_path / "run", dataclasses.replace(TINY, data=dataclasses.replace(TINY.data, iterations=1))
+
+    def first_round_of(half: Half) -> None:
+        with open_training(short, run, CPU, half) as training:
+            training.run_round(0)
+
+    def rest_of(half: Half) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        with open_training(short, run, CPU, half) as training:
+            assert training.next_round == 1
+            for index in range(1, training.num_rounds):
+                training.run_round(index)
+            assert training.publish().is_dir()
+            return training.adapter.state_dict(), training.trainer.generator.get_state()
+
+    in_two(first_round_of)
+    (ours, drawn), (theirs, drawn_by_other) = in_two(rest_of)
+
+    for name, tensor in load_checkpoint(run / "checkpoint").adapter.state_dict().items():
+        assert torch.equal(tensor, ours[name]), name
+        assert torch.equal(tensor, theirs[name]), name
+    assert not torch.equal(drawn, drawn_by_other)
+    assert len(list((run / "episodes").glob("*.safetensors"))) == 2
+    assert len(list((run / "tensorboard").iterdir())) == 2  # one for each start of the main process
