@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,10 +19,13 @@ from adaptive_mbrl.planning import ICEMConfig
 from sim.demo import run_demo
 from sim.episodes.policies import ControllerPolicy, OraclePolicy, Policy, RandomPolicy
 from sim.episodes.run import run_scenarios
+from sim.evaluation.evaluate import Evaluation
 from sim.evaluation.evaluate import evaluate as run_evaluation
-from sim.evaluation.report import make_report, write_report
+from sim.evaluation.plots import plot_recovery
+from sim.evaluation.report import Report, make_report, write_report
 from sim.evaluation.setup import prepare
 from sim.evaluation.terminal import live_progress, make_console, print_report
+from sim.evaluation.video import render_first_episode, require_renderer
 from sim.robot.robot import Robot, load_robot
 from sim.scenarios.loading import load_scenario
 from sim.scenarios.scenario import Scenario
@@ -64,9 +68,11 @@ def train(options: TrainOptions) -> None:
 
 
 def evaluate(options: EvaluateOptions) -> None:
-    """Compare the arms and print their table."""
-    if options.json is not None:
-        require_writable("--json", options.json)
+    """Compare the arms, print their table and write the files that were asked for."""
+    outputs = {"--json": options.json, "--plot": options.plot, "--video": options.video}
+    wanted = {flag: path for flag, path in outputs.items() if path is not None}
+    for flag, path in wanted.items():
+        require_writable(flag, path)
     setup = prepare(
         options.checkpoint,
         options.scenario,
@@ -76,15 +82,32 @@ def evaluate(options: EvaluateOptions) -> None:
         oracle=options.oracle,
         device=resolve_device(options.device),
     )
-    if options.json is not None:
-        make_folder_of("--json", options.json)
+    if options.video is not None:
+        require_renderer("--video")
+    for flag, path in wanted.items():
+        make_folder_of(flag, path)
     with live_progress(make_console(stderr=True)) as begin_arm:
-        report = make_report(run_evaluation(setup, begin_arm))
+        evaluation = run_evaluation(setup, begin_arm)
+    report = make_report(evaluation)
     console = make_console()
     print_report(report, console)
+    for path in _written(options, evaluation, report):
+        console.print(f"Written: {path}", markup=False, soft_wrap=True)
+
+
+def _written(options: EvaluateOptions, evaluation: Evaluation, report: Report) -> Iterator[Path]:
+    """Write what an evaluation was asked for, and yield each file when it is complete."""
     if options.json is not None:
         write_report(options.json, report)
-        console.print(f"Written: {options.json}", markup=False, soft_wrap=True)
+        yield options.json
+    if options.plot is not None:
+        plot_recovery(evaluation, options.plot)
+        yield options.plot
+    # the video comes last, because a renderer can fail
+    if options.video is not None:
+        with live_progress(make_console(stderr=True)) as begin:
+            render_first_episode(evaluation, options.video, begin)
+        yield options.video
 
 
 def collect(options: CollectOptions) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from rich.console import Console
 
-from sim.evaluation.evaluate import Evaluation, evaluate
+from sim.evaluation.evaluate import evaluate
 from sim.evaluation.plots import plot_recovery
 from sim.evaluation.report import describe, make_report, write_report
 from sim.evaluation.setup import prepare
 from sim.evaluation.terminal import live_progress, make_console, print_report
-from sim.evaluation.video import Panel, VideoError, render_video
+from sim.evaluation.video import VideoError, render_first_episode
 
 SCENARIO = "half_cheetah/cadm_cripple:test"
 MULTITASK = "half_cheetah_multitask"
@@ -55,22 +54,11 @@ def run_demo(
     write_report(out / "report.json", report)
     plot_recovery(evaluation, out / "recovery.png")
     written = ["report.json", "recovery.png"]
-    if video and render_first_episode(evaluation, out / "rollout.mp4", console, status):
-        written.append("rollout.mp4")
+    if video:
+        try:
+            with live_progress(status) as begin:
+                render_first_episode(evaluation, out / "rollout.mp4", begin)
+            written.append("rollout.mp4")
+        except VideoError as error:
+            console.print(f"No video: {error}", markup=False, soft_wrap=True)
     console.print(f"Written: {', '.join(str(out / name) for name in written)}", markup=False, soft_wrap=True)
-
-
-def render_first_episode(evaluation: Evaluation, path: Path, console: Console, status: Console) -> bool:
-    """Render the first episode of the adaptive and the frozen arm, and return whether that worked."""
-    course = evaluation.scenarios[0]
-    arms = {name: evaluation.arms[name] for name in ("adaptive", "frozen")}
-    panels = [Panel(name, arm.qpos[: len(arm.episodes[0]), 0]) for name, arm in arms.items()]
-    changes = [course.change_in_force(step) for step in range(course.steps)]
-    robot = evaluation.setup.robot
-    try:
-        with live_progress(status) as begin:
-            render_video(robot, panels, changes, path, begin("video", course.steps), robot.goals(course.seed, course.steps))
-    except VideoError as error:
-        console.print(f"No video: {error}", markup=False, soft_wrap=True)
-        return False
-    return True

@@ -25,6 +25,12 @@ def require_at_least(flag: str, value: int | None, low: int) -> None:
         raise ConfigError(f"{flag}: {value} is out of range; allowed: at least {low}")
 
 
+def require_ending(flag: str, value: Path | None, ending: str) -> None:
+    """Refuse the name of a file that does not end as its content asks for; a flag that was not given is fine."""
+    if value is not None and value.suffix.lower() != ending:
+        raise ConfigError(f"{flag}: {value} is no {ending} file; allowed: a name that ends in {ending}")
+
+
 def require_domain(value: int | None) -> None:
     """Refuse a number that is no domain id of ROS 2."""
     if value is not None and not 0 <= value <= 232:

@@ -15,6 +15,7 @@ from adaptive_mbrl.options.common import (
     OptionalInt,
     OptionalName,
     require_at_least,
+    require_ending,
     require_seed,
 )
 
@@ -51,6 +52,9 @@ class EvaluateOptions:
         episodes: number of episodes per arm; each has its own seed.
         seed: seed of the first episode; the scenario's own if not given.
         json: also write the report to this file.
+        plot: also draw how each arm copes with the change, into this .png file.
+        video: also render the first episode, the adaptive arm beside the frozen one, into this .mp4 file; this needs a renderer,
+            which `adaptive-mbrl info` lists.
         multitask: checkpoint of the multi-task arm, as a folder or a name; without it there is no such arm.
         oracle: whether the planner also runs on the true dynamics.
         device: where the networks run; auto takes a GPU when there is one.
@@ -61,6 +65,8 @@ class EvaluateOptions:
     episodes: int = 10
     seed: OptionalInt = None
     json: OptionalFile = None
+    plot: OptionalFile = None
+    video: OptionalFile = None
     multitask: Annotated[str | None, arg(metavar="DIR", help_behavior_hint="")] = None
     oracle: Annotated[bool, arg(help="skip the planner on the true dynamics", help_behavior_hint="")] = True
     device: Device = "auto"
@@ -68,6 +74,8 @@ class EvaluateOptions:
     def __post_init__(self) -> None:
         require_at_least("--episodes", self.episodes, 1)
         require_seed("--seed", self.seed)
+        require_ending("--plot", self.plot, ".png")
+        require_ending("--video", self.video, ".mp4")
 
 
 @dataclass(frozen=True)
