@@ -16,7 +16,7 @@ from adaptive_mbrl.dump import DUMP_FOLDER
 from adaptive_mbrl.errors import EXIT_INTERRUPTED, ConfigError
 from adaptive_mbrl.options import CollectOptions, DemoOptions, EvaluateOptions, TrainOptions
 from adaptive_mbrl.planning import ICEMConfig
-from sim.demo import run_demo
+from sim.demo import default_multitask, default_scenario, run_demo
 from sim.episodes.policies import ControllerPolicy, OraclePolicy, Policy, RandomPolicy
 from sim.episodes.run import run_scenarios
 from sim.evaluation.evaluate import Evaluation
@@ -40,9 +40,17 @@ ROBOTS_SIDE_BY_SIDE = 64
 
 
 def demo(options: DemoOptions) -> None:
-    """Break a motor of the half-cheetah while it runs, and show how the controller adapts."""
+    """Change a robot's dynamics while it moves, and show how the controller adapts."""
     require_writable("--out", options.out / "report.json")
-    run_demo(options.out, options.checkpoint, video=options.video, seed=options.seed, device=resolve_device(options.device))
+    run_demo(
+        options.out,
+        options.checkpoint,
+        video=options.video,
+        seed=options.seed,
+        device=resolve_device(options.device),
+        scenario=options.scenario or default_scenario(options.checkpoint),
+        multitask=default_multitask(options.checkpoint),
+    )
 
 
 def train(options: TrainOptions) -> None:

@@ -22,11 +22,13 @@ from adaptive_mbrl.options.common import (
 
 @dataclass(frozen=True)
 class DemoOptions:
-    """Break a motor of the half-cheetah while it runs, and show how the controller adapts.
+    """Change a robot's dynamics while it moves, and show how the controller adapts; by default the half-cheetah loses a motor.
 
     Attributes:
         out: folder that recovery.png, rollout.mp4 and report.json are written to.
-        checkpoint: folder of a checkpoint, or name of a shipped one.
+        checkpoint: folder of a checkpoint, or name of a shipped one; its robot is the one that is shown.
+        scenario: what happens to the robot, as a YAML file or a name; if not given, the test part of the split that the shipped
+            checkpoint of this robot was trained on.
         video: whether rollout.mp4 is rendered; this needs a renderer, which `adaptive-mbrl info` lists.
         seed: seed of the scenario, the robots and the planner.
         device: where the networks run; auto takes a GPU when there is one.
@@ -34,6 +36,7 @@ class DemoOptions:
 
     out: Path = Path("runs/demo")
     checkpoint: str = "half_cheetah"
+    scenario: OptionalName = None
     video: Annotated[bool, arg(help="do not render rollout.mp4", help_behavior_hint="")] = True
     seed: int = 0
     device: Device = "auto"
