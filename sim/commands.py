@@ -32,6 +32,7 @@ from sim.scenarios.scenario import Scenario
 from sim.simulation.batch import BatchSimulation
 from sim.simulation.instability import SimulationError
 from sim.training.config import load_train_config
+from sim.training.plain_progress import plain_bars
 from sim.training.run_folder import RunFolderError
 from sim.training.train import train as run_training
 
@@ -61,7 +62,8 @@ def train(options: TrainOptions) -> None:
         raise ConfigError(f"--resume: no run to go on with in {run} (it has no config.yaml); leave --resume out to start one")
     again = shlex.join(["adaptive-mbrl", "train", "--config", options.config, "--run", str(run)])
     try:
-        checkpoint = run_training(config, run, resolve_device(options.device))
+        with plain_bars():
+            checkpoint = run_training(config, run, resolve_device(options.device))
     except ConfigError as error:
         # some mistakes in a configuration are only found by a training, which does not know the file's name
         raise ConfigError(f"{options.config}: {error}" if str(error).startswith("key ") else str(error)) from error
