@@ -20,7 +20,7 @@ from tyro.conf import FlagCreatePairsOff, OmitSubcommandPrefixes, subcommand
 
 from adaptive_mbrl import __version__, options
 from adaptive_mbrl.errors import EXIT_INTERRUPTED, EXIT_MISTAKE, AdaptiveMBRLError, ConfigError
-from adaptive_mbrl.runtime import prepare_process
+from adaptive_mbrl.runtime import prepare_process, use_threads
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     try:
         given = parse(arguments)
-        command_of(given)(given)
+        if hasattr(given, "threads"):
+            use_threads(given.threads)
+        command = command_of(given)
+        if hasattr(given, "threads"):
+            # once more, because torch is loaded now: by itself it never takes more threads than there are physical cores
+            use_threads(given.threads)
+        command(given)
     except AdaptiveMBRLError as error:
         return _fail(f"error: {error}", EXIT_MISTAKE)
     except OSError as error:

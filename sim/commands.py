@@ -60,7 +60,7 @@ def train(options: TrainOptions) -> None:
     run = options.run or Path("runs/train") / Path(options.config).stem
     if options.resume and not (run / "config.yaml").is_file():
         raise ConfigError(f"--resume: no run to go on with in {run} (it has no config.yaml); leave --resume out to start one")
-    again = shlex.join(["adaptive-mbrl", "train", "--config", options.config, "--run", str(run)])
+    again = shlex.join(["adaptive-mbrl", "train", "--config", options.config, "--run", str(run), *_as_before(options)])
     try:
         with plain_bars():
             checkpoint = run_training(config, run, resolve_device(options.device))
@@ -75,6 +75,12 @@ def train(options: TrainOptions) -> None:
         print(f"\ninterrupted; finished rounds are kept, go on with: {again}", file=sys.stderr)
         raise SystemExit(EXIT_INTERRUPTED) from None
     print(f"Checkpoint: {checkpoint}")
+
+
+def _as_before(options: TrainOptions) -> list[str]:
+    """The flags of a training that say on what it runs, as far as they were given."""
+    device = [] if options.device == "auto" else ["--device", options.device]
+    return device + ([] if options.threads is None else ["--threads", str(options.threads)])
 
 
 def evaluate(options: EvaluateOptions) -> None:

@@ -17,6 +17,7 @@ from adaptive_mbrl.options.common import (
     require_at_least,
     require_ending,
     require_seed,
+    require_threads,
 )
 
 
@@ -32,6 +33,7 @@ class DemoOptions:
         video: whether rollout.mp4 is rendered; this needs a renderer, which `adaptive-mbrl info` lists.
         seed: seed of the scenario, the robots and the planner.
         device: where the networks run; auto takes a GPU when there is one.
+        threads: number of threads of torch and of the simulator; OMP_NUM_THREADS if not given, else all usable cores.
     """
 
     out: Path = Path("runs/demo")
@@ -40,8 +42,10 @@ class DemoOptions:
     video: Annotated[bool, arg(help="do not render rollout.mp4", help_behavior_hint="")] = True
     seed: int = 0
     device: Device = "auto"
+    threads: OptionalInt = None
 
     def __post_init__(self) -> None:
+        require_threads(self.threads)
         require_seed("--seed", self.seed)
 
 
@@ -61,6 +65,7 @@ class EvaluateOptions:
         multitask: checkpoint of the multi-task arm, as a folder or a name; without it there is no such arm.
         oracle: whether the planner also runs on the true dynamics.
         device: where the networks run; auto takes a GPU when there is one.
+        threads: number of threads of torch and of the simulator; OMP_NUM_THREADS if not given, else all usable cores.
     """
 
     checkpoint: str
@@ -73,8 +78,10 @@ class EvaluateOptions:
     multitask: Annotated[str | None, arg(metavar="DIR", help_behavior_hint="")] = None
     oracle: Annotated[bool, arg(help="skip the planner on the true dynamics", help_behavior_hint="")] = True
     device: Device = "auto"
+    threads: OptionalInt = None
 
     def __post_init__(self) -> None:
+        require_threads(self.threads)
         require_at_least("--episodes", self.episodes, 1)
         require_seed("--seed", self.seed)
         require_ending("--plot", self.plot, ".png")
@@ -94,6 +101,7 @@ class CollectOptions:
         out: folder of the episodes; new ones are appended.
         seed: seed of the first episode; if not given, the scenario's, or 0 for a robot.
         device: where the networks run; auto takes a GPU when there is one.
+        threads: number of threads of torch and of the simulator; OMP_NUM_THREADS if not given, else all usable cores.
     """
 
     robot: OptionalName = None
@@ -104,8 +112,10 @@ class CollectOptions:
     out: Path = Path("runs/collect")
     seed: OptionalInt = None
     device: Device = "auto"
+    threads: OptionalInt = None
 
     def __post_init__(self) -> None:
+        require_threads(self.threads)
         if (self.robot is None) == (self.scenario is None):
             given = "neither" if self.robot is None else "both"
             raise ConfigError(f"collect: got {given} of --robot and --scenario; give exactly one")
