@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import adaptive_mbrl
 from adaptive_mbrl import cli
 from sim import commands
 from sim.demo import default_multitask, default_scenario
+from sim.evaluation.setup import prepare
 from sim.scenarios.loading import load_scenario
 
 MakeCheckpoint = Callable[..., Path]
@@ -42,6 +44,8 @@ def test_the_default_demo_breaks_a_motor_of_the_half_cheetah(monkeypatch: pytest
 @pytest.mark.parametrize("name", ["arm", "cartpole", "cartpole_multitask", "quadrotor"])
 def test_the_demo_runs_with_a_shipped_checkpoint(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("sim.demo.EPISODES", 1)
+    # the oracle takes most of the time, and is the same for every checkpoint
+    monkeypatch.setattr("sim.demo.prepare", partial(prepare, oracle=False))
 
     assert cli.main(["demo", "--checkpoint", name, "--no-video", "--out", str(tmp_path), "--device", "cpu"]) == 0
 
