@@ -1,9 +1,9 @@
 """Simulation in MuJoCo: robots, scenarios in which they change, the oracle, collection, training and evaluation.
 
-The installed package keeps the short name of this folder, `sim`. The code of users imports it by that name, as the README does, and
-what runs in a checkout runs the same way after `pip install`. Another project may have a package `sim`, too. So this one says in
-`DISTRIBUTION` whose it is, and the command line refuses any other. If `sim` and `adaptive_mbrl` come from two installations, this
-file refuses.
+The installed package keeps the short name of this folder, `sim`. The code of users imports it by that name, as the README does,
+and what runs in a checkout runs the same way after `pip install`. Another project may have a package `sim`, too. So this one says
+in `DISTRIBUTION` whose it is, and the command line refuses any other. If `sim` and `adaptive_mbrl` come from two installations,
+this file refuses.
 """
 
 from pathlib import Path
