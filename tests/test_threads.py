@@ -1,4 +1,4 @@
-"""One number of threads for torch and the simulator: the flag, else the environment variable, else the usable cores."""
+"""One number of threads for torch: the flag, else the environment variable, else the usable cores."""
 
 from __future__ import annotations
 
