@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 import operator
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
@@ -20,7 +22,7 @@ from tyro.conf import FlagCreatePairsOff, OmitSubcommandPrefixes, subcommand
 
 from adaptive_mbrl import __version__, options
 from adaptive_mbrl.errors import EXIT_INTERRUPTED, EXIT_MISTAKE, AdaptiveMBRLError, ConfigError
-from adaptive_mbrl.runtime import prepare_process
+from adaptive_mbrl.runtime import prepare_process, use_threads
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ COMMANDS = (
     Command("info", options.InfoOptions, "sim.info:info"),
 )
 """Every sub-command, in the order of the help."""
+_USERS_OF_SIM = ("sim.", "robot_bridge.simulated.")
+"""The commands of these packages import `sim`."""
 _PACKAGES_OF_BRIDGE = ("cyclonedds", "rosbags")
 """What the extra `bridge` installs."""
 _DESCRIPTION = """Adaptive model-based meta-RL: a controller for robots whose dynamics change while they run.
@@ -76,7 +80,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     try:
         given = parse(arguments)
-        command_of(given)(given)
+        if hasattr(given, "threads"):
+            use_threads(given.threads)
+        command = command_of(given)
+        if hasattr(given, "threads"):
+            # once more, because torch is loaded now: by itself it never takes more threads than there are physical cores
+            use_threads(given.threads)
+        command(given)
     except AdaptiveMBRLError as error:
         return _fail(f"error: {error}", EXIT_MISTAKE)
     except OSError as error:
@@ -104,6 +114,8 @@ def command_of(given: Any) -> Callable[[Any], None]:
     """Import the function that runs the given options; this loads torch and often MuJoCo."""
     (function,) = (command.function for command in COMMANDS if command.options is type(given))
     module, name = function.split(":")
+    if module.startswith(_USERS_OF_SIM):
+        _require_own_sim()
     try:
         found: Callable[[Any], None] = getattr(importlib.import_module(module), name)
     except ModuleNotFoundError as error:
@@ -112,6 +124,22 @@ def command_of(given: Any) -> Callable[[Any], None]:
             raise
         raise ConfigError(f"package '{package}' is not installed; pip install 'adaptive-mbrl[bridge]'") from error
     return found
+
+
+def _require_own_sim() -> None:
+    """Refuse another package that is named `sim`: the name is short, and whichever lies first on Python's path is imported."""
+    own = Path(__file__).resolve().parent.parent / "sim" / "__init__.py"
+    loaded = sys.modules.get("sim")
+    spec = importlib.util.find_spec("sim") if loaded is None else loaded.__spec__
+    if spec is None:
+        raise ConfigError("the package 'sim' of adaptive-mbrl is missing; install adaptive-mbrl again")
+    place = spec.origin or next(iter(spec.submodule_search_locations or ()), "an unknown place")
+    # a package of that name that pip put into the same folder has replaced our file
+    if Path(place).resolve() != own or getattr(importlib.import_module("sim"), "DISTRIBUTION", "") != "adaptive-mbrl":
+        raise ConfigError(
+            f"another package named 'sim' is in the way: {place}; adaptive-mbrl needs its own, {own.parent}; "
+            "remove the other one from Python's path, or install adaptive-mbrl into a virtual environment of its own"
+        )
 
 
 def _fail(line: str, code: int) -> int:

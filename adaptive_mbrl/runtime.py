@@ -8,6 +8,7 @@ import sys
 import warnings
 
 WAIT_POLICY = "OMP_WAIT_POLICY"
+THREADS = "OMP_NUM_THREADS"
 # glibc's numbers of mallopt's parameters, what each is set to [bytes], and how a user names it in the environment
 _MALLOC = {
     "trim_threshold": (-1, 1 << 30, "MALLOC_TRIM_THRESHOLD_"),
@@ -47,6 +48,34 @@ def prepare_process() -> None:
         # processes that this one starts get it in any case
         os.environ[WAIT_POLICY] = "PASSIVE"
     _keep_freed_memory()
+
+
+def num_threads() -> int:
+    """Number of threads that torch uses in this process.
+
+    There is one rule. It is the number of the flag `--threads` if a command was given it, else that of the environment variable
+    ``OMP_NUM_THREADS``, else the number of cores that this process may use. (A list such as ``4,2`` counts as its first number.)
+
+    What is simulated does not depend on it. What torch computes may differ in the last digits.
+    """
+    first, _, _ = os.environ.get(THREADS, "").partition(",")
+    given = int(first) if first.strip().isdecimal() else 0
+    return given or len(os.sched_getaffinity(0))
+
+
+def use_threads(wanted: int | None) -> None:
+    """Settle `num_threads` for this process and those that it starts.
+
+    Call it before anything imports torch, so that all libraries see the number, and once more when torch is loaded.
+
+    Args:
+        wanted: the value of the flag `--threads`; None if it was not given.
+    """
+    if wanted is not None:
+        os.environ[THREADS] = str(wanted)
+    os.environ[THREADS] = str(num_threads())
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(num_threads())
 
 
 def _keep_freed_memory() -> None:

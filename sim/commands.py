@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,19 +16,23 @@ from adaptive_mbrl.dump import DUMP_FOLDER
 from adaptive_mbrl.errors import EXIT_INTERRUPTED, ConfigError
 from adaptive_mbrl.options import CollectOptions, DemoOptions, EvaluateOptions, TrainOptions
 from adaptive_mbrl.planning import ICEMConfig
-from sim.demo import run_demo
+from sim.demo import default_multitask, default_scenario, run_demo
 from sim.episodes.policies import ControllerPolicy, OraclePolicy, Policy, RandomPolicy
 from sim.episodes.run import run_scenarios
+from sim.evaluation.evaluate import Evaluation
 from sim.evaluation.evaluate import evaluate as run_evaluation
-from sim.evaluation.report import make_report, write_report
+from sim.evaluation.plots import plot_recovery
+from sim.evaluation.report import Report, make_report, write_report
 from sim.evaluation.setup import prepare
 from sim.evaluation.terminal import live_progress, make_console, print_report
+from sim.evaluation.video import render_first_episode, require_renderer
 from sim.robot.robot import Robot, load_robot
 from sim.scenarios.loading import load_scenario
 from sim.scenarios.scenario import Scenario
 from sim.simulation.batch import BatchSimulation
 from sim.simulation.instability import SimulationError
 from sim.training.config import load_train_config
+from sim.training.plain_progress import plain_bars
 from sim.training.run_folder import RunFolderError
 from sim.training.train import train as run_training
 
@@ -36,9 +41,17 @@ ROBOTS_SIDE_BY_SIDE = 64
 
 
 def demo(options: DemoOptions) -> None:
-    """Break a motor of the half-cheetah while it runs, and show how the controller adapts."""
+    """Change a robot's dynamics while it moves, and show how the controller adapts."""
     require_writable("--out", options.out / "report.json")
-    run_demo(options.out, options.checkpoint, video=options.video, seed=options.seed, device=resolve_device(options.device))
+    run_demo(
+        options.out,
+        options.checkpoint,
+        video=options.video,
+        seed=options.seed,
+        device=resolve_device(options.device),
+        scenario=options.scenario or default_scenario(options.checkpoint),
+        multitask=default_multitask(options.checkpoint),
+    )
 
 
 def train(options: TrainOptions) -> None:
@@ -47,9 +60,10 @@ def train(options: TrainOptions) -> None:
     run = options.run or Path("runs/train") / Path(options.config).stem
     if options.resume and not (run / "config.yaml").is_file():
         raise ConfigError(f"--resume: no run to go on with in {run} (it has no config.yaml); leave --resume out to start one")
-    again = shlex.join(["adaptive-mbrl", "train", "--config", options.config, "--run", str(run)])
+    again = shlex.join(["adaptive-mbrl", "train", "--config", options.config, "--run", str(run), *_as_before(options)])
     try:
-        checkpoint = run_training(config, run, resolve_device(options.device))
+        with plain_bars():
+            checkpoint = run_training(config, run, resolve_device(options.device))
     except ConfigError as error:
         # some mistakes in a configuration are only found by a training, which does not know the file's name
         raise ConfigError(f"{options.config}: {error}" if str(error).startswith("key ") else str(error)) from error
@@ -63,10 +77,18 @@ def train(options: TrainOptions) -> None:
     print(f"Checkpoint: {checkpoint}")
 
 
+def _as_before(options: TrainOptions) -> list[str]:
+    """The flags of a training that say on what it runs, as far as they were given."""
+    device = [] if options.device == "auto" else ["--device", options.device]
+    return device + ([] if options.threads is None else ["--threads", str(options.threads)])
+
+
 def evaluate(options: EvaluateOptions) -> None:
-    """Compare the arms and print their table."""
-    if options.json is not None:
-        require_writable("--json", options.json)
+    """Compare the arms, print their table and write the files that were asked for."""
+    outputs = {"--json": options.json, "--plot": options.plot, "--video": options.video}
+    wanted = {flag: path for flag, path in outputs.items() if path is not None}
+    for flag, path in wanted.items():
+        require_writable(flag, path)
     setup = prepare(
         options.checkpoint,
         options.scenario,
@@ -76,15 +98,32 @@ def evaluate(options: EvaluateOptions) -> None:
         oracle=options.oracle,
         device=resolve_device(options.device),
     )
-    if options.json is not None:
-        make_folder_of("--json", options.json)
+    if options.video is not None:
+        require_renderer("--video")
+    for flag, path in wanted.items():
+        make_folder_of(flag, path)
     with live_progress(make_console(stderr=True)) as begin_arm:
-        report = make_report(run_evaluation(setup, begin_arm))
+        evaluation = run_evaluation(setup, begin_arm)
+    report = make_report(evaluation)
     console = make_console()
     print_report(report, console)
+    for path in _written(options, evaluation, report):
+        console.print(f"Written: {path}", markup=False, soft_wrap=True)
+
+
+def _written(options: EvaluateOptions, evaluation: Evaluation, report: Report) -> Iterator[Path]:
+    """Write what an evaluation was asked for, and yield each file when it is complete."""
     if options.json is not None:
         write_report(options.json, report)
-        console.print(f"Written: {options.json}", markup=False, soft_wrap=True)
+        yield options.json
+    if options.plot is not None:
+        plot_recovery(evaluation, options.plot)
+        yield options.plot
+    # the video comes last, because a renderer can fail
+    if options.video is not None:
+        with live_progress(make_console(stderr=True)) as begin:
+            render_first_episode(evaluation, options.video, begin)
+        yield options.video
 
 
 def collect(options: CollectOptions) -> None:

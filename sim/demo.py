@@ -1,23 +1,68 @@
-"""The demonstration: while the half-cheetah runs, a motor dies that never failed in training, and the controller adapts."""
+"""The demonstration: the dynamics of a robot change while it moves, and the controller adapts.
+
+By default the robot is the half-cheetah, and a motor dies that never failed in training.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import torch
-from rich.console import Console
 
-from sim.evaluation.evaluate import Evaluation, evaluate
+import adaptive_mbrl
+from adaptive_mbrl.checkpoint import Checkpoint, load_checkpoint
+from adaptive_mbrl.errors import ConfigError
+from sim.evaluation.evaluate import evaluate
 from sim.evaluation.plots import plot_recovery
 from sim.evaluation.report import describe, make_report, write_report
 from sim.evaluation.setup import prepare
 from sim.evaluation.terminal import live_progress, make_console, print_report
-from sim.evaluation.video import Panel, VideoError, render_video
+from sim.evaluation.video import VideoError, render_first_episode
+from sim.paths import known_configs
 
-SCENARIO = "half_cheetah/cadm_cripple:test"
-MULTITASK = "half_cheetah_multitask"
 EPISODES = 4
-"""Two episodes for each motor of the test part. All arms together have to take less than five minutes on two cores."""
+"""Two episodes for each motor of the half-cheetah. All arms together have to take less than five minutes on two cores."""
+
+
+def default_scenario(checkpoint: str) -> str:
+    """What happens to a checkpoint's robot if the user does not say it.
+
+    It is the test part of the split that the shipped checkpoint of the same robot was trained on.
+
+    Args:
+        checkpoint: folder of the checkpoint, or name of a shipped one.
+
+    Raises:
+        ConfigError: no checkpoint is shipped for this robot.
+    """
+    robot = load_checkpoint(checkpoint).description.spec.name
+    shipped = _shipped(robot)
+    if shipped is None:
+        raise ConfigError(f"{checkpoint}: no scenario is known for its robot '{robot}'; {_named_by_user(robot)}")
+    split, _, _ = str(shipped.description.provenance["scenarios"]).rpartition(":")
+    return f"{split}:test"
+
+
+def default_multitask(checkpoint: str) -> str | None:
+    """The shipped multi-task checkpoint of a checkpoint's robot; None if there is none.
+
+    Args:
+        checkpoint: folder of the checkpoint, or name of a shipped one.
+    """
+    spec = load_checkpoint(checkpoint).description.spec
+    name = f"{spec.name}_multitask"
+    shipped = _shipped(name)
+    return name if shipped is not None and shipped.description.spec == spec else None
+
+
+def _shipped(name: str) -> Checkpoint | None:
+    folder = Path(adaptive_mbrl.__file__).parent / "pretrained" / name
+    return load_checkpoint(folder) if folder.is_dir() else None
+
+
+def _named_by_user(robot: str) -> str:
+    known = [name for name in known_configs("scenarios") if name.startswith(f"{robot}/")]
+    return "name one with --scenario, for example --scenario " + (f"{known[0]}:test" if known else "my_scenario.yaml")
 
 
 def run_demo(
@@ -27,8 +72,8 @@ def run_demo(
     video: bool,
     seed: int,
     device: torch.device,
-    scenario: str = SCENARIO,
-    multitask: str | None = MULTITASK,
+    scenario: str,
+    multitask: str | None,
 ) -> None:
     """Run all arms and write report.json, recovery.png and rollout.mp4 to `out`.
 
@@ -55,22 +100,11 @@ def run_demo(
     write_report(out / "report.json", report)
     plot_recovery(evaluation, out / "recovery.png")
     written = ["report.json", "recovery.png"]
-    if video and render_first_episode(evaluation, out / "rollout.mp4", console, status):
-        written.append("rollout.mp4")
+    if video:
+        try:
+            with live_progress(status) as begin:
+                render_first_episode(evaluation, out / "rollout.mp4", begin)
+            written.append("rollout.mp4")
+        except VideoError as error:
+            console.print(f"No video: {error}", markup=False, soft_wrap=True)
     console.print(f"Written: {', '.join(str(out / name) for name in written)}", markup=False, soft_wrap=True)
-
-
-def render_first_episode(evaluation: Evaluation, path: Path, console: Console, status: Console) -> bool:
-    """Render the first episode of the adaptive and the frozen arm, and return whether that worked."""
-    course = evaluation.scenarios[0]
-    arms = {name: evaluation.arms[name] for name in ("adaptive", "frozen")}
-    panels = [Panel(name, arm.qpos[: len(arm.episodes[0]), 0]) for name, arm in arms.items()]
-    changes = [course.change_in_force(step) for step in range(course.steps)]
-    robot = evaluation.setup.robot
-    try:
-        with live_progress(status) as begin:
-            render_video(robot, panels, changes, path, begin("video", course.steps), robot.goals(course.seed, course.steps))
-    except VideoError as error:
-        console.print(f"No video: {error}", markup=False, soft_wrap=True)
-        return False
-    return True

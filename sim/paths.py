@@ -18,12 +18,13 @@ def config_root() -> Path:
     return packaged if packaged.is_dir() else _HERE.parent / "configs"
 
 
-def find_config(kind: str, name_or_path: str | Path) -> Path:
+def find_config(kind: str, name_or_path: str | Path, part: str = "") -> Path:
     """Find a YAML file by its shipped name or by its path.
 
     Args:
         kind: sub-folder of `configs`, such as ``robots`` or ``scenarios``.
         name_or_path: a name such as ``half_cheetah`` or ``half_cheetah/cadm_cripple``, or the path of any YAML file.
+        part: the part of a split that the user named after a colon; a message keeps it, so that its hint works as it stands.
     """
     text = str(name_or_path)
     shipped = config_root() / kind / f"{text}.yaml"
@@ -35,7 +36,8 @@ def find_config(kind: str, name_or_path: str | Path) -> Path:
     if path.suffix in (".yaml", ".yml"):
         raise ConfigError(f"{text}: no such file")
     known = known_configs(kind)
-    hint = did_you_mean(text, known)
+    ending = f":{part}" if part else ""
+    hint = did_you_mean(text + ending, [name + ending for name in known])
     listed = ", ".join(known) or "none"
     raise ConfigError(f"unknown {kind.removesuffix('s')} '{text}'{hint}; known {kind}: {listed}; or the path of a .yaml file")
 

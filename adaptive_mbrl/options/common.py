@@ -18,11 +18,19 @@ OptionalFile = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")
 OptionalName = Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")]
 OptionalInt = Annotated[int | None, arg(metavar="INT", help_behavior_hint="")]
 
+MAX_THREADS = 1024
+
 
 def require_at_least(flag: str, value: int | None, low: int) -> None:
     """Refuse a number below `low`; a flag that was not given is fine."""
     if value is not None and value < low:
         raise ConfigError(f"{flag}: {value} is out of range; allowed: at least {low}")
+
+
+def require_ending(flag: str, value: Path | None, ending: str) -> None:
+    """Refuse the name of a file that does not end as its content asks for; a flag that was not given is fine."""
+    if value is not None and value.suffix.lower() != ending:
+        raise ConfigError(f"{flag}: {value} is no {ending} file; allowed: a name that ends in {ending}")
 
 
 def require_domain(value: int | None) -> None:
@@ -35,3 +43,9 @@ def require_seed(flag: str, value: int | None) -> None:
     """Refuse a seed that some random generator could not take."""
     if value is not None and not 0 <= value <= MAX_SEED:
         raise ConfigError(f"{flag}: {value} is out of range; allowed: 0 to {MAX_SEED}")
+
+
+def require_threads(value: int | None) -> None:
+    """Refuse a number of threads that no process can have; a flag that was not given is fine."""
+    if value is not None and not 1 <= value <= MAX_THREADS:
+        raise ConfigError(f"--threads: {value} is out of range; allowed: 1 to {MAX_THREADS}")

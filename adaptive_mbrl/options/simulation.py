@@ -15,29 +15,37 @@ from adaptive_mbrl.options.common import (
     OptionalInt,
     OptionalName,
     require_at_least,
+    require_ending,
     require_seed,
+    require_threads,
 )
 
 
 @dataclass(frozen=True)
 class DemoOptions:
-    """Break a motor of the half-cheetah while it runs, and show how the controller adapts.
+    """Change a robot's dynamics while it moves, and show how the controller adapts; by default the half-cheetah loses a motor.
 
     Attributes:
         out: folder that recovery.png, rollout.mp4 and report.json are written to.
-        checkpoint: folder of a checkpoint, or name of a shipped one.
+        checkpoint: folder of a checkpoint, or name of a shipped one; its robot is the one that is shown.
+        scenario: what happens to the robot, as a YAML file or a name; if not given, the test part of the split that the shipped
+            checkpoint of this robot was trained on.
         video: whether rollout.mp4 is rendered; this needs a renderer, which `adaptive-mbrl info` lists.
         seed: seed of the scenario, the robots and the planner.
         device: where the networks run; auto takes a GPU when there is one.
+        threads: number of threads of torch; OMP_NUM_THREADS if not given, else all usable cores.
     """
 
     out: Path = Path("runs/demo")
     checkpoint: str = "half_cheetah"
+    scenario: OptionalName = None
     video: Annotated[bool, arg(help="do not render rollout.mp4", help_behavior_hint="")] = True
     seed: int = 0
     device: Device = "auto"
+    threads: OptionalInt = None
 
     def __post_init__(self) -> None:
+        require_threads(self.threads)
         require_seed("--seed", self.seed)
 
 
@@ -51,9 +59,13 @@ class EvaluateOptions:
         episodes: number of episodes per arm; each has its own seed.
         seed: seed of the first episode; the scenario's own if not given.
         json: also write the report to this file.
+        plot: also draw how each arm copes with the change, into this .png file.
+        video: also render the first episode, the adaptive arm beside the frozen one, into this .mp4 file; this needs a renderer,
+            which `adaptive-mbrl info` lists.
         multitask: checkpoint of the multi-task arm, as a folder or a name; without it there is no such arm.
         oracle: whether the planner also runs on the true dynamics.
         device: where the networks run; auto takes a GPU when there is one.
+        threads: number of threads of torch; OMP_NUM_THREADS if not given, else all usable cores.
     """
 
     checkpoint: str
@@ -61,13 +73,19 @@ class EvaluateOptions:
     episodes: int = 10
     seed: OptionalInt = None
     json: OptionalFile = None
+    plot: OptionalFile = None
+    video: OptionalFile = None
     multitask: Annotated[str | None, arg(metavar="DIR", help_behavior_hint="")] = None
     oracle: Annotated[bool, arg(help="skip the planner on the true dynamics", help_behavior_hint="")] = True
     device: Device = "auto"
+    threads: OptionalInt = None
 
     def __post_init__(self) -> None:
+        require_threads(self.threads)
         require_at_least("--episodes", self.episodes, 1)
         require_seed("--seed", self.seed)
+        require_ending("--plot", self.plot, ".png")
+        require_ending("--video", self.video, ".mp4")
 
 
 @dataclass(frozen=True)
@@ -83,6 +101,7 @@ class CollectOptions:
         out: folder of the episodes; new ones are appended.
         seed: seed of the first episode; if not given, the scenario's, or 0 for a robot.
         device: where the networks run; auto takes a GPU when there is one.
+        threads: number of threads of torch; OMP_NUM_THREADS if not given, else all usable cores.
     """
 
     robot: OptionalName = None
@@ -93,8 +112,10 @@ class CollectOptions:
     out: Path = Path("runs/collect")
     seed: OptionalInt = None
     device: Device = "auto"
+    threads: OptionalInt = None
 
     def __post_init__(self) -> None:
+        require_threads(self.threads)
         if (self.robot is None) == (self.scenario is None):
             given = "neither" if self.robot is None else "both"
             raise ConfigError(f"collect: got {given} of --robot and --scenario; give exactly one")

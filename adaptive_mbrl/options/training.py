@@ -10,9 +10,11 @@ from tyro.conf import Positional
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.options.common import (
     Device,
+    OptionalInt,
     OptionalPath,
     require_at_least,
     require_seed,
+    require_threads,
 )
 
 
@@ -25,12 +27,17 @@ class TrainOptions:
         run: folder of the run; runs/train/NAME if not given.
         resume: only continue an existing run, never start a new one.
         device: where the networks run; auto takes a GPU when there is one.
+        threads: number of threads of torch; OMP_NUM_THREADS if not given, else all usable cores.
     """
 
     config: str
     run: OptionalPath = None
     resume: bool = False
     device: Device = "auto"
+    threads: OptionalInt = None
+
+    def __post_init__(self) -> None:
+        require_threads(self.threads)
 
 
 @dataclass(frozen=True)

@@ -164,6 +164,7 @@ def _rewarded_velocity(robot: Robot) -> str | None:
 def _performance_label(robot: Robot) -> tuple[str, str]:
     channel = _rewarded_velocity(robot)
     if channel is None:
-        return "reward", "reward per step"
+        rewarded = dict.fromkeys(c.replace("_", " ") for term in robot.objective.terms for c in term.channels)
+        return f"reward for {', '.join(rewarded)}", "reward per step"
     words = channel.replace("_", " ")
     return words, f"{words} [{robot.spec.obs[robot.spec.obs_index(channel)].unit}]"

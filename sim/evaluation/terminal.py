@@ -12,6 +12,7 @@ from rich.table import Table
 
 from sim.evaluation.arms import BeginArm
 from sim.evaluation.metrics import Interval
+from sim.evaluation.plain_progress import PlainProgress
 from sim.evaluation.summary import COMPARED_WITH, Report
 
 FEW_EPISODES = 5
@@ -27,7 +28,12 @@ def make_console(*, stderr: bool = False) -> Console:
 
 @contextmanager
 def live_progress(console: Console) -> Iterator[BeginArm]:
-    """A bar for each arm while it runs."""
+    """A bar for each arm while it runs, or plain lines where there is no terminal."""
+    if not console.is_terminal:
+        plain = PlainProgress(lambda line: console.print(line, markup=False, soft_wrap=True))
+        yield plain.begin
+        plain.end()
+        return
     columns = (
         TextColumn("{task.description:<10}"),
         BarColumn(),

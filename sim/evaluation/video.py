@@ -20,6 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_mbrl.errors import AdaptiveMBRLError
+from sim.evaluation.arms import BeginArm
+from sim.evaluation.evaluate import Evaluation
 from sim.evaluation.renderers import available_renderers
 from sim.evaluation.report import describe
 from sim.robot.robot import Robot
@@ -43,6 +45,34 @@ class Panel:
 
     title: str
     qpos: NDArray[np.float64]
+
+
+def require_renderer(flag: str) -> None:
+    """Refuse a flag that asks for a video where none can be made.
+
+    Raises:
+        VideoError: there is no renderer.
+    """
+    if pick_renderer() is None:
+        raise VideoError(f"{flag}: {NO_RENDERER}")
+
+
+def render_first_episode(evaluation: Evaluation, path: Path, begin: BeginArm) -> None:
+    """Render the first episode of an evaluation, the adaptive arm beside the frozen one.
+
+    Args:
+        evaluation: what the arms did.
+        path: the mp4 file.
+        begin: reports progress.
+
+    Raises:
+        VideoError: there is no renderer, or it failed.
+    """
+    course, robot = evaluation.scenarios[0], evaluation.setup.robot
+    arms = {name: evaluation.arms[name] for name in ("adaptive", "frozen")}
+    panels = [Panel(name, arm.qpos[: len(arm.episodes[0]), 0]) for name, arm in arms.items()]
+    changes = [course.change_in_force(step) for step in range(course.steps)]
+    render_video(robot, panels, changes, path, begin("video", course.steps), robot.goals(course.seed, course.steps))
 
 
 def render_video(

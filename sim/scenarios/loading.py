@@ -44,7 +44,7 @@ def find_scenario(path_or_name: str | Path) -> tuple[Path, str]:
     text, _, part = str(path_or_name).rpartition(":")
     if not text or "/" in part or part.endswith((".yaml", ".yml")):
         text, part = str(path_or_name), ""
-    return find_config("scenarios", text), part
+    return find_config("scenarios", text, part), part
 
 
 def parse_scenario(content: Mapping[str, Any], path: Path) -> Scenario:

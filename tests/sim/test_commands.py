@@ -93,7 +93,7 @@ def test_a_full_disk_is_one_line_that_says_how_to_go_on(
 
     assert capsys.readouterr().err.splitlines()[-1] == (
         f"error: {run}: No space left on device; finished rounds are kept, "
-        f"go on with: adaptive-mbrl train --config {train_config} --run {run}"
+        f"go on with: adaptive-mbrl train --config {train_config} --run {run} --device cpu"
     )
 
 
