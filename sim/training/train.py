@@ -83,7 +83,8 @@ def open_training(config: TrainConfig, run: Path, device: torch.device, process:
     distribution = load_scenario(config.scenarios)
     if not isinstance(distribution, ScenarioDistribution):
         raise ConfigError(
-            f"key 'scenarios': '{config.scenarios}' is a single scenario; training needs a split's part, e.g. NAME:train"
+            f"key 'scenarios': '{config.scenarios}' is a single scenario; training needs a split's part, "
+            "for example cartpole/mass_gain:train"
         )
     robot = load_robot(distribution.robot)
     if config.data.episodes_from is not None:
