@@ -28,7 +28,7 @@ class TrainConfig:
         adaptation: the adaptation rule, or a list of rules that follow one another.
         outer: settings of the outer loop.
         planner: the controller's planner, in training and in the checkpoint.
-        data: what is collected.
+        data: what is collected, or in `data.episodes_from` the folder of episodes that a run, `collect` or `import-bag` wrote.
         updates_initial: number of outer steps of round 0.
         updates_per_iteration: number of outer steps after each later collection.
         updates_final: number of outer steps of the last round, which collects nothing; with 0 there is no such round.
