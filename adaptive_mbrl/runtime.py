@@ -51,7 +51,7 @@ def prepare_process() -> None:
 
 
 def num_threads() -> int:
-    """Number of threads that torch uses in this process.
+    """Number of threads that torch and the simulator use in this process.
 
     There is one rule. It is the number of the flag `--threads` if a command was given it, else that of the environment variable
     ``OMP_NUM_THREADS``, else the number of cores that this process may use. (A list such as ``4,2`` counts as its first number.)

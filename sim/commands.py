@@ -22,8 +22,9 @@ from sim.episodes.run import run_scenarios
 from sim.evaluation.evaluate import Evaluation
 from sim.evaluation.evaluate import evaluate as run_evaluation
 from sim.evaluation.plots import plot_recovery
-from sim.evaluation.report import Report, make_report, write_report
+from sim.evaluation.report import make_report, write_report
 from sim.evaluation.setup import prepare
+from sim.evaluation.summary import Report
 from sim.evaluation.terminal import live_progress, make_console, print_report
 from sim.evaluation.video import render_first_episode, require_renderer
 from sim.robot.robot import Robot, load_robot

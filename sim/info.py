@@ -14,6 +14,7 @@ import torch
 from adaptive_mbrl import __version__
 from adaptive_mbrl.options import InfoOptions
 from adaptive_mbrl.revision import git_revision
+from adaptive_mbrl.runtime import num_threads
 from sim.evaluation.renderers import available_renderers
 from sim.paths import known_configs
 from sim.robot.robot import load_robot
@@ -45,7 +46,9 @@ def describe() -> dict[str, str]:
     }
     report |= {name: importlib.metadata.version(name) for name in PACKAGES}
     report["device"] = f"cuda: {torch.cuda.get_device_name()}" if torch.cuda.is_available() else "cpu"
-    report["threads"] = f"{torch.get_num_threads()} for torch, {len(os.sched_getaffinity(0))} cores usable"
+    report["threads"] = (
+        f"{torch.get_num_threads()} for torch, {num_threads()} for the simulator, {len(os.sched_getaffinity(0))} cores usable"
+    )
     report["renderers"] = ", ".join(available_renderers()) or "none: no video; install libegl1 or libosmesa6"
     return report
 

@@ -1,4 +1,4 @@
-"""One number of threads for torch: the flag, else the environment variable, else the usable cores."""
+"""One number of threads for torch and the simulator: the flag, else the environment variable, else the usable cores."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from adaptive_mbrl.runtime import num_threads, use_threads
 from sim.robot.robot import load_robot
 from sim.simulation.batch import BatchSimulation
 from sim.simulation.oracle import OraclePredictor
+from sim.simulation.physics import Physics
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -78,6 +79,16 @@ def test_torch_starts_with_as_many_threads_as_the_flag_says():
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=True)
 
     assert result.stdout == "3\n"
+
+
+@pytest.mark.parametrize(("variable", "wanted"), [("1", 1), ("3", 3), ("50", 6)])
+def test_the_simulator_takes_no_more_threads_than_it_may_or_has_robots_for(
+    variable: str, wanted: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("OMP_NUM_THREADS", variable)
+
+    assert Physics(load_robot("cartpole"), 6).num_threads == wanted
+    assert Physics(load_robot("cartpole"), 6, num_threads=2).num_threads == 2
 
 
 def simulated(threads: int) -> list[np.ndarray]:

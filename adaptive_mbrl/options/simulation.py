@@ -33,7 +33,7 @@ class DemoOptions:
         video: whether rollout.mp4 is rendered; this needs a renderer, which `adaptive-mbrl info` lists.
         seed: seed of the scenario, the robots and the planner.
         device: where the networks run; auto takes a GPU when there is one.
-        threads: number of threads of torch; OMP_NUM_THREADS if not given, else all usable cores.
+        threads: number of threads of torch and of the simulator; OMP_NUM_THREADS if not given, else all usable cores.
     """
 
     out: Path = Path("runs/demo")
@@ -65,7 +65,7 @@ class EvaluateOptions:
         multitask: checkpoint of the multi-task arm, as a folder or a name; without it there is no such arm.
         oracle: whether the planner also runs on the true dynamics.
         device: where the networks run; auto takes a GPU when there is one.
-        threads: number of threads of torch; OMP_NUM_THREADS if not given, else all usable cores.
+        threads: number of threads of torch and of the simulator; OMP_NUM_THREADS if not given, else all usable cores.
     """
 
     checkpoint: str
@@ -101,7 +101,7 @@ class CollectOptions:
         out: folder of the episodes; new ones are appended.
         seed: seed of the first episode; if not given, the scenario's, or 0 for a robot.
         device: where the networks run; auto takes a GPU when there is one.
-        threads: number of threads of torch; OMP_NUM_THREADS if not given, else all usable cores.
+        threads: number of threads of torch and of the simulator; OMP_NUM_THREADS if not given, else all usable cores.
     """
 
     robot: OptionalName = None

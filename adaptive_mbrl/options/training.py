@@ -27,7 +27,7 @@ class TrainOptions:
         run: folder of the run; runs/train/NAME if not given.
         resume: only continue an existing run, never start a new one.
         device: where the networks run; auto takes a GPU when there is one.
-        threads: number of threads of torch; OMP_NUM_THREADS if not given, else all usable cores.
+        threads: number of threads of torch and of the simulator; OMP_NUM_THREADS if not given, else all usable cores.
     """
 
     config: str

@@ -26,8 +26,9 @@ class DataConfig:
             (`episodes.branches`).
         branch_every: number of control steps between two snapshots.
         validation_fraction: share of episodes that every collection holds out, at least one episode of several; with 0 there is
-            no validation.
-        episodes_from: folder of a run whose episodes are taken while none are collected; for comparisons on the same data.
+            no validation. Of recorded episodes, of which none is marked for validation, it is the last part of each.
+        episodes_from: folder of a complete run, or of recorded episodes that `collect` or `import-bag` wrote. The training takes
+            these episodes and collects none; with `iterations: 0` it has a single round before the last one.
     """
 
     steps: int = bounded(200, low=2)

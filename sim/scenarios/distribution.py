@@ -192,7 +192,8 @@ def load_split(content: Mapping[str, Any], path: Path, part: str) -> ScenarioDis
     known = [p for p in PARTS if getattr(file, p) is not None]
     if part not in known:
         got = f"got ':{part}'" if part else "name one"
-        raise ConfigError(f"{path}: this split has the parts {', '.join(known)}; {got}, for example {path.stem}:{known[-1]}")
+        example = f"{config_name('scenarios', path)}:{known[-1]}"
+        raise ConfigError(f"{path}: this split has the parts {', '.join(known)}; {got}, for example {example}")
     return ScenarioDistribution(
         robot_reference(file.robot, path),
         file.steps,

@@ -37,7 +37,7 @@ class BatchSimulation:
     Args:
         robot: the nominal robot.
         num_robots: B.
-        num_threads: number of worker threads; 0 uses every logical CPU.
+        num_threads: number of worker threads; 0 follows `adaptive_mbrl.runtime.num_threads`.
         on_unstable: whether an unstable robot is an error or only ends its own episode.
         dump_folder: where the step that could not be simulated is written for a replay; None writes nothing.
     """

@@ -23,7 +23,7 @@ class OraclePredictor:
     Args:
         simulation: the B robots.
         num_samples: N, the number of candidates for each robot.
-        num_threads: number of worker threads; 0 uses every logical CPU.
+        num_threads: number of worker threads; 0 follows `adaptive_mbrl.runtime.num_threads`.
     """
 
     def __init__(self, simulation: BatchSimulation, num_samples: int, num_threads: int = 0) -> None:

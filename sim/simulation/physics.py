@@ -7,6 +7,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from adaptive_mbrl.runtime import num_threads as usable_threads
 from sim.robot.robot import Robot
 from sim.scenarios.change import Change, force_array, model_fields
 
@@ -23,13 +24,14 @@ class Physics:
     Args:
         robot: the nominal robot.
         num_sims: number of simulations.
-        num_threads: number of worker threads; 0 uses every logical CPU.
+        num_threads: number of worker threads; 0 follows `adaptive_mbrl.runtime.num_threads`.
     """
 
     def __init__(self, robot: Robot, num_sims: int, num_threads: int = 0) -> None:
         self.robot = robot
         self.num_sims = num_sims
-        self._batch = mjbatch.Batch(robot.model, num_sims, num_threads, forward=robot.observer.needs_sensors)
+        self.num_threads = min(num_threads or usable_threads(), num_sims)
+        self._batch = mjbatch.Batch(robot.model, num_sims, self.num_threads, forward=robot.observer.needs_sensors)
         self.state = self._batch.bind("state")
         self.arrays: dict[str, Array] = {"qpos": self._batch.bind("qpos"), "qvel": self._batch.bind("qvel")}
         if robot.observer.needs_sensors:

@@ -11,7 +11,7 @@ from adaptive_mbrl.config import MAX_SEED, bounded, load_yaml
 from adaptive_mbrl.dynamics.model import ModelConfig
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.meta.trainer import OuterConfig
-from adaptive_mbrl.planning import ICEMConfig, PlannerConfig
+from adaptive_mbrl.planning import GradientPlannerConfig, ICEMConfig, PlannerConfig
 from sim.episodes.data_config import DataConfig
 from sim.paths import find_config
 
@@ -28,7 +28,7 @@ class TrainConfig:
         adaptation: the adaptation rule, or a list of rules that follow one another.
         outer: settings of the outer loop.
         planner: the controller's planner, in training and in the checkpoint.
-        data: what is collected.
+        data: what is collected, or in `data.episodes_from` the folder of episodes that a run, `collect` or `import-bag` wrote.
         updates_initial: number of outer steps of round 0.
         updates_per_iteration: number of outer steps after each later collection.
         updates_final: number of outer steps of the last round, which collects nothing; with 0 there is no such round.
@@ -50,6 +50,11 @@ class TrainConfig:
         data = self.data
         if data.episodes_from is None and data.random_episodes + data.oracle_episodes == 0:
             raise ConfigError("key 'data': random_episodes and oracle_episodes are both 0; round 0 needs episodes")
+        if data.episodes_from is None and data.oracle_episodes and isinstance(data.oracle_planner, GradientPlannerConfig):
+            raise ConfigError(
+                "key 'data.oracle_planner': 'gradient' needs a derivative, which the oracle's physics does not have; allowed: "
+                "icem, cem, mppi, random_shooting, or oracle_episodes: 0"
+            )
         if self.outer.query > data.steps:
             raise ConfigError(
                 f"key 'outer.query': {self.outer.query} exceeds an episode; allowed: at most data.steps, {data.steps}"

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from adaptive_mbrl.checkpoint import WEIGHTS_FILE, load_weights
-from adaptive_mbrl.errors import CheckpointError, ConfigError
+from adaptive_mbrl.errors import CheckpointError
 from adaptive_mbrl.meta.trainer import MetaTrainer
 from adaptive_mbrl.storage import write_bytes_atomically
 
@@ -37,12 +37,6 @@ class RoundRecord:
     updates: int
     seconds: float
     scalars: dict[str, float] = field(default_factory=dict)
-
-
-def require_complete_run(run: Path) -> None:
-    """Refuse a run that is missing or still collecting: a comparison needs all of its episodes."""
-    if not (run / "checkpoint").is_dir():
-        raise ConfigError(f"key 'data.episodes_from': {run} is not a complete run (it has no checkpoint/); train it first")
 
 
 def save_trainer_state(trainer: MetaTrainer, folder: Path) -> None:

@@ -54,8 +54,9 @@ from sim.robot.robot import Robot, load_robot
 from sim.scenarios.distribution import ScenarioDistribution
 from sim.scenarios.loading import find_scenario, load_scenario
 from sim.training.config import TrainConfig
+from sim.training.given_episodes import given_episodes
 from sim.training.recorder import Recorder
-from sim.training.rounds import RoundRecord, load_trainer_state, require_complete_run, save_trainer_state
+from sim.training.rounds import RoundRecord, load_trainer_state, save_trainer_state
 from sim.training.run_folder import claimed
 
 
@@ -83,12 +84,11 @@ def open_training(config: TrainConfig, run: Path, device: torch.device, process:
     distribution = load_scenario(config.scenarios)
     if not isinstance(distribution, ScenarioDistribution):
         raise ConfigError(
-            f"key 'scenarios': '{config.scenarios}' is a single scenario; training needs a split's part, e.g. NAME:train"
+            f"key 'scenarios': '{config.scenarios}' is a single scenario; training needs a split's part, "
+            "for example cartpole/mass_gain:train"
         )
     robot = load_robot(distribution.robot)
-    if config.data.episodes_from is not None:
-        require_complete_run(config.data.episodes_from)
-        EpisodeStore.check(config.data.episodes_from / "episodes", robot.spec)
+    given = given_episodes(config, robot.spec)
     adapter = make_adapter(DynamicsModel(robot.spec, config.model, config.seed), config.adaptation, config.window)
     trainer = MetaTrainer(adapter, config.outer, config.seed, device, process)
     # the revision of the code that is running: the checkout may change during a long training
@@ -100,7 +100,7 @@ def open_training(config: TrainConfig, run: Path, device: torch.device, process:
     with claimed(run, config, files, revision) if process.is_main else nullcontext():
         # the others may read the folder once the main process has claimed it
         process.barrier()
-        training = Training(config, run, device, robot, distribution, trainer, adapter, revision)
+        training = Training(config, run, device, robot, distribution, trainer, adapter, revision, given)
         try:
             yield training
         finally:
@@ -119,6 +119,7 @@ class Training:
         trainer: a new trainer; it takes over the state that the last finished round left.
         adapter: what the trainer trains.
         revision: git revision of the running code.
+        given: the episodes to train on; None if the training collects its own.
     """
 
     def __init__(
@@ -131,6 +132,7 @@ class Training:
         trainer: MetaTrainer,
         adapter: NetworkAdapter,
         revision: str,
+        given: EpisodeStore | None,
     ) -> None:
         self.config, self.folder, self.device = config, run, device
         self.robot, self.distribution, self.revision = robot, distribution, revision
@@ -141,9 +143,12 @@ class Training:
         self.record = self.recorder.load_record(done[-1]) if done else RoundRecord(0, 0, 0, 0, 0, 0.0)
         if done:
             load_trainer_state(self.trainer, done[-1])
-        source = config.data.episodes_from
-        own = 0 if source else self.record.batches
-        self.store = EpisodeStore.open((source or run) / "episodes", robot.spec, own)
+        if given is not None and done and given.num_batches != self.record.batches:
+            raise ConfigError(
+                f"key 'data.episodes_from': {config.data.episodes_from} holds {given.num_batches} batches of episodes, "
+                f"but {run} began with {self.record.batches}; choose another --run folder"
+            )
+        self.store = EpisodeStore.open(run / "episodes", robot.spec, self.record.batches) if given is None else given
 
     @property
     def dump_folder(self) -> Path:

@@ -28,8 +28,10 @@ from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
 from adaptive_mbrl.errors import AdaptiveMBRLError, CheckpointError, ConfigError
 from adaptive_mbrl.meta.trainer import MetaTrainer, OuterConfig
-from adaptive_mbrl.planning import ICEMConfig
+from adaptive_mbrl.planning import GradientPlannerConfig, ICEMConfig
 from sim.episodes.data_config import DataConfig
+from sim.episodes.policies import OraclePolicy
+from sim.robot.robot import load_robot
 from sim.scenarios.loading import load_scenario
 from sim.simulation.batch import BatchSimulation
 from sim.training.config import TrainConfig, load_train_config
@@ -523,6 +525,15 @@ def test_every_shipped_training_config_loads_and_fits_its_robot(name: str):
     assert config.planner.horizon < config.data.steps
     # training never sees the test part of a split
     assert config.scenarios.endswith(":train")
+
+
+def test_an_oracle_planner_that_needs_a_derivative_is_refused():
+    data = dataclasses.replace(TINY.data, oracle_planner=GradientPlannerConfig())
+    with pytest.raises(ConfigError, match=r"key 'data\.oracle_planner': 'gradient' needs a derivative"):
+        dataclasses.replace(TINY, data=data)
+
+    with pytest.raises(ConfigError, match="the oracle's physics has no derivative to plan with"):
+        OraclePolicy(load_robot("cartpole").spec, GradientPlannerConfig(), seed=0)
 
 
 # --- several processes --------------------------------------------------------------------------------------------------------
