@@ -119,17 +119,17 @@ def without_mask(right: Callable[..., Any]) -> Callable[..., Any]:
 
 
 MUTANTS = {
-    "adaptation reversed": scaled_inner_gradient(-1.0),
-    "inner step zero": scaled_inner_gradient(0.0),
-    "random network weights": loaded(draw_weights),
-    "normalizer of two channels swapped": loaded(swap_two_channels),
-    "window without the newest transition": Mutant(NetworkAdapter, "update", without_the_newest),
-    "belief of another robot of the batch": Mutant(NetworkAdapter, "update", after(of_another_robot)),
-    "planner returns its first candidate": Mutant(SamplingPlanner, "improve", first_candidate),
-    "fallback always on": Mutant(step_module, "is_harmful", after(torch.ones_like)),
-    "fallback never on": Mutant(step_module, "is_harmful", after(torch.zeros_like)),
-    "actions not clipped": Mutant(Planner, "clip", lambda right: lambda self, actions: actions),
-    "alive mask ignored": Mutant(Score, "particle_returns", without_mask),
+    "adaptation_reversed": scaled_inner_gradient(-1.0),
+    "inner_step_zero": scaled_inner_gradient(0.0),
+    "random_network_weights": loaded(draw_weights),
+    "normalizer_of_two_channels_swapped": loaded(swap_two_channels),
+    "window_without_the_newest_transition": Mutant(NetworkAdapter, "update", without_the_newest),
+    "belief_of_another_robot_of_the_batch": Mutant(NetworkAdapter, "update", after(of_another_robot)),
+    "planner_returns_its_first_candidate": Mutant(SamplingPlanner, "improve", first_candidate),
+    "fallback_always_on": Mutant(step_module, "is_harmful", after(torch.ones_like)),
+    "fallback_never_on": Mutant(step_module, "is_harmful", after(torch.zeros_like)),
+    "actions_not_clipped": Mutant(Planner, "clip", lambda right: lambda self, actions: actions),
+    "alive_mask_ignored": Mutant(Score, "particle_returns", without_mask),
 }
 
 
