@@ -10,10 +10,10 @@ WORKERS ?= 4
 PYTEST   = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n auto --maxprocesses $(WORKERS) --dist loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo pictures test test-slow test-ros lint format train clean
+.PHONY: help setup demo pictures test test-slow test-gpu test-mutations test-ros lint format train clean
 
 help:  ## show this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: $(STAMP)  ## make the virtual environment; quick when nothing changed
 
@@ -29,6 +29,14 @@ test: setup  ## run all tests but the slow ones; ARGS go to pytest
 
 test-slow: setup  ## run the slow tests
 	$(PYTEST) -m "slow and not hardware" $(ARGS)
+
+test-gpu: setup  ## run the tests that need a GPU
+	@$(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' || { \
+	    echo "error: torch finds no CUDA GPU; these tests need one, and a torch that was built with CUDA" >&2; exit 2; }
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -m gpu tests/quality $(ARGS)
+
+test-mutations: setup  ## make the code wrong in many ways, and see whether tests notice; ARGS may name a mutant
+	$(BIN)/python -m tests.mutations $(ARGS)
 
 test-ros: setup  ## run the tests that need ROS 2, in a shell where it is sourced; some of them also need colcon
 	@$(BIN)/python -c 'import rclpy' 2>/dev/null || { \

@@ -1,5 +1,7 @@
 """Checkpoints: one folder with `checkpoint.yaml` (spec, settings, where it came from) and `weights.safetensors`. No pickle.
 
+Beside them lies `canary.safetensors`, by which loaded weights can be checked; older checkpoints have none.
+
 The folder is written under a temporary name and renamed, and is never changed afterwards.
 """
 
@@ -19,6 +21,7 @@ from torch import Tensor
 
 from adaptive_mbrl.adaptation import Rules, make_adapter
 from adaptive_mbrl.adaptation.network_adapter import NetworkAdapter
+from adaptive_mbrl.canary import Canary, read_canary, write_canary
 from adaptive_mbrl.checkpoint_v1 import upgraded_description, upgraded_weights
 from adaptive_mbrl.config import bounded, did_you_mean, from_mapping, read_mapping, save_yaml
 from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
@@ -70,10 +73,17 @@ class Description:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A description and the adapter that it describes."""
+    """A description and the adapter that it describes.
+
+    Attributes:
+        description: everything but weights and predictions.
+        adapter: network, normalizer and rules with their weights.
+        canary: recorded windows and the adapter's predictions about them; None where nothing was recorded.
+    """
 
     description: Description
     adapter: NetworkAdapter
+    canary: Canary | None = None
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
@@ -93,6 +103,8 @@ def write_checkpoint_files(folder: Path, checkpoint: Checkpoint) -> None:
     save_yaml(folder / DESCRIPTION_FILE, checkpoint.description)
     weights = {name: t.detach().cpu().contiguous() for name, t in checkpoint.adapter.state_dict().items()}
     write_bytes_atomically(folder / WEIGHTS_FILE, save(weights))
+    if checkpoint.canary is not None:
+        write_canary(folder, checkpoint.canary)
 
 
 def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Checkpoint:
@@ -118,7 +130,7 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Che
         weights = upgraded_weights(weights, description.spec)
     adapter = description.make_adapter()
     load_weights(adapter, weights, source=weights_file)
-    return Checkpoint(description, adapter.to(device).eval())
+    return Checkpoint(description, adapter.to(device).eval(), read_canary(folder))
 
 
 def find_checkpoint(path: str | Path) -> Path:

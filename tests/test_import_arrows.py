@@ -140,7 +140,7 @@ FLOORS = {
         {"dynamics"},
         {"adaptation"},
         {"planning"},
-        {"checkpoint_v1"},
+        {"checkpoint_v1", "canary"},
         {"checkpoint"},
         {"control"},
         {"meta"},

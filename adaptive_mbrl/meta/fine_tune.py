@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from adaptive_mbrl.canary import CANARY_WINDOWS, make_canary
 from adaptive_mbrl.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from adaptive_mbrl.data.dataset import EpisodeDataset
 from adaptive_mbrl.data.episodes import Episode, EpisodeStore
@@ -51,7 +52,8 @@ def fine_tune(options: FineTuneOptions) -> None:
         "git_revision": git_revision() or "unknown",
         "before": checkpoint.description.provenance,
     }
-    save_checkpoint(options.out, Checkpoint(dataclasses.replace(tuned.description, provenance=provenance), tuned.adapter))
+    description = dataclasses.replace(tuned.description, provenance=provenance)
+    save_checkpoint(options.out, dataclasses.replace(tuned, description=description))
     _print(options.out, training, held_out, before, after)
 
 
@@ -91,8 +93,10 @@ def fine_tuned(
         except DivergenceError as error:
             path = write_training_step(DUMP_FOLDER, str(error), description, trainer, error.windows)
             raise DivergenceError(f"{error}; replay that step: adaptive-mbrl replay {path}", error.windows) from error
-    after = trainer.validate(dataset)
-    return Checkpoint(description, adapter.cpu()), before, after
+    # while the adapter still is where the windows are
+    after, recorded = trainer.validate(dataset), dataset.held_out(CANARY_WINDOWS)
+    canary = None if recorded is None else make_canary(adapter, recorded)
+    return Checkpoint(description, adapter.cpu(), canary), before, after
 
 
 def split(episodes: Sequence[Episode], window: int, query: int, fraction: float) -> tuple[list[Episode], list[Episode]]:

@@ -27,6 +27,7 @@ from tqdm import tqdm
 
 from adaptive_mbrl.adaptation import NetworkAdapter, make_adapter
 from adaptive_mbrl.adaptation.none import NoneConfig
+from adaptive_mbrl.canary import CANARY_WINDOWS, Canary, make_canary
 from adaptive_mbrl.checkpoint import (
     FORMAT_VERSION,
     Checkpoint,
@@ -137,6 +138,7 @@ class Training:
         self.config, self.folder, self.device = config, run, device
         self.robot, self.distribution, self.revision = robot, distribution, revision
         self.trainer, self.adapter, self.process = trainer, adapter, trainer.process
+        self.canary: Canary | None = None
         self.recorder = Recorder(run)
         done = sorted(p for p in (run / "rounds").glob("[0-9]*") if p.name.isdigit())
         self.next_round = len(done)
@@ -240,6 +242,8 @@ class Training:
             except DivergenceError as error:
                 path = write_training_step(self.dump_folder, str(error), self._description(), self.trainer, error.windows)
                 raise DivergenceError(f"{error}; replay that step: adaptive-mbrl replay {path}", error.windows) from error
+        recorded = dataset.held_out(CANARY_WINDOWS)
+        self.canary = None if recorded is None else make_canary(self.adapter, recorded)
         return scalars | self.trainer.validate(dataset) | self.trainer.gradient_conflict(dataset)
 
     def _record_after(self, seconds: float, scalars: dict[str, float]) -> RoundRecord:
@@ -261,7 +265,7 @@ class Training:
             return
         self.recorder.scalars(self.record.scalars | {"env_steps": self.record.env_steps}, self.trainer.updates_done)
         with atomic_folder(self.folder / "rounds" / f"{index:03d}") as temporary:
-            write_checkpoint_files(temporary, Checkpoint(self._description(), self.adapter))
+            write_checkpoint_files(temporary, Checkpoint(self._description(), self.adapter, self.canary))
             save_trainer_state(self.trainer, temporary)
             self.recorder.save_record(temporary, self.record)
         self.recorder.print_round(index, self.record)

@@ -109,7 +109,7 @@ def test_a_finished_run_holds_all_that_its_folder_promises(finished: Path):
     assert (finished / "git_revision.txt").read_text().strip()
     assert list((finished / "tensorboard").glob("events*"))
     assert sorted(p.name for p in (finished / "rounds").iterdir()) == [f"{i:03d}" for i in range(ROUNDS)]
-    assert contents(finished / "checkpoint").keys() == {"checkpoint.yaml", "weights.safetensors"}
+    assert contents(finished / "checkpoint").keys() == {"checkpoint.yaml", "weights.safetensors", "canary.safetensors"}
     assert contents(finished / "checkpoint").items() <= contents(last).items()
     record = load_yaml(last / "round.yaml", RoundRecord)
     assert record.env_steps == (3 + 2 + 2 * 3) * 12

@@ -1,0 +1,140 @@
+"""Mutations: ways in which the code could be wrong without an error. A pytest plugin that applies one of them.
+
+`make test-mutations` runs tests with ``-p tests.quality.mutants`` and the name of a mutant in an environment variable. No other
+file reads the variable. A mutant replaces a function of the package in the process of its test run only.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import adaptive_mbrl.checkpoint as checkpoint_module
+import adaptive_mbrl.control.step as step_module
+from adaptive_mbrl.adaptation.belief import map_belief
+from adaptive_mbrl.adaptation.gradient import GradientRule
+from adaptive_mbrl.adaptation.network_adapter import NetworkAdapter
+from adaptive_mbrl.dynamics.model import DynamicsModel
+from adaptive_mbrl.planning.base import Planner
+from adaptive_mbrl.planning.sampling import SamplingPlanner
+from adaptive_mbrl.planning.score import Score
+from adaptive_mbrl.transitions import Transitions
+
+VARIABLE = "ADAPTIVE_MBRL_TEST_MUTANT"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One way to be wrong.
+
+    Attributes:
+        owner: the class or module whose function is replaced.
+        name: name of the function.
+        wrong: makes the wrong function from the right one.
+    """
+
+    owner: Any
+    name: str
+    wrong: Callable[[Callable[..., Any]], Callable[..., Any]]
+
+    def apply(self) -> None:
+        """Replace the function, for the rest of the process."""
+        setattr(self.owner, self.name, self.wrong(getattr(self.owner, self.name)))
+
+
+def after(change: Callable[[Any], Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """What was returned is changed."""
+
+    def wrong(right: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *args, **kwargs: change(right(*args, **kwargs))
+
+    return wrong
+
+
+def scaled_inner_gradient(factor: float) -> Mutant:
+    def scaled(gradient: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {name: factor * value for name, value in gradient.items()}
+
+    return Mutant(GradientRule, "_inner_gradient", after(scaled))
+
+
+def loaded(change: Callable[[NetworkAdapter], None]) -> Mutant:
+    """What is loaded from a checkpoint is changed."""
+
+    def wrong(right: Callable[..., None]) -> Callable[..., None]:
+        def load(module: NetworkAdapter, *args: Any, **kwargs: Any) -> None:
+            right(module, *args, **kwargs)
+            with torch.no_grad():
+                change(module)
+
+        return load
+
+    return Mutant(checkpoint_module, "load_weights", wrong)
+
+
+def draw_weights(adapter: NetworkAdapter) -> None:
+    model = adapter.model
+    model.net.load_state_dict(DynamicsModel(model.spec, model.config, seed=1).net.state_dict())
+
+
+def swap_two_channels(adapter: NetworkAdapter) -> None:
+    normalizer = adapter.normalizer
+    for statistic in (normalizer.obs_mean, normalizer.obs_std):
+        statistic[:2] = statistic[:2].flip(0)
+
+
+def without_the_newest(right: Callable[..., Any]) -> Callable[..., Any]:
+    def update(self: NetworkAdapter, belief: Any, recent: Transitions) -> Any:
+        late = Transitions(*(x.roll(1, dims=1) for x in recent))
+        late.valid[:, 0] = False
+        return right(self, belief, late)
+
+    return update
+
+
+def first_candidate(right: Callable[..., Any]) -> Callable[..., Any]:
+    def improve(self: SamplingPlanner, state: Any, returns: Any, noise: Tensor) -> Any:
+        state, plan = right(self, state, returns, noise)
+        first = self.clip(self.sample(self.init(len(state.mean)), noise[0], 0))[:, 0]
+        return state, plan._replace(actions=first)
+
+    return improve
+
+
+def of_another_robot(belief: Any) -> Any:
+    return map_belief(lambda tensor: tensor.roll(1, dims=0), belief)
+
+
+def without_mask(right: Callable[..., Any]) -> Callable[..., Any]:
+    def particle_returns(self: Score, trajectories: Any, *args: Any) -> Any:
+        return right(self, trajectories._replace(alive=None), *args)
+
+    return particle_returns
+
+
+MUTANTS = {
+    "adaptation_reversed": scaled_inner_gradient(-1.0),
+    "inner_step_zero": scaled_inner_gradient(0.0),
+    "random_network_weights": loaded(draw_weights),
+    "normalizer_of_two_channels_swapped": loaded(swap_two_channels),
+    "window_without_the_newest_transition": Mutant(NetworkAdapter, "update", without_the_newest),
+    "belief_of_another_robot_of_the_batch": Mutant(NetworkAdapter, "update", after(of_another_robot)),
+    "planner_returns_its_first_candidate": Mutant(SamplingPlanner, "improve", first_candidate),
+    "fallback_always_on": Mutant(step_module, "is_harmful", after(torch.ones_like)),
+    "fallback_never_on": Mutant(step_module, "is_harmful", after(torch.zeros_like)),
+    "actions_not_clipped": Mutant(Planner, "clip", lambda right: lambda self, actions: actions),
+    "alive_mask_ignored": Mutant(Score, "particle_returns", without_mask),
+}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Apply the mutant that the environment names; without a name the code stays as it is."""
+    name = os.environ.get(VARIABLE, "")
+    if name:
+        MUTANTS[name].apply()

@@ -1,0 +1,83 @@
+"""Everything that a control step or a training step computes is on its own device, and a control step reads no value back.
+
+These tests need no GPU. On torch's device `meta` tensors have shapes and no values: an operation that mixes them with a tensor of
+the CPU fails, as on a GPU, and so does reading a value, for which a GPU would make the host wait.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+import torch
+
+from adaptive_mbrl.adaptation import bayes_linear
+from adaptive_mbrl.adaptation.belief import map_belief, tensors_of
+from adaptive_mbrl.control.step import StepInputs, StepNoise, control_step, initial_state
+from adaptive_mbrl.data.windows import WindowSampler
+from adaptive_mbrl.planning import Planner
+from tests.core.analytic import POINT, POINT_WINDOW, point_episodes
+from tests.core.driving import PLANNERS, control_settings
+from tests.core.point_training import point_trainer
+from tests.core.rules import RULES, point_adapter
+
+META = torch.device("meta")
+ROBOTS = 2
+
+
+def moved_to_meta(planner: Planner) -> None:
+    """The planner's constants; its generator stays on the CPU, because `meta` has none."""
+    for name, value in vars(planner).items():
+        if isinstance(value, torch.Tensor):
+            setattr(planner, name, value.to(META))
+
+
+@pytest.fixture(autouse=True)
+def no_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`meta` has no autocast that a rule could switch off."""
+    monkeypatch.setattr(bayes_linear, "_float32", lambda like: contextlib.nullcontext())
+
+
+CASES = [(rule, "icem", precision) for rule in RULES for precision in ("float32", "bfloat16")]
+CASES += [("gradient", method, "float32") for method in PLANNERS if method != "icem"]
+
+
+@pytest.mark.parametrize(("rule", "method", "precision"), CASES)
+def test_a_control_step_stays_on_its_device_and_reads_nothing_back(rule: str, method: str, precision: str):
+    settings = control_settings(point_adapter(rule).to(META), planner=PLANNERS[method], precision=precision)
+    planner, adapter = settings.planner, settings.adapter
+    plan_noise = planner.draw_noise().to(META)
+    belief_noise = adapter.draw_noise(point_adapter(rule).prior(ROBOTS), planner.generator)
+    noise = StepNoise(plan_noise, None if belief_noise is None else belief_noise.to(META))
+    moved_to_meta(planner)
+    obs, sent = torch.zeros(ROBOTS, POINT.obs_dim, device=META), torch.zeros(ROBOTS, POINT.action_dim, device=META)
+    connected = torch.ones(ROBOTS, dtype=torch.bool, device=META)
+    inputs = StepInputs(obs, obs, obs[:, :1], sent, connected, sent[:, None], remaining=0.5)
+    state = initial_state(settings, ROBOTS, POINT_WINDOW, POINT.obs_dim)
+
+    for _ in range(2):
+        state, plan, report = control_step(state, inputs, noise, settings)
+
+    assert {tensor.device for tensor in tensors_of((state, plan, report))} == {META}
+
+
+def test_reading_a_value_and_mixing_devices_are_noticed():
+    on_meta = torch.zeros(3, device=META)
+    with pytest.raises(RuntimeError, match="meta"):
+        on_meta.sum().item()
+    with pytest.raises(RuntimeError, match="meta"):
+        _ = on_meta + torch.zeros(3)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_an_outer_loss_and_its_gradient_stay_on_their_device(rule: str):
+    sampler = WindowSampler(point_episodes(2, 0), POINT_WINDOW, 3)
+    windows = map_belief(lambda tensor: tensor.to(META), sampler.sample(4, torch.Generator().manual_seed(0)))
+    trainer = point_trainer(rules=RULES[rule])
+    trainer.adapter.to(META)
+
+    trainer.loss(windows).mean().backward()
+
+    gradients = [p.grad for p in trainer.adapter.parameters() if p.grad is not None]
+    assert gradients
+    assert {gradient.device for gradient in gradients} == {META}
