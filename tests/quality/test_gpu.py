@@ -41,7 +41,8 @@ def inputs_on(device: str, t: int) -> StepInputs:
     obs = (OBS + 0.05 * t * torch.tensor([[1.0, -1.0], [0.5, 1.0]])).to(device)
     sent = torch.full((ROBOTS, 1), 0.1 * (t % 3), device=device)
     connected = torch.ones(ROBOTS, dtype=torch.bool, device=device)
-    return StepInputs(obs, obs, torch.ones(ROBOTS, 1, device=device), sent, connected, sent[:, None], remaining=0.5)
+    share, frozen = torch.full((ROBOTS, 1), 0.5, device=device), torch.zeros(ROBOTS, dtype=torch.bool, device=device)
+    return StepInputs(obs, obs, torch.ones(ROBOTS, 1, device=device), sent, connected, sent[:, None], share, frozen)
 
 
 @pytest.mark.parametrize("method", PLANNERS)

@@ -52,7 +52,8 @@ def test_a_control_step_stays_on_its_device_and_reads_nothing_back(rule: str, me
     moved_to_meta(planner)
     obs, sent = torch.zeros(ROBOTS, POINT.obs_dim, device=META), torch.zeros(ROBOTS, POINT.action_dim, device=META)
     connected = torch.ones(ROBOTS, dtype=torch.bool, device=META)
-    inputs = StepInputs(obs, obs, obs[:, :1], sent, connected, sent[:, None], remaining=0.5)
+    share, frozen = torch.full((ROBOTS, 1), 0.5, device=META), torch.zeros(ROBOTS, dtype=torch.bool, device=META)
+    inputs = StepInputs(obs, obs, obs[:, :1], sent, connected, sent[:, None], share, frozen)
     state = initial_state(settings, ROBOTS, POINT_WINDOW, POINT.obs_dim)
 
     for _ in range(2):
