@@ -1,6 +1,6 @@
 """A belief is a value: tensors with the batch axis first, nested in tuples.
 
-What has to be done with a belief of any rule is written here once: choose between two, take rows, change the precision.
+What has to be done with a belief of any rule is written here once: choose between two, apply a function, list its tensors.
 """
 
 from __future__ import annotations
@@ -31,11 +31,6 @@ def select(use_first: Tensor, first: Belief, second: Belief) -> Belief:
         return torch.where(use_first.reshape(-1, *(1,) * (a.dim() - 1)), a, b)
 
     return map_belief(choose, first, second)
-
-
-def index(belief: Belief, rows: slice | Tensor) -> Belief:
-    """The belief about some of the robots."""
-    return map_belief(lambda tensor: tensor[rows], belief)
 
 
 def tensors_of(belief: Belief) -> list[Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import math
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -271,3 +272,23 @@ def test_what_is_wrong_with_a_file_is_said_in_configure(node, transport, paramet
     assert node.state is State.INACTIVE
     with pytest.raises(BridgeError, match="not configured"):
         node.activate()
+
+
+@pytest.mark.parametrize("rule", ["context", "recurrent", "bayes_linear"])
+def test_every_kind_of_rule_runs_on_a_robot(
+    node, transport, parameters, robot, state, make_checkpoint, tmp_path: Path, rule: str
+):
+    path = tmp_path / f"{rule}.yaml"
+    path.write_text(BRIDGE.format(checkpoint=make_checkpoint(tmp_path / rule, rule=rule)))
+    beliefs = Listener()
+    transport.subscribe("/adaptive_mpc/belief", Float64MultiArray, beliefs)
+
+    node.configure(dataclasses.replace(parameters, bridge=str(path)), transport)
+    node.activate()
+
+    state.wait_for(lambda m: m.data == "running")
+    # errors of prior and belief: from the second plan on there is something to compare
+    belief = beliefs.wait_for(lambda m: math.isfinite(m.data[0]) and math.isfinite(m.data[1]))
+    assert len(belief.data) == 6
+    assert node._running().loop.planning.statistics.failures == 0
+    assert robot.wait_for(lambda m: True)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from adaptive_mbrl.adaptation import NetworkAdapter, RuleConfig
-from adaptive_mbrl.adaptation.belief import index, map_belief, select, tensors_of
+from adaptive_mbrl.adaptation.belief import map_belief, select, tensors_of
 from adaptive_mbrl.checkpoint import FORMAT_VERSION, Checkpoint, Description, load_checkpoint, save_checkpoint
 from adaptive_mbrl.objective import Term
 from adaptive_mbrl.transitions import Transitions
@@ -95,7 +95,7 @@ def test_a_batch_is_as_one_by_one(name: str):
     for i in range(TASKS):
         one = obs[i : i + 1], action[i : i + 1]
         alone = answers(adapter, inferred(adapter, row(recent, i)), *one)
-        taken = answers(adapter, index(belief, slice(i, i + 1)), *one)
+        taken = answers(adapter, map_belief(lambda tensor, i=i: tensor[i : i + 1], belief), *one)
         for batch, single, part in zip(together, alone, taken, strict=True):
             # the batch axis of a prediction is the first one, and that of what has particles the second one
             expected = batch[i : i + 1] if batch.dim() == 3 else batch[:, i : i + 1]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from adaptive_mbrl.adaptation.gradient import GradientConfig
-from adaptive_mbrl.adaptation.none import NoneConfig
+from adaptive_mbrl.adaptation import RuleConfig
 from adaptive_mbrl.checkpoint import FORMAT_VERSION, Checkpoint, Description, save_checkpoint
 from adaptive_mbrl.dynamics.model import ModelConfig
 from adaptive_mbrl.planning import ICEMConfig
@@ -16,6 +16,7 @@ from sim.robot.robot import load_robot
 
 TINY_PLANNER = ICEMConfig(horizon=5, num_samples=8, num_iterations=2, num_elites=3)
 MakeCheckpoint = Callable[..., Path]
+RULES = {rule.TAG: rule for rule in typing.get_args(RuleConfig)}
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +26,7 @@ def make_checkpoint() -> MakeCheckpoint:
     def make(folder: Path, robot: str = "cartpole", rule: str = "gradient") -> Path:
         spec, objective = load_robot(robot).spec, load_robot(robot).objective
         model = ModelConfig(hidden=(8,), members=2, context_dim=2)
-        rules = ({"gradient": GradientConfig, "none": NoneConfig}[rule](),)
+        rules = (RULES[rule](),)
         description = Description(
             FORMAT_VERSION, spec, objective.terms, objective.goal_names, model, rules, TINY_PLANNER, 4, {"made by": "a test"}
         )
