@@ -10,10 +10,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from adaptive_mbrl.adaptation.belief import tensors_of
-from adaptive_mbrl.canary import CANARY_FILE, TOLERANCE, Canary, canary_deviation, check_canary, make_canary
+from adaptive_mbrl.canary import CANARY_FILE, CANARY_WINDOWS, TOLERANCE, Canary, canary_deviation, check_canary, make_canary
 from adaptive_mbrl.checkpoint import Checkpoint, find_checkpoint, load_checkpoint, save_checkpoint
 from adaptive_mbrl.errors import CheckpointError
+from adaptive_mbrl.meta.fine_tune import fine_tuned
+from adaptive_mbrl.meta.trainer import OuterConfig
+from sim.episodes.policies import RandomPolicy
 from tests.core.mixed_checkpoint import message
+from tests.quality.changes import RECORDED, run_changed
 from tests.quality.shipped import ADAPTIVE, SHIPPED
 
 
@@ -66,6 +70,21 @@ def test_a_canary_is_saved_and_loaded_with_its_checkpoint(tmp_path: Path):
     assert all(torch.equal(a, b) for a, b in zip(tensors_of(loaded), tensors_of(canary), strict=True))
     again = make_canary(checkpoint.adapter, loaded.windows)
     torch.testing.assert_close(tensors_of(again), tensors_of(canary), rtol=0.0, atol=1e-4)
+
+
+def test_fine_tuning_records_a_canary_of_held_out_windows():
+    checkpoint = load_checkpoint("cartpole")
+    policy = RandomPolicy(checkpoint.description.spec, seed=0, steps=40)
+    training, held_out = run_changed("cartpole", RECORDED["cartpole"], policy, at=0, steps=40)
+
+    tuned, _, _ = fine_tuned(checkpoint, [training], [held_out], OuterConfig(query=5), updates=1)
+
+    canary = canary_of(tuned)
+    assert canary.windows.obs.shape == (CANARY_WINDOWS, 6, 4)
+    assert set(canary.windows.obs[:, 0, 0].tolist()) <= set(held_out.obs[:, 0].tolist())
+    check_canary(tuned.adapter, canary, "fine-tuned")
+    with pytest.raises(CheckpointError):
+        check_canary(checkpoint.adapter, canary, "not fine-tuned")
 
 
 @pytest.fixture
