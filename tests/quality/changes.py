@@ -28,11 +28,11 @@ RECORDED: dict[str, tuple[Change, ...]] = {
 """Of each robot, changes at the ends of the ranges that its checkpoint was trained on; canaries are recorded after them."""
 CONTROLLED: dict[str, tuple[Change, ...]] = {
     "arm": tuple(Change(external_force={"hand": (x, y, -10.0)}) for x in (8.0, -8.0) for y in (8.0, -8.0)),
-    "cartpole": tuple(Change(actuator_gain=gain) for gain in (0.6, 0.65, 0.7, 0.75)),
+    "cartpole": (Change(actuator_gain=0.6), Change(actuator_gain=0.7)),
     "half_cheetah": RECORDED["half_cheetah"],
     "quadrotor": RECORDED["quadrotor"],
 }
-"""Of each robot, changes that a controller cannot live with unless it adapts; the cart-pole's go a little beyond its training."""
+"""Of each robot, changes that cost much return unless the controller adapts; one of the cart-pole's goes beyond its training."""
 
 
 def run_changed(

@@ -13,8 +13,10 @@ from tests.quality.shipped import ADAPTIVE
 pytestmark = pytest.mark.slow
 
 STEPS = 100
-MARGINS = {"quadrotor": 10.0, "half_cheetah": 25.0, "cartpole": 5.0, "arm": 6.0}
-"""Least gain in return, mean over the changes; less than half of what was measured with three seeds of the planner's noise."""
+MARGINS = {"quadrotor": 10.0, "half_cheetah": 25.0, "cartpole": 1.0, "arm": 4.0}
+"""Least gain in return, mean over the episodes; at most half of what two or three seeds of the planner's noise each gave."""
+REPEATS = {"cartpole": 4}
+"""Initial states for each change, where it is not one. The cart-pole needs several: whether a swing succeeds is half luck."""
 
 
 def test_every_adaptive_checkpoint_is_driven():
@@ -27,7 +29,9 @@ def test_adapting_earns_more_than_the_prior_alone(name: str):
     mean_return = {}
     for adapt in (True, False):
         policy = ControllerPolicy(AdaptiveController.load(name, adapt=adapt))
-        episodes = run_changed(policy.controller.spec.name, CONTROLLED[name], policy, at=0, steps=STEPS)
+        episodes = run_changed(
+            policy.controller.spec.name, CONTROLLED[name], policy, at=0, steps=STEPS, repeats=REPEATS.get(name, 1)
+        )
         mean_return[adapt] = np.mean([e.reward.sum() for e in episodes])
 
     assert mean_return[True] > mean_return[False] + MARGINS[name]
