@@ -173,7 +173,7 @@ def _convert_tagged(options: Mapping[str, type], value: Any, source: str, key: s
     entry = {value: {}} if isinstance(value, str) else value
     allowed = ", ".join(options)
     if not isinstance(entry, Mapping) or len(entry) != 1:
-        example = f"{{{next(iter(options))}: {{}}}}"
+        example = _example(options, value)
         raise ConfigError(
             f"{_where(source, key)}: expected one kind with its settings, such as {example}, got {value!r}; allowed: {allowed}"
         )
@@ -181,6 +181,13 @@ def _convert_tagged(options: Mapping[str, type], value: Any, source: str, key: s
     if tag not in options:
         raise ConfigError(f"{_where(source, key)}: unknown kind '{tag}'{did_you_mean(str(tag), options)}; allowed: {allowed}")
     return from_mapping(options[tag], {} if settings is None else settings, source=source, key=_join(key, str(tag)))
+
+
+def _example(options: Mapping[str, type], value: Any) -> str:
+    """How an entry is written, with the kind that the author seems to have meant."""
+    words = [*value, *value.values()] if isinstance(value, Mapping) else []
+    meant = [tag for tag in options if tag in [word for word in words if isinstance(word, str)]]
+    return f"{{{(meant or [*options])[0]}: {{}}}}"
 
 
 def _convert_union(args: tuple[Any, ...], value: Any, source: str, key: str) -> Any:

@@ -1,11 +1,17 @@
 """Settings of all tests: repeatable, and one thread unless the caller wants more."""
 
 import os
+import signal
+import threading
 
 # read when torch is imported; several threads change the last digits and fight with the other test workers
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # as `prepare_process` sets it, which in a test comes after torch
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# a shell that starts the tests in its background ignores Ctrl-C for them, and tests that send it to a child would wait for ever
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from hypothesis import settings
 

@@ -188,3 +188,8 @@ def test_a_field_with_one_kind_is_tagged_too():
 def test_the_tag_is_no_setting():
     assert "TAG" not in {f.name for f in dataclasses.fields(Only)}
     assert to_mapping(Only(3)) == {"only": {"size": 3}}
+
+
+def test_an_entry_in_the_old_form_gets_the_kind_that_was_meant():
+    assert "such as {gradient: {}}, got" in message({"adaptation": {"rule": "gradient", "window": 16}})
+    assert "such as {mppi: {}}, got" in message({"planner": {"method": "mppi", "horizon": 15}})

@@ -77,7 +77,10 @@ def _arm_summary(arms: Mapping[str, Report], name: str, scenarios: Sequence[Repo
         "return": mean_and_ci([float(np.sum(rewards)) for rewards in arm["rewards"]]),
         "return_after_change": mean_and_ci(returns_after_change(arm["rewards"], scenarios)),
         "normalized_after_change": {k: v for k, v in score.items() if k != "per_episode"},
-        "steps_to_oracle": {"median": np.median(reached) if reached else None, "never": len(steps) - len(reached)},
+        "steps_to_oracle": {
+            "median": np.median(reached) if reached else None,
+            "never": len(steps) - len(reached) if "oracle" in arms else None,
+        },
         "model_error_after_change": _error_after_change(arm["model_error"], scenarios),
         "prior_error_after_change": _error_after_change(arm["prior_error"], scenarios),
     }
