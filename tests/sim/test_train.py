@@ -563,4 +563,5 @@ def test_two_processes_train_one_run(tmp_path: Path):
         assert torch.equal(tensor, theirs[name]), name
     assert not torch.equal(drawn, drawn_by_other)
     assert len(list((run / "episodes").glob("*.safetensors"))) == 2
-    assert len(list((run / "tensorboard").iterdir())) == 2  # one for each start of the main process
+    # one file for each start of the main process; two starts within one second share its name
+    assert len(list((run / "tensorboard").iterdir())) in (1, 2)
