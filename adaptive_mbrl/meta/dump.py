@@ -10,6 +10,7 @@ from adaptive_mbrl.checkpoint import Description
 from adaptive_mbrl.config import from_mapping, to_mapping
 from adaptive_mbrl.data.windows import Windows
 from adaptive_mbrl.dump import Dump, numbered, write_dump
+from adaptive_mbrl.errors import DivergenceError
 from adaptive_mbrl.meta.trainer import MetaTrainer, OuterConfig
 from adaptive_mbrl.transitions import Transitions
 
@@ -29,6 +30,12 @@ def write_training_step(folder: Path, reason: str, description: Description, tra
     about = {"description": to_mapping(description), "outer": to_mapping(trainer.config), "updates": trainer.updates_done}
     tensors = {f"adapter.{name}": tensor for name, tensor in trainer.adapter.state_dict().items()}
     return write_dump(folder, KIND, reason, about, tensors | numbered("windows", tensors_of(windows)))
+
+
+def written(error: DivergenceError, folder: Path, description: Description, trainer: MetaTrainer) -> DivergenceError:
+    """Write the step behind an error; the same error, with the command that replays it."""
+    path = write_training_step(folder, str(error), description, trainer, error.windows)
+    return DivergenceError(f"{error}; replay that step: adaptive-mbrl replay {path}", error.windows)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from adaptive_mbrl.data.episodes import Episode, EpisodeStore
 from adaptive_mbrl.device import resolve_device
 from adaptive_mbrl.dump import DUMP_FOLDER
 from adaptive_mbrl.errors import CheckpointError, ConfigError, DivergenceError
-from adaptive_mbrl.meta.dump import write_training_step
+from adaptive_mbrl.meta.dump import written
 from adaptive_mbrl.meta.trainer import MetaTrainer, OuterConfig
 from adaptive_mbrl.options import FineTuneOptions
 from adaptive_mbrl.revision import git_revision
@@ -91,8 +91,7 @@ def fine_tuned(
         try:
             trainer.fit(dataset, updates, report, fit_normalizer=False)
         except DivergenceError as error:
-            path = write_training_step(DUMP_FOLDER, str(error), description, trainer, error.windows)
-            raise DivergenceError(f"{error}; replay that step: adaptive-mbrl replay {path}", error.windows) from error
+            raise written(error, DUMP_FOLDER, description, trainer) from error
     # while the adapter still is where the windows are
     after, recorded = trainer.validate(dataset), dataset.held_out(CANARY_WINDOWS)
     canary = None if recorded is None else make_canary(adapter, recorded)

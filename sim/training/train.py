@@ -43,7 +43,7 @@ from adaptive_mbrl.data.dataset import EpisodeDataset
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.dynamics.model import DynamicsModel
 from adaptive_mbrl.errors import ConfigError, DivergenceError
-from adaptive_mbrl.meta.dump import write_training_step
+from adaptive_mbrl.meta.dump import written
 from adaptive_mbrl.meta.trainer import MetaTrainer
 from adaptive_mbrl.planning import Score, make_planner
 from adaptive_mbrl.process import SINGLE, Process
@@ -240,8 +240,7 @@ class Training:
             try:
                 scalars = self.trainer.fit(dataset, updates, report)
             except DivergenceError as error:
-                path = write_training_step(self.dump_folder, str(error), self._description(), self.trainer, error.windows)
-                raise DivergenceError(f"{error}; replay that step: adaptive-mbrl replay {path}", error.windows) from error
+                raise written(error, self.dump_folder, self._description(), self.trainer) from error
         recorded = dataset.held_out(CANARY_WINDOWS)
         self.canary = None if recorded is None else make_canary(self.adapter, recorded)
         return scalars | self.trainer.validate(dataset) | self.trainer.gradient_conflict(dataset)
