@@ -256,3 +256,15 @@ def test_anything_keeps_its_kinds_and_its_tests_out_of_training(robot: str) -> N
     assert not trained & {key for change in drawn("test_kinds") for key in change.to_changes()}
     assert {key for change in drawn("test") for key in change.to_changes()} <= trained
     assert not {str(change) for change in drawn("test")} & {str(change) for change in drawn("validation")}
+
+
+@pytest.mark.parametrize("name", splits())
+def test_every_split_has_a_part_for_choosing_settings(name: str) -> None:
+    parts = {}
+    for part in ("train", "validation", "test"):
+        distribution = load_scenario(f"{name}:{part}")
+        assert isinstance(distribution, ScenarioDistribution)
+        rng = np.random.default_rng(0)
+        parts[part] = {str(c.change) for _ in range(40) for c in distribution.sample(rng).changes}
+    assert parts["validation"]
+    assert not parts["validation"] & (parts["train"] | parts["test"])
