@@ -77,10 +77,12 @@ def recovery_figure(evaluation: Evaluation) -> Figure:
 
 
 def performance(robot: Robot, arm: Arm) -> Array:
-    """The velocity that the objective rewards, if there is one, else the reward, (E, T); NaN after an episode's end."""
+    """The velocity that the objective rewards, if there is one, else the reward, (E, T); 0 after an episode's end."""
     channel = _rewarded_velocity(robot)
-    rows = arm.rewards if channel is None else [e.obs[1:, robot.spec.obs_index(channel)] for e in arm.episodes]
-    return side_by_side(rows, max(map(len, rows)))
+    if channel is None:
+        return np.stack(arm.rewards)
+    velocities = [e.obs[1:, robot.spec.obs_index(channel)] for e in arm.episodes]
+    return np.stack([np.pad(v.astype(np.float64), (0, arm.steps - len(v))) for v in velocities])
 
 
 def side_by_side(rows: Sequence[np.ndarray], length: int) -> Array:

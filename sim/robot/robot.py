@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from adaptive_mbrl.config import load_yaml
 from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.healthy import is_healthy
 from adaptive_mbrl.objective import Objective
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
 from sim.paths import find_config, mjcf_path
@@ -99,6 +100,13 @@ class Robot:
         known = self.goal is None or self.goal.is_path
         return ahead if known else np.repeat(ahead[:, :1], preview + 1, axis=1)
 
+    def has_ended(self, obs: np.ndarray) -> NDArray[np.bool_]:
+        """Whether an episode ends with each observation, (..., obs_dim) -> (...); the observations are those after a step."""
+        if not self.spec.can_end:
+            return np.zeros(obs.shape[:-1], dtype=bool)
+        healthy: NDArray[np.bool_] = is_healthy(self.spec, torch.from_numpy(np.ascontiguousarray(obs))).numpy()
+        return ~healthy
+
     def rewards(self, obs: np.ndarray, actions: np.ndarray, goals: np.ndarray) -> np.ndarray:
         """Rewards of what really happened, (B, T).
 
@@ -128,7 +136,7 @@ def build_robot(config: RobotConfig, path: Path) -> Robot:
     model = _compile(config, path)
     channels = tuple(Channel(c.name, c.unit, c.kind, c.target) for c in config.obs)
     actions, actuators = _actions(config, model)
-    spec = RobotSpec(name=name, dt=config.dt, obs=channels, action=actions)
+    spec = RobotSpec(name, config.dt, channels, actions, config.healthy, config.terminate_when_unhealthy)
     goal_names = config.goal.names if config.goal else ()
     return Robot(
         name=name,
