@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from adaptive_mbrl.config import load_yaml
+from adaptive_mbrl.config import from_mapping
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.healthy import is_healthy
 from adaptive_mbrl.objective import Objective
@@ -20,6 +20,7 @@ from sim.robot.config import ActionConfig, RobotConfig
 from sim.robot.elements import Elements, actuator_names, find_elements
 from sim.robot.goals import Goal
 from sim.robot.observer import Observer
+from sim.robot.reading import read_robot
 from sim.robot.reset import InitialState
 from sim.robot.sources import add_sensors
 
@@ -123,7 +124,7 @@ class Robot:
 def load_robot(name_or_path: str | Path) -> Robot:
     """Load a shipped robot by name, or any robot by the path of its YAML file."""
     path = find_config("robots", name_or_path)
-    config = load_yaml(path, RobotConfig)
+    config = from_mapping(RobotConfig, read_robot(path), source=str(path))
     try:
         return build_robot(config, path)
     except ConfigError as error:

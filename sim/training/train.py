@@ -51,6 +51,7 @@ from adaptive_mbrl.revision import git_revision
 from adaptive_mbrl.storage import atomic_folder
 from sim.episodes.collect import Collector
 from sim.paths import find_config
+from sim.robot.reading import robot_text
 from sim.robot.robot import Robot, load_robot
 from sim.scenarios.distribution import ScenarioDistribution
 from sim.scenarios.loading import find_scenario, load_scenario
@@ -95,7 +96,7 @@ def open_training(config: TrainConfig, run: Path, device: torch.device, process:
     # the revision of the code that is running: the checkout may change during a long training
     revision = git_revision() or "unknown"
     files = {
-        "robot.yaml": find_config("robots", distribution.robot).read_text(),
+        "robot.yaml": robot_text(find_config("robots", distribution.robot)),
         "scenarios.yaml": find_scenario(config.scenarios)[0].read_text(),
     }
     with claimed(run, config, files, revision) if process.is_main else nullcontext():
