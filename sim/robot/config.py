@@ -53,8 +53,8 @@ class RobotConfig:
     """The content of a robot's YAML file.
 
     Attributes:
-        extends: the robot's file that this one is a variant of: a shipped name or a path relative to this file. Its keys hold where
-            this file does not give them; a key that is given replaces the whole value.
+        extends: the robot's file that this one is a variant of: a shipped name or a path relative to this file. Its keys hold
+            where this file does not give them; a key that is given replaces the whole value.
         mjcf: the robot's MJCF: ``gymnasium:FILE``, ``dm_control:FILE``, ``package:FILE`` or a path relative to the YAML.
         obs: observation channels, in order.
         objective: the terms of the reward.

@@ -31,7 +31,7 @@ class OraclePredictor:
         self.num_samples = num_samples
         self.steps_simulated = 0
         self.valid_steps = np.zeros((simulation.num_robots, num_samples), dtype=int)
-        """Number of steps of each candidate of the last prediction until its episode ended, or its physics became unstable; (B, N)."""
+        """Number of steps of each candidate of the last prediction until its episode ended or its physics broke, (B, N)."""
         self._physics = Physics(simulation.robot, simulation.num_robots * num_samples, num_threads)
         self._changes = [Change()] * simulation.num_robots
         self._is_angle = torch.tensor([c.kind == "angle" for c in simulation.robot.spec.obs])

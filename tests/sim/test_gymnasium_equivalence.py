@@ -77,19 +77,19 @@ def test_pendulum_moves_as_gymnasiums_and_is_rewarded_one_step_later() -> None:
     env.reset(seed=0)
     env.state = np.array([simulation.physics.arrays["qpos"][0, 0], simulation.physics.arrays["qvel"][0, 0]])
     rng = np.random.default_rng(0)
-    earned = []
+    state_rewards: list[float] = []
     for _ in range(50):
         action = rng.uniform(-2.5, 2.5, (1, 1)).astype(np.float32)
         next_obs = simulation.step(action)
         sent = simulation.clip(action)
         expected, reward, *_ = env.step(action[0])
-        # gymnasium rewards the state before the step: for the next one that is this observation
-        if earned:
-            difference = 0.001 * float(sent[0, 0] ** 2 - previous[0, 0] ** 2)
-            assert abs(earned[-1] - difference - reward) < 1e-4
+        effort = 0.001 * float(sent[0, 0]) ** 2
+        # gymnasium rewards the state before a step, which is the one after the step before
+        if state_rewards:
+            assert abs(state_rewards[-1] - effort - reward) < 1e-4
         tensors = (torch.from_numpy(x) for x in (obs, sent, next_obs))
-        earned.append(float(robot.objective(*tensors, torch.zeros(0))[0]))
-        obs, previous = next_obs, sent
+        state_rewards.append(float(robot.objective(*tensors, torch.zeros(0))[0]) + effort)
+        obs = next_obs
         np.testing.assert_allclose([np.cos(obs[0, 0]), np.sin(obs[0, 0]), obs[0, 1]], expected, atol=1e-5)
     assert np.abs(obs[0, 1]) < 8  # beyond this speed gymnasium's stops accelerating
 
@@ -187,7 +187,6 @@ def test_ant_of_cadm_earns_speed_minus_commands_and_a_bonus() -> None:
     action = np.full((1, 8), 0.5, dtype=np.float32)
     tensors = [torch.from_numpy(x) for x in (simulation.obs, action, simulation.step(action))]
     _, reward, *_ = env.step(action[0])
-    # gymnasium's speed is that of the torso's frame, as the root joint's is here
     assert float(robot.objective(*tensors, torch.zeros(0))[0]) == pytest.approx(reward, abs=1e-4)
     assert robot.spec == posture.spec
     assert float(robot.planning_objective(*tensors, torch.zeros(0))[0]) == pytest.approx(
