@@ -2,8 +2,8 @@
 
 Keys are stable: what was not measured is null, never missing, and NaN never appears. Lists in `arms` have one entry per episode,
 in the order of `scenarios`, and inner lists have one entry per control step of the episode. After an episode that ended by
-itself, for example because the robot fell, `rewards` go on with 0; `ended_after` says how many steps it had. `left_out` lists the other
-episodes, whose physics became unstable in some arm.
+itself, for example because the robot fell, `rewards` go on with 0; `ended_after` says how many steps it had. `left_out` lists the
+other episodes, whose physics became unstable in some arm.
 """
 
 from __future__ import annotations
