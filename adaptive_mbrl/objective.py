@@ -17,9 +17,11 @@ from torch import Tensor
 
 from adaptive_mbrl.angles import wrap_angle
 from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.healthy import is_healthy
 from adaptive_mbrl.spec import RobotSpec
 
-TermKind = Literal["linear", "quadratic", "distance", "cosine", "tolerance", "action_quadratic"]
+TermKind = Literal["linear", "quadratic", "distance", "cosine", "tolerance", "action_quadratic", "healthy"]
+_WITHOUT_CHANNELS = ("action_quadratic", "healthy")
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,12 @@ class Term:
     - `cosine`: weight * sum cos(x - y)
     - `tolerance`: weight * exp(-|x - y|^2 / scale^2), which is highest at the target and flat far from it
     - `action_quadratic`: -weight * |a|^2
+    - `healthy`: weight where the next observation is within the robot's healthy ranges, else 0: what a step alive is worth
 
     Attributes:
         kind: which of the functions above.
         weight: factor of the function, in reward per unit.
-        channels: names of the observation channels x; empty for `action_quadratic`.
+        channels: names of the observation channels x; empty for `action_quadratic` and `healthy`.
         target: fixed targets y, one per channel; 0 if neither they nor `goal` are given.
         goal: names of the goal's entries that are the targets y, one per channel; not together with `target`.
         scale: width of `tolerance`, in the channels' unit.
@@ -52,7 +55,7 @@ class Term:
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        if (self.kind == "action_quadratic") != (not self.channels):
+        if (self.kind in _WITHOUT_CHANNELS) != (not self.channels):
             raise ConfigError(f"term '{self.kind}': 'channels' must be {'empty' if self.channels else 'given'}")
         if self.target and self.goal:
             raise ConfigError(f"term '{self.kind}': give 'target' or 'goal', not both")
@@ -124,6 +127,9 @@ class Objective:
         for term, columns, goal_columns in zip(self.terms, self._columns, self._goal_columns, strict=True):
             if term.kind == "action_quadratic":
                 rewards.append(-term.weight * action.square().sum(-1))
+                continue
+            if term.kind == "healthy":
+                rewards.append(term.weight * is_healthy(self.spec, next_obs).to(next_obs.dtype))
                 continue
             targets: Sequence[Tensor | float] = [goal[..., c] for c in goal_columns] or term.target or (0.0,) * len(columns)
             differences = [next_obs[..., c] - y for c, y in zip(columns, targets, strict=True)]

@@ -60,20 +60,45 @@ class ActionChannel:
 
 
 @dataclass(frozen=True)
+class HealthyRange:
+    """The values of one observation channel at which a robot is healthy: it has not fallen.
+
+    Attributes:
+        name: name of the observation channel.
+        low: smallest healthy value, in the channel's unit; None for no limit below.
+        high: largest healthy value; None for no limit above.
+    """
+
+    name: str
+    low: float | None = None
+    high: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.low is None and self.high is None:
+            raise ConfigError(f"healthy range of '{self.name}': give 'low', 'high' or both")
+        if self.low is not None and self.high is not None and not self.low < self.high:
+            raise ConfigError(f"healthy range of '{self.name}': low {self.low} must be below high {self.high}")
+
+
+@dataclass(frozen=True)
 class RobotSpec:
-    """The named observation and action channels of a robot, and its control period.
+    """The named observation and action channels of a robot, its control period, and when its episodes end by themselves.
 
     Attributes:
         name: name of the robot.
         dt: control period [s].
         obs: observation channels, in the order of an observation array.
         action: action channels, in the order of an action array.
+        healthy: the ranges in which the robot is healthy; without any it always is.
+        terminate_when_unhealthy: whether an episode ends with the first step after which the robot is not healthy.
     """
 
     name: str
     dt: float
     obs: tuple[Channel, ...]
     action: tuple[ActionChannel, ...]
+    healthy: tuple[HealthyRange, ...] = ()
+    terminate_when_unhealthy: bool = True
 
     def __post_init__(self) -> None:
         if self.dt <= 0:
@@ -82,6 +107,16 @@ class RobotSpec:
             repeated = sorted({n for n in names if names.count(n) > 1})
             if repeated or not names:
                 raise ConfigError(f"robot '{self.name}': {what} channels need unique names, got {list(names)}")
+        ranged = [r.name for r in self.healthy]
+        for name in ranged:
+            self.obs_index(name)
+            if ranged.count(name) > 1:
+                raise ConfigError(f"robot '{self.name}': channel '{name}' has two healthy ranges; allowed: one")
+
+    @property
+    def can_end(self) -> bool:
+        """Whether episodes of this robot can end by themselves."""
+        return self.terminate_when_unhealthy and bool(self.healthy)
 
     @property
     def obs_dim(self) -> int:

@@ -37,7 +37,9 @@ def find_config(kind: str, name_or_path: str | Path, part: str = "") -> Path:
         raise ConfigError(f"{text}: no such file")
     known = known_configs(kind)
     ending = f":{part}" if part else ""
-    hint = did_you_mean(text + ending, [name + ending for name in known])
+    # a name without its folder means the one that has it in a folder, however near another one is
+    meant = [name for name in known if name.endswith(f"/{text}")]
+    hint = did_you_mean(meant[0] + ending if meant else text + ending, [name + ending for name in known])
     listed = ", ".join(known) or "none"
     raise ConfigError(f"unknown {kind.removesuffix('s')} '{text}'{hint}; known {kind}: {listed}; or the path of a .yaml file")
 

@@ -14,6 +14,7 @@ from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.meta.dump import KIND as TRAINING_STEP
 from adaptive_mbrl.meta.dump import replay_training_step
 from adaptive_mbrl.options import ReplayOptions
+from sim.robot.reading import robot_text
 from sim.robot.robot import load_robot
 from sim.simulation.dump import KIND as SIMULATION_STEP
 from sim.simulation.dump import replay_simulation_step
@@ -58,7 +59,7 @@ def _training_step(dump: Dump) -> Iterator[str]:
 
 def _simulation_step(dump: Dump) -> Iterator[str]:
     unstable, before, after = replay_simulation_step(dump)
-    if load_robot(dump.about["robot"]).path.read_text(encoding="utf-8") != dump.about["robot_file"]:
+    if robot_text(load_robot(dump.about["robot"]).path) != dump.about["robot_file"]:
         yield f"note: the file of robot '{dump.about['robot']}' has changed since then"
     when = f"control step {dump.about['step']}, seed {dump.about['seed']}"
     yield f"{dump.about['robot']} under {dump.about['change'] or 'no change'}, {when}"

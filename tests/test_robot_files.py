@@ -12,7 +12,7 @@ import yaml
 
 from adaptive_mbrl.config import from_mapping
 from adaptive_mbrl.objective import Objective, Term
-from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
+from adaptive_mbrl.spec import ActionChannel, Channel, HealthyRange, RobotSpec
 from sim.robot.config import ActionConfig, ObsConfig, RobotConfig
 from sim.robot.goals import Goal
 from sim.robot.reset import Reset
@@ -27,6 +27,7 @@ CLASSES = {
     "Reward terms": Term,
     "Goals": Goal,
     "Start of an episode": Reset,
+    "When an episode ends": HealthyRange,
 }
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.S)
 COMPLETE = yaml.safe_load(EXAMPLES[0])
@@ -68,6 +69,7 @@ def test_the_example_of_a_key_can_be_read(title: str, key: str):
         Term: {"kind": "distance", "channels": ["a", "b"]},
         Goal: {"names": ["a", "b"], "kind": "uniform", "low": [0.0, 0.0], "high": [1.0, 1.0]},
         Reset: {},
+        HealthyRange: {"name": "n", "low": 0.0},
     }
     cls = CLASSES[title]
     if cls is Source:
@@ -81,7 +83,7 @@ def test_the_example_of_a_key_can_be_read(title: str, key: str):
 def test_an_example_can_be_read_and_its_terms_fit_its_channels(example: str):
     config = from_mapping(RobotConfig, COMPLETE | yaml.safe_load(example), source="example")
     channels = tuple(Channel(c.name, c.unit, c.kind, c.target) for c in config.obs)
-    spec = RobotSpec("robot", config.dt, channels, (ActionChannel("a", "1", -1.0, 1.0),))
+    spec = RobotSpec("robot", config.dt, channels, (ActionChannel("a", "1", -1.0, 1.0),), config.healthy)
 
     Objective(spec, (*config.objective, *config.shaping), config.goal.names if config.goal else ())
 
@@ -94,6 +96,8 @@ def test_an_example_can_be_read_and_its_terms_fit_its_channels(example: str):
         ("Where a number is read", Source, "axis"),
         ("Reward terms", Term, "kind"),
         ("Goals", Goal, "kind"),
+        ("Start of an episode", Reset, "qpos_distribution"),
+        ("Start of an episode", Reset, "qvel_distribution"),
     ],
 )
 def test_every_choice_is_explained(title: str, cls: type, field: str):

@@ -35,7 +35,7 @@ class EpisodeDataset:
     Args:
         spec: the robot.
         training: episodes to train on.
-        held_out: others, for validation; may be empty.
+        held_out: others, for validation; may be empty. Where none is long enough for a query there is no validation.
         window: K.
         query: M.
         device: where windows are put together.
@@ -52,7 +52,8 @@ class EpisodeDataset:
     ) -> None:
         self.spec = spec
         self._training = WindowSampler(training, window, query, device)
-        self._held_out = WindowSampler(held_out, window, query, device) if held_out else None
+        long_enough = [e for e in held_out if len(e) - e.history >= query]
+        self._held_out = WindowSampler(long_enough, window, query, device) if long_enough else None
 
     def __len__(self) -> int:
         return len(self._training)

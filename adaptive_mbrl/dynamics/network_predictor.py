@@ -15,6 +15,7 @@ from torch import Tensor
 from adaptive_mbrl.dynamics.model import DynamicsModel
 from adaptive_mbrl.dynamics.network import ConditionedNetwork, Parameters
 from adaptive_mbrl.dynamics.normalizer import Affine
+from adaptive_mbrl.healthy import is_healthy
 from adaptive_mbrl.predictor import Prediction, Trajectories
 
 
@@ -87,7 +88,9 @@ class NetworkPredictor:
             state = affine.advance(state, output[..., :obs_dim].to(state.dtype))
             steps.append(state)
         next_obs = self.model.normalizer.wrap(torch.stack(steps, dim=-2))
-        return Trajectories(next_obs.reshape(network.particles, tasks, candidates, horizon, obs_dim))
+        next_obs = next_obs.reshape(network.particles, tasks, candidates, horizon, obs_dim)
+        spec = self.model.spec
+        return Trajectories(next_obs, is_healthy(spec, next_obs) if spec.can_end else None)
 
     def features(self, obs: Tensor, action: Tensor) -> Tensor:
         """See `Predictor.features`: the activations before the last layer."""

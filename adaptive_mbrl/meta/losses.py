@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from adaptive_mbrl.data.windows import Windows
@@ -22,3 +23,15 @@ def multi_step_loss(predictor: Predictor, windows: Windows) -> Tensor:
     """
     errors = query_errors(predictor, windows)
     return ((1 + errors.square()).sqrt() - 1).mean((0, 2, 3))
+
+
+def one_step_loss_on_query(predictor: Predictor, windows: Windows) -> Tensor:
+    """Mean squared one-step error over the M steps of the query, each from its true observation, (W,).
+
+    This is the outer loss of GrBAL as published (Nagabandi et al. 2018, arXiv 1803.11347, equation 3).
+    """
+    steps = [
+        predictor.roll_out(windows.obs[:, h], windows.action[:, None, h : h + 1]).next_obs[:, :, 0, 0]
+        for h in range(windows.action.shape[1])
+    ]
+    return predictor.error(torch.stack(steps, dim=2), windows.obs[:, 1:]).square().mean((0, 2, 3))

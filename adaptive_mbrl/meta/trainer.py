@@ -21,7 +21,7 @@ from adaptive_mbrl.config import bounded
 from adaptive_mbrl.data.dataset import Dataset
 from adaptive_mbrl.data.windows import Windows
 from adaptive_mbrl.errors import DivergenceError
-from adaptive_mbrl.meta.losses import multi_step_loss, query_errors
+from adaptive_mbrl.meta.losses import multi_step_loss, one_step_loss_on_query, query_errors
 from adaptive_mbrl.predictor import Predictor
 from adaptive_mbrl.process import SINGLE, Process
 
@@ -36,7 +36,9 @@ class OuterConfig:
     """The outer loop.
 
     Attributes:
-        query: M, steps of the query; the loss is over the open-loop prediction of all of them.
+        query: M, steps of the query.
+        query_loss: what the loss is about: the `open_loop` prediction of the whole query, as a planner uses it, or `one_step`
+            predictions from each of its true observations, as GrBAL was published.
         meta_batch_size: windows per outer step.
         learning_rate: Adam's rate at the beginning of a fit.
         final_learning_rate_fraction: the rate decays along a cosine to this fraction over a fit.
@@ -47,6 +49,7 @@ class OuterConfig:
     """
 
     query: int = bounded(8, low=1, high=100)
+    query_loss: Literal["open_loop", "one_step"] = "open_loop"
     meta_batch_size: int = bounded(128, low=1)
     learning_rate: float = bounded(1e-3, low=0.0)
     final_learning_rate_fraction: float = bounded(0.1, low=0.0, high=1.0)
@@ -162,8 +165,12 @@ class MetaTrainer:
             return self._loss_under(self.adapter.infer(windows.recent), windows)
 
     def _loss_under(self, belief: Any, windows: Windows) -> Tensor:
-        loss = multi_step_loss(self.adapter.condition(belief), windows)
+        loss = self._query_loss(self.adapter.condition(belief), windows)
         return sum(self.adapter.loss_terms(belief, windows).values(), start=loss)
+
+    def _query_loss(self, predictor: Predictor, windows: Windows) -> Tensor:
+        loss = one_step_loss_on_query if self.config.query_loss == "one_step" else multi_step_loss
+        return loss(predictor, windows)
 
     def validate(self, dataset: Dataset) -> dict[str, float]:
         """Post-adaptation and prior loss on held-out windows, and the model error along the horizon; empty without any."""
@@ -180,7 +187,7 @@ class MetaTrainer:
 
     def _scores(self, name: str, predictor: Predictor, windows: Windows) -> dict[str, float]:
         errors = query_errors(predictor, windows).mean(0).square().mean(-1).sqrt()
-        scores = {f"validation/{name}_loss": float(multi_step_loss(predictor, windows).mean())}
+        scores = {f"validation/{name}_loss": float(self._query_loss(predictor, windows).mean())}
         for step in sorted({1, 5, 10, self.config.query} & set(range(1, self.config.query + 1))):
             scores[f"validation/{name}_error_{step}_steps"] = float(errors[:, step - 1].mean())
         return scores

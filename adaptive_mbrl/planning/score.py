@@ -57,32 +57,33 @@ class Score:
     def particle_returns(self, trajectories: Trajectories, actions: Tensor, obs: Tensor, goal: Tensor) -> Tensor:
         """Return of each candidate under each particle, (P, B, N); `FAILED_RETURN` for a future that is not finite."""
         next_obs, alive = trajectories
-        rewards = step_rewards(self.reward, next_obs, actions, obs, goal)
-        if alive is not None:
-            # the step in which an episode ends still counts
-            begins = torch.cat([torch.ones_like(alive[..., :1]), alive[..., :-1]], dim=-1).cummin(-1).values
-            rewards = torch.where(begins, rewards, 0.0)
-        returns = rewards.sum(-1)
+        returns = step_rewards(self.reward, trajectories, actions, obs, goal).sum(-1)
         if self.terminal_value is not None:
             value = self.terminal_value(next_obs[..., -1, :], _along(goal, -1))
             returns = returns + (value if alive is None else torch.where(alive.all(-1), value, 0.0))
         return returns.nan_to_num(nan=FAILED_RETURN, posinf=FAILED_RETURN, neginf=FAILED_RETURN)
 
 
-def step_rewards(reward: RewardFunction, next_obs: Tensor, actions: Tensor, obs: Tensor, goal: Tensor) -> Tensor:
-    """Reward of each predicted step, (P, B, N, H).
+def step_rewards(reward: RewardFunction, trajectories: Trajectories, actions: Tensor, obs: Tensor, goal: Tensor) -> Tensor:
+    """Reward of each predicted step, (P, B, N, H); 0 after the step in which an episode ends.
 
     Args:
         reward: the objective.
-        next_obs: predicted observations, (P, B, N, H, obs_dim).
+        trajectories: the predicted futures.
         actions: (B, N, H, action_dim).
         obs: where the robots are, (B, obs_dim).
         goal: (B, goal_dim) or (B, H, goal_dim).
     """
+    next_obs, alive = trajectories
     start = obs[None, :, None, None, :].expand(*next_obs.shape[:3], 1, -1)
     before = torch.cat([start, next_obs[..., :-1, :]], dim=-2)
     along_horizon = goal[:, None] if goal.dim() == 3 else goal[:, None, None]
-    return reward(before, actions, next_obs, along_horizon)
+    rewards = reward(before, actions, next_obs, along_horizon)
+    if alive is None:
+        return rewards
+    # the step in which an episode ends still counts
+    begins = torch.cat([torch.ones_like(alive[..., :1]), alive[..., :-1]], dim=-1).cummin(-1).values
+    return torch.where(begins, rewards, 0.0)
 
 
 def failed(returns: Tensor) -> Tensor:

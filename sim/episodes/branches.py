@@ -3,7 +3,8 @@
 A planner asks its model about hundreds of candidate plans around the one that it sends, so that is where the model has to be
 right; the actions that were sent are a small part of that space. In simulation the candidates can be tried. A few of them are
 simulated from snapshots of visited states, under the change that was in force there. Each is kept as a short episode that begins
-with up to K steps of the history that led to its state, and ends where its physics became unstable.
+with up to K steps of the history that led to its state, and ends where the robot's episode ends, or where its physics became
+unstable.
 """
 
 from __future__ import annotations
@@ -77,7 +78,11 @@ def branch_episodes(robot: Robot, planner: Planner, recorded: Recorded, window: 
     for step, running, simulation, oracle in revisit(robot, recorded, num_branches):
         trunk = [recorded.episodes[i] for i in running]
         actions = candidate_plans(planner, trunk, step, num_branches).cpu()
-        next_obs = oracle.roll_out(torch.from_numpy(simulation.obs), actions).next_obs[0]
+        futures = oracle.roll_out(torch.from_numpy(simulation.obs), actions)
+        next_obs = futures.next_obs[0]
+        goes_on = oracle.valid_steps == actions.shape[2]
+        if futures.alive is not None:
+            goes_on &= futures.alive[0, :, :, -1].numpy()
         present = torch.from_numpy(np.stack([e.obs[step] for e in trunk]))[:, None, None].expand(-1, num_branches, 1, -1)
         goals = torch.from_numpy(simulation.goals(step + actions.shape[2])[:, None, step:])
         rewards = robot.objective(torch.cat([present, next_obs[:, :, :-1]], 2), actions, next_obs, goals)
@@ -85,7 +90,7 @@ def branch_episodes(robot: Robot, planner: Planner, recorded: Recorded, window: 
             for j in range(num_branches):
                 if valid := int(oracle.valid_steps[i, j]):
                     future = (next_obs[i, j, :valid], actions[i, j, :valid], rewards[i, j, :valid])
-                    branches.append(_branch(episode, step, window, *future, ended=valid < actions.shape[2]))
+                    branches.append(_branch(episode, step, window, *future, ended=not goes_on[i, j]))
     return branches
 
 

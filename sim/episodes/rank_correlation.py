@@ -18,6 +18,7 @@ from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.episodes import Episode
 from adaptive_mbrl.data.windows import WindowSampler, concatenate
 from adaptive_mbrl.planning.score import step_rewards
+from adaptive_mbrl.predictor import Trajectories
 from sim.episodes.branches import candidate_plans, revisit
 from sim.episodes.recorded import Recorded
 from sim.robot.robot import Robot
@@ -49,8 +50,8 @@ def rank_correlation(
         goal = torch.from_numpy(simulation.goals(step + actions.shape[2])[:, step:]).to(controller.device)
         predicted = _predicted(controller, episodes, step, obs, actions)
         model_rewards, true_rewards = (
-            step_rewards(objective, next_obs, actions, obs, goal).mean(0).cpu().numpy()
-            for next_obs in (predicted, oracle.roll_out(obs, actions).next_obs)
+            step_rewards(objective, futures, actions, obs, goal).mean(0).cpu().numpy()
+            for futures in (predicted, oracle.roll_out(obs, actions))
         )
         for h in horizons:
             for m, t in zip(model_rewards[..., :h].sum(-1), true_rewards[..., :h].sum(-1), strict=True):
@@ -60,7 +61,9 @@ def rank_correlation(
 
 
 @torch.no_grad()
-def _predicted(controller: AdaptiveController, episodes: Sequence[Episode], step: int, obs: Tensor, actions: Tensor) -> Tensor:
+def _predicted(
+    controller: AdaptiveController, episodes: Sequence[Episode], step: int, obs: Tensor, actions: Tensor
+) -> Trajectories:
     # windows of one episode are numbered by their first query step
     windows = [WindowSampler([e], controller.window, 1, controller.device).at(torch.tensor([step])) for e in episodes]
-    return controller.predictor(concatenate(windows).recent).roll_out(obs, actions).next_obs
+    return controller.predictor(concatenate(windows).recent).roll_out(obs, actions)

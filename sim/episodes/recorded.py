@@ -64,7 +64,8 @@ class Recorded:
     """Episodes of B robots that ran side by side.
 
     Attributes:
-        episodes: one episode per robot; that of a robot which became unstable holds the steps before.
+        episodes: one episode per robot; that of a robot which fell ends with that step, that of one which became unstable holds
+            the steps before.
         log: what the controller reported; None for a policy that reports nothing.
         snapshots: simulation states of all B robots at the steps asked for, by step.
         instabilities: how the physics of each robot became unstable, None where it did not, B of them.

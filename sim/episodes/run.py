@@ -16,7 +16,6 @@ from sim.robot.robot import Robot
 from sim.scenarios.scenario import Scenario
 from sim.simulation.batch import BatchSimulation
 from sim.simulation.course import apply_changes, start
-from sim.simulation.instability import Instability
 
 StepHook = Callable[[int, BatchSimulation], None]
 """Called before every control step with the step's number and the simulation; for progress bars, videos and diagnostics."""
@@ -36,7 +35,8 @@ def run_scenarios(
 ) -> Recorded:
     """Run one episode per scenario, all at once.
 
-    The episode of a robot whose physics becomes unstable ends there; the other robots go on as if nothing had happened.
+    The episode of a robot that is no longer healthy, or whose physics becomes unstable, ends there; the other robots go on as if
+    nothing had happened.
 
     Args:
         robot: the robot of every scenario.
@@ -82,7 +82,7 @@ def run_scenarios(
             infos.append(info)
     rewards = robot.rewards(np.stack(true_obs, 1), np.stack(actions, 1), goals[:, : len(actions)])
     tags = [{"source": source, "scenario": scenario.to_mapping()} for scenario in scenarios]
-    episodes = _episodes(np.stack(all_obs, 1), np.stack(actions, 1), rewards, tags, simulation.instabilities)
+    episodes = _episodes(np.stack(all_obs, 1), np.stack(actions, 1), rewards, tags, simulation.lengths)
     return Recorded(episodes, ControllerLog.of(infos) if infos else None, snapshots, simulation.instabilities)
 
 
@@ -91,13 +91,13 @@ def _episodes(
     actions: np.ndarray,
     rewards: np.ndarray,
     tags: Sequence[dict[str, Any]],
-    instabilities: Sequence[Instability | None],
+    lengths: Sequence[int | None],
 ) -> tuple[Episode, ...]:
-    """One episode per robot; that of an unstable robot ends before the step that could not be simulated."""
+    """One episode per robot; `lengths` are those of the episodes that ended by themselves."""
     episodes = []
-    for i, instability in enumerate(instabilities):
-        length = actions.shape[1] if instability is None else instability.step
+    for i, ended_after in enumerate(lengths):
+        length = actions.shape[1] if ended_after is None else ended_after
         episodes.append(
-            Episode(obs[i, : length + 1], actions[i, :length], rewards[i, :length], tags[i], ended=instability is not None)
+            Episode(obs[i, : length + 1], actions[i, :length], rewards[i, :length], tags[i], ended=ended_after is not None)
         )
     return tuple(episodes)

@@ -55,7 +55,8 @@ class Arm:
     Arrays over T have entries for every episode; those after an episode's end say nothing.
 
     Attributes:
-        episodes: E episodes.
+        episodes: E episodes; one that ended by itself, because the robot fell, is shorter than the others.
+        steps: number of control steps that the scenarios give an episode.
         qpos: MuJoCo's joint positions before every control step, (T, E, nq).
         instabilities: how the physics of each episode became unstable, None where it did not, E of them.
         model_error: one-step error of the belief, (T, E): how far its prediction was from the observation that a step starts
@@ -69,6 +70,7 @@ class Arm:
     """
 
     episodes: tuple[Episode, ...]
+    steps: int
     qpos: Array
     instabilities: tuple[Instability | None, ...]
     model_error: Array | None = None
@@ -80,8 +82,8 @@ class Arm:
 
     @property
     def rewards(self) -> tuple[Array, ...]:
-        """The rewards of each episode, one array of the episode's length per episode."""
-        return tuple(e.reward.astype(np.float64) for e in self.episodes)
+        """The rewards of each episode, one array of `steps` entries per episode; 0 after its end."""
+        return tuple(np.pad(e.reward.astype(np.float64), (0, self.steps - len(e))) for e in self.episodes)
 
     def select(self, episodes: Sequence[int]) -> Arm:
         """The arm with some of its episodes; computing times stay those of all."""
@@ -130,7 +132,7 @@ def run_arm(setup: Setup, name: str, policy: Policy, begin_arm: BeginArm) -> Arm
 
     source = name if name in ("random", "oracle") else "policy"
     recorded = run_scenarios(setup.robot, setup.scenarios, policy, source=source, hook=hook, dump_folder=DUMP_FOLDER)
-    arm = Arm(recorded.episodes, np.stack(qpos), recorded.instabilities)
+    arm = Arm(recorded.episodes, setup.scenarios[0].steps, np.stack(qpos), recorded.instabilities)
     if isinstance(policy, OraclePolicy):
         return replace(arm, simulated_steps=policy.steps_simulated)
     if recorded.log is None:

@@ -13,11 +13,11 @@ from sim.robot.robot import Robot
 Array = NDArray[np.float64]
 
 
-def performance(robot: Robot, episodes: Sequence[Episode]) -> Array:
-    """The velocity that the objective rewards, if there is one, else the reward, (E, T); NaN after an episode's end."""
+def performance(robot: Robot, episodes: Sequence[Episode], steps: int) -> Array:
+    """The velocity that the objective rewards, if there is one, else the reward, (E, steps); 0 after an episode's end."""
     channel = rewarded_velocity(robot)
     rows = [e.reward if channel is None else e.obs[1:, robot.spec.obs_index(channel)] for e in episodes]
-    return side_by_side(rows, max(map(len, rows)))
+    return np.stack([np.pad(row.astype(np.float64), (0, steps - len(row))) for row in rows])
 
 
 def performance_label(robot: Robot) -> tuple[str, str]:

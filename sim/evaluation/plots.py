@@ -49,7 +49,7 @@ def recovery_figure(evaluation: Evaluation) -> Figure:
     for name in STYLES:
         if name in evaluation.arms:
             arm = evaluation.arms[name]
-            _draw(above, scenarios, robot.spec.dt, performance(robot, arm.episodes), name)
+            _draw(above, scenarios, robot.spec.dt, performance(robot, arm.episodes, arm.steps), name)
             if arm.model_error is not None:
                 # error t + 1 is about the transition of step t, which reward t is about, too
                 errors = [arm.model_error[1 : len(e), i] for i, e in enumerate(arm.episodes)]

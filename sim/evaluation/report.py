@@ -1,8 +1,9 @@
 """An evaluation as JSON.
 
 Keys are stable: what was not measured is null, never missing, and NaN never appears. Lists in `arms` have one entry per episode,
-in the order of `scenarios`, and inner lists have one entry per control step of the episode. `left_out` lists the other episodes,
-whose physics became unstable in some arm.
+in the order of `scenarios`, and inner lists have one entry per control step of the episode. After an episode that ended by
+itself, for example because the robot fell, `rewards` go on with 0; `ended_after` says how many steps it had. `left_out` lists the
+other episodes, whose physics became unstable in some arm.
 """
 
 from __future__ import annotations
@@ -91,6 +92,7 @@ def _arm(arm: Arm) -> Report:
     return {
         "returns": [rewards.sum() for rewards in arm.rewards],
         "rewards": arm.rewards,
+        "ended_after": [len(e) if e.ended else None for e in arm.episodes],
         "model_error": _by_episode(arm, arm.model_error),
         "prior_error": _by_episode(arm, arm.prior_error),
         "fell_back": None if fell_back is None else [steps.mean() for steps in fell_back],

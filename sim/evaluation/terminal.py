@@ -58,6 +58,10 @@ def print_report(report: Report, console: Console) -> None:
         where = f"episode {entry['episode']} (seed {entry['seed']})"
         when = f"in arm {entry['arm']} at control step {entry['step']} under {entry['change'] or 'no change'}"
         console.print(f"Left out of all arms: {where}, unstable {when}", markup=False, soft_wrap=True)
+    ends = {name: sum(e is not None for e in arm["ended_after"]) for name, arm in report["arms"].items()}
+    if any(ends.values()):
+        counts = ", ".join(f"{name} {count}" for name, count in ends.items())
+        console.print(f"Episodes that ended early, with reward 0 from then on: {counts}", markup=False, soft_wrap=True)
     if len(report["scenarios"]) < FEW_EPISODES:
         console.print(f"Intervals of fewer than {FEW_EPISODES} episodes say little.")
     for other in COMPARED_WITH:

@@ -179,7 +179,7 @@ def changed_geoms(robot: Robot, change: Change) -> list[int]:
     geoms: set[int] = set()
     for name in _names(change.actuator_gain):
         geoms |= _geoms_of_actuator(model, int(elements.actuators[name][0]))
-    for name in (*_names(change.body_mass), *change.external_force):
+    for name in (*_names(change.body_mass), *_names(change.body_size), *change.external_force):
         bodies.add(int(elements.bodies[name][0]))
     for name in (*_names(change.damping), *_names(change.armature)):
         bodies.add(int(model.dof_bodyid[elements.joints[name][0]]))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from adaptive_mbrl.config import bounded
 from adaptive_mbrl.objective import Term
-from adaptive_mbrl.spec import Kind, Target
+from adaptive_mbrl.spec import HealthyRange, Kind, Target
 from sim.robot.goals import Goal
 from sim.robot.reset import Reset
 from sim.robot.sources import Source
@@ -53,6 +53,8 @@ class RobotConfig:
     """The content of a robot's YAML file.
 
     Attributes:
+        extends: the robot's file that this one is a variant of: a shipped name or a path relative to this file. Its keys hold
+            where this file does not give them; a key that is given replaces the whole value.
         mjcf: the robot's MJCF: ``gymnasium:FILE``, ``dm_control:FILE``, ``package:FILE`` or a path relative to the YAML.
         obs: observation channels, in order.
         objective: the terms of the reward.
@@ -63,6 +65,8 @@ class RobotConfig:
         actions: action channels, in order; by default all actuators within their ctrlrange, which every actuator then needs.
         goal: the goal of the objective's terms that aim at one; without such terms it is left out.
         reset: how an episode starts.
+        healthy: the ranges in which the robot is healthy, for example not fallen; without any it always is.
+        terminate_when_unhealthy: whether an episode ends with the first step after which the robot is not healthy.
     """
 
     mjcf: str
@@ -75,3 +79,6 @@ class RobotConfig:
     shaping: tuple[Term, ...] = ()
     goal: Goal | None = None
     reset: Reset = field(default_factory=Reset)
+    healthy: tuple[HealthyRange, ...] = ()
+    terminate_when_unhealthy: bool = True
+    extends: str | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import mujoco
 import numpy as np
@@ -13,6 +14,7 @@ from adaptive_mbrl.errors import ConfigError
 
 Array = NDArray[np.float64]
 Noise = float | Mapping[str, float]
+Distribution = Literal["uniform", "normal"]
 
 
 @dataclass(frozen=True)
@@ -24,12 +26,17 @@ class Reset:
         qpos: joint positions that replace those of the keyframe, by the joint's name; lists for ball and free joints.
         qpos_noise: half width of the uniform noise on positions; one number for all joints, or one per named joint.
         qvel_noise: standard deviation of the normal noise on velocities; one number for all joints, or one per named joint.
+        qpos_distribution: distribution of the noise on positions: ``uniform``, whose half width `qpos_noise` is, or ``normal``,
+            whose standard deviation it is.
+        qvel_distribution: distribution of the noise on velocities, likewise.
     """
 
     keyframe: str | None = None
     qpos: Mapping[str, float | tuple[float, ...]] = field(default_factory=dict)
     qpos_noise: Noise = 0.0
     qvel_noise: Noise = 0.0
+    qpos_distribution: Distribution = "uniform"
+    qvel_distribution: Distribution = "normal"
 
 
 class InitialState:
@@ -41,7 +48,7 @@ class InitialState:
     """
 
     def __init__(self, model: mujoco.MjModel, reset: Reset) -> None:
-        self._model = model
+        self._model, self._reset = model, reset
         data = mujoco.MjData(model)
         if reset.keyframe is not None:
             mujoco.mj_resetDataKeyframe(model, data, _keyframe(model, reset.keyframe))
@@ -58,11 +65,15 @@ class InitialState:
     def sample(self, seed: int) -> tuple[Array, Array]:
         """Joint positions (nq,) and velocities (nv,); for the same seed, gymnasium draws the same numbers."""
         rng = np.random.default_rng(seed)
-        qpos = self._qpos + rng.uniform(-self._qpos_noise, self._qpos_noise)
-        qvel = self._qvel + self._qvel_noise * rng.standard_normal(self._model.nv)
+        qpos = self._qpos + _draw(rng, self._reset.qpos_distribution, self._qpos_noise)
+        qvel = self._qvel + _draw(rng, self._reset.qvel_distribution, self._qvel_noise)
         if self._qpos_noise.any():
             mujoco.mj_normalizeQuat(self._model, qpos)
         return qpos, qvel
+
+
+def _draw(rng: np.random.Generator, distribution: Distribution, width: Array) -> Array:
+    return rng.uniform(-width, width) if distribution == "uniform" else width * rng.standard_normal(len(width))
 
 
 def _keyframe(model: mujoco.MjModel, name: str) -> int:

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from adaptive_mbrl.config import load_yaml
+from adaptive_mbrl.config import from_mapping
 from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.healthy import is_healthy
 from adaptive_mbrl.objective import Objective
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
 from sim.paths import find_config, mjcf_path
@@ -19,6 +20,7 @@ from sim.robot.config import ActionConfig, RobotConfig
 from sim.robot.elements import Elements, actuator_names, find_elements
 from sim.robot.goals import Goal
 from sim.robot.observer import Observer
+from sim.robot.reading import read_robot
 from sim.robot.reset import InitialState
 from sim.robot.sources import add_sensors
 
@@ -54,6 +56,10 @@ class Robot:
     goal: Goal | None
     elements: Elements
     actuators: NDArray[np.int64]
+
+    def objective_to_plan(self, shaping: bool) -> Objective:
+        """What planners maximise, with the shaping terms or without them."""
+        return self.planning_objective if shaping else self.objective
 
     @property
     def action_low(self) -> NDArray[np.float64]:
@@ -95,6 +101,13 @@ class Robot:
         known = self.goal is None or self.goal.is_path
         return ahead if known else np.repeat(ahead[:, :1], preview + 1, axis=1)
 
+    def has_ended(self, obs: np.ndarray) -> NDArray[np.bool_]:
+        """Whether an episode ends with each observation, (..., obs_dim) -> (...); the observations are those after a step."""
+        if not self.spec.can_end:
+            return np.zeros(obs.shape[:-1], dtype=bool)
+        healthy: NDArray[np.bool_] = is_healthy(self.spec, torch.from_numpy(np.ascontiguousarray(obs))).numpy()
+        return ~healthy
+
     def rewards(self, obs: np.ndarray, actions: np.ndarray, goals: np.ndarray) -> np.ndarray:
         """Rewards of what really happened, (B, T).
 
@@ -111,7 +124,7 @@ class Robot:
 def load_robot(name_or_path: str | Path) -> Robot:
     """Load a shipped robot by name, or any robot by the path of its YAML file."""
     path = find_config("robots", name_or_path)
-    config = load_yaml(path, RobotConfig)
+    config = from_mapping(RobotConfig, read_robot(path), source=str(path))
     try:
         return build_robot(config, path)
     except ConfigError as error:
@@ -124,7 +137,7 @@ def build_robot(config: RobotConfig, path: Path) -> Robot:
     model = _compile(config, path)
     channels = tuple(Channel(c.name, c.unit, c.kind, c.target) for c in config.obs)
     actions, actuators = _actions(config, model)
-    spec = RobotSpec(name=name, dt=config.dt, obs=channels, action=actions)
+    spec = RobotSpec(name, config.dt, channels, actions, config.healthy, config.terminate_when_unhealthy)
     goal_names = config.goal.names if config.goal else ()
     return Robot(
         name=name,

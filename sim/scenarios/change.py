@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from adaptive_mbrl.config import to_mapping
 from adaptive_mbrl.errors import ConfigError
 from sim.robot.elements import Elements
+from sim.scenarios.size import sized_fields
 
 Scale = float | Mapping[str, float]
 Array = NDArray[np.float64]
@@ -28,6 +29,7 @@ MAX_ACTION_DELAY = 31
 NAMED_AFTER = {
     "actuator_gain": "actuators",
     "body_mass": "bodies",
+    "body_size": "bodies",
     "damping": "joints",
     "friction": "geoms",
     "armature": "joints",
@@ -37,6 +39,7 @@ NAMED_AFTER = {
 _ALLOWED = {
     "actuator_gain": (-10.0, 10.0),
     "body_mass": (0.01, 100.0),
+    "body_size": (0.05, 20.0),
     "damping": (0.0, 1000.0),
     "friction": (0.0, 100.0),
     "armature": (0.0, 1000.0),
@@ -57,6 +60,8 @@ class Change:
     Attributes:
         actuator_gain: scales the force of actuators; 0 is a dead motor.
         body_mass: scales mass and inertia of bodies.
+        body_size: scales all lengths of bodies: their geoms, sites and joints, and where their child bodies are attached. The
+            mass stays, so that the inertia grows with the square. The length of a thin pole is such a size.
         damping: scales the damping of joints.
         friction: scales the friction of geoms. MuJoCo takes the larger friction of two touching geoms, so a single foot
             cannot become more slippery than its floor.
@@ -71,6 +76,7 @@ class Change:
 
     actuator_gain: Scale = 1.0
     body_mass: Scale = 1.0
+    body_size: Scale = 1.0
     damping: Scale = 1.0
     friction: Scale = 1.0
     armature: Scale = 1.0
@@ -117,6 +123,7 @@ def model_fields(change: Change, model: mujoco.MjModel, elements: Elements) -> d
     """The values of every model field that a change can alter, made from the nominal `model`."""
     gain = scale_vector(change.actuator_gain, model.nu, elements.actuators)
     mass = scale_vector(change.body_mass, model.nbody, elements.bodies)
+    size = scale_vector(change.body_size, model.nbody, elements.bodies)
     damping = scale_vector(change.damping, model.nv, elements.joints)
     armature = scale_vector(change.armature, model.nv, elements.joints)
     friction = scale_vector(change.friction, model.ngeom, elements.geoms)
@@ -127,7 +134,8 @@ def model_fields(change: Change, model: mujoco.MjModel, elements: Elements) -> d
         "actuator_biasprm": _scaled_force(model.actuator_biasprm, model.actuator_biastype, gain),
         "actuator_forcerange": force_limits,
         "body_mass": model.body_mass * mass,
-        "body_inertia": model.body_inertia * mass[:, None],
+        "body_inertia": model.body_inertia * (mass * size**2)[:, None],
+        **sized_fields(model, size),
         "dof_damping": model.dof_damping * damping,
         "dof_dampingpoly": model.dof_dampingpoly * damping[:, None],
         "dof_armature": model.dof_armature * armature,

@@ -34,6 +34,10 @@ class BatchSimulation:
     `on_unstable="end"` it ends the episode of that robot only: `instabilities` says when and under which change, its observation
     stays the last good one, its own simulation is put to rest, and the other robots go on as if nothing had happened.
 
+    A robot whose spec says so also ends its episode with the first step after which it is not healthy, for example when it has
+    fallen. That is an ordinary end: the step counts, and `lengths` tells it. From then on the robot stands still like an unstable
+    one. Observation noise and the initial state do not end an episode.
+
     Args:
         robot: the nominal robot.
         num_robots: B.
@@ -58,6 +62,7 @@ class BatchSimulation:
         self.physics = Physics(robot, num_robots, num_threads)
         self._on_unstable, self._dump_folder = on_unstable, dump_folder
         self._instabilities: list[Instability | None] = [None] * num_robots
+        self._fallen: list[int | None] = [None] * num_robots
         self._low, self._high = robot.action_low, robot.action_high
         self._ring = np.zeros((num_robots, MAX_ACTION_DELAY + 1, robot.spec.action_dim))
         self._delay = np.zeros(num_robots, dtype=np.int64)
@@ -76,13 +81,21 @@ class BatchSimulation:
 
     @property
     def instabilities(self) -> tuple[Instability | None, ...]:
-        """How each robot's episode ended, B of them; None for a robot that is running."""
+        """How the physics of each robot became unstable, B of them; None where it did not."""
         return tuple(self._instabilities)
 
     @property
     def ended(self) -> NDArray[np.bool_]:
-        """Which robots became unstable since the reset, (B,); they stand still."""
-        return np.array([i is not None for i in self._instabilities])
+        """Which robots' episodes have ended since the reset, (B,); they stand still."""
+        return np.array([length is not None for length in self.lengths])
+
+    @property
+    def lengths(self) -> tuple[int | None, ...]:
+        """Number of control steps of each episode that has ended, B of them; None for a robot that is running."""
+        return tuple(
+            fallen if unstable is None else unstable.step
+            for fallen, unstable in zip(self._fallen, self._instabilities, strict=True)
+        )
 
     @property
     def delay(self) -> NDArray[np.int64]:
@@ -108,7 +121,7 @@ class BatchSimulation:
             raise ConfigError(f"reset: expected {self.num_robots} seeds, got {len(seeds)}")
         self._seeds = tuple(int(s) for s in seeds)
         self.step_index = 0
-        self._instabilities = [None] * self.num_robots
+        self._instabilities, self._fallen = [None] * self.num_robots, [None] * self.num_robots
         self._noise_block = (-1, np.zeros(0))
         # an actuator that has not been commanded yet rests at zero, or as near to it as its limits allow
         self._ring[:] = np.clip(0.0, self._low, self._high)
@@ -157,9 +170,12 @@ class BatchSimulation:
         self.step_index += 1
         true_obs = self.physics.observe(previous_qpos)
         obs = self._with_noise(true_obs)
+        # the observation after a fall is still given out, unlike that of a step that could not be simulated
         if (ended := self.ended).any():
             true_obs, obs = (np.where(ended[:, None], old, new) for old, new in ((self.true_obs, true_obs), (self._obs, obs)))
         self.true_obs, self._obs = true_obs, obs
+        for index in np.flatnonzero(~ended & self.robot.has_ended(true_obs)):
+            self._fallen[index] = self.step_index
         return self._obs
 
     def _end(self, robots: NDArray[np.int64], before: Array, applied: Array) -> None:
@@ -196,6 +212,7 @@ class BatchSimulation:
             sent=self._ring.copy(),
             obs=self._obs.copy(),
             instabilities=self.instabilities,
+            fallen=tuple(self._fallen),
         )
 
     def restore(self, state: SimulationState) -> None:
@@ -203,7 +220,8 @@ class BatchSimulation:
         for index, change in enumerate(state.changes):
             self.set_change(index, change)
         self.physics.state[:] = state.physics
-        self.step_index, self._seeds, self._instabilities = state.step, state.seeds, list(state.instabilities)
+        self.step_index, self._seeds = state.step, state.seeds
+        self._instabilities, self._fallen = list(state.instabilities), list(state.fallen)
         self._ring[:] = state.sent
         self._obs = state.obs.copy()
         self._noise_block = (-1, np.zeros(0))

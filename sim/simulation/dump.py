@@ -9,6 +9,7 @@ import torch
 
 from adaptive_mbrl.dump import Dump, write_dump
 from sim.paths import config_name
+from sim.robot.reading import robot_text
 from sim.robot.robot import Robot, load_robot
 from sim.scenarios.scenario import parse_change
 from sim.simulation.instability import Instability, unstable_at
@@ -21,7 +22,7 @@ def write_simulation_step(folder: Path, robot: Robot, instability: Instability) 
     """Write the control step in which a robot's physics became unstable; returns the file's path."""
     about = {
         "robot": config_name("robots", robot.path),
-        "robot_file": robot.path.read_text(encoding="utf-8"),
+        "robot_file": robot_text(robot.path),
         "seed": instability.seed,
         "step": instability.step,
         "change": instability.change.to_changes(),

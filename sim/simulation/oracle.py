@@ -31,7 +31,7 @@ class OraclePredictor:
         self.num_samples = num_samples
         self.steps_simulated = 0
         self.valid_steps = np.zeros((simulation.num_robots, num_samples), dtype=int)
-        """Number of steps before the physics of each candidate of the last prediction became unstable, (B, N)."""
+        """Number of steps of each candidate of the last prediction until its episode ended or its physics broke, (B, N)."""
         self._physics = Physics(simulation.robot, simulation.num_robots * num_samples, num_threads)
         self._changes = [Change()] * simulation.num_robots
         self._is_angle = torch.tensor([c.kind == "angle" for c in simulation.robot.spec.obs])
@@ -59,7 +59,8 @@ class OraclePredictor:
             actions: the candidates, (B, N, H, action_dim); they are clipped to the limits.
 
         Returns:
-            Next observations without noise, (1, B, N, H, obs_dim) float32 on the actions' device.
+            Next observations without noise, (1, B, N, H, obs_dim) float32 on the actions' device, and where the candidates'
+            episodes go on.
         """
         robots, samples, spec = self.simulation.num_robots, self.num_samples, self.simulation.robot.spec
         if actions.shape[:2] != (robots, samples) or actions.shape[3:] != (spec.action_dim,):
@@ -69,6 +70,7 @@ class OraclePredictor:
         applied = self._applied(self.simulation.clip(actions.detach().cpu().numpy())).reshape(robots * samples, horizon, -1)
         self._physics.state.reshape(robots, samples, -1)[:] = self._start[:, None]
         broken = np.zeros(robots * samples, dtype=bool)
+        alive = np.ones((robots * samples, horizon + 1), dtype=bool)
         valid_steps = np.zeros(robots * samples, dtype=int)
         next_obs = np.empty((robots * samples, horizon, spec.obs_dim), dtype=np.float32)
         for t in range(horizon):
@@ -76,13 +78,18 @@ class OraclePredictor:
             self._physics.step(applied[:, t])
             next_obs[:, t] = self._physics.observe(previous_qpos)
             broken |= self._physics.unstable()
-            valid_steps += ~broken
+            valid_steps += ~broken & alive[:, t]
             if broken.any():
                 # MuJoCo has reset these simulations, so the last observation before that is repeated
                 next_obs[broken, t] = next_obs[broken, t - 1] if t else self._obs[np.flatnonzero(broken) // samples]
+            alive[:, t + 1] = alive[:, t] & ~self.simulation.robot.has_ended(next_obs[:, t])
         self.steps_simulated += robots * samples * horizon
         self.valid_steps = valid_steps.reshape(robots, samples)
-        return Trajectories(torch.from_numpy(next_obs.reshape(1, robots, samples, horizon, spec.obs_dim)).to(actions.device))
+        shape = (1, robots, samples, horizon)
+        return Trajectories(
+            torch.from_numpy(next_obs.reshape(*shape, spec.obs_dim)).to(actions.device),
+            torch.from_numpy(alive[:, 1:].reshape(shape)).to(actions.device) if spec.can_end else None,
+        )
 
     def predict(self, obs: Tensor, action: Tensor) -> Prediction:
         """See `Predictor.predict`; N must be that of the candidates, and the std is zero."""

@@ -14,7 +14,7 @@ from sim.scenarios.change import Change, force_array, model_fields
 Array = NDArray[np.float64]
 
 # MuJoCo derives constants from these fields (mj_setConst), which have to be computed again after a change
-_CONST_INPUTS = ("body_mass", "body_inertia", "dof_armature")
+_CONST_INPUTS = ("body_mass", "body_inertia", "body_pos", "body_ipos", "jnt_pos", "dof_armature")
 _UNSTABLE = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjWARN_BADQACC) + 1)  # BADQVEL lies between
 
 

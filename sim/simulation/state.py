@@ -26,7 +26,9 @@ class SimulationState:
         step: number of control steps since the reset.
         sent: recent actions on their way to the actuators, (B, MAX_ACTION_DELAY + 1, action_dim).
         obs: the last observation given out, (B, obs_dim).
-        instabilities: how each robot's episode ended; None for a robot that is running, B of them.
+        instabilities: how the physics of each robot became unstable, None where it did not, B of them.
+        fallen: after how many control steps each robot's episode ended because it was not healthy, None where it did not, B of
+            them.
     """
 
     physics: Array
@@ -36,6 +38,7 @@ class SimulationState:
     sent: Array
     obs: Obs
     instabilities: tuple[Instability | None, ...]
+    fallen: tuple[int | None, ...]
 
     def select(self, robots: Sequence[int]) -> SimulationState:
         """The snapshot of some of the robots, as if there had never been others."""
@@ -48,4 +51,5 @@ class SimulationState:
             sent=self.sent[rows],
             obs=self.obs[rows],
             instabilities=tuple(self.instabilities[i] for i in rows),
+            fallen=tuple(self.fallen[i] for i in rows),
         )

@@ -46,6 +46,20 @@ def test_the_loss_is_over_the_whole_open_loop_query():
     assert ((one.loss(moved) - one.loss(windows)).abs() > 1e-3).all()
 
 
+def test_the_one_step_loss_starts_each_step_of_the_query_from_what_was_observed():
+    """GrBAL's: the mean squared error of M one-step predictions, so that a moved observation counts in two of them only."""
+    one, windows = point_trainer(query_loss="one_step"), some_windows(torch.arange(16))
+    model, obs, action = one.adapter.model, windows.obs, windows.action
+    multitask = point_trainer(rules=NONE, query_loss="one_step")
+
+    predicted = NetworkPredictor(model).target(obs[:, :-1], action).mean
+    expected = (predicted - model.normalizer.target(obs[:, :-1], obs[:, 1:])).square().mean((0, 2, 3))
+
+    torch.testing.assert_close(multitask.loss(windows), expected)
+    assert not torch.allclose(one.loss(windows), expected)
+    assert set(one.validate(held_out(2, seed=1))) == set(point_trainer().validate(held_out(2, seed=1)))
+
+
 def test_multitask_trains_the_same_network_without_adaptation():
     multitask, windows = point_trainer(rules=NONE), some_windows(torch.arange(16))
 

@@ -326,8 +326,9 @@ def test_figures_of_episodes_of_different_lengths(evaluation: Evaluation):
 
     for name in ARMS:
         got, wanted = report["arms"][name], whole["arms"][name]
-        assert [len(row) for row in got["rewards"]] == [STEPS, 20, STEPS]
-        assert got["rewards"][1] == wanted["rewards"][1][:20]
+        assert [len(row) for row in got["rewards"]] == [STEPS] * 3
+        assert got["rewards"][1] == wanted["rewards"][1][:20] + [0] * (STEPS - 20)
+        assert got["ended_after"] == [None, 20, None]
         assert got["return_after_change"][1] == pytest.approx(sum(wanted["rewards"][1][CHANGE:20]), abs=1e-4)
         assert got["steps_to_oracle"][1] is None
         if got["model_error"] is not None:

@@ -48,7 +48,7 @@ def test_a_robot_without_a_rewarded_velocity_shows_its_reward(
     plot_recovery(evaluation, tmp_path / "out" / "recovery.png")
 
     arm = evaluation.arms["adaptive"]
-    assert np.array_equal(performance(evaluation.setup.robot, arm.episodes), arm.rewards)
+    assert np.array_equal(performance(evaluation.setup.robot, arm.episodes, arm.steps), arm.rewards)
     assert recovery_figure(evaluation).axes[0].get_ylabel() == "reward per step"
     picture = imageio.imread(tmp_path / "out" / "recovery.png")
     assert picture.shape[:2] == (845, 1170)

@@ -11,6 +11,7 @@ import torch
 
 from adaptive_mbrl.errors import ConfigError
 from sim.paths import known_configs
+from sim.robot.reading import read_robot
 from sim.robot.robot import load_robot
 from sim.simulation.batch import BatchSimulation
 
@@ -71,7 +72,8 @@ def own_robot(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("name", known_configs("robots"))
 def test_every_shipped_robot_loads_and_runs(name: str) -> None:
     robot = load_robot(name)
-    assert robot.name == robot.spec.name == name
+    # a variant has the name of the robot that it extends
+    assert robot.name == robot.spec.name == read_robot(robot.path).get("name", name)
     simulation = BatchSimulation(robot, 2)
     obs = simulation.reset([0, 1])
     rng = np.random.default_rng(0)
@@ -188,7 +190,8 @@ def test_mistakes_name_the_file_and_what_is_allowed(own_robot: Path, old: str, n
 
 def test_unknown_robots_list_the_known() -> None:
     with pytest.raises(
-        ConfigError, match=r"unknown robot 'half_cheeta' \(did you mean 'half_cheetah'\?\); known robots: ant, arm"
+        ConfigError,
+        match=r"unknown robot 'half_cheeta' \(did you mean 'half_cheetah'\?\); known robots: ant, ant_cadm, ant_tmcl, arm",
     ):
         load_robot("half_cheeta")
     with pytest.raises(ConfigError, match=r"nowhere/robot\.yaml: no such file"):
