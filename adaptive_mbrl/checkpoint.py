@@ -50,6 +50,8 @@ class Description:
         planner: the planner and its settings.
         window: K, the number of recent transitions that adaptation sees.
         provenance: how it was made: env steps, seconds, git revision, ...; for people and reports only.
+        shaping: whether its planner is to maximise the shaping terms of the robot's file too, where that file gives the
+            objective (in simulation); checkpoints without this entry do.
     """
 
     format_version: int
@@ -61,6 +63,7 @@ class Description:
     planner: PlannerConfig
     window: int = bounded(low=1, high=1000)
     provenance: dict[str, Any] = field(default_factory=dict)
+    shaping: bool = True
 
     @property
     def objective(self) -> Objective:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from adaptive_mbrl.checkpoint import load_checkpoint
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.episodes import Episode, EpisodeStore
 from adaptive_mbrl.device import resolve_device
@@ -201,7 +202,7 @@ def _collecting_policy(options: CollectOptions, robot: Robot, first: Scenario) -
     controller = AdaptiveController.load(
         options.policy,
         spec=robot.spec,
-        objective=robot.planning_objective,
+        objective=robot.objective_to_plan(load_checkpoint(options.policy).description.shaping),
         seed=first.seed,
         device=resolve_device(options.device),
     )

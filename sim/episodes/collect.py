@@ -51,6 +51,7 @@ class Collector:
         window: K, the number of steps of history that a branch starts with.
         seed: seed of all randomness.
         dump_folder: where steps that become unstable are written for a replay; None writes nothing.
+        shaping: whether the oracle's planner maximises the robot's shaping terms too.
     """
 
     def __init__(
@@ -62,14 +63,17 @@ class Collector:
         window: int,
         seed: int,
         dump_folder: Path | None = None,
+        *,
+        shaping: bool = True,
     ) -> None:
+        self.shaping = shaping
         self.config, self.robot, self.distribution = config, robot, distribution
         self.planner, self.window, self.seed, self.dump_folder = planner, window, seed, dump_folder
 
     def initial(self) -> Collected:
         """Random and oracle episodes for round 0."""
         config, spec = self.config, self.robot.spec
-        oracle = OraclePolicy(spec, config.oracle_planner, self.seed)
+        oracle = OraclePolicy(spec, config.oracle_planner, self.seed, shaping=self.shaping)
         episodes: list[Episode] = []
         scalars: dict[str, float] = {}
         if config.random_episodes:

@@ -95,11 +95,13 @@ class OraclePolicy:
         spec: the robot's spec.
         planner: settings of the planner.
         seed: seed of the planner's noise.
+        shaping: whether it maximises the robot's shaping terms too.
     """
 
-    def __init__(self, spec: RobotSpec, planner: PlannerConfig, seed: int) -> None:
+    def __init__(self, spec: RobotSpec, planner: PlannerConfig, seed: int, *, shaping: bool = True) -> None:
         self.preview = planner.horizon - 1
         self.steps_simulated = 0
+        self._shaping = shaping
         self._planner = make_planner(spec, planner, seed)
         if self._planner.needs_gradient:
             raise ConfigError(
@@ -120,7 +122,8 @@ class OraclePolicy:
         self._oracle.sync()
         before = self._oracle.steps_simulated
         oracle, at, goals = self._oracle, torch.from_numpy(obs), torch.from_numpy(goal)
-        score = Score(oracle.simulation.robot.planning_objective, self._planner.uncertainty_penalty)
+        objective = oracle.simulation.robot.objective_to_plan(self._shaping)
+        score = Score(objective, self._planner.uncertainty_penalty)
 
         def returns(actions: Tensor) -> Tensor:
             return score(oracle.roll_out(at, actions), actions, at, goals)

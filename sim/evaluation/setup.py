@@ -67,9 +67,12 @@ def prepare(
     """
     about = load_checkpoint(checkpoint, device).description
     named = {"adaptive": str(checkpoint), "frozen": str(checkpoint)}
+    shaping = {"adaptive": about.shaping, "frozen": about.shaping}
     if multitask is not None:
         named["multitask"] = str(multitask)
-        rules = [rule.TAG for rule in load_checkpoint(multitask, device).description.adaptation]
+        other = load_checkpoint(multitask, device).description
+        shaping["multitask"] = other.shaping
+        rules = [rule.TAG for rule in other.adaptation]
         if rules != ["none"]:
             raise CheckpointError(f"{multitask}: not a multi-task checkpoint: it adapts by '{', '.join(rules)}'; allowed: none")
     course = load_scenario(scenario)
@@ -79,7 +82,7 @@ def prepare(
         arm: AdaptiveController.load(
             path,
             spec=robot.spec,
-            objective=robot.planning_objective,
+            objective=robot.objective_to_plan(shaping[arm]),
             planner=about.planner,
             seed=first,
             device=device,

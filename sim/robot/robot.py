@@ -55,6 +55,10 @@ class Robot:
     elements: Elements
     actuators: NDArray[np.int64]
 
+    def objective_to_plan(self, shaping: bool) -> Objective:
+        """What planners maximise, with the shaping terms or without them."""
+        return self.planning_objective if shaping else self.objective
+
     @property
     def action_low(self) -> NDArray[np.float64]:
         """The smallest actions, (action_dim,)."""

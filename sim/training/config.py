@@ -23,6 +23,7 @@ class TrainConfig:
     Attributes:
         scenarios: the split and its part that episodes are drawn from, for example ``half_cheetah/cadm_cripple:train``.
         seed: seed of all randomness.
+        shaping: whether planners also maximise the shaping terms of the robot's file, in the training and with its checkpoint.
         model: settings of the dynamics model.
         window: K, the number of recent transitions that adaptation sees.
         adaptation: the adaptation rule, or a list of rules that follow one another.
@@ -36,6 +37,7 @@ class TrainConfig:
 
     scenarios: str
     seed: int = bounded(0, low=0, high=MAX_SEED)
+    shaping: bool = True
     model: ModelConfig = ModelConfig()
     window: int = bounded(16, low=1, high=1000)
     adaptation: Rules = (GradientConfig(),)

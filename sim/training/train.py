@@ -192,9 +192,9 @@ class Training:
     def controller(self, seed: int) -> AdaptiveController:
         """A controller with the present parameters; `seed` is that of its planner's noise."""
         planner = make_planner(self.robot.spec, self.config.planner, seed, self.device)
-        score = Score(self.robot.planning_objective, planner.uncertainty_penalty)
+        score = Score(self.robot.objective_to_plan(self.config.shaping), planner.uncertainty_penalty)
         settings = ControlSettings(self.adapter, planner, score, precision=self.config.outer.precision)
-        dump = StepDump(self.dump_folder, self._description())
+        dump = StepDump(self.dump_folder, self.description())
         return AdaptiveController(self.robot.spec, settings, self.config.window, dump)
 
     def _collect(self, index: int) -> None:
@@ -204,7 +204,14 @@ class Training:
         begun = time.monotonic()
         config = self.config
         collector = Collector(
-            config.data, self.robot, self.distribution, config.planner, config.window, config.seed, self.dump_folder
+            config.data,
+            self.robot,
+            self.distribution,
+            config.planner,
+            config.window,
+            config.seed,
+            self.dump_folder,
+            shaping=config.shaping,
         )
         controller_seed = config.seed * 1000 + index
         collected = collector.on_policy(index, self.controller(controller_seed)) if index else collector.initial()
@@ -240,7 +247,7 @@ class Training:
             try:
                 scalars = self.trainer.fit(dataset, updates, report)
             except DivergenceError as error:
-                raise written(error, self.dump_folder, self._description(), self.trainer) from error
+                raise written(error, self.dump_folder, self.description(), self.trainer) from error
         recorded = dataset.held_out(CANARY_WINDOWS)
         self.canary = None if recorded is None else make_canary(self.adapter, recorded)
         return scalars | self.trainer.validate(dataset) | self.trainer.gradient_conflict(dataset)
@@ -264,13 +271,14 @@ class Training:
             return
         self.recorder.scalars(self.record.scalars | {"env_steps": self.record.env_steps}, self.trainer.updates_done)
         with atomic_folder(self.folder / "rounds" / f"{index:03d}") as temporary:
-            write_checkpoint_files(temporary, Checkpoint(self._description(), self.adapter, self.canary))
+            write_checkpoint_files(temporary, Checkpoint(self.description(), self.adapter, self.canary))
             save_trainer_state(self.trainer, temporary)
             self.recorder.save_record(temporary, self.record)
         self.recorder.print_round(index, self.record)
         self.process.barrier()
 
-    def _description(self) -> Description:
+    def description(self) -> Description:
+        """What the checkpoint of the present parameters says about itself."""
         provenance = {
             "scenarios": self.config.scenarios,
             "env_steps": self.record.env_steps,
@@ -281,8 +289,8 @@ class Training:
             "git_revision": self.revision,
             "outer": "multitask" if all(isinstance(rule, NoneConfig) for rule in self.config.adaptation) else "meta",
         }
-        objective = self.robot.planning_objective
         config = self.config
+        objective = self.robot.objective_to_plan(config.shaping)
         return Description(
             FORMAT_VERSION,
             self.robot.spec,
@@ -293,4 +301,5 @@ class Training:
             config.planner,
             config.window,
             provenance,
+            config.shaping,
         )
