@@ -58,8 +58,8 @@ def demo(options: DemoOptions) -> None:
 
 def train(options: TrainOptions) -> None:
     """Start or resume a training run."""
-    config = load_train_config(options.config)
-    run = options.run or Path("runs/train") / Path(options.config).stem
+    config = load_train_config(options.config, options.set)
+    run = options.run_folder
     if options.resume and not (run / "config.yaml").is_file():
         raise ConfigError(f"--resume: no run to go on with in {run} (it has no config.yaml); leave --resume out to start one")
     again = shlex.join(["adaptive-mbrl", "train", "--config", options.config, "--run", str(run), *_as_before(options)])
@@ -80,9 +80,10 @@ def train(options: TrainOptions) -> None:
 
 
 def _as_before(options: TrainOptions) -> list[str]:
-    """The flags of a training that say on what it runs, as far as they were given."""
+    """The other flags of a training, as far as they were given."""
+    settings = ["--set", *options.set] if options.set else []
     device = [] if options.device == "auto" else ["--device", options.device]
-    return device + ([] if options.threads is None else ["--threads", str(options.threads)])
+    return settings + device + ([] if options.threads is None else ["--threads", str(options.threads)])
 
 
 def evaluate(options: EvaluateOptions) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from adaptive_mbrl.adaptation import Rules
 from adaptive_mbrl.adaptation.gradient import GradientConfig
-from adaptive_mbrl.config import MAX_SEED, bounded, load_yaml
+from adaptive_mbrl.config import MAX_SEED, bounded, from_mapping, read_mapping, with_settings
 from adaptive_mbrl.dynamics.model import ModelConfig
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.meta.trainer import OuterConfig
@@ -67,12 +68,17 @@ class TrainConfig:
             )
 
 
-def load_train_config(name_or_path: str | Path) -> TrainConfig:
+def load_train_config(name_or_path: str | Path, settings: Sequence[str] = ()) -> TrainConfig:
     """Read a shipped config by name, or any by path; a split beside the file is named relative to it.
 
     `data.episodes_from` is relative to the working directory, like `--run`.
+
+    Args:
+        name_or_path: the config.
+        settings: texts ``KEY=VALUE`` that replace values of the file.
     """
     path = find_config("train", name_or_path)
-    config = load_yaml(path, TrainConfig)
+    source = str(path) if not settings else f"{path} with --set {' '.join(settings)}"
+    config = from_mapping(TrainConfig, with_settings(read_mapping(path), settings), source=source)
     file, _, _ = config.scenarios.rpartition(":")
     return replace(config, scenarios=str(path.parent / config.scenarios)) if (path.parent / file).is_file() else config
