@@ -9,6 +9,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
+from adaptive_mbrl.config import read_mapping, with_settings
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.options.common import (
     Device,
@@ -55,6 +56,12 @@ class TrainOptions:
         if len(settings) > _MAX_SETTINGS_IN_NAME:
             raise ConfigError("--set: too many settings for the name of a folder; give one with --run")
         return Path("runs/train") / (Path(self.config).stem + settings)
+
+    @property
+    def needs_simulator(self) -> bool:
+        """Whether the configuration names scenarios; a shipped one does, and so does one whose file has to be looked for."""
+        path = Path(self.config)
+        return not path.is_file() or with_settings(read_mapping(path), self.set).get("scenarios") is not None
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import torch
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+import adaptive_mbrl.training.run as run_module
 import sim.training.train as module
 from adaptive_mbrl.adaptation import make_adapter
 from adaptive_mbrl.adaptation.none import NoneConfig
@@ -29,14 +30,14 @@ from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
 from adaptive_mbrl.errors import AdaptiveMBRLError, CheckpointError, ConfigError
 from adaptive_mbrl.meta.trainer import MetaTrainer, OuterConfig
 from adaptive_mbrl.planning import GradientPlannerConfig, ICEMConfig
-from sim.episodes.data_config import DataConfig
+from adaptive_mbrl.training.data_config import DataConfig
+from adaptive_mbrl.training.rounds import RoundRecord
+from adaptive_mbrl.training.run_folder import RunFolderError
 from sim.episodes.policies import OraclePolicy
 from sim.robot.robot import load_robot
 from sim.scenarios.loading import load_scenario
 from sim.simulation.batch import BatchSimulation
 from sim.training.config import TrainConfig, load_train_config
-from sim.training.rounds import RoundRecord
-from sim.training.run_folder import RunFolderError
 from sim.training.train import open_training, train
 from tests.core.halves import Half, in_two
 
@@ -192,9 +193,9 @@ MOMENTS = {
     "collecting in round 1": (BatchSimulation, "step", 2 * 12 + 5),
     "storing episodes of round 1": (EpisodeStore, "append", 2),
     "fitting in round 1": (MetaTrainer, "step", 3 + 2),
-    "saving round 1": (module, "save_trainer_state", 2),
+    "saving round 1": (run_module, "save_trainer_state", 2),
     "validating in round 2": (MetaTrainer, "validate", 3),
-    "publishing": (module, "save_checkpoint", 1),
+    "publishing": (run_module, "save_checkpoint", 1),
 }
 
 
@@ -259,7 +260,7 @@ def kill_again_and_again(run: Path, first: int, stride: int, writers_only: bool)
         stride: n grows by this from child to child.
         writers_only: count only lines of the modules that write files.
     """
-    modules = ("storage.py", "checkpoint.py", "episodes.py", "rounds.py", "train.py", "run_folder.py", "recorder.py")
+    modules = ("storage.py", "checkpoint.py", "episodes.py", "rounds.py", "train.py", "run.py", "run_folder.py", "recorder.py")
     folders = tuple(str(ROOT / name) for name in ("adaptive_mbrl", "sim"))
     kills, lines = 0, first
     while True:
