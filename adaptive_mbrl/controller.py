@@ -14,6 +14,7 @@ from adaptive_mbrl.control.dump import StepDump
 from adaptive_mbrl.control.inputs import InputChecker, StepOptions
 from adaptive_mbrl.control.step import ControllerState, ControlSettings, Precision, StepNoise, control_step, initial_state
 from adaptive_mbrl.control.stopwatch import make_stopwatch
+from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.objective import Objective, RewardFunction
 from adaptive_mbrl.planning import PlannerConfig, Score, make_planner
 from adaptive_mbrl.predictor import Predictor
@@ -109,7 +110,10 @@ class AdaptiveController:
             require_robot(checkpoint, spec, str(path))
         about = checkpoint.description
         made = make_planner(about.spec, planner or about.planner, seed, device)
-        reward = objective or about.objective
+        try:
+            reward = objective or about.objective
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from error
         score = Score(reward, made.uncertainty_penalty, checkpoint.value if _is_of(about, reward) else None)
         dump = None
         if dump_folder is not None:

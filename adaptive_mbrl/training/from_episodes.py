@@ -13,7 +13,7 @@ from adaptive_mbrl.revision import git_revision
 from adaptive_mbrl.spec import RobotSpec
 from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.given_episodes import folder_of_episodes, given_episodes
-from adaptive_mbrl.training.run import Training
+from adaptive_mbrl.training.run import Training, new_value
 from adaptive_mbrl.training.run_folder import claimed
 
 
@@ -37,6 +37,8 @@ def train_from_episodes(config: TrainConfig, run: Path, device: torch.device | s
     spec = EpisodeStore.check(folder_of_episodes(config.data.episodes_from))
     objective = _objective(config, spec)
     given = given_episodes(config, spec)
+    # what cannot be trained begins no run
+    new_value(config, spec, objective)
     revision = git_revision() or "unknown"
     with claimed(run, config, {}, revision):
         training = Training(config, run, spec, objective, torch.device(device), revision, given)

@@ -85,7 +85,7 @@ class Training:
             DynamicsModel(spec, config.model, config.seed), config.adaptation, config.window
         )
         self.trainer = MetaTrainer(self.adapter, config.outer, config.seed, device, process)
-        self.value = self._new_value()
+        self.value = new_value(config, spec, objective)
         self.canary: Canary | None = None
         self.recorder = Recorder(run)
         done = sorted(p for p in (run / "rounds").glob("[0-9]*") if p.name.isdigit())
@@ -185,13 +185,6 @@ class Training:
         scalars |= self.trainer.validate(dataset) | self.trainer.gradient_conflict(dataset)
         return scalars | self._fit_value(training, index)
 
-    def _new_value(self) -> ValueFunction | None:
-        if self.config.value is None:
-            return None
-        if self.objective is None:
-            raise ConfigError("key 'value': there is no reward to fit it to; allowed: give 'objective', or leave 'value' out")
-        return ValueFunction(self.spec, self.config.value, self.objective.goal_names, self.config.seed)
-
     def _fit_value(self, training: Sequence[Episode], index: int) -> dict[str, float]:
         if self.value is None or self.objective is None:
             return {}
@@ -248,3 +241,16 @@ class Training:
             config.shaping,
             config.value,
         )
+
+
+def new_value(config: TrainConfig, spec: RobotSpec, objective: Objective | None) -> ValueFunction | None:
+    """The terminal value that a run begins with; None if the configuration asks for none.
+
+    Raises:
+        ConfigError: the objective cannot have one.
+    """
+    if config.value is None:
+        return None
+    if objective is None:
+        raise ConfigError("key 'value': there is no reward to fit it to; allowed: give 'objective', or leave 'value' out")
+    return ValueFunction(spec, config.value, objective.goal_names, config.seed)

@@ -22,7 +22,7 @@ from adaptive_mbrl.planning import Score, make_planner
 from adaptive_mbrl.process import SINGLE, Process
 from adaptive_mbrl.revision import git_revision
 from adaptive_mbrl.training.given_episodes import given_episodes
-from adaptive_mbrl.training.run import Training
+from adaptive_mbrl.training.run import Training, new_value
 from adaptive_mbrl.training.run_folder import claimed
 from sim.episodes.collect import Collector
 from sim.paths import find_config
@@ -63,6 +63,8 @@ def open_training(config: TrainConfig, run: Path, device: torch.device, process:
         )
     robot = load_robot(distribution.robot)
     given = given_episodes(config, robot.spec)
+    # what cannot be trained begins no run
+    new_value(config, robot.spec, robot.objective_to_plan(config.shaping))
     # the revision of the code that is running: the checkout may change during a long training
     revision = git_revision() or "unknown"
     files = {
