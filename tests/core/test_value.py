@@ -12,6 +12,8 @@ import torch
 from adaptive_mbrl.adaptation import make_adapter
 from adaptive_mbrl.adaptation.none import NoneConfig
 from adaptive_mbrl.checkpoint import FORMAT_VERSION, Checkpoint, Description, load_checkpoint, save_checkpoint
+from adaptive_mbrl.control.inputs import InputChecker, StepOptions
+from adaptive_mbrl.control.step import ControlSettings, StepNoise, control_step, initial_state
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.episodes import Episode
 from adaptive_mbrl.dynamics.model import DynamicsModel
@@ -22,6 +24,7 @@ from adaptive_mbrl.planning import Score, make_planner
 from adaptive_mbrl.planning.value import VALUE_FILE, ValueConfig, ValueFunction
 from adaptive_mbrl.predictor import Trajectories
 from tests.core.analytic import POINT, POINT_MODEL, POINT_WINDOW, TINY_PLANNER, push
+from tests.core.compiling import one_graph_compiler
 
 SPEED = Objective(POINT, (Term("linear", 1.0, ("speed",)),))
 NEAR = Objective(POINT, (Term("tolerance", 1.0, ("position",), scale=0.5),))
@@ -141,6 +144,23 @@ def test_outside_of_the_data_it_stays_what_it_is_at_the_edge(homing_value: Value
 def test_an_objective_with_a_goal_is_refused():
     with pytest.raises(ConfigError, match=r"key 'value': the objective of 'point_mass' has a goal \(where\), which episodes"):
         ValueFunction(POINT, CONFIG, ("where",))
+
+
+def test_a_control_step_with_a_value_is_one_graph(homing_value: ValueFunction):
+    """It waits for nothing, like any other control step."""
+    rules = (NoneConfig(),)
+    adapter = make_adapter(DynamicsModel(POINT, POINT_MODEL), rules, POINT_WINDOW).eval()
+    settings = ControlSettings(adapter, make_planner(POINT, TINY_PLANNER), Score(NEAR, terminal_value=homing_value))
+    state = initial_state(settings, 1, POINT_WINDOW, POINT.obs_dim)
+    inputs = InputChecker(POINT, 0, TINY_PLANNER.horizon, torch.device("cpu")).inputs(
+        np.array([1.0, 0.0], np.float32), None, StepOptions(), None
+    )
+    noise = StepNoise(settings.planner.draw_noise())
+    with one_graph_compiler() as compiler:
+        compiled = compiler(lambda state, inputs, noise: control_step(state, inputs, noise, settings))
+        _, plan, _ = compiled(state, inputs, noise)
+    assert compiler.graphs == 1
+    torch.testing.assert_close(plan.actions, control_step(state, inputs, noise, settings)[1].actions)
 
 
 # --- in a checkpoint ----------------------------------------------------------------------------------------------------------
