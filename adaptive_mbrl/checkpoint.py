@@ -28,6 +28,7 @@ from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
 from adaptive_mbrl.errors import CheckpointError, ConfigError
 from adaptive_mbrl.objective import Objective, Term
 from adaptive_mbrl.planning import PlannerConfig
+from adaptive_mbrl.planning.value import ValueConfig, ValueFunction, read_value, write_value
 from adaptive_mbrl.spec import RobotSpec
 from adaptive_mbrl.storage import atomic_folder, write_bytes_atomically
 
@@ -43,7 +44,7 @@ class Description:
     Attributes:
         format_version: number of the file layout.
         spec: the robot.
-        terms: reward terms of the objective.
+        terms: reward terms of the objective; empty after a training from recorded episodes that was told none.
         goal_names: entries of the objective's goal.
         model: shape of the dynamics model.
         adaptation: the rules.
@@ -52,6 +53,7 @@ class Description:
         provenance: how it was made: env steps, seconds, git revision, ...; for people and reports only.
         shaping: whether its planner is to maximise the shaping terms of the robot's file too, where that file gives the
             objective (in simulation); checkpoints without this entry do.
+        value: settings of the terminal value that is in the planner's score; None for none.
     """
 
     format_version: int
@@ -64,9 +66,20 @@ class Description:
     window: int = bounded(low=1, high=1000)
     provenance: dict[str, Any] = field(default_factory=dict)
     shaping: bool = True
+    value: ValueConfig | None = None
 
     @property
     def objective(self) -> Objective:
+        """What planners maximise.
+
+        Raises:
+            ConfigError: the checkpoint has no reward terms.
+        """
+        if not self.terms:
+            raise ConfigError(
+                f"this checkpoint of '{self.spec.name}' has no objective, since its training was told none; allowed: evaluate it "
+                "in simulation, where the robot's file has one, or train again with the key 'objective'"
+            )
         return Objective(self.spec, self.terms, self.goal_names)
 
     def make_adapter(self, seed: int = 0) -> NetworkAdapter:
@@ -82,11 +95,13 @@ class Checkpoint:
         description: everything but weights and predictions.
         adapter: network, normalizer and rules with their weights.
         canary: recorded windows and the adapter's predictions about them; None where nothing was recorded.
+        value: the terminal value; None where the description has none.
     """
 
     description: Description
     adapter: NetworkAdapter
     canary: Canary | None = None
+    value: ValueFunction | None = None
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
@@ -108,6 +123,8 @@ def write_checkpoint_files(folder: Path, checkpoint: Checkpoint) -> None:
     write_bytes_atomically(folder / WEIGHTS_FILE, save(weights))
     if checkpoint.canary is not None:
         write_canary(folder, checkpoint.canary)
+    if checkpoint.value is not None:
+        write_value(folder, checkpoint.value)
 
 
 def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Checkpoint:
@@ -133,7 +150,13 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Che
         weights = upgraded_weights(weights, description.spec)
     adapter = description.make_adapter()
     load_weights(adapter, weights, source=weights_file)
-    return Checkpoint(description, adapter.to(device).eval(), read_canary(folder))
+    return Checkpoint(description, adapter.to(device).eval(), read_canary(folder), _value(description, folder, device))
+
+
+def _value(description: Description, folder: Path, device: torch.device | str) -> ValueFunction | None:
+    if description.value is None:
+        return None
+    return read_value(folder, ValueFunction(description.spec, description.value, description.goal_names)).to(device)
 
 
 def find_checkpoint(path: str | Path) -> Path:

@@ -35,16 +35,18 @@ class Command:
         name: the word that users type.
         options: dataclass of its flags.
         function: what it runs, as ``module:function``; the function takes the options and is loaded only when the command runs.
+        without_simulator: what it runs instead where the options' `needs_simulator` is False.
     """
 
     name: str
     options: type
     function: str
+    without_simulator: str | None = None
 
 
 COMMANDS = (
     Command("demo", options.DemoOptions, "sim.commands:demo"),
-    Command("train", options.TrainOptions, "sim.commands:train"),
+    Command("train", options.TrainOptions, "sim.commands:train", "adaptive_mbrl.training.command:train"),
     Command("evaluate", options.EvaluateOptions, "sim.commands:evaluate"),
     Command("collect", options.CollectOptions, "sim.commands:collect"),
     Command("bridge", options.BridgeOptions, "robot_bridge.node.commands:bridge"),
@@ -138,7 +140,10 @@ def _require_known(arguments: Sequence[str]) -> None:
 
 def command_of(given: Any) -> Callable[[Any], None]:
     """Import the function that runs the given options; this loads torch and often MuJoCo."""
-    (function,) = (command.function for command in COMMANDS if command.options is type(given))
+    (command,) = (command for command in COMMANDS if command.options is type(given))
+    function = command.function
+    if command.without_simulator is not None and not given.needs_simulator:
+        function = command.without_simulator
     module, name = function.split(":")
     if module.startswith(_USERS_OF_SIM):
         _require_own_sim()

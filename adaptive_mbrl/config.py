@@ -6,6 +6,7 @@ key and what is allowed. Nothing in a YAML file is ever executed.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import difflib
 import math
@@ -60,6 +61,38 @@ def read_mapping(path: str | Path) -> Mapping[str, Any]:
         found = "it is empty" if content is None else f"got {type(content).__name__}"
         raise ConfigError(f"{path}: expected a mapping of keys to values, {found}")
     return content
+
+
+def with_settings(content: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
+    """A copy of a file's content in which some values are replaced.
+
+    Args:
+        content: what `read_mapping` gives.
+        settings: texts ``KEY=VALUE``; dots lead into nested mappings, and the value is YAML.
+
+    Raises:
+        ConfigError: a text has no ``=``, its value is not YAML, or its key leads into something that is no mapping.
+    """
+    changed = copy.deepcopy(dict(content))
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        names = key.split(".")
+        if not equals or not all(names):
+            raise ConfigError(f"--set: got '{setting}'; expected KEY=VALUE, such as data.steps=100")
+        try:
+            value = _StrictLoader(text).get_single_data()
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            raise ConfigError(f"--set: '{setting}': the value is not valid YAML") from error
+        inner = changed
+        for depth, name in enumerate(names[:-1], start=1):
+            if isinstance(inner.get(name), str):
+                # a kind may stand in the file without its settings
+                inner[name] = {inner[name]: {}}
+            inner = inner.setdefault(name, {})
+            if not isinstance(inner, dict):
+                raise ConfigError(f"--set: '{setting}': key '{'.'.join(names[:depth])}' is {inner!r}, which has no keys")
+        inner[names[-1]] = value
+    return changed
 
 
 class _StrictLoader(yaml.SafeLoader):

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from adaptive_mbrl.checkpoint import load_checkpoint, require_robot
+from adaptive_mbrl.checkpoint import Description, load_checkpoint, require_robot
 from adaptive_mbrl.control.dump import StepDump
 from adaptive_mbrl.control.inputs import InputChecker, StepOptions
 from adaptive_mbrl.control.step import ControllerState, ControlSettings, Precision, StepNoise, control_step, initial_state
 from adaptive_mbrl.control.stopwatch import make_stopwatch
-from adaptive_mbrl.objective import RewardFunction
+from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.objective import Objective, RewardFunction
 from adaptive_mbrl.planning import PlannerConfig, Score, make_planner
 from adaptive_mbrl.predictor import Predictor
 from adaptive_mbrl.spec import RobotSpec
@@ -96,7 +97,7 @@ class AdaptiveController:
         Args:
             path: checkpoint folder or name of a shipped checkpoint.
             spec: the robot at hand; a checkpoint of another robot is refused.
-            objective: replaces the checkpoint's.
+            objective: replaces the checkpoint's; the checkpoint's terminal value is used only if the terms are the same.
             planner: replaces the checkpoint's planner settings.
             seed: fixes the planner's noise.
             device: where to compute.
@@ -109,7 +110,11 @@ class AdaptiveController:
             require_robot(checkpoint, spec, str(path))
         about = checkpoint.description
         made = make_planner(about.spec, planner or about.planner, seed, device)
-        score = Score(objective or about.objective, made.uncertainty_penalty)
+        try:
+            reward = objective or about.objective
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from error
+        score = Score(reward, made.uncertainty_penalty, checkpoint.value if _is_of(about, reward) else None)
         dump = None
         if dump_folder is not None:
             used = dataclasses.replace(about, planner=planner or about.planner)
@@ -171,3 +176,8 @@ class AdaptiveController:
         if np.ndim(obs) == 2:
             return Command(actions[:, 0].copy(), actions, info)
         return Command(actions[0, 0].copy(), actions[0], info)
+
+
+def _is_of(about: Description, reward: RewardFunction) -> bool:
+    """Whether a reward is the checkpoint's own, which its terminal value was fitted to."""
+    return isinstance(reward, Objective) and (reward.terms, reward.goal_names) == (about.terms, about.goal_names)

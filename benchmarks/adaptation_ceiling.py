@@ -30,10 +30,10 @@ from adaptive_mbrl.dynamics.model import DynamicsModel
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.meta.trainer import MetaTrainer
 from adaptive_mbrl.storage import write_text_atomically
+from adaptive_mbrl.training.config import TrainConfig
 from sim.robot.robot import Robot, load_robot
 from sim.scenarios.change import Change, scale_vector
 from sim.scenarios.loading import parse_scenario
-from sim.training.config import TrainConfig
 
 FIGURES = ("adapted_loss", "adapted_error_1_steps", "adapted_error_5_steps", "adapted_error_10_steps")
 

@@ -1,8 +1,8 @@
-"""Write the tables of docs/results.md and docs/robot.md from the reports in docs/results/, so that no figure is typed by hand.
+"""Write the tables of docs/results.md, robot.md and training.md from the reports in docs/results/: no figure is typed by hand.
 
 Usage: python benchmarks/make_results.py
 
-Between a line ``<!-- begin NAME -->`` and ``<!-- end NAME -->`` in either file, the text is replaced by what
+Between a line ``<!-- begin NAME -->`` and ``<!-- end NAME -->`` in one of these files, the text is replaced by what
 docs/results/NAME.json says.
 """
 
@@ -21,7 +21,7 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 def main() -> None:
     """Replace every marked part; a mark without a report is an error."""
-    for name in ("results.md", "robot.md"):
+    for name in ("results.md", "robot.md", "training.md"):
         path = DOCS / name
         text = path.read_text(encoding="utf-8")
         path.write_text(re.sub(r"<!-- begin (\S+) -->.*?<!-- end \1 -->", _replacement, text, flags=re.S), encoding="utf-8")
@@ -269,7 +269,32 @@ def latency_cost_table(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def privileges_table(report: dict[str, Any]) -> str:
+    """Trainings with and without privileges, one row each, and the returns of their collections."""
+    first = report["seed"]
+    lines = [
+        f"`{report['scenario']}`, {report['episodes']} episodes, seeds {first} to {first + report['episodes'] - 1}; "
+        f"{report['machine']['cpu']}.",
+        "",
+        "| training | env steps | branch steps | oracle steps | updates | time [s] | return after the change [95 %] "
+        "| ratio to the first [95 %] |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for run in report["privileges"].values():
+        counts = (f"{run[key]:,.0f}" for key in ("env_steps", "branch_steps", "oracle_steps", "updates", "seconds"))
+        figures = _interval(_named(run["return_after_change"]), 1), _interval(_named(run["ratio"]), 2)
+        lines.append(f"| `{run['checkpoint']}` | {' | '.join(counts)} | {' | '.join(figures)} |")
+    curves = {run["checkpoint"]: run.get("return_of_collections") for run in report["privileges"].values()}
+    if any(curves.values()):
+        lines += ["", "Mean return of each collection of a round, exploration included, at the env steps so far:", ""]
+    for name, curve in curves.items():
+        if curve:
+            lines.append(f"- `{name}`: " + ", ".join(f"{value:.0f} at {steps:,}" for steps, value in curve))
+    return "\n".join(lines)
+
+
 TABLES = {
+    "privileges": privileges_table,
     "models": ceiling_table,
     "memory_growth": soak_table,
     "rate_hz": latency_table,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +12,10 @@ from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.episodes import Episode, EpisodeStore
 from adaptive_mbrl.device import resolve_device
 from adaptive_mbrl.dump import DUMP_FOLDER
-from adaptive_mbrl.errors import EXIT_INTERRUPTED, ConfigError
+from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.options import CollectOptions, DemoOptions, EvaluateOptions, TrainOptions
 from adaptive_mbrl.planning import ICEMConfig
+from adaptive_mbrl.training.command import run_with_hints
 from sim.demo import default_multitask, default_scenario, run_demo
 from sim.episodes.policies import ControllerPolicy, OraclePolicy, Policy, RandomPolicy
 from sim.episodes.run import run_scenarios
@@ -34,8 +33,6 @@ from sim.scenarios.scenario import Scenario
 from sim.simulation.batch import BatchSimulation
 from sim.simulation.instability import SimulationError
 from sim.training.config import load_train_config
-from sim.training.plain_progress import plain_bars
-from sim.training.run_folder import RunFolderError
 from sim.training.train import train as run_training
 
 DEFAULT_STEPS = 200
@@ -57,32 +54,9 @@ def demo(options: DemoOptions) -> None:
 
 
 def train(options: TrainOptions) -> None:
-    """Start or resume a training run."""
-    config = load_train_config(options.config)
-    run = options.run or Path("runs/train") / Path(options.config).stem
-    if options.resume and not (run / "config.yaml").is_file():
-        raise ConfigError(f"--resume: no run to go on with in {run} (it has no config.yaml); leave --resume out to start one")
-    again = shlex.join(["adaptive-mbrl", "train", "--config", options.config, "--run", str(run), *_as_before(options)])
-    try:
-        with plain_bars():
-            checkpoint = run_training(config, run, resolve_device(options.device))
-    except ConfigError as error:
-        # some mistakes in a configuration are only found by a training, which does not know the file's name
-        raise ConfigError(f"{options.config}: {error}" if str(error).startswith("key ") else str(error)) from error
-    except OSError as error:
-        if error.filename is not None:
-            raise
-        raise RunFolderError(f"{run}: {error.strerror or error}; finished rounds are kept, go on with: {again}") from error
-    except KeyboardInterrupt:
-        print(f"\ninterrupted; finished rounds are kept, go on with: {again}", file=sys.stderr)
-        raise SystemExit(EXIT_INTERRUPTED) from None
-    print(f"Checkpoint: {checkpoint}")
-
-
-def _as_before(options: TrainOptions) -> list[str]:
-    """The flags of a training that say on what it runs, as far as they were given."""
-    device = [] if options.device == "auto" else ["--device", options.device]
-    return device + ([] if options.threads is None else ["--threads", str(options.threads)])
+    """Start or resume a training run in simulation."""
+    config = load_train_config(options.config, options.set)
+    run_with_hints(options, lambda run: run_training(config, run, resolve_device(options.device)))
 
 
 def evaluate(options: EvaluateOptions) -> None:

@@ -145,6 +145,7 @@ FLOORS = {
         {"control"},
         {"meta"},
         {"controller"},
+        {"training"},
         {"cli"},
         {"__main__"},
     ),

@@ -27,6 +27,7 @@ from adaptive_mbrl.dump import Dump, numbered, write_dump
 from adaptive_mbrl.objective import Objective
 from adaptive_mbrl.planning import Plan, Score, make_planner
 from adaptive_mbrl.planning.score import FAILED_RETURN
+from adaptive_mbrl.planning.value import ValueFunction
 from adaptive_mbrl.revision import git_revision
 
 KIND = "control_step"
@@ -91,8 +92,10 @@ class StepDump:
         self, reason: str, settings: ControlSettings, state: ControllerState, inputs: StepInputs, noise: StepNoise
     ) -> None:
         reward = settings.score.reward
-        is_known = isinstance(reward, Objective) and settings.score.terminal_value is None
-        description = self.description
+        value = settings.score.terminal_value
+        is_known = isinstance(reward, Objective) and (value is None or isinstance(value, ValueFunction))
+        value_config = value.config if isinstance(value, ValueFunction) else None
+        description = dataclasses.replace(self.description, value=value_config)
         if isinstance(reward, Objective):
             description = dataclasses.replace(description, terms=reward.terms, goal_names=reward.goal_names)
         about = {
@@ -100,9 +103,12 @@ class StepDump:
             "adapt": settings.adapt,
             "fallback": settings.fallback,
             "precision": settings.precision,
+            "uncertainty_penalty": settings.score.uncertainty_penalty,
             "objective_is_in_the_file": is_known,
         }
         tensors = {f"adapter.{name}": tensor for name, tensor in settings.adapter.state_dict().items()}
+        if isinstance(value, ValueFunction):
+            tensors |= {f"value.{name}": tensor for name, tensor in value.state_dict().items()}
         tensors |= numbered("state", tensors_of(state))
         tensors |= {f"inputs.{name}": tensor for name, tensor in inputs._asdict().items()}
         tensors["noise.plan"] = noise.plan
@@ -132,7 +138,12 @@ def _restored(dump: Dump) -> tuple[ControlSettings, ControllerState, StepInputs,
     # NaN weights are what a dump may be about: they are taken as they are
     adapter.load_state_dict(dump.part("adapter"))
     planner = make_planner(description.spec, description.planner)
-    score = Score(description.objective, planner.uncertainty_penalty)
+    value = None
+    if description.value is not None:
+        value = ValueFunction(description.spec, description.value, description.goal_names)
+        value.load_state_dict(dump.part("value"))
+    # older dumps do not say the penalty, which was the planner's own
+    score = Score(description.objective, about.get("uncertainty_penalty", planner.uncertainty_penalty), value)
     settings = ControlSettings(
         adapter.eval(), planner, score, adapt=about["adapt"], fallback=about["fallback"], precision=about["precision"]
     )

@@ -9,6 +9,7 @@ import torch
 
 from adaptive_mbrl.data.episodes import Episode
 from adaptive_mbrl.data.statistics import TransitionStatistics, transition_statistics
+from adaptive_mbrl.data.weighting import WeightingConfig, episode_weights
 from adaptive_mbrl.data.windows import Windows, WindowSampler
 from adaptive_mbrl.spec import RobotSpec
 
@@ -20,7 +21,7 @@ class Dataset(Protocol):
         """Number of training windows."""
 
     def sample(self, num: int, generator: torch.Generator) -> Windows:
-        """Training windows, drawn uniformly with replacement."""
+        """Training windows, drawn with replacement."""
 
     def statistics(self) -> TransitionStatistics:
         """Statistics of the training transitions, those of episodes that are too short for a query left out."""
@@ -39,6 +40,7 @@ class EpisodeDataset:
         window: K.
         query: M.
         device: where windows are put together.
+        weighting: which training episodes are drawn more often.
     """
 
     def __init__(
@@ -49,9 +51,10 @@ class EpisodeDataset:
         window: int,
         query: int,
         device: torch.device | str = "cpu",
+        weighting: WeightingConfig = WeightingConfig(),  # noqa: B008
     ) -> None:
         self.spec = spec
-        self._training = WindowSampler(training, window, query, device)
+        self._training = WindowSampler(training, window, query, device, episode_weights(training, weighting))
         long_enough = [e for e in held_out if len(e) - e.history >= query]
         self._held_out = WindowSampler(long_enough, window, query, device) if long_enough else None
 

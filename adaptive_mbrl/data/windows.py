@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from adaptive_mbrl.data.episodes import Episode
@@ -37,17 +38,26 @@ def concatenate(parts: Sequence[Windows]) -> Windows:
 
 
 class WindowSampler:
-    """Draws windows uniformly over all steps of a set of episodes.
+    """Draws windows over all steps of a set of episodes, uniformly or by the weight of their episode.
 
     Args:
         episodes: the data; those shorter than `query` are left out.
         window: K.
         query: M.
         device: where the windows are put together.
+        weights: relative weight of a window of each episode, (E,); None for the same of all.
     """
 
-    def __init__(self, episodes: Sequence[Episode], window: int, query: int, device: torch.device | str = "cpu") -> None:
-        long_enough = [e for e in episodes if len(e) - e.history >= query]
+    def __init__(
+        self,
+        episodes: Sequence[Episode],
+        window: int,
+        query: int,
+        device: torch.device | str = "cpu",
+        weights: NDArray[np.float64] | None = None,
+    ) -> None:
+        chosen = [i for i, e in enumerate(episodes) if len(e) - e.history >= query]
+        long_enough = [episodes[i] for i in chosen]
         if not long_enough:
             longest = max((len(e) - e.history for e in episodes), default=0)
             raise ConfigError(f"no episode has the {query} steps of a query; longest: {longest}")
@@ -61,7 +71,9 @@ class WindowSampler:
         histories = np.array([e.history for e in long_enough])
         starts = np.concatenate([b + np.arange(h, n - query + 1) for b, h, n in zip(begins, histories, lengths, strict=True)])
         self._starts = torch.from_numpy(starts).to(device)
-        self._begin_of = torch.from_numpy(np.repeat(begins, lengths - query + 1 - histories)).to(device)
+        counts = lengths - query + 1 - histories
+        self._begin_of = torch.from_numpy(np.repeat(begins, counts)).to(device)
+        self._cumulative = None if weights is None else torch.from_numpy(np.repeat(weights[chosen], counts).cumsum())
         self._transition_rows = torch.from_numpy(
             np.concatenate([b + np.arange(h, n) for b, h, n in zip(begins, histories, lengths, strict=True)])
         ).to(device)
@@ -76,8 +88,14 @@ class WindowSampler:
 
     def sample(self, num: int, generator: torch.Generator) -> Windows:
         """`num` windows, with replacement."""
-        pick = torch.randint(len(self), (num,), generator=generator).to(self.device)
-        return self.at(pick)
+        return self.at(self._pick(num, generator).to(self.device))
+
+    def _pick(self, num: int, generator: torch.Generator) -> Tensor:
+        """Positions of windows, (num,), on the CPU."""
+        if self._cumulative is None:
+            return torch.randint(len(self), (num,), generator=generator)
+        at = torch.rand(num, generator=generator, dtype=torch.float64) * self._cumulative[-1]
+        return torch.searchsorted(self._cumulative, at, right=True).clamp_max(len(self) - 1)
 
     def at(self, index: Tensor) -> Windows:
         """The windows at the given positions, (W,) int64 in [0, len)."""

@@ -95,7 +95,7 @@ def fine_tuned(
     # while the adapter still is where the windows are
     after, recorded = trainer.validate(dataset), dataset.held_out(CANARY_WINDOWS)
     canary = None if recorded is None else make_canary(adapter, recorded)
-    return Checkpoint(description, adapter.cpu(), canary), before, after
+    return Checkpoint(description, adapter.cpu(), canary, checkpoint.value), before, after
 
 
 def split(episodes: Sequence[Episode], window: int, query: int, fraction: float) -> tuple[list[Episode], list[Episode]]:

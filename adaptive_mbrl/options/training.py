@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
+from adaptive_mbrl.config import read_mapping, with_settings
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.options.common import (
     Device,
@@ -17,6 +20,8 @@ from adaptive_mbrl.options.common import (
     require_threads,
 )
 
+_MAX_SETTINGS_IN_NAME = 150
+
 
 @dataclass(frozen=True)
 class TrainOptions:
@@ -24,13 +29,16 @@ class TrainOptions:
 
     Attributes:
         config: training configuration: a YAML file, or the name of one in configs/train.
-        run: folder of the run; runs/train/NAME if not given.
+        set: settings that replace those of the configuration, as KEY=VALUE with dots between the names of a nested key, for
+            example data.oracle_episodes=0 seed=1. The run's config.yaml records them.
+        run: folder of the run; runs/train/NAME if not given, where the name includes the settings of --set.
         resume: only continue an existing run, never start a new one.
         device: where the networks run; auto takes a GPU when there is one.
         threads: number of threads of torch and of the simulator; OMP_NUM_THREADS if not given, else all usable cores.
     """
 
     config: str
+    set: Annotated[tuple[str, ...], arg(metavar="KEY=VALUE", help_behavior_hint="")] = ()
     run: OptionalPath = None
     resume: bool = False
     device: Device = "auto"
@@ -38,6 +46,22 @@ class TrainOptions:
 
     def __post_init__(self) -> None:
         require_threads(self.threads)
+
+    @property
+    def run_folder(self) -> Path:
+        """The folder of the run; by default its name says what is trained."""
+        if self.run is not None:
+            return self.run
+        settings = re.sub(r"[^\w.=+-]+", "_", "".join(f"+{setting}" for setting in self.set))
+        if len(settings) > _MAX_SETTINGS_IN_NAME:
+            raise ConfigError("--set: too many settings for the name of a folder; give one with --run")
+        return Path("runs/train") / (Path(self.config).stem + settings)
+
+    @property
+    def needs_simulator(self) -> bool:
+        """Whether the configuration names scenarios; a shipped one does, and so does one whose file has to be looked for."""
+        path = Path(self.config)
+        return not path.is_file() or with_settings(read_mapping(path), self.set).get("scenarios") is not None
 
 
 @dataclass(frozen=True)

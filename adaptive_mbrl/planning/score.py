@@ -30,7 +30,8 @@ class Score:
 
     Attributes:
         reward: the objective.
-        uncertainty_penalty: weight of the particles' spread of returns, subtracted from their mean.
+        uncertainty_penalty: weight of the particles' spread of returns, subtracted from their mean; a negative one draws the
+            planner to where the particles disagree, for exploration.
         terminal_value: what is expected after the horizon; None for nothing.
     """
 
@@ -49,7 +50,7 @@ class Score:
         """
         returns = self.particle_returns(trajectories, actions, obs, goal)
         found = returns.mean(0)
-        if self.uncertainty_penalty > 0 and len(returns) > 1:
+        if self.uncertainty_penalty != 0 and len(returns) > 1:
             found = found - self.uncertainty_penalty * returns.std(0, unbiased=False)
         # one particle of many would hardly show in the mean, and the spread of a failed and a good one may overflow
         return torch.where((returns == FAILED_RETURN).any(0), FAILED_RETURN, found)

@@ -14,8 +14,8 @@ from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.episodes import Episode
 from adaptive_mbrl.planning import PlannerConfig, make_planner
 from adaptive_mbrl.planning.base import Planner
+from adaptive_mbrl.training.data_config import DataConfig
 from sim.episodes.branches import branch_episodes
-from sim.episodes.data_config import DataConfig
 from sim.episodes.policies import ControllerPolicy, OraclePolicy, Policy, RandomPolicy
 from sim.episodes.rank_correlation import rank_correlation
 from sim.episodes.recorded import Recorded

@@ -20,6 +20,7 @@ from adaptive_mbrl.dump import read_dump
 from adaptive_mbrl.dynamics.model import DynamicsModel
 from adaptive_mbrl.objective import Objective, Term
 from adaptive_mbrl.planning import Score, make_planner
+from adaptive_mbrl.planning.value import ValueConfig, ValueFunction
 from tests.core.analytic import POINT, POINT_MODEL, POINT_WINDOW, push
 from tests.core.driving import PLANNERS, REACH, START, goal_at
 from tests.core.rules import RULES, point_adapter
@@ -121,6 +122,26 @@ def test_a_replay_has_the_settings_of_the_controller(tmp_path: Path, settings: d
     dump = read_dump(path)
     assert dump.about.items() >= settings.items()
     np.testing.assert_array_equal(replay_control_step(dump)[1].actions.numpy(), commands[FAULT_AT].plan)
+
+
+def test_a_replay_has_the_terminal_value_and_the_exploration_bonus(tmp_path: Path):
+    adapter, still = point_adapter("gradient"), Objective(POINT, (Term("quadratic", 1.0, ("position",)),))
+    about = dataclasses.replace(description(), terms=still.terms, goal_names=())
+    value = ValueFunction(POINT, ValueConfig(hidden=(8,), weight=3.0), seed=4)
+    control = ControlSettings(adapter, make_planner(POINT, about.planner), Score(still, -0.5, value))
+    controller = AdaptiveController(POINT, control, POINT_WINDOW, StepDump(tmp_path, about))
+    controller.step(START)
+    with_a_nan_weight(adapter)
+
+    # under the prior, whose plan is not finite either: what is compared is all that enters the score
+    command = controller.step(START)
+
+    (path,) = tmp_path.iterdir()
+    dump = read_dump(path)
+    assert dump.about["objective_is_in_the_file"]
+    assert dump.about["uncertainty_penalty"] == -0.5
+    assert dump.part("value").keys() == value.state_dict().keys()
+    np.testing.assert_array_equal(replay_control_step(dump)[1].actions[0].numpy(), command.plan)
 
 
 def test_a_replay_is_repeatable_and_follows_from_the_file_alone(tmp_path: Path):

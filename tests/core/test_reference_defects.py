@@ -34,11 +34,11 @@ from adaptive_mbrl.planning import (
 )
 from adaptive_mbrl.planning.random_shooting import RandomShooting
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
+from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.transitions import Transitions
 from sim.scenarios.change import Change
 from sim.scenarios.distribution import ScenarioDistribution
 from sim.scenarios.loading import load_scenario
-from sim.training.config import TrainConfig
 from tests.core.analytic import (
     POINT,
     POINT_MODEL,

@@ -182,3 +182,17 @@ def test_the_reward_sees_each_step_with_the_observation_before_it():
 
     assert torch.equal(seen[0][..., 0, :], OBS[None, :, None].expand(PARTICLES, ROBOTS, CANDIDATES, -1))
     assert torch.equal(seen[0][..., 1:, :], trajectories.next_obs[..., :-1, :])
+
+
+# --- disagreement as a bonus --------------------------------------------------------------------------------------------------
+
+
+def test_a_negative_penalty_draws_the_planner_to_where_the_particles_disagree():
+    """Of two candidates with the same mean return, the one that the particles disagree about is better (Plan2Explore)."""
+    next_obs = torch.zeros(PARTICLES, 1, 2, HORIZON, POINT.obs_dim)
+    next_obs[0, 0, 1], next_obs[1, 0, 1] = 2.0, -2.0
+    score, curious = Score(POSITION), Score(POSITION, uncertainty_penalty=-0.5)
+    asked = Trajectories(next_obs), ACTIONS[:1, :2], OBS[:1], NO_GOAL[:1]
+
+    torch.testing.assert_close(score(*asked), torch.zeros(1, 2))
+    torch.testing.assert_close(curious(*asked), torch.tensor([[0.0, 0.5 * 2.0 * HORIZON]]))

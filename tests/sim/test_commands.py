@@ -25,11 +25,11 @@ from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.meta.trainer import OuterConfig
 from adaptive_mbrl.options import TrainOptions
 from adaptive_mbrl.planning import ICEMConfig
+from adaptive_mbrl.training.config import TrainConfig
+from adaptive_mbrl.training.data_config import DataConfig
 from sim import commands
 from sim.demo import run_demo
-from sim.episodes.data_config import DataConfig
 from sim.evaluation import video
-from sim.training.config import TrainConfig
 
 MakeCheckpoint = Callable[..., Path]
 

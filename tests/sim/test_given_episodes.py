@@ -16,12 +16,12 @@ from adaptive_mbrl.data.episodes import Episode, EpisodeStore
 from adaptive_mbrl.dynamics.model import ModelConfig
 from adaptive_mbrl.errors import CheckpointError, ConfigError
 from adaptive_mbrl.meta.trainer import OuterConfig
-from sim.episodes.data_config import DataConfig
+from adaptive_mbrl.training.config import TrainConfig
+from adaptive_mbrl.training.data_config import DataConfig
+from adaptive_mbrl.training.given_episodes import given_episodes
+from adaptive_mbrl.training.rounds import RoundRecord
 from sim.robot.robot import load_robot
 from sim.simulation.batch import BatchSimulation
-from sim.training.config import TrainConfig
-from sim.training.given_episodes import given_episodes
-from sim.training.rounds import RoundRecord
 from sim.training.train import open_training, train
 
 SPEC = load_robot("cartpole").spec

@@ -12,9 +12,9 @@ from rich.console import Console
 from tqdm import tqdm
 
 from adaptive_mbrl import cli
+from adaptive_mbrl.training.plain_progress import BarsAsLines, plain_bars
 from sim.evaluation.plain_progress import PlainProgress
 from sim.evaluation.terminal import live_progress
-from sim.training.plain_progress import BarsAsLines, plain_bars
 
 MakeCheckpoint = Callable[..., Path]
 

@@ -117,7 +117,9 @@ def test_masses_and_lengths_of_cadms_pendulum():
 
     assert pairs("pendulum/cadm", "train") == grid(tuple(round(0.75 + 0.05 * i, 2) for i in range(11)))
     light, heavy = (0.5, 0.7), (1.3, 1.5)
-    assert pairs("pendulum/cadm", "test") == sorted([(m, s) for m in light for s in heavy] + [(m, s) for m in heavy for s in light])
+    assert pairs("pendulum/cadm", "test") == sorted(
+        [(m, s) for m in light for s in heavy] + [(m, s) for m in heavy for s in light]
+    )
     light, heavy = (0.2, 0.4), (1.6, 1.8)
     assert pairs("pendulum/cadm_extreme", "test") == sorted(
         [(m, s) for m in light for s in heavy] + [(m, s) for m in heavy for s in light]

@@ -18,6 +18,7 @@ import torch
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+import adaptive_mbrl.training.run as run_module
 import sim.training.train as module
 from adaptive_mbrl.adaptation import make_adapter
 from adaptive_mbrl.adaptation.none import NoneConfig
@@ -25,18 +26,21 @@ from adaptive_mbrl.checkpoint import load_checkpoint
 from adaptive_mbrl.config import load_yaml
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.episodes import EpisodeStore
+from adaptive_mbrl.data.weighting import WeightingConfig
 from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
 from adaptive_mbrl.errors import AdaptiveMBRLError, CheckpointError, ConfigError
+from adaptive_mbrl.meta.reset import ResetConfig
 from adaptive_mbrl.meta.trainer import MetaTrainer, OuterConfig
 from adaptive_mbrl.planning import GradientPlannerConfig, ICEMConfig
-from sim.episodes.data_config import DataConfig
+from adaptive_mbrl.planning.value import ValueConfig, ValueFunction
+from adaptive_mbrl.training.data_config import DataConfig
+from adaptive_mbrl.training.rounds import RoundRecord
+from adaptive_mbrl.training.run_folder import RunFolderError
 from sim.episodes.policies import OraclePolicy
 from sim.robot.robot import load_robot
 from sim.scenarios.loading import load_scenario
 from sim.simulation.batch import BatchSimulation
 from sim.training.config import TrainConfig, load_train_config
-from sim.training.rounds import RoundRecord
-from sim.training.run_folder import RunFolderError
 from sim.training.train import open_training, train
 from tests.core.halves import Half, in_two
 
@@ -192,9 +196,9 @@ MOMENTS = {
     "collecting in round 1": (BatchSimulation, "step", 2 * 12 + 5),
     "storing episodes of round 1": (EpisodeStore, "append", 2),
     "fitting in round 1": (MetaTrainer, "step", 3 + 2),
-    "saving round 1": (module, "save_trainer_state", 2),
+    "saving round 1": (run_module, "save_trainer_state", 2),
     "validating in round 2": (MetaTrainer, "validate", 3),
-    "publishing": (module, "save_checkpoint", 1),
+    "publishing": (run_module, "save_checkpoint", 1),
 }
 
 
@@ -259,7 +263,7 @@ def kill_again_and_again(run: Path, first: int, stride: int, writers_only: bool)
         stride: n grows by this from child to child.
         writers_only: count only lines of the modules that write files.
     """
-    modules = ("storage.py", "checkpoint.py", "episodes.py", "rounds.py", "train.py", "run_folder.py", "recorder.py")
+    modules = ("storage.py", "checkpoint.py", "episodes.py", "rounds.py", "train.py", "run.py", "run_folder.py", "recorder.py")
     folders = tuple(str(ROOT / name) for name in ("adaptive_mbrl", "sim"))
     kills, lines = 0, first
     while True:
@@ -565,3 +569,73 @@ def test_two_processes_train_one_run(tmp_path: Path):
     assert len(list((run / "episodes").glob("*.safetensors"))) == 2
     # one file for each start of the main process; two starts within one second share its name
     assert len(list((run / "tensorboard").iterdir())) in (1, 2)
+
+
+# --- options of a training without privileges ---------------------------------------------------------------------------------
+
+
+ALL_OPTIONS = dataclasses.replace(
+    TINY,
+    shaping=False,
+    data=dataclasses.replace(
+        TINY.data,
+        oracle_episodes=0,
+        branches_per_state=0,
+        exploration_bonus=0.5,
+        weighting=WeightingConfig(recency=1.0, reward=0.5),
+    ),
+    value=ValueConfig(sweeps=2, updates=3, batch_size=8),
+    resets=ResetConfig(rounds=(1, 2), layers="last"),
+)
+
+
+def test_a_run_with_all_options_goes_on_after_an_interruption_as_if_there_had_been_none(tmp_path: Path):
+    train(ALL_OPTIONS, tmp_path / "whole")
+    with open_training(ALL_OPTIONS, tmp_path / "parts", CPU) as training:
+        training.run_round(0)
+        training.run_round(1)
+
+    train(ALL_OPTIONS, tmp_path / "parts")
+
+    assert_same_end(tmp_path / "parts", tmp_path / "whole")
+    values = [load_file(tmp_path / name / "checkpoint" / "value.safetensors") for name in ("parts", "whole")]
+    assert all(torch.equal(values[0][name], tensor) for name, tensor in values[1].items())
+    record = load_yaml(tmp_path / "whole" / "rounds" / "003" / "round.yaml", RoundRecord)
+    assert (record.oracle_steps, record.branch_steps) == (0, 0)
+    assert "value/explained_variance" in record.scalars
+
+
+def test_the_controller_of_a_collection_has_the_rounds_bonus_and_the_value(tmp_path: Path):
+    with open_training(ALL_OPTIONS, tmp_path / "run", CPU) as training:
+        training.run_round(0)
+        score = training.controller(0, ALL_OPTIONS.data.bonus_in(1)).settings.score
+        assert score.uncertainty_penalty == -0.5
+        assert isinstance(score.terminal_value, ValueFunction)
+        assert score.terminal_value is not training.value
+
+
+def test_the_bonus_falls_to_zero_along_a_straight_line():
+    data = dataclasses.replace(DataConfig(), exploration_bonus=2.0, iterations=5)
+    assert [data.bonus_in(i) for i in range(1, 6)] == pytest.approx([2.0, 1.5, 1.0, 0.5, 0.0])
+    assert dataclasses.replace(data, iterations=1).bonus_in(1) == 2.0
+
+
+def test_a_reset_changes_the_fit_of_its_round_only(tmp_path: Path):
+    config = dataclasses.replace(TINY, resets=ResetConfig(rounds=(1,), layers="all"))
+    for name, chosen in (("reset", config), ("plain", TINY)):
+        with open_training(chosen, tmp_path / name, CPU) as training:
+            training.run_round(0)
+            training.run_round(1)
+    first, second = (
+        [load_file(tmp_path / name / "rounds" / f"{i:03d}" / "weights.safetensors") for name in ("reset", "plain")]
+        for i in (0, 1)
+    )
+    assert torch.equal(first[0]["model.net.weight_1"], first[1]["model.net.weight_1"])
+    assert not torch.allclose(second[0]["model.net.weight_1"], second[1]["model.net.weight_1"], atol=1e-2)
+
+
+def test_a_value_for_a_robot_with_a_goal_is_refused_and_begins_no_run(tmp_path: Path):
+    config = dataclasses.replace(TINY, scenarios="arm/payload:train", value=ValueConfig())
+    with pytest.raises(ConfigError, match=r"key 'value': the objective of 'arm' has a goal"):
+        train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

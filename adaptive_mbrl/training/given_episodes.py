@@ -9,7 +9,7 @@ from adaptive_mbrl.data.episodes import SPEC_FILE, EpisodeStore
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.meta.fine_tune import split
 from adaptive_mbrl.spec import RobotSpec
-from sim.training.config import TrainConfig
+from adaptive_mbrl.training.config import TrainConfig
 
 _KEY = "key 'data.episodes_from'"
 
@@ -31,7 +31,7 @@ def given_episodes(config: TrainConfig, spec: RobotSpec) -> EpisodeStore | None:
     source, fraction = config.data.episodes_from, config.data.validation_fraction
     if source is None:
         return None
-    folder = _folder_of_episodes(source)
+    folder = folder_of_episodes(source)
     store = EpisodeStore.open(folder, EpisodeStore.check(folder, spec))
     if folder != source or fraction == 0 or any(e.tags.get("validation") for e in store.episodes):
         return store
@@ -46,7 +46,8 @@ def given_episodes(config: TrainConfig, spec: RobotSpec) -> EpisodeStore | None:
     return divided
 
 
-def _folder_of_episodes(source: Path) -> Path:
+def folder_of_episodes(source: Path) -> Path:
+    """The store that `data.episodes_from` means: the folder itself, or that of a complete run's episodes."""
     if (source / SPEC_FILE).is_file():
         return source
     if (source / "checkpoint").is_dir():

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adaptive_mbrl.config import bounded
+from adaptive_mbrl.data.weighting import WeightingConfig
 from adaptive_mbrl.planning import ICEMConfig, PlannerConfig
 
 
@@ -29,6 +30,10 @@ class DataConfig:
             no validation. Of recorded episodes, of which none is marked for validation, it is the last part of each.
         episodes_from: folder of a complete run, or of recorded episodes that `collect` or `import-bag` wrote. The training takes
             these episodes and collects none; with `iterations: 0` it has a single round before the last one.
+        exploration_bonus: weight of the ensemble's spread of predicted returns, which the planner's score gets in the first
+            collection with a controller, so that it goes where the members disagree (Sekar et al. 2020, arXiv 2005.05960). It
+            falls to 0 along a straight line until the last collection; 0 does not explore.
+        weighting: which episodes the outer loop sees more often.
     """
 
     steps: int = bounded(200, low=2)
@@ -42,3 +47,11 @@ class DataConfig:
     branch_every: int = bounded(5, low=1)
     validation_fraction: float = bounded(0.1, low=0.0, high=0.5)
     episodes_from: Path | None = None
+    exploration_bonus: float = bounded(0.0, low=0.0)
+    weighting: WeightingConfig = WeightingConfig()
+
+    def bonus_in(self, round_index: int) -> float:
+        """The exploration bonus of a round that collects with a controller; the first is round 1."""
+        if self.iterations == 1:
+            return self.exploration_bonus
+        return self.exploration_bonus * max(0.0, 1 - (round_index - 1) / (self.iterations - 1))

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from adaptive_mbrl.config import load_yaml, save_yaml
 from adaptive_mbrl.errors import AdaptiveMBRLError, ConfigError
 from adaptive_mbrl.storage import remove_leftovers, write_text_atomically
-from sim.training.config import TrainConfig
+from adaptive_mbrl.training.config import TrainConfig
 
 CONFIG_FILE = "config.yaml"
 LOCK_FILE = "lock"

@@ -14,7 +14,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter  # type: ignor
 from tqdm import tqdm
 
 from adaptive_mbrl.config import load_yaml, save_yaml
-from sim.training.rounds import RoundRecord
+from adaptive_mbrl.training.rounds import RoundRecord
 
 RECORD_FILE = "round.yaml"
 _SHOWN = ("collect/return", "validation", "rank")

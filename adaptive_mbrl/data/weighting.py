@@ -1,0 +1,61 @@
+"""Which episodes a training looks at more often: newer ones, or those with a higher reward.
+
+Windows are drawn uniformly over all steps by default. A model that plans is asked about states that a good controller visits,
+while most of the data of a training on its own episodes comes from earlier, worse controllers. The weight of episode e is
+
+    w_e = exp(recency * age_e + reward * z_e)
+
+where age_e goes from 0 for the oldest step of the data to 1 for the newest, and z_e is the episode's mean reward, standardised
+over the episodes. The loss is not corrected for the weights: the aim is another distribution of states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_mbrl.config import bounded
+from adaptive_mbrl.data.episodes import Episode
+
+_LARGEST_Z = 2.0
+
+
+@dataclass(frozen=True)
+class WeightingConfig:
+    """How often the windows of an episode are drawn, in logarithms of ratios; with both 0 all windows are alike.
+
+    Attributes:
+        recency: the newest step is drawn e^recency times as often as the oldest one.
+        reward: an episode whose mean reward is one standard deviation higher is drawn e^reward times as often; two standard
+            deviations above or below the mean are the most that counts.
+    """
+
+    recency: float = bounded(0.0, low=0.0, high=10.0)
+    reward: float = bounded(0.0, low=0.0, high=10.0)
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether all windows are alike."""
+        return self.recency == 0 and self.reward == 0
+
+
+def episode_weights(episodes: Sequence[Episode], config: WeightingConfig) -> NDArray[np.float64] | None:
+    """Relative weight of a window of each episode, (E,), of which the largest is 1; None where all are alike.
+
+    Args:
+        episodes: in the order in which they were collected.
+        config: the strengths.
+    """
+    if config.is_uniform or not episodes:
+        return None
+    steps = np.array([len(e) - e.history for e in episodes], dtype=np.float64)
+    age = (np.cumsum(steps) - steps / 2) / steps.sum()
+    rewards = np.array([e.reward[e.history :].mean() for e in episodes], dtype=np.float64)
+    spread = rewards.std()
+    z = (rewards - rewards.mean()) / spread if spread > 0 else np.zeros_like(rewards)
+    logarithm = config.recency * age + config.reward * z.clip(-_LARGEST_Z, _LARGEST_Z)
+    weights: NDArray[np.float64] = np.exp(logarithm - logarithm.max())
+    return weights

@@ -1,0 +1,108 @@
+"""The configuration of a meta-training run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from adaptive_mbrl.adaptation import Rules
+from adaptive_mbrl.adaptation.gradient import GradientConfig
+from adaptive_mbrl.config import MAX_SEED, bounded, from_mapping, read_mapping, with_settings
+from adaptive_mbrl.dynamics.model import ModelConfig
+from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.meta.reset import ResetConfig
+from adaptive_mbrl.meta.trainer import OuterConfig
+from adaptive_mbrl.objective import Term
+from adaptive_mbrl.planning import GradientPlannerConfig, ICEMConfig, PlannerConfig
+from adaptive_mbrl.planning.value import ValueConfig
+from adaptive_mbrl.training.data_config import DataConfig
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A meta-training run.
+
+    Attributes:
+        scenarios: the split and its part that episodes are drawn from, for example ``half_cheetah/cadm_cripple:train``. Left out,
+            the training needs no simulator: the robot is that of the episodes in `data.episodes_from`.
+        seed: seed of all randomness.
+        shaping: whether planners also maximise the shaping terms of the robot's file, in the training and with its checkpoint.
+        objective: reward terms of the checkpoint, for a training without `scenarios`; with them, the robot's file has the terms.
+        goal_names: entries of the goal that terms of `objective` aim at.
+        model: settings of the dynamics model.
+        window: K, the number of recent transitions that adaptation sees.
+        adaptation: the adaptation rule, or a list of rules that follow one another.
+        outer: settings of the outer loop.
+        planner: the controller's planner, in training and in the checkpoint.
+        data: what is collected, or in `data.episodes_from` the folder of episodes that a run, `collect` or `import-bag` wrote.
+        value: a terminal value that the planner's score has beside the objective; none by default.
+        resets: layers that are drawn again in some rounds; none by default.
+        updates_initial: number of outer steps of round 0.
+        updates_per_iteration: number of outer steps after each later collection.
+        updates_final: number of outer steps of the last round, which collects nothing; with 0 there is no such round.
+    """
+
+    scenarios: str | None = None
+    seed: int = bounded(0, low=0, high=MAX_SEED)
+    shaping: bool = True
+    objective: tuple[Term, ...] = ()
+    goal_names: tuple[str, ...] = ()
+    model: ModelConfig = ModelConfig()
+    window: int = bounded(16, low=1, high=1000)
+    adaptation: Rules = (GradientConfig(),)
+    outer: OuterConfig = OuterConfig()
+    planner: PlannerConfig = ICEMConfig()
+    data: DataConfig = field(default_factory=DataConfig)
+    value: ValueConfig | None = None
+    resets: ResetConfig = ResetConfig()
+    updates_initial: int = bounded(2000, low=1)
+    updates_per_iteration: int = bounded(1000, low=1)
+    updates_final: int = bounded(4000, low=0)
+
+    def __post_init__(self) -> None:
+        self._check_source()
+        if self.data.episodes_from is None:
+            self._check_collection()
+
+    def _check_source(self) -> None:
+        """Refuse a training that has neither a simulator nor episodes, or two objectives."""
+        if self.scenarios is None and self.data.episodes_from is None:
+            raise ConfigError(
+                "key 'scenarios': missing; allowed: a split's part, such as cartpole/mass_gain:train, or data.episodes_from: "
+                "a folder of recorded episodes, which needs no simulator"
+            )
+        if self.scenarios is not None and (self.objective or self.goal_names):
+            raise ConfigError(
+                "key 'objective': the robot of 'scenarios' has one in its file; allowed: no 'objective' and no 'goal_names'"
+            )
+
+    def _check_collection(self) -> None:
+        """Refuse a collection that cannot be made or that the outer loop could not use."""
+        data = self.data
+        if data.random_episodes + data.oracle_episodes == 0:
+            raise ConfigError("key 'data': random_episodes and oracle_episodes are both 0; round 0 needs episodes")
+        if data.oracle_episodes and isinstance(data.oracle_planner, GradientPlannerConfig):
+            raise ConfigError(
+                "key 'data.oracle_planner': 'gradient' needs a derivative, which the oracle's physics does not have; allowed: "
+                "icem, cem, mppi, random_shooting, or oracle_episodes: 0"
+            )
+        if self.outer.query > data.steps:
+            raise ConfigError(
+                f"key 'outer.query': {self.outer.query} exceeds an episode; allowed: at most data.steps, {data.steps}"
+            )
+        if data.branches_per_state and self.outer.query > self.planner.horizon:
+            raise ConfigError(
+                f"key 'outer.query': {self.outer.query} exceeds planner.horizon {self.planner.horizon}, the length of a branch"
+            )
+
+
+def read_train_config(path: Path, settings: Sequence[str] = ()) -> TrainConfig:
+    """Read a configuration.
+
+    Args:
+        path: the YAML file.
+        settings: texts ``KEY=VALUE`` that replace values of the file.
+    """
+    source = str(path) if not settings else f"{path} with --set {' '.join(settings)}"
+    return from_mapping(TrainConfig, with_settings(read_mapping(path), settings), source=source)
