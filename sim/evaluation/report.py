@@ -145,6 +145,7 @@ def _config(setup: Setup) -> Report:
         "robot": setup.robot.name,
         "episodes": len(setup.scenarios),
         "seed": setup.seed,
+        "planner_noise": "one stream per episode, from its seed",
         "robots_side_by_side": len(setup.scenarios),
         "planner": asdict(setup.planner),
         "machine": {
