@@ -21,8 +21,9 @@ from sim.episodes.policies import ControllerPolicy, OraclePolicy, Policy, Random
 from sim.episodes.run import run_scenarios
 from sim.evaluation.evaluate import Evaluation
 from sim.evaluation.evaluate import evaluate as run_evaluation
+from sim.evaluation.ledger import append_to_ledger
 from sim.evaluation.plots import plot_recovery
-from sim.evaluation.report import make_report, write_report
+from sim.evaluation.report import ledger_of, make_report, write_report
 from sim.evaluation.setup import prepare
 from sim.evaluation.summary import Report
 from sim.evaluation.terminal import live_progress, make_console, print_report
@@ -58,6 +59,8 @@ def demo(options: DemoOptions) -> None:
 def train(options: TrainOptions) -> None:
     """Start or resume a training run."""
     config = load_train_config(options.config)
+    if options.seed is not None:
+        config = replace(config, seed=options.seed)
     run = options.run or Path("runs/train") / Path(options.config).stem
     if options.resume and not (run / "config.yaml").is_file():
         raise ConfigError(f"--resume: no run to go on with in {run} (it has no config.yaml); leave --resume out to start one")
@@ -79,14 +82,15 @@ def train(options: TrainOptions) -> None:
 
 
 def _as_before(options: TrainOptions) -> list[str]:
-    """The flags of a training that say on what it runs, as far as they were given."""
+    """The flags of a training that say what it is and on what it runs, as far as they were given."""
+    seed = [] if options.seed is None else ["--seed", str(options.seed)]
     device = [] if options.device == "auto" else ["--device", options.device]
-    return device + ([] if options.threads is None else ["--threads", str(options.threads)])
+    return seed + device + ([] if options.threads is None else ["--threads", str(options.threads)])
 
 
 def evaluate(options: EvaluateOptions) -> None:
     """Compare the arms, print their table and write the files that were asked for."""
-    outputs = {"--json": options.json, "--plot": options.plot, "--video": options.video}
+    outputs = {"--json": options.json, "--plot": options.plot, "--video": options.video, "--ledger": options.ledger}
     wanted = {flag: path for flag, path in outputs.items() if path is not None}
     for flag, path in wanted.items():
         require_writable(flag, path)
@@ -105,6 +109,8 @@ def evaluate(options: EvaluateOptions) -> None:
         make_folder_of(flag, path)
     with live_progress(make_console(stderr=True)) as begin_arm:
         evaluation = run_evaluation(setup, begin_arm)
+    if options.ledger is not None:
+        append_to_ledger(options.ledger, ledger_of(evaluation))
     report = make_report(evaluation)
     console = make_console()
     print_report(report, console)

@@ -156,7 +156,7 @@ FLOORS = {
         {"episodes"},
         {"training"},
         {"evaluation"},
-        {"info", "demo", "replay"},
+        {"info", "demo", "replay", "benchmark"},
         {"commands"},
     ),
 }

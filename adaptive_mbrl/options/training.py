@@ -25,6 +25,7 @@ class TrainOptions:
     Attributes:
         config: training configuration: a YAML file, or the name of one in configs/train.
         run: folder of the run; runs/train/NAME if not given.
+        seed: seed of all randomness; the configuration's own if not given.
         resume: only continue an existing run, never start a new one.
         device: where the networks run; auto takes a GPU when there is one.
         threads: number of threads of torch and of the simulator; OMP_NUM_THREADS if not given, else all usable cores.
@@ -32,12 +33,14 @@ class TrainOptions:
 
     config: str
     run: OptionalPath = None
+    seed: OptionalInt = None
     resume: bool = False
     device: Device = "auto"
     threads: OptionalInt = None
 
     def __post_init__(self) -> None:
         require_threads(self.threads)
+        require_seed("--seed", self.seed)
 
 
 @dataclass(frozen=True)
