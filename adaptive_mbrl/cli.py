@@ -48,6 +48,8 @@ COMMANDS = (
     Command("demo", options.DemoOptions, "sim.commands:demo"),
     Command("train", options.TrainOptions, "sim.commands:train", "adaptive_mbrl.training.command:train"),
     Command("evaluate", options.EvaluateOptions, "sim.commands:evaluate"),
+    Command("benchmark", options.BenchmarkOptions, "sim.benchmark.command:benchmark"),
+    Command("train-suite", options.TrainSuiteOptions, "sim.benchmark.train_suite:train_suite"),
     Command("collect", options.CollectOptions, "sim.commands:collect"),
     Command("bridge", options.BridgeOptions, "robot_bridge.node.commands:bridge"),
     Command("call", options.CallOptions, "robot_bridge.node.commands:call"),

@@ -160,9 +160,8 @@ class AdaptiveController:
         last_action = None if self._state is None else self._state.last_action
         inputs = self._checker.inputs(obs, goal, options, last_action)
         state = self._state or initial_state(self.settings, len(inputs.obs), self.window, self.spec.obs_dim)
-        planner = self.settings.planner
-        belief_noise = self.settings.adapter.draw_noise(state.belief, planner.generator)
-        noise = StepNoise(planner.draw_noise(options.num_samples), belief_noise)
+        self.settings.planner.require_batch(len(inputs.obs))
+        noise = self._draw_noise(state, options.num_samples)
 
         watch = make_stopwatch(self.device)
         new_state, plan, report = control_step(state, inputs, noise, self.settings, watch.mark)
@@ -177,6 +176,13 @@ class AdaptiveController:
             return Command(actions[:, 0].copy(), actions, info)
         return Command(actions[0, 0].copy(), actions[0], info)
 
+    def _draw_noise(self, state: ControllerState, num_samples: int | None) -> StepNoise:
+        """The random numbers of one control step: those that all robots share, or each robot's own."""
+        planner, adapter = self.settings.planner, self.settings.adapter
+        drawn = [adapter.draw_noise(state.belief, generator) for generator in planner.generators]
+        own = [noise for noise in drawn if noise is not None]
+        belief_noise = (torch.stack(own, dim=1) if planner.has_own_noise else own[0]) if own else None
+        return StepNoise(planner.draw_noise(num_samples), belief_noise)
 
 def _is_of(about: Description, reward: RewardFunction) -> bool:
     """Whether a reward is the checkpoint's own, which its terminal value was fitted to."""

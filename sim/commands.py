@@ -21,8 +21,9 @@ from sim.episodes.policies import ControllerPolicy, OraclePolicy, Policy, Random
 from sim.episodes.run import run_scenarios
 from sim.evaluation.evaluate import Evaluation
 from sim.evaluation.evaluate import evaluate as run_evaluation
+from sim.evaluation.ledger import append_to_ledger
 from sim.evaluation.plots import plot_recovery
-from sim.evaluation.report import make_report, write_report
+from sim.evaluation.report import ledger_of, make_report, write_report
 from sim.evaluation.setup import prepare
 from sim.evaluation.summary import Report
 from sim.evaluation.terminal import live_progress, make_console, print_report
@@ -61,7 +62,7 @@ def train(options: TrainOptions) -> None:
 
 def evaluate(options: EvaluateOptions) -> None:
     """Compare the arms, print their table and write the files that were asked for."""
-    outputs = {"--json": options.json, "--plot": options.plot, "--video": options.video}
+    outputs = {"--json": options.json, "--plot": options.plot, "--video": options.video, "--ledger": options.ledger}
     wanted = {flag: path for flag, path in outputs.items() if path is not None}
     for flag, path in wanted.items():
         require_writable(flag, path)
@@ -80,6 +81,8 @@ def evaluate(options: EvaluateOptions) -> None:
         make_folder_of(flag, path)
     with live_progress(make_console(stderr=True)) as begin_arm:
         evaluation = run_evaluation(setup, begin_arm)
+    if options.ledger is not None:
+        append_to_ledger(options.ledger, ledger_of(evaluation))
     report = make_report(evaluation)
     console = make_console()
     print_report(report, console)

@@ -13,6 +13,7 @@ import pytest
 from adaptive_mbrl import __version__, cli
 from adaptive_mbrl.errors import AdaptiveMBRLError, CheckpointError, ConfigError, ObservationError
 from adaptive_mbrl.options import (
+    BenchmarkOptions,
     BridgeOptions,
     CallOptions,
     CollectOptions,
@@ -25,6 +26,7 @@ from adaptive_mbrl.options import (
     ReplayOptions,
     SimulatedRobotOptions,
     TrainOptions,
+    TrainSuiteOptions,
 )
 from adaptive_mbrl.revision import git_revision
 
@@ -73,6 +75,11 @@ def test_help_lists_every_command():
             "evaluate --checkpoint c --scenario s --episodes 3 --json o.json --no-oracle --multitask m".split(),
             EvaluateOptions("c", "s", episodes=3, json=Path("o.json"), multitask="m", oracle=False),
         ),
+        (
+            "benchmark --suite smoke --episodes 3 --processes 1 --skip-missing --ledger l.csv".split(),
+            BenchmarkOptions("smoke", episodes=3, processes=1, skip_missing=True, ledger=Path("l.csv")),
+        ),
+        ("train-suite --suite full --runs r --device cpu".split(), TrainSuiteOptions("full", Path("r"), device="cpu")),
         ("collect --robot ant --policy oracle --steps 5".split(), CollectOptions(robot="ant", policy="oracle", steps=5)),
         ("bridge --bridge b.yaml --dry-run --domain 7".split(), BridgeOptions(Path("b.yaml"), dry_run=True, domain=7)),
         ("call freeze_adaptation --off".split(), CallOptions("freeze_adaptation", off=True)),

@@ -157,7 +157,7 @@ FLOORS = {
         {"episodes"},
         {"training"},
         {"evaluation"},
-        {"info", "demo", "replay"},
+        {"info", "demo", "replay", "benchmark"},
         {"commands"},
     ),
 }

@@ -75,7 +75,10 @@ class Adapter(nn.Module, Generic[BeliefT]):
         """
 
     def draw_noise(self, belief: BeliefT, generator: torch.Generator) -> Tensor | None:
-        """Random numbers for `condition`, shared by all robots; None where a belief is no distribution to sample from."""
+        """Random numbers for `condition`, shared by all robots; None where a belief is no distribution to sample from.
+
+        Where each robot has its own noise, those of B robots are stacked along a new second axis, after the samples.
+        """
         return None
 
     def loss_terms(self, belief: BeliefT, windows: Windows) -> dict[str, Tensor]:

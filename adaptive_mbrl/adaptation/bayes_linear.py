@@ -154,13 +154,13 @@ class BayesLinearRule(AdaptationRule[BayesLinearBelief]):
         if noise is None:
             layer = posterior.correction(belief.residual).transpose(0, 1)
             return BayesLinearPredictor(base, self._last_layer(base, layer), posterior)
-        # (S, B, P, ...): samples of the prior, and of the noise in the observed targets
-        samples = len(noise)
-        weights = self.log_prior_std.exp()[..., None] * noise[:, :, : -self.window]
-        errors = self.log_noise_std.exp() * noise[:, :, -self.window :]
+        # (S, B, P, ...): samples of the prior, and of the noise in the observed targets; with 1 for B where robots share them
+        samples, noise = len(noise), noise if noise.dim() == 5 else noise[:, None]
+        weights = self.log_prior_std.exp()[..., None] * noise[..., : -self.window, :]
+        errors = self.log_noise_std.exp() * noise[..., -self.window :, :]
         with _float32(noise):
-            missing = belief.residual - belief.features @ weights[:, None] - errors[:, None]
-        layers = [w[:, None] + posterior.correction(m).transpose(0, 1) for w, m in zip(weights, missing, strict=True)]
+            missing = belief.residual - belief.features @ weights - errors
+        layers = [(w + posterior.correction(m)).transpose(0, 1) for w, m in zip(weights, missing, strict=True)]
         repeated = {name: value.repeat(samples, *(1,) * (value.dim() - 1)) for name, value in base.parameters.items()}
         sampled = base.with_parameters(repeated)
         return BayesLinearPredictor(sampled, self._last_layer(sampled, torch.cat(layers)))

@@ -4,11 +4,13 @@ Nothing heavy is imported here, so that `adaptive-mbrl --help` answers at once.
 """
 
 from adaptive_mbrl.options.bags import ImportBagOptions
+from adaptive_mbrl.options.benchmark import BenchmarkOptions, TrainSuiteOptions
 from adaptive_mbrl.options.bridge import BridgeOptions, CallOptions, PreflightOptions, SimulatedRobotOptions
 from adaptive_mbrl.options.simulation import CollectOptions, DemoOptions, EvaluateOptions, InfoOptions, ReplayOptions
 from adaptive_mbrl.options.training import FineTuneOptions, TrainOptions
 
 __all__ = [
+    "BenchmarkOptions",
     "BridgeOptions",
     "CallOptions",
     "CollectOptions",
@@ -21,4 +23,5 @@ __all__ = [
     "ReplayOptions",
     "SimulatedRobotOptions",
     "TrainOptions",
+    "TrainSuiteOptions",
 ]

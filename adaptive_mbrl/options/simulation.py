@@ -64,6 +64,8 @@ class EvaluateOptions:
         plot: also draw how each arm copes with the change, into this .png file.
         video: also render the first episode, the adaptive arm beside the frozen one, into this .mp4 file; this needs a renderer,
             which `adaptive-mbrl info` lists.
+        ledger: CSV file that gets a line for every model, if the scenario is a test part of a shipped split; it shows how often
+            held-out changes were looked at.
         multitask: checkpoint of the multi-task arm, as a folder or a name; without it there is no such arm.
         oracle: whether the planner also runs on the true dynamics.
         device: where the networks run; auto takes a GPU when there is one.
@@ -77,6 +79,7 @@ class EvaluateOptions:
     json: OptionalFile = None
     plot: OptionalFile = None
     video: OptionalFile = None
+    ledger: OptionalFile = None
     multitask: Annotated[str | None, arg(metavar="DIR", help_behavior_hint="")] = None
     oracle: Annotated[bool, arg(help="skip the planner on the true dynamics", help_behavior_hint="")] = True
     device: Device = "auto"

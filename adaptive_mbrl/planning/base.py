@@ -11,7 +11,7 @@ what is rewarded and what comes after the horizon is not its business. It may as
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -67,12 +67,14 @@ class Plan(NamedTuple):
 class Planner(ABC):
     """Base of all planners: action limits, noise and the shift of a plan by one step.
 
-    Noise is drawn once per control step and shared by all robots, so that a batch of robots plans exactly as each would alone.
+    By default, noise is drawn once per control step and shared by all robots, which is cheap. After `seed` with a list of seeds,
+    each robot has noise of its own, so that the luck of one draw does not count for all of them. Either way, a robot plans in a
+    batch exactly as it would alone.
 
     Args:
         spec: gives the action limits.
         config: the settings.
-        seed: fixes the noise.
+        seed: fixes the noise that all robots share.
         device: where plans are made.
     """
 
@@ -83,7 +85,9 @@ class Planner(ABC):
         self.high = torch.tensor([a.high for a in spec.action], device=device)
         self.center = (self.low + self.high) / 2
         self.half_range = (self.high - self.low) / 2
-        self.generator = torch.Generator(device).manual_seed(seed)
+        self.generators: tuple[torch.Generator, ...] = ()
+        self.has_own_noise = False
+        self.seed(seed)
 
     needs_gradient: ClassVar[bool] = False
     """Whether `improve` takes the derivative of the returns, which a simulator does not have."""
@@ -93,9 +97,25 @@ class Planner(ABC):
         """Where plans are made."""
         return self.low.device
 
-    def seed(self, seed: int) -> None:
-        """Restart the noise."""
-        self.generator.manual_seed(seed)
+    @property
+    def generator(self) -> torch.Generator:
+        """The source of the noise that all robots share; that of the first robot if each has its own."""
+        return self.generators[0]
+
+    def seed(self, seed: int | Sequence[int]) -> None:
+        """Restart the noise: with one number that of all robots, with a list of B numbers one stream for each of B robots."""
+        self.has_own_noise = not isinstance(seed, int)
+        seeds = [seed] if isinstance(seed, int) else list(seed)
+        self.generators = tuple(torch.Generator(self.device).manual_seed(int(number)) for number in seeds)
+
+    def require_batch(self, batch_size: int) -> None:
+        """Refuse a number of robots that is not the number of the robots' own seeds.
+
+        Raises:
+            ValueError: each robot has its own noise, and there are more or fewer robots than seeds.
+        """
+        if self.has_own_noise and batch_size != len(self.generators):
+            raise ValueError(f"planner: it has seeds for {len(self.generators)} robots, got {batch_size}; call seed first")
 
     @property
     @abstractmethod
@@ -111,13 +131,22 @@ class Planner(ABC):
     def init(self, batch_size: int) -> PlanState:
         """State before the first control step of B robots."""
 
-    @abstractmethod
     def draw_noise(self, num_samples: int | None = None) -> Tensor:
         """All random numbers of one control step, for `improve`.
 
         Args:
             num_samples: candidates of this step, where time does not allow the configured number; at least `least_samples`.
+
+        Returns:
+            The noise that all robots share, (..., N, H, action_dim), or each robot's own, (..., B, N, H, action_dim).
         """
+        samples = max(num_samples or self.num_samples, self.least_samples)
+        drawn = [self.draw_from(generator, samples) for generator in self.generators]
+        return torch.stack(drawn, dim=-4) if self.has_own_noise else drawn[0]
+
+    @abstractmethod
+    def draw_from(self, generator: torch.Generator, num_samples: int) -> Tensor:
+        """The random numbers of one control step with `num_samples` candidates, (..., N, H, action_dim)."""
 
     @abstractmethod
     def perturbations(self, num: int) -> Tensor:

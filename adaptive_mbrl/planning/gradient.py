@@ -70,14 +70,14 @@ class GradientPlanner(Planner):
         mean = self.center.repeat(batch_size, self.horizon, 1)
         return PlanState(mean, torch.zeros_like(mean), mean.new_zeros(batch_size, 0, self.horizon, self.action_dim))
 
-    def draw_noise(self, num_samples: int | None = None) -> Tensor:
+    def draw_from(self, generator: torch.Generator, num_samples: int) -> Tensor:
         """How far the starts but the first are from the nominal sequence, (N - 1, H, action_dim)."""
-        return self.perturbations(max(num_samples or self.num_samples, self.least_samples) - 1)
+        shape = (num_samples - 1, self.horizon, self.action_dim)
+        white = torch.randn(shape, generator=generator, device=generator.device)
+        return self.config.sigma * self.half_range * white
 
     def perturbations(self, num: int) -> Tensor:
-        shape = (num, self.horizon, self.action_dim)
-        white = torch.randn(shape, generator=self.generator, device=self.generator.device)
-        return self.config.sigma * self.half_range * white
+        return self.draw_from(self.generator, num + 1)
 
     def improve(self, state: PlanState, returns: Returns, noise: Tensor) -> tuple[PlanState, Plan]:
         nominal = state.mean[:, None]

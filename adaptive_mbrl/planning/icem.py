@@ -62,7 +62,7 @@ class ICEM(CEM):
         return max(super().least_samples, self._num_kept + 2)
 
     def sample(self, state: PlanState, noise: Tensor, iteration: int) -> Tensor:
-        fresh = super().sample(state, noise[self._num_kept + 1 :], iteration)
+        fresh = super().sample(state, noise[:, self._num_kept + 1 :], iteration)
         return torch.cat([state.mean[:, None], state.elites, fresh], dim=1)
 
     def update(self, state: PlanState, actions: Tensor, returns: Tensor) -> PlanState:

@@ -43,7 +43,7 @@ class MPPI(SamplingPlanner):
 
     def sample(self, state: PlanState, noise: Tensor, iteration: int) -> Tensor:
         std = self.sigma * self._sigma_decay**iteration * self.half_range
-        return torch.cat([state.mean[:, None], state.mean[:, None] + std * noise[1:]], dim=1)
+        return torch.cat([state.mean[:, None], state.mean[:, None] + std * noise[:, 1:]], dim=1)
 
     def update(self, state: PlanState, actions: Tensor, returns: Tensor) -> PlanState:
         return state._replace(mean=softmax_mean(actions, returns, self._temperature))

@@ -28,8 +28,8 @@ class RandomShooting(SamplingPlanner):
     """Uniform samples within the action limits; the plan is the best of them and of the nominal sequence."""
 
     def sample(self, state: PlanState, noise: Tensor, iteration: int) -> Tensor:
-        uniform = torch.special.ndtr(noise[1:])
-        fresh = (self.low + (self.high - self.low) * uniform).expand(len(state.mean), *uniform.shape)
+        uniform = torch.special.ndtr(noise[:, 1:])
+        fresh = (self.low + (self.high - self.low) * uniform).expand(len(state.mean), *uniform.shape[1:])
         return torch.cat([state.mean[:, None], fresh], dim=1)
 
     def update(self, state: PlanState, actions: Tensor, returns: Tensor) -> PlanState:

@@ -67,17 +67,17 @@ class SamplingPlanner(Planner):
         elites = mean[:, None].repeat(1, self.num_kept, 1, 1)
         return PlanState(mean, (self.sigma * self.half_range).repeat(batch_size, self.horizon, 1), elites)
 
-    def draw_noise(self, num_samples: int | None = None) -> Tensor:
+    def draw_from(self, generator: torch.Generator, num_samples: int) -> Tensor:
         """Standard normal noise, coloured along the horizon, (num_iterations, N, H, action_dim)."""
-        samples = max(num_samples or self.num_samples, self.least_samples)
-        return self.noise(self.num_iterations * samples).unflatten(0, (self.num_iterations, samples))
+        return self.noise(self.num_iterations * num_samples, generator).unflatten(0, (self.num_iterations, num_samples))
 
     @torch.no_grad()
     def improve(self, state: PlanState, returns: Returns, noise: Tensor) -> tuple[PlanState, Plan]:
         state = state._replace(std=(self.sigma * self.half_range).expand_as(state.mean).contiguous())
         best = state.mean.new_full(state.mean.shape[:1], -torch.inf)
+        by_robot = noise if noise.dim() == 5 else noise[:, None]
         for iteration in range(self.num_iterations):
-            actions = self.clip(self.sample(state, noise[iteration], iteration))
+            actions = self.clip(self.sample(state, by_robot[iteration], iteration))
             scores = returns(actions)
             state = self.update(state, actions, scores)
             best = torch.maximum(best, scores.amax(1))
@@ -85,7 +85,13 @@ class SamplingPlanner(Planner):
 
     @abstractmethod
     def sample(self, state: PlanState, noise: Tensor, iteration: int) -> Tensor:
-        """Candidate sequences, (B, N, H, action_dim), from standard normal noise, (N, H, action_dim); clipped by the caller."""
+        """Candidate sequences, (B, N, H, action_dim), which the caller clips.
+
+        Args:
+            state: the sampling distribution so far.
+            noise: standard normal, (B, N, H, action_dim), or (1, N, H, action_dim) where all robots share it.
+            iteration: the number of the iteration, from 0 on.
+        """
 
     @abstractmethod
     def update(self, state: PlanState, actions: Tensor, returns: Tensor) -> PlanState:
@@ -94,9 +100,10 @@ class SamplingPlanner(Planner):
     def perturbations(self, num: int) -> Tensor:
         return self.noise(num) * self.sigma * self.half_range
 
-    def noise(self, num: int) -> Tensor:
-        """Standard normal noise, coloured along the horizon, (num, H, action_dim)."""
-        white = torch.randn(num, self.horizon, self.action_dim, generator=self.generator, device=self.generator.device)
+    def noise(self, num: int, generator: torch.Generator | None = None) -> Tensor:
+        """Standard normal noise, coloured along the horizon, (num, H, action_dim); by default from `self.generator`."""
+        source = generator or self.generator
+        white = torch.randn(num, self.horizon, self.action_dim, generator=source, device=source.device)
         return torch.einsum("hk,nka->nha", self._colour, white)
 
 

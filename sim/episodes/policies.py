@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -54,18 +55,19 @@ class RandomPolicy:
 
     Args:
         spec: the robot's spec.
-        seed: seed of the noise.
+        seed: seed of the noise, or one seed for each robot.
         steps: number of control steps of an episode.
         beta: exponent of the noise's spectrum within a block; 0 is white noise.
     """
 
     preview = 0
 
-    def __init__(self, spec: RobotSpec, seed: int, steps: int, beta: float = 1.0) -> None:
+    def __init__(self, spec: RobotSpec, seed: int | Sequence[int], steps: int, beta: float = 1.0) -> None:
         self._low = np.array([a.low for a in spec.action])
         self._high = np.array([a.high for a in spec.action])
         self._colour = coloured_noise_matrix(min(steps, _NOISE_BLOCK), beta).numpy()
-        self._rng = np.random.default_rng(seed)
+        self._rngs = [np.random.default_rng(s) for s in ([seed] if isinstance(seed, int) else seed)]
+        self._is_shared = isinstance(seed, int)
         self._noise = np.zeros((0, 0, 0))
         self._step = 0
 
@@ -84,7 +86,10 @@ class RandomPolicy:
 
     def _block(self, num_robots: int) -> NDArray[np.float64]:
         """Noise of unit variance, (B, steps of a block, action_dim)."""
-        white = self._rng.standard_normal((num_robots, len(self._colour), len(self._low)))
+        if not self._is_shared and num_robots != len(self._rngs):
+            raise ValueError(f"random policy: it has seeds for {len(self._rngs)} robots, got {num_robots}")
+        shape = (num_robots if self._is_shared else 1, len(self._colour), len(self._low))
+        white = np.concatenate([rng.standard_normal(shape) for rng in self._rngs])
         return np.einsum("hk,bka->bha", self._colour, white)
 
 
@@ -94,15 +99,16 @@ class OraclePolicy:
     Args:
         spec: the robot's spec.
         planner: settings of the planner.
-        seed: seed of the planner's noise.
+        seed: seed of the planner's noise, which all robots share, or one seed for each robot.
         shaping: whether it maximises the robot's shaping terms too.
     """
 
-    def __init__(self, spec: RobotSpec, planner: PlannerConfig, seed: int, *, shaping: bool = True) -> None:
+    def __init__(self, spec: RobotSpec, planner: PlannerConfig, seed: int | Sequence[int], *, shaping: bool = True) -> None:
         self.preview = planner.horizon - 1
         self.steps_simulated = 0
         self._shaping = shaping
-        self._planner = make_planner(spec, planner, seed)
+        self._planner = make_planner(spec, planner)
+        self._planner.seed(seed)
         if self._planner.needs_gradient:
             raise ConfigError(
                 f"planner '{planner.TAG}': the oracle's physics has no derivative to plan with; allowed: a sampling planner, "
@@ -114,6 +120,7 @@ class OraclePolicy:
     def reset(self, simulation: BatchSimulation) -> None:
         if self._oracle is None or self._oracle.simulation is not simulation:
             self._oracle = OraclePredictor(simulation, self._planner.num_samples)
+        self._planner.require_batch(simulation.num_robots)
         self._state = self._planner.init(simulation.num_robots)
 
     def act(self, obs: Obs, goal: Obs, sent: Obs | None) -> tuple[Obs, None]:

@@ -103,11 +103,11 @@ class Arm:
 
 def make_policies(setup: Setup) -> dict[str, Policy]:
     """The policy of each arm that the setup asks for, by the arm's name."""
-    spec = setup.robot.spec
-    policies: dict[str, Policy] = {"random": RandomPolicy(spec, setup.seed, setup.scenarios[0].steps)}
+    spec, seeds = setup.robot.spec, setup.noise_seeds
+    policies: dict[str, Policy] = {"random": RandomPolicy(spec, seeds, setup.scenarios[0].steps)}
     policies |= {name: ControllerPolicy(controller) for name, controller in setup.controllers.items()}
     if setup.oracle:
-        policies["oracle"] = OraclePolicy(spec, setup.planner, setup.seed)
+        policies["oracle"] = OraclePolicy(spec, setup.planner, seeds)
     return policies
 
 
@@ -122,7 +122,7 @@ def run_arm(setup: Setup, name: str, policy: Policy, begin_arm: BeginArm) -> Arm
     """
     if isinstance(policy, ControllerPolicy):
         # the controllers outlive an evaluation, and their noise would go on from the last one
-        policy.controller.settings.planner.seed(setup.seed)
+        policy.controller.settings.planner.seed(setup.noise_seeds)
     advance = begin_arm(name, setup.scenarios[0].steps)
     qpos: list[Array] = []
 
@@ -151,6 +151,8 @@ def _time_one_robot(setup: Setup, policy: Policy) -> Timing | None:
     """Computing times with one robot alone: a batch shares its arithmetic, so its time divided by E would be too short."""
     steps = min(WARM_UP_STEPS + TIMED_STEPS, setup.scenarios[0].steps)
     scenario = Scenario(setup.scenarios[0].robot, steps, setup.seed)
+    if isinstance(policy, ControllerPolicy):
+        policy.controller.settings.planner.seed(setup.seed)
     log = run_scenarios(setup.robot, [scenario], policy, source="policy").log
     return None if log is None else _timing(log, min(WARM_UP_STEPS, len(log.plan_seconds) - 1), 1)
 

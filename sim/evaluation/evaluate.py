@@ -1,7 +1,8 @@
 """Run the arms of an evaluation on the same episodes.
 
-All episodes of an arm run side by side. Seeds, changes, planner settings and planner seed are the same for every arm, so that the
-arms can be compared in pairs, episode by episode. An episode whose physics became unstable in one arm is left out of all.
+All episodes of an arm run side by side. Seeds, changes and planner settings are the same for every arm, so that the arms can be
+compared in pairs, episode by episode. Each episode has planner noise of its own, from its seed, so that intervals cover it. An
+episode whose physics became unstable in one arm is left out of all.
 """
 
 from __future__ import annotations

@@ -18,6 +18,8 @@ MEAN_STEPS = 10
 """Number of steps that a reward is averaged over before it is compared with a level."""
 SHARE = 0.8
 """Share of the oracle's level that an arm has to reach."""
+LATE_SHARE = 0.9
+"""Share of its own late level that an arm has to reach."""
 RESAMPLES = 10_000
 SMALLEST_GAP = 0.1
 """An episode or a task gets no score where oracle - random is below this share of its mean over all episodes."""
@@ -58,11 +60,35 @@ def steps_to_share(arm: Array, random: Array, oracle: Array, change: int) -> int
     if len(after) < MEAN_STEPS:
         return None
     low, high = (_late_level(np.asarray(rewards[change:], dtype=np.float64)) for rewards in (random, oracle))
-    if high <= low:
+    return None if high <= low else _first_at(after, low + SHARE * (high - low), abs(high))
+
+
+def steps_to_late_level(arm: Array, random: Array, change: int) -> int | None:
+    """Control steps after a change until an arm reaches `LATE_SHARE` of its own late level, counted from the random policy's.
+
+    It says how soon an arm does what it is capable of, however much that is. Levels and windows as in `steps_to_share`.
+
+    Args:
+        arm: the rewards of one episode, (T,).
+        random: the rewards of the random policy on the same episode, (T,).
+        change: the step of the change.
+
+    Returns:
+        The number of steps, or None if that never happens, fewer than 10 steps follow the change, or the arm's late level is no
+        better than the random policy's.
+    """
+    after, base = (np.asarray(rewards[change:], dtype=np.float64) for rewards in (arm, random))
+    if min(len(after), len(base)) < MEAN_STEPS:
         return None
+    low, high = _late_level(base), _late_level(after)
+    return None if high <= low else _first_at(after, low + LATE_SHARE * (high - low), abs(high))
+
+
+def _first_at(after: Array, level: float, scale: float) -> int | None:
+    """The number of steps after which the mean of the last `MEAN_STEPS` rewards is at a level for the first time."""
     means = np.convolve(after, np.full(MEAN_STEPS, 1 / MEAN_STEPS), mode="valid")
     # the convolution rounds, which must not make a reward at exactly the level look as if it were below
-    there = np.flatnonzero(means >= low + SHARE * (high - low) - 1e-9 * max(1.0, abs(high)))
+    there = np.flatnonzero(means >= level - 1e-9 * max(1.0, scale))
     return int(there[0]) + MEAN_STEPS if len(there) else None
 
 

@@ -25,6 +25,7 @@ from adaptive_mbrl.revision import git_revision
 from adaptive_mbrl.storage import write_text_atomically
 from sim.evaluation.arms import Arm, Timing
 from sim.evaluation.evaluate import Evaluation, LeftOut
+from sim.evaluation.ledger import LedgerEntry, ledger_entries
 from sim.evaluation.metrics import ratio_and_interval
 from sim.evaluation.open_loop import OpenLoop
 from sim.evaluation.setup import Setup
@@ -39,7 +40,7 @@ PACKAGES = ("torch", "mujoco", "mjbatch", "numpy")
 def make_report(evaluation: Evaluation) -> Report:
     """The content of the JSON file, as plain values."""
     setup, scenarios = evaluation.setup, [_scenario(s) for s in evaluation.scenarios]
-    arms = {name: _arm(arm) for name, arm in evaluation.arms.items()}
+    arms = {name: arm_report(arm) for name, arm in evaluation.arms.items()}
     for name, arm in arms.items():
         arm["return_after_change"] = returns_after_change(arm["rewards"], scenarios)
         arm["normalized_after_change"] = list(normalized(arms, name, scenarios).per_episode)
@@ -53,8 +54,15 @@ def make_report(evaluation: Evaluation) -> Report:
         "summary": summary,
         "open_loop": _open_loop(evaluation.open_loop),
         "config": _config(setup),
+        "ledger": [asdict(entry) for entry in ledger_of(evaluation)],
     }
-    return _plain(report)
+    return plain(report)
+
+
+def ledger_of(evaluation: Evaluation) -> list[LedgerEntry]:
+    """What the ledger of test evaluations says about an evaluation."""
+    setup = evaluation.setup
+    return ledger_entries(setup.checkpoints.values(), setup.scenarios[0].name, len(setup.scenarios), setup.seed)
 
 
 def write_report(path: Path, report: Report) -> None:
@@ -87,7 +95,8 @@ def _scenario(scenario: Scenario) -> Report:
     return {**scenario.to_mapping(), "last_change": scenario.last_change}
 
 
-def _arm(arm: Arm) -> Report:
+def arm_report(arm: Arm) -> Report:
+    """What one arm did: returns, rewards, errors of its model and computing times."""
     fell_back = _by_episode(arm, arm.fell_back)
     return {
         "returns": [rewards.sum() for rewards in arm.rewards],
@@ -147,6 +156,7 @@ def _config(setup: Setup) -> Report:
         "robot": setup.robot.name,
         "episodes": len(setup.scenarios),
         "seed": setup.seed,
+        "planner_noise": "one stream per episode, from its seed",
         "robots_side_by_side": len(setup.scenarios),
         "planner": asdict(setup.planner),
         "machine": {
@@ -171,16 +181,16 @@ def cpu_model() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """The same content as lists, dicts and scalars that JSON knows; NaN becomes null."""
     if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
+        return {k: plain(v) for k, v in value.items()}
     if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     if isinstance(value, np.generic):
-        return _plain(value.item())
+        return plain(value.item())
     if isinstance(value, float):
         return round(value, DIGITS) if math.isfinite(value) else None
     return value

@@ -26,7 +26,7 @@ class Setup:
         scenarios: one scenario per episode that was asked for.
         controllers: the controllers of the arms that have one: adaptive, frozen and perhaps multitask.
         planner: settings of all planners.
-        seed: seed of the first episode, of the planners' noise and of the random policy.
+        seed: seed of the first episode.
         oracle: whether there is an arm with the oracle.
         checkpoints: the checkpoints as the user named them, by arm.
     """
@@ -38,6 +38,11 @@ class Setup:
     seed: int
     oracle: bool
     checkpoints: dict[str, str]
+
+    @property
+    def noise_seeds(self) -> list[int]:
+        """For each episode the seed of its planner's noise and of its random policy: the episode's own, the same in all arms."""
+        return [scenario.seed for scenario in self.scenarios]
 
 
 def prepare(

@@ -44,7 +44,7 @@ def kind_of_change(scenario: Report) -> str:
     return ", ".join(words) or "nominal"
 
 
-def returns_after_change(rewards: Sequence[Sequence[float]], scenarios: Sequence[Report]) -> list[float]:
+def returns_after_change(rewards: Sequence[Sequence[float] | np.ndarray], scenarios: Sequence[Report]) -> list[float]:
     """Sum of each episode's rewards from its last change on."""
     return [return_after_change(np.asarray(r), s["last_change"]) for r, s in zip(rewards, scenarios, strict=True)]
 

@@ -75,6 +75,20 @@ def test_the_step_is_one_graph_for_a_compiler(trained: MetaTrainer, method: str,
     assert one_graph.graphs == 1
 
 
+@pytest.mark.parametrize("method", PLANNERS)
+def test_the_step_is_one_graph_with_noise_of_each_robots_own(trained: MetaTrainer, method: str, one_graph: OneGraphCompiler):
+    settings = settings_of(trained, method)
+    settings.planner.seed([4, 5])
+    state, inputs, noise = states_after(settings, 4)
+
+    _, plan, report = one_graph(control_step)(state, inputs, noise, settings)
+
+    _, expected, expected_report = control_step(state, inputs, noise, settings)
+    torch.testing.assert_close(plan, expected)
+    torch.testing.assert_close(report, expected_report)
+    assert one_graph.graphs == 1
+
+
 @pytest.mark.parametrize("changed", [{"precision": "bfloat16"}, {"adapt": False}, {"fallback": False}], ids=str)
 def test_the_step_is_one_graph_with_other_settings(trained: MetaTrainer, changed: dict[str, Any], one_graph: OneGraphCompiler):
     settings = settings_of(trained, "icem", **changed)

@@ -9,7 +9,7 @@ import torch
 from adaptive_mbrl.planning import SamplingPlanner, make_planner
 from adaptive_mbrl.planning.sampling import coloured_noise_matrix
 from tests.core.analytic import MIXED
-from tests.core.cart import METHODS, small
+from tests.core.cart import CART, METHODS, STARTS, plan_cart, small
 
 
 @pytest.mark.parametrize("horizon", [1, 2, 15, 40])
@@ -62,3 +62,47 @@ def test_perturbations_are_in_the_actions_units(method: str):
 
     assert scatter.shape == (4000, 6, 2)
     torch.testing.assert_close(scatter.std(0), torch.tensor([0.5, 0.125]).expand(6, 2), atol=0, rtol=0.06)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_robot_with_its_own_seed_plans_in_a_batch_as_it_would_alone(method: str):
+    seeds = [7, 3, 7, 11]
+    planner = make_planner(CART, small(method))
+    planner.seed(seeds)
+    state, together = planner.init(4), []
+    for _ in range(3):
+        state, plan = plan_cart(planner, state, STARTS)
+        together.append(plan.actions)
+
+    for robot, seed in enumerate(seeds):
+        # one robot with a list of one seed, and one with the seed that a controller is given
+        for alone in ([seed], seed):
+            planner.seed(alone)
+            state = planner.init(1)
+            for expected in together:
+                state, plan = plan_cart(planner, state, STARTS[robot : robot + 1])
+                torch.testing.assert_close(plan.actions[0], expected[robot], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_own_seeds_give_different_noise_and_equal_seeds_the_same(method: str):
+    planner = make_planner(CART, small(method))
+    planner.seed([1, 2, 1])
+
+    first, second, third = planner.draw_noise().unbind(-4)
+    num = first.shape[-3]
+
+    assert torch.equal(first, third)
+    assert (first - second).abs().mean() > 0.05
+    assert planner.draw_noise(num).shape[-4] == 3
+    planner.seed(1)
+    assert torch.equal(planner.draw_noise(), first)
+
+
+def test_a_batch_of_another_size_than_the_list_of_seeds_is_refused():
+    planner = make_planner(CART, small("icem"))
+    planner.require_batch(5)
+    planner.seed([1, 2])
+
+    with pytest.raises(ValueError, match="seeds for 2 robots, got 5"):
+        planner.require_batch(5)

@@ -23,9 +23,9 @@ def controller_of(adapter: NetworkAdapter, seed: int = 0) -> AdaptiveController:
     return AdaptiveController(POINT, control_settings(adapter, TO_ORIGIN, TINY_PLANNER, seed, fallback=False), POINT_WINDOW)
 
 
-def drive(controller: AdaptiveController, steps: int, gain: float) -> np.ndarray:
+def drive(controller: AdaptiveController, steps: int, gain: float, start: np.ndarray = START) -> np.ndarray:
     """The actions of an episode, (steps, robots, 1)."""
-    obs, actions = START, []
+    obs, actions = start, []
     for _ in range(steps):
         actions.append(controller.step(obs).action)
         obs = push(obs, actions[-1], gain)
@@ -85,3 +85,24 @@ def test_a_reset_forgets_the_belief(name: str):
     used.settings.planner.seed(3)
 
     np.testing.assert_array_equal(drive(used, 8, gain=1.4), drive(controller_of(adapter, seed=3), 8, gain=1.4))
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_robot_with_its_own_seed_acts_in_a_batch_as_it_would_alone(name: str):
+    """Noise of the planner and of the posterior's samples alike."""
+    adapter, seeds = point_adapter(name), [4, 9]
+    controller = controller_of(adapter)
+    controller.settings.planner.seed(seeds)
+    together = drive(controller, 8, gain=0.4)
+
+    for robot, seed in enumerate(seeds):
+        alone = drive(controller_of(adapter, seed), 8, 0.4, START[robot : robot + 1])
+        np.testing.assert_allclose(alone[:, 0], together[:, robot], rtol=1e-3, atol=1e-4)
+
+
+def test_a_controller_refuses_more_robots_than_it_has_seeds_for():
+    controller = controller_of(point_adapter("none"))
+    controller.settings.planner.seed([4, 9, 5])
+
+    with pytest.raises(ValueError, match="seeds for 3 robots, got 2"):
+        controller.step(START)

@@ -21,16 +21,16 @@ RULES = {rule.TAG: rule for rule in typing.get_args(RuleConfig)}
 
 @pytest.fixture(scope="session")
 def make_checkpoint() -> MakeCheckpoint:
-    """Write an untrained checkpoint: make_checkpoint(folder, robot="cartpole", rule="gradient") -> folder."""
+    """Write an untrained checkpoint: make_checkpoint(folder, robot="cartpole", rule="gradient", seed=1) -> folder."""
 
-    def make(folder: Path, robot: str = "cartpole", rule: str = "gradient") -> Path:
+    def make(folder: Path, robot: str = "cartpole", rule: str = "gradient", seed: int = 1) -> Path:
         spec, objective = load_robot(robot).spec, load_robot(robot).objective
         model = ModelConfig(hidden=(8,), members=2, context_dim=2)
         rules = (RULES[rule](),)
         description = Description(
             FORMAT_VERSION, spec, objective.terms, objective.goal_names, model, rules, TINY_PLANNER, 4, {"made by": "a test"}
         )
-        save_checkpoint(folder, Checkpoint(description, description.make_adapter(seed=1)))
+        save_checkpoint(folder, Checkpoint(description, description.make_adapter(seed=seed)))
         return folder
 
     return make

@@ -98,6 +98,17 @@ def test_a_setup_can_be_evaluated_again(checkpoints: dict[str, Path], cartpole_s
         assert np.array_equal(first.arms[name].rewards, second.arms[name].rewards)
 
 
+def test_an_episode_does_not_depend_on_the_others(evaluation: Evaluation, checkpoints: dict[str, Path], cartpole_scenario: Path):
+    """Each has noise of its own, from its seed: one that runs alone is the same."""
+    last = prepare(checkpoints["meta"], cartpole_scenario, episodes=1, seed=7, multitask=checkpoints["multitask"])
+
+    alone = evaluate(last)
+
+    for name in ARMS:
+        np.testing.assert_allclose(alone.arms[name].rewards[0], evaluation.arms[name].rewards[2], rtol=1e-3, atol=1e-4)
+    assert "one stream per episode" in make_report(alone)["config"]["planner_noise"]
+
+
 def test_frozen_plans_under_the_prior_and_adaptive_does_not(evaluation: Evaluation):
     frozen, adaptive = evaluation.arms["frozen"], evaluation.arms["adaptive"]
 

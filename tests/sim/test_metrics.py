@@ -18,6 +18,7 @@ from sim.evaluation.metrics import (
     normalized_score,
     ratio_and_interval,
     return_after_change,
+    steps_to_late_level,
     steps_to_share,
 )
 
@@ -54,6 +55,25 @@ NOTHING, FULL = np.zeros(150), np.ones(150)
 )
 def test_steps_until_an_arm_reaches_the_oracles_level(series, random, oracle, expected: int | None):
     assert steps_to_share(series, random, oracle, 50) == expected
+
+
+@pytest.mark.parametrize(
+    ("series", "random", "expected"),
+    [
+        # at 9 of 10 late rewards the mean is exactly at 90 %
+        (rewards(5.0, 0.0, 20, 1.0), NOTHING, 29),
+        # unlike the oracle's level, its own is reached by an arm that settles for less
+        (rewards(1.0, 0.0, 20, 0.5), NOTHING, 29),
+        (rewards(1.0, 0.5, 0, 0.5), NOTHING, 10),
+        # the level counts from the random policy's, so that its sign does not matter
+        (rewards(0.0, -3.0, 20, -1.0), NOTHING - 2, 30),
+        # no better than the random policy in the end
+        (rewards(5.0, 1.0, 20, 0.0), NOTHING, None),
+    ],
+)
+def test_steps_until_an_arm_reaches_its_own_late_level(series, random, expected: int | None):
+    assert steps_to_late_level(series, random, 50) == expected
+    assert steps_to_late_level(series[:59], random, 50) is None
 
 
 def test_an_episode_that_ends_too_early_reaches_no_level():

@@ -52,3 +52,19 @@ def test_the_seed_decides(simulation: BatchSimulation) -> None:
     np.testing.assert_array_equal(
         noise(RandomPolicy(WIDE, seed=1, steps=100_000), simulation, 520), noise(RandomPolicy(WIDE, 1, 600), simulation, 520)
     )
+
+
+def test_a_robot_with_its_own_seed_gets_the_noise_it_would_get_alone(simulation: BatchSimulation) -> None:
+    seeds = [5, 3, 5, *range(10, 23)]
+
+    drawn = noise(RandomPolicy(WIDE, seeds, steps=600), simulation, 1000)
+
+    np.testing.assert_array_equal(drawn[0], drawn[2])
+    assert len(np.unique(drawn.reshape(16, -1), axis=0)) == 15
+    alone = BatchSimulation(load_robot("cartpole"), 1, num_threads=1)
+    for robot in (1, 15):
+        np.testing.assert_array_equal(
+            noise(RandomPolicy(WIDE, seeds[robot : robot + 1], steps=600), alone, 1000)[0], drawn[robot]
+        )
+    with pytest.raises(ValueError, match="seeds for 16 robots, got 1"):
+        RandomPolicy(WIDE, seeds, steps=600).reset(alone)

@@ -1,0 +1,88 @@
+"""The sub-command `benchmark`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from adaptive_mbrl.errors import EXIT_INTERRUPTED, AdaptiveMBRLError
+from adaptive_mbrl.options import BenchmarkOptions
+from adaptive_mbrl.runtime import use_threads
+from adaptive_mbrl.storage import write_text_atomically
+from sim.benchmark.cells import Plan
+from sim.benchmark.html import html_report
+from sim.benchmark.markdown import markdown_report
+from sim.benchmark.plan import make_plan
+from sim.benchmark.progress import shown_progress
+from sim.benchmark.run_cell import read_result
+from sim.benchmark.runner import Outcome, run_plan
+from sim.benchmark.suite import Suite, load_suite
+from sim.benchmark.summary import Report, looked_at, summarize
+from sim.evaluation.ledger import append_to_ledger
+from sim.evaluation.report import write_report
+from sim.evaluation.terminal import make_console
+
+
+class BenchmarkError(AdaptiveMBRLError):
+    """Cells of a benchmark failed."""
+
+
+def benchmark(options: BenchmarkOptions) -> None:
+    """Run the cells of a suite that have no result yet, and write the reports."""
+    suite = load_suite(options.suite, options.episodes)
+    plan = make_plan(suite, options.runs, skip_missing=options.skip_missing)
+    out = options.out or Path("runs/benchmark") / suite.name
+    out.mkdir(parents=True, exist_ok=True)
+    # the same arithmetic whether a cell runs in this process or in one of several
+    use_threads(1)
+    processes = options.processes or len(os.sched_getaffinity(0))
+    console = make_console(stderr=True)
+    for place in plan.missing:
+        console.print(f"left out, because it is not there: {place}", markup=False, soft_wrap=True)
+    try:
+        with shown_progress(console, f"benchmark {suite.name}") as progress:
+            outcome = run_plan(plan, out, processes, progress)
+    except KeyboardInterrupt:
+        again = shlex.join(["adaptive-mbrl", "benchmark", "--suite", options.suite, "--out", str(out), *_as_before(options)])
+        print(f"\ninterrupted; finished cells are kept, go on with: {again}", file=sys.stderr)
+        raise SystemExit(EXIT_INTERRUPTED) from None
+    ran = [result for cell in outcome.ran if (result := read_result(cell, out)) is not None]
+    append_to_ledger(options.ledger or out / "test_ledger.csv", looked_at(ran))
+    report = write_reports(suite, plan, out, outcome)
+    _tell(report, out)
+    if outcome.failed:
+        label, error = next(iter(outcome.failed.items()))
+        raise BenchmarkError(f"{len(outcome.failed)} cells failed, the first was {label}: {error}; the reports leave them out")
+
+
+def _as_before(options: BenchmarkOptions) -> list[str]:
+    flags = [] if options.runs == BenchmarkOptions.runs else ["--runs", str(options.runs)]
+    for flag, value in (("--episodes", options.episodes), ("--processes", options.processes), ("--ledger", options.ledger)):
+        flags += [] if value is None else [flag, str(value)]
+    return flags + (["--skip-missing"] if options.skip_missing else [])
+
+
+def write_reports(suite: Suite, plan: Plan, out: Path, outcome: Outcome) -> Report:
+    """Write report.json, report.html and report.md from all results that are there."""
+    report = summarize(suite, plan, out, outcome.failed)
+    write_report(out / "report.json", report)
+    write_text_atomically(out / "report.html", html_report(report))
+    write_text_atomically(out / "report.md", markdown_report(report))
+    return report
+
+
+def _tell(report: Report, out: Path) -> None:
+    """A line for each arm, and where the reports are."""
+    console = make_console()
+    for protocol in report["protocols"]:
+        console.print(protocol["name"], markup=False, soft_wrap=True)
+        for line in protocol["leaderboard"]:
+            score, returns = line["normalized"]["mean"], line["return_after_change"]
+            normalised = "" if score["value"] is None else f", normalised {score['value']:.2f}"
+            console.print(
+                f"  {line['arm']}: return after the change {returns['value']:.1f}{normalised}", markup=False, soft_wrap=True
+            )
+    for name in ("report.html", "report.md", "report.json"):
+        console.print(f"Written: {out / name}", markup=False, soft_wrap=True)

@@ -1,0 +1,115 @@
+"""From a suite to its cells: every checkpoint, scenario and robot is loaded, so that a mistake is found before anything runs."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import mujoco
+import numpy as np
+
+from adaptive_mbrl.checkpoint import DESCRIPTION_FILE, WEIGHTS_FILE, Description, find_checkpoint, load_checkpoint, require_robot
+from adaptive_mbrl.errors import CheckpointError
+from adaptive_mbrl.planning import GradientPlannerConfig
+from sim.benchmark.cells import PREDICTION, Cell, Field, Model, Plan
+from sim.benchmark.suite import MethodEntry, Suite
+from sim.robot.robot import Robot, load_robot
+from sim.scenarios.loading import find_scenario, load_scenario
+
+
+def make_plan(suite: Suite, runs: Path, *, skip_missing: bool = False) -> Plan:
+    """The cells of a suite.
+
+    Args:
+        suite: the suite.
+        runs: folder that `train-suite` trains in.
+        skip_missing: leave out checkpoints that are not there, instead of refusing.
+
+    Raises:
+        CheckpointError: a checkpoint is missing, damaged or of another robot.
+    """
+    fields: list[Field] = []
+    missing: list[str] = []
+    for protocol in suite.protocols:
+        found = []
+        for method, seed, place in protocol.models(runs):
+            if _is_there(place, method, suite, skip_missing):
+                found.append((method.name, seed, place))
+            else:
+                missing.append(place)
+        fields += [_field(suite, protocol.name, scenario, found) for scenario in protocol.scenarios]
+    fields = [f for f in fields if f.models]
+    if not fields:
+        raise CheckpointError(f"suite '{suite.name}': none of its checkpoints is there; {_how_to_train(suite)}")
+    return Plan(tuple(fields), tuple(dict.fromkeys(missing)))
+
+
+def _is_there(place: str, method: MethodEntry, suite: Suite, skip_missing: bool) -> bool:
+    try:
+        find_checkpoint(place)
+    except CheckpointError as error:
+        if skip_missing:
+            return False
+        if method.train is None:
+            raise CheckpointError(f"suite '{suite.name}', method '{method.name}': {error}") from error
+        raise CheckpointError(f"{place}: no such checkpoint; {_how_to_train(suite)}; or leave it out: --skip-missing") from error
+    return True
+
+
+def _how_to_train(suite: Suite) -> str:
+    return f"train it with: adaptive-mbrl train-suite --suite {suite.name}"
+
+
+def _field(suite: Suite, protocol: str, scenario: str, found: list[tuple[str, int, str]]) -> Field:
+    robot = load_robot(load_scenario(scenario).robot)
+    where = find_scenario(scenario)[0].read_bytes(), robot.path.read_bytes(), _compiled(robot)
+    models = [_model(suite, scenario, robot, where, *model) for model in found]
+    models = [model for model in models if model.arms]
+    # all models are to predict the same episodes, and a planner that needs a derivative is scored by another one's oracle
+    reference = next((m.oracle for m in models if m.oracle is not None), None)
+    if reference is not None:
+        models = [_with_oracle(suite, model, reference, where) for model in models]
+    random = _cell(suite, scenario, "random", where) if "random" in suite.arms else None
+    return Field(protocol, scenario, robot.name, tuple(models), random)
+
+
+def _model(suite: Suite, scenario: str, robot: Robot, where: tuple[bytes, ...], method: str, seed: int, place: str) -> Model:
+    checkpoint = load_checkpoint(place)
+    require_robot(checkpoint, robot.spec, place)
+    about = checkpoint.description
+    names: tuple[str, ...] = ("multitask",) if is_multitask(about) else ("adaptive", "frozen")
+    arms = [name for name in names if name in suite.arms]
+    cells = {str(arm): _cell(suite, scenario, arm, (*where, *_files(place)), checkpoint=place) for arm in arms}
+    has_oracle = "oracle" in suite.arms and not isinstance(about.planner, GradientPlannerConfig)
+    oracle = _cell(suite, scenario, "oracle", where, planner=about.planner) if has_oracle else None
+    return Model(method, seed, place, dict(about.provenance), cells, oracle)
+
+
+def is_multitask(about: Description) -> bool:
+    """Whether a checkpoint was trained without adaptation."""
+    return [rule.TAG for rule in about.adaptation] == ["none"]
+
+
+def _with_oracle(suite: Suite, model: Model, reference: Cell, where: tuple[bytes, ...]) -> Model:
+    files = (*where, *_files(model.place))
+    prediction = _cell(suite, reference.scenario, PREDICTION, files, checkpoint=model.place, source=reference)
+    return replace(model, oracle=model.oracle or reference, prediction=prediction)
+
+
+def _cell(suite: Suite, scenario: str, arm: str, files: tuple[bytes, ...], **more: Any) -> Cell:
+    digests = b"".join(hashlib.sha256(content).digest() for content in files)
+    return Cell(scenario, arm, suite.episodes, suite.seed, hashlib.sha256(digests).hexdigest(), **more)
+
+
+def _files(place: str) -> tuple[bytes, ...]:
+    folder = find_checkpoint(place)
+    return tuple((folder / name).read_bytes() for name in (DESCRIPTION_FILE, WEIGHTS_FILE))
+
+
+def _compiled(robot: Robot) -> bytes:
+    """The robot's MuJoCo model: an MJCF may include other files."""
+    buffer = np.empty(mujoco.mj_sizeModel(robot.model), np.uint8)
+    mujoco.mj_saveModel(robot.model, None, buffer)
+    return buffer.tobytes()

@@ -1,0 +1,138 @@
+"""The report of a benchmark as plain values: what report.json holds, and what the Markdown and HTML reports show."""
+
+from __future__ import annotations
+
+import platform
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from adaptive_mbrl import __version__
+from sim.benchmark.cells import Plan
+from sim.benchmark.courses import evidence_curves, recovery, reward_rates
+from sim.benchmark.data import FieldData, read_field
+from sim.benchmark.figures import comparisons, entries, labels, leaderboard, profiles, score_figures
+from sim.benchmark.run_cell import Result, read_result
+from sim.benchmark.suite import Suite
+from sim.evaluation.ledger import LedgerEntry, is_held_out
+from sim.evaluation.report import PACKAGES, cpu_model, plain
+from sim.scenarios.loading import load_scenario
+
+Report = dict[str, Any]
+
+
+def summarize(suite: Suite, plan: Plan, out: Path, failed: dict[str, str]) -> Report:
+    """The report of all results that are there.
+
+    Args:
+        suite: what was asked for.
+        plan: its cells.
+        out: folder of the benchmark.
+        failed: cells that failed, and why.
+    """
+    fields = [data for field in plan.fields if (data := read_field(field, out)) is not None and data.scenarios]
+    by_protocol: dict[str, list[FieldData]] = {}
+    for field in fields:
+        by_protocol.setdefault(field.field.protocol, []).append(field)
+    results = [result for cell in plan.cells() if (result := read_result(cell, out)) is not None]
+    return plain(
+        {
+            "benchmark": suite.name,
+            "config": {
+                "episodes": suite.episodes,
+                "seed": suite.seed,
+                "arms": list(suite.arms),
+                "planner_noise": "one stream per episode, from its seed",
+                "machine": {
+                    "cpu": cpu_model(),
+                    "platform": f"{platform.system()} {platform.machine()}",
+                    "threads_per_process": 1,
+                },
+                "versions": {
+                    "adaptive-mbrl": __version__,
+                    "python": platform.python_version(),
+                    **{p: version(p) for p in PACKAGES},
+                },
+                "git_revisions": sorted({str(result["git_revision"]) for result in results}),
+                "date": max((result["date"] for result in results), default=None),
+                "cell_seconds": sum(result["seconds"] for result in results),
+            },
+            "missing": list(plan.missing),
+            "failed": failed,
+            "overall": _overall(list(by_protocol.values())),
+            "protocols": [_protocol(name, group) for name, group in by_protocol.items()],
+            "ledger": [asdict(entry) for entry in looked_at(results)],
+        }
+    )
+
+
+def looked_at(results: Iterable[Result]) -> list[LedgerEntry]:
+    """What the ledger of test evaluations says about results: one entry for each model and scenario that is held out."""
+    found: dict[tuple[str, str], LedgerEntry] = {}
+    for result in results:
+        name = load_scenario(result["scenario"]).name
+        if result["checkpoint"] is not None and is_held_out(name):
+            about = (result["date"], result["git_revision"] or "", result["checkpoint"], name, result["episodes"], result["seed"])
+            found.setdefault((result["checkpoint"], name), LedgerEntry(*about))
+    return list(found.values())
+
+
+def _protocol(name: str, fields: Sequence[FieldData]) -> Report:
+    return {
+        "name": name,
+        "robot": fields[0].field.robot,
+        "leaderboard": leaderboard(fields),
+        "references": _references(fields),
+        "comparisons": comparisons(fields),
+        "profiles": profiles(fields),
+        "scenarios": [_scenario(field) for field in fields],
+    }
+
+
+def _scenario(field: FieldData) -> Report:
+    return {
+        "name": field.field.scenario,
+        "dt": field.dt,
+        "episodes": len(field.scenarios),
+        "kinds_of_change": dict(Counter(field.tasks)),
+        "left_out": list(field.left_out),
+        "recovery": recovery(field),
+        "evidence": evidence_curves(field),
+        "reward_rate": reward_rates(field),
+        "returns": {arm.label: arm.returns for arm in field.arms},
+    }
+
+
+def _references(fields: Sequence[FieldData]) -> Report:
+    """Mean return after the change of the oracle and of the random policy, over all scenarios."""
+    found: dict[str, list[float]] = {}
+    for field in fields:
+        oracle = next((arm.oracle for arm in field.arms if arm.oracle is not None), None)
+        for name, rewards in (("oracle", oracle), ("random", field.random)):
+            if rewards is not None:
+                found.setdefault(name, []).append(float(field.after(rewards).mean()))
+    return {name: sum(means) / len(means) for name, means in found.items()}
+
+
+def _overall(groups: Sequence[Sequence[FieldData]]) -> Report:
+    """Arms and comparisons of the same name in all protocols, where there are several of them."""
+    if len(groups) < 2:
+        return {"arms": [], "comparisons": [], "profiles": None}
+    everywhere = [label for label in labels(groups[0]) if all(label in labels(group) for group in groups)]
+    fields = [field for group in groups for field in group]
+    common = [
+        comparison
+        for comparison in comparisons(fields)
+        if comparison["ours"] in everywhere and comparison["theirs"] in everywhere
+    ]
+    arms = [
+        {**line, "normalized": score_figures(entries(fields, line["arm"]))}
+        for line in leaderboard(fields)
+        if line["arm"] in everywhere
+    ]
+    curves = profiles(fields)
+    curves["arms"] = {label: found for label, found in curves["arms"].items() if label in everywhere}
+    return {"arms": arms, "comparisons": common, "profiles": curves}

@@ -1,0 +1,217 @@
+"""The sub-command `train-suite`: every training of a suite, several at once, each as a process of `train` with one thread."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from adaptive_mbrl.checkpoint import DESCRIPTION_FILE
+from adaptive_mbrl.config import load_yaml, read_mapping
+from adaptive_mbrl.errors import EXIT_INTERRUPTED, AdaptiveMBRLError, ConfigError
+from adaptive_mbrl.options import TrainSuiteOptions
+from adaptive_mbrl.runtime import THREADS
+from sim.benchmark.progress import Progress, shown_progress
+from sim.benchmark.suite import Suite, load_suite
+from sim.evaluation.terminal import make_console
+from sim.training.config import TrainConfig, load_train_config
+from sim.training.run_folder import CONFIG_FILE
+
+SECONDS_BETWEEN_LOOKS = 20.0
+"""How often running trainings are asked how far they are."""
+
+
+class TrainSuiteError(AdaptiveMBRLError):
+    """Trainings of a suite failed."""
+
+
+@dataclass(frozen=True)
+class RunState:
+    """How far a training is.
+
+    Attributes:
+        rounds: number of finished rounds.
+        seconds: how long they took [s].
+        expected: how long all rounds will have taken [s], in proportion to the updates; None before the first round.
+    """
+
+    rounds: int
+    seconds: float
+    expected: float | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training.
+
+    Attributes:
+        config: training configuration, as `train --config` takes it.
+        seed: the training seed.
+        folder: its run folder.
+    """
+
+    config: str
+    seed: int
+    folder: Path
+
+    @property
+    def label(self) -> str:
+        """The training in words."""
+        return f"{self.folder.parent.name} seed {self.seed}"
+
+    @property
+    def log(self) -> Path:
+        """Where its output goes."""
+        return self.folder.with_suffix(".log")
+
+    @property
+    def is_done(self) -> bool:
+        """Whether its checkpoint is there."""
+        return (self.folder / "checkpoint" / DESCRIPTION_FILE).is_file()
+
+    def state(self) -> RunState:
+        """How far it is, from the last round that it finished."""
+        rounds = sorted((self.folder / "rounds").glob(f"[0-9]*/{DESCRIPTION_FILE}"))
+        if not rounds:
+            return RunState(0, 0.0, None)
+        config, about = load_train_config(self.config), read_mapping(rounds[-1])["provenance"]
+        updates = config.updates_initial + config.data.iterations * config.updates_per_iteration + config.updates_final
+        seconds = float(about["seconds"])
+        return RunState(len(rounds), seconds, seconds * updates / max(about["updates"], 1))
+
+    def command(self, device: str) -> list[str]:
+        """What is run; `train` goes on where an earlier process stopped."""
+        words = ["train", "--config", self.config, "--set", f"seed={self.seed}", "--run", str(self.folder)]
+        return [sys.executable, "-m", "adaptive_mbrl", *words, "--device", device, "--threads", "1"]
+
+
+def train_suite(options: TrainSuiteOptions) -> None:
+    """Run the trainings of a suite that are not done."""
+    suite = load_suite(options.suite)
+    runs = suite_runs(suite, options.runs)
+    if not runs:
+        print(f"suite {suite.name}: nothing to train, all its checkpoints are given")
+        return
+    for run in runs:
+        _check(run)
+    console = make_console(stderr=True)
+    try:
+        with shown_progress(console, f"train-suite {suite.name}") as progress:
+            failed = run_trainings(runs, options.device, options.processes or len(os.sched_getaffinity(0)), progress)
+    except KeyboardInterrupt:
+        again = shlex.join(["adaptive-mbrl", "train-suite", "--suite", options.suite, "--runs", str(options.runs)])
+        print(f"\ninterrupted; finished rounds are kept, go on with: {again}", file=sys.stderr)
+        raise SystemExit(EXIT_INTERRUPTED) from None
+    if failed:
+        first, error = next(iter(failed.items()))
+        raise TrainSuiteError(f"{len(failed)} of {len(runs)} trainings failed, the first was {first}: {error}")
+    print(f"{len(runs)} trainings are done; compare them: {shlex.join(['adaptive-mbrl', 'benchmark', '--suite', options.suite])}")
+
+
+def suite_runs(suite: Suite, runs: Path) -> list[Run]:
+    """Every training of a suite once."""
+    found = [
+        Run(method.train, seed, method.run_folder(seed, runs))
+        for protocol in suite.protocols
+        for method in protocol.methods
+        if method.train is not None
+        for seed in method.seeds
+    ]
+    return list({run.folder: run for run in found}.values())
+
+
+def run_trainings(runs: Sequence[Run], device: str, processes: int, progress: Progress) -> dict[str, str]:
+    """Run trainings side by side; one that fails does not stop the others.
+
+    Args:
+        runs: the trainings; those that are done are skipped.
+        device: where the networks run.
+        processes: how many run at once.
+        progress: is told about every training.
+
+    Returns:
+        What went wrong, by the training in words.
+    """
+    todo = [run for run in runs if not run.is_done]
+    for run in runs:
+        if run.is_done:
+            progress.reused(run.config, run.state().seconds)
+    progress.begin([run.config for run in todo], processes)
+    failed: dict[str, str] = {}
+    with _threads(processes) as (pool, started):
+        waiting: dict[Future[int], Run] = {pool.submit(_train, run, device, started): run for run in todo}
+        rounds = {run.folder: run.state().rounds for run in todo}
+        while waiting:
+            ended = wait(waiting, timeout=SECONDS_BETWEEN_LOOKS, return_when=FIRST_COMPLETED).done
+            for future in ended:
+                run = waiting.pop(future)
+                if future.result() == 0 and run.is_done:
+                    progress.done(run.config, run.label, run.state().seconds)
+                else:
+                    failed[run.label] = f"{_last_line(run.log)} (see {run.log})"
+                    progress.failed(run.config, run.label, failed[run.label])
+            _tell_rounds(list(waiting.values()), rounds, progress)
+    return failed
+
+
+def _tell_rounds(runs: Sequence[Run], rounds: dict[Path, int], progress: Progress) -> None:
+    """Tell the rounds that trainings have finished since the last look; `rounds` is what was known then."""
+    states = {run: run.state() for run in runs}
+    new = [run for run, state in states.items() if state.rounds > rounds[run.folder]]
+    expected = {run.config: state.expected for run, state in states.items() if state.expected is not None}
+    for run in new:
+        rounds[run.folder] = states[run].rounds
+        line = f"{run.label}: round {states[run].rounds} of {_num_rounds(run)} is done"
+        progress.under_way(expected, sum(state.seconds for state in states.values()), line)
+
+
+def _num_rounds(run: Run) -> int:
+    config = load_train_config(run.config)
+    return 1 + config.data.iterations + (config.updates_final > 0)
+
+
+def _train(run: Run, device: str, started: Callable[[subprocess.Popen[bytes]], None]) -> int:
+    run.folder.mkdir(parents=True, exist_ok=True)
+    with run.log.open("ab") as log:
+        process = subprocess.Popen(
+            run.command(device), stdout=log, stderr=log, stdin=subprocess.DEVNULL, env={**os.environ, THREADS: "1"}
+        )
+        started(process)
+        return process.wait()
+
+
+@contextmanager
+def _threads(processes: int) -> Iterator[tuple[ThreadPoolExecutor, Callable[[subprocess.Popen[bytes]], None]]]:
+    """Threads that each wait for one process; the processes are ended where the block is left by Ctrl-C or an error."""
+    children: list[subprocess.Popen[bytes]] = []
+    pool = ThreadPoolExecutor(processes)
+    try:
+        yield pool, children.append
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for child in children:
+            # a run can be killed at any moment, and goes on from its last round
+            child.terminate()
+        raise
+    finally:
+        pool.shutdown()
+
+
+def _check(run: Run) -> None:
+    """A run folder that was trained with another configuration must not count as done."""
+    stored = run.folder / CONFIG_FILE
+    if stored.is_file() and load_yaml(stored, TrainConfig) != replace(load_train_config(run.config), seed=run.seed):
+        raise ConfigError(
+            f"{stored}: this run was trained with another configuration than '{run.config}'; delete it, or choose another --runs"
+        )
+
+
+def _last_line(log: Path) -> str:
+    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    return lines[-1] if lines else "no output"

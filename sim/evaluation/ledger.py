@@ -1,0 +1,77 @@
+"""The ledger of test evaluations: who has looked at held-out changes is written down, one line each.
+
+Whoever tunes a method until its test figures are good has trained on the test. The ledger does not prevent that, it shows it:
+every run of `evaluate` or `benchmark` on a part named `test...` of a shipped split counts, whether or not its figures were kept.
+"""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import io
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+
+from adaptive_mbrl.revision import git_revision
+from sim.paths import known_configs
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """One look at held-out changes.
+
+    Attributes:
+        date: day in UTC, as ``2026-01-31``.
+        revision: git revision of the code; empty where it is not known.
+        checkpoint: the model, as the user named it.
+        scenario: the split and its part.
+        episodes: number of episodes of every arm.
+        seed: seed of the first one.
+    """
+
+    date: str
+    revision: str
+    checkpoint: str
+    scenario: str
+    episodes: int
+    seed: int
+
+
+def ledger_entries(checkpoints: Iterable[str], scenario: str, episodes: int, seed: int) -> list[LedgerEntry]:
+    """The entries of an evaluation; none where the scenario is not held out.
+
+    Args:
+        checkpoints: the models that were evaluated.
+        scenario: name of the scenario, from `Scenario.name`.
+        episodes: number of episodes.
+        seed: seed of the first episode.
+    """
+    if not is_held_out(scenario):
+        return []
+    today, revision = datetime.now(UTC).date().isoformat(), git_revision() or ""
+    return [LedgerEntry(today, revision, name, scenario, episodes, seed) for name in dict.fromkeys(checkpoints)]
+
+
+def is_held_out(scenario: str) -> bool:
+    """Whether a scenario is a test part of a shipped split; `scenario` is its name, such as ``arm/mixed:test``."""
+    split, _, part = scenario.partition(":")
+    return part.startswith("test") and split in known_configs("scenarios")
+
+
+def append_to_ledger(path: Path, entries: Iterable[LedgerEntry]) -> None:
+    """Append entries to a CSV file, which is made if it is not there; two processes may do so at once."""
+    rows = list(entries)
+    if not rows:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    with path.open("a", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if file.tell() == 0:
+            writer.writerow(field.name for field in fields(LedgerEntry))
+        writer.writerows(astuple(row) for row in rows)
+        # one write of a whole number of lines
+        file.write(text.getvalue())
