@@ -153,6 +153,7 @@ FLOORS = {
         {"robot"},
         {"scenarios"},
         {"simulation"},
+        {"environment"},
         {"episodes"},
         {"training"},
         {"evaluation"},
