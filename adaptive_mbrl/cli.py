@@ -43,6 +43,7 @@ class Command:
 COMMANDS = (
     Command("demo", options.DemoOptions, "sim.commands:demo"),
     Command("train", options.TrainOptions, "sim.commands:train"),
+    Command("train-baseline", options.TrainBaselineOptions, "sim.baselines.command:train_baseline"),
     Command("evaluate", options.EvaluateOptions, "sim.commands:evaluate"),
     Command("collect", options.CollectOptions, "sim.commands:collect"),
     Command("bridge", options.BridgeOptions, "robot_bridge.node.commands:bridge"),

@@ -24,6 +24,7 @@ from adaptive_mbrl.options import (
     PreflightOptions,
     ReplayOptions,
     SimulatedRobotOptions,
+    TrainBaselineOptions,
     TrainOptions,
 )
 from adaptive_mbrl.revision import git_revision
@@ -69,9 +70,10 @@ def test_help_lists_every_command():
     [
         ("demo --no-video --out a/b".split(), DemoOptions(out=Path("a/b"), video=False)),
         ("train --config half_cheetah --resume".split(), TrainOptions("half_cheetah", resume=True)),
+        ("train-baseline --config cartpole_ppo --run r".split(), TrainBaselineOptions("cartpole_ppo", run=Path("r"))),
         (
-            "evaluate --checkpoint c --scenario s --episodes 3 --json o.json --no-oracle --multitask m".split(),
-            EvaluateOptions("c", "s", episodes=3, json=Path("o.json"), multitask="m", oracle=False),
+            "evaluate --checkpoint c --scenario s --episodes 3 --json o.json --no-oracle --multitask m --baselines a b".split(),
+            EvaluateOptions("c", "s", episodes=3, json=Path("o.json"), multitask="m", baselines=("a", "b"), oracle=False),
         ),
         ("collect --robot ant --policy oracle --steps 5".split(), CollectOptions(robot="ant", policy="oracle", steps=5)),
         ("bridge --bridge b.yaml --dry-run --domain 7".split(), BridgeOptions(Path("b.yaml"), dry_run=True, domain=7)),

@@ -156,6 +156,7 @@ FLOORS = {
         {"environment"},
         {"episodes"},
         {"training"},
+        {"baselines"},
         {"evaluation"},
         {"info", "demo", "replay"},
         {"commands"},

@@ -6,7 +6,7 @@ Nothing heavy is imported here, so that `adaptive-mbrl --help` answers at once.
 from adaptive_mbrl.options.bags import ImportBagOptions
 from adaptive_mbrl.options.bridge import BridgeOptions, CallOptions, PreflightOptions, SimulatedRobotOptions
 from adaptive_mbrl.options.simulation import CollectOptions, DemoOptions, EvaluateOptions, InfoOptions, ReplayOptions
-from adaptive_mbrl.options.training import FineTuneOptions, TrainOptions
+from adaptive_mbrl.options.training import FineTuneOptions, TrainBaselineOptions, TrainOptions
 
 __all__ = [
     "BridgeOptions",
@@ -20,5 +20,6 @@ __all__ = [
     "PreflightOptions",
     "ReplayOptions",
     "SimulatedRobotOptions",
+    "TrainBaselineOptions",
     "TrainOptions",
 ]

@@ -44,7 +44,9 @@ class BaselineConfig:
                 f"{self.algorithm.rollout} steps = {block}; the nearest is {near}"
             )
         if self.rounds > self.env_steps // block:
-            raise ConfigError(f"key 'rounds': {self.rounds} is out of range; allowed: 1 to {self.env_steps // block}, the rollouts")
+            raise ConfigError(
+                f"key 'rounds': {self.rounds} is out of range; allowed: 1 to {self.env_steps // block}, the rollouts"
+            )
 
     def steps_until(self, index: int) -> int:
         """Number of env steps after `index` rounds."""

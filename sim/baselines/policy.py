@@ -5,6 +5,7 @@ Stable-Baselines3's own files hold pickles, which can run code when they are ope
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,7 +87,9 @@ class BaselinePolicy:
 
     def act(self, obs: Array, goal: Array, sent: Array | None) -> tuple[Array, None]:
         """Choose the actions of one control step; arguments as of `sim.episodes.policies.Policy`."""
-        last = np.zeros((len(obs), self.description.spec.action_dim), np.float32) if sent is None else self._features.to_unit(sent)
+        last = (
+            np.zeros((len(obs), self.description.spec.action_dim), np.float32) if sent is None else self._features.to_unit(sent)
+        )
         features = self._features(obs, goal[:, 0], last)
         scaled = (features - self.mean.numpy()) / np.sqrt(self.var.numpy() + _EPSILON)
         clipped = np.clip(scaled, -_CLIP, _CLIP).astype(np.float32)
@@ -141,6 +144,17 @@ def load_baseline(folder: str | Path, robot: Robot | None = None) -> BaselinePol
     load_weights(policy, {name.removeprefix("policy."): tensor for name, tensor in weights.items()}, place / WEIGHTS_FILE)
     policy.set_training_mode(False)
     return BaselinePolicy(about, policy, mean, var)
+
+
+def load_baselines(folders: Sequence[str | Path], robot: Robot) -> dict[str, BaselinePolicy]:
+    """Load several baselines, by the name of their algorithm; further ones of the same algorithm get a number: ``ppo_2``."""
+    loaded: dict[str, BaselinePolicy] = {}
+    for folder in folders:
+        baseline = load_baseline(folder, robot)
+        tag = baseline.description.algorithm.TAG
+        count = sum(name == tag or name.startswith(f"{tag}_") for name in loaded)
+        loaded[f"{tag}_{count + 1}" if count else tag] = baseline
+    return loaded
 
 
 def new_policy(description: BaselineDescription) -> BasePolicy:
