@@ -2,8 +2,8 @@
 
 Usage: python benchmarks/make_baselines.py
 
-Between a line ``<!-- begin NAME -->`` and ``<!-- end NAME -->``, the text is replaced by what docs/results/NAME.json and
-docs/results/baselines/NAME_*.json say.
+Between a line ``<!-- begin NAME -->`` and ``<!-- end NAME -->``, the text is replaced by what docs/results/NAME.json says and all
+reports in docs/results/baselines/ that are about the same scenario.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ def _replacement(match: re.Match[str]) -> str:
 def table(name: str) -> str:
     """One row for each arm of the report and for each baseline, on the same episodes."""
     report = json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8"))
-    baselines = {path.stem: _baseline(path, report) for path in sorted((DOCS / "results" / "baselines").glob(f"{name}_*.json"))}
+    found = {path.stem: _baseline(path, report) for path in sorted((DOCS / "results" / "baselines").glob("*.json"))}
+    baselines = {run: baseline for run, baseline in found.items() if baseline is not None}
     arms = report["arms"] | {run: _only_arm(baseline) for run, baseline in baselines.items()}
     summary = summarize(arms, report["scenarios"])
     seeds = [s["seed"] for s in report["scenarios"]]
@@ -60,9 +61,11 @@ def table(name: str) -> str:
     return "\n".join(lines)
 
 
-def _baseline(path: Path, report: Report) -> Report:
-    """A baseline's report; it must be about the episodes that our own report is about."""
+def _baseline(path: Path, report: Report) -> Report | None:
+    """A baseline's report; None if it is about another scenario. About the same one, it must have the same episodes."""
     baseline: Report = json.loads(path.read_text(encoding="utf-8"))
+    if baseline["scenario"] != report["scenario"]:
+        return None
     if baseline["scenarios"] != report["scenarios"]:
         raise ConfigError(
             f"{path}: its episodes are not those of {report['scenario']} in docs/results; run baseline_returns.py anew"
