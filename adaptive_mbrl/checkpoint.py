@@ -145,7 +145,7 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Che
         except ConfigError as error:
             raise ConfigError(f"{source}: {error}") from error
     description = from_mapping(Description, content, source=str(source))
-    weights = _read_tensors(weights_file)
+    weights = read_tensors(weights_file)
     if version == 1:
         weights = upgraded_weights(weights, description.spec)
     adapter = description.make_adapter()
@@ -177,7 +177,11 @@ def find_checkpoint(path: str | Path) -> Path:
 
 def require_robot(checkpoint: Checkpoint, spec: RobotSpec, source: str) -> None:
     """Refuse a checkpoint whose channels, units, limits or control period differ from the robot's."""
-    stored = checkpoint.description.spec
+    require_same_spec(checkpoint.description.spec, spec, source)
+
+
+def require_same_spec(stored: RobotSpec, spec: RobotSpec, source: str) -> None:
+    """Refuse what was trained on the robot `stored` where channels, units, limits or control period of `spec` differ."""
     difference = next(_differences(stored, spec, ""), None)
     if difference is not None:
         raise CheckpointError(f"{source}: trained on another robot: {difference}")
@@ -215,7 +219,12 @@ def load_weights(module: torch.nn.Module, weights: Mapping[str, Tensor], source:
     module.load_state_dict(dict(weights))
 
 
-def _read_tensors(path: Path) -> dict[str, Tensor]:
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, by name.
+
+    Raises:
+        CheckpointError: the file is missing or damaged.
+    """
     try:
         return load_file(path)
     except FileNotFoundError as error:

@@ -47,6 +47,7 @@ class Command:
 COMMANDS = (
     Command("demo", options.DemoOptions, "sim.commands:demo"),
     Command("train", options.TrainOptions, "sim.commands:train", "adaptive_mbrl.training.command:train"),
+    Command("train-baseline", options.TrainBaselineOptions, "sim.baselines.command:train_baseline"),
     Command("evaluate", options.EvaluateOptions, "sim.commands:evaluate"),
     Command("benchmark", options.BenchmarkOptions, "sim.benchmark.command:benchmark"),
     Command("train-suite", options.TrainSuiteOptions, "sim.benchmark.train_suite:train_suite"),

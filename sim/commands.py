@@ -74,6 +74,7 @@ def evaluate(options: EvaluateOptions) -> None:
         multitask=options.multitask,
         oracle=options.oracle,
         device=resolve_device(options.device),
+        baselines=options.baselines,
     )
     if options.video is not None:
         require_renderer("--video")

@@ -25,6 +25,7 @@ from adaptive_mbrl.options import (
     PreflightOptions,
     ReplayOptions,
     SimulatedRobotOptions,
+    TrainBaselineOptions,
     TrainOptions,
     TrainSuiteOptions,
 )
@@ -71,9 +72,10 @@ def test_help_lists_every_command():
     [
         ("demo --no-video --out a/b".split(), DemoOptions(out=Path("a/b"), video=False)),
         ("train --config half_cheetah --resume".split(), TrainOptions("half_cheetah", resume=True)),
+        ("train-baseline --config cartpole_ppo --run r".split(), TrainBaselineOptions("cartpole_ppo", run=Path("r"))),
         (
-            "evaluate --checkpoint c --scenario s --episodes 3 --json o.json --no-oracle --multitask m".split(),
-            EvaluateOptions("c", "s", episodes=3, json=Path("o.json"), multitask="m", oracle=False),
+            "evaluate --checkpoint c --scenario s --episodes 3 --json o.json --no-oracle --multitask m --baselines a b".split(),
+            EvaluateOptions("c", "s", episodes=3, json=Path("o.json"), multitask="m", baselines=("a", "b"), oracle=False),
         ),
         (
             "benchmark --suite smoke --episodes 3 --processes 1 --skip-missing --ledger l.csv".split(),

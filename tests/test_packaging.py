@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tomllib
@@ -49,3 +50,26 @@ def test_the_wheel_carries_configs_assets_and_checkpoints(tmp_path: Path):
     assert "sim/configs/robots/half_cheetah.yaml" in wanted
     assert wanted - names == set()
     assert not any(name.startswith(("tests/", "launch/", "docs/")) for name in names)
+
+
+@pytest.mark.slow
+def test_gymnasium_finds_the_scenarios_of_an_installed_wheel(tmp_path: Path):
+    wheel = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", str(ROOT), "--wheel-dir", str(tmp_path)]
+    subprocess.run(wheel, check=True)
+    (built,) = tmp_path.glob("*.whl")
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(tmp_path / "site"), str(built)]
+    subprocess.run(install, check=True)
+    program = (
+        "import gymnasium\n"
+        "env = gymnasium.make('sim.environment:adaptive_mbrl/HalfCheetahCadmCripple-v0', part='test')\n"
+        "import sim\n"
+        "print(sim.__file__)\n"
+        "print(env.reset(seed=0)[0].shape, gymnasium.make_vec('adaptive_mbrl/ArmMixed-v0', num_envs=2).reset(seed=0)[0].shape)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
+
+    shown = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=environment, cwd=tmp_path, check=True
+    ).stdout.splitlines()
+
+    assert shown == [str(tmp_path / "site" / "sim" / "__init__.py"), "(18,) (2, 20)"]

@@ -7,7 +7,7 @@ from adaptive_mbrl.options.bags import ImportBagOptions
 from adaptive_mbrl.options.benchmark import BenchmarkOptions, TrainSuiteOptions
 from adaptive_mbrl.options.bridge import BridgeOptions, CallOptions, PreflightOptions, SimulatedRobotOptions
 from adaptive_mbrl.options.simulation import CollectOptions, DemoOptions, EvaluateOptions, InfoOptions, ReplayOptions
-from adaptive_mbrl.options.training import FineTuneOptions, TrainOptions
+from adaptive_mbrl.options.training import FineTuneOptions, TrainBaselineOptions, TrainOptions
 
 __all__ = [
     "BenchmarkOptions",
@@ -22,6 +22,7 @@ __all__ = [
     "PreflightOptions",
     "ReplayOptions",
     "SimulatedRobotOptions",
+    "TrainBaselineOptions",
     "TrainOptions",
     "TrainSuiteOptions",
 ]

@@ -67,6 +67,7 @@ class EvaluateOptions:
         ledger: CSV file that gets a line for every model, if the scenario is a test part of a shipped split; it shows how often
             held-out changes were looked at.
         multitask: checkpoint of the multi-task arm, as a folder or a name; without it there is no such arm.
+        baselines: folders of baselines that `train-baseline` trained; each is one more arm, named after its algorithm.
         oracle: whether the planner also runs on the true dynamics.
         device: where the networks run; auto takes a GPU when there is one.
         threads: number of threads of torch and of the simulator; OMP_NUM_THREADS if not given, else all usable cores.
@@ -81,6 +82,7 @@ class EvaluateOptions:
     video: OptionalFile = None
     ledger: OptionalFile = None
     multitask: Annotated[str | None, arg(metavar="DIR", help_behavior_hint="")] = None
+    baselines: Annotated[tuple[str, ...], arg(metavar="DIR ...", help_behavior_hint="")] = ()
     oracle: Annotated[bool, arg(help="skip the planner on the true dynamics", help_behavior_hint="")] = True
     device: Device = "auto"
     threads: OptionalInt = None

@@ -65,6 +65,30 @@ class TrainOptions:
 
 
 @dataclass(frozen=True)
+class TrainBaselineOptions:
+    """Train a baseline (PPO, SAC, recurrent PPO) under changes drawn at random; an interrupted run continues where it stopped.
+
+    Needs the extra packages of 'adaptive-mbrl[baselines]'.
+
+    Attributes:
+        config: training configuration: a YAML file, or the name of one in configs/baselines.
+        run: folder of the run; runs/baselines/NAME if not given.
+        resume: only continue an existing run, never start a new one.
+        device: where the networks run; small networks are the fastest on the cpu.
+        threads: number of threads of torch and of the simulator; OMP_NUM_THREADS if not given, else all usable cores.
+    """
+
+    config: str
+    run: OptionalPath = None
+    resume: bool = False
+    device: Device = "cpu"
+    threads: OptionalInt = None
+
+    def __post_init__(self) -> None:
+        require_threads(self.threads)
+
+
+@dataclass(frozen=True)
 class FineTuneOptions:
     """Train a checkpoint further on recorded episodes of one robot; needs no simulator.
 

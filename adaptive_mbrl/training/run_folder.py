@@ -8,13 +8,13 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from adaptive_mbrl.config import load_yaml, save_yaml
 from adaptive_mbrl.errors import AdaptiveMBRLError, ConfigError
 from adaptive_mbrl.storage import remove_leftovers, write_text_atomically
-from adaptive_mbrl.training.config import TrainConfig
 
 CONFIG_FILE = "config.yaml"
 LOCK_FILE = "lock"
@@ -25,14 +25,14 @@ class RunFolderError(AdaptiveMBRLError):
 
 
 @contextmanager
-def claimed(run: Path, config: TrainConfig, files: Mapping[str, str], revision: str) -> Iterator[None]:
+def claimed(run: Path, config: Any, files: Mapping[str, str], revision: str) -> Iterator[None]:
     """Keep other processes out of a run folder, and make sure that it is the folder of this run.
 
     A new folder gets copies of all that the run depends on. What a killed process left unfinished in an old one is removed.
 
     Args:
         run: the run folder.
-        config: the configuration of the run.
+        config: the configuration of the run, a dataclass.
         files: contents of the files that the configuration names, by the names of their copies in the folder.
         revision: git revision of the code that starts a new run.
 
@@ -74,7 +74,7 @@ def _locked(run: Path) -> Iterator[None]:
             file.truncate(0)
 
 
-def _set_up(run: Path, config: TrainConfig, files: Mapping[str, str], revision: str) -> None:
+def _set_up(run: Path, config: Any, files: Mapping[str, str], revision: str) -> None:
     for name, text in files.items():
         write_text_atomically(run / name, text)
     write_text_atomically(run / "git_revision.txt", revision + "\n")
@@ -82,9 +82,9 @@ def _set_up(run: Path, config: TrainConfig, files: Mapping[str, str], revision: 
     save_yaml(run / CONFIG_FILE, config)
 
 
-def _check_same_run(run: Path, config: TrainConfig, files: Mapping[str, str]) -> None:
+def _check_same_run(run: Path, config: Any, files: Mapping[str, str]) -> None:
     path = run / CONFIG_FILE
-    if load_yaml(path, TrainConfig) != config:
+    if load_yaml(path, type(config)) != config:
         raise ConfigError(f"{path}: this run was started with another configuration; choose another --run folder or delete it")
     for name, text in files.items():
         if (run / name).read_text() != text:

@@ -5,6 +5,7 @@ adaptive   the checkpoint as it is
 frozen     the same checkpoint, belief = prior at every step
 multitask  a model trained without adaptation, if one is given, under the adaptive checkpoint's planner
 oracle     the same planner on the true dynamics of the moment: the one of the normalised score
+ppo, sac, recurrent_ppo    baselines that `train-baseline` trained, if they are given
 """
 
 from __future__ import annotations
@@ -106,6 +107,7 @@ def make_policies(setup: Setup) -> dict[str, Policy]:
     spec, seeds = setup.robot.spec, setup.noise_seeds
     policies: dict[str, Policy] = {"random": RandomPolicy(spec, seeds, setup.scenarios[0].steps)}
     policies |= {name: ControllerPolicy(controller) for name, controller in setup.controllers.items()}
+    policies |= setup.baselines
     if setup.oracle:
         policies["oracle"] = OraclePolicy(spec, setup.planner, seeds)
     return policies

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from sim.robot.robot import Robot, load_robot
+from sim.robot.scenery import goal_marker, make_planes_endless, side_camera
 
 Frame = NDArray[np.uint8]
 
@@ -53,13 +54,13 @@ def frames(
     model = copy.deepcopy(robot.model)
     model.vis.global_.offwidth = max(width, model.vis.global_.offwidth)
     model.vis.global_.offheight = max(height, model.vis.global_.offheight)
-    _make_planes_endless(model)
+    make_planes_endless(model)
     nominal = model.geom_rgba.copy()
-    marker = _goal_marker(model, goals.shape[1])
+    marker = goal_marker(model, goals.shape[1])
     data = mujoco.MjData(model)
     data.qpos[:] = qpos[0, 0]
     mujoco.mj_forward(model, data)
-    camera = _camera(model, data)
+    camera = side_camera(model, data)
     font = ImageFont.load_default(height / 18)
     with mujoco.Renderer(model, height, width) as renderer:
         # without a GPU, shadows and reflections would take most of the time
@@ -77,37 +78,6 @@ def frames(
                 clock = f"{step * robot.spec.dt:.1f} s"
                 images.append(_labelled(renderer.render(), title, texts[step], clock, captions[step], font))
             yield np.concatenate(images, axis=1)
-
-
-def _make_planes_endless(model: mujoco.MjModel) -> None:
-    """Draw planes without an end, as they are simulated; else a robot that runs far would seem to fly."""
-    for geom in np.flatnonzero(model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE):
-        size, material = model.geom_size[geom, :2].copy(), model.geom_matid[geom]
-        model.geom_size[geom, :2] = 0
-        if material >= 0 and size.min() > 0 and not model.mat_texuniform[material]:
-            # a texture that was spread over the plane's size repeats every metre on an endless plane
-            model.mat_texrepeat[material] /= 2 * size
-
-
-def _goal_marker(model: mujoco.MjModel, goal_dim: int) -> int | None:
-    """Make the site `goal` visible and return its index; None if the model has none, or if the goals are not positions."""
-    site = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_SITE, "goal")
-    if site < 0 or goal_dim != 3:
-        return None
-    model.site_group[site] = 0
-    return site
-
-
-def _camera(model: mujoco.MjModel, data: mujoco.MjData) -> mujoco.MjvCamera:
-    """A camera that follows the first body from the side, with the whole robot in view."""
-    moving = model.geom_bodyid > 0
-    reach = np.linalg.norm(data.geom_xpos[moving] - data.xpos[1], axis=1) + model.geom_rbound[moving]
-    camera = mujoco.MjvCamera()
-    camera.type = mujoco.mjtCamera.mjCAMERA_TRACKING
-    camera.trackbodyid = 1
-    camera.azimuth, camera.elevation = 90.0, -12.0
-    camera.distance = 3.5 * float(reach.max())
-    return camera
 
 
 def _labelled(

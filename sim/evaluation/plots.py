@@ -23,6 +23,9 @@ Array = NDArray[np.float64]
 
 # the palette of Okabe and Ito, which colour-blind readers can tell apart, too
 STYLES: dict[str, dict[str, Any]] = {
+    "ppo": {"color": "#CC79A7", "linestyle": ":", "linewidth": 1.6},
+    "recurrent_ppo": {"color": "#D55E00", "linestyle": ":", "linewidth": 1.6},
+    "sac": {"color": "#56B4E9", "linestyle": ":", "linewidth": 1.6},
     "oracle": {"color": "#000000", "linestyle": (0, (5, 2)), "linewidth": 1.4},
     "multitask": {"color": "#009E73", "linestyle": "-.", "linewidth": 1.6},
     "frozen": {"color": "#E69F00", "linestyle": "-", "linewidth": 1.6},
@@ -68,7 +71,7 @@ def recovery_figure(evaluation: Evaluation) -> Figure:
         axes.spines[["top", "right"]].set_visible(False)
     handles, names = above.get_legend_handles_labels()
     # above the axes: inside of them it would hide lines or squeeze them
-    figure.legend(handles[::-1], names[::-1], loc="outside upper center", ncols=len(STYLES), frameon=False, handlelength=3)
+    figure.legend(handles[::-1], names[::-1], loc="outside upper center", ncols=len(names), frameon=False, handlelength=3)
     episodes = len(scenarios)
     note = f"{SMOOTHING}-step mean; line: mean of {episodes} episode{'s' * (episodes > 1)}"
     figure.supxlabel(note + (", band: standard error" if episodes > 1 else ""), fontsize=8, color="0.35")

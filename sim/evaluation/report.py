@@ -153,6 +153,7 @@ def _open_loop_summary(result: OpenLoop | None) -> Report | None:
 def _config(setup: Setup) -> Report:
     return {
         "checkpoints": setup.checkpoints,
+        "baselines": {name: policy.description.provenance for name, policy in setup.baselines.items()},
         "robot": setup.robot.name,
         "episodes": len(setup.scenarios),
         "seed": setup.seed,

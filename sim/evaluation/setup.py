@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -12,6 +13,7 @@ from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.dump import DUMP_FOLDER
 from adaptive_mbrl.errors import CheckpointError
 from adaptive_mbrl.planning import PlannerConfig
+from sim.baselines.policy import BaselinePolicy, load_baselines
 from sim.robot.robot import Robot, load_robot
 from sim.scenarios.loading import load_scenario
 from sim.scenarios.scenario import Scenario
@@ -29,6 +31,7 @@ class Setup:
         seed: seed of the first episode.
         oracle: whether there is an arm with the oracle.
         checkpoints: the checkpoints as the user named them, by arm.
+        baselines: the policies of the arms that `train-baseline` trained, by the arm's name.
     """
 
     robot: Robot
@@ -38,6 +41,7 @@ class Setup:
     seed: int
     oracle: bool
     checkpoints: dict[str, str]
+    baselines: dict[str, BaselinePolicy] = field(default_factory=dict)
 
     @property
     def noise_seeds(self) -> list[int]:
@@ -54,6 +58,7 @@ def prepare(
     multitask: str | Path | None = None,
     oracle: bool = True,
     device: torch.device | str = "cpu",
+    baselines: Sequence[str | Path] = (),
 ) -> Setup:
     """Load checkpoints, scenario and robot.
 
@@ -65,6 +70,7 @@ def prepare(
         multitask: checkpoint that was trained without adaptation.
         oracle: whether there is an arm with the oracle.
         device: where the models run.
+        baselines: folders of trained baselines.
 
     Raises:
         CheckpointError: a checkpoint is missing, damaged or of another robot, or the multi-task one adapts.
@@ -96,4 +102,13 @@ def prepare(
         )
         for arm, path in named.items()
     }
-    return Setup(robot, tuple(course.episodes(episodes, first)), controllers, about.planner, first, oracle, named)
+    return Setup(
+        robot,
+        tuple(course.episodes(episodes, first)),
+        controllers,
+        about.planner,
+        first,
+        oracle,
+        named,
+        load_baselines(baselines, robot),
+    )

@@ -29,9 +29,14 @@ def summarize(arms: Mapping[str, Report], scenarios: Sequence[Report]) -> Report
         scenarios: what happened in each episode, as a scenario file writes it, with the step of the `last_change`.
     """
     summary: Report = {name: _arm_summary(arms, name, scenarios) for name in arms}
-    for other in COMPARED_WITH:
+    for other in compared_with(arms):
         summary[f"adaptive_minus_{other}"] = _comparison(arms, other, scenarios)
     return summary
+
+
+def compared_with(arms: Mapping[str, Report]) -> tuple[str, ...]:
+    """The arms that the adaptive one is compared with: `COMPARED_WITH`, there or not, and after them the baselines."""
+    return *COMPARED_WITH, *(name for name in arms if name not in (*COMPARED_WITH, "adaptive", "oracle", "random"))
 
 
 def kind_of_change(scenario: Report) -> str:
@@ -89,7 +94,7 @@ def _arm_summary(arms: Mapping[str, Report], name: str, scenarios: Sequence[Repo
 def _comparison(arms: Mapping[str, Report], other: str, scenarios: Sequence[Report]) -> Report:
     """Differences between the adaptive arm and another one, paired by episode."""
     nothing = {"mean": None, "ci95": None}
-    if other not in arms:
+    if other not in arms or "adaptive" not in arms:
         return {"return_after_change": nothing, "after_minus_before": nothing}
     ours, theirs = (returns_after_change(arms[n]["rewards"], scenarios) for n in ("adaptive", other))
     found = [

@@ -13,7 +13,7 @@ from rich.table import Table
 from sim.evaluation.arms import BeginArm
 from sim.evaluation.metrics import Interval
 from sim.evaluation.plain_progress import PlainProgress
-from sim.evaluation.summary import COMPARED_WITH, Report
+from sim.evaluation.summary import COMPARED_WITH, Report, compared_with
 
 FEW_EPISODES = 5
 WIDTH = 100
@@ -64,7 +64,7 @@ def print_report(report: Report, console: Console) -> None:
         console.print(f"Episodes that ended early, with reward 0 from then on: {counts}", markup=False, soft_wrap=True)
     if len(report["scenarios"]) < FEW_EPISODES:
         console.print(f"Intervals of fewer than {FEW_EPISODES} episodes say little.")
-    for other in COMPARED_WITH:
+    for other in compared_with(report["arms"]):
         difference = report["summary"][f"adaptive_minus_{other}"]["return_after_change"]
         if difference["mean"] is not None:
             console.print(
@@ -94,7 +94,7 @@ def _table(report: Report) -> Table:
         "plan\nms",
     ):
         table.add_column(header, justify="right")
-    for name in ("adaptive", "frozen", "multitask", "oracle", "random"):
+    for name in ("adaptive", *compared_with(report["arms"]), "oracle", "random"):
         if name in report["arms"]:
             table.add_row(
                 *_row(name, report["arms"][name], report["summary"][name]), style="bold" if name == "adaptive" else None

@@ -143,10 +143,14 @@ class ScenarioDistribution:
         """
         return self._scenario(RandomDraw(rng), int(rng.integers(2**31)), steps or self.steps)
 
+    def episode(self, index: int, seed: int | None = None) -> Scenario:
+        """The `index`-th of the scenarios that `episodes` gives, counted from 0."""
+        first = self.seed if seed is None else seed
+        return self._scenario(EvenDraw(index, first), first + index, self.steps)
+
     def episodes(self, num_episodes: int, seed: int | None = None) -> list[Scenario]:
         """Scenarios with all alternatives equally often, the same ones at every call; the i-th has the seed `seed` + i."""
-        first = self.seed if seed is None else seed
-        return [self._scenario(EvenDraw(i, first), first + i, self.steps) for i in range(num_episodes)]
+        return [self.episode(i, seed) for i in range(num_episodes)]
 
     def _scenario(self, draw: Draw, seed: int, steps: int) -> Scenario:
         at_step = {0: self._change(self.part.initial, draw, self._path("initial"))}

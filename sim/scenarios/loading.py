@@ -39,6 +39,12 @@ def load_scenario(path_or_name: str | Path) -> Scenario | ScenarioDistribution:
     return parse_scenario(content, path)
 
 
+def parts_of(path: Path) -> tuple[str, ...]:
+    """The parts of the split in the file `path`; none if the file is a single scenario."""
+    content = read_mapping(path)
+    return tuple(p for p in PARTS if p in content)
+
+
 def find_scenario(path_or_name: str | Path) -> tuple[Path, str]:
     """The file behind what `load_scenario` takes, and the part named after the colon or an empty string."""
     text, _, part = str(path_or_name).rpartition(":")

@@ -73,10 +73,13 @@ class Scenario:
         """The change that begins at exactly `step`; None if there is none."""
         return next((c.change for c in self.changes if c.at == step), None)
 
+    def episode(self, index: int, seed: int | None = None) -> Scenario:
+        """The `index`-th of the scenarios that `episodes` gives, counted from 0."""
+        return replace(self, seed=(self.seed if seed is None else seed) + index)
+
     def episodes(self, num_episodes: int, seed: int | None = None) -> list[Scenario]:
         """The same scenario with the seeds `seed`, `seed` + 1, ...; by default from its own seed on."""
-        first = self.seed if seed is None else seed
-        return [replace(self, seed=first + i) for i in range(num_episodes)]
+        return [self.episode(i, seed) for i in range(num_episodes)]
 
     def to_mapping(self) -> dict[str, Any]:
         """Plain values, as a scenario file writes them."""

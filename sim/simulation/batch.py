@@ -67,7 +67,8 @@ class BatchSimulation:
         self._ring = np.zeros((num_robots, MAX_ACTION_DELAY + 1, robot.spec.action_dim))
         self._delay = np.zeros(num_robots, dtype=np.int64)
         self._noise_std = np.zeros((num_robots, robot.spec.obs_dim))
-        self._noise_block = (-1, np.zeros(0))
+        self._noise: list[tuple[int, Array]] = [(-1, np.zeros(0))] * num_robots
+        self._begun = np.zeros(num_robots, dtype=np.int64)
         self._changes = [Change()] * num_robots
         self._seeds = tuple(range(num_robots))
         self.true_obs = np.zeros((num_robots, robot.spec.obs_dim), dtype=np.float32)
@@ -98,6 +99,11 @@ class BatchSimulation:
         )
 
     @property
+    def episode_steps(self) -> NDArray[np.int64]:
+        """The number of control steps since each robot's episode began, (B,)."""
+        return self.step_index - self._begun
+
+    @property
     def delay(self) -> NDArray[np.int64]:
         """Action delay of each robot [control steps], (B,)."""
         return self._delay
@@ -121,8 +127,9 @@ class BatchSimulation:
             raise ConfigError(f"reset: expected {self.num_robots} seeds, got {len(seeds)}")
         self._seeds = tuple(int(s) for s in seeds)
         self.step_index = 0
+        self._begun[:] = 0
         self._instabilities, self._fallen = [None] * self.num_robots, [None] * self.num_robots
-        self._noise_block = (-1, np.zeros(0))
+        self._forget_noise()
         # an actuator that has not been commanded yet rests at zero, or as near to it as its limits allow
         self._ring[:] = np.clip(0.0, self._low, self._high)
         for index in range(self.num_robots):
@@ -131,6 +138,37 @@ class BatchSimulation:
         self.physics.reset(np.stack([s[0] for s in states]), np.stack([s[1] for s in states]))
         self.true_obs = self.physics.observe(None)
         self._obs = self._with_noise(self.true_obs)
+        return self._obs
+
+    def restart(self, robots: Sequence[int], seeds: Sequence[int], changes: Sequence[Change]) -> Obs:
+        """Start new episodes on some of the robots; the others go on with theirs.
+
+        Args:
+            robots: the indices of the robots, R of them.
+            seeds: one seed for each of these robots, as for `reset`.
+            changes: the change in force at the start of each of these episodes.
+
+        Returns:
+            The last observations of all robots, (B, obs_dim), with the first ones of the new episodes.
+        """
+        current = list(self._seeds)
+        for index, seed, change in zip(robots, seeds, changes, strict=True):
+            current[index] = int(seed)
+            self._instabilities[index], self._fallen[index] = None, None
+            self.set_change(index, change)
+        rows = np.asarray(robots, dtype=np.int64)
+        self._seeds, self._begun[rows] = tuple(current), self.step_index
+        self._ring[rows] = np.clip(0.0, self._low, self._high)
+        states = [self.robot.initial.sample(current[index]) for index in robots]
+        order = np.argsort(rows)
+        self.physics.restart(rows[order], *(np.stack([s[i] for s in states])[order] for i in (0, 1)))
+        self._forget_noise()
+        new = np.zeros((self.num_robots, 1), dtype=bool)
+        new[rows] = True
+        true_obs = self.physics.observe(None)
+        self.true_obs, self._obs = (
+            np.where(new, first, last) for first, last in ((true_obs, self.true_obs), (self._with_noise(true_obs), self._obs))
+        )
         return self._obs
 
     def set_change(self, index: int, change: Change) -> None:
@@ -182,7 +220,7 @@ class BatchSimulation:
         """End the episodes of robots whose physics has just become unstable, from the states `before` under `applied`."""
         for index in robots:
             instability = Instability(
-                self.step_index, self._changes[index], before[index], applied[index].copy(), self._seeds[index]
+                int(self.episode_steps[index]), self._changes[index], before[index], applied[index].copy(), self._seeds[index]
             )
             if self._dump_folder is not None:
                 instability = replace(instability, dump=write_simulation_step(self._dump_folder, self.robot, instability))
@@ -209,6 +247,7 @@ class BatchSimulation:
             changes=self.changes,
             seeds=self._seeds,
             step=self.step_index,
+            begun=self._begun.copy(),
             sent=self._ring.copy(),
             obs=self._obs.copy(),
             instabilities=self.instabilities,
@@ -223,18 +262,23 @@ class BatchSimulation:
         self.step_index, self._seeds = state.step, state.seeds
         self._instabilities, self._fallen = list(state.instabilities), list(state.fallen)
         self._ring[:] = state.sent
+        self._begun[:] = state.begun
         self._obs = state.obs.copy()
-        self._noise_block = (-1, np.zeros(0))
+        self._forget_noise()
 
     def _with_noise(self, obs: Obs) -> Obs:
         if not self._noise_std.any():
             return obs
-        block, row = divmod(self.step_index, _NOISE_BLOCK)
-        if self._noise_block[0] != block:
+        noise = np.stack([self._noise_of(index, *divmod(step, _NOISE_BLOCK)) for index, step in enumerate(self.episode_steps)])
+        return (obs + self._noise_std * noise).astype(np.float32)
+
+    def _noise_of(self, index: int, block: int, row: int) -> Array:
+        """The noise of one robot, (obs_dim,), at a step that is given as a block of steps and a row in it."""
+        if self._noise[index][0] != block:
             # noise depends on seed and step alone, so that snapshots need no state of a random generator
-            draws = [
-                np.random.default_rng([s, _NOISE_STREAM, block]).standard_normal((_NOISE_BLOCK, obs.shape[1]))
-                for s in self._seeds
-            ]
-            self._noise_block = (block, np.stack(draws))
-        return (obs + self._noise_std * self._noise_block[1][:, row]).astype(np.float32)
+            rng = np.random.default_rng([self._seeds[index], _NOISE_STREAM, block])
+            self._noise[index] = (block, rng.standard_normal((_NOISE_BLOCK, self.robot.spec.obs_dim)))
+        return self._noise[index][1][row]
+
+    def _forget_noise(self) -> None:
+        self._noise = [(-1, np.zeros(0))] * self.num_robots

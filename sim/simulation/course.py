@@ -14,15 +14,15 @@ def start(simulation: BatchSimulation, scenarios: Sequence[Scenario]) -> Obs:
 
 
 def apply_changes(simulation: BatchSimulation, scenarios: Sequence[Scenario]) -> list[int]:
-    """Make the changes that are due at the simulation's present step, on the robots that are still running.
+    """Make the changes that are due at the present step of each robot's episode, on the robots that are still running.
 
     Returns:
         The indices of the robots that changed.
     """
     changed = []
-    ended = simulation.ended
+    ended, steps = simulation.ended, simulation.episode_steps.tolist()
     for index, scenario in enumerate(scenarios):
-        change = scenario.change_beginning(simulation.step_index)
+        change = scenario.change_beginning(steps[index])
         if change is not None and not ended[index]:
             simulation.set_change(index, change)
             changed.append(index)

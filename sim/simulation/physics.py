@@ -71,6 +71,13 @@ class Physics:
         self.arrays["qpos"][:], self.arrays["qvel"][:], self._force[:] = qpos, qvel, force
         self._batch.forward()
 
+    def restart(self, rows: NDArray[np.int64], qpos: Array, qvel: Array) -> None:
+        """Start `rows` (R,) anew at qpos (R, nq) and qvel (R, nv); applied forces stay, and the other rows are not touched."""
+        force, ids = self._force[rows].copy(), rows.astype(np.int32)
+        self._batch.reset(ids)
+        self.arrays["qpos"][rows], self.arrays["qvel"][rows], self._force[rows] = qpos, qvel, force
+        self._batch.forward(ids)
+
     def reset_rows(self, rows: NDArray[np.int64]) -> None:
         """Put `rows` into the model's initial state, without forces; the other rows are not touched."""
         self._batch.reset(rows.astype(np.int32))

@@ -24,6 +24,7 @@ class SimulationState:
         changes: the change in force on each robot, B of them.
         seeds: the seed of each robot's episode, B of them.
         step: number of control steps since the reset.
+        begun: the value of `step` at which each robot's episode began, (B,).
         sent: recent actions on their way to the actuators, (B, MAX_ACTION_DELAY + 1, action_dim).
         obs: the last observation given out, (B, obs_dim).
         instabilities: how the physics of each robot became unstable, None where it did not, B of them.
@@ -35,6 +36,7 @@ class SimulationState:
     changes: tuple[Change, ...]
     seeds: tuple[int, ...]
     step: int
+    begun: NDArray[np.int64]
     sent: Array
     obs: Obs
     instabilities: tuple[Instability | None, ...]
@@ -48,6 +50,7 @@ class SimulationState:
             changes=tuple(self.changes[i] for i in rows),
             seeds=tuple(self.seeds[i] for i in rows),
             step=self.step,
+            begun=self.begun[rows],
             sent=self.sent[rows],
             obs=self.obs[rows],
             instabilities=tuple(self.instabilities[i] for i in rows),

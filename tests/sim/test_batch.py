@@ -203,3 +203,53 @@ def test_a_snapshot_remembers_who_has_ended_and_some_of_it_continues_alone(
     two = BatchSimulation(cheetah, 2)
     two.restore(late.select([0, 2]))
     np.testing.assert_array_equal(roll(two, actions[5:, [0, 2]]), expected[:, [0, 2]])
+
+
+def test_a_restarted_robot_is_like_new_and_the_others_notice_nothing(cheetah: Robot) -> None:
+    actions = np.random.default_rng(0).uniform(-1, 1, (200, 4, 6))
+    mixed, whole = (BatchSimulation(cheetah, 4) for _ in range(2))
+    for simulation in (mixed, whole):
+        simulation.reset([0, 1, 2, 3], VARIED)
+    roll(mixed, actions[:37]), roll(whole, actions[:37])
+
+    first = mixed.restart([3, 1], [20, 21], [VARIED[2], VARIED[1]])
+    then = roll(mixed, actions[37:])
+
+    np.testing.assert_array_equal(mixed.episode_steps, [200, 163, 200, 163])
+    np.testing.assert_array_equal(then[:, [0, 2]], roll(whole, actions[37:])[:, [0, 2]])
+    for index, seed, change in ((3, 20, VARIED[2]), (1, 21, VARIED[1])):
+        alone = BatchSimulation(cheetah, 1)
+        np.testing.assert_array_equal(alone.reset([seed], [change])[0], first[index])
+        np.testing.assert_array_equal(roll(alone, actions[37:, index : index + 1])[:, 0], then[:, index])
+
+
+def test_a_snapshot_knows_when_each_episode_began(cheetah: Robot) -> None:
+    actions = np.random.default_rng(0).uniform(-1, 1, (40, 4, 6))
+    simulation = BatchSimulation(cheetah, 4)
+    simulation.reset([0, 1, 2, 3], VARIED)
+    roll(simulation, actions[:10])
+    simulation.restart([2], [9], [VARIED[2]])
+    state = simulation.state()
+    expected = roll(simulation, actions[10:])
+    simulation.reset([4, 5, 6, 7])
+
+    simulation.restore(state)
+
+    np.testing.assert_array_equal(simulation.episode_steps, [10, 10, 0, 10])
+    np.testing.assert_array_equal(roll(simulation, actions[10:]), expected)
+    np.testing.assert_array_equal(state.select([2, 0]).begun, [10, 0])
+
+
+def test_a_restart_revives_an_ended_robot(cheetah: Robot, monkeypatch: pytest.MonkeyPatch) -> None:
+    used, fresh = (BatchSimulation(cheetah, n, on_unstable="end") for n in (3, 1))
+    actions = np.random.default_rng(0).uniform(-1, 1, (10, 3, 6))
+    with monkeypatch.context() as patch:
+        patch.setattr(used.physics, "unstable", lambda: np.array([False, True, False]))
+        used.step(actions[0])
+    assert used.ended.tolist() == [False, True, False]
+
+    used.restart([1], [5], [Change()])
+
+    fresh.reset([5])
+    assert not used.ended.any()
+    np.testing.assert_array_equal(roll(used, actions)[:, 1], roll(fresh, actions[:, 1:2])[:, 0])

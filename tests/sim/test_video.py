@@ -12,6 +12,7 @@ import pytest
 from sim.evaluation import drawing, video
 from sim.evaluation.video import Panel, VideoError, changed_geoms, pick_renderer, render_video
 from sim.robot.robot import Robot, load_robot
+from sim.robot.scenery import goal_marker, make_planes_endless
 from sim.scenarios.change import Change
 
 
@@ -115,10 +116,10 @@ def test_goals_that_are_no_positions_and_robots_without_a_marker_show_none(cheet
     quadrotor = copy.deepcopy(load_robot("quadrotor").model)
     site = quadrotor.site("goal").id
 
-    assert drawing._goal_marker(copy.deepcopy(cheetah.model), 3) is None
-    assert drawing._goal_marker(quadrotor, 2) is None
+    assert goal_marker(copy.deepcopy(cheetah.model), 3) is None
+    assert goal_marker(quadrotor, 2) is None
     assert quadrotor.site_group[site] == 3
-    assert drawing._goal_marker(quadrotor, 3) == site
+    assert goal_marker(quadrotor, 3) == site
     assert quadrotor.site_group[site] == 0
 
 
@@ -156,7 +157,7 @@ def test_the_users_own_renderer_comes_first_if_it_works(
 def test_the_floor_has_no_end_and_keeps_its_pattern() -> None:
     model = load_robot("half_cheetah").model
     drawn = copy.deepcopy(model)
-    drawing._make_planes_endless(drawn)
+    make_planes_endless(drawn)
     floor = model.geom("floor").id
     material = model.geom_matid[floor]
     tiles_per_metre = model.mat_texrepeat[material] / (2 * model.geom_size[floor, :2])
