@@ -213,7 +213,7 @@ class BatchSimulation:
             true_obs, obs = (np.where(ended[:, None], old, new) for old, new in ((self.true_obs, true_obs), (self._obs, obs)))
         self.true_obs, self._obs = true_obs, obs
         for index in np.flatnonzero(~ended & self.robot.has_ended(true_obs)):
-            self._fallen[index] = self.step_index
+            self._fallen[index] = int(self.episode_steps[index])
         return self._obs
 
     def _end(self, robots: NDArray[np.int64], before: Array, applied: Array) -> None:

@@ -77,7 +77,7 @@ def test_the_luck_of_an_episode_does_not_cancel_over_training_seeds():
 
 
 def test_fewer_than_three_training_seeds_are_kept_as_they_are():
-    values = RNG.normal(size=(2, 15)) + [[0.0], [3.0]]
+    values = RNG.normal(size=(2, 15)) + np.array([[0.0], [3.0]])
 
     two = estimate(mean_of(table(values)), [table(values)])
 
