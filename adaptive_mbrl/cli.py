@@ -7,6 +7,7 @@ loaded. `tests/test_import_arrows.py` and `tests/test_cli.py` check both.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib
 import importlib.util
@@ -21,6 +22,7 @@ import tyro
 from tyro.conf import FlagCreatePairsOff, OmitSubcommandPrefixes, subcommand
 
 from adaptive_mbrl import __version__, options
+from adaptive_mbrl.config import did_you_mean
 from adaptive_mbrl.errors import EXIT_INTERRUPTED, EXIT_MISTAKE, AdaptiveMBRLError, ConfigError
 from adaptive_mbrl.runtime import prepare_process, use_threads
 
@@ -99,7 +101,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def parse(arguments: Sequence[str]) -> Any:
-    """Turn flags into the options of one command; help ends the program with exit code 0, a wrong flag with 2."""
+    """Turn flags into the options of one command.
+
+    Help ends the program with exit code 0, a wrong or missing value with 2.
+
+    Raises:
+        ConfigError: there is no such command, or it has no such flag.
+    """
+    _require_known(arguments)
     any_command: Any = functools.reduce(operator.or_, (Annotated[c.options, subcommand(c.name)] for c in COMMANDS))
     return tyro.cli(
         any_command,
@@ -108,6 +117,23 @@ def parse(arguments: Sequence[str]) -> Any:
         args=arguments,
         config=(OmitSubcommandPrefixes, FlagCreatePairsOff),
     )
+
+
+def _require_known(arguments: Sequence[str]) -> None:
+    """Refuse a misspelt command or flag in one line; everything else is left to the parser."""
+    if not arguments or arguments[0].startswith("-"):
+        return
+    name, *words = arguments
+    commands = {command.name: command for command in COMMANDS}
+    if name not in commands:
+        raise ConfigError(f"unknown command '{name}'{did_you_mean(name, commands)}; commands: {', '.join(commands)}")
+    fields = [field.name.replace("_", "-") for field in dataclasses.fields(commands[name].options)]
+    flags = [f"--{field}" for field in fields]
+    allowed = {*flags, *(f"--no-{field}" for field in fields), "--help"}
+    for word in words:
+        flag = word.partition("=")[0].replace("_", "-")
+        if flag.startswith("--") and flag not in allowed:
+            raise ConfigError(f"unknown flag '{word}' of {name}{did_you_mean(flag, flags)}; flags: {', '.join(flags)}")
 
 
 def command_of(given: Any) -> Callable[[Any], None]:

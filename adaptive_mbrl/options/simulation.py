@@ -23,13 +23,15 @@ from adaptive_mbrl.options.common import (
 
 @dataclass(frozen=True)
 class DemoOptions:
-    """Change a robot's dynamics while it moves, and show how the controller adapts; by default the half-cheetah loses a motor.
+    """Change a robot's dynamics while it moves, and show how the controller adapts.
+
+    By default the half-cheetah becomes heavier, and later one of its motors is wired backwards as well.
 
     Attributes:
         out: folder that recovery.png, rollout.mp4 and report.json are written to.
         checkpoint: folder of a checkpoint, or name of a shipped one; its robot is the one that is shown.
-        scenario: what happens to the robot, as a YAML file or a name; if not given, the test part of the split that the shipped
-            checkpoint of this robot was trained on.
+        scenario: what happens to the robot, as a YAML file or a name; if not given, the robot's scenario `demo`, such as
+            half_cheetah/demo.
         video: whether rollout.mp4 is rendered; this needs a renderer, which `adaptive-mbrl info` lists.
         seed: seed of the scenario, the robots and the planner.
         device: where the networks run; auto takes a GPU when there is one.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 
 import imageio.v2 as imageio
@@ -18,6 +19,7 @@ Frame = NDArray[np.uint8]
 
 # multiples of 16, which video encoders like
 WIDTH, HEIGHT = 480, 352
+CAPTION_COLUMNS = 46
 RED = (0.85, 0.1, 0.1, 1.0)
 
 
@@ -26,6 +28,7 @@ def frames(
     titles: Sequence[str],
     qpos: NDArray[np.float64],
     red: NDArray[np.bool_],
+    readings: Sequence[Sequence[str]],
     captions: Sequence[str],
     goals: NDArray[np.float32],
     width: int = WIDTH,
@@ -38,7 +41,8 @@ def frames(
         titles: the title of each panel.
         qpos: MuJoCo's joint positions, (panels, T, nq).
         red: which geoms are drawn red at each step, (T, ngeom).
-        captions: the text below each step, T of them.
+        readings: the text below the title of each panel at each step, panels times T of them.
+        captions: the text at the bottom of each step, T of them.
         goals: the goal at each step, (T, goal_dim), shown as `sim.evaluation.video.render_video` says.
         width: width of a panel [pixels].
         height: height of a panel [pixels].
@@ -64,13 +68,14 @@ def frames(
         for step in range(qpos.shape[1]):
             model.geom_rgba[:] = np.where(red[step][:, None], RED, nominal)
             images = []
-            for title, positions in zip(titles, qpos[:, step], strict=True):
+            for title, texts, positions in zip(titles, readings, qpos[:, step], strict=True):
                 data.qpos[:] = positions
                 mujoco.mj_forward(model, data)
                 if marker is not None:
                     data.site_xpos[marker] = goals[step]
                 renderer.update_scene(data, camera)
-                images.append(_labelled(renderer.render(), title, f"{step * robot.spec.dt:.1f} s", captions[step], font))
+                clock = f"{step * robot.spec.dt:.1f} s"
+                images.append(_labelled(renderer.render(), title, texts[step], clock, captions[step], font))
             yield np.concatenate(images, axis=1)
 
 
@@ -105,14 +110,17 @@ def _camera(model: mujoco.MjModel, data: mujoco.MjData) -> mujoco.MjvCamera:
     return camera
 
 
-def _labelled(image: Frame, title: str, clock: str, caption: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> Frame:
+def _labelled(
+    image: Frame, title: str, reading: str, clock: str, caption: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont
+) -> Frame:
     picture = Image.fromarray(image)
     draw = ImageDraw.Draw(picture)
     width, height = picture.size
     for place, anchor, text, colour in (
         ((10, 8), "la", title, "white"),
+        ((10, 12 + height / 16), "la", reading, "white"),
         ((width - 10, 8), "ra", clock, "white"),
-        ((10, height - 8), "ld", caption, "#FF6655"),
+        ((10, height - 8), "ld", textwrap.fill(caption, CAPTION_COLUMNS), "#FF6655"),
     ):
         draw.text(place, text, fill=colour, font=font, anchor=anchor, stroke_width=2, stroke_fill="black")
     return np.asarray(picture)
@@ -123,9 +131,10 @@ def main(job: str, out: str) -> None:
     with np.load(job, allow_pickle=False) as content:
         robot = load_robot(str(content["robot"]))
         titles, captions = ([str(text) for text in content[key]] for key in ("titles", "captions"))
+        readings = [[str(text) for text in row] for row in content["readings"]]
         qpos, red, goals = content["qpos"], content["red"], content["goals"]
     with imageio.get_writer(out, fps=1 / robot.spec.dt, codec="libx264", macro_block_size=16) as writer:
-        for frame in frames(robot, titles, qpos, red, captions, goals):
+        for frame in frames(robot, titles, qpos, red, readings, captions, goals):
             writer.append_data(frame)  # type: ignore[attr-defined]
             print(".", flush=True)
 

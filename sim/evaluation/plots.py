@@ -14,10 +14,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from adaptive_mbrl.storage import write_bytes_atomically
-from sim.evaluation.arms import Arm
 from sim.evaluation.evaluate import Evaluation
+from sim.evaluation.performance import performance, performance_label, side_by_side
 from sim.evaluation.report import describe
-from sim.robot.robot import Robot
 from sim.scenarios.scenario import Scenario
 
 Array = NDArray[np.float64]
@@ -46,11 +45,11 @@ def recovery_figure(evaluation: Evaluation) -> Figure:
     figure = Figure(figsize=(9, 6.5), layout="constrained")
     FigureCanvasAgg(figure)
     above, below = figure.subplots(2, 1, sharex=True)
-    title, label = _performance_label(robot)
+    title, label = performance_label(robot)
     for name in STYLES:
         if name in evaluation.arms:
             arm = evaluation.arms[name]
-            _draw(above, scenarios, robot.spec.dt, performance(robot, arm), name)
+            _draw(above, scenarios, robot.spec.dt, performance(robot, arm.episodes, arm.steps), name)
             if arm.model_error is not None:
                 # error t + 1 is about the transition of step t, which reward t is about, too
                 errors = [arm.model_error[1 : len(e), i] for i, e in enumerate(arm.episodes)]
@@ -62,8 +61,8 @@ def recovery_figure(evaluation: Evaluation) -> Figure:
         xlabel="time since the change [s]",
     )
     below.set_ylim(bottom=0)
-    _mark_change(above, scenarios)
-    _mark_change(below, scenarios, named=False)
+    _mark_changes(above, scenarios, robot.spec.dt)
+    _mark_changes(below, scenarios, robot.spec.dt, named=False)
     for axes in (above, below):
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
@@ -74,23 +73,6 @@ def recovery_figure(evaluation: Evaluation) -> Figure:
     note = f"{SMOOTHING}-step mean; line: mean of {episodes} episode{'s' * (episodes > 1)}"
     figure.supxlabel(note + (", band: standard error" if episodes > 1 else ""), fontsize=8, color="0.35")
     return figure
-
-
-def performance(robot: Robot, arm: Arm) -> Array:
-    """The velocity that the objective rewards, if there is one, else the reward, (E, T); 0 after an episode's end."""
-    channel = _rewarded_velocity(robot)
-    if channel is None:
-        return np.stack(arm.rewards)
-    velocities = [e.obs[1:, robot.spec.obs_index(channel)] for e in arm.episodes]
-    return np.stack([np.pad(v.astype(np.float64), (0, arm.steps - len(v))) for v in velocities])
-
-
-def side_by_side(rows: Sequence[np.ndarray], length: int) -> Array:
-    """Rows of different lengths as one array, (E, length), with NaN where a row has nothing."""
-    values = np.full((len(rows), length), np.nan)
-    for i, row in enumerate(rows):
-        values[i, : len(row)] = row
-    return values
 
 
 def align(values: Array, changes: Sequence[int]) -> tuple[NDArray[np.int64], Array]:
@@ -137,36 +119,23 @@ def _draw(axes: Axes, scenarios: Sequence[Scenario], dt: float, values: Array, n
         axes.fill_between(seconds, mean - spread, mean + spread, color=STYLES[name]["color"], alpha=0.15, linewidth=0)
 
 
-def _mark_change(axes: Axes, scenarios: Sequence[Scenario], named: bool = True) -> None:
+def _mark_changes(axes: Axes, scenarios: Sequence[Scenario], dt: float, named: bool = True) -> None:
+    """Mark the changes that all episodes have at the same step, or only the last one, to which the episodes are aligned."""
     if not any(s.changes for s in scenarios):
         return
-    axes.axvline(0.0, color="#CC3311", linewidth=1.2, linestyle=":")
-    if named:
-        words = list(dict.fromkeys(describe(s.change_in_force(s.last_change)) for s in scenarios))
-        text = "\nor ".join(words) if len(words) <= _MOST_NAMED else "the last change"
-        axes.annotate(
-            text,
-            (0.0, 0.03),
-            xycoords=("data", "axes fraction"),
-            xytext=(5, 0),
-            textcoords="offset points",
-            color="#CC3311",
-            fontsize=9,
-        )
-
-
-def _rewarded_velocity(robot: Robot) -> str | None:
-    kinds = {c.name: c.kind for c in robot.spec.obs}
-    for term in robot.objective.terms:
-        if term.kind == "linear" and len(term.channels) == 1 and kinds[term.channels[0]] == "velocity":
-            return term.channels[0]
-    return None
-
-
-def _performance_label(robot: Robot) -> tuple[str, str]:
-    channel = _rewarded_velocity(robot)
-    if channel is None:
-        rewarded = dict.fromkeys(c.replace("_", " ") for term in robot.objective.terms for c in term.channels)
-        return f"reward for {', '.join(rewarded)}", "reward per step"
-    words = channel.replace("_", " ")
-    return words, f"{words} [{robot.spec.obs[robot.spec.obs_index(channel)].unit}]"
+    last = scenarios[0].last_change
+    together = len({tuple(c.at for c in s.changes) for s in scenarios}) == 1
+    for at in [c.at for c in scenarios[0].changes if c.at > 0 or c.at == last] if together else [last]:
+        steps = at - last
+        axes.axvline(steps * dt, color="#CC3311", linewidth=1.2, linestyle=":")
+        if named:
+            words = list(dict.fromkeys(describe(s.change_in_force(s.last_change + steps)) for s in scenarios))
+            axes.annotate(
+                "\nor ".join(words) if len(words) <= _MOST_NAMED else "the last change",
+                (steps * dt, 0.03),
+                xycoords=("data", "axes fraction"),
+                xytext=(5, 0),
+                textcoords="offset points",
+                color="#CC3311",
+                fontsize=9,
+            )

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from adaptive_mbrl.errors import AdaptiveMBRLError
 from sim.evaluation.arms import BeginArm
 from sim.evaluation.evaluate import Evaluation
+from sim.evaluation.performance import readings
 from sim.evaluation.renderers import available_renderers
 from sim.evaluation.report import describe
 from sim.robot.robot import Robot
@@ -41,10 +42,12 @@ class Panel:
     Attributes:
         title: text that is written above the robot.
         qpos: MuJoCo's joint positions at every control step of the robot's episode, (steps, nq).
+        readings: text that is written below the title at each of these steps; none by default.
     """
 
     title: str
     qpos: NDArray[np.float64]
+    readings: Sequence[str] = ()
 
 
 def require_renderer(flag: str) -> None:
@@ -70,7 +73,7 @@ def render_first_episode(evaluation: Evaluation, path: Path, begin: BeginArm) ->
     """
     course, robot = evaluation.scenarios[0], evaluation.setup.robot
     arms = {name: evaluation.arms[name] for name in ("adaptive", "frozen")}
-    panels = [Panel(name, arm.qpos[: len(arm.episodes[0]), 0]) for name, arm in arms.items()]
+    panels = [Panel(name, arm.qpos[: len(arm.episodes[0]), 0], readings(robot, arm.episodes[0])) for name, arm in arms.items()]
     changes = [course.change_in_force(step) for step in range(course.steps)]
     render_video(robot, panels, changes, path, begin("video", course.steps), robot.goals(course.seed, course.steps))
 
@@ -112,7 +115,8 @@ def render_video(
             titles=[p.title for p in panels],
             qpos=np.stack([_held(p.qpos, len(changes)) for p in panels]),
             red=red,
-            captions=["" if c == Change() else describe(c) for c in changes],
+            readings=[_held_text(p.readings, len(changes)) for p in panels],
+            captions=_captions(changes, robot.spec.dt),
             goals=np.zeros((len(changes), 0)) if goals is None else goals,
         )
         _run([sys.executable, "-P", "-m", "sim.evaluation.drawing", str(job), str(out)], renderer, progress)
@@ -122,6 +126,21 @@ def render_video(
 def _held(qpos: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
     """Positions (T, nq), with the last one repeated until there are `steps` of them."""
     return qpos[np.minimum(np.arange(steps), len(qpos) - 1)]
+
+
+def _held_text(readings: Sequence[str], steps: int) -> list[str]:
+    """Texts, with the last one repeated until there are `steps` of them."""
+    return [readings[min(step, len(readings) - 1)] if readings else "" for step in range(steps)]
+
+
+def _captions(changes: Sequence[Change], dt: float) -> list[str]:
+    """What is changed at each control step and for how many seconds, for example ``body mass 1.3, for 2.4 s``."""
+    captions, begun = [], 0
+    for step, change in enumerate(changes):
+        if step and change != changes[step - 1]:
+            begun = step
+        captions.append("" if change == Change() else f"{describe(change)}, for {(step - begun) * dt:.1f} s")
+    return captions
 
 
 def pick_renderer() -> str | None:

@@ -1,4 +1,10 @@
-"""Distributions over scenarios: the parts of a split, `train` and `test`."""
+"""Distributions over scenarios: the parts of a split.
+
+train        what episodes of a training are drawn from
+validation   for choosing settings: changes that neither `train` nor a test part has
+test         for results: combinations and ranges that training never saw
+test_kinds   for results: kinds of change that training never saw
+"""
 
 from __future__ import annotations
 
@@ -19,29 +25,34 @@ from sim.scenarios.change import Change
 from sim.scenarios.draws import CornerDraw, Draw, EvenDraw, RandomDraw, evaluate
 from sim.scenarios.scenario import Scenario, ScheduledChange, parse_change, robot_reference
 
-PARTS = ("train", "test")
+PARTS = ("train", "validation", "test", "test_kinds")
 _MAX_CORNERS = 4096
+_MAX_TIMES = 1000
 
 
 @dataclass(frozen=True)
 class ChangeDistribution:
-    """A change in the middle of an episode.
+    """Changes in the middle of an episode; a later one replaces an earlier one.
 
     Attributes:
         at: the control step of the change: a number, ``{uniform: [first, last]}``, or ``{fraction: [first, last]}`` of the
             episode's steps.
         alternatives: the changes that it may be, each with an optional `weight`; their values may be drawn, as
             `sim.scenarios.draws` says.
-        probability: how probable it is that an episode has the change.
+        probability: how probable it is that an episode changes at all.
+        times: number of changes of an episode that changes: a number, or ``{uniform: [fewest, most]}``. Each has a step and an
+            alternative of its own; of two at the same step the later drawn one counts.
     """
 
     at: int | Mapping[str, tuple[float, float]]
     alternatives: tuple[Mapping[str, Any], ...]
     probability: float = bounded(1.0, low=0.0, high=1.0)
+    times: int | Mapping[str, tuple[int, int]] = 1
 
     def __post_init__(self) -> None:
         if not self.alternatives:
             raise ConfigError("alternatives: expected at least one")
+        self._check_times()
         if not isinstance(self.at, int):
             form = next(iter(self.at), "nothing")
             if len(self.at) != 1 or form not in ("uniform", "fraction"):
@@ -50,6 +61,14 @@ class ChangeDistribution:
             last = 1 if form == "fraction" else "the episode's last step"
             if not 0 <= low <= high or (form == "fraction" and high > 1):
                 raise ConfigError(f"at.{form}: [{low:g}, {high:g}] is out of range; allowed: 0 <= first <= last <= {last}")
+
+    def _check_times(self) -> None:
+        times = self.times
+        if isinstance(times, Mapping) and set(times) != {"uniform"}:
+            raise ConfigError(f"times: expected a number or {{uniform: [fewest, most]}}; got {next(iter(times), 'nothing')}")
+        fewest, most = times["uniform"] if isinstance(times, Mapping) else (times, times)
+        if not 1 <= fewest <= most <= _MAX_TIMES:
+            raise ConfigError(f"times: {fewest} to {most} is out of range; allowed: 1 <= fewest <= most <= {_MAX_TIMES}")
 
 
 @dataclass(frozen=True)
@@ -75,7 +94,9 @@ class _SplitFile:
     steps: int = bounded(low=1, high=1_000_000)
     seed: int = bounded(0, low=0, high=MAX_SEED)
     train: Part | None = None
+    validation: Part | None = None
     test: Part | None = None
+    test_kinds: Part | None = None
 
 
 @dataclass(frozen=True)
@@ -128,17 +149,28 @@ class ScenarioDistribution:
         return [self._scenario(EvenDraw(i, first), first + i, self.steps) for i in range(num_episodes)]
 
     def _scenario(self, draw: Draw, seed: int, steps: int) -> Scenario:
-        initial = self._change(self.part.initial, draw, self._path("initial"))
-        changes = [ScheduledChange(0, initial)] if initial != Change() else []
+        at_step = {0: self._change(self.part.initial, draw, self._path("initial"))}
         change = self.part.change
         if change is not None and draw.uniform(0.0, 1.0) < change.probability:
-            at = self._time(draw, steps)
-            later = self._change(change.alternatives, draw, self._path("change.alternatives"))
-            # a change at step 0 replaces what the episode would have started with
-            changes = [c for c in changes if c.at != at]
-            if later != (initial if changes else Change()):
-                changes.append(ScheduledChange(at, later))
+            for _ in range(self._times(draw)):
+                # a change at step 0 replaces what the episode would have started with
+                step = self._time(draw, steps)
+                at_step[step] = self._change(change.alternatives, draw, self._path("change.alternatives"))
+        changes, in_force = [], Change()
+        for step, changed in sorted(at_step.items(), key=lambda item: item[0]):
+            if changed != in_force:
+                changes.append(ScheduledChange(step, changed))
+            in_force = changed
         return Scenario(self.robot, steps, seed, tuple(changes), name=self.name)
+
+    def _times(self, draw: Draw) -> int:
+        """Number of changes of an episode that changes."""
+        assert self.part.change is not None
+        times = self.part.change.times
+        if not isinstance(times, Mapping):
+            return times
+        fewest, most = times["uniform"]
+        return int(draw.uniform(fewest, most + 1 - 1e-9))
 
     def _path(self, key: str) -> str:
         return f"{self.key}.{key}" if self.key else key
@@ -192,7 +224,7 @@ def load_split(content: Mapping[str, Any], path: Path, part: str) -> ScenarioDis
     known = [p for p in PARTS if getattr(file, p) is not None]
     if part not in known:
         got = f"got ':{part}'" if part else "name one"
-        example = f"{config_name('scenarios', path)}:{known[-1]}"
+        example = f"{config_name('scenarios', path)}:{'test' if 'test' in known else known[-1]}"
         raise ConfigError(f"{path}: this split has the parts {', '.join(known)}; {got}, for example {example}")
     return ScenarioDistribution(
         robot_reference(file.robot, path),

@@ -24,11 +24,11 @@ def test_each_shipped_checkpoint_has_a_scenario_of_its_robot_and_a_multitask_arm
     robot = name.removesuffix("_multitask")
 
     assert Path(load_scenario(default_scenario(name)).robot).stem == robot
-    assert default_scenario(name).endswith(":test")
+    assert default_scenario(name) == f"{robot}/demo"
     assert default_multitask(name) == f"{robot}_multitask"
 
 
-def test_the_default_demo_breaks_a_motor_of_the_half_cheetah(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_the_default_demo_changes_the_half_cheetah(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     asked: list[dict] = []
     monkeypatch.setattr(commands, "run_demo", lambda out, checkpoint, **rest: asked.append({"checkpoint": checkpoint, **rest}))
 
@@ -36,7 +36,7 @@ def test_the_default_demo_breaks_a_motor_of_the_half_cheetah(monkeypatch: pytest
 
     (given,) = asked
     assert given["checkpoint"] == "half_cheetah"
-    assert given["scenario"] == "half_cheetah/cadm_cripple:test"
+    assert given["scenario"] == "half_cheetah/demo"
     assert given["multitask"] == "half_cheetah_multitask"
 
 

@@ -214,3 +214,57 @@ def _ranges(seen: list[dict[str, Any]]) -> tuple[dict[str, float], dict[str, flo
             lows[key] = min(number, lows.get(key, number))
             highs[key] = max(number, highs.get(key, number))
     return lows, highs
+
+
+def test_an_episode_may_change_several_times(tmp_path: Path) -> None:
+    several = SPLIT.replace("probability: 0.5", "probability: 1.0\n    times: {uniform: [2, 4]}")
+    distribution = load(several, "train", tmp_path)
+    rng = np.random.default_rng(0)
+
+    counts = Counter(sum(c.at > 0 for c in distribution.sample(rng).changes) for _ in range(300))
+
+    # two changes may fall on the same step, or draw the same value
+    assert set(counts) == {1, 2, 3, 4}
+    assert counts[1] < 40
+    assert all(counts[n] > 60 for n in (2, 3, 4))
+    steps = [c.at for c in distribution.sample(rng).changes]
+    assert steps == sorted(set(steps))
+
+
+@pytest.mark.parametrize(
+    ("times", "message"),
+    [
+        ("0", r"times: 0 to 0 is out of range; allowed: 1 <= fewest <= most <= 1000"),
+        ("{uniform: [3, 2]}", r"times: 3 to 2 is out of range"),
+        ("{between: [1, 2]}", r"times: expected a number or \{uniform: \[fewest, most\]\}; got between"),
+    ],
+)
+def test_a_wrong_number_of_changes_is_an_error(times: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=rf"split.yaml: .*{message}"):
+        load(SPLIT.replace("probability: 0.5", f"probability: 0.5\n    times: {times}"), "train", tmp_path)
+
+
+@pytest.mark.parametrize("robot", ["ant", "arm", "cartpole", "half_cheetah", "quadrotor"])
+def test_anything_keeps_its_kinds_and_its_tests_out_of_training(robot: str) -> None:
+    def drawn(part: str) -> list[Change]:
+        distribution = load_scenario(f"{robot}/anything:{part}")
+        assert isinstance(distribution, ScenarioDistribution)
+        rng = np.random.default_rng(0)
+        return [c.change for _ in range(100) for c in distribution.sample(rng).changes]
+
+    trained = {key for change in drawn("train") for key in change.to_changes()}
+    assert not trained & {key for change in drawn("test_kinds") for key in change.to_changes()}
+    assert {key for change in drawn("test") for key in change.to_changes()} <= trained
+    assert not {str(change) for change in drawn("test")} & {str(change) for change in drawn("validation")}
+
+
+@pytest.mark.parametrize("name", splits())
+def test_every_split_has_a_part_for_choosing_settings(name: str) -> None:
+    parts = {}
+    for part in ("train", "validation", "test"):
+        distribution = load_scenario(f"{name}:{part}")
+        assert isinstance(distribution, ScenarioDistribution)
+        rng = np.random.default_rng(0)
+        parts[part] = {str(c.change) for _ in range(40) for c in distribution.sample(rng).changes}
+    assert parts["validation"]
+    assert not parts["validation"] & (parts["train"] | parts["test"])

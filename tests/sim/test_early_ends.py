@@ -27,7 +27,8 @@ from sim.episodes.rank_correlation import rank_correlation
 from sim.episodes.recorded import Recorded
 from sim.episodes.run import run_scenarios
 from sim.evaluation.evaluate import evaluate
-from sim.evaluation.plots import performance, recovery_figure
+from sim.evaluation.performance import performance
+from sim.evaluation.plots import recovery_figure
 from sim.evaluation.report import make_report
 from sim.evaluation.setup import prepare
 from sim.evaluation.terminal import WIDTH, print_report
@@ -239,7 +240,7 @@ def test_an_evaluation_counts_nothing_after_an_end_and_leaves_nobody_out(evaluat
 def test_the_curves_go_on_with_nothing_after_an_end(evaluation):
     arm = evaluation.arms["random"]
 
-    values = performance(ROBOT, arm)
+    values = performance(ROBOT, arm.episodes, arm.steps)
 
     assert values.shape == (3, STEPS)
     for row, episode in zip(values, arm.episodes, strict=True):

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from sim.evaluation.evaluate import Evaluation, evaluate
-from sim.evaluation.plots import align, performance, plot_recovery, recovery_figure, trailing_mean
+from sim.evaluation.performance import performance
+from sim.evaluation.plots import align, plot_recovery, recovery_figure, trailing_mean
 from sim.evaluation.setup import prepare
 
 MakeCheckpoint = Callable[..., Path]
@@ -47,7 +48,7 @@ def test_a_robot_without_a_rewarded_velocity_shows_its_reward(
     plot_recovery(evaluation, tmp_path / "out" / "recovery.png")
 
     arm = evaluation.arms["adaptive"]
-    assert np.array_equal(performance(evaluation.setup.robot, arm), arm.rewards)
+    assert np.array_equal(performance(evaluation.setup.robot, arm.episodes), arm.rewards)
     assert recovery_figure(evaluation).axes[0].get_ylabel() == "reward per step"
     picture = imageio.imread(tmp_path / "out" / "recovery.png")
     assert picture.shape[:2] == (845, 1170)

@@ -1,0 +1,48 @@
+"""What a viewer reads about a robot at each control step."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from adaptive_mbrl.data.episodes import Episode
+from sim.evaluation.performance import performance, readings
+from sim.evaluation.video import _captions
+from sim.robot.robot import load_robot
+from sim.scenarios.change import Change
+
+
+def episode(robot_name: str, speeds: list[float], rewards: list[float]) -> Episode:
+    spec = load_robot(robot_name).spec
+    obs = np.zeros((len(speeds) + 1, spec.obs_dim), np.float32)
+    obs[1:, 0] = speeds
+    return Episode(obs, np.zeros((len(speeds), spec.action_dim), np.float32), np.array(rewards, np.float32), {})
+
+
+def test_speed_and_distance_of_a_robot_that_runs():
+    run = episode("half_cheetah", [2.0, 4.0, -1.0], [0.0, 0.0, 0.0])
+
+    # dt is 0.05 s
+    assert readings(load_robot("half_cheetah"), run) == ["2.0 m/s, 0.1 m", "4.0 m/s, 0.3 m", "-1.0 m/s, 0.2 m"]
+
+
+def test_the_return_so_far_of_other_robots():
+    assert readings(load_robot("cartpole"), episode("cartpole", [1.0, 1.0], [0.5, 0.75])) == ["return 0.5", "return 1.2"]
+
+
+def test_performance_has_no_value_after_an_end():
+    robot = load_robot("half_cheetah")
+
+    values = performance(robot, [episode("half_cheetah", [1.0, 2.0], [0, 0]), episode("half_cheetah", [3.0], [0])])
+
+    assert values[0] == pytest.approx([1.0, 2.0])
+    assert values[1, 0] == pytest.approx(3.0)
+    assert np.isnan(values[1, 1])
+
+
+def test_captions_count_the_seconds_since_each_change():
+    heavy, heavier = Change(body_mass=1.2), Change(body_mass=1.4)
+
+    captions = _captions([Change(), heavy, heavy, heavier], 0.5)
+
+    assert captions == ["", "body mass 1.2, for 0.0 s", "body mass 1.2, for 0.5 s", "body mass 1.4, for 0.0 s"]
