@@ -133,6 +133,7 @@ def test_launch_is_no_package():
 FLOORS = {
     "adaptive_mbrl": (
         {"errors", "angles", "config", "storage", "revision", "spec", "transitions", "process", "runtime", "device", "options"},
+        {"healthy"},
         {"objective"},
         {"dump"},
         {"predictor"},

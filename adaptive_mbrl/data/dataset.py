@@ -36,7 +36,8 @@ class EpisodeDataset:
     Args:
         spec: the robot.
         training: episodes to train on.
-        held_out: others, for validation; may be empty. Where none is long enough for a query there is no validation.
+        held_out: others, for validation; may be empty. Where all of them ended by themselves before a query was over, there is no
+            validation.
         window: K.
         query: M.
         device: where windows are put together.
@@ -55,8 +56,8 @@ class EpisodeDataset:
     ) -> None:
         self.spec = spec
         self._training = WindowSampler(training, window, query, device, episode_weights(training, weighting))
-        long_enough = [e for e in held_out if len(e) - e.history >= query]
-        self._held_out = WindowSampler(long_enough, window, query, device) if long_enough else None
+        usable = [e for e in held_out if not e.ended or len(e) - e.history >= query]
+        self._held_out = WindowSampler(usable, window, query, device) if usable else None
 
     def __len__(self) -> int:
         return len(self._training)

@@ -13,11 +13,22 @@ from sim.robot.robot import Robot
 Array = NDArray[np.float64]
 
 
-def performance(robot: Robot, episodes: Sequence[Episode], steps: int) -> Array:
-    """The velocity that the objective rewards, if there is one, else the reward, (E, steps); 0 after an episode's end."""
+def performance(robot: Robot, episodes: Sequence[Episode], steps: int = 0) -> Array:
+    """The velocity that the objective rewards, if there is one, else the reward, (E, T).
+
+    It is 0 after an episode that ended by itself, for example because the robot fell, and NaN after one that was cut.
+
+    Args:
+        robot: the robot, with its objective.
+        episodes: E episodes.
+        steps: the smallest T; T is at least the length of the longest episode.
+    """
     channel = rewarded_velocity(robot)
     rows = [e.reward if channel is None else e.obs[1:, robot.spec.obs_index(channel)] for e in episodes]
-    return np.stack([np.pad(row.astype(np.float64), (0, steps - len(row))) for row in rows])
+    length = max(steps, *map(len, rows))
+    return side_by_side(
+        [np.pad(row, (0, length - len(row))) if e.ended else row for row, e in zip(rows, episodes, strict=True)], length
+    )
 
 
 def performance_label(robot: Robot) -> tuple[str, str]:

@@ -12,19 +12,23 @@ import torch
 from rich.console import Console
 
 from adaptive_mbrl.adaptation import NetworkAdapter
+from adaptive_mbrl.checkpoint import load_checkpoint
 from adaptive_mbrl.control.step import ControlSettings
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.dataset import EpisodeDataset
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
+from adaptive_mbrl.meta.trainer import OuterConfig
 from adaptive_mbrl.planning import ICEMConfig, Score, make_planner
 from sim.episodes.branches import branch_episodes
+from sim.episodes.data_config import DataConfig
 from sim.episodes.policies import ControllerPolicy, OraclePolicy, Policy, RandomPolicy
 from sim.episodes.rank_correlation import rank_correlation
 from sim.episodes.recorded import Recorded
 from sim.episodes.run import run_scenarios
 from sim.evaluation.evaluate import evaluate
-from sim.evaluation.plots import performance, recovery_figure
+from sim.evaluation.performance import performance
+from sim.evaluation.plots import recovery_figure
 from sim.evaluation.report import make_report
 from sim.evaluation.setup import prepare
 from sim.evaluation.terminal import WIDTH, print_report
@@ -32,6 +36,8 @@ from sim.robot.robot import load_robot
 from sim.scenarios.scenario import Scenario
 from sim.simulation.batch import BatchSimulation
 from sim.simulation.oracle import OraclePredictor
+from sim.training.config import TrainConfig
+from sim.training.train import train
 from tests.sim.conftest import MakeCheckpoint
 
 ROBOT = load_robot("cartpole_balance")
@@ -171,6 +177,40 @@ def test_a_store_remembers_who_ended_and_a_dataset_takes_episodes_of_any_length(
     assert dataset.held_out(3) is None
 
 
+def test_a_training_learns_from_episodes_that_fall(tmp_path: Path):
+    """Random, oracle and policy episodes and branches, on a robot whose random episodes are over after a while."""
+    config = TrainConfig(
+        "cartpole_balance/cadm:train",
+        model=ModelConfig(hidden=(8,), members=2, context_dim=2),
+        window=4,
+        outer=OuterConfig(query=5, meta_batch_size=8, validation_windows=8),
+        planner=PLANNER,
+        data=DataConfig(
+            steps=STEPS,
+            random_episodes=6,
+            oracle_episodes=2,
+            oracle_planner=PLANNER,
+            iterations=1,
+            episodes_per_iteration=2,
+            branches_per_state=1,
+            branch_every=10,
+        ),
+        updates_initial=3,
+        updates_per_iteration=3,
+        updates_final=0,
+    )
+
+    checkpoint = load_checkpoint(train(config, tmp_path / "run"))
+
+    episodes = EpisodeStore.open(tmp_path / "run" / "episodes").episodes
+    random = [e for e in episodes if e.tags["source"] == "random"]
+    assert any(e.ended and len(e) < STEPS for e in random)
+    assert all(e.ended == (len(e) < STEPS) or len(e) == STEPS for e in random)
+    main = [e for e in episodes if e.tags["source"] != "branch"]
+    assert checkpoint.description.provenance["env_steps"] == sum(len(e) for e in main) < 10 * STEPS
+    assert checkpoint.description.spec.healthy == ROBOT.spec.healthy
+
+
 @pytest.fixture(scope="module")
 def evaluation(make_checkpoint: MakeCheckpoint, tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("evaluation")
@@ -200,7 +240,7 @@ def test_an_evaluation_counts_nothing_after_an_end_and_leaves_nobody_out(evaluat
 def test_the_curves_go_on_with_nothing_after_an_end(evaluation):
     arm = evaluation.arms["random"]
 
-    values = performance(ROBOT, arm)
+    values = performance(ROBOT, arm.episodes, arm.steps)
 
     assert values.shape == (3, STEPS)
     for row, episode in zip(values, arm.episodes, strict=True):
