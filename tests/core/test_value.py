@@ -29,7 +29,7 @@ from tests.core.compiling import one_graph_compiler
 SPEED = Objective(POINT, (Term("linear", 1.0, ("speed",)),))
 NEAR = Objective(POINT, (Term("tolerance", 1.0, ("position",), scale=0.5),))
 CONFIG = ValueConfig(discount=0.9, sweeps=15, updates=60, batch_size=256, learning_rate=3e-3)
-BIASED = {"source": "policy"}
+QUICK = dataclasses.replace(CONFIG, sweeps=2, updates=5)
 
 
 def constant(speed: float, steps: int = 60, *, ended: bool = False, source: str = "policy") -> Episode:
@@ -46,7 +46,7 @@ def homing(start: float, seed: int, steps: int = 60) -> Episode:
         action = np.clip(-0.4 * obs[-1][:1] - 0.4 * obs[-1][1:] + rng.normal(0, 0.2), -1, 1).astype(np.float32)
         actions.append(action)
         obs.append(push(obs[-1], action, 1.0))
-    return Episode(np.stack(obs), np.stack(actions), np.zeros(steps, np.float32), BIASED)
+    return Episode(np.stack(obs), np.stack(actions), np.zeros(steps, np.float32), {"source": "policy"})
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_nothing_comes_after_an_episode_that_ended_by_itself():
 
 
 def test_episodes_of_a_random_policy_are_left_out_once_there_are_others():
-    both, policy = ValueFunction(POINT, CONFIG), ValueFunction(POINT, CONFIG)
+    both, policy = ValueFunction(POINT, QUICK), ValueFunction(POINT, QUICK)
     fit_value(both, [constant(1.0), constant(2.0), constant(-5.0, source="random")], SPEED)
     fit_value(policy, [constant(1.0), constant(2.0)], SPEED)
     assert torch.equal(both.value(torch.ones(1, 2)), policy.value(torch.ones(1, 2)))
