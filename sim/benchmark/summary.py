@@ -72,8 +72,10 @@ def summarize(suite: Suite, plan: Plan, out: Path, failed: dict[str, str]) -> Re
 def looked_at(results: Iterable[Result]) -> list[LedgerEntry]:
     """What the ledger of test evaluations says about results: one entry for each model and scenario that is held out."""
     found: dict[tuple[str, str], LedgerEntry] = {}
+    names: dict[str, str] = {}
     for result in results:
-        name = load_scenario(result["scenario"]).name
+        scenario = result["scenario"]
+        name = names[scenario] if scenario in names else names.setdefault(scenario, load_scenario(scenario).name)
         if result["checkpoint"] is not None and is_held_out(name):
             about = (result["date"], result["git_revision"] or "", result["checkpoint"], name, result["episodes"], result["seed"])
             found.setdefault((result["checkpoint"], name), LedgerEntry(*about))

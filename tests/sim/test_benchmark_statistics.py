@@ -77,7 +77,7 @@ def test_the_luck_of_an_episode_does_not_cancel_over_training_seeds():
 
 
 def test_fewer_than_three_training_seeds_are_kept_as_they_are():
-    values = RNG.normal(size=(2, 15)) + [[0.0], [3.0]]
+    values = RNG.normal(size=(2, 15)) + np.array([[0.0], [3.0]])
 
     two = estimate(mean_of(table(values)), [table(values)])
 
@@ -162,7 +162,7 @@ def test_pooled_rows_hold_every_run_once():
 
 
 def test_a_curve_is_the_mean_with_the_interval_of_the_same_draws():
-    values = RNG.normal(size=(4, 20, 3)) + [0.0, 5.0, 9.0]
+    values = RNG.normal(size=(4, 20, 3)) + np.array([0.0, 5.0, 9.0])
     values[:, :, 2] = np.nan
     values[:, 3:, 1] = np.nan
 
