@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import csv
+import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from adaptive_mbrl.options import EvaluateOptions
+from sim import commands, paths
 from sim.evaluation.ledger import append_to_ledger, is_held_out, ledger_entries
 
 
@@ -42,3 +47,23 @@ def test_entries_are_appended_below_one_head(tmp_path: Path):
         ("arm_multitask", "arm/mixed:test", "5", "0"),
     ]
     assert all(len(r["date"]) == 10 and r["revision"] is not None for r in rows)
+
+
+def test_an_evaluation_writes_down_its_models(
+    make_checkpoint: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The split is called as shipped ones are; running it would take long."""
+    short = tmp_path / "short"
+    shutil.copytree(paths.config_root(), short)
+    part = "test: {change: {at: 4, alternatives: [{actuator_gain: 0.5}]}}"
+    (short / "scenarios" / "cartpole" / "mass_gain.yaml").write_text(f"robot: cartpole\nsteps: 8\n{part}\n")
+    monkeypatch.setattr(paths, "config_root", lambda: short)
+    place, ledger, report = str(make_checkpoint(tmp_path / "meta")), tmp_path / "ledger.csv", tmp_path / "report.json"
+
+    commands.evaluate(
+        EvaluateOptions(place, "cartpole/mass_gain:test", 1, seed=3, oracle=False, json=report, ledger=ledger, device="cpu")
+    )
+
+    (row,) = csv.DictReader(ledger.read_text().splitlines())
+    assert (row["checkpoint"], row["scenario"], row["seed"]) == (place, "cartpole/mass_gain:test", "3")
+    assert [{**entry, "episodes": "1", "seed": "3"} for entry in json.loads(report.read_text())["ledger"]] == [row]
