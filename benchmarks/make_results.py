@@ -8,12 +8,14 @@ docs/results/NAME.json says.
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from pathlib import Path
 from typing import Any
 
 from adaptive_mbrl.checkpoint import load_checkpoint
+from sim.benchmark.markdown import markdown_report, table
 from sim.evaluation.summary import summarize
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -31,8 +33,10 @@ def _replacement(match: re.Match[str]) -> str:
     name = match.group(1)
     if name == "in_short":
         return f"<!-- begin {name} -->\n{claims_table()}\n<!-- end {name} -->"
+    if name == "test_ledger":
+        return f"<!-- begin {name} -->\n{ledger_table()}\n<!-- end {name} -->"
     report = read_report(name)
-    content = next((table(report) for key, table in TABLES.items() if key in report), None) or tables(report)
+    content = next((make(report) for key, make in TABLES.items() if key in report), None) or tables(report)
     return f"<!-- begin {name} -->\n{content}\n<!-- end {name} -->"
 
 
@@ -42,6 +46,22 @@ def read_report(name: str) -> dict[str, Any]:
     if "arms" in report:
         report["summary"] = summarize(report["arms"], report["scenarios"]) | {"open_loop_10": report["summary"]["open_loop_10"]}
     return report
+
+
+def ledger_table() -> str:
+    """The looks at held-out changes; those of committed reports that nobody wrote down are added."""
+    with (DOCS / "results" / "test_ledger.csv").open(encoding="utf-8") as file:
+        head, *rows = csv.reader(file)
+    for path in sorted((DOCS / "results").glob("*.json")):
+        report = json.loads(path.read_text(encoding="utf-8"))
+        # reports of earlier versions have no ledger, but their lines are in the file
+        rows += [row for entry in report.get("ledger", []) if (row := [str(entry[name]) for name in head]) not in rows]
+    return "\n".join(table(head, rows))
+
+
+def benchmark_tables(report: dict[str, Any]) -> str:
+    """What `adaptive-mbrl benchmark` found."""
+    return markdown_report(report).partition("\n")[2].strip()
 
 
 def claims_table() -> str:
@@ -295,6 +315,7 @@ def privileges_table(report: dict[str, Any]) -> str:
 
 TABLES = {
     "privileges": privileges_table,
+    "benchmark": benchmark_tables,
     "models": ceiling_table,
     "memory_growth": soak_table,
     "rate_hz": latency_table,

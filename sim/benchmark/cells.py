@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 
 from adaptive_mbrl.config import to_mapping
 from adaptive_mbrl.planning import PlannerConfig
-from sim.scenarios.loading import find_scenario, load_scenario
+from sim.scenarios.loading import find_scenario
 
 FORMAT = 1
 """Number of the form of a cell's result; a change of it makes all cells run again."""
@@ -38,6 +37,7 @@ class Cell:
         planner: settings of the oracle's planner; None for the other arms, since a model brings its own.
         source: the oracle's cell whose episodes are predicted; None for what is not a prediction.
         fingerprint: hash of scenario, robot and checkpoint.
+        folder: name of the folder of the result.
     """
 
     scenario: str
@@ -45,6 +45,7 @@ class Cell:
     episodes: int
     seed: int
     fingerprint: str
+    folder: str
     checkpoint: str | None = None
     planner: PlannerConfig | None = None
     source: Cell | None = None
@@ -66,8 +67,7 @@ class Cell:
 
     def path(self, out: Path) -> Path:
         """The file of the result."""
-        name = re.sub(r"[^A-Za-z0-9_.]+", "-", load_scenario(self.scenario).name).strip("-")
-        return out / "cells" / name / f"{self.arm}-{self.key}.json"
+        return out / "cells" / self.folder / f"{self.arm}-{self.key}.json"
 
     def episodes_folder(self, out: Path) -> Path:
         """Where an oracle's episodes are kept, for predictions."""

@@ -54,7 +54,8 @@ def benchmark(options: BenchmarkOptions) -> None:
     _tell(report, out)
     if outcome.failed:
         label, error = next(iter(outcome.failed.items()))
-        raise BenchmarkError(f"{len(outcome.failed)} cells failed, the first was {label}: {error}; the reports leave them out")
+        number = f"{len(outcome.failed)} of {len(plan.cells())} cells"
+        raise BenchmarkError(f"{number} failed, the first was {label}: {error}; the reports leave them out")
 
 
 def _as_before(options: BenchmarkOptions) -> list[str]:

@@ -31,7 +31,7 @@ class ArmData:
         returns: return after the last change, (S, E).
         oracle: rewards of the oracle of the method's planner in the same episodes, E arrays; None without one.
         adapt_ms, plan_ms: median computing times with one robot alone [ms], means over seeds.
-        fell_back: share of steps that used the prior because adapting had predicted worse.
+        fell_back: share of steps that used the prior because adapting had predicted worse, mean over episodes.
     """
 
     method: str
@@ -152,7 +152,7 @@ def _arm(
         _rewards(control[oracle.key], kept) if oracle and oracle.key in control else None,
         _mean(result["adapt_ms"]["median"] for result in results),
         _mean(result["plan_ms"]["median"] for result in results),
-        _mean(np.mean(result["fell_back"]) for result in results),
+        _mean(share for result in results for share in result["fell_back"]),
     )
 
 

@@ -17,8 +17,8 @@ Report = dict[str, Any]
 
 _INK = "#010203"
 """Stands for the colour of the text until the picture is written."""
-# Okabe and Ito's palette, which colour-blind readers can tell apart, without its black and its yellow
-_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
+# after Okabe and Ito, which colour-blind readers can tell apart; without black and yellow, and with a blue for dark pages, too
+_COLOURS = ("#1f8fd6", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
 _SIZE = (6.4, 3.4)
 
 

@@ -64,7 +64,7 @@ def _how_to_train(suite: Suite) -> str:
 
 def _field(suite: Suite, protocol: str, scenario: str, found: list[tuple[str, int, str]]) -> Field:
     robot = load_robot(load_scenario(scenario).robot)
-    where = find_scenario(scenario)[0].read_bytes(), robot.path.read_bytes(), _compiled(robot)
+    where = tuple(map(_digest, (find_scenario(scenario)[0].read_bytes(), robot.path.read_bytes(), _compiled(robot))))
     models = [_model(suite, scenario, robot, where, *model) for model in found]
     models = [model for model in models if model.arms]
     # all models are to predict the same episodes, and a planner that needs a derivative is scored by another one's oracle
@@ -81,7 +81,8 @@ def _model(suite: Suite, scenario: str, robot: Robot, where: tuple[bytes, ...], 
     about = checkpoint.description
     names: tuple[str, ...] = ("multitask",) if is_multitask(about) else ("adaptive", "frozen")
     arms = [name for name in names if name in suite.arms]
-    cells = {str(arm): _cell(suite, scenario, arm, (*where, *_files(place)), checkpoint=place) for arm in arms}
+    digests = (*where, *_files(place))
+    cells = {str(arm): _cell(suite, scenario, arm, digests, checkpoint=place) for arm in arms}
     has_oracle = "oracle" in suite.arms and not isinstance(about.planner, GradientPlannerConfig)
     oracle = _cell(suite, scenario, "oracle", where, planner=about.planner) if has_oracle else None
     return Model(method, seed, place, dict(about.provenance), cells, oracle)
@@ -93,19 +94,25 @@ def is_multitask(about: Description) -> bool:
 
 
 def _with_oracle(suite: Suite, model: Model, reference: Cell, where: tuple[bytes, ...]) -> Model:
-    files = (*where, *_files(model.place))
-    prediction = _cell(suite, reference.scenario, PREDICTION, files, checkpoint=model.place, source=reference)
+    digests = (*where, *_files(model.place))
+    prediction = _cell(suite, reference.scenario, PREDICTION, digests, checkpoint=model.place, source=reference)
     return replace(model, oracle=model.oracle or reference, prediction=prediction)
 
 
-def _cell(suite: Suite, scenario: str, arm: str, files: tuple[bytes, ...], **more: Any) -> Cell:
-    digests = b"".join(hashlib.sha256(content).digest() for content in files)
-    return Cell(scenario, arm, suite.episodes, suite.seed, hashlib.sha256(digests).hexdigest(), **more)
+def _cell(suite: Suite, scenario: str, arm: str, digests: tuple[bytes, ...], **more: Any) -> Cell:
+    file, part = find_scenario(scenario)
+    # where the file lies does not matter; scenarios of the same name have different keys
+    folder = "-".join(filter(None, (file.stem, part)))
+    return Cell(scenario, arm, suite.episodes, suite.seed, _digest(b"".join(digests)).hex(), folder, **more)
 
 
 def _files(place: str) -> tuple[bytes, ...]:
     folder = find_checkpoint(place)
-    return tuple((folder / name).read_bytes() for name in (DESCRIPTION_FILE, WEIGHTS_FILE))
+    return tuple(_digest((folder / name).read_bytes()) for name in (DESCRIPTION_FILE, WEIGHTS_FILE))
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()
 
 
 def _compiled(robot: Robot) -> bytes:

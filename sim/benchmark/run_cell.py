@@ -7,6 +7,7 @@ import shutil
 import time
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,10 @@ from sim.robot.robot import load_robot
 from sim.scenarios.loading import load_scenario
 
 Result = dict[str, Any]
+
+
+# of the code that is running, which does not change with the checkout
+_revision = cache(git_revision)
 
 
 def read_result(cell: Cell, out: Path) -> Result | None:
@@ -50,7 +55,7 @@ def run_cell(cell: Cell, out: Path) -> None:
         "seed": cell.seed,
         "checkpoint": cell.checkpoint,
         "planner": None if cell.planner is None else {cell.planner.TAG: asdict(cell.planner)},
-        "git_revision": git_revision(),
+        "git_revision": _revision(),
         "date": datetime.now(UTC).date().isoformat(),
         "seconds": time.monotonic() - begun,
     }

@@ -65,13 +65,13 @@ class Estimate:
     ci95: tuple[float, float] | None = None
 
 
-def estimate(statistic: Statistic, tables: Sequence[Table], resamples: int = RESAMPLES) -> Estimate:
+def estimate(statistic: Statistic, tables: Sequence[Table], resamples: int | None = None) -> Estimate:
     """A statistic and its interval.
 
     Args:
         statistic: the statistic.
         tables: all tables that it reads; their axes are drawn.
-        resamples: number of resamples.
+        resamples: number of resamples; `RESAMPLES` by default.
     """
     axes: dict[str, int] = {}
     for table in tables:
@@ -88,7 +88,7 @@ def estimate(statistic: Statistic, tables: Sequence[Table], resamples: int = RES
     value = float(of(*data))
     if not np.isfinite(value):
         return Estimate(None)
-    return Estimate(value, bca_interval(of, data, resamples))
+    return Estimate(value, bca_interval(of, data, resamples or RESAMPLES))
 
 
 def bca_interval(

@@ -14,14 +14,16 @@ from adaptive_mbrl import __version__
 from sim.benchmark.cells import Plan
 from sim.benchmark.courses import evidence_curves, recovery, reward_rates
 from sim.benchmark.data import FieldData, read_field
-from sim.benchmark.figures import comparisons, entries, labels, leaderboard, profiles, score_figures
+from sim.benchmark.figures import comparisons, labels, leaderboard, profiles
 from sim.benchmark.run_cell import Result, read_result
+from sim.benchmark.statistics import Estimate
 from sim.benchmark.suite import Suite
 from sim.evaluation.ledger import LedgerEntry, is_held_out
 from sim.evaluation.report import PACKAGES, cpu_model, plain
 from sim.scenarios.loading import load_scenario
 
 Report = dict[str, Any]
+NOTHING = asdict(Estimate(None))
 
 
 def summarize(suite: Suite, plan: Plan, out: Path, failed: dict[str, str]) -> Report:
@@ -72,8 +74,10 @@ def summarize(suite: Suite, plan: Plan, out: Path, failed: dict[str, str]) -> Re
 def looked_at(results: Iterable[Result]) -> list[LedgerEntry]:
     """What the ledger of test evaluations says about results: one entry for each model and scenario that is held out."""
     found: dict[tuple[str, str], LedgerEntry] = {}
+    names: dict[str, str] = {}
     for result in results:
-        name = load_scenario(result["scenario"]).name
+        scenario = result["scenario"]
+        name = names[scenario] if scenario in names else names.setdefault(scenario, load_scenario(scenario).name)
         if result["checkpoint"] is not None and is_held_out(name):
             about = (result["date"], result["git_revision"] or "", result["checkpoint"], name, result["episodes"], result["seed"])
             found.setdefault((result["checkpoint"], name), LedgerEntry(*about))
@@ -123,16 +127,13 @@ def _overall(groups: Sequence[Sequence[FieldData]]) -> Report:
         return {"arms": [], "comparisons": [], "profiles": None}
     everywhere = [label for label in labels(groups[0]) if all(label in labels(group) for group in groups)]
     fields = [field for group in groups for field in group]
+    # returns of different robots have different units
     common = [
-        comparison
+        {**comparison, "return_after_change": NOTHING}
         for comparison in comparisons(fields)
         if comparison["ours"] in everywhere and comparison["theirs"] in everywhere
     ]
-    arms = [
-        {**line, "normalized": score_figures(entries(fields, line["arm"]))}
-        for line in leaderboard(fields)
-        if line["arm"] in everywhere
-    ]
+    arms = [{**line, "return_after_change": NOTHING} for line in leaderboard(fields) if line["arm"] in everywhere]
     curves = profiles(fields)
     curves["arms"] = {label: found for label, found in curves["arms"].items() if label in everywhere}
     return {"arms": arms, "comparisons": common, "profiles": curves}

@@ -111,7 +111,8 @@ def train_suite(options: TrainSuiteOptions) -> None:
     if failed:
         first, error = next(iter(failed.items()))
         raise TrainSuiteError(f"{len(failed)} of {len(runs)} trainings failed, the first was {first}: {error}")
-    print(f"{len(runs)} trainings are done; compare them: {shlex.join(['adaptive-mbrl', 'benchmark', '--suite', options.suite])}")
+    compare = ["adaptive-mbrl", "benchmark", "--suite", options.suite, "--runs", str(options.runs)]
+    print(f"Trainings done: {len(runs)}; compare them: {shlex.join(compare)}")
 
 
 def suite_runs(suite: Suite, runs: Path) -> list[Run]:
