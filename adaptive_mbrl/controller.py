@@ -184,6 +184,7 @@ class AdaptiveController:
         belief_noise = (torch.stack(own, dim=1) if planner.has_own_noise else own[0]) if own else None
         return StepNoise(planner.draw_noise(num_samples), belief_noise)
 
+
 def _is_of(about: Description, reward: RewardFunction) -> bool:
     """Whether a reward is the checkpoint's own, which its terminal value was fitted to."""
     return isinstance(reward, Objective) and (reward.terms, reward.goal_names) == (about.terms, about.goal_names)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from sim.episodes.data_config import DataConfig
 
 from adaptive_mbrl import cli
 from adaptive_mbrl.checkpoint import load_checkpoint
@@ -20,7 +21,6 @@ from adaptive_mbrl.planning import ICEMConfig
 from sim.benchmark import train_suite as module
 from sim.benchmark.suite import load_suite
 from sim.benchmark.train_suite import TrainSuiteError, suite_runs, train_suite
-from sim.episodes.data_config import DataConfig
 from sim.training.config import TrainConfig
 
 PLANNER = ICEMConfig(horizon=5, num_samples=8, num_iterations=1, num_elites=3)
