@@ -333,6 +333,6 @@ def test_the_smoke_suite(tmp_path: Path):
     report = run(Path("smoke"), tmp_path)
 
     lines = {line["arm"]: line for line in report["protocols"][0]["leaderboard"]}
-    assert lines["gradient"]["normalized"]["mean"]["value"] > lines["multitask"]["normalized"]["mean"]["value"]
-    assert lines["gradient"]["open_loop_10"]["value"] < lines["gradient, frozen"]["open_loop_10"]["value"]
+    assert lines["adaptive"]["normalized"]["mean"]["value"] > lines["multitask"]["normalized"]["mean"]["value"]
+    assert lines["adaptive"]["open_loop_10"]["value"] < lines["adaptive, frozen"]["open_loop_10"]["value"]
     assert torch.get_num_threads() == 1
