@@ -14,7 +14,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-from adaptive_mbrl.checkpoint import load_checkpoint
 from sim.benchmark.markdown import markdown_report, table
 from sim.evaluation.summary import summarize
 
@@ -108,7 +107,7 @@ def tables(report: dict[str, Any]) -> str:
     summary, config = report["summary"], report["config"]
     machine = config["machine"]
     lines = [
-        *(_training(name, checkpoint) for name, checkpoint in config["checkpoints"].items() if name != "frozen"),
+        *(_training(arm, config["checkpoints"][arm], about) for arm, about in config["provenance"].items() if arm != "frozen"),
         "",
         f"{config['episodes']} episodes, seeds {config['seed']} to {config['seed'] + config['episodes'] - 1}; {machine['cpu']}, "
         f"{machine['cores']} cores, {machine['torch_threads']} threads, {machine['device']}.",
@@ -153,12 +152,12 @@ def ceiling_table(report: dict[str, Any]) -> str:
     return "\n".join([caption, "", *lines])
 
 
-def _training(arm: str, checkpoint: str) -> str:
-    """What the checkpoint cost, in one line."""
-    about = load_checkpoint(checkpoint).description.provenance
+def _training(arm: str, checkpoint: str, about: dict[str, Any]) -> str:
+    """What a checkpoint cost, in one line."""
     steps = f"{about['env_steps']:,} env steps, {about['branch_steps']:,} branch steps"
     oracle = f", {about['oracle_steps']:,} steps simulated by the oracle" if about["oracle_steps"] else ""
-    return f"- {arm}: `{checkpoint}`, trained in {about['seconds']:,.0f} s on {steps}{oracle}; {about['updates']:,} updates."
+    trained = f"trained at revision {about['git_revision']} in {about['seconds']:,.0f} s on {steps}{oracle}"
+    return f"- {arm}: `{checkpoint}`, {trained}; {about['updates']:,} updates."
 
 
 def _arm_row(name: str, arm: dict[str, Any]) -> str:

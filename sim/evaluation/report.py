@@ -21,6 +21,8 @@ import numpy as np
 import torch
 
 from adaptive_mbrl import __version__
+from adaptive_mbrl.checkpoint import DESCRIPTION_FILE, find_checkpoint
+from adaptive_mbrl.config import read_mapping
 from adaptive_mbrl.revision import git_revision
 from adaptive_mbrl.storage import write_text_atomically
 from sim.evaluation.arms import Arm, Timing
@@ -153,6 +155,7 @@ def _open_loop_summary(result: OpenLoop | None) -> Report | None:
 def _config(setup: Setup) -> Report:
     return {
         "checkpoints": setup.checkpoints,
+        "provenance": {arm: _provenance(checkpoint) for arm, checkpoint in setup.checkpoints.items()},
         "baselines": {name: policy.description.provenance for name, policy in setup.baselines.items()},
         "robot": setup.robot.name,
         "episodes": len(setup.scenarios),
@@ -170,6 +173,11 @@ def _config(setup: Setup) -> Report:
         "versions": {"adaptive-mbrl": __version__, "python": platform.python_version(), **{p: version(p) for p in PACKAGES}},
         "git_revision": git_revision(),
     }
+
+
+def _provenance(checkpoint: str) -> Report:
+    """What a checkpoint says about its training; the file may be another one when somebody reads the report."""
+    return dict(read_mapping(find_checkpoint(checkpoint) / DESCRIPTION_FILE)["provenance"])
 
 
 def cpu_model() -> str:
