@@ -21,7 +21,7 @@ import numpy as np
 from adaptive_mbrl.errors import ConfigError
 
 # the keys that must come with each form, and those that may
-_FORMS = {"uniform": (), "choice": (), "one_of": ("value",), "each": ("value",), "same": ("value",)}
+FORMS = {"uniform": (), "choice": (), "one_of": ("value",), "each": ("value",), "same": ("value",)}
 _OPTIONAL = {"same": ("inverse",)}
 
 
@@ -90,10 +90,10 @@ def evaluate(value: Any, draw: Draw, key: str) -> Any:
         return [evaluate(v, draw, f"{key}[{i}]") for i, v in enumerate(value)]
     if not isinstance(value, Mapping):
         return value
-    form = next((f for f in _FORMS if f in value), None)
+    form = next((f for f in FORMS if f in value), None)
     if form is None:
         return {str(name): evaluate(v, draw, f"{key}.{name}") for name, v in value.items()}
-    needed = {form, *_FORMS[form]}
+    needed = {form, *FORMS[form]}
     if not needed <= set(value) <= needed | set(_OPTIONAL.get(form, ())):
         raise ConfigError(f"key '{key}': expected the keys {', '.join(sorted(needed))}, got {', '.join(map(str, value))}")
     return _evaluate_form(form, value, draw, key)

@@ -60,8 +60,8 @@ MAX_BYTES = 4 * 1024**2
 
 
 def test_every_training_config_has_its_shipped_checkpoint() -> None:
-    """But for trainings without privileges, of which there are reports only."""
-    assert [n for n in NAMES if n not in ON_POLICY] == SHIPPED
+    """But for trainings without privileges, of which there are reports only, and those that take longer than they are used."""
+    assert [n for n in NAMES if n not in ON_POLICY and not n.startswith("arm_anything")] == SHIPPED
 
 
 LARGEST_BUDGETS = {"half_cheetah": 200_000}
@@ -73,7 +73,7 @@ def test_a_training_without_privileges_has_none_and_keeps_its_budget(name: str) 
     config = load_train_config(name)
     robot = name.removesuffix("_on_policy")
     assert (config.data.oracle_episodes, config.data.branches_per_state, config.shaping) == (0, 0, False)
-    assert config.scenarios == load_train_config(robot).scenarios
+    assert load_scenario(str(config.scenarios)).robot == load_scenario(str(load_train_config(robot).scenarios)).robot
     collected = config.data.random_episodes + config.data.iterations * config.data.episodes_per_iteration
     budget = LARGEST_BUDGETS.get(robot) or load_checkpoint(robot).description.provenance["env_steps"]
     assert collected * config.data.steps <= budget
