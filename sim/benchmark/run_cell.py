@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from adaptive_mbrl.checkpoint import load_checkpoint
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.dump import DUMP_FOLDER
@@ -85,7 +86,7 @@ def _setup(cell: Cell) -> Setup:
         controllers[cell.arm] = AdaptiveController.load(
             cell.checkpoint,
             spec=robot.spec,
-            objective=robot.planning_objective,
+            objective=robot.objective_to_plan(load_checkpoint(cell.checkpoint).description.shaping),
             adapt=cell.arm != "frozen",
             dump_folder=DUMP_FOLDER,
         )
