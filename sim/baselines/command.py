@@ -9,9 +9,9 @@ from pathlib import Path
 from adaptive_mbrl.device import resolve_device
 from adaptive_mbrl.errors import EXIT_INTERRUPTED, ConfigError
 from adaptive_mbrl.options import TrainBaselineOptions
+from adaptive_mbrl.training.plain_progress import plain_bars
 from sim.baselines.config import load_baseline_config
 from sim.baselines.library import require_library
-from sim.training.plain_progress import plain_bars
 
 
 def train_baseline(options: TrainBaselineOptions) -> None:

@@ -27,6 +27,7 @@ from adaptive_mbrl.config import load_yaml, save_yaml
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.revision import git_revision
 from adaptive_mbrl.storage import atomic_folder
+from adaptive_mbrl.training.run_folder import claimed
 from sim.baselines.config import BaselineConfig
 from sim.baselines.policy import FORMAT_VERSION, BaselineDescription, BaselinePolicy, save_baseline
 from sim.baselines.state import BaselineRecord, load_learner, normalizer, save_learner
@@ -35,7 +36,6 @@ from sim.paths import find_config
 from sim.robot.robot import Robot, load_robot
 from sim.scenarios.distribution import ScenarioDistribution
 from sim.scenarios.loading import find_scenario, load_scenario
-from sim.training.run_folder import claimed
 
 RECORD_FILE = "round.yaml"
 

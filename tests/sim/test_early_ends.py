@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from rich.console import Console
-from sim.episodes.data_config import DataConfig
 
 from adaptive_mbrl.adaptation import NetworkAdapter
 from adaptive_mbrl.checkpoint import load_checkpoint
@@ -21,6 +20,7 @@ from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
 from adaptive_mbrl.meta.trainer import OuterConfig
 from adaptive_mbrl.planning import ICEMConfig, Score, make_planner
+from adaptive_mbrl.training.data_config import DataConfig
 from sim.episodes.branches import branch_episodes
 from sim.episodes.policies import ControllerPolicy, OraclePolicy, Policy, RandomPolicy
 from sim.episodes.rank_correlation import rank_correlation

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from sim.episodes.data_config import DataConfig
 
 from adaptive_mbrl import cli
 from adaptive_mbrl.checkpoint import load_checkpoint
@@ -18,6 +17,7 @@ from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.meta.trainer import OuterConfig
 from adaptive_mbrl.options import TrainSuiteOptions
 from adaptive_mbrl.planning import ICEMConfig
+from adaptive_mbrl.training.data_config import DataConfig
 from sim.benchmark import train_suite as module
 from sim.benchmark.suite import load_suite
 from sim.benchmark.train_suite import TrainSuiteError, suite_runs, train_suite
