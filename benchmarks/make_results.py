@@ -3,7 +3,7 @@
 Usage: python benchmarks/make_results.py
 
 Between a line ``<!-- begin NAME -->`` and ``<!-- end NAME -->`` in one of these files, the text is replaced by what
-docs/results/NAME.json says. `budgets` is about the shipped checkpoints instead; `in_short` and `test_ledger` sum up several files.
+docs/results/NAME.json says. `budgets` is about the shipped checkpoints; `in_short` and `test_ledger` sum up several files.
 """
 
 from __future__ import annotations
