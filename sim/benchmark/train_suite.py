@@ -138,7 +138,8 @@ def suite_runs(suite: Suite, runs: Path) -> list[Run]:
     """Every training of a suite once; one that takes the episodes of another follows after it."""
     methods = [method for protocol in suite.protocols for method in protocol.methods]
     found = {m.run_folder(seed, runs): (m.train, seed) for m in methods if m.train is not None for seed in m.seeds}
-    sources = {folder: _source(config, seed, runs) for folder, (config, seed) in found.items()}
+    takes = {config: load_train_config(config).data.episodes_from for config in {config for config, _ in found.values()}}
+    sources = {folder: _same_seed(takes[config], seed, runs) for folder, (config, seed) in found.items()}
     trained = [
         Run(config, seed, folder, source if (source := sources[folder]) in found else None)
         for folder, (config, seed) in found.items()
@@ -147,9 +148,8 @@ def suite_runs(suite: Suite, runs: Path) -> list[Run]:
     return sorted(trained, key=lambda run: run.source is not None)
 
 
-def _source(config: str, seed: int, runs: Path) -> Path | None:
-    """The run of the same seed that a configuration with `episodes_from: runs/train/NAME` means within a suite."""
-    source = load_train_config(config).data.episodes_from
+def _same_seed(source: Path | None, seed: int, runs: Path) -> Path | None:
+    """The run of this seed that `episodes_from: runs/train/NAME` means within a suite."""
     return runs / source.name / f"seed_{seed}" if source is not None and source.parent == DEFAULT_RUNS else None
 
 
