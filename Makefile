@@ -17,7 +17,7 @@ help:  ## show this list
 
 setup: $(STAMP)  ## make the virtual environment; quick when nothing changed
 
-demo: setup  ## break a motor of a running half-cheetah and watch the controller adapt; writes runs/demo/
+demo: setup  ## make a running half-cheetah heavier, then reverse a motor, and watch the controller adapt; writes runs/demo/
 	$(BIN)/adaptive-mbrl demo $(ARGS)
 
 pictures: setup  ## run the demo and make docs/images/ from it; needs a renderer

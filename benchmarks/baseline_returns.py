@@ -2,7 +2,8 @@
 
 Usage: python benchmarks/baseline_returns.py docs/results/half_cheetah.json runs/baselines/half_cheetah_*
 
-Each run's report goes to docs/results/baselines/RUN.json; `python benchmarks/make_baselines.py` writes the tables from them. The
+Each run on a test part of a shipped split appends a line to docs/results/test_ledger.csv; commit it. Each run's report goes to
+docs/results/baselines/RUN.json; `python benchmarks/make_baselines.py` writes the tables from them. The
 baselines are no slower with other programs running, so this can run beside a training.
 """
 
@@ -18,6 +19,7 @@ from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.revision import git_revision
 from sim.baselines.policy import load_baseline
 from sim.episodes.run import run_scenarios
+from sim.evaluation.ledger import append_to_ledger, ledger_entries
 from sim.evaluation.report import cpu_model, write_report
 from sim.evaluation.summary import summarize
 from sim.robot.robot import load_robot
@@ -37,6 +39,8 @@ def main(reference: str, *runs: str) -> None:
             print(f"{run}: not trained to its end, left out")
             continue
         result = evaluated(Path(run), scenarios)
+        looks = ledger_entries([run], scenarios[0].name, len(scenarios), scenarios[0].seed)
+        append_to_ledger(OUT.parent / "test_ledger.csv", looks)
         write_report(OUT / f"{Path(run).name}.json", rounded(result))
         (summary,) = (result["summary"][name] for name in result["arms"])
         print(f"{run}: return after the change {summary['return_after_change']}")

@@ -13,7 +13,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-from adaptive_mbrl.checkpoint import load_checkpoint
 from adaptive_mbrl.errors import ConfigError
 from sim.evaluation.summary import summarize
 
@@ -86,8 +85,9 @@ def _title(baseline: Report, report: Report) -> str:
 
 
 def _provenance(report: Report, arm: str) -> dict[str, Any]:
-    name = report["config"]["checkpoints"].get(arm)
-    return {} if name is None else load_checkpoint(name).description.provenance
+    # from the report: the checkpoint of that name may be another one today
+    found: dict[str, Any] = report["config"]["provenance"].get(arm, {})
+    return found
 
 
 def _row(title: str, about: dict[str, Any], summary: Report, arm: str) -> str:

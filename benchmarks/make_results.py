@@ -1,9 +1,9 @@
-"""Write the tables of docs/results.md, robot.md and training.md from the reports in docs/results/: no figure is typed by hand.
+"""Write the tables of docs/results.md, robot.md and training.md from reports and checkpoints: no figure is typed by hand.
 
 Usage: python benchmarks/make_results.py
 
 Between a line ``<!-- begin NAME -->`` and ``<!-- end NAME -->`` in one of these files, the text is replaced by what
-docs/results/NAME.json says.
+docs/results/NAME.json says. `budgets` is about the shipped checkpoints; `in_short` and `test_ledger` sum up several files.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from adaptive_mbrl.checkpoint import DESCRIPTION_FILE, find_checkpoint, load_checkpoint
 from sim.benchmark.markdown import interval, markdown_report, table
 from sim.evaluation.summary import summarize
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
+LAST_NARROW = "36f922467660"
+"""The last revision whose shipped checkpoints were each trained on one narrow split."""
 
 
 def main() -> None:
@@ -31,10 +34,9 @@ def main() -> None:
 
 def _replacement(match: re.Match[str]) -> str:
     name = match.group(1)
-    if name == "in_short":
-        return f"<!-- begin {name} -->\n{claims_table()}\n<!-- end {name} -->"
-    if name == "test_ledger":
-        return f"<!-- begin {name} -->\n{ledger_table()}\n<!-- end {name} -->"
+    without_report = {"in_short": claims_table, "test_ledger": ledger_table, "budgets": budgets_table}
+    if name in without_report:
+        return f"<!-- begin {name} -->\n{without_report[name]()}\n<!-- end {name} -->"
     report = read_report(name)
     content = next((make(report) for key, make in TABLES.items() if key in report), None) or tables(report)
     return f"<!-- begin {name} -->\n{content}\n<!-- end {name} -->"
@@ -59,6 +61,17 @@ def ledger_table() -> str:
     return "\n".join(table(head, rows))
 
 
+def budgets_table() -> str:
+    """What the training of each shipped checkpoint had, and how long it took."""
+    keys = ("env_steps", "branch_steps", "oracle_steps", "updates", "seconds")
+    rows = []
+    for name in sorted(path.parent.name for path in find_checkpoint("arm").parent.glob(f"*/{DESCRIPTION_FILE}")):
+        about = load_checkpoint(name).description.provenance
+        rows.append((f"`{name}`", f"`{about['scenarios']}`", *(f"{about[key]:,.0f}" for key in keys)))
+    head = ("checkpoint", "trained on", "env steps", "branch steps", "oracle steps", "outer steps", "time [s]")
+    return "\n".join(table(head, rows))
+
+
 def benchmark_tables(report: dict[str, Any]) -> str:
     """What `adaptive-mbrl benchmark` found."""
     return markdown_report(report).partition("\n")[2].strip()
@@ -73,22 +86,31 @@ def claims_table() -> str:
             rows.append((goal, "not measured", "-", "-"))
             continue
         found, covers = find(protocols[name])
-        # a time is to be below its bar, everything else above it
         below = find is time_to_late_level
-        low, high = found["ci95"] or (found["value"], found["value"])
-        whole, on_average = (high <= bar, found["value"] <= bar) if below else (low > bar, found["value"] > bar)
-        reached = "yes" if whole else "on average; the interval holds the bar" if on_average else "no"
-        rows.append((goal, interval(found, 0 if below else 2), reached, covers))
+        rows.append((goal, interval(found, 0 if below else 2), reached(found, bar, below=below), covers))
     return "\n".join(table(("goal", "found [95 %]", "reached?", "what the interval covers"), rows))
 
 
+def reached(found: dict[str, Any], bar: float, *, below: bool) -> str:
+    """Whether a figure is beyond its bar. A time is to be below it, everything else above it; an end of None is "never"."""
+    if found["value"] is None:
+        return "no figure"
+    if not (found["value"] <= bar if below else found["value"] > bar):
+        return "no"
+    if found["ci95"] is None:
+        return "on average; no interval"
+    low, high = (float("inf") if end is None else end for end in found["ci95"])
+    return "yes" if (high <= bar if below else low > bar) else "on average; the interval holds the bar"
+
+
 Found = tuple[dict[str, Any], str]
+NOTHING: Found = ({"value": None, "ci95": None}, "-")
 
 
-def normalized_score(protocol: dict[str, Any]) -> Found:
-    """The mean normalised score of the adaptive arm."""
-    line = _leader(protocol, "adaptive")
-    return line["normalized"]["mean"], _covered(line)
+def normalized_score(protocol: dict[str, Any], arm: str = "adaptive") -> Found:
+    """The mean normalised score of an arm."""
+    line = _leader(protocol, arm)
+    return (line["normalized"]["mean"], _covered(line)) if line else NOTHING
 
 
 def over_frozen(protocol: dict[str, Any]) -> Found:
@@ -103,24 +125,25 @@ def over_multitask(protocol: dict[str, Any]) -> Found:
 
 def ratio_to_frozen(protocol: dict[str, Any]) -> Found:
     """The normalised score of the adaptive arm in multiples of the frozen one's; without an interval."""
-    scores = [_leader(protocol, arm)["normalized"]["mean"]["value"] for arm in ("adaptive", "adaptive, frozen")]
-    return {"value": scores[0] / scores[1] if scores[1] > 0 else float("inf"), "ci95": None}, "no interval"
+    ours, frozen = (normalized_score(protocol, arm)[0]["value"] for arm in ("adaptive", "adaptive, frozen"))
+    if ours is None or frozen is None:
+        return NOTHING
+    return {"value": ours / frozen if frozen > 0 else float("inf"), "ci95": None}, "no interval"
 
 
 def time_to_late_level(protocol: dict[str, Any]) -> Found:
     """Control steps after the change until the adaptive arm is at 90 % of its own late level, the median."""
     line = _leader(protocol, "adaptive")
-    return line["steps_to_late_level"]["median"], _covered(line)
+    return (line["steps_to_late_level"]["median"], _covered(line)) if line else NOTHING
 
 
-def _leader(protocol: dict[str, Any], arm: str) -> dict[str, Any]:
-    found: dict[str, Any] = next(line for line in protocol["leaderboard"] if line["arm"] == arm)
-    return found
+def _leader(protocol: dict[str, Any], arm: str) -> dict[str, Any] | None:
+    return next((line for line in protocol["leaderboard"] if line["arm"] == arm), None)
 
 
 def _difference(protocol: dict[str, Any], theirs: str) -> Found:
-    pair = next(c for c in protocol["comparisons"] if (c["ours"], c["theirs"]) == ("adaptive", theirs))
-    return pair["normalized"], pair["covers"]
+    pair = next((c for c in protocol["comparisons"] if (c["ours"], c["theirs"]) == ("adaptive", theirs)), None)
+    return (pair["normalized"], pair["covers"]) if pair else NOTHING
 
 
 def _covered(line: dict[str, Any]) -> str:
@@ -352,10 +375,10 @@ def privileges_table(report: dict[str, Any]) -> str:
         "| ratio to the first [95 %] |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for run in report["privileges"].values():
+    for name, run in report["privileges"].items():
         counts = (f"{run[key]:,.0f}" for key in ("env_steps", "branch_steps", "oracle_steps", "updates", "seconds"))
         figures = _interval(_named(run["return_after_change"]), 1), _interval(_named(run["ratio"]), 2)
-        lines.append(f"| `{run['checkpoint']}` | {' | '.join(counts)} | {' | '.join(figures)} |")
+        lines.append(f"| {_trained_as(name, run['checkpoint'])} | {' | '.join(counts)} | {' | '.join(figures)} |")
     curves = {run["checkpoint"]: run.get("return_of_collections") for run in report["privileges"].values()}
     if any(curves.values()):
         lines += ["", "Mean return of each collection of a round, exploration included, at the env steps so far:", ""]
@@ -363,6 +386,16 @@ def privileges_table(report: dict[str, Any]) -> str:
         if curve:
             lines.append(f"- `{name}`: " + ", ".join(f"{value:.0f} at {steps:,}" for steps, value in curve))
     return "\n".join(lines)
+
+
+def _trained_as(name: str, checkpoint: str) -> str:
+    """What a row is called. A report may be about an earlier checkpoint of a name that has another training today."""
+    if not name.endswith(".json"):
+        return f"`{checkpoint}`"
+    about = json.loads((DOCS.parent / name).read_text(encoding="utf-8"))["config"]["provenance"]["adaptive"]
+    today = load_checkpoint(checkpoint).description.provenance
+    earlier = "" if today["git_revision"] == about["git_revision"] else f", shipped up to revision {LAST_NARROW}"
+    return f"`{checkpoint}`, trained on `{about['scenarios']}`{earlier}"
 
 
 TABLES = {

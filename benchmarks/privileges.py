@@ -6,7 +6,8 @@ REFERENCE and RUN are folders of `adaptive-mbrl train`, names of shipped checkpo
 same episodes. A folder whose training is not complete counts with its last finished round. Only the adaptive arm runs.
 
 FILE keeps what it holds already about the same episodes, so that runs can be added one by one. Choose settings with the train
-part of a split and seeds that no training draws, such as 5000, and use the test part once, at the end.
+part of a split and seeds that no training draws, such as 5000, and use the test part once, at the end. Each run on a test part of
+a shipped split appends a line to docs/results/test_ledger.csv; commit it.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.rounds import RoundRecord
 from sim.episodes.policies import ControllerPolicy
 from sim.episodes.run import run_scenarios
+from sim.evaluation.ledger import append_to_ledger, ledger_entries
 from sim.evaluation.metrics import mean_and_interval, ratio_and_interval
 from sim.evaluation.report import cpu_model
 from sim.evaluation.setup import prepare
@@ -38,6 +40,8 @@ from sim.evaluation.summary import returns_after_change
 from sim.training.config import load_train_config
 
 Returns = NDArray[np.float64]
+LEDGER = Path(__file__).resolve().parent.parent / "docs" / "results" / "test_ledger.csv"
+COSTS = ("env_steps", "branch_steps", "oracle_steps", "updates", "seconds")
 
 
 def main(
@@ -83,6 +87,7 @@ def run(name: str, scenario: str, episodes: int, seed: int) -> Returns:
     setup = prepare(checkpoint_of(name), scenario, episodes=episodes, seed=seed, oracle=False)
     policy = ControllerPolicy(setup.controllers["adaptive"])
     recorded = run_scenarios(setup.robot, setup.scenarios, policy, source="policy")
+    append_to_ledger(LEDGER, ledger_entries([name], setup.scenarios[0].name, episodes, seed))
     return np.array([e.reward[s.last_change :].sum() for e, s in zip(recorded.episodes, setup.scenarios, strict=True)])
 
 
@@ -104,11 +109,16 @@ def checkpoint_of(name: str) -> str | Path:
 
 
 def about(name: str) -> dict[str, Any]:
-    """What a training had: its settings beside the shipped ones, what it cost, and the return of each of its collections."""
+    """What a training had: its settings beside the shipped ones, what it cost, and the return of each of its collections.
+
+    Of a report, only what the report itself says: the checkpoint of that name may be another one today.
+    """
     if name.endswith(".json"):
-        name = json.loads(Path(name).read_text())["config"]["checkpoints"]["adaptive"]
+        config = json.loads(Path(name).read_text())["config"]
+        provenance = config["provenance"]["adaptive"]
+        return {key: provenance[key] for key in COSTS} | {"checkpoint": config["checkpoints"]["adaptive"]}
     description = load_checkpoint(checkpoint_of(name)).description
-    costs = {key: description.provenance[key] for key in ("env_steps", "branch_steps", "oracle_steps", "updates", "seconds")}
+    costs = {key: description.provenance[key] for key in COSTS}
     found: dict[str, Any] = {**costs, "shaping": description.shaping, "checkpoint": Path(name).name}
     if (Path(name) / "config.yaml").is_file():
         records = [load_yaml(path, RoundRecord) for path in sorted(Path(name).glob("rounds/[0-9]*/round.yaml"))]

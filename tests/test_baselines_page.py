@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
-import shlex
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
 
-from adaptive_mbrl.cli import parse
 from adaptive_mbrl.errors import ConfigError
 from sim.baselines.config import load_baseline_config
 from sim.baselines.policy import FORMAT_VERSION, BaselineDescription, BaselinePolicy, new_policy, save_baseline
@@ -21,18 +17,9 @@ from sim.baselines.ppo import PPOConfig
 from sim.evaluation.report import write_report
 from sim.paths import known_configs
 from sim.robot.robot import load_robot
+from tests.benchmark_scripts import ROOT, script
 
-ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "baselines.md").read_text(encoding="utf-8")
-
-
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def few_episodes(episodes: int) -> dict[str, Any]:
@@ -43,13 +30,19 @@ def few_episodes(episodes: int) -> dict[str, Any]:
     return report | {"scenarios": report["scenarios"][:episodes], "arms": arms, "config": config}
 
 
-def test_every_command_parses_and_every_config_exists() -> None:
-    (loop, *_), text = re.findall(r"for name in (.*?); do", PAGE), "\n".join(re.findall(r"```sh\n(.*?)```", PAGE, flags=re.S))
-    commands = [line for line in text.replace("\\\n", " ").splitlines() if line.startswith("adaptive-mbrl")]
-    assert len(commands) == 2
-    for line in commands:
-        parse(shlex.split(line, comments=True)[1:])
-    assert {f"cartpole_{name}" for name in loop.split()} <= set(known_configs("baselines"))
+def test_every_config_and_every_script_of_the_page_exists() -> None:
+    loops = re.findall(r"for name in (.*?); do adaptive-mbrl train-baseline --config (\w+_)\$name; done", PAGE)
+    assert [robot for _, robot in loops] == ["cartpole_", "half_cheetah_"]
+    named = [robot + name for names, robot in loops for name in names.split()]
+    named += re.findall(r"--config (\w+) ", PAGE)
+    assert set(named) <= set(known_configs("baselines"))
+    scripts = re.findall(r"python (\S+\.py)", PAGE)
+    assert len(scripts) >= 3
+    assert all((ROOT / script).is_file() for script in scripts)
+
+
+def test_the_tables_are_those_of_the_reports() -> None:
+    assert script("make_baselines").written(PAGE) == PAGE
 
 
 def test_the_configuration_loads(tmp_path: Path) -> None:
@@ -76,6 +69,8 @@ def test_a_report_of_a_baseline_becomes_a_row(tmp_path: Path, monkeypatch: pytes
 
     (row,) = [line for line in tables.table("cartpole").splitlines() if line.startswith("| PPO")]
     written = json.loads((tmp_path / "results" / "baselines" / "cartpole_ppo.json").read_text(encoding="utf-8"))
+    looks = (tmp_path / "results" / "test_ledger.csv").read_text(encoding="utf-8").splitlines()
+    assert [look.split(",")[2:] for look in looks[1:]] == [[str(tmp_path / "cartpole_ppo"), "cartpole/mass_gain:test", "3", "0"]]
     mean = written["summary"]["ppo"]["return_after_change"]["mean"]
     assert row.startswith(f"| PPO, 2 x | 35,200 | 0 | {mean:.0f} [")
     assert "<!-- begin cartpole -->\n`cartpole/mass_gain:test`, 3" in tables.written(

@@ -1,7 +1,9 @@
 """The ledger of test evaluations: who has looked at held-out changes is written down, one line each.
 
-Whoever tunes a method until its test figures are good has trained on the test. The ledger does not prevent that, it shows it:
-every run of `evaluate` or `benchmark` on a part named `test...` of a shipped split counts, whether or not its figures were kept.
+Whoever tunes a method until its test figures are good has trained on the test. The ledger does not prevent that, it shows it. A
+line is about one model that ran on a part named `test...` of a shipped split, whether or not its figures were kept. Lines are
+written by `benchmark`, by `evaluate` with ``--ledger``, and by the scripts `benchmarks/baseline_returns.py` and
+`benchmarks/privileges.py`; by nothing else.
 """
 
 from __future__ import annotations

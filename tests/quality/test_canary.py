@@ -44,7 +44,7 @@ def test_adapting_changes_the_recorded_predictions(name: str):
 
 
 def test_another_weight_step_size_or_normalizer_is_noticed():
-    for name in ("model.net.weight_1", "rules.0.log_step_sizes.context", "model.normalizer.obs_mean"):
+    for name in ("model.net.weight_1", "rules.1.log_step_sizes.context", "model.normalizer.obs_mean"):
         checkpoint = load_checkpoint("cartpole")
         with torch.no_grad():
             checkpoint.adapter.state_dict()[name].add_(0.1)

@@ -12,11 +12,11 @@ from sim.robot.robot import load_robot
 from sim.scenarios.change import Change
 
 
-def episode(robot_name: str, speeds: list[float], rewards: list[float]) -> Episode:
+def episode(robot_name: str, speeds: list[float], rewards: list[float], *, ended: bool = False) -> Episode:
     spec = load_robot(robot_name).spec
     obs = np.zeros((len(speeds) + 1, spec.obs_dim), np.float32)
     obs[1:, 0] = speeds
-    return Episode(obs, np.zeros((len(speeds), spec.action_dim), np.float32), np.array(rewards, np.float32), {})
+    return Episode(obs, np.zeros((len(speeds), spec.action_dim), np.float32), np.array(rewards, np.float32), {}, ended=ended)
 
 
 def test_speed_and_distance_of_a_robot_that_runs():
@@ -33,7 +33,7 @@ def test_the_return_so_far_of_other_robots():
 def test_performance_is_0_after_an_end():
     robot = load_robot("half_cheetah")
 
-    values = performance(robot, [episode("half_cheetah", [1.0, 2.0], [0, 0]), episode("half_cheetah", [3.0], [0])], steps=2)
+    values = performance(robot, [episode("half_cheetah", [1.0, 2.0], [0, 0]), episode("half_cheetah", [3.0], [0], ended=True)], 2)
 
     assert values == pytest.approx(np.array([[1.0, 2.0], [3.0, 0.0]]))
 

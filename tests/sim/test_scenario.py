@@ -126,7 +126,9 @@ def test_missing_files_and_parts() -> None:
         load_scenario("half_cheetah/cadm_cripl:test")
     with pytest.raises(ConfigError, match=r"nothing\.yaml: no such file"):
         load_scenario("/tmp/nothing.yaml")
-    with pytest.raises(ConfigError, match=r"has the parts train, test; name one, for example half_cheetah/cadm_cripple:test"):
+    with pytest.raises(
+        ConfigError, match=r"has the parts train, validation, test; name one, for example half_cheetah/cadm_cripple:test"
+    ):
         load_scenario("half_cheetah/cadm_cripple")
     with pytest.raises(ConfigError, match=r"this split has the parts train, test; got ':tset'"):
         load_scenario("half_cheetah/cadm_cripple:tset")
