@@ -59,6 +59,60 @@ def violations(path: str, source: str) -> list[str]:
     ]
 
 
+FOLDERS = (*FORBIDDEN, "tests", "examples", "launch", "benchmarks")
+
+
+def missing_modules(source: str) -> list[str]:
+    """Modules of this repository that a source text imports, and that are not there."""
+    wanted: list[str] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            wanted += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            # what a package does not define itself must be a module in it
+            folder = ROOT / node.module.replace(".", "/")
+            is_package = folder.is_dir() and not folder.with_suffix(".py").is_file()
+            names = [alias.name for alias in node.names] if is_package else []
+            wanted += [node.module, *(f"{node.module}.{name}" for name in names if name not in _defined(folder))]
+    return [name for name in wanted if name.split(".")[0] in FORBIDDEN and not _is_module(name)]
+
+
+def _is_module(name: str) -> bool:
+    path = ROOT / name.replace(".", "/")
+    return path.is_dir() or path.with_suffix(".py").is_file()
+
+
+def _defined(package: Path) -> set[str]:
+    """Names that the `__init__.py` of a package defines or imports."""
+    init = package / "__init__.py"
+    tree = ast.parse(init.read_text(encoding="utf-8")) if init.is_file() else ast.Module([], [])
+    found = {alias.asname or alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
+    found |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    return found | {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_every_module_that_is_imported_exists(folder: str):
+    paths = sorted((ROOT / folder).rglob("*.py"))
+
+    assert paths
+    found = {str(path.relative_to(ROOT)): missing_modules(path.read_text(encoding="utf-8")) for path in paths}
+    assert {path: names for path, names in found.items() if names} == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "missing"),
+    [
+        ("from sim.robots.robot import load_robot\n", ["sim.robots.robot"]),
+        ("def f():\n    import adaptive_mbrl.plan\n", ["adaptive_mbrl.plan"]),
+        ("from sim.benchmark import train_suit\n", ["sim.benchmark.train_suit"]),
+        ("from sim.benchmark import train_suite as module\nfrom adaptive_mbrl import __version__\nimport simple\n", []),
+    ],
+)
+def test_a_missing_module_is_found(source: str, missing: list[str]):
+    assert missing_modules(source) == missing
+
+
 ROS_MODULES = {f"robot_bridge/node/{name}.py" for name in ("lifecycle", "launching", "executables")}
 BAG_MODULES = {f"robot_bridge/bags/{name}.py" for name in ("reader", "recorder", "types")}
 

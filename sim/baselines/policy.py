@@ -140,6 +140,11 @@ def load_baseline(folder: str | Path, robot: Robot | None = None) -> BaselinePol
         mean, var = weights.pop("features.mean"), weights.pop("features.var")
     except KeyError as error:
         raise CheckpointError(f"{place / WEIGHTS_FILE}: tensor {error} is missing") from error
+    for name, tensor in (("features.mean", mean), ("features.var", var)):
+        if tensor.shape != (about.features.dim,):
+            raise CheckpointError(
+                f"{place / WEIGHTS_FILE}: tensor '{name}' has shape {tuple(tensor.shape)}; needed: {(about.features.dim,)}"
+            )
     policy = new_policy(about)
     load_weights(policy, {name.removeprefix("policy."): tensor for name, tensor in weights.items()}, place / WEIGHTS_FILE)
     policy.set_training_mode(False)

@@ -50,12 +50,20 @@ def train_baseline(config: BaselineConfig, run: Path, device: torch.device | str
 
     Returns:
         The folder of the trained baseline, which `sim.baselines.policy.load_baseline` reads.
+
+    Raises:
+        ConfigError: the scenarios are no part to train on, or the run folder is of another run.
     """
     distribution = load_scenario(config.scenarios)
     if not isinstance(distribution, ScenarioDistribution):
         raise ConfigError(
             f"key 'scenarios': '{config.scenarios}' is a single scenario; training needs a split's part, "
             "for example cartpole/mass_gain:train"
+        )
+    if find_scenario(config.scenarios)[1].startswith("test"):
+        raise ConfigError(
+            f"key 'scenarios': '{config.scenarios}' is held out for testing; allowed: a part whose name does not begin "
+            "with 'test'"
         )
     robot = load_robot(distribution.robot)
     revision = git_revision() or "unknown"

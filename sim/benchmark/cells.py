@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -122,6 +123,11 @@ class Field:
         return list({cell.key: cell for cell in found if cell is not None}.values())
 
 
+def _planner(cell: Cell) -> str:
+    """The planner of an oracle, with the beginning of its key, since two of one kind may have different settings."""
+    return "" if cell.planner is None else f" ({cell.planner.TAG}, {cell.key[:6]})"
+
+
 @dataclass(frozen=True)
 class Plan:
     """What a benchmark runs.
@@ -141,7 +147,10 @@ class Plan:
             for model in f.models:
                 cells = [*model.arms.values(), *([model.prediction] if model.prediction else [])]
                 found |= {c.key: f"{f.scenario}, {model.method} seed {model.seed}, {c.arm}" for c in cells}
-        return {cell.key: found.get(cell.key, f"{cell.scenario}, {cell.arm}") for cell in self.cells()}
+        others = [cell for cell in self.cells() if cell.key not in found]
+        # oracles of one scenario differ by their planner only
+        same = Counter((cell.scenario, cell.arm) for cell in others)
+        return found | {c.key: f"{c.scenario}, {c.arm}{_planner(c) if same[c.scenario, c.arm] > 1 else ''}" for c in others}
 
     def cells(self) -> list[Cell]:
         """Every cell once: first the oracle's, which take longest, and last predictions, which need the oracle's episodes."""

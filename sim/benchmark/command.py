@@ -13,14 +13,13 @@ from adaptive_mbrl.runtime import use_threads
 from adaptive_mbrl.storage import write_text_atomically
 from sim.benchmark.cells import Plan
 from sim.benchmark.html import html_report
+from sim.benchmark.looks import Looks
 from sim.benchmark.markdown import markdown_report
 from sim.benchmark.plan import make_plan
 from sim.benchmark.progress import shown_progress
-from sim.benchmark.run_cell import read_result
-from sim.benchmark.runner import Outcome, run_plan
+from sim.benchmark.runner import run_plan
 from sim.benchmark.suite import Suite, load_suite
-from sim.benchmark.summary import Report, looked_at, summarize
-from sim.evaluation.ledger import append_to_ledger
+from sim.benchmark.summary import Report, summarize
 from sim.evaluation.report import write_report
 from sim.evaluation.terminal import make_console
 
@@ -41,21 +40,22 @@ def benchmark(options: BenchmarkOptions) -> None:
     console = make_console(stderr=True)
     for place in plan.missing:
         console.print(f"left out, because it is not there: {place}", markup=False, soft_wrap=True)
+    looks = Looks(plan, out, options.ledger or out / "test_ledger.csv")
     try:
         with shown_progress(console, f"benchmark {suite.name}") as progress:
-            outcome = run_plan(plan, out, processes, progress)
+            failed = run_plan(plan, out, processes, progress, looks.note)
     except KeyboardInterrupt:
         again = shlex.join(["adaptive-mbrl", "benchmark", "--suite", options.suite, "--out", str(out), *_as_before(options)])
         print(f"\ninterrupted; finished cells are kept, go on with: {again}", file=sys.stderr)
         raise SystemExit(EXIT_INTERRUPTED) from None
-    ran = [result for cell in outcome.ran if (result := read_result(cell, out)) is not None]
-    append_to_ledger(options.ledger or out / "test_ledger.csv", looked_at(ran))
-    report = write_reports(suite, plan, out, outcome)
+    finally:
+        looks.note_all()
+    report = write_reports(suite, plan, out, failed)
     _tell(report, out)
-    if outcome.failed:
-        label, error = next(iter(outcome.failed.items()))
-        number = f"{len(outcome.failed)} of {len(plan.cells())} cells"
-        raise BenchmarkError(f"{number} failed, the first was {label}: {error}; the reports leave them out")
+    if failed:
+        key, error = next(iter(failed.items()))
+        number = f"{len(failed)} of {len(plan.cells())} cells"
+        raise BenchmarkError(f"{number} failed, the first was {plan.labels()[key]}: {error}; the reports leave them out")
 
 
 def _as_before(options: BenchmarkOptions) -> list[str]:
@@ -65,9 +65,9 @@ def _as_before(options: BenchmarkOptions) -> list[str]:
     return flags + (["--skip-missing"] if options.skip_missing else [])
 
 
-def write_reports(suite: Suite, plan: Plan, out: Path, outcome: Outcome) -> Report:
+def write_reports(suite: Suite, plan: Plan, out: Path, failed: dict[str, str]) -> Report:
     """Write report.json, report.html and report.md from all results that are there."""
-    report = summarize(suite, plan, out, outcome.failed)
+    report = summarize(suite, plan, out, failed)
     write_report(out / "report.json", report)
     write_text_atomically(out / "report.html", html_report(report))
     write_text_atomically(out / "report.md", markdown_report(report))

@@ -17,13 +17,12 @@ from sim.benchmark.statistics import (
     Estimate,
     Table,
     estimate,
-    interquartile_mean,
     mean_difference,
     mean_of_ratios,
     pooled,
     probability_of_improvement,
 )
-from sim.evaluation.metrics import SMALLEST_GAP, steps_to_late_level, steps_to_share
+from sim.evaluation.metrics import SMALLEST_GAP, interquartile_mean, steps_to_late_level, steps_to_share
 
 Array = NDArray[np.float64]
 Report = dict[str, Any]
@@ -96,14 +95,20 @@ def comparisons(fields: Sequence[FieldData]) -> list[Report]:
 
 
 def profiles(fields: Sequence[FieldData]) -> Report:
-    """Performance profiles: for each arm the share of runs above each normalised score."""
+    """Performance profiles: for each arm the share of runs above each normalised score.
+
+    An arm whose scenarios have different numbers of training seeds has none, and is listed under ``left_out``.
+    """
     found: dict[str, Curve] = {}
+    left_out: list[str] = []
     for label in labels(fields):
         scores = [s for f, a in entries(fields, label) if (s := f.scores(a)) is not None]
-        if scores and all(len(s) == len(scores[0]) for s in scores):
+        if len({len(s) for s in scores}) > 1:
+            left_out.append(label)
+        elif scores:
             joined = np.concatenate(scores, axis=1)
             found[label] = performance_profile(joined, THRESHOLDS, [s.shape[1] for s in scores])
-    return {"score": THRESHOLDS, "arms": {label: asdict(c) for label, c in found.items()}}
+    return {"score": THRESHOLDS, "arms": {label: asdict(c) for label, c in found.items()}, "left_out": left_out}
 
 
 def _line(arm: Sequence[Entry], label: str) -> Report:
@@ -207,7 +212,8 @@ def _to_oracle(field: FieldData, arm: ArmData, rewards: Array, episode: int) -> 
 def _steps(arm: Sequence[Entry], steps_of: Callable[[FieldData, ArmData, int, int], int | None]) -> Report:
     """The median number of control steps, all scenarios together, with how often the level was never reached.
 
-    What never happened counts as later than all that did, so that a median above the middle is unknown, not small.
+    What never happened counts as later than all that did, so that a median above the middle is unknown, not small, and an
+    interval can have an upper end of None.
     """
     tables, never, total = [], 0, 0
     for field, a in arm:
@@ -221,7 +227,7 @@ def _steps(arm: Sequence[Entry], steps_of: Callable[[FieldData, ArmData, int, in
         ordered = np.sort(pooled(tables, draw), axis=-1)
         return ordered[..., ordered.shape[-1] // 2]
 
-    return {"median": asdict(estimate(median, tables)), "never": never, "episodes": total}
+    return {"median": asdict(estimate(median, tables, may_be_infinite=True)), "never": never, "episodes": total}
 
 
 def _average(values: Sequence[float | None]) -> float | None:

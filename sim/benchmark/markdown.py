@@ -88,12 +88,15 @@ def duration_hours(seconds: float) -> str:
 def notes(report: Report) -> list[str]:
     """What a reader must know about what is not there."""
     found = [f"Left out, because it is not there: {place}" for place in report["missing"]]
-    found += [f"Failed: {label}: {error}" for label, error in report["failed"].items()]
+    found += [f"Failed: {cell['cell']}: {cell['error']}" for cell in report["failed"]]
     for protocol in report["protocols"]:
         for scenario in protocol["scenarios"]:
             found += [
                 f"{scenario['name']}: left out of all arms, because physics became unstable: {s}" for s in scenario["left_out"]
             ]
+    found += _without_profile("all protocols", report["overall"]["profiles"])
+    for protocol in report["protocols"]:
+        found += _without_profile(protocol["name"], protocol["profiles"])
     if report["config"]["episodes"] < 5:
         found.append("Intervals of fewer than 5 episodes say little.")
     if len(report["config"]["git_revisions"]) > 1:
@@ -101,11 +104,18 @@ def notes(report: Report) -> list[str]:
     return found
 
 
+def _without_profile(where: str, profiles: Report | None) -> list[str]:
+    reason = "its scenarios have different numbers of training seeds"
+    return [f"{where}: no performance profile of {label}, because {reason}." for label in (profiles or {}).get("left_out", ())]
+
+
 def references(protocol: Report) -> str:
     """The two ends of the normalised score, in a sentence."""
     found = protocol["references"]
     words = [f"{name} {number(found[name], 1)}" for name in ("oracle", "random") if name in found]
-    return f"Mean return after the change of the references: {', '.join(words)}." if words else "Without oracle and random arm."
+    if not words:
+        return "There is no result of the oracle or of the random policy."
+    return f"Mean return after the change of the references: {', '.join(words)}."
 
 
 def leaderboard_rows(lines: Iterable[Report]) -> list[Row]:
@@ -190,11 +200,14 @@ def steps(figure: Report) -> str:
 
 
 def interval(figure: Report, digits: int, *, sign: bool = False) -> str:
-    """An estimate with its interval."""
+    """An estimate with its interval; an upper end of None stands for what never happened."""
     if figure["value"] is None:
         return "-"
     value = f"{figure['value']:{'+' if sign else ''},.{digits}f}"
-    return value if figure["ci95"] is None else f"{value} [{figure['ci95'][0]:,.{digits}f}, {figure['ci95'][1]:,.{digits}f}]"
+    if figure["ci95"] is None:
+        return value
+    low, high = figure["ci95"]
+    return f"{value} [{low:,.{digits}f}, {'never' if high is None else number(high, digits)}]"
 
 
 def number(value: float | None, digits: int) -> str:

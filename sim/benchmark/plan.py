@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ import numpy as np
 from adaptive_mbrl.checkpoint import DESCRIPTION_FILE, WEIGHTS_FILE, Description, find_checkpoint, load_checkpoint, require_robot
 from adaptive_mbrl.errors import CheckpointError
 from adaptive_mbrl.planning import GradientPlannerConfig
+from adaptive_mbrl.planning.value import VALUE_FILE
 from sim.benchmark.cells import PREDICTION, Cell, Field, Model, Plan
 from sim.benchmark.suite import MethodEntry, Suite
+from sim.robot.reading import robot_text
 from sim.robot.robot import Robot, load_robot
 from sim.scenarios.loading import find_scenario, load_scenario
 
@@ -35,18 +38,18 @@ def make_plan(suite: Suite, runs: Path, *, skip_missing: bool = False) -> Plan:
     for protocol in suite.protocols:
         found = []
         for method, seed, place in protocol.models(runs):
-            if _is_there(place, method, suite, skip_missing):
+            if _is_there(place, method, suite, runs, skip_missing):
                 found.append((method.name, seed, place))
             else:
                 missing.append(place)
         fields += [_field(suite, protocol.name, scenario, found) for scenario in protocol.scenarios]
     fields = [f for f in fields if f.models]
     if not fields:
-        raise CheckpointError(f"suite '{suite.name}': none of its checkpoints is there; {_how_to_train(suite)}")
+        raise CheckpointError(f"suite '{suite.name}': none of its checkpoints is there; {_how_to_train(suite, runs)}")
     return Plan(tuple(fields), tuple(dict.fromkeys(missing)))
 
 
-def _is_there(place: str, method: MethodEntry, suite: Suite, skip_missing: bool) -> bool:
+def _is_there(place: str, method: MethodEntry, suite: Suite, runs: Path, skip_missing: bool) -> bool:
     try:
         find_checkpoint(place)
     except CheckpointError as error:
@@ -54,17 +57,18 @@ def _is_there(place: str, method: MethodEntry, suite: Suite, skip_missing: bool)
             return False
         if method.train is None:
             raise CheckpointError(f"suite '{suite.name}', method '{method.name}': {error}") from error
-        raise CheckpointError(f"{place}: no such checkpoint; {_how_to_train(suite)}; or leave it out: --skip-missing") from error
+        hint = f"{_how_to_train(suite, runs)}; or leave it out: --skip-missing"
+        raise CheckpointError(f"{place}: no such checkpoint; {hint}") from error
     return True
 
 
-def _how_to_train(suite: Suite) -> str:
-    return f"train it with: adaptive-mbrl train-suite --suite {suite.name}"
+def _how_to_train(suite: Suite, runs: Path) -> str:
+    return f"train it with: {shlex.join(['adaptive-mbrl', 'train-suite', '--suite', suite.source, '--runs', str(runs)])}"
 
 
 def _field(suite: Suite, protocol: str, scenario: str, found: list[tuple[str, int, str]]) -> Field:
     robot = load_robot(load_scenario(scenario).robot)
-    where = tuple(map(_digest, (find_scenario(scenario)[0].read_bytes(), robot.path.read_bytes(), _compiled(robot))))
+    where = tuple(map(_digest, (find_scenario(scenario)[0].read_bytes(), robot_text(robot.path).encode(), _compiled(robot))))
     models = [_model(suite, scenario, robot, where, *model) for model in found]
     models = [model for model in models if model.arms]
     # all models are to predict the same episodes, and a planner that needs a derivative is scored by another one's oracle
@@ -108,7 +112,8 @@ def _cell(suite: Suite, scenario: str, arm: str, digests: tuple[bytes, ...], **m
 
 def _files(place: str) -> tuple[bytes, ...]:
     folder = find_checkpoint(place)
-    return tuple(_digest((folder / name).read_bytes()) for name in (DESCRIPTION_FILE, WEIGHTS_FILE))
+    names = [DESCRIPTION_FILE, WEIGHTS_FILE, *([VALUE_FILE] if (folder / VALUE_FILE).is_file() else [])]
+    return tuple(_digest((folder / name).read_bytes()) for name in names)
 
 
 def _digest(content: bytes) -> bytes:

@@ -30,7 +30,7 @@ class Progress:
         self._seconds: dict[str, list[float]] = {}
         self._waiting: list[str] = []
         self._expected: dict[str, float] = {}
-        self._spent = 0.0
+        self._spent: dict[str, float] = {}
         self._total = self._reused = 0
         self._processes, self._begun = 1, clock()
 
@@ -47,26 +47,26 @@ class Progress:
         self._say(f"{self._total} to run, {processes} at once{before}{self._left('; about {} in all')}")
         self._show(0, self._total, self._left("about {} left"))
 
-    def under_way(self, expected: dict[str, float], spent: float, line: str) -> None:
+    def under_way(self, expected: dict[str, float], spent: dict[str, float], line: str) -> None:
         """What is running has come further.
 
         Args:
             expected: how long one of a kind will have taken when it is done [s], for kinds of which that is known.
-            spent: how long what is running has taken so far, together [s].
+            spent: how long each that is running has taken so far [s], by its label.
             line: what has happened, in words.
         """
-        self._expected, self._spent = dict(expected), spent
+        self._expected, self._spent = dict(expected), dict(spent)
         self._say(f"{line}{self._left(', about {} left in all')}")
         self._show(self._total - len(self._waiting), self._total, self._left("about {} left"))
 
     def done(self, kind: str, label: str, seconds: float) -> None:
         """One of them is done."""
         self._seconds.setdefault(kind, []).append(seconds)
-        self._finish(kind, f"{label}: {duration(seconds)}")
+        self._finish(kind, label, duration(seconds))
 
     def failed(self, kind: str, label: str, error: str) -> None:
         """One of them has failed."""
-        self._finish(kind, f"{label}: FAILED: {error}")
+        self._finish(kind, label, f"FAILED: {error}")
 
     def seconds_left(self) -> float | None:
         """How long the rest will take [s]; None before anything is known."""
@@ -74,13 +74,15 @@ class Progress:
         if not means:
             return None
         overall = sum(means.values()) / len(means)
-        return max(sum(means.get(kind, overall) for kind in self._waiting) - self._spent, 0.0) / self._processes
+        return max(sum(means.get(kind, overall) for kind in self._waiting) - sum(self._spent.values()), 0.0) / self._processes
 
-    def _finish(self, kind: str, line: str) -> None:
+    def _finish(self, kind: str, label: str, outcome: str) -> None:
         self._waiting.remove(kind)
+        # the time that it took counts for what is left no more
+        self._spent.pop(label, None)
         done = self._total - len(self._waiting)
         elapsed = duration(self._clock() - self._begun)
-        self._say(f"{done} of {self._total} after {elapsed}{self._left(', about {} left')}; {line}")
+        self._say(f"{done} of {self._total} after {elapsed}{self._left(', about {} left')}; {label}: {outcome}")
         self._show(done, self._total, self._left("about {} left"))
 
     def _left(self, words: str) -> str:

@@ -7,7 +7,6 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from adaptive_mbrl.runtime import prepare_process, use_threads
@@ -17,20 +16,9 @@ from sim.benchmark.progress import Progress
 from sim.benchmark.run_cell import read_result, run_cell
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a run of a plan did.
-
-    Attributes:
-        ran: the cells that ran now, and whose result was not there before.
-        failed: what went wrong, by the words for the cell.
-    """
-
-    ran: tuple[Cell, ...]
-    failed: dict[str, str]
-
-
-def run_plan(plan: Plan, out: Path, processes: int, progress: Progress) -> Outcome:
+def run_plan(
+    plan: Plan, out: Path, processes: int, progress: Progress, note: Callable[[Cell], None] = lambda cell: None
+) -> dict[str, str]:
     """Run what is missing; an interrupted run goes on where it stopped.
 
     A cell that fails does not stop the others.
@@ -40,31 +28,40 @@ def run_plan(plan: Plan, out: Path, processes: int, progress: Progress) -> Outco
         out: folder of the benchmark.
         processes: number of cells that run at once.
         progress: is told about every cell.
+        note: is called with every cell that has run, as soon as its result is there.
+
+    Returns:
+        What went wrong, by the key of the cell.
     """
     for folder in (out, *(out / "cells").glob("*")):
         remove_leftovers(folder)
     cells, labels = plan.cells(), plan.labels()
-    todo = []
-    for cell in cells:
-        result = read_result(cell, out)
-        if result is None:
-            todo.append(cell)
-        else:
-            progress.reused(cell.arm, result["seconds"])
+    todo = _without_result(cells, out, progress)
     progress.begin([cell.arm for cell in todo], processes)
-    ran: list[Cell] = []
     failed: dict[str, str] = {}
     # predictions need the oracle's episodes
     for phase in ([c for c in todo if c.arm != PREDICTION], [c for c in todo if c.arm == PREDICTION]):
         for cell, error in _each(phase, out, processes):
             result = None if error else read_result(cell, out)
             if result is None:
-                failed[labels[cell.key]] = error or "its result cannot be read"
-                progress.failed(cell.arm, labels[cell.key], failed[labels[cell.key]])
+                failed[cell.key] = error or "its result cannot be read"
+                progress.failed(cell.arm, labels[cell.key], failed[cell.key])
             else:
-                ran.append(cell)
+                note(cell)
                 progress.done(cell.arm, labels[cell.key], result["seconds"])
-    return Outcome(tuple(ran), failed)
+    return failed
+
+
+def _without_result(cells: Sequence[Cell], out: Path, progress: Progress) -> list[Cell]:
+    """The cells that must run; the others are told to the progress."""
+    seconds = {cell.key: result["seconds"] for cell in cells if (result := read_result(cell, out)) is not None}
+    for cell in cells:
+        # somebody may have deleted an oracle's episodes, which take space
+        if cell.source and cell.key not in seconds and not cell.source.episodes_folder(out).is_dir():
+            seconds.pop(cell.source.key, None)
+    for cell in (c for c in cells if c.key in seconds):
+        progress.reused(cell.arm, seconds[cell.key])
+    return [cell for cell in cells if cell.key not in seconds]
 
 
 def _each(cells: Sequence[Cell], out: Path, processes: int) -> Iterator[tuple[Cell, str]]:

@@ -20,6 +20,8 @@ import scipy.stats
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Interval = tuple[float, float | None]
+"""Lower and upper end; an upper end of None is infinite."""
 Draw = Mapping[str, NDArray[np.int64]]
 """For every axis the indices that were drawn, (R, n): R resamples."""
 Statistic = Callable[[Draw], Array]
@@ -62,16 +64,19 @@ class Estimate:
     """A figure and its 95 % interval; None where there is none."""
 
     value: float | None
-    ci95: tuple[float, float] | None = None
+    ci95: Interval | None = None
 
 
-def estimate(statistic: Statistic, tables: Sequence[Table], resamples: int | None = None) -> Estimate:
+def estimate(
+    statistic: Statistic, tables: Sequence[Table], resamples: int | None = None, *, may_be_infinite: bool = False
+) -> Estimate:
     """A statistic and its interval.
 
     Args:
         statistic: the statistic.
         tables: all tables that it reads; their axes are drawn.
         resamples: number of resamples; `RESAMPLES` by default.
+        may_be_infinite: whether an infinite statistic means something, and not only that it is unknown.
     """
     axes: dict[str, int] = {}
     for table in tables:
@@ -88,19 +93,24 @@ def estimate(statistic: Statistic, tables: Sequence[Table], resamples: int | Non
     value = float(of(*data))
     if not np.isfinite(value):
         return Estimate(None)
-    return Estimate(value, bca_interval(of, data, resamples or RESAMPLES))
+    return Estimate(value, bca_interval(of, data, resamples or RESAMPLES, may_be_infinite=may_be_infinite))
 
 
 def bca_interval(
-    statistic: Callable[..., Array], data: tuple[NDArray[np.int64], ...], resamples: int = RESAMPLES
-) -> tuple[float, float] | None:
+    statistic: Callable[..., Array],
+    data: tuple[NDArray[np.int64], ...],
+    resamples: int = RESAMPLES,
+    *,
+    may_be_infinite: bool = False,
+) -> Interval | None:
     """The BCa interval of a vectorised statistic of several samples, each drawn independently: `scipy.stats.bootstrap`.
 
     Where BCa is not defined, since leaving one out changes nothing or all resamples lie on one side, the percentile interval
     takes its place, as rliable has it.
 
     Returns:
-        None where a sample has fewer than two entries, or the statistic of a resample is not finite.
+        None where a sample has fewer than two entries, or the statistic of a resample is not finite. With `may_be_infinite`, a
+        resample may be positively infinite; None then takes the place of an infinite upper end.
     """
     if any(len(sample) < 2 for sample in data):
         return None
@@ -118,20 +128,16 @@ def bca_interval(
             rng=np.random.default_rng(0),
         )
     low, high = (float(end) for end in found.confidence_interval)
-    if not np.isfinite(found.bootstrap_distribution).all():
+    is_finite = bool(np.isfinite(found.bootstrap_distribution).all())
+    if not is_finite and (not may_be_infinite or not (found.bootstrap_distribution > -np.inf).all()):
         return None
     if not (np.isfinite(low) and np.isfinite(high)):
-        low, high = np.quantile(found.bootstrap_distribution, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
-
-
-def interquartile_mean(values: Array) -> Array:
-    """Mean of the middle half along the last axis, NaN left out: a quarter, rounded down, is cut from each end."""
-    ordered = np.sort(values, axis=-1)
-    count = np.isfinite(ordered).sum(-1, keepdims=True)
-    place, cut = np.arange(ordered.shape[-1]), count // 4
-    kept = (place >= cut) & (place < count - cut)
-    return np.where(kept, ordered, 0.0).sum(-1) / np.maximum(kept.sum(-1), 1)
+        # between a finite and an infinite resample nothing can be interpolated
+        ends = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
+        low, high = np.quantile(found.bootstrap_distribution, ends, method="linear" if is_finite else "inverted_cdf")
+    if not np.isfinite(low):
+        return None
+    return float(low), float(high) if np.isfinite(high) else None
 
 
 def pooled(tables: Sequence[Table], draw: Draw) -> Array:

@@ -113,6 +113,7 @@ class Suite:
         arms: adaptive and frozen run each model that adapts, with and without adapting; multitask runs each model that was
             trained without adaptation; oracle plans on the true dynamics; random is coloured noise.
         name: name of the suite, from its file.
+        source: what the user calls it: a shipped name or a path.
     """
 
     protocols: tuple[Protocol, ...]
@@ -120,6 +121,7 @@ class Suite:
     seed: int = bounded(0, low=0, high=MAX_SEED)
     arms: tuple[ArmName, ...] = ARMS
     name: str = field(default="suite", init=False)
+    source: str = field(default="suite", init=False)
 
     def __post_init__(self) -> None:
         if not self.protocols:
@@ -151,6 +153,7 @@ def load_suite(name_or_path: str | Path, episodes: int | None = None) -> Suite:
     if episodes is not None:
         suite = replace(suite, episodes=episodes)
     object.__setattr__(suite, "name", path.stem)
+    object.__setattr__(suite, "source", str(name_or_path))
     for protocol in suite.protocols:
         _check(protocol, str(path))
     _check_folders(suite, str(path))
@@ -175,7 +178,8 @@ def _check(protocol: Protocol, source: str) -> None:
             robots[scenario] = load_scenario(scenario).robot
         for method in protocol.methods:
             if method.train is not None:
-                find_scenario(load_train_config(method.train).scenarios)
+                # a training on recorded episodes has no scenarios
+                find_scenario(load_train_config(method.train).scenarios or protocol.scenarios[0])
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
     if len(set(robots.values())) > 1:

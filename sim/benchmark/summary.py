@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -15,12 +15,11 @@ from sim.benchmark.cells import Plan
 from sim.benchmark.courses import evidence_curves, recovery, reward_rates
 from sim.benchmark.data import FieldData, read_field
 from sim.benchmark.figures import comparisons, labels, leaderboard, profiles
-from sim.benchmark.run_cell import Result, read_result
+from sim.benchmark.looks import looked_at
+from sim.benchmark.run_cell import read_result
 from sim.benchmark.statistics import Estimate
 from sim.benchmark.suite import Suite
-from sim.evaluation.ledger import LedgerEntry, is_held_out
 from sim.evaluation.report import PACKAGES, cpu_model, plain
-from sim.scenarios.loading import load_scenario
 
 Report = dict[str, Any]
 NOTHING = asdict(Estimate(None))
@@ -33,13 +32,14 @@ def summarize(suite: Suite, plan: Plan, out: Path, failed: dict[str, str]) -> Re
         suite: what was asked for.
         plan: its cells.
         out: folder of the benchmark.
-        failed: cells that failed, and why.
+        failed: why cells failed, by their key.
     """
     fields = [data for field in plan.fields if (data := read_field(field, out)) is not None and data.scenarios]
     by_protocol: dict[str, list[FieldData]] = {}
     for field in fields:
         by_protocol.setdefault(field.field.protocol, []).append(field)
-    results = [result for cell in plan.cells() if (result := read_result(cell, out)) is not None]
+    found = [(cell, result) for cell in plan.cells() if (result := read_result(cell, out)) is not None]
+    results, names = [result for _, result in found], plan.labels()
     return plain(
         {
             "benchmark": suite.name,
@@ -58,30 +58,17 @@ def summarize(suite: Suite, plan: Plan, out: Path, failed: dict[str, str]) -> Re
                     "python": platform.python_version(),
                     **{p: version(p) for p in PACKAGES},
                 },
-                "git_revisions": sorted({str(result["git_revision"]) for result in results}),
+                "git_revisions": sorted({result["git_revision"] or "unknown" for result in results}),
                 "date": max((result["date"] for result in results), default=None),
                 "cell_seconds": sum(result["seconds"] for result in results),
             },
             "missing": list(plan.missing),
-            "failed": failed,
+            "failed": [{"cell": names[key], "key": key, "error": error} for key, error in failed.items()],
             "overall": _overall(list(by_protocol.values())),
             "protocols": [_protocol(name, group) for name, group in by_protocol.items()],
-            "ledger": [asdict(entry) for entry in looked_at(results)],
+            "ledger": [asdict(entry) for entry in looked_at(found)],
         }
     )
-
-
-def looked_at(results: Iterable[Result]) -> list[LedgerEntry]:
-    """What the ledger of test evaluations says about results: one entry for each model and scenario that is held out."""
-    found: dict[tuple[str, str], LedgerEntry] = {}
-    names: dict[str, str] = {}
-    for result in results:
-        scenario = result["scenario"]
-        name = names[scenario] if scenario in names else names.setdefault(scenario, load_scenario(scenario).name)
-        if result["checkpoint"] is not None and is_held_out(name):
-            about = (result["date"], result["git_revision"] or "", result["checkpoint"], name, result["episodes"], result["seed"])
-            found.setdefault((result["checkpoint"], name), LedgerEntry(*about))
-    return list(found.values())
 
 
 def _protocol(name: str, fields: Sequence[FieldData]) -> Report:
@@ -136,4 +123,5 @@ def _overall(groups: Sequence[Sequence[FieldData]]) -> Report:
     arms = [{**line, "return_after_change": NOTHING} for line in leaderboard(fields) if line["arm"] in everywhere]
     curves = profiles(fields)
     curves["arms"] = {label: found for label, found in curves["arms"].items() if label in everywhere}
+    curves["left_out"] = [label for label in curves["left_out"] if label in everywhere]
     return {"arms": arms, "comparisons": common, "profiles": curves}

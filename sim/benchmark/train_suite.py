@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from adaptive_mbrl.checkpoint import DESCRIPTION_FILE
@@ -25,6 +25,8 @@ from sim.training.config import TrainConfig, load_train_config
 
 SECONDS_BETWEEN_LOOKS = 20.0
 """How often running trainings are asked how far they are."""
+DEFAULT_RUNS = Path("runs/train")
+"""Where a shipped configuration expects the run whose episodes it takes."""
 
 
 class TrainSuiteError(AdaptiveMBRLError):
@@ -54,16 +56,23 @@ class Run:
         config: training configuration, as `train --config` takes it.
         seed: the training seed.
         folder: its run folder.
+        source: run folder of the same seed whose episodes it takes; None where the suite trains no such run.
     """
 
     config: str
     seed: int
     folder: Path
+    source: Path | None = None
 
     @property
     def label(self) -> str:
         """The training in words."""
-        return f"{self.folder.parent.name} seed {self.seed}"
+        return label_of(self.folder)
+
+    @property
+    def settings(self) -> list[str]:
+        """What `--set` replaces in the configuration."""
+        return [f"seed={self.seed}", *([] if self.source is None else [f"data.episodes_from={self.source}"])]
 
     @property
     def log(self) -> Path:
@@ -73,7 +82,7 @@ class Run:
     @property
     def is_done(self) -> bool:
         """Whether its checkpoint is there."""
-        return (self.folder / "checkpoint" / DESCRIPTION_FILE).is_file()
+        return is_done(self.folder)
 
     def state(self) -> RunState:
         """How far it is, from the last round that it finished."""
@@ -87,8 +96,18 @@ class Run:
 
     def command(self, device: str) -> list[str]:
         """What is run; `train` goes on where an earlier process stopped."""
-        words = ["train", "--config", self.config, "--set", f"seed={self.seed}", "--run", str(self.folder)]
+        words = ["train", "--config", self.config, "--set", *self.settings, "--run", str(self.folder)]
         return [sys.executable, "-m", "adaptive_mbrl", *words, "--device", device, "--threads", "1"]
+
+
+def is_done(folder: Path) -> bool:
+    """Whether the checkpoint of a run folder is there."""
+    return (folder / "checkpoint" / DESCRIPTION_FILE).is_file()
+
+
+def label_of(folder: Path) -> str:
+    """The training of a run folder in words."""
+    return f"{folder.parent.name} {folder.name.replace('_', ' ')}"
 
 
 def train_suite(options: TrainSuiteOptions) -> None:
@@ -116,22 +135,30 @@ def train_suite(options: TrainSuiteOptions) -> None:
 
 
 def suite_runs(suite: Suite, runs: Path) -> list[Run]:
-    """Every training of a suite once."""
-    found = [
-        Run(method.train, seed, method.run_folder(seed, runs))
-        for protocol in suite.protocols
-        for method in protocol.methods
-        if method.train is not None
-        for seed in method.seeds
+    """Every training of a suite once; one that takes the episodes of another follows after it."""
+    methods = [method for protocol in suite.protocols for method in protocol.methods]
+    found = {m.run_folder(seed, runs): (m.train, seed) for m in methods if m.train is not None for seed in m.seeds}
+    takes = {config: load_train_config(config).data.episodes_from for config in {config for config, _ in found.values()}}
+    sources = {folder: _same_seed(takes[config], seed, runs) for folder, (config, seed) in found.items()}
+    trained = [
+        Run(config, seed, folder, source if (source := sources[folder]) in found else None)
+        for folder, (config, seed) in found.items()
     ]
-    return list({run.folder: run for run in found}.values())
+    # stable, so that the suite's order is kept among those that need nothing
+    return sorted(trained, key=lambda run: run.source is not None)
+
+
+def _same_seed(source: Path | None, seed: int, runs: Path) -> Path | None:
+    """The run of this seed that `episodes_from: runs/train/NAME` means within a suite."""
+    return runs / source.name / f"seed_{seed}" if source is not None and source.parent == DEFAULT_RUNS else None
 
 
 def run_trainings(runs: Sequence[Run], device: str, processes: int, progress: Progress) -> dict[str, str]:
     """Run trainings side by side; one that fails does not stop the others.
 
     Args:
-        runs: the trainings; those that are done are skipped.
+        runs: the trainings; those that are done are skipped. One that takes another's episodes begins when that one has ended,
+            and must follow after it.
         device: where the networks run.
         processes: how many run at once.
         progress: is told about every training.
@@ -146,16 +173,21 @@ def run_trainings(runs: Sequence[Run], device: str, processes: int, progress: Pr
     progress.begin([run.config for run in todo], processes)
     failed: dict[str, str] = {}
     with _threads(processes) as (pool, started):
-        waiting: dict[Future[int], Run] = {pool.submit(_train, run, device, started): run for run in todo}
+        futures: dict[Path, Future[int | None]] = {}
+        for run in todo:
+            before = None if run.source is None else futures.get(run.source)
+            futures[run.folder] = pool.submit(_train_after, before, run, device, started)
+        waiting = {futures[run.folder]: run for run in todo}
         rounds = {run.folder: run.state().rounds for run in todo}
         while waiting:
             ended = wait(waiting, timeout=SECONDS_BETWEEN_LOOKS, return_when=FIRST_COMPLETED).done
             for future in ended:
                 run = waiting.pop(future)
-                if future.result() == 0 and run.is_done:
+                code = future.result()
+                if code == 0 and run.is_done:
                     progress.done(run.config, run.label, run.state().seconds)
                 else:
-                    failed[run.label] = f"{_last_line(run.log)} (see {run.log})"
+                    failed[run.label] = _why_not(run, code)
                     progress.failed(run.config, run.label, failed[run.label])
             _tell_rounds(list(waiting.values()), rounds, progress)
     return failed
@@ -169,12 +201,31 @@ def _tell_rounds(runs: Sequence[Run], rounds: dict[Path, int], progress: Progres
     for run in new:
         rounds[run.folder] = states[run].rounds
         line = f"{run.label}: round {states[run].rounds} of {_num_rounds(run)} is done"
-        progress.under_way(expected, sum(state.seconds for state in states.values()), line)
+        progress.under_way(expected, {run.label: state.seconds for run, state in states.items()}, line)
 
 
 def _num_rounds(run: Run) -> int:
     config = load_train_config(run.config)
     return 1 + config.data.iterations + (config.updates_final > 0)
+
+
+def _train_after(
+    before: Future[int | None] | None, run: Run, device: str, started: Callable[[subprocess.Popen[bytes]], None]
+) -> int | None:
+    """Train when the source has ended; None if it has no checkpoint, so that there is nothing to train on."""
+    if before is not None:
+        # it began earlier, in another thread: the pool takes trainings in their order
+        wait([before])
+    if run.source is not None and not is_done(run.source):
+        return None
+    return _train(run, device, started)
+
+
+def _why_not(run: Run, code: int | None) -> str:
+    """Why a training has no checkpoint, in a line; `code` is its exit status, or None if it was not started."""
+    if code is None and run.source is not None:
+        return f"not started, because it takes the episodes of {label_of(run.source)}, which is not done"
+    return f"{_last_line(run.log)} (see {run.log})"
 
 
 def _train(run: Run, device: str, started: Callable[[subprocess.Popen[bytes]], None]) -> int:
@@ -207,9 +258,10 @@ def _threads(processes: int) -> Iterator[tuple[ThreadPoolExecutor, Callable[[sub
 def _check(run: Run) -> None:
     """A run folder that was trained with another configuration must not count as done."""
     stored = run.folder / CONFIG_FILE
-    if stored.is_file() and load_yaml(stored, TrainConfig) != replace(load_train_config(run.config), seed=run.seed):
+    if stored.is_file() and load_yaml(stored, TrainConfig) != load_train_config(run.config, run.settings):
         raise ConfigError(
-            f"{stored}: this run was trained with another configuration than '{run.config}'; delete it, or choose another --runs"
+            f"{stored}: this run was trained with another configuration than '{run.config}' with --set {' '.join(run.settings)}; "
+            "delete it, or choose another --runs"
         )
 
 

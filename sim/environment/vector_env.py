@@ -80,7 +80,7 @@ class ScenarioVectorEnv(VectorEnv[Obs, NDArray[np.floating], NDArray[Any]]):
         self._generators = [seeding.np_random()[0] for _ in range(num_envs)]
         self._first_seeds: list[int | None] = [None] * num_envs
         self._next = np.arange(num_envs)
-        self._stride = num_envs
+        self._stride = np.full(num_envs, num_envs)
         self._done = np.ones(num_envs, dtype=bool)
 
     def reset(self, *, seed: int | Sequence[int | None] | None = None, options: Info | None = None) -> tuple[Obs, Info]:
@@ -88,9 +88,10 @@ class ScenarioVectorEnv(VectorEnv[Obs, NDArray[np.floating], NDArray[Any]]):
 
         Args:
             seed: one seed for all as described above, or a list of one for each robot, which then does exactly what a
-                `ScenarioEnv` with this seed does; without one, the series go on.
+                `ScenarioEnv` with this seed does; without one, the series go on, as they do where the list has None.
             options: ``{"reset_mask": mask}`` with (B,) bool to begin on some robots only; ``{"episode": i}`` begins with the i-th
-                episode in a part that is not drawn at random, and with the next ones on the other robots.
+                episode in a part that is not drawn at random, and with the next ones on the other robots. Robots outside of the
+                mask go on with their series whatever the seed and the episode are.
 
         Returns:
             The observations, (B, obs_dim + goal_dim), and the information about the episodes.
@@ -101,11 +102,11 @@ class ScenarioVectorEnv(VectorEnv[Obs, NDArray[np.floating], NDArray[Any]]):
             raise ConfigError(
                 f"options of reset: 'reset_mask': allowed: {self.num_envs} values of bool, at least one of them true"
             )
-        if seed is not None:
-            self._seed(seed)
         first = self.source.episode_option(options)
+        if seed is not None:
+            self._seed(seed, mask)
         if first is not None:
-            self._next = first + np.arange(self.num_envs)
+            self._next = np.where(mask, first + np.arange(self.num_envs), self._next)
         obs = self._begin(mask)
         return obs, self._info(mask)
 
@@ -145,25 +146,28 @@ class ScenarioVectorEnv(VectorEnv[Obs, NDArray[np.floating], NDArray[Any]]):
             self._picture.close()
             self._picture = None
 
-    def _seed(self, seed: int | Sequence[int | None]) -> None:
+    def _seed(self, seed: int | Sequence[int | None], robots: Flags) -> None:
+        """Begin the series of these robots (B,) anew; those with None go on."""
         if isinstance(seed, int | np.integer):
-            self._first_seeds, self._next, self._stride = [int(seed)] * self.num_envs, np.arange(self.num_envs), self.num_envs
-            self._generators = [seeding.np_random(int(seed) + i)[0] for i in range(self.num_envs)]
+            for index in np.flatnonzero(robots).tolist():
+                self._begin_series(index, int(seed), int(seed) + index, index, self.num_envs)
             return
         if len(seed) != self.num_envs:
             raise ConfigError(f"seed: got {len(seed)} of them; allowed: one number, or one for each of {self.num_envs} robots")
-        self._next = np.where([s is None for s in seed], self._next, 0)
-        self._stride = 1
         for index, value in enumerate(seed):
-            if value is not None:
-                self._first_seeds[index] = value
-                self._generators[index] = seeding.np_random(value)[0]
+            if value is not None and robots[index]:
+                self._begin_series(index, value, value, 0, 1)
+
+    def _begin_series(self, robot: int, first_seed: int, own_seed: int, first: int, stride: int) -> None:
+        """Give one robot a new generator and a new place in the series of scenarios."""
+        self._generators[robot] = seeding.np_random(own_seed)[0]
+        self._first_seeds[robot], self._next[robot], self._stride[robot] = first_seed, first, stride
 
     def _begin(self, robots: Flags) -> Obs:
         """Begin the next episode on these robots, (B,)."""
         indices = np.flatnonzero(robots).tolist()
         scenarios = [self.source.draw(self._generators[i], int(self._next[i]), self._first_seeds[i]) for i in indices]
-        self._next[indices] += self._stride
+        self._next[indices] += self._stride[indices]
         self._done = self._done & ~robots
         return self._episodes.begin(indices, scenarios)
 

@@ -118,11 +118,21 @@ def difference_of_differences(arm: Array, other: Array, first_change: int, last_
     return float(after.sum() - len(after) * ahead[:first_change].mean())
 
 
-def interquartile_mean(values: Array) -> float:
-    """Mean of the middle half: a quarter of the values, rounded down, is cut from each end."""
-    ordered = np.sort(values)
-    cut = len(ordered) // 4
-    return float(np.mean(ordered[cut : len(ordered) - cut]))
+def interquartile_mean(values: Array) -> Array:
+    """Mean of the middle half along the last axis: a quarter of the values, rounded down, is cut from each end.
+
+    Args:
+        values: any number of rows, (..., N); what is not finite is left out.
+
+    Returns:
+        One mean for each row, (...); NaN for a row without values.
+    """
+    ordered = np.sort(np.where(np.isfinite(values), values, np.nan), axis=-1)
+    count = np.isfinite(ordered).sum(-1, keepdims=True)
+    place, cut = np.arange(ordered.shape[-1]), count // 4
+    kept = (place >= cut) & (place < count - cut)
+    number = kept.sum(-1)
+    return np.where(number > 0, np.where(kept, ordered, 0.0).sum(-1) / np.maximum(number, 1), np.nan)
 
 
 def bootstrap_interval(
@@ -215,7 +225,7 @@ def normalized_score(arm: Array, random: Array, oracle: Array, tasks: Sequence[H
         mean,
         float(np.median(finite)),
         _worst_task(gain, gap, tasks),
-        interquartile_mean(finite),
+        float(interquartile_mean(finite)),
         interval,
     )
 

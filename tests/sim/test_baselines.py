@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 import sim.baselines.train as module
 from adaptive_mbrl import cli
@@ -317,9 +317,21 @@ def test_what_does_not_fit_is_refused_in_one_line(tmp_path: Path) -> None:
             call()
         assert "\n" not in str(error.value)
     weights = tmp_path / "policy" / "weights.safetensors"
+    tensors = load_file(weights)
+    for name in ("features.mean", "features.var"):
+        save_file(tensors | {name: tensors[name][:-1].clone()}, weights)
+        with pytest.raises(CheckpointError, match=rf"tensor '{name}' has shape \(\d+,\); needed: \(\d+,\)"):
+            load_baseline(tmp_path)
     weights.write_bytes(weights.read_bytes()[:-8])
     with pytest.raises(CheckpointError, match="damaged weights"):
         load_baseline(tmp_path)
+
+
+def test_a_part_that_is_held_out_is_not_trained_on(short: Path, tmp_path: Path) -> None:
+    config = BaselineConfig(f"{short}:test", ALGORITHMS["ppo"], env_steps=32, num_envs=4, rounds=1)
+    with pytest.raises(ConfigError, match=r"short.yaml:test' is held out for testing; allowed: a part whose name does not begin"):
+        train_baseline(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

@@ -210,7 +210,7 @@ def test_what_changed_has_another_key_and_nothing_else(suite: Path, tmp_path: Pa
         return {label: key for key, label in plan.labels().items()}
 
     def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
-        return {label.partition(", ")[2] for label in before if before[label] != after[label]}
+        return {label.partition(", ")[2] for label in before if before[label] != after.get(label)}
 
     before = keys()
     # a copy in another place is the same
@@ -227,11 +227,28 @@ def test_what_changed_has_another_key_and_nothing_else(suite: Path, tmp_path: Pa
     new_planner = keys()
     # another planner has an oracle of its own
     assert changed(new_weights, new_planner) - {"oracle"} == {"plain seed 2, multitask", "plain seed 2, prediction"}
-    assert len(plan_of(tmp_path / "tiny.yaml").cells()) == 18
+    assert len(plan_of(tmp_path / "tiny.yaml").cells()) == len(new_planner) == 18
+    assert sum(", oracle (icem, " in label for label in new_planner) == 2
+
+    (tmp_path / "meta_0" / "value.safetensors").write_bytes(b"a terminal value")
+    new_value = keys()
+    assert changed(new_planner, new_value) == {"meta seed 0, adaptive", "meta seed 0, frozen", "meta seed 0, prediction"}
 
     scenario = tmp_path / "weak.yaml"
     scenario.write_text(scenario.read_text().replace("0.3", "0.4"))
-    assert len(changed(new_planner, keys())) == len(new_planner)
+    assert len(set(new_value.values()) & set(keys().values())) == 0
+
+
+def test_the_robot_that_a_variant_extends_counts(small: Path):
+    (small.parent / "base.yaml").write_text("extends: cartpole\nreset: {qvel_noise: 0.05}\n")
+    (small.parent / "variant.yaml").write_text("extends: base.yaml\n")
+    scenario = small.parent / "weak.yaml"
+    scenario.write_text(scenario.read_text().replace("robot: cartpole", "robot: variant.yaml"))
+    before = {cell.key for cell in plan_of(small).cells()}
+
+    (small.parent / "base.yaml").write_text("extends: cartpole\nreset: {qvel_noise: 0.06}\n")
+
+    assert before & {cell.key for cell in plan_of(small).cells()} == set()
 
 
 def test_a_changed_checkpoint_runs_again(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -298,6 +315,14 @@ def test_only_test_parts_of_shipped_splits_are_in_the_ledger(finished: Path, rep
     assert not (finished / "test_ledger.csv").exists()
 
 
+def short_split(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A split that is called as a shipped one is, and short."""
+    part = "test: {change: {at: 4, alternatives: [{actuator_gain: 0.5}]}}"
+    shutil.copytree(config_root(), short)
+    (short / "scenarios" / "cartpole" / "mass_gain.yaml").write_text(f"robot: cartpole\nsteps: 8\n{part}\n")
+    monkeypatch.setattr(paths, "config_root", lambda: short)
+
+
 def test_a_look_at_held_out_changes_is_in_the_ledger(suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The split is called as shipped ones are; running it would take long."""
     place = str(suite.parent / "multitask_0")
@@ -305,11 +330,8 @@ def test_a_look_at_held_out_changes_is_in_the_ledger(suite: Path, tmp_path: Path
         "episodes: 2\nseed: 9\narms: [multitask]\nprotocols:\n  - name: p\n    scenarios: ['cartpole/mass_gain:test']\n"
         f"    methods: [{{name: plain, checkpoint: {place}}}]\n"
     )
-    ledger, short = tmp_path / "ledger.csv", tmp_path / "short"
-    part = "test: {change: {at: 4, alternatives: [{actuator_gain: 0.5}]}}"
-    shutil.copytree(config_root(), short)
-    (short / "scenarios" / "cartpole" / "mass_gain.yaml").write_text(f"robot: cartpole\nsteps: 8\n{part}\n")
-    monkeypatch.setattr(paths, "config_root", lambda: short)
+    ledger = tmp_path / "ledger.csv"
+    short_split(tmp_path / "short", monkeypatch)
 
     reports = [run(tmp_path / "s.yaml", tmp_path / "out", ledger=ledger) for _ in range(2)]
 
@@ -318,6 +340,60 @@ def test_a_look_at_held_out_changes_is_in_the_ledger(suite: Path, tmp_path: Path
     assert [{**entry, "episodes": "2", "seed": "9"} for entry in reports[1]["ledger"]] == [row]
     # without oracle and random arm there is no score, and the reports say so instead of failing
     assert reports[0]["protocols"][0]["leaderboard"][0]["normalized"]["mean"]["value"] is None
+
+
+def test_an_interruption_loses_no_look_and_doubles_none(suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """One line for each of two models, however often the benchmark is interrupted between the cells of one of them."""
+    short_split(tmp_path / "short", monkeypatch)
+    (tmp_path / "s.yaml").write_text(
+        "episodes: 1\narms: [adaptive, frozen, multitask]\nprotocols:\n  - name: p\n    scenarios: ['cartpole/mass_gain:test']\n"
+        f"    methods:\n      - {{name: meta, checkpoint: {suite.parent}/meta_0}}\n"
+        f"      - {{name: plain, checkpoint: {suite.parent}/multitask_0}}\n"
+    )
+    ledger, models = tmp_path / "ledger.csv", []
+
+    def one_more(cell: Cell, out: Path) -> None:
+        if models:
+            raise KeyboardInterrupt
+        run_cell(cell, out)
+        models.append(cell.checkpoint)
+
+    monkeypatch.setattr(runner, "run_cell", one_more)
+    for expected in (["meta_0"], ["meta_0"], ["meta_0", "multitask_0"]):
+        models.clear()
+        if len(expected) == 1:
+            with pytest.raises(SystemExit):
+                run(tmp_path / "s.yaml", tmp_path / "out", ledger=ledger)
+        else:
+            run(tmp_path / "s.yaml", tmp_path / "out", ledger=ledger)
+        assert [Path(row["checkpoint"]).name for row in csv.DictReader(ledger.read_text().splitlines())] == expected
+
+
+def test_a_moved_suite_can_be_reported(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    run(small, tmp_path / "out")
+    moved = tmp_path / "moved"
+    small.write_text(small.read_text().replace(str(small.parent), str(moved)))
+    small.parent.rename(moved)
+    monkeypatch.setattr(runner, "run_cell", lambda cell, out: pytest.fail(f"{cell.arm} ran again"))
+
+    assert run(moved / "small.yaml", tmp_path / "out")["failed"] == []
+
+
+def test_an_oracle_whose_episodes_were_deleted_runs_again_when_they_are_needed(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    run(small, tmp_path)
+    cells = {cell.arm: cell for cell in plan_of(small).cells()}
+    ran: list[str] = []
+    monkeypatch.setattr(runner, "run_cell", lambda cell, out: (ran.append(cell.arm), run_cell(cell, out)))
+    shutil.rmtree(cells["oracle"].episodes_folder(tmp_path))
+    run(small, tmp_path)
+    assert ran == []
+
+    cells["prediction"].path(tmp_path).unlink()
+    run(small, tmp_path)
+
+    assert ran == ["oracle", "prediction"]
 
 
 @pytest.mark.slow

@@ -5,23 +5,24 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from sim.benchmark import statistics as module
+from sim.benchmark.cells import Field
 from sim.benchmark.curves import curve, performance_profile
+from sim.benchmark.data import ArmData, FieldData
+from sim.benchmark.figures import profiles
+from sim.benchmark.markdown import interval
 from sim.benchmark.statistics import (
     Draw,
     Estimate,
     Table,
     estimate,
-    interquartile_mean,
     mean_difference,
     mean_of_ratios,
     pooled,
     probability_of_improvement,
 )
+from sim.evaluation.report import plain
 
 RNG = np.random.default_rng(5)
 
@@ -97,15 +98,6 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
     assert 0.82 <= inside / 120 <= 0.99
 
 
-@given(arrays(np.float64, st.integers(1, 30), elements=st.floats(-100, 100)), st.integers(0, 5))
-def test_the_interquartile_mean_is_the_trimmed_mean_and_leaves_out_nan(values: np.ndarray, gaps: int):
-    with_gaps = np.concatenate([values, np.full(gaps, np.nan)])
-
-    found = interquartile_mean(np.stack([with_gaps, with_gaps[::-1]]))
-
-    assert found == pytest.approx(np.full(2, scipy.stats.trim_mean(values, 0.25)), abs=1e-9)
-
-
 def test_a_ratio_of_sums_within_scenarios_and_a_mean_over_them():
     first, second = table([[1.0, 3.0]], episodes="episodes 1"), table([[10.0, 0.0]], episodes="episodes 2")
     gaps = [table([[2.0, 6.0]], episodes="episodes 1"), table([[10.0, 10.0]], episodes="episodes 2")]
@@ -147,6 +139,46 @@ def test_the_probability_of_improvement_counts_pairs_of_seeds_within_an_episode(
 def test_nothing_is_said_about_one_episode_or_about_what_never_happened():
     assert estimate(mean_of(table([[2.0]])), [table([[2.0]])]) == Estimate(2.0, None)
     assert estimate(mean_of(table([[np.inf, 1.0]])), [table([[np.inf, 1.0]])]) == Estimate(None, None)
+
+
+def test_an_interval_can_end_where_the_level_is_never_reached():
+    """A third of the runs never get there: the median is known, and its upper end is not."""
+    values = table([[*np.arange(10.0, 30.0), *[np.inf] * 10]])
+
+    def median(draw: Draw) -> np.ndarray:
+        ordered = np.sort(pooled([values], draw), axis=-1)
+        return ordered[..., ordered.shape[-1] // 2]
+
+    found = estimate(median, [values], may_be_infinite=True)
+
+    assert found.value == 25.0
+    low, high = found.ci95
+    assert 15 < low < 25
+    assert high is None
+    # what is unknown stays unknown
+    assert estimate(median, [values]) == Estimate(25.0, None)
+    assert interval({"value": 25.0, "ci95": plain(found.ci95)}, 0) == f"25 [{low:.0f}, never]"
+
+
+def test_an_arm_with_different_numbers_of_training_seeds_is_named_as_left_out_of_the_profiles():
+    def field_of(scenario: str, seeds: int) -> FieldData:
+        episodes = tuple({"last_change": 1, "steps": 3, "changes": []} for _ in range(2))
+        gone = tuple(np.full(3, 1.0) for _ in range(2))
+        arm = ArmData(
+            "meta",
+            "adaptive",
+            tuple(range(seeds)),
+            (gone,) * seeds,
+            np.full((seeds, 2), 2.0),
+            (np.full(3, 2.0),) * 2,
+            *[None] * 3,
+        )
+        about = Field("p", scenario, "cartpole", (), None)
+        return FieldData(about, 0.1, episodes, (arm,), (np.zeros(3),) * 2, (), {}, ())
+
+    assert list(profiles([field_of("a", 2), field_of("b", 2)])["arms"]) == ["meta"]
+    found = profiles([field_of("a", 2), field_of("b", 1)])
+    assert (found["arms"], found["left_out"]) == ({}, ["meta"])
 
 
 def test_where_all_episodes_are_equal_the_interval_is_a_point():

@@ -94,9 +94,14 @@ def test_what_an_arm_is_ahead_by_before_the_change_is_not_due_to_adapting():
     assert difference_of_differences(ahead, other, 0, 0) is None
 
 
-@given(arrays(np.float64, st.integers(1, 40), elements=st.floats(-1e3, 1e3)))
-def test_interquartile_mean_is_the_trimmed_mean(values: np.ndarray):
-    assert interquartile_mean(values) == pytest.approx(trim_mean(values, 0.25), abs=1e-9)
+@given(arrays(np.float64, st.integers(1, 40), elements=st.floats(-1e3, 1e3)), st.integers(0, 5))
+def test_the_interquartile_mean_is_the_trimmed_mean_and_leaves_out_nan(values: np.ndarray, gaps: int):
+    with_gaps = np.concatenate([values, np.full(gaps, np.nan)])
+
+    found = interquartile_mean(np.stack([with_gaps, with_gaps[::-1], np.full(len(with_gaps), np.nan)]))
+
+    assert found[:2] == pytest.approx(np.full(2, trim_mean(values, 0.25)), abs=1e-9)
+    assert np.isnan(found[2])
 
 
 def test_bootstrap_interval_of_many_samples_is_that_of_the_normal_distribution():

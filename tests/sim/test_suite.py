@@ -111,7 +111,8 @@ def test_two_configurations_of_one_file_name_are_refused(tmp_path: Path):
     [
         (
             "{name: m, train: cartpole, seeds: [8]}",
-            "seed_8/checkpoint: no such checkpoint; train it with: adaptive-mbrl train-suite",
+            "seed_8/checkpoint: no such checkpoint; train it with: adaptive-mbrl train-suite "
+            "--suite .*/mine.yaml --runs .*/runs; or leave it out: --skip-missing",
         ),
         ("{name: m, checkpoint: cartpol}", "method 'm': cartpol: no such checkpoint folder .*did you mean 'cartpole'"),
         ("{name: m, checkpoint: arm}", "arm: trained on another robot"),

@@ -19,9 +19,10 @@ from adaptive_mbrl.options import TrainSuiteOptions
 from adaptive_mbrl.planning import ICEMConfig
 from adaptive_mbrl.training.data_config import DataConfig
 from sim.benchmark import train_suite as module
+from sim.benchmark.progress import Progress
 from sim.benchmark.suite import load_suite
-from sim.benchmark.train_suite import TrainSuiteError, suite_runs, train_suite
-from sim.training.config import TrainConfig
+from sim.benchmark.train_suite import Run, TrainSuiteError, run_trainings, suite_runs, train_suite
+from sim.training.config import TrainConfig, load_train_config
 
 PLANNER = ICEMConfig(horizon=5, num_samples=8, num_iterations=1, num_elites=3)
 TINY = TrainConfig(
@@ -50,17 +51,111 @@ def suite(tmp_path: Path) -> Path:
 
 
 def test_every_training_of_a_suite_is_there_once():
-    runs = suite_runs(load_suite("full"), Path("r"))
+    suite = load_suite("full")
+    runs = suite_runs(suite, Path("r"))
 
-    assert len(runs) == 8 * 4
-    assert len({run.folder for run in runs}) == len(runs)
-    assert runs[0].folder == Path("r/cartpole/seed_1")
-    assert runs[0].log == Path("r/cartpole/seed_1.log")
+    trained = {(m.train, seed) for protocol in suite.protocols for m in protocol.methods if m.train for seed in m.seeds}
+    assert {(run.config, run.seed) for run in runs} == trained
+    assert len({run.folder for run in runs}) == len(runs) == len(trained) > 50
+    assert runs[0].folder == Path("r/half_cheetah/seed_1")
+    assert runs[0].log == Path("r/half_cheetah/seed_1.log")
     command = runs[0].command("cpu")
     assert command[:3] == [sys.executable, "-m", "adaptive_mbrl"]
     # the command is one that the command line knows
     options = cli.parse(command[3:])
-    assert (options.config, options.seed, options.run, options.threads) == ("cartpole", 1, Path("r/cartpole/seed_1"), 1)
+    assert (options.config, options.run, options.threads) == ("half_cheetah", Path("r/half_cheetah/seed_1"), 1)
+    assert options.set == ("seed=1",)
+
+
+def test_a_multi_task_run_takes_the_data_of_the_same_seed_and_comes_after_it():
+    runs = suite_runs(load_suite("full"), Path("r"))
+
+    folders = [run.folder for run in runs]
+    run = next(run for run in runs if run.folder == Path("r/quadrotor_multitask/seed_3"))
+    assert run.source == Path("r/quadrotor/seed_3")
+    assert cli.parse(run.command("cpu")[3:]).set == ("seed=3", "data.episodes_from=r/quadrotor/seed_3")
+    for run in runs:
+        assert run.source is None or run.folder.parent.name == f"{run.source.parent.name}_multitask"
+        assert run.source is None or folders.index(run.source) < folders.index(run.folder)
+
+
+@pytest.fixture
+def dependent(tmp_path: Path) -> Path:
+    """A training, one that takes its episodes, and one of a seed whose episodes the suite does not make."""
+    save_yaml(tmp_path / "fine.yaml", TINY)
+    data = dataclasses.replace(TINY.data, episodes_from=module.DEFAULT_RUNS / "fine", iterations=0)
+    save_yaml(tmp_path / "after.yaml", dataclasses.replace(TINY, data=data))
+    (tmp_path / "suite.yaml").write_text(
+        "protocols:\n  - name: p\n    scenarios: [cartpole/weak_motor]\n    methods:\n"
+        "      - {name: after, train: after.yaml, seeds: [3, 4]}\n      - {name: fine, train: fine.yaml, seeds: [3]}\n"
+    )
+    return tmp_path / "suite.yaml"
+
+
+def finished(run: Run) -> None:
+    save_yaml(run.folder / "checkpoint" / "checkpoint.yaml", load_checkpoint("cartpole").description)
+    save_yaml(run.folder / "rounds" / "000" / "checkpoint.yaml", load_checkpoint("cartpole").description)
+
+
+@pytest.mark.parametrize("processes", [1, 3])
+def test_a_run_starts_when_its_source_is_done(dependent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int):
+    runs = suite_runs(load_suite(dependent), tmp_path / "runs")
+    ended: list[str] = []
+
+    def train(run: Run, device: str, note: object) -> int:
+        assert run.source is None or "fine seed 3" in ended
+        finished(run)
+        ended.append(run.label)
+        return 0
+
+    monkeypatch.setattr(module, "_train", train)
+
+    # no run of the suite makes the episodes of seed 4, so those that its configuration names are taken
+    assert {run.label: run.source for run in runs} == {
+        "fine seed 3": None,
+        "after seed 3": tmp_path / "runs" / "fine" / "seed_3",
+        "after seed 4": None,
+    }
+    assert run_trainings(runs, "cpu", processes, Progress(lambda line: None)) == {}
+    assert set(ended) == {"fine seed 3", "after seed 3", "after seed 4"}
+
+
+def test_a_run_whose_source_failed_is_not_started(dependent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    runs = [run for run in suite_runs(load_suite(dependent), tmp_path / "runs") if run.seed == 3]
+    started: list[str] = []
+
+    def failing(run: Run, device: str, note: object) -> int:
+        started.append(run.label)
+        run.log.parent.mkdir(parents=True)
+        run.log.write_text("what went wrong\n")
+        return 1
+
+    monkeypatch.setattr(module, "_train", failing)
+
+    failed = run_trainings(runs, "cpu", 2, Progress(lambda line: None))
+
+    assert started == ["fine seed 3"]
+    assert failed["fine seed 3"].startswith("what went wrong (see ")
+    assert failed["after seed 3"] == "not started, because it takes the episodes of fine seed 3, which is not done"
+
+
+def test_a_run_that_was_trained_on_another_seeds_episodes_is_refused(dependent: Path, tmp_path: Path):
+    run = next(run for run in suite_runs(load_suite(dependent), tmp_path / "runs") if run.source is not None)
+    save_yaml(run.folder / "config.yaml", load_train_config(run.config, ["seed=3"]))
+
+    with pytest.raises(ConfigError, match=r"with --set seed=3 data.episodes_from=.*fine/seed_3; delete it"):
+        train_suite(TrainSuiteOptions(str(dependent), tmp_path / "runs", device="cpu"))
+
+
+def test_the_time_left_does_not_count_what_a_finished_training_took():
+    progress = Progress(lambda line: None)
+    progress.begin(["a", "a"], 1)
+    progress.under_way({"a": 100.0}, {"first": 90.0}, "first: round 9 of 10 is done")
+    assert progress.seconds_left() == pytest.approx(110.0)
+
+    progress.done("a", "first", 100.0)
+
+    assert progress.seconds_left() == pytest.approx(100.0)
 
 
 def test_finished_trainings_are_skipped_and_failed_ones_reported(

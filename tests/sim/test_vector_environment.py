@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -123,6 +124,47 @@ def test_a_list_of_seeds_gives_each_robot_its_own(noisy: Path) -> None:
     np.testing.assert_array_equal(again[1], single.reset()[0])
     with pytest.raises(ConfigError, match="got 1 of them; allowed: one number, or one for each of 2 robots"):
         vector.reset(seed=[4])
+
+
+def test_a_list_with_none_leaves_the_series_of_that_robot_alone(noisy: Path) -> None:
+    env, untouched = (ScenarioVectorEnv(2, noisy, "test") for _ in range(2))
+    for each in (env, untouched):
+        each.reset(seed=11)
+    env.reset(seed=[None, 3])
+    untouched.reset()
+    for _ in range(2):
+        _, info = env.reset()
+        assert info["scenario"][0] == untouched.reset()[1]["scenario"][0]
+    single = ScenarioEnv(noisy, "test")
+    scenarios = [single.reset(seed=3)[1]["scenario"], single.reset()[1]["scenario"], single.reset()[1]["scenario"]]
+    assert info["scenario"][1] == scenarios[2]
+
+
+@pytest.mark.parametrize(
+    ("part", "arguments"),
+    [
+        ("train", {"seed": 5}),
+        ("test", {"seed": 5}),
+        ("train", {"seed": [5, 6, 7]}),
+        ("test", {"seed": [5, 6, 7]}),
+        ("test", {"options": {"episode": 4}}),
+    ],
+)
+def test_a_partial_reset_leaves_the_series_of_the_other_robots_alone(noisy: Path, part: str, arguments: dict[str, Any]) -> None:
+    env, untouched = (ScenarioVectorEnv(ROBOTS, noisy, part) for _ in range(2))
+    for each in (env, untouched):
+        each.reset(seed=11)
+    mask = np.array([False, True, False])
+
+    masked = arguments | {"options": arguments.get("options", {}) | {"reset_mask": mask}}
+    begun = env.reset(**masked)[1]["scenario"]
+
+    whole = ScenarioVectorEnv(ROBOTS, noisy, part)
+    whole.reset(seed=11)
+    assert begun[1] == whole.reset(**arguments)[1]["scenario"][1]
+    for _ in range(2):
+        found, expected = (each.reset()[1]["scenario"] for each in (env, untouched))
+        assert found[[0, 2]].tolist() == expected[[0, 2]].tolist()
 
 
 def test_make_vec_takes_the_batched_simulation() -> None:
