@@ -20,7 +20,7 @@ Frame = NDArray[np.uint8]
 
 # multiples of 16, which video encoders like
 WIDTH, HEIGHT = 480, 352
-CAPTION_COLUMNS = 46
+CAPTION_COLUMNS = 54
 RED = (0.85, 0.1, 0.1, 1.0)
 
 
