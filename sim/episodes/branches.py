@@ -80,9 +80,8 @@ def branch_episodes(robot: Robot, planner: Planner, recorded: Recorded, window: 
         actions = candidate_plans(planner, trunk, step, num_branches).cpu()
         futures = oracle.roll_out(torch.from_numpy(simulation.obs), actions)
         next_obs = futures.next_obs[0]
-        goes_on = oracle.valid_steps == actions.shape[2]
-        if futures.alive is not None:
-            goes_on &= futures.alive[0, :, :, -1].numpy()
+        # a candidate that broke goes on at its last step: the simulator failed there, not the robot
+        alive = torch.ones(next_obs.shape[:3], dtype=torch.bool) if futures.alive is None else futures.alive[0]
         present = torch.from_numpy(np.stack([e.obs[step] for e in trunk]))[:, None, None].expand(-1, num_branches, 1, -1)
         goals = torch.from_numpy(simulation.goals(step + actions.shape[2])[:, None, step:])
         rewards = robot.objective(torch.cat([present, next_obs[:, :, :-1]], 2), actions, next_obs, goals)
@@ -90,7 +89,7 @@ def branch_episodes(robot: Robot, planner: Planner, recorded: Recorded, window: 
             for j in range(num_branches):
                 if valid := int(oracle.valid_steps[i, j]):
                     future = (next_obs[i, j, :valid], actions[i, j, :valid], rewards[i, j, :valid])
-                    branches.append(_branch(episode, step, window, *future, ended=not goes_on[i, j]))
+                    branches.append(_branch(episode, step, window, *future, ended=not alive[i, j, valid - 1]))
     return branches
 
 

@@ -92,12 +92,12 @@ class Collector:
             ControllerPolicy(controller), "policy", self.config.episodes_per_iteration, (index, 2), self.config.action_noise
         )
         assert recorded.log is not None, "a controller reports every step"
-        scalars = {
-            "collect/return": mean_return(recorded),
-            "collect/adapted_error": float(np.nanmean(recorded.log.adapted_error)),
-            "collect/prior_error": float(np.nanmean(recorded.log.prior_error)),
-            "collect/fell_back": float(np.mean(recorded.log.fell_back)),
-        }
+        scalars = {"collect/return": mean_return(recorded)}
+        for name in ("adapted_error", "prior_error", "fell_back"):
+            values = recorded.while_running(getattr(recorded.log, name))
+            # errors begin with the second step, which no episode may have reached
+            if not np.isnan(values).all():
+                scalars[f"collect/{name}"] = float(np.nanmean(values))
         horizon = self.planner.horizon
         few = dataclasses.replace(recorded, snapshots={t: recorded.snapshots[t] for t in self._middle_of(recorded)})
         horizons = sorted({h for h in (1, 5, 10, horizon) if h <= horizon})

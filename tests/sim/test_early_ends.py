@@ -253,3 +253,15 @@ def test_a_controller_of_the_robot_runs_to_the_end_of_the_last_one():
 
     assert recorded.log is not None
     assert len(recorded.log.plan_seconds) == max(len(e) for e in recorded.episodes)
+
+
+def test_the_figures_of_a_log_leave_out_what_comes_after_an_end():
+    recorded = run(ControllerPolicy(untrained()))
+    assert recorded.log is not None
+    lengths = [len(e) for e in recorded.episodes]
+    assert min(lengths) < max(lengths)
+
+    steps = np.repeat(np.arange(max(lengths))[:, None], len(lengths), axis=1)
+
+    assert sorted(recorded.while_running(steps)) == sorted(t for length in lengths for t in range(length))
+    assert recorded.select([1]).while_running(steps[:, [1]]).tolist() == list(range(lengths[1]))
