@@ -17,11 +17,11 @@ from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.meta.trainer import OuterConfig
 from adaptive_mbrl.options import TrainSuiteOptions
 from adaptive_mbrl.planning import ICEMConfig
+from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.data_config import DataConfig
 from sim.benchmark import train_suite as module
 from sim.benchmark.suite import load_suite
 from sim.benchmark.train_suite import TrainSuiteError, suite_runs, train_suite
-from sim.training.config import TrainConfig
 
 PLANNER = ICEMConfig(horizon=5, num_samples=8, num_iterations=1, num_elites=3)
 TINY = TrainConfig(
