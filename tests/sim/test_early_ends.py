@@ -20,6 +20,7 @@ from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
 from adaptive_mbrl.meta.trainer import OuterConfig
 from adaptive_mbrl.planning import ICEMConfig, Score, make_planner
+from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.data_config import DataConfig
 from sim.episodes.branches import branch_episodes
 from sim.episodes.policies import ControllerPolicy, OraclePolicy, Policy, RandomPolicy
@@ -36,7 +37,6 @@ from sim.robot.robot import load_robot
 from sim.scenarios.scenario import Scenario
 from sim.simulation.batch import BatchSimulation
 from sim.simulation.oracle import OraclePredictor
-from sim.training.config import TrainConfig
 from sim.training.train import train
 from tests.sim.conftest import MakeCheckpoint
 
