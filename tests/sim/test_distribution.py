@@ -277,8 +277,10 @@ def test_each_of_several_changes_goes_through_the_alternatives_evenly(tmp_path: 
     text = SPLIT.replace("steps: 100", "steps: 1000000").replace("at: 50", several)
     text = text.replace("{actuator_gain: {fshin: 0.0}}", often).replace("{ffoot: 0.0}", "{ffoot: {uniform: [0.1, 0.9]}}")
 
-    episodes = load(text, "test", tmp_path).episodes(120)
+    distribution = load(text, "test", tmp_path)
 
-    assert {len(e.changes) for e in episodes} == {3}
-    assert Counter("body_mass" in c.change.to_changes() for e in episodes for c in e.changes) == {True: 180, False: 180}
+    for seed in (0, 1000, 2000):
+        episodes = distribution.episodes(120, seed)
+        assert {len(e.changes) for e in episodes} == {3}
+        assert Counter("body_mass" in c.change.to_changes() for e in episodes for c in e.changes) == {True: 180, False: 180}
     assert len({tuple(sorted("body_mass" in c.change.to_changes() for c in e.changes)) for e in episodes}) == 4
