@@ -28,12 +28,13 @@ from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
 from adaptive_mbrl.errors import CheckpointError, ConfigError
 from adaptive_mbrl.objective import Objective, Term
 from adaptive_mbrl.planning import PlannerConfig
-from adaptive_mbrl.planning.value import ValueConfig, ValueFunction, read_value, write_value
+from adaptive_mbrl.planning.value import ValueConfig, ValueFunction
 from adaptive_mbrl.spec import RobotSpec
 from adaptive_mbrl.storage import atomic_folder, write_bytes_atomically
 
 FORMAT_VERSION = 2
 WEIGHTS_FILE = "weights.safetensors"
+VALUE_FILE = "value.safetensors"
 DESCRIPTION_FILE = "checkpoint.yaml"
 
 
@@ -119,12 +120,15 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
 def write_checkpoint_files(folder: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint's files into a folder that the caller makes appear as a whole."""
     save_yaml(folder / DESCRIPTION_FILE, checkpoint.description)
-    weights = {name: t.detach().cpu().contiguous() for name, t in checkpoint.adapter.state_dict().items()}
-    write_bytes_atomically(folder / WEIGHTS_FILE, save(weights))
+    _write_weights(folder / WEIGHTS_FILE, checkpoint.adapter)
     if checkpoint.canary is not None:
         write_canary(folder, checkpoint.canary)
     if checkpoint.value is not None:
-        write_value(folder, checkpoint.value)
+        _write_weights(folder / VALUE_FILE, checkpoint.value)
+
+
+def _write_weights(path: Path, module: torch.nn.Module) -> None:
+    write_bytes_atomically(path, save({name: t.detach().cpu().contiguous() for name, t in module.state_dict().items()}))
 
 
 def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Checkpoint:
@@ -157,6 +161,16 @@ def _value(description: Description, folder: Path, device: torch.device | str) -
     if description.value is None:
         return None
     return read_value(folder, ValueFunction(description.spec, description.value, description.goal_names)).to(device)
+
+
+def read_value(folder: Path, value: ValueFunction) -> ValueFunction:
+    """Load the weights of a value from the folder of a checkpoint.
+
+    Raises:
+        CheckpointError: the file is missing or damaged, or does not fit.
+    """
+    load_weights(value, read_tensors(folder / VALUE_FILE), source=folder / VALUE_FILE)
+    return value.eval().requires_grad_(False)
 
 
 def find_checkpoint(path: str | Path) -> Path:

@@ -135,10 +135,24 @@ def _require_known(arguments: Sequence[str]) -> None:
     fields = [field.name.replace("_", "-") for field in dataclasses.fields(commands[name].options)]
     flags = [f"--{field}" for field in fields]
     allowed = {*flags, *(f"--no-{field}" for field in fields), "--help"}
+    seen = set()
     for word in words:
         flag = word.partition("=")[0].replace("_", "-")
         if flag.startswith("--") and flag not in allowed:
             raise ConfigError(f"unknown flag '{word}' of {name}{did_you_mean(flag, flags)}; flags: {', '.join(flags)}")
+        if flag in allowed and flag in seen:
+            # the parser would keep the last one and drop the others without a word
+            raise ConfigError(f"{flag} is given twice; give {_once(flag, commands[name].options)}")
+        seen.add(flag)
+
+
+def _once(flag: str, options_of: type) -> str:
+    """How a flag that was given twice is meant to be given."""
+    takes_several = any(
+        flag == f"--{field.name.replace('_', '-')}" and "tuple[" in str(field.type) for field in dataclasses.fields(options_of)
+    )
+    example = "a=1 b=2" if flag == "--set" else "A B"
+    return f"all values behind one: {flag} {example}" if takes_several else "it once"
 
 
 def command_of(given: Any) -> Callable[[Any], None]:

@@ -85,10 +85,13 @@ def with_settings(content: Mapping[str, Any], settings: Sequence[str]) -> dict[s
             raise ConfigError(f"--set: '{setting}': the value is not valid YAML") from error
         inner = changed
         for depth, name in enumerate(names[:-1], start=1):
-            if isinstance(inner.get(name), str):
+            if inner.get(name) is None:
+                # what is switched off is like what is not there
+                inner[name] = {}
+            elif inner[name] == names[depth]:
                 # a kind may stand in the file without its settings
-                inner[name] = {inner[name]: {}}
-            inner = inner.setdefault(name, {})
+                inner[name] = {names[depth]: {}}
+            inner = inner[name]
             if not isinstance(inner, dict):
                 raise ConfigError(f"--set: '{setting}': key '{'.'.join(names[:depth])}' is {inner!r}, which has no keys")
         inner[names[-1]] = value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from adaptive_mbrl.planning import PlannerConfig, Score, make_planner
 from adaptive_mbrl.predictor import Predictor
 from adaptive_mbrl.spec import RobotSpec
 from adaptive_mbrl.transitions import Transitions
+
+_LOG = logging.getLogger(__name__)
 
 __all__ = ["AdaptiveController", "Command", "StepInfo", "StepOptions"]
 
@@ -114,7 +117,11 @@ class AdaptiveController:
             reward = objective or about.objective
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from error
-        score = Score(reward, made.uncertainty_penalty, checkpoint.value if _is_of(about, reward) else None)
+        value = checkpoint.value
+        if value is not None and not _is_of(about, reward):
+            _LOG.warning("%s: its terminal value is not used: it was fitted to another objective than the one given here", path)
+            value = None
+        score = Score(reward, made.uncertainty_penalty, value)
         dump = None
         if dump_folder is not None:
             used = dataclasses.replace(about, planner=planner or about.planner)

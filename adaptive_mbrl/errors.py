@@ -29,13 +29,13 @@ class BridgeError(AdaptiveMBRLError):
 
 
 class DivergenceError(AdaptiveMBRLError):
-    """A training step whose gradient is not finite.
+    """A training that is not finite: the gradient of a step, or a terminal value.
 
     Args:
         message: when it happened, and what may help.
-        windows: the windows that the step was taken on.
+        windows: the windows that the step was taken on; None for a terminal value.
     """
 
-    def __init__(self, message: str, windows: Any) -> None:
+    def __init__(self, message: str, windows: Any = None) -> None:
         super().__init__(message)
         self.windows = windows

@@ -129,7 +129,9 @@ class Objective:
                 rewards.append(-term.weight * action.square().sum(-1))
                 continue
             if term.kind == "healthy":
-                rewards.append(term.weight * is_healthy(self.spec, next_obs).to(next_obs.dtype))
+                # a future that is not finite must not pass as one of a robot that is merely not healthy
+                broken = 0.0 * next_obs.sum(-1)
+                rewards.append(term.weight * is_healthy(self.spec, next_obs).to(next_obs.dtype) + broken)
                 continue
             targets: Sequence[Tensor | float] = [goal[..., c] for c in goal_columns] or term.target or (0.0,) * len(columns)
             differences = [next_obs[..., c] - y for c, y in zip(columns, targets, strict=True)]

@@ -16,6 +16,7 @@ from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.options import CollectOptions, DemoOptions, EvaluateOptions, TrainOptions
 from adaptive_mbrl.planning import ICEMConfig
 from adaptive_mbrl.training.command import run_with_hints
+from adaptive_mbrl.training.from_episodes import train_from_episodes
 from sim.demo import default_multitask, default_scenario, run_demo
 from sim.episodes.policies import ControllerPolicy, OraclePolicy, Policy, RandomPolicy
 from sim.episodes.run import run_scenarios
@@ -55,9 +56,10 @@ def demo(options: DemoOptions) -> None:
 
 
 def train(options: TrainOptions) -> None:
-    """Start or resume a training run in simulation."""
+    """Start or resume a training run in simulation, or on recorded episodes alone where `--set` takes the scenarios away."""
     config = load_train_config(options.config, options.set)
-    run_with_hints(options, lambda run: run_training(config, run, resolve_device(options.device)))
+    start = train_from_episodes if config.scenarios is None else run_training
+    run_with_hints(options, lambda run: start(config, run, resolve_device(options.device)))
 
 
 def evaluate(options: EvaluateOptions) -> None:

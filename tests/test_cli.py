@@ -140,6 +140,15 @@ def test_flags_become_options(arguments: list[str], expected: object):
             "error: unknown flag '--sed' of demo (did you mean '--seed'?); "
             "flags: --out, --checkpoint, --scenario, --video, --seed, --device, --threads",
         ),
+        (
+            "train --config c --set a=1 --set b=2".split(),
+            "error: --set is given twice; give all values behind one: --set a=1 b=2",
+        ),
+        (
+            "evaluate --checkpoint c --scenario s --baselines a --baselines=b".split(),
+            "error: --baselines is given twice; give all values behind one: --baselines A B",
+        ),
+        ("demo --seed 1 --seed 2".split(), "error: --seed is given twice; give it once"),
         ("collect --robot a --scenario b".split(), "error: collect: got both of --robot and --scenario; give exactly one"),
     ],
 )

@@ -12,17 +12,27 @@ from adaptive_mbrl.options import TrainOptions
 from sim.paths import config_root
 from sim.training.config import load_train_config
 
-CONTENT = {"data": {"steps": 200, "oracle_episodes": 8}, "planner": "icem", "seed": 0}
+CONTENT = {
+    "data": {"steps": 200, "oracle_episodes": 8},
+    "planner": "icem",
+    "seed": 0,
+    "scenarios": "arm/mixed:train",
+    "value": None,
+}
 
 
 def test_a_setting_replaces_one_value_and_leaves_the_others():
-    changed = with_settings(CONTENT, ["data.steps=10", "outer.query=3", "planner.icem.sigma=0.25", "shaping=false"])
+    changed = with_settings(
+        CONTENT, ["data.steps=10", "outer.query=3", "planner.icem.sigma=0.25", "value.discount=0.9", "shaping=false"]
+    )
 
     assert changed == {
         "data": {"steps": 10, "oracle_episodes": 8},
         "outer": {"query": 3},
         "planner": {"icem": {"sigma": 0.25}},
         "seed": 0,
+        "scenarios": "arm/mixed:train",
+        "value": {"discount": 0.9},
         "shaping": False,
     }
     assert CONTENT["data"] == {"steps": 200, "oracle_episodes": 8}
@@ -35,6 +45,7 @@ def test_a_setting_replaces_one_value_and_leaves_the_others():
         ("data..steps=1", r"--set: got 'data..steps=1'; expected KEY=VALUE"),
         ("seed=[", r"--set: 'seed=\[': the value is not valid YAML"),
         ("seed.x=1", r"--set: 'seed.x=1': key 'seed' is 0, which has no keys"),
+        ("scenarios.x=1", r"--set: 'scenarios.x=1': key 'scenarios' is 'arm/mixed:train', which has no keys"),
     ],
 )
 def test_what_is_no_setting_is_refused(setting: str, message: str):

@@ -127,11 +127,12 @@ def replay_control_step(dump: Dump) -> tuple[ControllerState, Plan, StepReport]:
     Where `objective_is_in_the_file` is False, the step was planned with a reward function or a terminal value of a caller's own,
     which no file can hold. The plan is then that of the checkpoint's objective, while beliefs and errors are as they were.
     """
-    settings, state, inputs, noise = _restored(dump)
+    settings, state, inputs, noise = restored(dump)
     return control_step(state, inputs, noise, settings)
 
 
-def _restored(dump: Dump) -> tuple[ControlSettings, ControllerState, StepInputs, StepNoise]:
+def restored(dump: Dump) -> tuple[ControlSettings, ControllerState, StepInputs, StepNoise]:
+    """What a dump's control step was taken with, on the CPU: settings, the state before it, inputs and noise."""
     about = dump.about
     description = from_mapping(Description, about["description"], source="dump")
     adapter = description.make_adapter()

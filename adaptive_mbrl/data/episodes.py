@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ class Episode:
         tags: facts that JSON can hold: `source` (random, oracle, policy, branch, bag ...) and, in simulation, the scenario.
         history: number of first steps that only lead up to the rest: queries begin after them, and they are not counted.
         ended: whether the episode ended by itself at its last step (a fall, an unstable simulation), and was not cut at a limit.
+        batch: the number of the batch that holds it in its store; a store says it when it takes or reads an episode.
     """
 
     obs: np.ndarray
@@ -44,6 +45,7 @@ class Episode:
     tags: dict[str, Any] = field(default_factory=dict)
     history: int = 0
     ended: bool = False
+    batch: int = 0
 
     def __len__(self) -> int:
         return len(self.action)
@@ -78,8 +80,7 @@ class EpisodeStore:
         files = sorted(folder.glob("[0-9]*.safetensors"))
         for file in files:
             episodes, about = _read_batch(file)
-            store.episodes.extend(episodes)
-            store.abouts.append(about)
+            store._add(episodes, about)
         if store.num_batches < num_batches:
             raise CheckpointError(f"{folder}: {num_batches} batches of episodes expected, {store.num_batches} found")
         return store
@@ -113,8 +114,11 @@ class EpisodeStore:
         """
         if self.folder is not None:
             write_bytes_atomically(self.folder / f"{self.num_batches:06d}.safetensors", _batch_bytes(episodes, about or {}))
-        self.abouts.append(about or {})
-        self.episodes.extend(episodes)
+        self._add(episodes, about or {})
+
+    def _add(self, episodes: Iterable[Episode], about: dict[str, Any]) -> None:
+        self.episodes.extend(replace(episode, batch=self.num_batches) for episode in episodes)
+        self.abouts.append(about)
 
 
 def _batch_bytes(episodes: Iterable[Episode], about: dict[str, Any]) -> bytes:

@@ -5,8 +5,9 @@ while most of the data of a training on its own episodes comes from earlier, wor
 
     w_e = exp(recency * age_e + reward * z_e)
 
-where age_e goes from 0 for the oldest step of the data to 1 for the newest, and z_e is the episode's mean reward, standardised
-over the episodes. The loss is not corrected for the weights: the aim is another distribution of states.
+where age_e is 0 for the first batch of the data and 1 for the last one, in equal steps, so that the branches of a round are as
+old as the episodes that they leave, and z_e is the episode's mean reward, standardised over the episodes that are no branches.
+The loss is not corrected for the weights: the aim is another distribution of states.
 """
 
 from __future__ import annotations
@@ -28,9 +29,11 @@ class WeightingConfig:
     """How often the windows of an episode are drawn, in logarithms of ratios; with both 0 all windows are alike.
 
     Attributes:
-        recency: the newest step is drawn e^recency times as often as the oldest one.
-        reward: an episode whose mean reward is one standard deviation higher is drawn e^reward times as often; two standard
-            deviations above or below the mean are the most that counts.
+        recency: a window of the last batch of episodes is drawn e^recency times as often as one of the first. A round of a
+            training is one batch.
+        reward: a window of an episode whose mean reward is one standard deviation higher is drawn e^reward times as often; two
+            standard deviations above or below the mean are the most that counts. Mean and standard deviation are those of the
+            episodes that are no branches.
     """
 
     recency: float = bounded(0.0, low=0.0, high=10.0)
@@ -46,16 +49,18 @@ def episode_weights(episodes: Sequence[Episode], config: WeightingConfig) -> NDA
     """Relative weight of a window of each episode, (E,), of which the largest is 1; None where all are alike.
 
     Args:
-        episodes: in the order in which they were collected.
+        episodes: the data; each says the batch that it was collected in.
         config: the strengths.
     """
     if config.is_uniform or not episodes:
         return None
-    steps = np.array([len(e) - e.history for e in episodes], dtype=np.float64)
-    age = (np.cumsum(steps) - steps / 2) / steps.sum()
+    batches, batch = np.unique([e.batch for e in episodes], return_inverse=True)
+    age = batch / max(1, len(batches) - 1)
     rewards = np.array([e.reward[e.history :].mean() for e in episodes], dtype=np.float64)
-    spread = rewards.std()
-    z = (rewards - rewards.mean()) / spread if spread > 0 else np.zeros_like(rewards)
+    whole = np.array([e.tags.get("source") != "branch" for e in episodes])
+    trunk = rewards[whole] if whole.any() else rewards
+    spread = trunk.std()
+    z = (rewards - trunk.mean()) / spread if spread > 0 else np.zeros_like(rewards)
     logarithm = config.recency * age + config.reward * z.clip(-_LARGEST_Z, _LARGEST_Z)
     weights: NDArray[np.float64] = np.exp(logarithm - logarithm.max())
     return weights

@@ -129,7 +129,14 @@ def split(episodes: Sequence[Episode], window: int, query: int, fraction: float)
 
 
 def _part(episode: Episode, begin: int, end: int, history: int) -> Episode:
-    return Episode(episode.obs[begin : end + 1], episode.action[begin:end], episode.reward[begin:end], episode.tags, history)
+    return dataclasses.replace(
+        episode,
+        obs=episode.obs[begin : end + 1],
+        action=episode.action[begin:end],
+        reward=episode.reward[begin:end],
+        history=history,
+        ended=episode.ended and end == len(episode),
+    )
 
 
 def _print(out: Path, training: Sequence[Episode], held_out: Sequence[Episode], before: Scalars, after: Scalars) -> None:

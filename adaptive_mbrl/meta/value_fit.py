@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from adaptive_mbrl.data.episodes import Episode
 from adaptive_mbrl.data.statistics import transition_statistics
+from adaptive_mbrl.errors import DivergenceError
 from adaptive_mbrl.objective import RewardFunction
 from adaptive_mbrl.planning.value import ValueFunction
 
@@ -32,6 +33,9 @@ def fit_value(value: ValueFunction, episodes: Sequence[Episode], reward: RewardF
 
     Returns:
         Figures: the share of the targets' variance that the value explains, and the targets' mean.
+
+    Raises:
+        DivergenceError: the targets or the fitted values are not finite.
     """
     used = [e for e in episodes if e.tags.get("source") != "random"] or list(episodes)
     futures = [_Future.of(e, reward) for e in used]
@@ -40,10 +44,10 @@ def fit_value(value: ValueFunction, episodes: Sequence[Episode], reward: RewardF
     config, generator = value.config, torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(value.net.parameters(), lr=config.learning_rate)
     value.train().requires_grad_(True)
-    targets = _targets(value, futures)
+    targets = _finite(_targets(value, futures), "targets of its fit")
     _rescale(value, targets)
     for _ in range(config.sweeps):
-        targets = _targets(value, futures)
+        targets = _finite(_targets(value, futures), "targets of its fit")
         wanted = (targets - value.return_mean) / value.return_std
         for _ in range(config.updates):
             rows = torch.randint(len(starts), (config.batch_size,), generator=generator)
@@ -51,9 +55,15 @@ def fit_value(value: ValueFunction, episodes: Sequence[Episode], reward: RewardF
             nn.functional.mse_loss(value.standardised(starts[rows]), wanted[rows]).backward()
             optimizer.step()
     value.eval().requires_grad_(False)
-    residual = targets - value.value(starts)
+    residual = targets - _finite(value.value(starts), "fitted values")
     explained = 1.0 - float(residual.var() / targets.var().clamp_min(1e-12))
     return {"value/explained_variance": explained, "value/mean": float(targets.mean())}
+
+
+def _finite(values: Tensor, words: str) -> Tensor:
+    if not bool(values.isfinite().all()):
+        raise DivergenceError(f"key 'value': {words} are not finite; a lower value.learning_rate or value.discount may help")
+    return values
 
 
 class _Future:

@@ -149,8 +149,13 @@ class Planner(ABC):
         """The random numbers of one control step with `num_samples` candidates, (..., N, H, action_dim)."""
 
     @abstractmethod
-    def perturbations(self, num: int) -> Tensor:
-        """How candidates scatter around the nominal sequence, (num, H, action_dim) in the actions' units."""
+    def perturbations(self, num: int, generator: torch.Generator) -> Tensor:
+        """How candidates scatter around the nominal sequence, (num, H, action_dim) in the actions' units.
+
+        Args:
+            num: number of candidates.
+            generator: the source of the noise, on the planner's device; the planner's own noise goes on as if nobody had asked.
+        """
 
     @abstractmethod
     def improve(self, state: PlanState, returns: Returns, noise: Tensor) -> tuple[PlanState, Plan]:

@@ -76,8 +76,8 @@ class GradientPlanner(Planner):
         white = torch.randn(shape, generator=generator, device=generator.device)
         return self.config.sigma * self.half_range * white
 
-    def perturbations(self, num: int) -> Tensor:
-        return self.draw_from(self.generator, num + 1)
+    def perturbations(self, num: int, generator: torch.Generator) -> Tensor:
+        return self.draw_from(generator, num + 1)
 
     def improve(self, state: PlanState, returns: Returns, noise: Tensor) -> tuple[PlanState, Plan]:
         nominal = state.mean[:, None]

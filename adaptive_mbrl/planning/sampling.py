@@ -97,8 +97,8 @@ class SamplingPlanner(Planner):
     def update(self, state: PlanState, actions: Tensor, returns: Tensor) -> PlanState:
         """Move the distribution; `actions` (B, N, H, action_dim) are clipped, `returns` (B, N) finite."""
 
-    def perturbations(self, num: int) -> Tensor:
-        return self.noise(num) * self.sigma * self.half_range
+    def perturbations(self, num: int, generator: torch.Generator) -> Tensor:
+        return self.noise(num, generator) * self.sigma * self.half_range
 
     def noise(self, num: int, generator: torch.Generator | None = None) -> Tensor:
         """Standard normal noise, coloured along the horizon, (num, H, action_dim); by default from `self.generator`."""

@@ -9,20 +9,14 @@ A plan of less than a second does not see that a robot will fall, or that it is 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from adaptive_mbrl.config import bounded
 from adaptive_mbrl.dynamics.normalizer import Normalizer
-from adaptive_mbrl.errors import CheckpointError, ConfigError
+from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.spec import RobotSpec
-from adaptive_mbrl.storage import write_bytes_atomically
-
-VALUE_FILE = "value.safetensors"
 
 
 @dataclass(frozen=True)
@@ -97,25 +91,3 @@ class ValueFunction(nn.Module):
         affine = self.normalizer.affine()
         out: Tensor = self.net(affine.encode(torch.clamp(obs, affine.low, affine.high)))
         return out.squeeze(-1)
-
-
-def write_value(folder: Path, value: ValueFunction) -> None:
-    """Write the weights of a value into the folder of a checkpoint."""
-    tensors = {name: t.detach().cpu().contiguous() for name, t in value.state_dict().items()}
-    write_bytes_atomically(folder / VALUE_FILE, save(tensors))
-
-
-def read_value(folder: Path, value: ValueFunction) -> ValueFunction:
-    """Load the weights of a value from the folder of a checkpoint.
-
-    Raises:
-        CheckpointError: the file is missing or damaged, or does not fit.
-    """
-    path = folder / VALUE_FILE
-    try:
-        value.load_state_dict(load_file(path))
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path}: missing") from error
-    except (SafetensorError, OSError, RuntimeError) as error:
-        raise CheckpointError(f"{path}: damaged or of another shape: {error}") from error
-    return value.eval().requires_grad_(False)

@@ -62,8 +62,17 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         self._check_source()
+        beyond = [r for r in self.resets.rounds if r >= self.num_rounds]
+        if beyond:
+            allowed = f"1 to {self.num_rounds - 1}" if self.num_rounds > 1 else "none, since there is only round 0"
+            raise ConfigError(f"key 'resets.rounds': {beyond[0]} is beyond the last round; allowed: {allowed}")
         if self.data.episodes_from is None:
             self._check_collection()
+
+    @property
+    def num_rounds(self) -> int:
+        """Number of rounds of the whole run: the first one, those that collect with the controller, and the last one."""
+        return 1 + self.data.iterations + (self.updates_final > 0)
 
     def _check_source(self) -> None:
         """Refuse a training that has neither a simulator nor episodes, or two objectives."""
@@ -77,6 +86,9 @@ class TrainConfig:
                 "key 'objective': the robot of 'scenarios' has one in its file; allowed: no 'objective' and no 'goal_names'"
             )
 
+        if self.goal_names and not self.objective:
+            raise ConfigError("key 'goal_names': there is no 'objective' with a term that could aim at them; give one")
+
     def _check_collection(self) -> None:
         """Refuse a collection that cannot be made or that the outer loop could not use."""
         data = self.data
@@ -86,6 +98,10 @@ class TrainConfig:
             raise ConfigError(
                 "key 'data.oracle_planner': 'gradient' needs a derivative, which the oracle's physics does not have; allowed: "
                 "icem, cem, mppi, random_shooting, or oracle_episodes: 0"
+            )
+        if data.exploration_bonus > 0 and self.model.members == 1:
+            raise ConfigError(
+                "key 'data.exploration_bonus': one network has nobody to disagree with; allowed: 0, or model.members: 2 or more"
             )
         if self.outer.query > data.steps:
             raise ConfigError(

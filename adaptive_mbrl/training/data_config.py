@@ -23,8 +23,8 @@ class DataConfig:
         episodes_per_iteration: number of episodes that each of these rounds collects.
         action_noise: std of the noise on oracle and controller actions [half ranges]; one third of the episodes gets none of
             it, one third half of it, one third all of it.
-        branches_per_state: number of candidate plans that are simulated at each snapshot of oracle and controller episodes
-            (`episodes.branches`).
+        branches_per_state: number of other plans that are simulated from each snapshot of oracle and controller episodes, so that
+            the model learns what the planner asks about.
         branch_every: number of control steps between two snapshots.
         validation_fraction: share of episodes that every collection holds out, at least one episode of several; with 0 there is
             no validation. Of recorded episodes, of which none is marked for validation, it is the last part of each.

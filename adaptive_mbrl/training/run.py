@@ -33,6 +33,7 @@ from adaptive_mbrl.checkpoint import (
     Checkpoint,
     Description,
     load_checkpoint,
+    read_value,
     save_checkpoint,
     write_checkpoint_files,
 )
@@ -45,7 +46,7 @@ from adaptive_mbrl.meta.reset import reset_layers
 from adaptive_mbrl.meta.trainer import MetaTrainer
 from adaptive_mbrl.meta.value_fit import fit_value
 from adaptive_mbrl.objective import Objective
-from adaptive_mbrl.planning.value import ValueFunction, read_value
+from adaptive_mbrl.planning.value import ValueFunction
 from adaptive_mbrl.process import SINGLE, Process
 from adaptive_mbrl.spec import RobotSpec
 from adaptive_mbrl.storage import atomic_folder
@@ -109,7 +110,7 @@ class Training:
     @property
     def num_rounds(self) -> int:
         """Number of rounds of the whole run."""
-        return 1 + self.config.data.iterations + (self.config.updates_final > 0)
+        return self.config.num_rounds
 
     def run(self) -> Path:
         """Run all rounds that are left, and return the folder of the final checkpoint."""
@@ -238,7 +239,8 @@ class Training:
             config.planner,
             config.window,
             provenance,
-            config.shaping,
+            # without scenarios there is no robot's file that would have shaping terms
+            config.shaping and config.scenarios is not None,
             config.value,
         )
 

@@ -15,6 +15,7 @@ from rich.text import Text
 from adaptive_mbrl.checkpoint import load_checkpoint
 from adaptive_mbrl.data.episodes import SPEC_FILE, Episode, EpisodeStore
 from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.healthy import is_healthy
 from adaptive_mbrl.objective import Objective
 from adaptive_mbrl.options import ImportBagOptions
 from robot_bridge.bags.recording import Recording, read_recording
@@ -54,12 +55,16 @@ def import_bag(options: ImportBagOptions) -> None:
 def episode(
     stretch: Stretch, recording: Recording, goal: GoalInput | None, objective: Objective, tags: dict[str, Any]
 ) -> Episode:
-    """A stretch as an episode, with the objective's rewards for the goal of each step."""
+    """A stretch as an episode, with the objective's rewards for the goal of each step.
+
+    It ended by itself if the robot was no longer healthy after its last step and the robot's spec says that this is an end.
+    """
     obs, action = stretch.obs.astype(np.float32), stretch.action.astype(np.float32)
     # a goal is published at a tick and arrives a little later, so the middle of the step decides, as in `GoalReader`
     goals = _goals((stretch.ticks[:-1] + stretch.ticks[1:]) / 2, recording, goal)
     reward = objective(*(torch.from_numpy(x) for x in (obs[:-1], action, obs[1:], goals.astype(np.float32))))
-    return Episode(obs, action, reward.numpy(), {**tags, "begin_seconds": round(stretch.begin, 3)})
+    ended = objective.spec.can_end and not bool(is_healthy(objective.spec, torch.from_numpy(obs[-1])))
+    return Episode(obs, action, reward.numpy(), {**tags, "begin_seconds": round(stretch.begin, 3)}, ended=ended)
 
 
 def _goals(moments: Array, recording: Recording, goal: GoalInput | None) -> Array:

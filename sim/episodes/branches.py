@@ -23,21 +23,22 @@ from sim.simulation.batch import BatchSimulation
 from sim.simulation.oracle import OraclePredictor
 
 
-def candidate_plans(planner: Planner, episodes: Sequence[Episode], step: int, num: int) -> Tensor:
-    """The actions that were sent from `step` on, plus the planner's own noise.
+def candidate_plans(planner: Planner, episodes: Sequence[Episode], step: int, num: int, generator: torch.Generator) -> Tensor:
+    """The actions that were sent from `step` on, plus noise as the planner's candidates have it.
 
     Args:
         planner: gives the horizon H, the noise and the limits.
         episodes: B episodes that have a step `step`; one that ends within the horizon is continued with its last action.
         step: control step that the plans begin with.
         num: number of candidates.
+        generator: the source of the noise, on the planner's device.
 
     Returns:
         Actions within the limits, (B, num, H, action_dim).
     """
     steps = step + np.arange(planner.horizon)
     sent = np.stack([e.action[np.minimum(steps, len(e) - 1)] for e in episodes])
-    return planner.clip(torch.from_numpy(sent).to(planner.device)[:, None] + planner.perturbations(num))
+    return planner.clip(torch.from_numpy(sent).to(planner.device)[:, None] + planner.perturbations(num, generator))
 
 
 def revisit(robot: Robot, recorded: Recorded, num: int) -> Iterator[tuple[int, list[int], BatchSimulation, OraclePredictor]]:
@@ -64,7 +65,9 @@ def revisit(robot: Robot, recorded: Recorded, num: int) -> Iterator[tuple[int, l
         yield step, running, simulation, oracle
 
 
-def branch_episodes(robot: Robot, planner: Planner, recorded: Recorded, window: int, num_branches: int) -> list[Episode]:
+def branch_episodes(
+    robot: Robot, planner: Planner, recorded: Recorded, window: int, num_branches: int, seed: int = 0
+) -> list[Episode]:
     """Simulate `num_branches` candidates at every snapshot of every robot.
 
     Args:
@@ -73,16 +76,16 @@ def branch_episodes(robot: Robot, planner: Planner, recorded: Recorded, window: 
         recorded: episodes with snapshots.
         window: K, the number of steps of history that a branch starts with; near an episode's beginning there are fewer.
         num_branches: number of candidates per state.
+        seed: fixes the candidates.
     """
-    branches = []
+    branches, generator = [], torch.Generator(planner.device).manual_seed(seed)
     for step, running, simulation, oracle in revisit(robot, recorded, num_branches):
         trunk = [recorded.episodes[i] for i in running]
-        actions = candidate_plans(planner, trunk, step, num_branches).cpu()
+        actions = candidate_plans(planner, trunk, step, num_branches, generator).cpu()
         futures = oracle.roll_out(torch.from_numpy(simulation.obs), actions)
         next_obs = futures.next_obs[0]
-        goes_on = oracle.valid_steps == actions.shape[2]
-        if futures.alive is not None:
-            goes_on &= futures.alive[0, :, :, -1].numpy()
+        # a candidate that broke goes on at its last step: the simulator failed there, not the robot
+        alive = torch.ones(next_obs.shape[:3], dtype=torch.bool) if futures.alive is None else futures.alive[0]
         present = torch.from_numpy(np.stack([e.obs[step] for e in trunk]))[:, None, None].expand(-1, num_branches, 1, -1)
         goals = torch.from_numpy(simulation.goals(step + actions.shape[2])[:, None, step:])
         rewards = robot.objective(torch.cat([present, next_obs[:, :, :-1]], 2), actions, next_obs, goals)
@@ -90,7 +93,7 @@ def branch_episodes(robot: Robot, planner: Planner, recorded: Recorded, window: 
             for j in range(num_branches):
                 if valid := int(oracle.valid_steps[i, j]):
                     future = (next_obs[i, j, :valid], actions[i, j, :valid], rewards[i, j, :valid])
-                    branches.append(_branch(episode, step, window, *future, ended=not goes_on[i, j]))
+                    branches.append(_branch(episode, step, window, *future, ended=not alive[i, j, valid - 1]))
     return branches
 
 

@@ -82,7 +82,7 @@ class Collector:
             scalars["collect/random_return"] = mean_return(random)
         if config.oracle_episodes:
             recorded = self._run(oracle, "oracle", config.oracle_episodes, (0, 1), config.action_noise)
-            episodes += [*recorded.episodes, *self._branches(recorded, make_planner(spec, self.planner, self.seed))]
+            episodes += [*recorded.episodes, *self._branches(recorded, make_planner(spec, self.planner), 0)]
             scalars["collect/oracle_return"] = mean_return(recorded)
         return Collected(episodes, oracle.steps_simulated, scalars)
 
@@ -92,18 +92,18 @@ class Collector:
             ControllerPolicy(controller), "policy", self.config.episodes_per_iteration, (index, 2), self.config.action_noise
         )
         assert recorded.log is not None, "a controller reports every step"
-        scalars = {
-            "collect/return": mean_return(recorded),
-            "collect/adapted_error": float(np.nanmean(recorded.log.adapted_error)),
-            "collect/prior_error": float(np.nanmean(recorded.log.prior_error)),
-            "collect/fell_back": float(np.mean(recorded.log.fell_back)),
-        }
+        scalars = {"collect/return": mean_return(recorded)}
+        for name in ("adapted_error", "prior_error", "fell_back"):
+            values = recorded.while_running(getattr(recorded.log, name))
+            # errors begin with the second step, which no episode may have reached
+            if not np.isnan(values).all():
+                scalars[f"collect/{name}"] = float(np.nanmean(values))
         horizon = self.planner.horizon
         few = dataclasses.replace(recorded, snapshots={t: recorded.snapshots[t] for t in self._middle_of(recorded)})
         horizons = sorted({h for h in (1, 5, 10, horizon) if h <= horizon})
-        for h, value in rank_correlation(self.robot, controller, few, horizons).items():
+        for h, value in rank_correlation(self.robot, controller, few, horizons, seed=self._seed_of(index, 4)).items():
             scalars[f"rank_correlation/{h}_steps"] = value
-        return Collected([*recorded.episodes, *self._branches(recorded, controller.settings.planner)], scalars=scalars)
+        return Collected([*recorded.episodes, *self._branches(recorded, controller.settings.planner, index)], scalars=scalars)
 
     def _run(self, policy: Policy, source: str, num: int, stream: tuple[int, int], noise: float) -> Recorded:
         """Run new scenarios and tag the episodes that are held out for validation.
@@ -139,10 +139,12 @@ class Collector:
         tagged = (dataclasses.replace(e, tags={**e.tags, "validation": i < held_out}) for i, e in enumerate(recorded.episodes))
         return dataclasses.replace(recorded, episodes=tuple(tagged))
 
-    def _branches(self, recorded: Recorded, planner: Planner) -> list[Episode]:
-        if self.config.branches_per_state == 0:
-            return []
-        return branch_episodes(self.robot, planner, recorded, self.window, self.config.branches_per_state)
+    def _branches(self, recorded: Recorded, planner: Planner, index: int) -> list[Episode]:
+        num = self.config.branches_per_state
+        return branch_episodes(self.robot, planner, recorded, self.window, num, self._seed_of(index, 3)) if num else []
+
+    def _seed_of(self, *stream: int) -> int:
+        return int(np.random.default_rng([self.seed, *stream]).integers(2**31))
 
     @staticmethod
     def _middle_of(recorded: Recorded) -> Sequence[int]:

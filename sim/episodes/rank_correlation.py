@@ -25,11 +25,16 @@ from sim.robot.robot import Robot
 
 
 def rank_correlation(
-    robot: Robot, controller: AdaptiveController, recorded: Recorded, horizons: Sequence[int], num_candidates: int = 64
+    robot: Robot,
+    controller: AdaptiveController,
+    recorded: Recorded,
+    horizons: Sequence[int],
+    num_candidates: int = 64,
+    seed: int = 0,
 ) -> dict[int, float]:
     """How well the model orders candidate plans: the mean Spearman correlation over the snapshots of `recorded` and their robots.
 
-    The candidates are the actions that were really sent, plus the planner's own noise.
+    The candidates are the actions that were really sent, plus noise as the planner's candidates have it.
 
     Args:
         robot: the robot of the episodes.
@@ -37,16 +42,18 @@ def rank_correlation(
         recorded: episodes with snapshots.
         horizons: numbers of control steps over which returns are compared, each at most the planner's horizon.
         num_candidates: number of plans per state.
+        seed: fixes the candidates.
 
     Returns:
         The correlation by horizon; empty without snapshots.
     """
+    generator = torch.Generator(controller.device).manual_seed(seed)
     objective = controller.settings.score.reward
     collected: dict[int, list[float]] = {h: [] for h in horizons}
     for step, running, simulation, oracle in revisit(robot, recorded, num_candidates):
         episodes = [recorded.episodes[i] for i in running]
         obs = torch.from_numpy(np.stack([e.obs[step] for e in episodes])).to(controller.device)
-        actions = candidate_plans(controller.settings.planner, episodes, step, num_candidates)
+        actions = candidate_plans(controller.settings.planner, episodes, step, num_candidates, generator)
         goal = torch.from_numpy(simulation.goals(step + actions.shape[2])[:, step:]).to(controller.device)
         predicted = _predicted(controller, episodes, step, obs, actions)
         model_rewards, true_rewards = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,6 +80,11 @@ class Recorded:
     def running_at(self, step: int) -> list[int]:
         """The robots whose episode had not ended before control step `step`."""
         return [i for i, episode in enumerate(self.episodes) if len(episode) > step]
+
+    def while_running(self, reported: NDArray[Any]) -> NDArray[Any]:
+        """What a controller reported at the steps of the episodes, one value after another; `reported` is (T, B)."""
+        lengths = np.array([len(episode) for episode in self.episodes])
+        return reported[np.arange(len(reported))[:, None] < lengths]
 
     def select(self, robots: Sequence[int]) -> Recorded:
         """What was recorded of some of the robots."""

@@ -4,7 +4,8 @@ random     coloured noise: the zero of the normalised score
 adaptive   the checkpoint as it is
 frozen     the same checkpoint, belief = prior at every step
 multitask  a model trained without adaptation, if one is given, under the adaptive checkpoint's planner
-oracle     the same planner on the true dynamics of the moment: the one of the normalised score
+oracle     the same planner on the true dynamics of the moment, always with the robot's shaping terms and without a terminal
+           value: the one of the normalised score
 ppo, sac, recurrent_ppo    baselines that `train-baseline` trained, if they are given
 """
 
@@ -109,7 +110,7 @@ def make_policies(setup: Setup) -> dict[str, Policy]:
     policies |= {name: ControllerPolicy(controller) for name, controller in setup.controllers.items()}
     policies |= setup.baselines
     if setup.oracle:
-        policies["oracle"] = OraclePolicy(spec, setup.planner, seeds)
+        policies["oracle"] = OraclePolicy(spec, setup.planner, seeds, shaping=True)
     return policies
 
 

@@ -36,7 +36,7 @@ def performance_label(robot: Robot) -> tuple[str, str]:
     channel = rewarded_velocity(robot)
     if channel is None:
         rewarded = dict.fromkeys(c.replace("_", " ") for term in robot.objective.terms for c in term.channels)
-        return f"reward for {', '.join(rewarded)}", "reward per step"
+        return f"reward for {', '.join(rewarded)}" if rewarded else "reward", "reward per step"
     words = channel.replace("_", " ")
     return words, f"{words} [{_unit(robot, channel)}]"
 

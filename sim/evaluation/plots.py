@@ -134,7 +134,7 @@ def _mark_changes(axes: Axes, scenarios: Sequence[Scenario], dt: float, named: b
         if named:
             words = list(dict.fromkeys(describe(s.change_in_force(s.last_change + steps)) for s in scenarios))
             axes.annotate(
-                "\nor ".join(words) if len(words) <= _MOST_NAMED else "the last change",
+                "\nor ".join(words) if len(words) <= _MOST_NAMED else ("the last change" if at == last else "a change"),
                 (steps * dt, 0.03),
                 xycoords=("data", "axes fraction"),
                 xytext=(5, 0),

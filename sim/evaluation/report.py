@@ -64,7 +64,8 @@ def make_report(evaluation: Evaluation) -> Report:
 def ledger_of(evaluation: Evaluation) -> list[LedgerEntry]:
     """What the ledger of test evaluations says about an evaluation."""
     setup = evaluation.setup
-    return ledger_entries(setup.checkpoints.values(), setup.scenarios[0].name, len(setup.scenarios), setup.seed)
+    models = [*setup.checkpoints.values(), *setup.baseline_folders]
+    return ledger_entries(models, setup.scenarios[0].name, len(setup.scenarios), setup.seed)
 
 
 def write_report(path: Path, report: Report) -> None:

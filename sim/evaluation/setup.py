@@ -32,6 +32,7 @@ class Setup:
         oracle: whether there is an arm with the oracle.
         checkpoints: the checkpoints as the user named them, by arm.
         baselines: the policies of the arms that `train-baseline` trained, by the arm's name.
+        baseline_folders: the folders of these policies as the user named them.
     """
 
     robot: Robot
@@ -42,6 +43,7 @@ class Setup:
     oracle: bool
     checkpoints: dict[str, str]
     baselines: dict[str, BaselinePolicy] = field(default_factory=dict)
+    baseline_folders: tuple[str, ...] = ()
 
     @property
     def noise_seeds(self) -> list[int]:
@@ -111,4 +113,5 @@ def prepare(
         oracle,
         named,
         load_baselines(baselines, robot),
+        tuple(map(str, baselines)),
     )

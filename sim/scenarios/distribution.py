@@ -156,10 +156,11 @@ class ScenarioDistribution:
         at_step = {0: self._change(self.part.initial, draw, self._path("initial"))}
         change = self.part.change
         if change is not None and draw.uniform(0.0, 1.0) < change.probability:
-            for _ in range(self._times(draw)):
+            for number in range(self._times(draw)):
+                own = draw.of_change(number)
                 # a change at step 0 replaces what the episode would have started with
-                step = self._time(draw, steps)
-                at_step[step] = self._change(change.alternatives, draw, self._path("change.alternatives"))
+                step = self._time(own, steps)
+                at_step[step] = self._change(change.alternatives, own, self._path("change.alternatives"))
         changes, in_force = [], Change()
         for step, changed in sorted(at_step.items(), key=lambda item: item[0]):
             if changed != in_force:

@@ -34,6 +34,9 @@ class Draw(Protocol):
     def uniform(self, low: float, high: float) -> float:
         """A number in [low, high]."""
 
+    def of_change(self, number: int) -> Draw:
+        """The way to choose an episode's change `number`, counted from 0."""
+
 
 class RandomDraw:
     """Chooses everything at random, for training."""
@@ -47,27 +50,41 @@ class RandomDraw:
     def uniform(self, low: float, high: float) -> float:
         return float(self._rng.uniform(low, high))
 
+    def of_change(self, number: int) -> RandomDraw:
+        return self
+
 
 class EvenDraw:
     """Chooses for the `index`-th scenario of a series in which every option comes up equally often, for evaluation.
 
     Each choice goes through its options in shuffled rounds of its own, so that n options are all seen in n draws, while two
     choices do not stay in step with each other. Weights are ignored.
+
+    Args:
+        index: the number of the scenario in its series.
+        seed: seed of the series.
+        change: the number of the episode's change that is drawn. Each but the first one has a stream of its own, because how
+            often the earlier ones choose differs from episode to episode.
     """
 
-    def __init__(self, index: int, seed: int) -> None:
+    def __init__(self, index: int, seed: int, change: int = 0) -> None:
         self._index, self._seed, self._position = index, seed, 0
-        self._rng = np.random.default_rng([seed, 0, index])
+        self._stream = [change] if change else []
+        self._rng = np.random.default_rng([seed, 0, index, *self._stream])
 
     def pick(self, weights: Sequence[float]) -> int:
         self._position += 1
         if len(weights) == 1:
             return 0
-        shuffled = np.random.default_rng([self._seed, self._position, self._index // len(weights)]).permutation(len(weights))
+        stream = [self._seed, self._position, self._index // len(weights), *self._stream]
+        shuffled = np.random.default_rng(stream).permutation(len(weights))
         return int(shuffled[self._index % len(weights)])
 
     def uniform(self, low: float, high: float) -> float:
         return float(self._rng.uniform(low, high))
+
+    def of_change(self, number: int) -> EvenDraw:
+        return EvenDraw(self._index, self._seed, number) if number else self
 
 
 class CornerDraw:
@@ -82,6 +99,9 @@ class CornerDraw:
 
     def uniform(self, low: float, high: float) -> float:
         return high if self._upper else low
+
+    def of_change(self, number: int) -> CornerDraw:
+        return self
 
 
 def evaluate(value: Any, draw: Draw, key: str) -> Any:

@@ -250,6 +250,7 @@ class BatchSimulation:
             begun=self._begun.copy(),
             sent=self._ring.copy(),
             obs=self._obs.copy(),
+            true_obs=self.true_obs.copy(),
             instabilities=self.instabilities,
             fallen=tuple(self._fallen),
         )
@@ -263,7 +264,7 @@ class BatchSimulation:
         self._instabilities, self._fallen = list(state.instabilities), list(state.fallen)
         self._ring[:] = state.sent
         self._begun[:] = state.begun
-        self._obs = state.obs.copy()
+        self._obs, self.true_obs = state.obs.copy(), state.true_obs.copy()
         self._forget_noise()
 
     def _with_noise(self, obs: Obs) -> Obs:

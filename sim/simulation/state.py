@@ -27,6 +27,7 @@ class SimulationState:
         begun: the value of `step` at which each robot's episode began, (B,).
         sent: recent actions on their way to the actuators, (B, MAX_ACTION_DELAY + 1, action_dim).
         obs: the last observation given out, (B, obs_dim).
+        true_obs: the same without noise, (B, obs_dim).
         instabilities: how the physics of each robot became unstable, None where it did not, B of them.
         fallen: after how many control steps each robot's episode ended because it was not healthy, None where it did not, B of
             them.
@@ -39,6 +40,7 @@ class SimulationState:
     begun: NDArray[np.int64]
     sent: Array
     obs: Obs
+    true_obs: Obs
     instabilities: tuple[Instability | None, ...]
     fallen: tuple[int | None, ...]
 
@@ -53,6 +55,7 @@ class SimulationState:
             begun=self.begun[rows],
             sent=self.sent[rows],
             obs=self.obs[rows],
+            true_obs=self.true_obs[rows],
             instabilities=tuple(self.instabilities[i] for i in rows),
             fallen=tuple(self.fallen[i] for i in rows),
         )

@@ -92,14 +92,20 @@ class SubstepSimulation:
             self._grid_obs.append(self.observe())
 
     def rewards(self) -> Array:
-        """The rewards of the control periods that are over, (T,), each for the mean of the actions within it."""
+        """The rewards of the control periods that are over, (T,), each for the mean of the actions within it.
+
+        They are 0 after the period in which the robot's episode ends, for example because it fell.
+        """
         steps = self.step_index
         if not steps:
             return np.zeros(0)
         obs = np.stack(self._grid_obs)[None]
         actions = (np.stack(self._period_sums[:steps])[None] / self.robot.substeps).astype(np.float32)
         goals = self.robot.goals(self.scenario.seed, self.scenario.steps)[None, :steps]
-        return self.robot.rewards(obs, actions, goals)[0].astype(np.float64)
+        rewards = self.robot.rewards(obs, actions, goals)[0].astype(np.float64)
+        ended = np.logical_or.accumulate(self.robot.has_ended(obs[0, 1:]))
+        rewards[1:][ended[:-1]] = 0.0
+        return rewards
 
     def _set_change(self, change: Change) -> None:
         self.physics.set_change(np.array([0]), change)

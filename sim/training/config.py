@@ -9,8 +9,6 @@ from pathlib import Path
 from adaptive_mbrl.training.config import TrainConfig, read_train_config
 from sim.paths import find_config
 
-__all__ = ["TrainConfig", "load_train_config"]
-
 
 def load_train_config(name_or_path: str | Path, settings: Sequence[str] = ()) -> TrainConfig:
     """Read a shipped config by name, or any by path; a split beside the file is named relative to it.

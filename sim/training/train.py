@@ -21,6 +21,7 @@ from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.planning import Score, make_planner
 from adaptive_mbrl.process import SINGLE, Process
 from adaptive_mbrl.revision import git_revision
+from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.given_episodes import given_episodes
 from adaptive_mbrl.training.run import Training, new_value
 from adaptive_mbrl.training.run_folder import claimed
@@ -30,7 +31,6 @@ from sim.robot.reading import robot_text
 from sim.robot.robot import Robot, load_robot
 from sim.scenarios.distribution import ScenarioDistribution
 from sim.scenarios.loading import find_scenario, load_scenario
-from sim.training.config import TrainConfig
 
 
 def train(config: TrainConfig, run: Path, device: torch.device | str = "cpu", process: Process = SINGLE) -> Path:

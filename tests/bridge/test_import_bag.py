@@ -16,6 +16,7 @@ from adaptive_mbrl.checkpoint import load_checkpoint, save_checkpoint
 from adaptive_mbrl.config import save_yaml
 from adaptive_mbrl.data.episodes import Episode, EpisodeStore
 from adaptive_mbrl.objective import Term
+from adaptive_mbrl.spec import HealthyRange
 from robot_bridge.bags.types import encode, typestore
 from robot_bridge.bridge_config import BridgeConfig, GoalInput, OutputConfig
 from robot_bridge.middleware.messages import (
@@ -120,6 +121,19 @@ def test_two_sessions_are_two_episodes_with_obs_actions_rewards_and_where_they_c
     x, angle, _, velocity = first.obs[1:].T
     expected = 0.5 * np.cos(angle) + 0.3 * np.exp(-(x**2)) + 0.2 * np.exp(-(velocity**2) / 16) - 0.01 * first.action[:, 0] ** 2
     np.testing.assert_allclose(first.reward, expected, atol=1e-5)
+
+
+def test_an_episode_ended_by_itself_where_the_robot_was_no_longer_healthy(tmp_path: Path, bridge: Path, run: Callable):
+    checkpoint = load_checkpoint(tmp_path / "checkpoint")
+    # the second session ends at 2.12 m
+    spec = dataclasses.replace(checkpoint.description.spec, healthy=(HealthyRange("cart_position", high=2.1),))
+    described = dataclasses.replace(checkpoint.description, spec=spec)
+    save_checkpoint(tmp_path / "falls", dataclasses.replace(checkpoint, description=described))
+    save_yaml(bridge, bridge_config(str(tmp_path / "falls")))
+
+    assert run(write_bag(tmp_path / "bag", [*session(0.0, 50), *session(20.0, 30)]))[0] == 0
+
+    assert [e.ended for e in episodes(tmp_path)] == [False, True]
 
 
 def test_a_bag_is_imported_once(tmp_path: Path, run: Callable):

@@ -61,7 +61,8 @@ def test_it_begins_with_the_checkpoint_and_keeps_its_normalizer(checkpoint: Chec
 
 
 def test_the_last_part_of_each_episode_is_held_out_and_only_led_up_to():
-    one, short = point_episodes(1, 0)[0], Episode(*(x[:9] for x in (point_episodes(1, 1)[0].obs,)), np.zeros((8, 1)), np.zeros(8))
+    one = dataclasses.replace(point_episodes(1, 0)[0], ended=True, batch=2)
+    short = Episode(*(x[:9] for x in (point_episodes(1, 1)[0].obs,)), np.zeros((8, 1)), np.zeros(8))
     steps = len(one)
 
     training, held_out = split([one, short], window=4, query=5, fraction=0.25)
@@ -70,6 +71,7 @@ def test_the_last_part_of_each_episode_is_held_out_and_only_led_up_to():
     assert [len(e) for e in training] == [steps - last, 8]  # the short one is too short to be divided
     assert [len(e) for e in held_out] == [last + 4]
     assert [e.history for e in held_out] == [4]
+    assert [(e.ended, e.batch) for e in (training[0], held_out[0])] == [(False, 2), (True, 2)]
     np.testing.assert_array_equal(training[0].obs, one.obs[: steps - last + 1])
     np.testing.assert_array_equal(held_out[0].obs, one.obs[steps - last - 4 :])
     np.testing.assert_array_equal(held_out[0].action, one.action[steps - last - 4 :])

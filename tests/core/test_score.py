@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from torch import Tensor
 
+from adaptive_mbrl.healthy import is_healthy
 from adaptive_mbrl.objective import Objective, Term
 from adaptive_mbrl.planning.score import FAILED_RETURN, Score, failed
 from adaptive_mbrl.predictor import Trajectories
+from adaptive_mbrl.spec import HealthyRange
 from tests.core.analytic import POINT
 
 PARTICLES, ROBOTS, CANDIDATES, HORIZON = 2, 2, 3, 4
@@ -79,6 +83,21 @@ def test_who_is_always_alive_scores_as_without_a_mask():
     everywhere = torch.ones(PARTICLES, ROBOTS, CANDIDATES, HORIZON, dtype=torch.bool)
 
     torch.testing.assert_close(particle_returns(futures(everywhere), value), particle_returns(futures(), value))
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
+def test_a_future_that_is_no_number_fails_even_if_only_its_health_is_rewarded(bad: float):
+    healthy = dataclasses.replace(POINT, healthy=(HealthyRange("position", -1e3, 1e3),))
+    trajectories = futures()
+    trajectories.next_obs[:, 0, 1] = bad
+    alive = is_healthy(healthy, trajectories.next_obs)
+
+    for given in (trajectories, Trajectories(trajectories.next_obs, alive)):
+        returns = Score(Objective(healthy, (Term("healthy", 1.0),)))(given, ACTIONS, OBS, NO_GOAL)
+
+        assert returns[0, 1] == FAILED_RETURN
+        returns[0, 1] = HORIZON
+        assert (returns == HORIZON).all()
 
 
 # --- after the horizon --------------------------------------------------------------------------------------------------------

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from adaptive_mbrl.adaptation import make_adapter
 from adaptive_mbrl.adaptation.none import NoneConfig
-from adaptive_mbrl.checkpoint import FORMAT_VERSION, Checkpoint, Description, load_checkpoint, save_checkpoint
+from adaptive_mbrl.checkpoint import FORMAT_VERSION, VALUE_FILE, Checkpoint, Description, load_checkpoint, save_checkpoint
 from adaptive_mbrl.control.inputs import InputChecker, StepOptions
 from adaptive_mbrl.control.step import ControlSettings, StepNoise, control_step, initial_state
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.episodes import Episode
 from adaptive_mbrl.dynamics.model import DynamicsModel
-from adaptive_mbrl.errors import CheckpointError, ConfigError
+from adaptive_mbrl.errors import CheckpointError, ConfigError, DivergenceError
 from adaptive_mbrl.meta.value_fit import fit_value
 from adaptive_mbrl.objective import Objective, Term
 from adaptive_mbrl.planning import Score, make_planner
-from adaptive_mbrl.planning.value import VALUE_FILE, ValueConfig, ValueFunction
+from adaptive_mbrl.planning.value import ValueConfig, ValueFunction
 from adaptive_mbrl.predictor import Trajectories
 from tests.core.analytic import POINT, POINT_MODEL, POINT_WINDOW, TINY_PLANNER, push
 from tests.core.compiling import one_graph_compiler
@@ -100,6 +102,14 @@ def test_a_second_fit_goes_on_from_the_first_one():
     fit_value(other, [constant(s) for s in (-1.0, 2.0)] * 3, SPEED)
     at = torch.tensor([[-1.0, -1.0], [2.0, 2.0]])
     torch.testing.assert_close(other.value(at), value.value(at), atol=0.05, rtol=0.01)
+
+
+def test_a_fit_that_is_not_finite_is_one_line_and_no_value():
+    with pytest.raises(DivergenceError, match=r"key 'value': targets of its fit are not finite; a lower value.learning_rate"):
+        fit_value(ValueFunction(POINT, QUICK), [constant(1.0), constant(float("nan"))], SPEED)
+    wild = dataclasses.replace(QUICK, sweeps=1, updates=3, learning_rate=1e30)
+    with pytest.raises(DivergenceError, match="fitted values are not finite"):
+        fit_value(ValueFunction(POINT, wild), [constant(1.0), constant(2.0)], SPEED)
 
 
 # --- what it does for a planner -----------------------------------------------------------------------------------------------
@@ -187,9 +197,12 @@ def test_it_travels_with_its_checkpoint_into_the_controllers_score(saved: Path, 
     assert torch.equal(found(at, at[:, :0]), homing_value(at))
 
 
-def test_it_is_not_used_for_another_objective_than_it_was_fitted_to(saved: Path):
+def test_it_is_not_used_for_another_objective_than_it_was_fitted_to(saved: Path, caplog: pytest.LogCaptureFixture):
     assert AdaptiveController.load(saved, objective=NEAR).settings.score.terminal_value is not None
+    assert not caplog.messages
     assert AdaptiveController.load(saved, objective=SPEED).settings.score.terminal_value is None
+    (line,) = caplog.messages
+    assert line == f"{saved}: its terminal value is not used: it was fitted to another objective than the one given here"
 
 
 def test_a_missing_or_damaged_file_is_one_line(saved: Path):
@@ -198,4 +211,22 @@ def test_a_missing_or_damaged_file_is_one_line(saved: Path):
         load_checkpoint(saved)
     (saved / VALUE_FILE).unlink()
     with pytest.raises(CheckpointError, match=r"value\.safetensors: missing"):
+        load_checkpoint(saved)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda t: t.pop("return_mean"), "tensor 'return_mean' is missing"),
+        (lambda t: t.update(more=torch.ones(1)), "unknown tensor 'more'"),
+        (lambda t: t.update(return_std=torch.ones(2)), r"tensor 'return_std' has shape \(2,\); needed: \(\)"),
+        (lambda t: t["net.0.bias"].fill_(torch.nan), "tensor 'net.0.bias' holds NaN"),
+    ],
+)
+def test_weights_that_do_not_fit_name_the_tensor(saved: Path, damage: Callable[[dict[str, torch.Tensor]], object], message: str):
+    tensors = load_file(saved / VALUE_FILE)
+    damage(tensors)
+    save_file(tensors, saved / VALUE_FILE)
+
+    with pytest.raises(CheckpointError, match=rf"value\.safetensors: {message}"):
         load_checkpoint(saved)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from adaptive_mbrl.data.dataset import EpisodeDataset
-from adaptive_mbrl.data.episodes import Episode
+from adaptive_mbrl.data.episodes import Episode, EpisodeStore
 from adaptive_mbrl.data.weighting import WeightingConfig, episode_weights
 from adaptive_mbrl.data.windows import WindowSampler
 from tests.core.analytic import POINT
@@ -17,11 +18,14 @@ from tests.core.analytic import POINT
 WINDOW, QUERY, STEPS = 4, 3, 40
 
 
-def episode(mark: float, reward: float = 0.0, steps: int = STEPS, history: int = 0) -> Episode:
+def episode(
+    mark: float, reward: float = 0.0, steps: int = STEPS, history: int = 0, batch: int = 0, source: str = "policy"
+) -> Episode:
     """Every observation of it is `mark`; its history has an absurd reward."""
     rewards = np.full(steps, reward, np.float32)
     rewards[:history] = 1e3
-    return Episode(np.full((steps + 1, 2), mark, np.float32), np.zeros((steps, 1), np.float32), rewards, history=history)
+    obs, actions = np.full((steps + 1, 2), mark, np.float32), np.zeros((steps, 1), np.float32)
+    return Episode(obs, actions, rewards, {"source": source}, history, batch=batch)
 
 
 def shares(episodes: list[Episode], config: WeightingConfig) -> dict[float, float]:
@@ -40,11 +44,32 @@ def test_without_strengths_windows_are_the_same_as_ever():
 
 
 def test_newer_episodes_are_drawn_more_often_by_the_stated_ratio():
-    found = shares([episode(1), episode(2), episode(3)], WeightingConfig(recency=1.5))
+    found = shares([episode(1), episode(2, batch=4), episode(3, batch=6)], WeightingConfig(recency=1.0))
 
-    # the middles of three equal episodes are a third of the data apart
     assert found[3] / found[2] == pytest.approx(math.exp(0.5), rel=0.07)
     assert found[2] / found[1] == pytest.approx(math.exp(0.5), rel=0.07)
+
+
+def test_branches_are_as_old_as_the_episodes_of_their_round(tmp_path: Path):
+    """Also in a store that is read again."""
+    store = EpisodeStore.open(tmp_path, POINT)
+    store.append([episode(1), episode(1, source="branch")])
+    store.append([episode(2), *[episode(2, source="branch")] * 3])
+
+    for found in (store, EpisodeStore.open(tmp_path)):
+        weights = episode_weights(found.episodes, WeightingConfig(recency=1.0))
+
+        np.testing.assert_allclose(weights, [math.exp(-1)] * 2 + [1.0] * 4)
+
+
+def test_the_mean_reward_is_compared_with_that_of_whole_episodes():
+    trunk = [episode(1, -1.0), episode(2, 1.0)]
+    config = WeightingConfig(reward=1.0)
+
+    weights = episode_weights([*trunk, *[episode(3, 1.5, source="branch")] * 50], config)
+
+    np.testing.assert_allclose(weights, [math.exp(-2.5), math.exp(-0.5)] + [1.0] * 50)
+    np.testing.assert_allclose(episode_weights([episode(3, 1.0, source="branch")] * 2, config), 1.0)
 
 
 def test_better_episodes_are_drawn_more_often_by_the_stated_ratio():
@@ -68,7 +93,7 @@ def test_a_history_counts_for_nothing_and_equal_rewards_are_no_division_by_zero(
 
 
 def test_a_short_episode_that_is_left_out_does_not_shift_the_weights_of_the_others():
-    found = shares([episode(1), episode(2, steps=2), episode(3)], WeightingConfig(recency=10.0))
+    found = shares([episode(1), episode(2, steps=2, batch=1), episode(3, batch=2)], WeightingConfig(recency=10.0))
 
     assert set(found) == {1.0, 3.0}
     assert found[3] > 0.95

@@ -33,6 +33,9 @@ from sim.baselines.train import train_baseline
 from sim.baselines.vec_env import SB3VecEnv
 from sim.environment.vector_env import ScenarioVectorEnv
 from sim.episodes.run import run_scenarios
+from sim.evaluation.evaluate import Evaluation
+from sim.evaluation.report import ledger_of
+from sim.evaluation.setup import prepare
 from sim.paths import known_configs
 from sim.robot.robot import load_robot
 from sim.scenarios.loading import load_scenario
@@ -285,6 +288,10 @@ def test_a_baseline_is_an_arm_of_an_evaluation(
     report = json.loads(out.read_text())
     assert list(report["config"]["baselines"]) == ["ppo", "recurrent_ppo"]
     assert len(report["arms"]["ppo"]["rewards"]) == 2
+    setup = prepare(checkpoint, cartpole_scenario, episodes=1, oracle=False, baselines=[tmp_path / "ppo"])
+    held_out = tuple(dataclasses.replace(s, name="cartpole/mass_gain:test") for s in setup.scenarios)
+    ledger = ledger_of(Evaluation(dataclasses.replace(setup, scenarios=held_out), held_out, {}, None))
+    assert [entry.checkpoint for entry in ledger] == [str(checkpoint), str(tmp_path / "ppo")]
     ours, theirs = (report["summary"][arm]["return_after_change"]["mean"] for arm in ("adaptive", "ppo"))
     assert report["summary"]["adaptive_minus_ppo"]["return_after_change"]["mean"] == pytest.approx(ours - theirs, abs=1e-4)
 

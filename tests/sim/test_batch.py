@@ -59,12 +59,13 @@ def test_restore_continues_exactly(cheetah: Robot) -> None:
     simulation = BatchSimulation(cheetah, 4)
     simulation.reset([0, 1, 2, 3], VARIED)
     roll(simulation, actions[:20])
-    snapshot = simulation.state()
+    snapshot, without_noise = simulation.state(), simulation.true_obs.copy()
     expected = roll(simulation, actions[20:])
     simulation.reset([5, 6, 7, 8])
     roll(simulation, actions[:3])
     simulation.restore(snapshot)
     np.testing.assert_array_equal(simulation.obs, snapshot.obs)
+    np.testing.assert_array_equal(simulation.true_obs, without_noise)
     assert simulation.step_index == 20
     np.testing.assert_array_equal(roll(simulation, actions[20:]), expected)
 

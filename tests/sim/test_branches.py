@@ -62,6 +62,7 @@ def test_a_branch_ends_before_its_physics_does(trunk: Recorded, tmp_path: Path, 
 
     branches = branches_of(dataclasses.replace(trunk, snapshots=snapshots))
 
+    assert not any(branch.ended for branch in branches), "a simulator that fails is not a robot that falls"
     lengths = {seed: [len(b) - b.history for b in branches if b.tags["scenario"]["seed"] == seed] for seed in (1, 2)}
     assert lengths[2] == [PLANNER.horizon] * len(SNAPSHOTS) * BRANCHES
     assert all(0 < length < PLANNER.horizon for length in lengths[1])

@@ -268,3 +268,19 @@ def test_every_split_has_a_part_for_choosing_settings(name: str) -> None:
         parts[part] = {str(c.change) for _ in range(40) for c in distribution.sample(rng).changes}
     assert parts["validation"]
     assert not parts["validation"] & (parts["train"] | parts["test"])
+
+
+def test_each_of_several_changes_goes_through_the_alternatives_evenly(tmp_path: Path) -> None:
+    """An alternative that chooses more often than the others does not put the later changes out of step."""
+    several = "times: 3\n    at: {uniform: [1, 999999]}"  # so many steps that no two changes fall on the same one
+    often = "{body_mass: {choice: [{uniform: [0.5, 0.7]}, {uniform: [1.5, 2.0]}]}}"
+    text = SPLIT.replace("steps: 100", "steps: 1000000").replace("at: 50", several)
+    text = text.replace("{actuator_gain: {fshin: 0.0}}", often).replace("{ffoot: 0.0}", "{ffoot: {uniform: [0.1, 0.9]}}")
+
+    distribution = load(text, "test", tmp_path)
+
+    for seed in (0, 1000, 2000):
+        episodes = distribution.episodes(120, seed)
+        assert {len(e.changes) for e in episodes} == {3}
+        assert Counter("body_mass" in c.change.to_changes() for e in episodes for c in e.changes) == {True: 180, False: 180}
+    assert len({tuple(sorted("body_mass" in c.change.to_changes() for c in e.changes)) for e in episodes}) == 4

@@ -20,6 +20,7 @@ from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
 from adaptive_mbrl.meta.trainer import OuterConfig
 from adaptive_mbrl.planning import ICEMConfig, Score, make_planner
+from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.data_config import DataConfig
 from sim.episodes.branches import branch_episodes
 from sim.episodes.policies import ControllerPolicy, OraclePolicy, Policy, RandomPolicy
@@ -36,7 +37,6 @@ from sim.robot.robot import load_robot
 from sim.scenarios.scenario import Scenario
 from sim.simulation.batch import BatchSimulation
 from sim.simulation.oracle import OraclePredictor
-from sim.training.config import TrainConfig
 from sim.training.train import train
 from tests.sim.conftest import MakeCheckpoint
 
@@ -253,3 +253,15 @@ def test_a_controller_of_the_robot_runs_to_the_end_of_the_last_one():
 
     assert recorded.log is not None
     assert len(recorded.log.plan_seconds) == max(len(e) for e in recorded.episodes)
+
+
+def test_the_figures_of_a_log_leave_out_what_comes_after_an_end():
+    recorded = run(ControllerPolicy(untrained()))
+    assert recorded.log is not None
+    lengths = [len(e) for e in recorded.episodes]
+    assert min(lengths) < max(lengths)
+
+    steps = np.repeat(np.arange(max(lengths))[:, None], len(lengths), axis=1)
+
+    assert sorted(recorded.while_running(steps)) == sorted(t for length in lengths for t in range(length))
+    assert recorded.select([1]).while_running(steps[:, [1]]).tolist() == list(range(lengths[1]))

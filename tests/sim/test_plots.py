@@ -8,11 +8,14 @@ from pathlib import Path
 import imageio.v3 as imageio
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from sim.evaluation.evaluate import Evaluation, evaluate
 from sim.evaluation.performance import performance
-from sim.evaluation.plots import align, plot_recovery, recovery_figure, trailing_mean
+from sim.evaluation.plots import _mark_changes, align, plot_recovery, recovery_figure, trailing_mean
 from sim.evaluation.setup import prepare
+from sim.scenarios.change import Change
+from sim.scenarios.scenario import Scenario, ScheduledChange
 
 MakeCheckpoint = Callable[..., Path]
 
@@ -68,3 +71,17 @@ def test_trailing_mean_looks_back_only_and_skips_what_is_not_known():
     mean = trailing_mean(values, 2)
 
     assert np.array_equal(mean, [[np.nan, 2.0, 3.0, 5.0, 7.0], [1.0, 1.0, 1.0, 3.0, 5.0]], equal_nan=True)
+
+
+def test_a_mark_of_many_changes_says_which_of_them_is_the_last():
+    gains = [(0.5, 0.2), (0.6, 0.3), (0.7, 0.4)]
+    scenarios = [
+        Scenario("cartpole", 40, 0, (ScheduledChange(5, Change(actuator_gain=a)), ScheduledChange(20, Change(actuator_gain=b))))
+        for a, b in gains
+    ]
+    axes = Figure().subplots()
+
+    _mark_changes(axes, scenarios, dt=0.1)
+
+    assert [text.get_text() for text in axes.texts] == ["a change", "the last change"]
+    assert [line.get_xdata()[0] for line in axes.lines] == pytest.approx([-1.5, 0.0])

@@ -13,11 +13,12 @@ from adaptive_mbrl.adaptation.none import NoneConfig
 from adaptive_mbrl.checkpoint import load_checkpoint
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.planning import RandomShootingConfig
+from adaptive_mbrl.training.config import TrainConfig
 from sim.paths import config_root
 from sim.robot.robot import load_robot
 from sim.scenarios.draws import CornerDraw, evaluate
 from sim.scenarios.loading import load_scenario
-from sim.training.config import TrainConfig, load_train_config
+from sim.training.config import load_train_config
 from sim.training.train import train
 
 NAMES = sorted(p.stem for p in (config_root() / "train" / "protocols").glob("*.yaml"))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from adaptive_mbrl.adaptation import NetworkAdapter
 from adaptive_mbrl.control.step import ControlSettings
@@ -138,7 +139,7 @@ def test_branches_leave_from_episodes_of_any_length(broken: Recorded):
 def test_a_plan_beyond_an_episodes_end_goes_on_with_its_last_action(broken: Recorded):
     quiet = make_planner(ROBOT.spec, dataclasses.replace(PLANNER, sigma=1e-9), 0)
 
-    plans = candidate_plans(quiet, broken.episodes, 4, 3)
+    plans = candidate_plans(quiet, broken.episodes, 4, 3, torch.Generator())
 
     sent = broken.episodes[1].action
     np.testing.assert_allclose(plans[1, 0], sent[[4, 5, 5, 5, 5]], atol=1e-6)

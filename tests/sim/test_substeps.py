@@ -134,3 +134,23 @@ def test_unstable_physics_is_told(cheetah: Robot):
 
     with pytest.raises(SimulationError, match="'half_cheetah': the physics became unstable at control step 0 under no change"):
         simulation.advance(np.zeros(6))
+
+
+def test_after_a_fall_there_is_no_reward():
+    robot, steps = load_robot("cartpole_balance"), 200
+    simulation = SubstepSimulation(robot, Scenario("cartpole_balance", steps, 3))
+    obs = []
+    for _ in range(steps):
+        # it is pushed over, and the pole swings through to the other side
+        force = 1.0 if len(obs) < 20 else float(np.clip(-2.0 * obs[-1][0] - 2.0 * obs[-1][2], -1, 1))
+        for _ in range(robot.substeps):
+            simulation.advance(np.array([force]))
+        obs.append(simulation.observe())
+
+    rewards = simulation.rewards()
+
+    outside = robot.has_ended(np.stack(obs))
+    end = int(np.argmax(outside))
+    assert outside[end]
+    assert not outside[end:].all()
+    np.testing.assert_array_equal(rewards, [1.0] * end + [0.0] * (steps - end))

@@ -33,6 +33,7 @@ from adaptive_mbrl.meta.reset import ResetConfig
 from adaptive_mbrl.meta.trainer import MetaTrainer, OuterConfig
 from adaptive_mbrl.planning import GradientPlannerConfig, ICEMConfig
 from adaptive_mbrl.planning.value import ValueConfig, ValueFunction
+from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.data_config import DataConfig
 from adaptive_mbrl.training.rounds import RoundRecord
 from adaptive_mbrl.training.run_folder import RunFolderError
@@ -40,7 +41,7 @@ from sim.episodes.policies import OraclePolicy
 from sim.robot.robot import load_robot
 from sim.scenarios.loading import load_scenario
 from sim.simulation.batch import BatchSimulation
-from sim.training.config import TrainConfig, load_train_config
+from sim.training.config import load_train_config
 from sim.training.train import open_training, train
 from tests.core.halves import Half, in_two
 

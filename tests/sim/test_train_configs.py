@@ -12,6 +12,7 @@ from adaptive_mbrl.adaptation.none import NoneConfig
 from adaptive_mbrl.checkpoint import find_checkpoint, load_checkpoint
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.dynamics.model import DynamicsModel
+from adaptive_mbrl.training.config import TrainConfig
 from sim.episodes.policies import ControllerPolicy
 from sim.episodes.run import run_scenarios
 from sim.paths import config_root
@@ -19,7 +20,7 @@ from sim.robot.robot import load_robot
 from sim.scenarios.distribution import ScenarioDistribution
 from sim.scenarios.loading import load_scenario
 from sim.scenarios.scenario import Scenario
-from sim.training.config import TrainConfig, load_train_config
+from sim.training.config import load_train_config
 
 NAMES = sorted(p.stem for p in (config_root() / "train").glob("*.yaml"))
 PRETRAINED = find_checkpoint("half_cheetah").parent

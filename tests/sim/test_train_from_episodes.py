@@ -92,6 +92,8 @@ def test_it_runs_where_there_is_no_simulator(recorded: Path, tmp_path: Path):
     assert about.spec == load_robot("cartpole").spec
     assert [term.kind for term in about.terms] == ["cosine", "action_quadratic"]
     assert about.value is not None
+    # so an evaluation in simulation plans without shaping terms, which the value was not fitted to
+    assert not about.shaping
     record = load_yaml(tmp_path / "run" / "rounds" / "001" / "round.yaml", RoundRecord)
     assert (record.env_steps, record.oracle_steps, record.updates) == (90, 0, 5)
 
@@ -142,6 +144,8 @@ def test_a_checkpoint_without_an_objective_is_evaluated_under_the_robots(
             {"objective": [{"kind": "linear", "channels": ["pole_angle"], "goal": ["where"]}]},
             "key 'objective': unknown goal 'where'",
         ),
+        ({"goal_names": ["where"]}, "key 'goal_names': there is no 'objective' with a term that could aim at them"),
+        ({"resets": {"rounds": [1, 2]}}, "key 'resets.rounds': 2 is beyond the last round; allowed: 1 to 1"),
     ],
 )
 def test_what_does_not_fit_is_one_line_and_begins_no_run(
@@ -167,3 +171,15 @@ def test_settings_decide_too_who_trains(recorded: Path, tmp_path: Path, capsys: 
     path = config_file(tmp_path, recorded)
     line = error_of(capsys, path, "--set", "scenarios=nowhere/at_all:train")
     assert "unknown scenario 'nowhere/at_all'" in line
+
+
+def test_a_shipped_configuration_without_its_scenarios_trains_on_episodes_alone(recorded: Path, tmp_path: Path):
+    small = ["model.hidden=[8]", "model.members=2", "window=4", "outer.query=2", "outer.meta_batch_size=8"]
+    rounds = ["data.iterations=0", "updates_initial=3", "updates_final=2"]
+    settings = ["scenarios=null", f"data.episodes_from={recorded}", *small, *rounds]
+
+    asked = ["train", "--config", "cartpole", "--run", str(tmp_path / "run"), "--device", "cpu", "--set", *settings]
+
+    assert cli.main(asked) == 0
+    about = load_checkpoint(tmp_path / "run" / "checkpoint").description
+    assert about.provenance["scenarios"] == f"episodes of {recorded}"

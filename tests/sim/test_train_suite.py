@@ -17,12 +17,13 @@ from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.meta.trainer import OuterConfig
 from adaptive_mbrl.options import TrainSuiteOptions
 from adaptive_mbrl.planning import ICEMConfig
+from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.data_config import DataConfig
 from sim.benchmark import train_suite as module
 from sim.benchmark.progress import Progress
 from sim.benchmark.suite import load_suite
 from sim.benchmark.train_suite import Run, TrainSuiteError, run_trainings, suite_runs, train_suite
-from sim.training.config import TrainConfig, load_train_config
+from sim.training.config import load_train_config
 
 PLANNER = ICEMConfig(horizon=5, num_samples=8, num_iterations=1, num_elites=3)
 TINY = TrainConfig(
