@@ -11,10 +11,17 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from adaptive_mbrl.checkpoint import DESCRIPTION_FILE, WEIGHTS_FILE, Description, find_checkpoint, load_checkpoint, require_robot
+from adaptive_mbrl.checkpoint import (
+    DESCRIPTION_FILE,
+    VALUE_FILE,
+    WEIGHTS_FILE,
+    Description,
+    find_checkpoint,
+    load_checkpoint,
+    require_robot,
+)
 from adaptive_mbrl.errors import CheckpointError
 from adaptive_mbrl.planning import GradientPlannerConfig
-from adaptive_mbrl.planning.value import VALUE_FILE
 from sim.benchmark.cells import PREDICTION, Cell, Field, Model, Plan
 from sim.benchmark.suite import MethodEntry, Suite
 from sim.robot.reading import robot_text
