@@ -130,7 +130,7 @@ def test_missing_files_and_parts() -> None:
         ConfigError, match=r"has the parts train, validation, test; name one, for example half_cheetah/cadm_cripple:test"
     ):
         load_scenario("half_cheetah/cadm_cripple")
-    with pytest.raises(ConfigError, match=r"this split has the parts train, test; got ':tset'"):
+    with pytest.raises(ConfigError, match=r"this split has the parts train, validation, test; got ':tset'"):
         load_scenario("half_cheetah/cadm_cripple:tset")
 
 
