@@ -174,17 +174,22 @@ def _mean(tables: Sequence[Table]) -> Callable[[Draw], Array]:
 
 
 def _worst_task(arm: Sequence[Entry]) -> float | None:
-    """The lowest score of a kind of change on a scenario; kinds where the oracle is hardly better than random are left out."""
-    found = []
-    for field, a in arm:
-        pair = field.gain_and_gap(a)
-        assert pair is not None
-        gain, gap = pair
-        for task in dict.fromkeys(field.tasks):
-            rows = [i for i, other in enumerate(field.tasks) if other == task]
-            if gap[rows].mean() > SMALLEST_GAP * gap.mean():
-                found.append(float(gain[:, rows].mean() / gap[rows].mean()))
-    return min(found, default=None)
+    """The lowest score of a kind of change on a scenario."""
+    return min((score for field, a in arm for score in task_scores(field, a).values()), default=None)
+
+
+def task_scores(field: FieldData, arm: ArmData) -> dict[str, float]:
+    """The score of each kind of change on a scenario; kinds where the oracle is hardly better than random are left out."""
+    pair = field.gain_and_gap(arm)
+    if pair is None:
+        return {}
+    gain, gap = pair
+    rows = {task: [i for i, other in enumerate(field.tasks) if other == task] for task in dict.fromkeys(field.tasks)}
+    return {
+        task: float(gain[:, of].mean() / gap[of].mean())
+        for task, of in rows.items()
+        if gap[of].mean() > SMALLEST_GAP * gap.mean()
+    }
 
 
 def _open_loop(arm: Sequence[Entry]) -> Estimate:

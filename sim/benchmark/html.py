@@ -13,6 +13,7 @@ from sim.benchmark.markdown import (
     about,
     comparison_rows,
     evidence_row,
+    kind_rows,
     leaderboard_rows,
     notes,
     references,
@@ -84,10 +85,10 @@ def _summary_pictures(found: Report, title: str) -> list[Report]:
 
 
 def _scenario(scenario: Report) -> Report:
-    kinds = ", ".join(f"{kind} ({number})" for kind, number in scenario["kinds_of_change"].items())
     words = "Recovery: mean reward around the last change, with a 95 % band."
     pictures = [{"svg": recovery_picture(scenario), "words": words}]
-    tables = []
+    header, rows = kind_rows(scenario)
+    tables: list[Report] = [{"header": header, "rows": rows}]
     if scenario["evidence"]["methods"]:
         pictures.append(
             {"svg": evidence_picture(scenario), "words": "K-shot: open-loop error after k transitions of the new dynamics."}
@@ -99,7 +100,7 @@ def _scenario(scenario: Report) -> Report:
         tables.append(_evidence("reward rate from k transitions on", scenario["reward_rate"], scenario["reward_rate"]["arms"]))
     return {
         "name": scenario["name"],
-        "about": f"{scenario['episodes']} episodes; last changes: {kinds}.",
+        "about": f"{scenario['episodes']} episodes.",
         "pictures": pictures,
         "tables": tables,
     }

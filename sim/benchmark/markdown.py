@@ -167,8 +167,20 @@ def comparison_rows(comparisons: Iterable[Report]) -> list[Row]:
     ]
 
 
+def kind_rows(scenario: Report) -> tuple[Row, list[Row]]:
+    """Header and rows of the table of normalised scores by kind of change, one column for each arm."""
+    kinds = scenario["kinds_of_change"]
+    arms = list(next(iter(kinds.values()))["normalized"]) if kinds else []
+    rows: list[Row] = [
+        (kind, str(found["episodes"]), *(number(found["normalized"][arm], 2) for arm in arms)) for kind, found in kinds.items()
+    ]
+    return ("normalised by kind of change", "episodes", *arms), rows
+
+
 def evidence_tables(scenario: Report) -> Iterator[str]:
-    """K-shot figures of a scenario, one column for each k."""
+    """Scores by kind of change, and K-shot figures with one column for each k."""
+    yield from table(*kind_rows(scenario))
+    yield ""
     for title, found, arms in (
         ("open-loop error over 10 steps after k transitions", scenario["evidence"], scenario["evidence"]["methods"]),
         ("reward rate from k transitions on, oracle = 1, random = 0", scenario["reward_rate"], scenario["reward_rate"]["arms"]),

@@ -11,7 +11,7 @@ from sim.benchmark.cells import Field
 from sim.benchmark.curves import curve, performance_profile
 from sim.benchmark.data import ArmData, FieldData
 from sim.benchmark.figures import profiles
-from sim.benchmark.markdown import interval
+from sim.benchmark.markdown import interval, kind_rows
 from sim.benchmark.statistics import (
     Draw,
     Estimate,
@@ -221,3 +221,12 @@ def test_a_performance_profile_is_the_share_of_runs_above_each_score():
     assert found.mean == pytest.approx([1.0, 0.75, 0.25, 0.0])
     assert (found.low <= found.mean).all()
     assert (found.mean <= found.high).all()
+
+
+def test_scores_by_kind_of_change_have_a_column_for_each_arm():
+    kinds = {"a": {"episodes": 2, "normalized": {"x": 0.5, "y": None}}, "b": {"episodes": 1, "normalized": {"x": 1.0, "y": 0.25}}}
+
+    header, rows = kind_rows({"kinds_of_change": kinds})
+
+    assert header == ("normalised by kind of change", "episodes", "x", "y")
+    assert rows == [("a", "2", "0.50", "-"), ("b", "1", "1.00", "0.25")]
