@@ -73,8 +73,8 @@ def budgets_table() -> str:
 
 
 def benchmark_tables(report: dict[str, Any]) -> str:
-    """What `adaptive-mbrl benchmark` found."""
-    return markdown_report(report).partition("\n")[2].strip()
+    """What `adaptive-mbrl benchmark` found, one level of headings deeper."""
+    return re.sub("^#", "##", markdown_report(report).partition("\n")[2].strip(), flags=re.M)
 
 
 def claims_table() -> str:
