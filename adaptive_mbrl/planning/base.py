@@ -97,11 +97,6 @@ class Planner(ABC):
         """Where plans are made."""
         return self.low.device
 
-    @property
-    def generator(self) -> torch.Generator:
-        """The source of the noise that all robots share; that of the first robot if each has its own."""
-        return self.generators[0]
-
     def seed(self, seed: int | Sequence[int]) -> None:
         """Restart the noise: with one number that of all robots, with a list of B numbers one stream for each of B robots."""
         self.has_own_noise = not isinstance(seed, int)

@@ -100,10 +100,9 @@ class SamplingPlanner(Planner):
     def perturbations(self, num: int, generator: torch.Generator) -> Tensor:
         return self.noise(num, generator) * self.sigma * self.half_range
 
-    def noise(self, num: int, generator: torch.Generator | None = None) -> Tensor:
-        """Standard normal noise, coloured along the horizon, (num, H, action_dim); by default from `self.generator`."""
-        source = generator or self.generator
-        white = torch.randn(num, self.horizon, self.action_dim, generator=source, device=source.device)
+    def noise(self, num: int, generator: torch.Generator) -> Tensor:
+        """Standard normal noise, coloured along the horizon, (num, H, action_dim)."""
+        white = torch.randn(num, self.horizon, self.action_dim, generator=generator, device=generator.device)
         return torch.einsum("hk,nka->nha", self._colour, white)
 
 

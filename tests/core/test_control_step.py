@@ -130,13 +130,13 @@ def test_a_step_changes_nothing_that_it_is_given(trained: MetaTrainer, method: s
     tensors = [*tensors_of(given[0]), *given[1][:6], given[2].plan]
     copies = [tensor.clone() for tensor in tensors]
     weights = {name: tensor.clone() for name, tensor in settings.adapter.state_dict().items()}
-    generator = settings.planner.generator.get_state()
+    generator = settings.planner.generators[0].get_state()
 
     first = control_step(*given, settings)
 
     assert_equal(tensors, copies)
     assert all(torch.equal(tensor, weights[name]) for name, tensor in settings.adapter.state_dict().items())
-    assert torch.equal(settings.planner.generator.get_state(), generator)
+    assert torch.equal(settings.planner.generators[0].get_state(), generator)
     for out, again in zip(first, control_step(*given, settings), strict=True):
         assert_equal(out, again)
 

@@ -67,7 +67,7 @@ def test_a_plan_is_a_function_of_state_and_noise_alone(method: str):
     planner = make_planner(CART, small(method))
     state, _ = plan_cart(planner, planner.init(4), STARTS)
     noise, kept = planner.draw_noise(), [x.clone() for x in state]
-    generator = planner.generator.get_state()
+    generator = planner.generators[0].get_state()
     score = Score(QUADRATIC)
 
     def returns(actions: Tensor) -> Tensor:
@@ -78,7 +78,7 @@ def test_a_plan_is_a_function_of_state_and_noise_alone(method: str):
     assert torch.equal(first[1].actions, again[1].actions)
     assert all(torch.equal(a, b) for a, b in zip(first[0], again[0], strict=True))
     assert all(torch.equal(a, b) for a, b in zip(state, kept, strict=True))
-    assert torch.equal(planner.generator.get_state(), generator)
+    assert torch.equal(planner.generators[0].get_state(), generator)
 
 
 @pytest.mark.parametrize("method", METHODS)

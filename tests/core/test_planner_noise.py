@@ -43,7 +43,7 @@ def test_the_planner_draws_the_noise_that_its_config_names():
     for beta in (0.0, 1.0, 2.0):
         planner = make_planner(MIXED, small("icem", horizon=20, noise_beta=beta))
         assert isinstance(planner, SamplingPlanner)
-        noise = planner.noise(4000)
+        noise = planner.noise(4000, planner.generators[0])
         assert noise.shape == (4000, 20, 2)
         torch.testing.assert_close(noise.std(0), torch.ones(20, 2), atol=0.06, rtol=0)
         # the two actions are independent
@@ -58,10 +58,10 @@ def test_perturbations_are_in_the_actions_units(method: str):
     """Branches around a plan scatter as a planner's candidates do: sigma half ranges of each action."""
     planner = make_planner(MIXED, small(method, sigma=0.25))
 
-    before = planner.generator.get_state()
+    before = planner.generators[0].get_state()
     scatter = planner.perturbations(4000, torch.Generator().manual_seed(1))
 
-    assert torch.equal(planner.generator.get_state(), before), "the planner's own noise goes on as if nobody had asked"
+    assert torch.equal(planner.generators[0].get_state(), before), "the planner's own noise goes on as if nobody had asked"
     assert scatter.shape == (4000, 6, 2)
     torch.testing.assert_close(scatter.std(0), torch.tensor([0.5, 0.125]).expand(6, 2), atol=0, rtol=0.06)
 

@@ -43,7 +43,7 @@ def test_the_control_step_is_one_graph_for_a_compiler(name: str):
     with one_graph_compiler() as one_graph:
         compiled = one_graph(control_step)
         for t in range(4):
-            noise = StepNoise(planner.draw_noise(), adapter.draw_noise(state.belief, planner.generator))
+            noise = StepNoise(planner.draw_noise(), adapter.draw_noise(state.belief, planner.generators[0]))
             pending, share = torch.full((ROBOTS, 1, 1), 0.3), torch.full((ROBOTS, 1), 0.25 * (t % 4) + 0.25)
             frozen = torch.full((ROBOTS,), t == 2)
             inputs = StepInputs(obs, obs, nothing, state.last_action, connected, pending, share, frozen)
