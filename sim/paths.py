@@ -44,6 +44,16 @@ def find_config(kind: str, name_or_path: str | Path, part: str = "") -> Path:
     raise ConfigError(f"unknown {kind.removesuffix('s')} '{text}'{hint}; known {kind}: {listed}; or the path of a .yaml file")
 
 
+def beside(file: Path, name: str) -> str:
+    """What a YAML file means by the name of another one: a file that lies beside it by its path, any other name as it is.
+
+    Args:
+        file: the file that names the other one.
+        name: a path relative to `file`, or a shipped name; the part of a split may follow after a colon.
+    """
+    return str(file.parent / name) if (file.parent / name.partition(":")[0]).is_file() else name
+
+
 def config_name(kind: str, path: Path) -> str:
     """The shipped name of a YAML file, or its path if it is not a shipped one."""
     root = (config_root() / kind).resolve()

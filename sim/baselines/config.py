@@ -10,7 +10,7 @@ from adaptive_mbrl.errors import ConfigError
 from sim.baselines.ppo import PPOConfig
 from sim.baselines.recurrent_ppo import RecurrentPPOConfig
 from sim.baselines.sac import SACConfig
-from sim.paths import find_config
+from sim.paths import beside, find_config
 
 Algorithm = PPOConfig | SACConfig | RecurrentPPOConfig
 
@@ -58,5 +58,4 @@ def load_baseline_config(name_or_path: str | Path) -> BaselineConfig:
     """Read a shipped config by name, or any by path; a split beside the file is named relative to it."""
     path = find_config("baselines", name_or_path)
     config = load_yaml(path, BaselineConfig)
-    file, _, _ = config.scenarios.rpartition(":")
-    return replace(config, scenarios=str(path.parent / config.scenarios)) if (path.parent / file).is_file() else config
+    return replace(config, scenarios=beside(path, config.scenarios))

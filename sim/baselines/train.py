@@ -2,7 +2,7 @@
 
 A run is a folder:
 
-    config.yaml, robot.yaml, scenarios.yaml, git_revision.txt, lock     as `sim.training.train` has them
+    config.yaml, robot.yaml, scenarios.yaml, git_revision.txt, lock     as `adaptive_mbrl.training.run` has them
     rounds/NNN/                      the learner's state and figures after the newest round; complete or not there at all
     tensorboard/                     Stable-Baselines3's scalars
     policy/                          the trained baseline, written when the run is complete
@@ -32,10 +32,8 @@ from sim.baselines.config import BaselineConfig
 from sim.baselines.policy import FORMAT_VERSION, BaselineDescription, BaselinePolicy, save_baseline
 from sim.baselines.state import BaselineRecord, load_learner, normalizer, save_learner
 from sim.baselines.vec_env import SB3VecEnv
-from sim.paths import find_config
 from sim.robot.robot import Robot, load_robot
-from sim.scenarios.distribution import ScenarioDistribution
-from sim.scenarios.loading import find_scenario, load_scenario
+from sim.scenarios.loading import files_of_training, find_scenario, load_training_part
 
 RECORD_FILE = "round.yaml"
 
@@ -54,12 +52,7 @@ def train_baseline(config: BaselineConfig, run: Path, device: torch.device | str
     Raises:
         ConfigError: the scenarios are no part to train on, or the run folder is of another run.
     """
-    distribution = load_scenario(config.scenarios)
-    if not isinstance(distribution, ScenarioDistribution):
-        raise ConfigError(
-            f"key 'scenarios': '{config.scenarios}' is a single scenario; training needs a split's part, "
-            "for example cartpole/mass_gain:train"
-        )
+    distribution = load_training_part(config.scenarios)
     if find_scenario(config.scenarios)[1].startswith("test"):
         raise ConfigError(
             f"key 'scenarios': '{config.scenarios}' is held out for testing; allowed: a part whose name does not begin "
@@ -67,11 +60,7 @@ def train_baseline(config: BaselineConfig, run: Path, device: torch.device | str
         )
     robot = load_robot(distribution.robot)
     revision = git_revision() or "unknown"
-    files = {
-        "robot.yaml": find_config("robots", distribution.robot).read_text(encoding="utf-8"),
-        "scenarios.yaml": find_scenario(config.scenarios)[0].read_text(encoding="utf-8"),
-    }
-    with claimed(run, config, files, revision):
+    with claimed(run, config, files_of_training(config.scenarios, distribution), revision):
         policy = run / "policy"
         if not policy.exists():
             learner, record = _run_rounds(config, run, str(device))

@@ -13,7 +13,7 @@ from typing import Literal
 
 from adaptive_mbrl.config import MAX_SEED, bounded, load_yaml
 from adaptive_mbrl.errors import ConfigError
-from sim.paths import find_config
+from sim.paths import beside, find_config
 from sim.scenarios.loading import find_scenario, load_scenario
 from sim.training.config import load_train_config
 
@@ -149,7 +149,7 @@ def load_suite(name_or_path: str | Path, episodes: int | None = None) -> Suite:
     """
     path = find_config("suites", name_or_path)
     suite = load_yaml(path, Suite)
-    suite = replace(suite, protocols=tuple(_beside(protocol, path.parent) for protocol in suite.protocols))
+    suite = replace(suite, protocols=tuple(_resolved(protocol, path) for protocol in suite.protocols))
     if episodes is not None:
         suite = replace(suite, episodes=episodes)
     object.__setattr__(suite, "name", path.stem)
@@ -160,13 +160,10 @@ def load_suite(name_or_path: str | Path, episodes: int | None = None) -> Suite:
     return suite
 
 
-def _beside(protocol: Protocol, folder: Path) -> Protocol:
-    def resolved(name: str) -> str:
-        file = name.partition(":")[0]
-        return str(folder / name) if (folder / file).is_file() else name
-
-    methods = tuple(m if m.train is None else replace(m, train=resolved(m.train)) for m in protocol.methods)
-    return replace(protocol, scenarios=tuple(map(resolved, protocol.scenarios)), methods=methods)
+def _resolved(protocol: Protocol, suite: Path) -> Protocol:
+    """The protocol with its files named by path where they lie beside the suite's file."""
+    methods = tuple(m if m.train is None else replace(m, train=beside(suite, m.train)) for m in protocol.methods)
+    return replace(protocol, scenarios=tuple(beside(suite, s) for s in protocol.scenarios), methods=methods)
 
 
 def _check(protocol: Protocol, source: str) -> None:

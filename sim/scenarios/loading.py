@@ -10,6 +10,7 @@ from typing import Any
 from adaptive_mbrl.config import MAX_SEED, bounded, from_mapping, read_mapping
 from adaptive_mbrl.errors import ConfigError
 from sim.paths import config_name, find_config
+from sim.robot.reading import robot_text
 from sim.robot.robot import load_robot
 from sim.scenarios.distribution import PARTS, ScenarioDistribution, load_split
 from sim.scenarios.scenario import Scenario, ScheduledChange, parse_change, robot_reference
@@ -37,6 +38,33 @@ def load_scenario(path_or_name: str | Path) -> Scenario | ScenarioDistribution:
     if part:
         raise ConfigError(f"{path}: has no parts, got ':{part}'; allowed: the file alone")
     return parse_scenario(content, path)
+
+
+def load_training_part(name: str) -> ScenarioDistribution:
+    """Load the part of a split that the key `scenarios` of a training names.
+
+    Raises:
+        ConfigError: it is a single scenario, or there is no such part.
+    """
+    distribution = load_scenario(name)
+    if not isinstance(distribution, ScenarioDistribution):
+        raise ConfigError(
+            f"key 'scenarios': '{name}' is a single scenario; training needs a split's part, for example cartpole/mass_gain:train"
+        )
+    return distribution
+
+
+def files_of_training(name: str, distribution: ScenarioDistribution) -> dict[str, str]:
+    """The texts that a training keeps copies of, by the names of the copies: the robot's file and the split's.
+
+    Args:
+        name: what the key `scenarios` of the training names.
+        distribution: what was loaded by that name.
+    """
+    return {
+        "robot.yaml": robot_text(find_config("robots", distribution.robot)),
+        "scenarios.yaml": find_scenario(name)[0].read_text(encoding="utf-8"),
+    }
 
 
 def parts_of(path: Path) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from adaptive_mbrl.training.config import TrainConfig, read_train_config
-from sim.paths import find_config
+from sim.paths import beside, find_config
 
 
 def load_train_config(name_or_path: str | Path, settings: Sequence[str] = ()) -> TrainConfig:
@@ -23,5 +23,4 @@ def load_train_config(name_or_path: str | Path, settings: Sequence[str] = ()) ->
     config = read_train_config(path, settings)
     if config.scenarios is None:
         return config
-    file, _, _ = config.scenarios.rpartition(":")
-    return replace(config, scenarios=str(path.parent / config.scenarios)) if (path.parent / file).is_file() else config
+    return replace(config, scenarios=beside(path, config.scenarios))

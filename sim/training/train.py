@@ -26,11 +26,9 @@ from adaptive_mbrl.training.given_episodes import given_episodes
 from adaptive_mbrl.training.run import Training, new_value
 from adaptive_mbrl.training.run_folder import claimed
 from sim.episodes.collect import Collector
-from sim.paths import find_config
-from sim.robot.reading import robot_text
 from sim.robot.robot import Robot, load_robot
 from sim.scenarios.distribution import ScenarioDistribution
-from sim.scenarios.loading import find_scenario, load_scenario
+from sim.scenarios.loading import files_of_training, load_training_part
 
 
 def train(config: TrainConfig, run: Path, device: torch.device | str = "cpu", process: Process = SINGLE) -> Path:
@@ -56,22 +54,14 @@ def open_training(config: TrainConfig, run: Path, device: torch.device, process:
         raise ConfigError(
             "key 'scenarios': missing; a training in simulation needs a split's part, such as cartpole/mass_gain:train"
         )
-    distribution = load_scenario(config.scenarios)
-    if not isinstance(distribution, ScenarioDistribution):
-        raise ConfigError(
-            f"key 'scenarios': '{config.scenarios}' is a single scenario; training needs a split's part, "
-            "for example cartpole/mass_gain:train"
-        )
+    distribution = load_training_part(config.scenarios)
     robot = load_robot(distribution.robot)
     given = given_episodes(config, robot.spec)
     # what cannot be trained begins no run
     new_value(config, robot.spec, robot.objective_to_plan(config.shaping))
     # the revision of the code that is running: the checkout may change during a long training
     revision = git_revision() or "unknown"
-    files = {
-        "robot.yaml": robot_text(find_config("robots", distribution.robot)),
-        "scenarios.yaml": find_scenario(config.scenarios)[0].read_text(),
-    }
+    files = files_of_training(config.scenarios, distribution)
     with claimed(run, config, files, revision) if process.is_main else nullcontext():
         # the others may read the folder once the main process has claimed it
         process.barrier()

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from adaptive_mbrl.config import from_mapping
 from adaptive_mbrl.errors import ConfigError
 from sim.robot.config import RobotConfig
 from sim.robot.reading import read_robot, robot_text
 from sim.robot.robot import load_robot
+from sim.scenarios.loading import files_of_training, load_training_part
 from tests.sim.test_robot import MJCF, YAML
 
 
@@ -100,3 +102,14 @@ def test_the_cheetah_of_cadm_starts_nearly_the_same_every_time():
 
     assert np.std(states) == pytest.approx(0.001, rel=0.05)
     assert robot.spec == load_robot("half_cheetah").spec
+
+
+def test_a_training_keeps_a_copy_of_a_variant_together_with_what_it_extends():
+    name = "half_cheetah/cadm_cripple_reset:train"
+
+    files = files_of_training(name, load_training_part(name))
+
+    assert set(files) == {"robot.yaml", "scenarios.yaml"}
+    copied = yaml.safe_load(files["robot.yaml"])
+    assert "extends" not in copied
+    assert {"mjcf", "obs", "objective"} <= set(copied)
