@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -150,13 +150,14 @@ def _arm(
         rewards,
         np.array([returns_after_change(row, scenarios) for row in rewards]),
         _rewards(control[oracle.key], kept) if oracle and oracle.key in control else None,
-        _mean(result["adapt_ms"]["median"] for result in results),
-        _mean(result["plan_ms"]["median"] for result in results),
-        _mean(share for result in results for share in result["fell_back"]),
+        mean_of_known(result["adapt_ms"]["median"] for result in results),
+        mean_of_known(result["plan_ms"]["median"] for result in results),
+        mean_of_known(share for result in results for share in result["fell_back"]),
     )
 
 
-def _mean(values: Any) -> float | None:
+def mean_of_known(values: Iterable[float | None]) -> float | None:
+    """Mean of the values that are there; None if none is."""
     known = [float(v) for v in values if v is not None]
     return float(np.mean(known)) if known else None
 

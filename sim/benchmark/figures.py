@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.benchmark.curves import Curve, performance_profile
-from sim.benchmark.data import ArmData, FieldData
+from sim.benchmark.data import ArmData, FieldData, mean_of_known
 from sim.benchmark.statistics import (
     FEWEST_SEEDS,
     Draw,
@@ -22,7 +22,7 @@ from sim.benchmark.statistics import (
     pooled,
     probability_of_improvement,
 )
-from sim.evaluation.metrics import SMALLEST_GAP, interquartile_mean, steps_to_late_level, steps_to_share
+from sim.evaluation.metrics import interquartile_mean, steps_to_late_level, steps_to_share, task_scores
 
 Array = NDArray[np.float64]
 Report = dict[str, Any]
@@ -124,12 +124,12 @@ def _line(arm: Sequence[Entry], label: str) -> Report:
         "open_loop_10": asdict(_open_loop(arm)),
         "steps_to_late_level": _steps(arm, lambda f, a, s, e: _late(f, a.rewards[s][e], e)),
         "steps_to_oracle": _steps(arm, lambda f, a, s, e: _to_oracle(f, a, a.rewards[s][e], e)),
-        "adapt_ms": _average([a.adapt_ms for _, a in arm]),
-        "plan_ms": _average([a.plan_ms for _, a in arm]),
-        "fell_back": _average([a.fell_back for _, a in arm]),
-        "train_seconds": _average([p.get("seconds") for p in provenances]),
-        "env_steps": _average([p.get("env_steps") for p in provenances]),
-        "privileged_steps": _average(privileged),
+        "adapt_ms": mean_of_known([a.adapt_ms for _, a in arm]),
+        "plan_ms": mean_of_known([a.plan_ms for _, a in arm]),
+        "fell_back": mean_of_known([a.fell_back for _, a in arm]),
+        "train_seconds": mean_of_known([p.get("seconds") for p in provenances]),
+        "env_steps": mean_of_known([p.get("env_steps") for p in provenances]),
+        "privileged_steps": mean_of_known(privileged),
         "covers": covers(arm),
     }
 
@@ -175,21 +175,13 @@ def _mean(tables: Sequence[Table]) -> Callable[[Draw], Array]:
 
 def _worst_task(arm: Sequence[Entry]) -> float | None:
     """The lowest score of a kind of change on a scenario."""
-    return min((score for field, a in arm for score in task_scores(field, a).values()), default=None)
+    return min((score for field, a in arm for score in kind_scores(field, a).values()), default=None)
 
 
-def task_scores(field: FieldData, arm: ArmData) -> dict[str, float]:
+def kind_scores(field: FieldData, arm: ArmData) -> dict[str, float]:
     """The score of each kind of change on a scenario; kinds where the oracle is hardly better than random are left out."""
     pair = field.gain_and_gap(arm)
-    if pair is None:
-        return {}
-    gain, gap = pair
-    rows = {task: [i for i, other in enumerate(field.tasks) if other == task] for task in dict.fromkeys(field.tasks)}
-    return {
-        task: float(gain[:, of].mean() / gap[of].mean())
-        for task, of in rows.items()
-        if gap[of].mean() > SMALLEST_GAP * gap.mean()
-    }
+    return {} if pair is None else task_scores(*pair, field.tasks)
 
 
 def _open_loop(arm: Sequence[Entry]) -> Estimate:
@@ -233,8 +225,3 @@ def _steps(arm: Sequence[Entry], steps_of: Callable[[FieldData, ArmData, int, in
         return ordered[..., ordered.shape[-1] // 2]
 
     return {"median": asdict(estimate(median, tables, may_be_infinite=True)), "never": never, "episodes": total}
-
-
-def _average(values: Sequence[float | None]) -> float | None:
-    known = [v for v in values if v is not None]
-    return float(np.mean(known)) if known else None

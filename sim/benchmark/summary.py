@@ -14,7 +14,7 @@ from adaptive_mbrl import __version__
 from sim.benchmark.cells import Plan
 from sim.benchmark.courses import evidence_curves, recovery, reward_rates
 from sim.benchmark.data import FieldData, read_field
-from sim.benchmark.figures import comparisons, labels, leaderboard, profiles, task_scores
+from sim.benchmark.figures import comparisons, kind_scores, labels, leaderboard, profiles
 from sim.benchmark.looks import looked_at
 from sim.benchmark.run_cell import read_result
 from sim.benchmark.statistics import Estimate
@@ -99,7 +99,7 @@ def _scenario(field: FieldData) -> Report:
 
 def _kinds(field: FieldData) -> Report:
     """Episodes and normalised score of every arm, for each kind of change; None where the oracle is hardly better than random."""
-    scores = {arm.label: task_scores(field, arm) for arm in field.arms}
+    scores = {arm.label: kind_scores(field, arm) for arm in field.arms}
     return {
         kind: {"episodes": number, "normalized": {label: found.get(kind) for label, found in scores.items()}}
         for kind, number in Counter(field.tasks).items()

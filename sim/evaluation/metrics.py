@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Interval = tuple[float, float]
+Task = TypeVar("Task", bound=Hashable)
 
 MEAN_STEPS = 10
 """Number of steps that a reward is averaged over before it is compared with a level."""
@@ -224,18 +226,20 @@ def normalized_score(arm: Array, random: Array, oracle: Array, tasks: Sequence[H
         per_episode,
         mean,
         float(np.median(finite)),
-        _worst_task(gain, gap, tasks),
+        min(task_scores(gain, gap, tasks).values()),
         float(interquartile_mean(finite)),
         interval,
     )
 
 
-def _worst_task(gain: Array, gap: Array, tasks: Sequence[Hashable]) -> float:
-    """Compute `NormalizedScore.worst`. The mean gap must be positive, so that at least one task counts."""
+def task_scores(gain: Array, gap: Array, tasks: Sequence[Task]) -> dict[Task, float]:
+    """The score of each task, a ratio of sums; tasks where oracle - random is too small (`SMALLEST_GAP`) are left out.
+
+    Args:
+        gain: arm - random of the episodes, (..., E).
+        gap: oracle - random of the episodes, (E,). Where its mean is positive, at least one task counts.
+        tasks: the task that each episode belongs to, E of them.
+    """
+    rows = {task: [i for i, other in enumerate(tasks) if other == task] for task in dict.fromkeys(tasks)}
     least = SMALLEST_GAP * float(gap.mean())
-    means = [(float(gain[rows].mean()), float(gap[rows].mean())) for rows in _rows_by_task(tasks)]
-    return min(above / below for above, below in means if below > least)
-
-
-def _rows_by_task(tasks: Sequence[Hashable]) -> list[NDArray[np.int64]]:
-    return [np.array([i for i, other in enumerate(tasks) if other == task]) for task in dict.fromkeys(tasks)]
+    return {task: float(gain[..., of].mean() / gap[of].mean()) for task, of in rows.items() if gap[of].mean() > least}
