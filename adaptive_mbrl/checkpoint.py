@@ -70,6 +70,11 @@ class Description:
     value: ValueConfig | None = None
 
     @property
+    def is_multitask(self) -> bool:
+        """Whether it was trained without adaptation."""
+        return [rule.TAG for rule in self.adaptation] == ["none"]
+
+    @property
     def objective(self) -> Objective:
         """What planners maximise.
 
@@ -138,7 +143,31 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Che
         CheckpointError: it is missing, damaged, of another format, or its weights do not fit its description.
     """
     folder = find_checkpoint(path)
-    source, weights_file = folder / DESCRIPTION_FILE, folder / WEIGHTS_FILE
+    weights_file = folder / WEIGHTS_FILE
+    description, version = _described(folder)
+    weights = read_tensors(weights_file)
+    if version == 1:
+        weights = upgraded_weights(weights, description.spec)
+    adapter = description.make_adapter()
+    load_weights(adapter, weights, source=weights_file)
+    return Checkpoint(description, adapter.to(device).eval(), read_canary(folder), _value(description, folder, device))
+
+
+def read_description(path: str | Path) -> Description:
+    """Read what a checkpoint says about itself, without its weights.
+
+    Args:
+        path: folder of the checkpoint, or name of a shipped one.
+
+    Raises:
+        CheckpointError: it is missing, or of another format.
+    """
+    return _described(find_checkpoint(path))[0]
+
+
+def _described(folder: Path) -> tuple[Description, Any]:
+    """The description in a folder, in today's form, and the version of the format in which it is stored."""
+    source = folder / DESCRIPTION_FILE
     content = read_mapping(source)
     version = content.get("format_version")
     if "format_version" in content and version not in (1, FORMAT_VERSION):
@@ -148,13 +177,7 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Che
             content = upgraded_description(content)
         except ConfigError as error:
             raise ConfigError(f"{source}: {error}") from error
-    description = from_mapping(Description, content, source=str(source))
-    weights = read_tensors(weights_file)
-    if version == 1:
-        weights = upgraded_weights(weights, description.spec)
-    adapter = description.make_adapter()
-    load_weights(adapter, weights, source=weights_file)
-    return Checkpoint(description, adapter.to(device).eval(), read_canary(folder), _value(description, folder, device))
+    return from_mapping(Description, content, source=str(source)), version
 
 
 def _value(description: Description, folder: Path, device: torch.device | str) -> ValueFunction | None:

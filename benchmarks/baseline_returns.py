@@ -20,7 +20,7 @@ from adaptive_mbrl.revision import git_revision
 from sim.baselines.policy import load_baseline
 from sim.episodes.run import run_scenarios
 from sim.evaluation.ledger import append_to_ledger, ledger_entries
-from sim.evaluation.report import cpu_model, write_report
+from sim.evaluation.report import cpu_model, scenario_report, write_report
 from sim.evaluation.summary import summarize
 from sim.robot.robot import load_robot
 from sim.scenarios.loading import load_scenario
@@ -72,7 +72,7 @@ def evaluated(run: Path, scenarios: list[Scenario]) -> dict[str, Any]:
             "prior_error": None,
         }
     }
-    courses = [{**s.to_mapping(), "last_change": s.last_change} for s in scenarios]
+    courses = [scenario_report(s) for s in scenarios]
     return {
         "scenario": scenarios[0].name,
         "scenarios": courses,

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from adaptive_mbrl.checkpoint import DESCRIPTION_FILE, find_checkpoint, load_checkpoint
+from adaptive_mbrl.checkpoint import DESCRIPTION_FILE, find_checkpoint, read_description
 from sim.benchmark.markdown import interval, markdown_report, table
 from sim.evaluation.summary import summarize
 
@@ -66,7 +66,7 @@ def budgets_table() -> str:
     keys = ("env_steps", "branch_steps", "oracle_steps", "updates", "seconds")
     rows = []
     for name in sorted(path.parent.name for path in find_checkpoint("arm").parent.glob(f"*/{DESCRIPTION_FILE}")):
-        about = load_checkpoint(name).description.provenance
+        about = read_description(name).provenance
         rows.append((f"`{name}`", f"`{about['scenarios']}`", *(f"{about[key]:,.0f}" for key in keys)))
     head = ("checkpoint", "trained on", "env steps", "branch steps", "oracle steps", "outer steps", "time [s]")
     return "\n".join(table(head, rows))
@@ -393,7 +393,7 @@ def _trained_as(name: str, checkpoint: str) -> str:
     if not name.endswith(".json"):
         return f"`{checkpoint}`"
     about = json.loads((DOCS.parent / name).read_text(encoding="utf-8"))["config"]["provenance"]["adaptive"]
-    today = load_checkpoint(checkpoint).description.provenance
+    today = read_description(checkpoint).provenance
     earlier = "" if today["git_revision"] == about["git_revision"] else f", shipped up to revision {LAST_NARROW}"
     return f"`{checkpoint}`, trained on `{about['scenarios']}`{earlier}"
 

@@ -23,7 +23,7 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 
-from adaptive_mbrl.checkpoint import DESCRIPTION_FILE, load_checkpoint
+from adaptive_mbrl.checkpoint import DESCRIPTION_FILE, read_description
 from adaptive_mbrl.config import load_yaml, to_mapping
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.revision import git_revision
@@ -117,7 +117,7 @@ def about(name: str) -> dict[str, Any]:
         config = json.loads(Path(name).read_text())["config"]
         provenance = config["provenance"]["adaptive"]
         return {key: provenance[key] for key in COSTS} | {"checkpoint": config["checkpoints"]["adaptive"]}
-    description = load_checkpoint(checkpoint_of(name)).description
+    description = read_description(checkpoint_of(name))
     costs = {key: description.provenance[key] for key in COSTS}
     found: dict[str, Any] = {**costs, "shaping": description.shaping, "checkpoint": Path(name).name}
     if (Path(name) / "config.yaml").is_file():

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from adaptive_mbrl.checkpoint import load_checkpoint
-from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.episodes import Episode, EpisodeStore
 from adaptive_mbrl.device import resolve_device
 from adaptive_mbrl.dump import DUMP_FOLDER
@@ -18,7 +16,7 @@ from adaptive_mbrl.planning import ICEMConfig
 from adaptive_mbrl.training.command import run_with_hints
 from adaptive_mbrl.training.from_episodes import train_from_episodes
 from sim.demo import default_multitask, default_scenario, run_demo
-from sim.episodes.policies import ControllerPolicy, OraclePolicy, Policy, RandomPolicy
+from sim.episodes.policies import ControllerPolicy, OraclePolicy, Policy, RandomPolicy, load_controller
 from sim.episodes.run import run_scenarios
 from sim.evaluation.evaluate import Evaluation
 from sim.evaluation.evaluate import evaluate as run_evaluation
@@ -179,11 +177,4 @@ def _collecting_policy(options: CollectOptions, robot: Robot, first: Scenario) -
         return RandomPolicy(robot.spec, first.seed, first.steps)
     if options.policy == "oracle":
         return OraclePolicy(robot.spec, ICEMConfig(), first.seed)
-    controller = AdaptiveController.load(
-        options.policy,
-        spec=robot.spec,
-        objective=robot.objective_to_plan(load_checkpoint(options.policy).description.shaping),
-        seed=first.seed,
-        device=resolve_device(options.device),
-    )
-    return ControllerPolicy(controller)
+    return ControllerPolicy(load_controller(options.policy, robot, seed=first.seed, device=resolve_device(options.device)))

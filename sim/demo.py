@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 import adaptive_mbrl
-from adaptive_mbrl.checkpoint import Checkpoint, load_checkpoint
+from adaptive_mbrl.checkpoint import Description, read_description
 from adaptive_mbrl.errors import ConfigError
 from sim.evaluation.evaluate import evaluate
 from sim.evaluation.plots import plot_recovery
@@ -36,13 +36,13 @@ def default_scenario(checkpoint: str) -> str:
     Raises:
         ConfigError: no checkpoint is shipped for this robot.
     """
-    robot = load_checkpoint(checkpoint).description.spec.name
+    robot = read_description(checkpoint).spec.name
     if f"{robot}/demo" in known_configs("scenarios"):
         return f"{robot}/demo"
     shipped = _shipped(robot)
     if shipped is None:
         raise ConfigError(f"{checkpoint}: no scenario is known for its robot '{robot}'; {_named_by_user(robot)}")
-    split, _, _ = str(shipped.description.provenance["scenarios"]).rpartition(":")
+    split, _, _ = str(shipped.provenance["scenarios"]).rpartition(":")
     return f"{split}:test"
 
 
@@ -52,15 +52,15 @@ def default_multitask(checkpoint: str) -> str | None:
     Args:
         checkpoint: folder of the checkpoint, or name of a shipped one.
     """
-    spec = load_checkpoint(checkpoint).description.spec
+    spec = read_description(checkpoint).spec
     name = f"{spec.name}_multitask"
     shipped = _shipped(name)
-    return name if shipped is not None and shipped.description.spec == spec else None
+    return name if shipped is not None and shipped.spec == spec else None
 
 
-def _shipped(name: str) -> Checkpoint | None:
+def _shipped(name: str) -> Description | None:
     folder = Path(adaptive_mbrl.__file__).parent / "pretrained" / name
-    return load_checkpoint(folder) if folder.is_dir() else None
+    return read_description(folder) if folder.is_dir() else None
 
 
 def _named_by_user(robot: str) -> str:

@@ -15,7 +15,6 @@ from adaptive_mbrl.checkpoint import (
     DESCRIPTION_FILE,
     VALUE_FILE,
     WEIGHTS_FILE,
-    Description,
     find_checkpoint,
     load_checkpoint,
     require_robot,
@@ -81,7 +80,7 @@ def _field(suite: Suite, protocol: str, scenario: str, found: list[tuple[str, in
     # all models are to predict the same episodes, and a planner that needs a derivative is scored by another one's oracle
     reference = next((m.oracle for m in models if m.oracle is not None), None)
     if reference is not None:
-        models = [_with_oracle(suite, model, reference, where) for model in models]
+        models = [_with_oracle(model, reference) for model in models]
     random = _cell(suite, scenario, "random", where) if "random" in suite.arms else None
     return Field(protocol, scenario, robot.name, tuple(models), random)
 
@@ -90,7 +89,7 @@ def _model(suite: Suite, scenario: str, robot: Robot, where: tuple[bytes, ...], 
     checkpoint = load_checkpoint(place)
     require_robot(checkpoint, robot.spec, place)
     about = checkpoint.description
-    names: tuple[str, ...] = ("multitask",) if is_multitask(about) else ("adaptive", "frozen")
+    names: tuple[str, ...] = ("multitask",) if about.is_multitask else ("adaptive", "frozen")
     arms = [name for name in names if name in suite.arms]
     digests = (*where, *_files(place))
     cells = {str(arm): _cell(suite, scenario, arm, digests, checkpoint=place) for arm in arms}
@@ -99,15 +98,9 @@ def _model(suite: Suite, scenario: str, robot: Robot, where: tuple[bytes, ...], 
     return Model(method, seed, place, dict(about.provenance), cells, oracle)
 
 
-def is_multitask(about: Description) -> bool:
-    """Whether a checkpoint was trained without adaptation."""
-    return [rule.TAG for rule in about.adaptation] == ["none"]
-
-
-def _with_oracle(suite: Suite, model: Model, reference: Cell, where: tuple[bytes, ...]) -> Model:
-    digests = (*where, *_files(model.place))
-    prediction = _cell(suite, reference.scenario, PREDICTION, digests, checkpoint=model.place, source=reference)
-    return replace(model, oracle=model.oracle or reference, prediction=prediction)
+def _with_oracle(model: Model, reference: Cell) -> Model:
+    arm = next(iter(model.arms.values()))
+    return replace(model, oracle=model.oracle or reference, prediction=replace(arm, arm=PREDICTION, source=reference))
 
 
 def _cell(suite: Suite, scenario: str, arm: str, digests: tuple[bytes, ...], **more: Any) -> Cell:

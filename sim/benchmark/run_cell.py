@@ -11,7 +11,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from adaptive_mbrl.checkpoint import load_checkpoint
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.dump import DUMP_FOLDER
@@ -20,9 +19,10 @@ from adaptive_mbrl.planning import ICEMConfig
 from adaptive_mbrl.revision import git_revision
 from adaptive_mbrl.storage import atomic_folder, write_text_atomically
 from sim.benchmark.cells import FORMAT, PREDICTION, Cell
+from sim.episodes.policies import load_controller
 from sim.evaluation.arms import Arm, make_policies, run_arm
 from sim.evaluation.evidence import evidence_errors
-from sim.evaluation.report import arm_report, plain
+from sim.evaluation.report import arm_report, plain, scenario_report
 from sim.evaluation.setup import Setup
 from sim.robot.robot import load_robot
 from sim.scenarios.loading import load_scenario
@@ -71,7 +71,7 @@ def _control(cell: Cell, out: Path) -> Result:
     return {
         "robot": setup.robot.name,
         "dt": setup.robot.spec.dt,
-        "scenarios": [{**s.to_mapping(), "last_change": s.last_change} for s in setup.scenarios],
+        "scenarios": [scenario_report(s) for s in setup.scenarios],
         "instabilities": [None if i is None else {"step": i.step, "change": i.change.to_changes()} for i in arm.instabilities],
         **arm_report(arm),
     }
@@ -83,13 +83,7 @@ def _setup(cell: Cell) -> Setup:
     robot = load_robot(course.robot)
     controllers, planner = {}, cell.planner or ICEMConfig()
     if cell.checkpoint is not None:
-        controllers[cell.arm] = AdaptiveController.load(
-            cell.checkpoint,
-            spec=robot.spec,
-            objective=robot.objective_to_plan(load_checkpoint(cell.checkpoint).description.shaping),
-            adapt=cell.arm != "frozen",
-            dump_folder=DUMP_FOLDER,
-        )
+        controllers[cell.arm] = load_controller(cell.checkpoint, robot, adapt=cell.arm != "frozen", dump_folder=DUMP_FOLDER)
     scenarios = tuple(course.episodes(cell.episodes, cell.seed))
     checkpoints = {} if cell.checkpoint is None else {cell.arm: cell.checkpoint}
     return Setup(robot, scenarios, controllers, planner, cell.seed, cell.arm == "oracle", checkpoints)

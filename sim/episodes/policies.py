@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from adaptive_mbrl.checkpoint import read_description
 from adaptive_mbrl.controller import AdaptiveController, StepInfo, StepOptions
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.planning import PlannerConfig, PlanState, Score, make_planner
 from adaptive_mbrl.planning.sampling import coloured_noise_matrix
 from adaptive_mbrl.spec import RobotSpec
+from sim.robot.robot import Robot
 from sim.simulation.batch import BatchSimulation
 from sim.simulation.oracle import OraclePredictor
 
@@ -138,6 +141,18 @@ class OraclePolicy:
         self._state, plan = self._planner.improve(self._state, returns, self._planner.draw_noise())
         self.steps_simulated += self._oracle.steps_simulated - before
         return plan.actions[:, 0].numpy(), None
+
+
+def load_controller(checkpoint: str | Path, robot: Robot, **settings: Any) -> AdaptiveController:
+    """A checkpoint's controller for a simulated robot, which maximises shaping terms if the checkpoint was trained with them.
+
+    Args:
+        checkpoint: folder of the checkpoint, or name of a shipped one.
+        robot: the robot; a checkpoint of another one is refused.
+        settings: further arguments of `AdaptiveController.load`.
+    """
+    objective = robot.objective_to_plan(read_description(checkpoint).shaping)
+    return AdaptiveController.load(checkpoint, spec=robot.spec, objective=objective, **settings)
 
 
 class ControllerPolicy:

@@ -21,8 +21,7 @@ import numpy as np
 import torch
 
 from adaptive_mbrl import __version__
-from adaptive_mbrl.checkpoint import DESCRIPTION_FILE, find_checkpoint
-from adaptive_mbrl.config import read_mapping
+from adaptive_mbrl.checkpoint import read_description
 from adaptive_mbrl.revision import git_revision
 from adaptive_mbrl.storage import write_text_atomically
 from sim.evaluation.arms import Arm, Timing
@@ -41,7 +40,7 @@ PACKAGES = ("torch", "mujoco", "mjbatch", "numpy")
 
 def make_report(evaluation: Evaluation) -> Report:
     """The content of the JSON file, as plain values."""
-    setup, scenarios = evaluation.setup, [_scenario(s) for s in evaluation.scenarios]
+    setup, scenarios = evaluation.setup, [scenario_report(s) for s in evaluation.scenarios]
     arms = {name: arm_report(arm) for name, arm in evaluation.arms.items()}
     for name, arm in arms.items():
         arm["return_after_change"] = returns_after_change(arm["rewards"], scenarios)
@@ -94,7 +93,8 @@ def _left_out(entry: LeftOut) -> Report:
     }
 
 
-def _scenario(scenario: Scenario) -> Report:
+def scenario_report(scenario: Scenario) -> Report:
+    """What happened in an episode, as a scenario file writes it, with the step of the last change."""
     return {**scenario.to_mapping(), "last_change": scenario.last_change}
 
 
@@ -156,7 +156,8 @@ def _open_loop_summary(result: OpenLoop | None) -> Report | None:
 def _config(setup: Setup) -> Report:
     return {
         "checkpoints": setup.checkpoints,
-        "provenance": {arm: _provenance(checkpoint) for arm, checkpoint in setup.checkpoints.items()},
+        # the checkpoint of a name may be another one when somebody reads the report
+        "provenance": {arm: read_description(checkpoint).provenance for arm, checkpoint in setup.checkpoints.items()},
         "baselines": {name: policy.description.provenance for name, policy in setup.baselines.items()},
         "robot": setup.robot.name,
         "episodes": len(setup.scenarios),
@@ -174,11 +175,6 @@ def _config(setup: Setup) -> Report:
         "versions": {"adaptive-mbrl": __version__, "python": platform.python_version(), **{p: version(p) for p in PACKAGES}},
         "git_revision": git_revision(),
     }
-
-
-def _provenance(checkpoint: str) -> Report:
-    """What a checkpoint says about its training; the file may be another one when somebody reads the report."""
-    return dict(read_mapping(find_checkpoint(checkpoint) / DESCRIPTION_FILE)["provenance"])
 
 
 def cpu_model() -> str:

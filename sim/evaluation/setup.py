@@ -8,12 +8,13 @@ from pathlib import Path
 
 import torch
 
-from adaptive_mbrl.checkpoint import load_checkpoint
+from adaptive_mbrl.checkpoint import read_description
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.dump import DUMP_FOLDER
 from adaptive_mbrl.errors import CheckpointError
 from adaptive_mbrl.planning import PlannerConfig
 from sim.baselines.policy import BaselinePolicy, load_baselines
+from sim.episodes.policies import load_controller
 from sim.robot.robot import Robot, load_robot
 from sim.scenarios.loading import load_scenario
 from sim.scenarios.scenario import Scenario
@@ -78,29 +79,20 @@ def prepare(
         CheckpointError: a checkpoint is missing, damaged or of another robot, or the multi-task one adapts.
         ConfigError: the scenario is missing or wrong.
     """
-    about = load_checkpoint(checkpoint, device).description
+    planner = read_description(checkpoint).planner
     named = {"adaptive": str(checkpoint), "frozen": str(checkpoint)}
-    shaping = {"adaptive": about.shaping, "frozen": about.shaping}
     if multitask is not None:
         named["multitask"] = str(multitask)
-        other = load_checkpoint(multitask, device).description
-        shaping["multitask"] = other.shaping
-        rules = [rule.TAG for rule in other.adaptation]
-        if rules != ["none"]:
-            raise CheckpointError(f"{multitask}: not a multi-task checkpoint: it adapts by '{', '.join(rules)}'; allowed: none")
+        other = read_description(multitask)
+        if not other.is_multitask:
+            rules = ", ".join(rule.TAG for rule in other.adaptation)
+            raise CheckpointError(f"{multitask}: not a multi-task checkpoint: it adapts by '{rules}'; allowed: none")
     course = load_scenario(scenario)
     robot = load_robot(course.robot)
     first = course.seed if seed is None else seed
     controllers = {
-        arm: AdaptiveController.load(
-            path,
-            spec=robot.spec,
-            objective=robot.objective_to_plan(shaping[arm]),
-            planner=about.planner,
-            seed=first,
-            device=device,
-            adapt=arm != "frozen",
-            dump_folder=DUMP_FOLDER,
+        arm: load_controller(
+            path, robot, planner=planner, seed=first, device=device, adapt=arm != "frozen", dump_folder=DUMP_FOLDER
         )
         for arm, path in named.items()
     }
@@ -108,7 +100,7 @@ def prepare(
         robot,
         tuple(course.episodes(episodes, first)),
         controllers,
-        about.planner,
+        planner,
         first,
         oracle,
         named,
