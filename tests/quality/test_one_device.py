@@ -47,7 +47,7 @@ def test_a_control_step_stays_on_its_device_and_reads_nothing_back(rule: str, me
     settings = control_settings(point_adapter(rule).to(META), planner=PLANNERS[method], precision=precision)
     planner, adapter = settings.planner, settings.adapter
     plan_noise = planner.draw_noise().to(META)
-    belief_noise = adapter.draw_noise(point_adapter(rule).prior(ROBOTS), planner.generator)
+    belief_noise = adapter.draw_noise(point_adapter(rule).prior(ROBOTS), planner.generators[0])
     noise = StepNoise(plan_noise, None if belief_noise is None else belief_noise.to(META))
     moved_to_meta(planner)
     obs, sent = torch.zeros(ROBOTS, POINT.obs_dim, device=META), torch.zeros(ROBOTS, POINT.action_dim, device=META)
