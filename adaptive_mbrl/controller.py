@@ -12,6 +12,7 @@ import torch
 
 from adaptive_mbrl.checkpoint import Description, load_checkpoint, require_robot
 from adaptive_mbrl.control.dump import StepDump
+from adaptive_mbrl.control.gate import GateConfig
 from adaptive_mbrl.control.inputs import InputChecker, StepOptions
 from adaptive_mbrl.control.step import ControllerState, ControlSettings, Precision, StepNoise, control_step, initial_state
 from adaptive_mbrl.control.stopwatch import make_stopwatch
@@ -33,8 +34,9 @@ class StepInfo:
 
     Attributes:
         prior_error: one-step error of the prior about the newest observation, RMS over channels in target stds; NaN at first.
-        adapted_error: the same of the belief of the step before, whether or not the planner fell back to the prior.
+        adapted_error: the same of the most probable belief of the step before that is not the prior.
         fell_back: the prior was used because adaptation had been predicting worse.
+        run_length: from how many recent control steps the belief is that was planned under; 0 is the prior.
         predicted_return: the best candidate plan's return.
         adapt_seconds: time spent on adaptation [s].
         plan_seconds: time spent on planning [s].
@@ -43,6 +45,7 @@ class StepInfo:
     prior_error: np.ndarray
     adapted_error: np.ndarray
     fell_back: np.ndarray
+    run_length: np.ndarray
     predicted_return: np.ndarray
     adapt_seconds: float
     plan_seconds: float
@@ -92,6 +95,7 @@ class AdaptiveController:
         seed: int = 0,
         device: torch.device | str = "cpu",
         adapt: bool = True,
+        gate: GateConfig = GateConfig(),  # noqa: B008
         dump_folder: Path | None = None,
         dump_in_background: bool = False,
     ) -> AdaptiveController:
@@ -105,6 +109,7 @@ class AdaptiveController:
             seed: fixes the planner's noise.
             device: where to compute.
             adapt: False keeps the prior.
+            gate: how beliefs compete for being planned under.
             dump_folder: where a step whose prediction is not finite is written for a replay; None writes nothing.
             dump_in_background: write it on a thread of its own, where control steps have a deadline.
         """
@@ -126,7 +131,7 @@ class AdaptiveController:
         if dump_folder is not None:
             used = dataclasses.replace(about, planner=planner or about.planner)
             dump = StepDump(dump_folder, used, in_background=dump_in_background)
-        return cls(about.spec, ControlSettings(checkpoint.adapter, made, score, adapt=adapt), about.window, dump)
+        return cls(about.spec, ControlSettings(checkpoint.adapter, made, score, adapt=adapt, gate=gate), about.window, dump)
 
     def with_precision(self, precision: Precision) -> AdaptiveController:
         """The same controller before its first step, with predictions for planning in another number format.
@@ -186,7 +191,7 @@ class AdaptiveController:
     def _draw_noise(self, state: ControllerState, num_samples: int | None) -> StepNoise:
         """The random numbers of one control step: those that all robots share, or each robot's own."""
         planner, adapter = self.settings.planner, self.settings.adapter
-        drawn = [adapter.draw_noise(state.belief, generator) for generator in planner.generators]
+        drawn = [adapter.draw_noise(state.gate.belief, generator) for generator in planner.generators]
         own = [noise for noise in drawn if noise is not None]
         belief_noise = (torch.stack(own, dim=1) if planner.has_own_noise else own[0]) if own else None
         return StepNoise(planner.draw_noise(num_samples), belief_noise)

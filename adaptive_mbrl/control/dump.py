@@ -14,6 +14,7 @@ from torch import Tensor
 from adaptive_mbrl.adaptation.belief import map_belief, tensors_of
 from adaptive_mbrl.checkpoint import Description
 from adaptive_mbrl.config import from_mapping, to_mapping
+from adaptive_mbrl.control.gate import GateConfig
 from adaptive_mbrl.control.step import (
     ControllerState,
     ControlSettings,
@@ -101,7 +102,7 @@ class StepDump:
         about = {
             "description": to_mapping(description),
             "adapt": settings.adapt,
-            "fallback": settings.fallback,
+            "gate": to_mapping(settings.gate),
             "precision": settings.precision,
             "uncertainty_penalty": settings.score.uncertainty_penalty,
             "objective_is_in_the_file": is_known,
@@ -146,7 +147,12 @@ def restored(dump: Dump) -> tuple[ControlSettings, ControllerState, StepInputs, 
     # older dumps do not say the penalty, which was the planner's own
     score = Score(description.objective, about.get("uncertainty_penalty", planner.uncertainty_penalty), value)
     settings = ControlSettings(
-        adapter.eval(), planner, score, adapt=about["adapt"], fallback=about["fallback"], precision=about["precision"]
+        adapter.eval(),
+        planner,
+        score,
+        adapt=about["adapt"],
+        gate=from_mapping(GateConfig, about["gate"], source="dump"),
+        precision=about["precision"],
     )
     inputs = StepInputs(**dump.part("inputs"))
     template = initial_state(settings, len(inputs.obs), description.window, description.spec.obs_dim)

@@ -14,8 +14,17 @@ import torch
 from torch import Tensor
 
 from adaptive_mbrl.adaptation.base import Adapter
-from adaptive_mbrl.adaptation.belief import Belief, select
-from adaptive_mbrl.control.harm import is_harmful, updated_ratio
+from adaptive_mbrl.adaptation.belief import Belief
+from adaptive_mbrl.control.gate import (
+    GateConfig,
+    GateState,
+    chosen_belief,
+    chosen_length,
+    grown,
+    initial_gate,
+    leading_run,
+    weighed,
+)
 from adaptive_mbrl.planning.base import Plan, Planner, PlanState
 from adaptive_mbrl.planning.score import Score
 from adaptive_mbrl.predictor import Predictor
@@ -33,7 +42,7 @@ class ControlSettings:
         planner: finds the plan.
         score: the objective.
         adapt: False plans under the prior (the frozen arm); errors of the adapted belief are then those of the prior.
-        fallback: plan under the prior for a robot on which the belief has been predicting worse than the prior.
+        gate: how the prior and the beliefs from more or fewer recent transitions compete for being planned under.
         precision: number format of the products in the planner's predictions; `bfloat16` is faster on some processors and may
             cost return.
     """
@@ -42,7 +51,7 @@ class ControlSettings:
     planner: Planner
     score: Score
     adapt: bool = True
-    fallback: bool = True
+    gate: GateConfig = GateConfig()
     precision: Precision = "float32"
 
 
@@ -54,18 +63,16 @@ class ControllerState(NamedTuple):
         last_obs: (B, obs_dim).
         last_action: the action that acts since `last_obs`, (B, action_dim).
         started: False before the first step, (B,) bool.
-        belief: adapted at the last step, whether or not the plan was made under the prior.
+        gate: the beliefs that compete, and what the evidence says of them.
         plan: the planner's.
-        harm: running comparison of belief and prior, (B,); positive where adapting hurts.
     """
 
     recent: Transitions
     last_obs: Tensor
     last_action: Tensor
     started: Tensor
-    belief: Belief
+    gate: GateState
     plan: PlanState
-    harm: Tensor
 
 
 class StepInputs(NamedTuple):
@@ -79,7 +86,7 @@ class StepInputs(NamedTuple):
         connected: False where more than one period has passed since the step before, (B,) bool: there is nothing to learn from.
         pending: actions on their way that act before the plan's first one, (B, number, action_dim).
         remaining: share of its control period that the first pending action still acts, (B, 1).
-        freeze: whether the belief is kept as it is, (B,) bool.
+        freeze: whether the belief that is planned under, and those that compete with it, are kept as they are, (B,) bool.
     """
 
     obs: Tensor
@@ -109,14 +116,16 @@ class StepReport(NamedTuple):
 
     Attributes:
         prior_error: one-step error of the prior about `obs`, RMS over channels in target stds; NaN at first, (B,).
-        adapted_error: the same of the belief of the step before, whether or not it was planned with, (B,).
-        fell_back: the plan was made under the prior because the belief had been predicting worse, (B,) bool.
+        adapted_error: the same of the most probable belief of the step before that is not the prior, (B,).
+        fell_back: the plan was made under the prior because beliefs had been predicting worse, (B,) bool.
+        run_length: from how many recent control steps the belief is that was planned under, (B,) int64; 0 is the prior.
         predicted_return: the best candidate plan's, (B,).
     """
 
     prior_error: Tensor
     adapted_error: Tensor
     fell_back: Tensor
+    run_length: Tensor
     predicted_return: Tensor
 
 
@@ -132,9 +141,9 @@ def initial_state(settings: ControlSettings, batch_size: int, window: int, obs_d
         zeros(window, obs_dim), zeros(window, action_dim), zeros(window, obs_dim), zeros(window, dtype=torch.bool)
     )
     with torch.no_grad():
-        belief = settings.adapter.prior(batch_size)
+        gate = initial_gate(settings.adapter, batch_size, settings.gate, device)
     plan = settings.planner.init(batch_size)
-    return ControllerState(recent, zeros(obs_dim), zeros(action_dim), zeros(dtype=torch.bool), belief, plan, zeros())
+    return ControllerState(recent, zeros(obs_dim), zeros(action_dim), zeros(dtype=torch.bool), gate, plan)
 
 
 @torch.no_grad()
@@ -158,16 +167,19 @@ def control_step(
     adapter = settings.adapter
     prior = adapter.prior(len(inputs.obs))
     started = state.started & inputs.connected
-    errors = _prequential_errors(settings, (prior, state.belief), state.last_obs, inputs, started)
     recent = state.recent.append(state.last_obs, inputs.sent, inputs.obs, started)
-    if not settings.adapt:
-        belief, harm, fell_back = prior, state.harm, torch.zeros_like(started)
+    prior_error = _prequential_error(adapter, prior, state.last_obs, inputs)
+    if settings.adapt:
+        run_errors = _prequential_error(adapter, state.gate.belief, state.last_obs, inputs, settings.gate.runs)
+        adapted_error = run_errors.gather(1, leading_run(state.gate)[:, None])
+        gate = weighed(state.gate, torch.cat([prior_error, run_errors], 1), started & ~inputs.freeze, settings.gate)
+        gate = grown(gate, adapter, recent, inputs.freeze)
+        belief, run_length = chosen_belief(gate, prior), chosen_length(gate)
     else:
-        belief = select(inputs.freeze, state.belief, adapter.update(state.belief, recent))
-        harm = updated_ratio(state.harm, errors[0], errors[1], started)
-        fell_back = is_harmful(harm) & settings.fallback
+        adapted_error, gate, belief, run_length = prior_error, state.gate, prior, torch.zeros_like(state.gate.choice)
+    fell_back = (gate.choice == 0) & settings.adapt
     mark()
-    predictor = adapter.condition(select(fell_back, prior, belief), noise.belief)
+    predictor = adapter.condition(belief, noise.belief)
     begin = _when_the_plan_acts(predictor, inputs)
     # weights that are cast once make lower precision faster on a CPU, where autocast would cast them at every step
     planned_with = predictor.to(torch.bfloat16) if settings.precision == "bfloat16" else predictor
@@ -178,21 +190,26 @@ def control_step(
     plan_state, plan = settings.planner.improve(state.plan, returns, noise.plan)
     # laid out as in the first state, so that one compiled graph serves all steps
     acts_next = torch.cat([inputs.pending, plan.actions], 1)[:, 0].contiguous()
-    new_state = ControllerState(recent, inputs.obs, acts_next, torch.ones_like(started), belief, plan_state, harm)
+    new_state = ControllerState(recent, inputs.obs, acts_next, torch.ones_like(started), gate, plan_state)
     mark()
-    return new_state, plan, StepReport(errors[0], errors[1], fell_back, plan.predicted_return)
+    prior_error, adapted_error = (torch.where(started, error[:, 0], torch.nan) for error in (prior_error, adapted_error))
+    return new_state, plan, StepReport(prior_error, adapted_error, fell_back, run_length, plan.predicted_return)
 
 
-def _prequential_errors(
-    settings: ControlSettings, beliefs: tuple[Belief, ...], last_obs: Tensor, inputs: StepInputs, started: Tensor
-) -> Tensor:
-    """Errors of beliefs that predicted `inputs.obs` before it was seen, (len(beliefs), B); NaN where there was no step before."""
-    errors = []
-    for belief in beliefs:
-        predictor = settings.adapter.condition(belief)
-        mean = predictor.predict(last_obs[:, None], inputs.sent[:, None]).mean[:, 0]
-        errors.append(predictor.error(mean, inputs.obs).square().mean(-1).sqrt())
-    return torch.where(started, torch.stack(errors), torch.nan)
+def _prequential_error(adapter: Adapter[Any], belief: Belief, last_obs: Tensor, inputs: StepInputs, runs: int = 1) -> Tensor:
+    """RMS error of beliefs that predicted `inputs.obs` before it was seen [target stds], (B, runs).
+
+    Args:
+        adapter: whose beliefs these are.
+        belief: about B robots with `runs` beliefs each.
+        last_obs: the observation before, (B, obs_dim).
+        inputs: what came of it.
+        runs: number of beliefs about each robot.
+    """
+    before, sent, observed = (x.repeat_interleave(runs, 0) for x in (last_obs, inputs.sent, inputs.obs))
+    predictor = adapter.condition(belief)
+    mean = predictor.predict(before[:, None], sent[:, None]).mean[:, 0]
+    return predictor.error(mean, observed).square().mean(-1).sqrt().unflatten(0, (-1, runs))
 
 
 def _when_the_plan_acts(predictor: Predictor, inputs: StepInputs) -> Tensor:

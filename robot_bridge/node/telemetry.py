@@ -10,7 +10,7 @@ from robot_bridge.middleware.messages import Float64MultiArray, MultiArrayDimens
 from robot_bridge.middleware.transport import Transport
 from robot_bridge.safety.supervisor import Decision
 
-BELIEF = ("prior_error", "adapted_error", "fell_back", "predicted_return", "adapt_seconds", "plan_seconds")
+BELIEF = ("prior_error", "adapted_error", "fell_back", "run_length", "predicted_return", "adapt_seconds", "plan_seconds")
 """Entries of `~/belief`, which are fields of `StepInfo`."""
 
 

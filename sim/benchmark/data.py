@@ -19,13 +19,17 @@ from sim.evaluation.summary import kind_of_change, returns_after_change
 Array = NDArray[np.float64]
 
 
+VARIANTS = ("frozen", "ungated")
+"""Arms of an adaptive model that do less than it does."""
+
+
 @dataclass(frozen=True)
 class ArmData:
     """What one arm of a method did on a scenario.
 
     Attributes:
         method: name of the method.
-        arm: adaptive, frozen or multitask.
+        arm: adaptive, frozen, ungated or multitask.
         seeds: the training seeds, S of them.
         rewards: rewards of every seed's episodes, S times E arrays.
         returns: return after the last change, (S, E).
@@ -47,7 +51,7 @@ class ArmData:
     @property
     def label(self) -> str:
         """The arm's name in the report."""
-        return f"{self.method}, frozen" if self.arm == "frozen" else self.method
+        return f"{self.method}, {self.arm}" if self.arm in VARIANTS else self.method
 
 
 @dataclass(frozen=True)

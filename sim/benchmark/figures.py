@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.benchmark.curves import Curve, performance_profile
-from sim.benchmark.data import ArmData, FieldData, mean_of_known
+from sim.benchmark.data import VARIANTS, ArmData, FieldData, mean_of_known
 from sim.benchmark.statistics import (
     FEWEST_SEEDS,
     Draw,
@@ -82,14 +82,14 @@ def leaderboard(fields: Sequence[FieldData]) -> list[Report]:
 
 
 def comparisons(fields: Sequence[FieldData]) -> list[Report]:
-    """Each adaptive arm against its own frozen one and every multi-task method, and the first against the other adaptive ones."""
+    """Each adaptive arm against its own variants and every multi-task method, and the first against the other adaptive ones."""
     by_label = {arm.label: arm for field in fields for arm in field.arms}
     adaptive = [arm.label for arm in by_label.values() if arm.arm == "adaptive"]
     multitask = [arm.label for arm in by_label.values() if arm.arm == "multitask"]
     pairs = []
     for label in adaptive:
-        frozen = f"{label}, frozen"
-        pairs += [(label, other) for other in ([frozen] if frozen in by_label else []) + multitask]
+        variants = [other for arm in VARIANTS if (other := f"{label}, {arm}") in by_label]
+        pairs += [(label, other) for other in variants + multitask]
     pairs += [(adaptive[0], other) for other in adaptive[1:]]
     return [_compare(fields, ours, theirs) for ours, theirs in pairs]
 

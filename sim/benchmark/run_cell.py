@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from adaptive_mbrl.control.gate import UNGATED, GateConfig
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.dump import DUMP_FOLDER
@@ -83,7 +84,10 @@ def _setup(cell: Cell) -> Setup:
     robot = load_robot(course.robot)
     controllers, planner = {}, cell.planner or ICEMConfig()
     if cell.checkpoint is not None:
-        controllers[cell.arm] = load_controller(cell.checkpoint, robot, adapt=cell.arm != "frozen", dump_folder=DUMP_FOLDER)
+        gate = UNGATED if cell.arm == "ungated" else GateConfig()
+        controllers[cell.arm] = load_controller(
+            cell.checkpoint, robot, adapt=cell.arm != "frozen", gate=gate, dump_folder=DUMP_FOLDER
+        )
     scenarios = tuple(course.episodes(cell.episodes, cell.seed))
     checkpoints = {} if cell.checkpoint is None else {cell.arm: cell.checkpoint}
     return Setup(robot, scenarios, controllers, planner, cell.seed, cell.arm == "oracle", checkpoints)

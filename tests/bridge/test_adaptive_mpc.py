@@ -233,7 +233,7 @@ def test_plan_and_belief_can_be_looked_at(node, transport, parameters, robot):
     assert [(axis.label, axis.size, axis.stride) for axis in plan.layout.dim] == [("step", horizon, horizon), ("slide", 1, 1)]
     assert len(plan.data) == horizon
     assert belief.layout.dim[0].label.split(",")[:3] == ["prior_error", "adapted_error", "fell_back"]
-    assert len(belief.data) == belief.layout.dim[0].size == 6
+    assert len(belief.data) == belief.layout.dim[0].size == 7
 
 
 def test_diagnostics_say_what_is_wrong(node, transport, parameters, request, ask):

@@ -49,6 +49,7 @@ class Run(NamedTuple):
     prior_error: np.ndarray
     adapted_error: np.ndarray
     fell_back: np.ndarray
+    run_length: np.ndarray
 
 
 class BeliefWitness(NetworkAdapter):
@@ -116,6 +117,6 @@ def run(
     for t in range(steps):
         command = driven.step(obs, goal_at(t))
         info = command.info
-        rows.append((obs, command.action, info.prior_error, info.adapted_error, info.fell_back))
+        rows.append((obs, command.action, info.prior_error, info.adapted_error, info.fell_back, info.run_length))
         obs = push(obs, command.action, gain_before if t < CHANGE_AT else gain_after)
     return Run(*(np.stack(column) for column in zip(*rows, strict=True)))

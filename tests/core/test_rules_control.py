@@ -8,6 +8,7 @@ import torch
 
 from adaptive_mbrl.adaptation import NetworkAdapter
 from adaptive_mbrl.adaptation.belief import tensors_of
+from adaptive_mbrl.control.gate import UNGATED
 from adaptive_mbrl.control.step import StepInputs, StepNoise, control_step, initial_state
 from adaptive_mbrl.controller import AdaptiveController, StepOptions
 from tests.core.analytic import POINT, POINT_WINDOW, TINY_PLANNER, TO_ORIGIN, push
@@ -20,7 +21,7 @@ START = np.array([[0.3, 0.0], [-0.2, 0.5]], np.float32)
 
 
 def controller_of(adapter: NetworkAdapter, seed: int = 0) -> AdaptiveController:
-    return AdaptiveController(POINT, control_settings(adapter, TO_ORIGIN, TINY_PLANNER, seed, fallback=False), POINT_WINDOW)
+    return AdaptiveController(POINT, control_settings(adapter, TO_ORIGIN, TINY_PLANNER, seed, gate=UNGATED), POINT_WINDOW)
 
 
 def drive(controller: AdaptiveController, steps: int, gain: float, start: np.ndarray = START) -> np.ndarray:
@@ -43,7 +44,7 @@ def test_the_control_step_is_one_graph_for_a_compiler(name: str):
     with one_graph_compiler() as one_graph:
         compiled = one_graph(control_step)
         for t in range(4):
-            noise = StepNoise(planner.draw_noise(), adapter.draw_noise(state.belief, planner.generators[0]))
+            noise = StepNoise(planner.draw_noise(), adapter.draw_noise(state.gate.belief, planner.generators[0]))
             pending, share = torch.full((ROBOTS, 1, 1), 0.3), torch.full((ROBOTS, 1), 0.25 * (t % 4) + 0.25)
             frozen = torch.full((ROBOTS,), t == 2)
             inputs = StepInputs(obs, obs, nothing, state.last_action, connected, pending, share, frozen)

@@ -20,6 +20,7 @@ import adaptive_mbrl.control.step as step_module
 from adaptive_mbrl.adaptation.belief import map_belief
 from adaptive_mbrl.adaptation.gradient import GradientRule
 from adaptive_mbrl.adaptation.network_adapter import NetworkAdapter
+from adaptive_mbrl.control.gate import GateState, leading_run
 from adaptive_mbrl.dynamics.model import DynamicsModel
 from adaptive_mbrl.planning.base import Planner
 from adaptive_mbrl.planning.sampling import SamplingPlanner
@@ -107,6 +108,22 @@ def first_candidate(right: Callable[..., Any]) -> Callable[..., Any]:
     return improve
 
 
+def choosing(choice: int) -> Callable[[GateState], GateState]:
+    return lambda gate: gate._replace(choice=torch.full_like(gate.choice, choice))
+
+
+def never_the_prior(gate: GateState) -> GateState:
+    return gate._replace(choice=1 + leading_run(gate))
+
+
+def with_the_whole_window(right: Callable[..., Any]) -> Callable[..., Any]:
+    def grown(gate: GateState, adapter: Any, recent: Any, freeze: Tensor) -> GateState:
+        whole = gate._replace(length=torch.full_like(gate.length, recent.valid.shape[1]))
+        return right(whole, adapter, recent, freeze)._replace(length=gate.length + 1)
+
+    return grown
+
+
 def of_another_robot(belief: Any) -> Any:
     return map_belief(lambda tensor: tensor.roll(1, dims=0), belief)
 
@@ -126,8 +143,9 @@ MUTANTS = {
     "window_without_the_newest_transition": Mutant(NetworkAdapter, "update", without_the_newest),
     "belief_of_another_robot_of_the_batch": Mutant(NetworkAdapter, "update", after(of_another_robot)),
     "planner_returns_its_first_candidate": Mutant(SamplingPlanner, "improve", first_candidate),
-    "fallback_always_on": Mutant(step_module, "is_harmful", after(torch.ones_like)),
-    "fallback_never_on": Mutant(step_module, "is_harmful", after(torch.zeros_like)),
+    "gate_always_takes_the_prior": Mutant(step_module, "weighed", after(choosing(0))),
+    "gate_never_takes_the_prior": Mutant(step_module, "weighed", after(never_the_prior)),
+    "gate_never_cuts_the_window": Mutant(step_module, "grown", with_the_whole_window),
     "actions_not_clipped": Mutant(Planner, "clip", lambda right: lambda self, actions: actions),
     "alive_mask_ignored": Mutant(Score, "particle_returns", without_mask),
 }

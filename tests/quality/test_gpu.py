@@ -52,7 +52,7 @@ def test_a_control_step_is_the_same_as_on_the_cpu(rule: str, method: str):
     cpu, gpu = settings_on("cpu", rule, method), settings_on("cuda", rule, method)
     state = initial_state(cpu, ROBOTS, POINT_WINDOW, POINT.obs_dim)
     for t in range(STEPS):
-        noise = StepNoise(cpu.planner.draw_noise(), cpu.adapter.draw_noise(state.belief, cpu.planner.generators[0]))
+        noise = StepNoise(cpu.planner.draw_noise(), cpu.adapter.draw_noise(state.gate.belief, cpu.planner.generators[0]))
         moved_state, moved_noise = (map_belief(lambda x: x.cuda(), v) for v in (state, tuple(n for n in noise if n is not None)))
         state, plan, report = control_step(state, inputs_on("cpu", t), noise, cpu)
         _, gpu_plan, gpu_report = control_step(moved_state, inputs_on("cuda", t), StepNoise(*moved_noise), gpu)
@@ -73,7 +73,7 @@ def test_a_control_step_does_not_wait_for_the_device(rule: str, method: str):
         torch.cuda.set_sync_debug_mode("default" if t == 0 else "error")
         try:
             noise = StepNoise(
-                settings.planner.draw_noise(), settings.adapter.draw_noise(state.belief, settings.planner.generators[0])
+                settings.planner.draw_noise(), settings.adapter.draw_noise(state.gate.belief, settings.planner.generators[0])
             )
             state, _, _ = control_step(state, inputs, noise, settings)
         finally:
