@@ -88,3 +88,7 @@ class Adapter(nn.Module, Generic[BeliefT]):
     def parameter_groups(self) -> list[ParameterGroup]:
         """All trainable parameters; each belongs to exactly one group."""
         return [ParameterGroup([p for p in self.parameters() if p.requires_grad])]
+
+    def last_weights(self) -> list[nn.Parameter]:
+        """The last weights that all situations share, those of the output layer where there is one."""
+        return [p for p in self.parameters() if p.requires_grad]

@@ -90,6 +90,10 @@ class NetworkAdapter(Adapter[Beliefs]):
         groups = [ParameterGroup(weights, decay=True), ParameterGroup(others)]
         return groups + [group for rule in self._rules for group in rule.parameter_groups() if group.parameters]
 
+    def last_weights(self) -> list[nn.Parameter]:
+        net = self.model.net
+        return [net.get_parameter(f"weight_{net.num_layers - 1}")]
+
     def _in_turn(self, infer: Callable[[int, Any, NetworkPredictor], Any]) -> Beliefs:
         """The belief's parts, each inferred under the dynamics that the rules before it have made."""
         predictor, parts = NetworkPredictor(self.model), []

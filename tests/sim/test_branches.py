@@ -80,7 +80,7 @@ def test_a_branch_says_the_situation_that_was_in_force_where_it_began(trunk: Rec
     """Windows of it count as the same situation as those of its trunk, in this store and in one of before that tag."""
     branches = branches_of(trunk)
     heavy = {"body_mass": {"torso": 3.0}}
-    # the change comes at step 5 of the second robot, so that its first branches are of the nominal robot, which has a change ahead
+    # the second robot changes at step 5, so that its first branches are of the nominal robot
     assert [b.tags["situation"] for b in branches] == [{}] * 3 * BRANCHES + [heavy] * BRANCHES
 
     older = [dataclasses.replace(b, tags={k: v for k, v in b.tags.items() if k != "situation"}) for b in branches]
