@@ -41,6 +41,7 @@ SECTIONS = {
     "context": RULES["context"],
     "recurrent": RULES["recurrent"],
     "bayes_linear": RULES["bayes_linear"],
+    "embedding": RULES["embedding"],
     "icem": PLANNERS["icem"],
     "mppi": PLANNERS["mppi"],
     "random_shooting": PLANNERS["random_shooting"],

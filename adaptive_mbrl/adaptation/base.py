@@ -64,6 +64,15 @@ class Adapter(nn.Module, Generic[BeliefT]):
     def infer(self, recent: Transitions) -> BeliefT:
         """Belief about robots of which nothing but `recent` is known; for training and diagnostics."""
 
+    def infer_in_training(self, windows: Windows) -> BeliefT:
+        """The belief under which the outer loop predicts the query.
+
+        Args:
+            windows: beside `recent` a rule may use what is known in training only, such as the situation's number in `task`, but
+                not the query, which is to be predicted.
+        """
+        return self.infer(windows.recent)
+
     @abstractmethod
     def condition(self, belief: BeliefT, noise: Tensor | None = None) -> Predictor:
         """The dynamics under a belief.

@@ -64,6 +64,10 @@ class NetworkAdapter(Adapter[Beliefs]):
         recent = recent.finite()
         return self._in_turn(lambda i, rule, base: rule.infer(recent, base))
 
+    def infer_in_training(self, windows: Windows) -> Beliefs:
+        windows = windows._replace(recent=windows.recent.finite())
+        return self._in_turn(lambda i, rule, base: rule.infer_in_training(windows, base))
+
     def condition(self, belief: Beliefs, noise: Tensor | None = None) -> NetworkPredictor:
         predictor = NetworkPredictor(self.model)
         for i, (rule, part) in enumerate(zip(self._rules, belief, strict=True)):

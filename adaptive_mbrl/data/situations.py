@@ -86,7 +86,7 @@ def _branching_points(episodes: Sequence[Episode]) -> dict[_Point, int]:
     """The scenario's step at which each observation was made, for branches of older stores, which do not say their situation."""
     if all("situation" in e.tags for e in episodes if e.tags.get("source") == "branch"):
         return {}
-    points = {}
+    points: dict[_Point, int] = {}
     for episode in episodes:
         if "scenario" in episode.tags and episode.tags.get("source") != "branch":
             scenario, offset = _key(episode.tags["scenario"]), episode.tags.get("begin_step", 0)

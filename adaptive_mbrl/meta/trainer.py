@@ -179,7 +179,7 @@ class MetaTrainer:
     def loss(self, windows: Windows) -> Tensor:
         """Post-adaptation loss of each window, (W,)."""
         with self._autocast():
-            return self._loss_under(self.adapter.infer(windows.recent), windows)
+            return self._loss_under(self.adapter.infer_in_training(windows), windows)
 
     def _loss_under(self, belief: Any, windows: Windows) -> Tensor:
         loss = self._query_loss(self.adapter.condition(belief), windows)

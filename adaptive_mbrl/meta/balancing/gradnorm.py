@@ -64,20 +64,20 @@ class GradNormBalancing(Balancing):
         self.register_buffer("initial", torch.full((config.groups,), torch.inf))
 
     def backward(self, losses: Tensor, task: Tensor) -> None:
-        index, loss, _ = group_losses(losses, task % self.config.groups)
+        group, loss, _ = group_losses(losses, task % self.config.groups)
         with torch.no_grad():
             self.weight.clamp_(min=_SMALLEST_WEIGHT)
-            self.weight *= len(self.weight) / self.weight.sum()
-            known = self.initial[index]
-            self.initial[index] = torch.where(known.isinf() & loss.isfinite(), loss, known).to(known.dtype)
-        weight = self.weight.detach()[index]
+            self.weight.mul_(len(self.weight) / self.weight.sum())
+            known = self.initial[group]
+            self.initial[group] = torch.where(known.isinf() & loss.isfinite(), loss, known).to(known.dtype)
+        weight = self.weight.detach()[group]
         length = torch.stack([_norm(gradient) for gradient in gradients_of(loss, self._last)])
         (weight * loss).mean().backward()
-        rate = loss.detach() / self.initial[index]
+        rate = loss.detach() / self.initial[group]
         target = (weight * length).mean() * (rate / rate.mean()) ** self.config.alpha
         # the derivative of |w_i l_i - target_i|
         self.weight.grad = torch.zeros_like(self.weight)
-        self.weight.grad[index] = (torch.sign(weight * length - target) * length).to(self.weight.dtype)
+        self.weight.grad[group] = (torch.sign(weight * length - target) * length).to(self.weight.dtype)
 
     def parameter_groups(self) -> list[ParameterGroup]:
         return [ParameterGroup([self.weight], learning_rate=self.config.learning_rate)]

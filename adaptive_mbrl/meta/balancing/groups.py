@@ -17,12 +17,12 @@ class GroupLosses(NamedTuple):
     """Losses of the groups that a meta-batch has windows of.
 
     Attributes:
-        index: numbers of the groups, (G,).
+        group: numbers of the groups, (G,).
         loss: mean over the windows of each group, (G,).
         share: share of the windows that each group has, (G,).
     """
 
-    index: Tensor
+    group: Tensor
     loss: Tensor
     share: Tensor
 
@@ -34,9 +34,9 @@ def group_losses(losses: Tensor, group: Tensor) -> GroupLosses:
         losses: of each window, (W,).
         group: the number of each window's group, (W,).
     """
-    index, of_window, count = group.unique(return_inverse=True, return_counts=True)
-    total = losses.new_zeros(len(index)).index_add(0, of_window, losses)
-    return GroupLosses(index, total / count, count / len(losses))
+    present, of_window, count = group.unique(return_inverse=True, return_counts=True)
+    total = losses.new_zeros(len(present)).index_add(0, of_window, losses)
+    return GroupLosses(present, total / count, count / len(losses))
 
 
 def gradients_of(losses: Tensor, parameters: Sequence[nn.Parameter]) -> list[tuple[Tensor | None, ...]]:
