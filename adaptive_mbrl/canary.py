@@ -88,7 +88,7 @@ def check_canary(adapter: Adapter[Any], canary: Canary, source: str) -> None:
 
 def write_canary(folder: Path, canary: Canary) -> None:
     """Write a canary into the folder of a checkpoint."""
-    recent, obs, action = canary.windows
+    recent, obs, action, _ = canary.windows
     tensors = {f"recent.{name}": tensor for name, tensor in recent._asdict().items()}
     tensors |= {"query.obs": obs, "query.action": action, "prior": canary.prior, "adapted": canary.adapted}
     # clones: safetensors refuses tensors that share memory
@@ -107,7 +107,10 @@ def read_canary(folder: Path) -> Canary | None:
     try:
         tensors = load_file(path)
         recent = Transitions(*(tensors[f"recent.{name}"] for name in Transitions._fields))
-        return Canary(Windows(recent, tensors["query.obs"], tensors["query.action"]), tensors["prior"], tensors["adapted"])
+        obs, action = tensors["query.obs"], tensors["query.action"]
+        # predictions do not depend on the situation's number, which is not stored
+        windows = Windows(recent, obs, action, torch.zeros(len(obs), dtype=torch.int64))
+        return Canary(windows, tensors["prior"], tensors["adapted"])
     except KeyError as error:
         raise CheckpointError(f"{path}: tensor {error} is missing") from error
     except (SafetensorError, OSError) as error:

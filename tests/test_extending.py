@@ -58,7 +58,9 @@ def test_the_rule_trains(names: dict[str, object]) -> None:
     before = group.parameters[0].detach().clone()
     trainer = MetaTrainer(names["adapter"], OuterConfig(query=3, learning_rate=1e-2))
     obs = 0.1 * torch.arange(4.0)[None, :, None].expand(1, 4, 4)
-    losses = [float(trainer.step(Windows(recent, obs, torch.zeros(1, 3, 1)))) for _ in range(20)]
+    losses = [
+        float(trainer.step(Windows(recent, obs, torch.zeros(1, 3, 1), torch.zeros(1, dtype=torch.int64)))) for _ in range(20)
+    ]
 
     assert losses[-1] < losses[0]
     assert group.parameters[0] != before

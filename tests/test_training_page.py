@@ -14,6 +14,7 @@ from adaptive_mbrl.adaptation import RuleConfig
 from adaptive_mbrl.config import from_mapping
 from adaptive_mbrl.data.weighting import WeightingConfig
 from adaptive_mbrl.dynamics.model import ModelConfig
+from adaptive_mbrl.meta.balancing import BalancingConfig
 from adaptive_mbrl.meta.reset import ResetConfig
 from adaptive_mbrl.meta.trainer import OuterConfig
 from adaptive_mbrl.options import TrainOptions
@@ -25,6 +26,7 @@ from sim.training.config import load_train_config
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "training.md").read_text(encoding="utf-8")
 RULES = {rule.TAG: rule for rule in typing.get_args(RuleConfig)}
+BALANCINGS = {kind.TAG: kind for kind in typing.get_args(BalancingConfig)}
 PLANNERS = {planner.TAG: planner for planner in typing.get_args(PlannerConfig)}
 SECTIONS = {
     "Keys": TrainConfig,
@@ -32,12 +34,14 @@ SECTIONS = {
     "Weights of episodes": WeightingConfig,
     "The network": ModelConfig,
     "The outer loop": OuterConfig,
+    **{tag: kind for tag, kind in BALANCINGS.items() if tag != "mean"},
     "Terminal value": ValueConfig,
     "Layers that are drawn again": ResetConfig,
     "gradient": RULES["gradient"],
     "context": RULES["context"],
     "recurrent": RULES["recurrent"],
     "bayes_linear": RULES["bayes_linear"],
+    "embedding": RULES["embedding"],
     "icem": PLANNERS["icem"],
     "mppi": PLANNERS["mppi"],
     "random_shooting": PLANNERS["random_shooting"],

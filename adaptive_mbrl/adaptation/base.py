@@ -64,6 +64,15 @@ class Adapter(nn.Module, Generic[BeliefT]):
     def infer(self, recent: Transitions) -> BeliefT:
         """Belief about robots of which nothing but `recent` is known; for training and diagnostics."""
 
+    def infer_in_training(self, windows: Windows) -> BeliefT:
+        """The belief under which the outer loop predicts the query.
+
+        Args:
+            windows: beside `recent` a rule may use what is known in training only, such as the situation's number in `task`, but
+                not the query, which is to be predicted.
+        """
+        return self.infer(windows.recent)
+
     @abstractmethod
     def condition(self, belief: BeliefT, noise: Tensor | None = None) -> Predictor:
         """The dynamics under a belief.
@@ -88,3 +97,7 @@ class Adapter(nn.Module, Generic[BeliefT]):
     def parameter_groups(self) -> list[ParameterGroup]:
         """All trainable parameters; each belongs to exactly one group."""
         return [ParameterGroup([p for p in self.parameters() if p.requires_grad])]
+
+    def last_weights(self) -> list[nn.Parameter]:
+        """The last weights that all situations share, those of the output layer where there is one."""
+        return [p for p in self.parameters() if p.requires_grad]

@@ -64,6 +64,10 @@ class NetworkAdapter(Adapter[Beliefs]):
         recent = recent.finite()
         return self._in_turn(lambda i, rule, base: rule.infer(recent, base))
 
+    def infer_in_training(self, windows: Windows) -> Beliefs:
+        windows = windows._replace(recent=windows.recent.finite())
+        return self._in_turn(lambda i, rule, base: rule.infer_in_training(windows, base))
+
     def condition(self, belief: Beliefs, noise: Tensor | None = None) -> NetworkPredictor:
         predictor = NetworkPredictor(self.model)
         for i, (rule, part) in enumerate(zip(self._rules, belief, strict=True)):
@@ -89,6 +93,10 @@ class NetworkAdapter(Adapter[Beliefs]):
         others = [p for name, p in named if not name.startswith("weight_")]
         groups = [ParameterGroup(weights, decay=True), ParameterGroup(others)]
         return groups + [group for rule in self._rules for group in rule.parameter_groups() if group.parameters]
+
+    def last_weights(self) -> list[nn.Parameter]:
+        net = self.model.net
+        return [net.get_parameter(f"weight_{net.num_layers - 1}")]
 
     def _in_turn(self, infer: Callable[[int, Any, NetworkPredictor], Any]) -> Beliefs:
         """The belief's parts, each inferred under the dynamics that the rules before it have made."""

@@ -46,6 +46,10 @@ class AdaptationRule(nn.Module, Generic[BeliefT]):
         """Belief about robots of which nothing but `recent` is known."""
         return self.update(self.prior(len(recent.obs), base), recent, base)
 
+    def infer_in_training(self, windows: Windows, base: NetworkPredictor) -> BeliefT:
+        """See `Adapter.infer_in_training`."""
+        return self.infer(windows.recent, base)
+
     @abstractmethod
     def condition(self, base: NetworkPredictor, belief: BeliefT, noise: Tensor | None = None) -> NetworkPredictor:
         """The dynamics under the belief; arguments as in `update` and in `Adapter.condition`."""

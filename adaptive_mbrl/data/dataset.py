@@ -23,6 +23,16 @@ class Dataset(Protocol):
     def sample(self, num: int, generator: torch.Generator) -> Windows:
         """Training windows, drawn with replacement."""
 
+    @property
+    def num_tasks(self) -> int:
+        """Number of training situations; `Windows.task` of a training window is below it, and of a held-out one is not."""
+
+    def sample_tasks(self, num_tasks: int, per_task: int, generator: torch.Generator) -> Windows:
+        """Training windows of `num_tasks` situations, `per_task` of each one after another, drawn with replacement.
+
+        A situation is as likely to be drawn as a window of it is in `sample`.
+        """
+
     def statistics(self) -> TransitionStatistics:
         """Statistics of the training transitions, those of episodes that are too short for a query left out."""
 
@@ -57,7 +67,8 @@ class EpisodeDataset:
         self.spec = spec
         self._training = WindowSampler(training, window, query, device, episode_weights(training, weighting))
         usable = [e for e in held_out if not e.ended or len(e) - e.history >= query]
-        self._held_out = WindowSampler(usable, window, query, device) if usable else None
+        # a situation that is held out is none of the training's, even where the dynamics are the same
+        self._held_out = WindowSampler(usable, window, query, device, first_task=self.num_tasks) if usable else None
 
     def __len__(self) -> int:
         return len(self._training)
@@ -65,6 +76,15 @@ class EpisodeDataset:
     def sample(self, num: int, generator: torch.Generator) -> Windows:
         """See `Dataset.sample`."""
         return self._training.sample(num, generator)
+
+    @property
+    def num_tasks(self) -> int:
+        """See `Dataset.num_tasks`."""
+        return self._training.num_tasks
+
+    def sample_tasks(self, num_tasks: int, per_task: int, generator: torch.Generator) -> Windows:
+        """See `Dataset.sample_tasks`."""
+        return self._training.sample_tasks(num_tasks, per_task, generator)
 
     def statistics(self) -> TransitionStatistics:
         """See `Dataset.statistics`."""

@@ -33,7 +33,8 @@ class Episode:
         obs: observations in SI units, (T + 1, obs_dim) float32.
         action: the actions as they were sent, (T, action_dim) float32.
         reward: the reward of each step, (T,) float32.
-        tags: facts that JSON can hold: `source` (random, oracle, policy, branch, bag ...) and, in simulation, the scenario.
+        tags: facts that JSON can hold: `source` (random, oracle, policy, branch, bag ...), in simulation the `scenario`, and
+            where it is known the `situation`, which episodes of equal dynamics share (see `data/situations.py`).
         history: number of first steps that only lead up to the rest: queries begin after them, and they are not counted.
         ended: whether the episode ended by itself at its last step (a fall, an unstable simulation), and was not cut at a limit.
         batch: the number of the batch that holds it in its store; a store says it when it takes or reads an episode.

@@ -63,7 +63,7 @@ def replay_training_step(dump: Dump) -> Replayed:
     trainer = MetaTrainer(adapter, from_mapping(OuterConfig, dump.about["outer"], source="dump"))
     stored = iter(dump.sequence("windows"))
     empty = dump.tensors["windows.0"]
-    windows: Windows = map_belief(lambda tensor: next(stored), Windows(Transitions(empty, empty, empty, empty), empty, empty))
+    windows: Windows = map_belief(lambda tensor: next(stored), Windows(Transitions(*[empty] * 4), *[empty] * 3))
     loss = trainer.loss(windows)
     loss.mean().backward()
     failed = tuple(name for name, p in adapter.named_parameters() if p.grad is not None and not bool(p.grad.isfinite().all()))

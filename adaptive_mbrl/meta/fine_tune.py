@@ -134,6 +134,8 @@ def _part(episode: Episode, begin: int, end: int, history: int) -> Episode:
         obs=episode.obs[begin : end + 1],
         action=episode.action[begin:end],
         reward=episode.reward[begin:end],
+        # the scenario counts its steps from the episode's beginning
+        tags={**episode.tags, "begin_step": episode.tags.get("begin_step", 0) + begin} if begin else episode.tags,
         history=history,
         ended=episode.ended and end == len(episode),
     )

@@ -1,6 +1,8 @@
 """The outer loop: gradient steps on the post-adaptation query loss over windows of many tasks.
 
-    minimise over meta-parameters   mean over windows  [ L_query( u(recent), query ) + the rules' own terms ]
+    minimise over meta-parameters   F over windows  [ L_query( u(recent), query ) + the rules' own terms ]
+
+F is the mean, or weighs the training situations against each other in another way (`balancing`).
 
 With the rule `none` the same network is fitted to the same windows without adaptation: the multi-task model, which is the
 comparison that meta-learning has to beat.
@@ -21,6 +23,8 @@ from adaptive_mbrl.config import bounded
 from adaptive_mbrl.data.dataset import Dataset
 from adaptive_mbrl.data.windows import Windows
 from adaptive_mbrl.errors import DivergenceError
+from adaptive_mbrl.meta.balancing import BalancingConfig
+from adaptive_mbrl.meta.balancing.mean import MeanConfig
 from adaptive_mbrl.meta.losses import multi_step_loss, one_step_loss_on_query, query_errors
 from adaptive_mbrl.predictor import Predictor
 from adaptive_mbrl.process import SINGLE, Process
@@ -39,6 +43,8 @@ class OuterConfig:
         query: M, steps of the query.
         query_loss: what the loss is about: the `open_loop` prediction of the whole query, as a planner uses it, or `one_step`
             predictions from each of its true observations, as GrBAL was published.
+        balancing: how training situations are weighed against each other: `mean`, `cvar`, `pcgrad`, `mgda`, `gradnorm` or
+            `uncertainty`, each with its settings.
         meta_batch_size: windows per outer step.
         learning_rate: Adam's rate at the beginning of a fit.
         final_learning_rate_fraction: the rate decays along a cosine to this fraction over a fit.
@@ -50,6 +56,7 @@ class OuterConfig:
 
     query: int = bounded(8, low=1, high=100)
     query_loss: Literal["open_loop", "one_step"] = "open_loop"
+    balancing: BalancingConfig = MeanConfig()
     meta_batch_size: int = bounded(128, low=1)
     learning_rate: float = bounded(1e-3, low=0.0)
     final_learning_rate_fraction: float = bounded(0.1, low=0.0, high=1.0)
@@ -82,13 +89,14 @@ class MetaTrainer:
         self.adapter = adapter.to(self.device)
         process.broadcast(self.adapter.state_dict().values())
         self.generator = torch.Generator().manual_seed(seed + process.rank)
+        self.balancing = config.balancing.make(adapter).to(self.device)
         groups = [
             {
                 "params": group.parameters,
                 "lr": config.learning_rate if group.learning_rate is None else group.learning_rate,
                 "weight_decay": config.weight_decay if group.decay else 0.0,
             }
-            for group in adapter.parameter_groups()
+            for group in [*adapter.parameter_groups(), *self.balancing.parameter_groups()]
         ]
         self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate)
         self._base_rates = [group["lr"] for group in self.optimizer.param_groups]
@@ -125,7 +133,7 @@ class MetaTrainer:
         losses: list[Tensor] = []
         for update in range(num_updates):
             self._set_learning_rate(update / num_updates)
-            losses.append(self.step(dataset.sample(self.config.meta_batch_size, self.generator)))
+            losses.append(self.step(self._draw(dataset)))
             if (update + 1) % REPORT_EVERY == 0 or update + 1 == num_updates:
                 report(update + 1, {"train/query_loss": float(torch.stack(losses[-REPORT_EVERY:]).mean())})
             if (update + 1) % epoch == 0:
@@ -140,29 +148,38 @@ class MetaTrainer:
         """One outer step.
 
         Returns:
-            The loss before it, a scalar.
+            The mean loss before it, a scalar.
 
         Raises:
             DivergenceError: the gradient is not finite; nothing is changed then.
         """
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self.loss(windows).mean()
-        loss.backward()
-        self.process.reduce(p.grad for p in self.adapter.parameters() if p.grad is not None)
+        losses = self.loss(windows)
+        loss = losses.detach().mean()
+        self.balancing.backward(losses, windows.task)
+        trained = (p for group in self.optimizer.param_groups for p in group["params"])
+        self.process.reduce(p.grad for p in trained if p.grad is not None)
         norm = torch.nn.utils.clip_grad_norm_(self.adapter.parameters(), self.config.gradient_clip or math.inf)
         if not math.isfinite(norm):
             raise DivergenceError(
                 f"training diverged at update {self.updates_done} (loss {loss.item():.3g}); try a smaller outer.learning_rate",
                 windows,
             )
+        self.process.reduce(state for state in self.balancing.buffers() if state.is_floating_point())
         self.optimizer.step()
         self.updates_done += 1
-        return loss.detach()
+        return loss
+
+    def _draw(self, dataset: Dataset) -> Windows:
+        per_task = self.balancing.windows_per_task
+        if per_task == 0:
+            return dataset.sample(self.config.meta_batch_size, self.generator)
+        return dataset.sample_tasks(max(1, self.config.meta_batch_size // per_task), per_task, self.generator)
 
     def loss(self, windows: Windows) -> Tensor:
         """Post-adaptation loss of each window, (W,)."""
         with self._autocast():
-            return self._loss_under(self.adapter.infer(windows.recent), windows)
+            return self._loss_under(self.adapter.infer_in_training(windows), windows)
 
     def _loss_under(self, belief: Any, windows: Windows) -> Tensor:
         loss = self._query_loss(self.adapter.condition(belief), windows)

@@ -11,6 +11,8 @@ from adaptive_mbrl.adaptation.gradient import GradientConfig
 from adaptive_mbrl.config import MAX_SEED, bounded, from_mapping, read_mapping, with_settings
 from adaptive_mbrl.dynamics.model import ModelConfig
 from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.meta.balancing.gradnorm import GradNormConfig
+from adaptive_mbrl.meta.balancing.uncertainty import UncertaintyConfig
 from adaptive_mbrl.meta.reset import ResetConfig
 from adaptive_mbrl.meta.trainer import OuterConfig
 from adaptive_mbrl.objective import Term
@@ -66,6 +68,11 @@ class TrainConfig:
         if beyond:
             allowed = f"1 to {self.num_rounds - 1}" if self.num_rounds > 1 else "none, since there is only round 0"
             raise ConfigError(f"key 'resets.rounds': {beyond[0]} is beyond the last round; allowed: {allowed}")
+        if self.model.learned_variance and isinstance(self.outer.balancing, GradNormConfig | UncertaintyConfig):
+            raise ConfigError(
+                f"key 'outer.balancing': '{self.outer.balancing.TAG}' compares losses by their ratios, and with "
+                "model.learned_variance they may be negative; allowed: mean, cvar, pcgrad, mgda"
+            )
         if self.data.episodes_from is None:
             self._check_collection()
 

@@ -40,8 +40,9 @@ class RoundRecord:
 
 
 def save_trainer_state(trainer: MetaTrainer, folder: Path) -> None:
-    """Write the optimiser, the random generator and the counters, as tensors."""
+    """Write the optimiser, the balancing, the random generator and the counters, as tensors."""
     tensors = {"generator": trainer.generator.get_state(), "updates": torch.tensor(trainer.updates_done)}
+    tensors |= {f"balancing.{name}": value.cpu().clone() for name, value in trainer.balancing.state_dict().items()}
     for index, state in trainer.optimizer.state_dict()["state"].items():
         for name, value in state.items():
             tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value).detach().cpu().clone()
@@ -50,8 +51,9 @@ def save_trainer_state(trainer: MetaTrainer, folder: Path) -> None:
 
 def load_trainer_state(trainer: MetaTrainer, folder: Path) -> None:
     """Read what `save_trainer_state` wrote, and the model's weights from the checkpoint in the same folder."""
+    path = folder / "trainer.safetensors"
     try:
-        tensors = load_file(folder / "trainer.safetensors")
+        tensors = load_file(path)
         weights = load_file(folder / WEIGHTS_FILE)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{folder}: damaged training state: {error}") from error
@@ -61,6 +63,8 @@ def load_trainer_state(trainer: MetaTrainer, folder: Path) -> None:
     if not trainer.process.is_main:
         # the file has the main process's generator; each process draws windows of its own
         trainer.generator.manual_seed(trainer.process.world_size * trainer.updates_done + trainer.process.rank)
+    of_balancing = {key: tensors.pop(key) for key in [*tensors] if key.startswith("balancing.")}
+    load_weights(trainer.balancing, {key.removeprefix("balancing."): value for key, value in of_balancing.items()}, path)
     state: dict[int, dict[str, Any]] = {}
     for key, value in tensors.items():
         _, index, name = key.split(".")

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from adaptive_mbrl.data.episodes import Episode
+from adaptive_mbrl.data.situations import change_in_force
 from adaptive_mbrl.planning.base import Planner
 from sim.episodes.recorded import Recorded
 from sim.robot.robot import Robot
@@ -106,7 +107,7 @@ def _branch(
         np.concatenate([episode.obs[begin : step + 1], next_obs.numpy()]),
         np.concatenate([episode.action[begin:step], actions.numpy()]),
         np.concatenate([episode.reward[begin:step], rewards.numpy()]),
-        {**episode.tags, "source": "branch"},
+        {**episode.tags, "source": "branch", "situation": change_in_force(episode, step)},
         history=step - begin,
         ended=ended,
     )

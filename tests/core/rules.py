@@ -9,6 +9,7 @@ from adaptive_mbrl.adaptation import NetworkAdapter, Rules, make_adapter
 from adaptive_mbrl.adaptation.bayes_linear import BayesLinearConfig
 from adaptive_mbrl.adaptation.belief import Belief
 from adaptive_mbrl.adaptation.context import ContextConfig
+from adaptive_mbrl.adaptation.embedding import EmbeddingConfig
 from adaptive_mbrl.adaptation.gradient import GradientConfig
 from adaptive_mbrl.adaptation.none import NoneConfig
 from adaptive_mbrl.adaptation.recurrent import RecurrentConfig
@@ -28,6 +29,7 @@ RULES: dict[str, Rules] = {
     "recurrent": (RecurrentConfig(hidden=12),),
     "bayes_linear": (BayesLinearConfig(),),
     "bayes_linear_samples": (BayesLinearConfig(samples=2),),
+    "embedding": (EmbeddingConfig(count=40, code_dim=4),),
     "context_then_gradient": (_CONTEXT, _MODULATION),
     "recurrent_then_gradient": (RecurrentConfig(hidden=12), _MODULATION),
     "gradient_then_bayes_linear": (_MODULATION, BayesLinearConfig(samples=2)),

@@ -23,7 +23,7 @@ def query_windows() -> Windows:
     recent = mixed_transitions(2, 4, seed=3)
     ahead = mixed_transitions(2, 3, seed=4)
     shrunk = Transitions(*(0.5 * x.double() for x in recent[:3]), recent.valid)
-    return Windows(shrunk, 0.5 * ahead.obs.double(), ahead.action[:, :2].double())
+    return Windows(shrunk, 0.5 * ahead.obs.double(), ahead.action[:, :2].double(), torch.arange(2))
 
 
 def outer_loss(adapter: NetworkAdapter, windows: Windows) -> Tensor:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from adaptive_mbrl.data.situations import number_situations
 from adaptive_mbrl.planning import ICEMConfig, make_planner
 from sim.episodes.branches import branch_episodes
 from sim.episodes.policies import RandomPolicy
@@ -73,3 +74,19 @@ def test_a_branch_ends_before_its_physics_does(trunk: Recorded, tmp_path: Path, 
         for t in range(branch.history, len(branch)):
             obs = simulation.step(np.tile(branch.action[t], (2, 1)))
             np.testing.assert_array_equal(branch.obs[t + 1], obs[0])
+
+
+def test_a_branch_says_the_situation_that_was_in_force_where_it_began(trunk: Recorded):
+    """Windows of it count as the same situation as those of its trunk, in this store and in one of before that tag."""
+    branches = branches_of(trunk)
+    heavy = {"body_mass": {"torso": 3.0}}
+    # the second robot changes at step 5, so that its first branches are of the nominal robot
+    assert [b.tags["situation"] for b in branches] == [{}] * 3 * BRANCHES + [heavy] * BRANCHES
+
+    older = [dataclasses.replace(b, tags={k: v for k, v in b.tags.items() if k != "situation"}) for b in branches]
+    for some in (branches, older):
+        episodes = [*trunk.episodes, *some]
+        numbers, count = number_situations(episodes, [(e.history, len(e)) for e in episodes])
+        assert count == 2
+        assert numbers[1].tolist() == [0] * 5 + [1] * (STEPS - 5)
+        assert [set(n.tolist()) for n in numbers[2:]] == [{0}] * 3 * BRANCHES + [{1}] * BRANCHES

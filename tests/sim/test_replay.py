@@ -95,7 +95,7 @@ def test_a_training_step_is_replayed(broken: Path, tmp_path: Path, capsys: pytes
     obs, action = (torch.randn(5, 4 + n, d, generator=generator) for n, d in ((4, 4), (3, 1)))
     recent = Transitions(obs[:, :4], action[:, :4], obs[:, 1:5], torch.ones(5, 4, dtype=torch.bool))
     with pytest.raises(DivergenceError) as caught:
-        trainer.step(Windows(recent, obs[:, 4:], action[:, 4:]))
+        trainer.step(Windows(recent, obs[:, 4:], action[:, 4:], torch.zeros(5, dtype=torch.int64)))
     written = write_training_step(tmp_path, "not finite", loaded.description, trainer, caught.value.windows)
 
     assert cli.main(["replay", str(written)]) == 0

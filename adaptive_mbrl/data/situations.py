@@ -1,0 +1,98 @@
+"""Training situations: steps of equal dynamics share a number, whatever episode they are from.
+
+An episode's tags say what its situations are:
+
+- `situation`, anything that JSON can hold: the whole episode is that one situation. Branches carry it, and recordings of a real
+  robot may ("wind 8 m/s"), so that several of them count as one.
+- `scenario`, a simulated episode's: at each step the situation is the change in force. `begin_step` is the scenario's step that
+  the episode begins with, where it is not the first one.
+- Without either, the episode is a situation of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_mbrl.data.episodes import Episode
+
+_Point = tuple[str, bytes]  # a scenario, and an observation
+
+
+class Stretch(NamedTuple):
+    """Steps `begin` to `end` - 1 of an episode, which are all in the situation `key`."""
+
+    begin: int
+    end: int
+    key: str
+
+
+def change_in_force(episode: Episode, step: int) -> dict[str, Any]:
+    """The change of a simulated episode's scenario that is in force at a step of the scenario; empty for the nominal robot."""
+    past = [change for change in episode.tags["scenario"]["changes"] if change["at"] <= step]
+    return {name: value for name, value in past[-1].items() if name != "at"} if past else {}
+
+
+def number_situations(
+    episodes: Sequence[Episode], spans: Sequence[tuple[int, int]], first: int = 0
+) -> tuple[list[NDArray[np.int64]], int]:
+    """Number the situations in the order in which they first appear, so that episodes that are added later change no number.
+
+    Args:
+        episodes: the data.
+        spans: the steps of each episode that are numbered, as begin and end.
+        first: the first number.
+
+    Returns:
+        The situation of each step in each span, and how many there are.
+    """
+    points = _branching_points(episodes)
+    numbers: dict[str, int] = {}
+    found = []
+    for i, (episode, (begin, end)) in enumerate(zip(episodes, spans, strict=True)):
+        indices = np.empty(end - begin, np.int64)
+        for stretch in _stretches(episode, f"episode {i}", points):
+            low, high = max(stretch.begin, begin), min(stretch.end, end)
+            if low < high:
+                indices[low - begin : high - begin] = first + numbers.setdefault(stretch.key, len(numbers))
+        found.append(indices)
+    return found, len(numbers)
+
+
+def _stretches(episode: Episode, own: str, points: dict[_Point, int]) -> Iterable[Stretch]:
+    """The stretches of one episode; `own` is the key of a situation that is this episode's alone."""
+    tags, length = episode.tags, len(episode)
+    if "situation" in tags:
+        return [Stretch(0, length, _key(tags["situation"]))]
+    if "scenario" not in tags:
+        return [Stretch(0, length, own)]
+    if tags.get("source") == "branch":
+        scenario = _key(tags["scenario"])
+        step = points.get((scenario, episode.obs[episode.history].tobytes()))
+        # without its trunk the step is not known, and all branches of a scenario count as one situation
+        key = f"branch of {scenario}" if step is None else _key(change_in_force(episode, step))
+        return [Stretch(0, length, key)]
+    offset = tags.get("begin_step", 0)
+    begins = [0, *(change["at"] - offset for change in tags["scenario"]["changes"] if 0 < change["at"] - offset < length)]
+    ends = [*begins[1:], length]
+    return [Stretch(b, e, _key(change_in_force(episode, b + offset))) for b, e in zip(begins, ends, strict=True)]
+
+
+def _branching_points(episodes: Sequence[Episode]) -> dict[_Point, int]:
+    """The scenario's step at which each observation was made, for branches of older stores, which do not say their situation."""
+    if all("situation" in e.tags for e in episodes if e.tags.get("source") == "branch"):
+        return {}
+    points: dict[_Point, int] = {}
+    for episode in episodes:
+        if "scenario" in episode.tags and episode.tags.get("source") != "branch":
+            scenario, offset = _key(episode.tags["scenario"]), episode.tags.get("begin_step", 0)
+            points |= {(scenario, obs.tobytes()): offset + step for step, obs in enumerate(episode.obs[:-1])}
+    return points
+
+
+def _key(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)

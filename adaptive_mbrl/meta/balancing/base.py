@@ -1,0 +1,41 @@
+"""What a balancing is: it turns the losses of a meta-batch into the gradient of the meta-parameters.
+
+    g = sum_t w_t grad L_t,      L_t = mean loss of the windows of training situation t
+
+With equal weights the outer loop minimises the mean, and situations that are hard, rare or at odds with others count for little.
+Each kind has its own w.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from torch import Tensor, nn
+
+from adaptive_mbrl.adaptation.base import ParameterGroup
+
+
+class Balancing(nn.Module):
+    """Weighs training situations against each other.
+
+    Its parameters are trained beside the meta-parameters, by the same optimiser; its buffers are state that is saved with the
+    trainer. Where several processes train together, each balances its own windows, and the gradients are averaged.
+    """
+
+    @property
+    def windows_per_task(self) -> int:
+        """Number of windows of each situation in a meta-batch; 0 where windows are drawn one by one."""
+        return 0
+
+    @abstractmethod
+    def backward(self, losses: Tensor, task: Tensor) -> None:
+        """Set the gradient of the meta-parameters, and of the parameters of this object.
+
+        Args:
+            losses: of each window, (W,).
+            task: the training situation of each window, (W,).
+        """
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """See `Adapter.parameter_groups`; of this object's own parameters."""
+        return []
