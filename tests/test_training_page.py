@@ -36,6 +36,7 @@ SECTIONS = {
     "Layers that are drawn again": ResetConfig,
     "gradient": RULES["gradient"],
     "context": RULES["context"],
+    "latent": RULES["latent"],
     "recurrent": RULES["recurrent"],
     "bayes_linear": RULES["bayes_linear"],
     "icem": PLANNERS["icem"],

@@ -10,6 +10,7 @@ from adaptive_mbrl.adaptation.bayes_linear import BayesLinearConfig
 from adaptive_mbrl.adaptation.belief import Belief
 from adaptive_mbrl.adaptation.context import ContextConfig
 from adaptive_mbrl.adaptation.gradient import GradientConfig
+from adaptive_mbrl.adaptation.latent import LatentConfig
 from adaptive_mbrl.adaptation.none import NoneConfig
 from adaptive_mbrl.adaptation.recurrent import RecurrentConfig
 from adaptive_mbrl.dynamics.model import DynamicsModel
@@ -19,16 +20,21 @@ from tests.core.analytic import MIXED, POINT, POINT_MODEL, POINT_WINDOW, mixed_m
 WINDOW = 6
 _MODULATION = GradientConfig(steps=2, learning_rate=0.3)
 _CONTEXT = ContextConfig(hidden=16, heads=2, code_dim=4)
+_LATENT = LatentConfig(hidden=16, code_dim=4)
 RULES: dict[str, Rules] = {
     "none": (NoneConfig(),),
     "gradient": (_MODULATION,),
     "gradient_all": (GradientConfig(parameters="all", steps=1, learning_rate=0.02),),
     "gradient_second_order": (GradientConfig(steps=2, learning_rate=0.3, second_order=True, step_sizes="per_parameter"),),
     "context": (_CONTEXT,),
+    "context_backward": (ContextConfig(hidden=16, heads=2, code_dim=4, backward=0.5),),
+    "latent": (_LATENT,),
+    "latent_samples": (LatentConfig(hidden=16, code_dim=4, samples=2, backward=0.5),),
     "recurrent": (RecurrentConfig(hidden=12),),
     "bayes_linear": (BayesLinearConfig(),),
     "bayes_linear_samples": (BayesLinearConfig(samples=2),),
     "context_then_gradient": (_CONTEXT, _MODULATION),
+    "latent_then_gradient": (_LATENT, _MODULATION),
     "recurrent_then_gradient": (RecurrentConfig(hidden=12), _MODULATION),
     "gradient_then_bayes_linear": (_MODULATION, BayesLinearConfig(samples=2)),
 }
