@@ -38,6 +38,7 @@ SECTIONS = {
     "context": RULES["context"],
     "latent": RULES["latent"],
     "recurrent": RULES["recurrent"],
+    "learned_loss": RULES["learned_loss"],
     "bayes_linear": RULES["bayes_linear"],
     "icem": PLANNERS["icem"],
     "mppi": PLANNERS["mppi"],

@@ -11,6 +11,7 @@ from adaptive_mbrl.adaptation.belief import Belief
 from adaptive_mbrl.adaptation.context import ContextConfig
 from adaptive_mbrl.adaptation.gradient import GradientConfig
 from adaptive_mbrl.adaptation.latent import LatentConfig
+from adaptive_mbrl.adaptation.learned_loss import LearnedLossConfig
 from adaptive_mbrl.adaptation.none import NoneConfig
 from adaptive_mbrl.adaptation.recurrent import RecurrentConfig
 from adaptive_mbrl.dynamics.model import DynamicsModel
@@ -31,6 +32,7 @@ RULES: dict[str, Rules] = {
     "latent": (_LATENT,),
     "latent_samples": (LatentConfig(hidden=16, code_dim=4, samples=2, backward=0.5),),
     "recurrent": (RecurrentConfig(hidden=12),),
+    "learned_loss": (LearnedLossConfig(steps=2, learning_rate=0.3, hidden=8),),
     "bayes_linear": (BayesLinearConfig(),),
     "bayes_linear_samples": (BayesLinearConfig(samples=2),),
     "context_then_gradient": (_CONTEXT, _MODULATION),
