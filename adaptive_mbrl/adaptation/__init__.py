@@ -7,12 +7,23 @@ from adaptive_mbrl.adaptation.bayes_linear import BayesLinearConfig
 from adaptive_mbrl.adaptation.context import ContextConfig
 from adaptive_mbrl.adaptation.embedding import EmbeddingConfig
 from adaptive_mbrl.adaptation.gradient import GradientConfig
+from adaptive_mbrl.adaptation.latent import LatentConfig
+from adaptive_mbrl.adaptation.learned_loss import LearnedLossConfig
 from adaptive_mbrl.adaptation.network_adapter import NetworkAdapter
 from adaptive_mbrl.adaptation.none import NoneConfig
 from adaptive_mbrl.adaptation.recurrent import RecurrentConfig
 from adaptive_mbrl.dynamics.model import DynamicsModel
 
-RuleConfig = NoneConfig | GradientConfig | ContextConfig | RecurrentConfig | BayesLinearConfig | EmbeddingConfig
+RuleConfig = (
+    NoneConfig
+    | GradientConfig
+    | ContextConfig
+    | LatentConfig
+    | LearnedLossConfig
+    | RecurrentConfig
+    | BayesLinearConfig
+    | EmbeddingConfig
+)
 """In YAML one entry with the rule's name, for example ``gradient: {steps: 2}``."""
 Rules = tuple[RuleConfig, ...]
 """In YAML one rule, or a list of rules that follow one another."""

@@ -161,8 +161,7 @@ class BayesLinearRule(AdaptationRule[BayesLinearBelief]):
         with _float32(noise):
             missing = belief.residual - belief.features @ weights - errors
         layers = [(w + posterior.correction(m)).transpose(0, 1) for w, m in zip(weights, missing, strict=True)]
-        repeated = {name: value.repeat(samples, *(1,) * (value.dim() - 1)) for name, value in base.parameters.items()}
-        sampled = base.with_parameters(repeated)
+        sampled = base.repeated(samples)
         return BayesLinearPredictor(sampled, self._last_layer(sampled, torch.cat(layers)))
 
     def draw_noise(self, belief: BayesLinearBelief, generator: torch.Generator) -> Tensor | None:

@@ -10,6 +10,7 @@ at once: their losses are independent, so that the gradient of the sum holds eac
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple
 
@@ -23,6 +24,9 @@ from adaptive_mbrl.dynamics.model import DynamicsModel
 from adaptive_mbrl.dynamics.network import MODULATION
 from adaptive_mbrl.dynamics.network_predictor import NetworkPredictor
 from adaptive_mbrl.transitions import Transitions
+
+InnerLoss = Callable[[NetworkPredictor], Tensor]
+"""Maps the dynamics of T tasks to the inner loss of each, (P, T)."""
 
 
 @dataclass(frozen=True)
@@ -88,10 +92,10 @@ class GradientRule(AdaptationRule[GradientBelief]):
 
     def update(self, belief: GradientBelief, recent: Transitions, base: NetworkPredictor) -> GradientBelief:
         """Gradient steps from the prior, whatever the last belief was; a robot without valid transitions keeps the prior."""
-        start = self._start(base, len(recent.obs))
+        start, loss = self._start(base, len(recent.obs)), self.inner_loss(recent, base)
         moved = {name: torch.zeros_like(value) for name, value in start.items()}
         for _ in range(self.config.steps):
-            gradient = self._clipped(self._inner_gradient({n: start[n] + moved[n] for n in start}, recent, base))
+            gradient = self._clipped(self._inner_gradient({n: start[n] + moved[n] for n in start}, loss, base))
             moved = {n: value - self.log_step_sizes[n].exp()[:, None] * gradient[n] for n, value in moved.items()}
         return GradientBelief(tuple(value.transpose(0, 1) for value in moved.values()))
 
@@ -99,6 +103,10 @@ class GradientRule(AdaptationRule[GradientBelief]):
         start = self._start(base, len(belief.moved[0])) if belief.moved else {}
         moved = dict(zip(self.names, belief.moved, strict=True))
         return base.with_parameters({name: value + moved[name].transpose(0, 1) for name, value in start.items()})
+
+    def inner_loss(self, recent: Transitions, base: NetworkPredictor) -> InnerLoss:
+        """What the steps descend; arguments as in `update`."""
+        return lambda adapted: one_step_loss(adapted, recent)
 
     def parameter_groups(self) -> list[ParameterGroup]:
         learned = [p for p in self.parameters() if p.requires_grad]
@@ -112,9 +120,9 @@ class GradientRule(AdaptationRule[GradientBelief]):
             start[name] = value if value.dim() == 4 else value[:, None].expand(-1, batch_size, -1, -1)
         return start
 
-    def _inner_gradient(self, adapted: dict[str, Tensor], recent: Transitions, base: NetworkPredictor) -> dict[str, Tensor]:
+    def _inner_gradient(self, adapted: dict[str, Tensor], loss: InnerLoss, base: NetworkPredictor) -> dict[str, Tensor]:
         def total_loss(values: dict[str, Tensor], others: dict[str, Tensor]) -> Tensor:
-            return one_step_loss(NetworkPredictor(base.model, {**others, **values}, base.affine), recent).sum()
+            return loss(NetworkPredictor(base.model, {**others, **values}, base.affine)).sum()
 
         others = dict(base.parameters)
         # only torch.func can be followed by a compiler, and differentiated again

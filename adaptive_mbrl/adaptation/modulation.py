@@ -56,9 +56,9 @@ class Modulation(nn.Module):
         self.heads = nn.ModuleDict(heads)
 
     def forward(self, base: NetworkPredictor, code: Tensor) -> NetworkPredictor:
-        """The base with displaced modulation; `code`: (B, code_dim), the same for all particles."""
+        """The base with displaced modulation; `code`: (B, code_dim), the same for all particles, or (P, B, code_dim)."""
         changed = {}
         for name, head in self.heads.items():
             value = base.parameters[name]
-            changed[name] = (value if value.dim() == 4 else value[:, None]) + head(code)[None, :, None]
+            changed[name] = (value if value.dim() == 4 else value[:, None]) + head(code)[..., None, :]
         return base.with_parameters(changed)

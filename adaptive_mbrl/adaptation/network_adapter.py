@@ -80,10 +80,12 @@ class NetworkAdapter(Adapter[Beliefs]):
 
     def loss_terms(self, belief: Beliefs, windows: Windows) -> dict[str, Tensor]:
         terms: dict[str, Tensor] = {}
+        predictor = NetworkPredictor(self.model)
         for i, (rule, part) in enumerate(zip(self._rules, belief, strict=True)):
-            terms |= {f"{i}.{name}": term for name, term in rule.loss_terms(part, windows).items()}
+            terms |= {f"{i}.{name}": term for name, term in rule.loss_terms(part, windows, predictor).items()}
+            predictor = rule.condition(predictor, part)
         if self.model.config.learned_variance:
-            terms["variance"] = variance_loss(self.condition(belief), windows)
+            terms["variance"] = variance_loss(predictor, windows)
         return terms
 
     def parameter_groups(self) -> list[ParameterGroup]:

@@ -58,8 +58,8 @@ class AdaptationRule(nn.Module, Generic[BeliefT]):
         """See `Adapter.draw_noise`."""
         return None
 
-    def loss_terms(self, belief: BeliefT, windows: Windows) -> dict[str, Tensor]:
-        """See `Adapter.loss_terms`."""
+    def loss_terms(self, belief: BeliefT, windows: Windows, base: NetworkPredictor) -> dict[str, Tensor]:
+        """See `Adapter.loss_terms`; `base` as in `update`."""
         return {}
 
     def parameter_groups(self) -> list[ParameterGroup]:

@@ -52,6 +52,10 @@ class NetworkPredictor:
         """The same predictor with some parameters replaced."""
         return type(self)(self.model, {**self.parameters, **changed}, self.affine)
 
+    def repeated(self, times: int) -> Self:
+        """The same predictor with all its particles `times` times, one round of them after the other."""
+        return self.with_parameters({n: value.repeat(times, *(1,) * (value.dim() - 1)) for n, value in self.parameters.items()})
+
     def to(self, dtype: torch.dtype) -> Self:
         """See `Predictor.to`: weights that are cast once, where autocast would cast them at every step."""
         return self.with_parameters({name: value.to(dtype) for name, value in self.parameters.items()})

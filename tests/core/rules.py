@@ -11,6 +11,8 @@ from adaptive_mbrl.adaptation.belief import Belief
 from adaptive_mbrl.adaptation.context import ContextConfig
 from adaptive_mbrl.adaptation.embedding import EmbeddingConfig
 from adaptive_mbrl.adaptation.gradient import GradientConfig
+from adaptive_mbrl.adaptation.latent import LatentConfig
+from adaptive_mbrl.adaptation.learned_loss import LearnedLossConfig
 from adaptive_mbrl.adaptation.none import NoneConfig
 from adaptive_mbrl.adaptation.recurrent import RecurrentConfig
 from adaptive_mbrl.dynamics.model import DynamicsModel
@@ -20,17 +22,23 @@ from tests.core.analytic import MIXED, POINT, POINT_MODEL, POINT_WINDOW, mixed_m
 WINDOW = 6
 _MODULATION = GradientConfig(steps=2, learning_rate=0.3)
 _CONTEXT = ContextConfig(hidden=16, heads=2, code_dim=4)
+_LATENT = LatentConfig(hidden=16, code_dim=4)
 RULES: dict[str, Rules] = {
     "none": (NoneConfig(),),
     "gradient": (_MODULATION,),
     "gradient_all": (GradientConfig(parameters="all", steps=1, learning_rate=0.02),),
     "gradient_second_order": (GradientConfig(steps=2, learning_rate=0.3, second_order=True, step_sizes="per_parameter"),),
     "context": (_CONTEXT,),
+    "context_backward": (ContextConfig(hidden=16, heads=2, code_dim=4, backward=0.5),),
+    "latent": (_LATENT,),
+    "latent_samples": (LatentConfig(hidden=16, code_dim=4, samples=2, backward=0.5),),
     "recurrent": (RecurrentConfig(hidden=12),),
+    "learned_loss": (LearnedLossConfig(steps=2, learning_rate=0.3, hidden=8),),
     "bayes_linear": (BayesLinearConfig(),),
     "bayes_linear_samples": (BayesLinearConfig(samples=2),),
     "embedding": (EmbeddingConfig(count=40, code_dim=4),),
     "context_then_gradient": (_CONTEXT, _MODULATION),
+    "latent_then_gradient": (_LATENT, _MODULATION),
     "recurrent_then_gradient": (RecurrentConfig(hidden=12), _MODULATION),
     "gradient_then_bayes_linear": (_MODULATION, BayesLinearConfig(samples=2)),
 }
