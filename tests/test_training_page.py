@@ -35,6 +35,7 @@ SECTIONS = {
     "Terminal value": ValueConfig,
     "Layers that are drawn again": ResetConfig,
     "gradient": RULES["gradient"],
+    "gauss_newton": RULES["gauss_newton"],
     "context": RULES["context"],
     "recurrent": RULES["recurrent"],
     "bayes_linear": RULES["bayes_linear"],

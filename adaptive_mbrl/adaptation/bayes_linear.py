@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from adaptive_mbrl.adaptation.base import ParameterGroup
+from adaptive_mbrl.adaptation.full_precision import full_precision
 from adaptive_mbrl.adaptation.rule import AdaptationRule
 from adaptive_mbrl.config import bounded
 from adaptive_mbrl.dynamics.model import DynamicsModel
@@ -95,13 +96,13 @@ class _Posterior(NamedTuple):
 
     def correction(self, residual: Tensor) -> Tensor:
         """S Phi^T (Phi S Phi^T + sigma^2 I)^-1 residual: (B, P, K, d) -> (B, P, F + 1, d)."""
-        with _float32(residual):
+        with full_precision(residual):
             solved = torch.cholesky_solve(residual, self.belief.factor)
             return self.prior_variance[:, :, None] * (self.belief.features.mT @ solved)
 
     def variance(self, phi: Tensor) -> Tensor:
         """phi^T (S - S Phi^T (...)^-1 Phi S) phi of each output, in squared target stds: (P, B, N, F + 1) -> (P, B, N)."""
-        with _float32(phi):
+        with full_precision(phi):
             scaled = (phi * self.prior_variance[:, None, None]).transpose(0, 1)
             cross = self.belief.features @ scaled.mT
             explained = torch.linalg.solve_triangular(self.belief.factor, cross, upper=False).square().sum(-2)
@@ -158,7 +159,7 @@ class BayesLinearRule(AdaptationRule[BayesLinearBelief]):
         samples, noise = len(noise), noise if noise.dim() == 5 else noise[:, None]
         weights = self.log_prior_std.exp()[..., None] * noise[..., : -self.window, :]
         errors = self.log_noise_std.exp() * noise[..., -self.window :, :]
-        with _float32(noise):
+        with full_precision(noise):
             missing = belief.residual - belief.features @ weights - errors
         layers = [(w + posterior.correction(m)).transpose(0, 1) for w, m in zip(weights, missing, strict=True)]
         repeated = {name: value.repeat(samples, *(1,) * (value.dim() - 1)) for name, value in base.parameters.items()}
@@ -177,7 +178,7 @@ class BayesLinearRule(AdaptationRule[BayesLinearBelief]):
         return [ParameterGroup([self.log_prior_std, self.log_noise_std], learning_rate=self.config.learning_rate)]
 
     def _factor(self, features: Tensor) -> Tensor:
-        with _float32(features):
+        with full_precision(features):
             gram = (features * (2 * self.log_prior_std).exp()[:, None]) @ features.mT
             noise = (2 * self.log_noise_std).exp() * torch.eye(features.shape[-2], dtype=gram.dtype, device=gram.device)
             # without the check that would wait for the device; the noise keeps the matrix well conditioned
@@ -193,8 +194,3 @@ class BayesLinearRule(AdaptationRule[BayesLinearBelief]):
 def _with_ones(features: Tensor) -> Tensor:
     """A column of ones for the bias: (..., F) -> (..., F + 1)."""
     return nn.functional.pad(features, (0, 1), value=1.0)
-
-
-def _float32(like: Tensor) -> torch.autocast:
-    """Switches autocast off: in bfloat16 a small noise variance would vanish beside the features' products."""
-    return torch.autocast(like.device.type, enabled=False)

@@ -9,6 +9,7 @@ from adaptive_mbrl.adaptation import NetworkAdapter, Rules, make_adapter
 from adaptive_mbrl.adaptation.bayes_linear import BayesLinearConfig
 from adaptive_mbrl.adaptation.belief import Belief
 from adaptive_mbrl.adaptation.context import ContextConfig
+from adaptive_mbrl.adaptation.gauss_newton import GaussNewtonConfig
 from adaptive_mbrl.adaptation.gradient import GradientConfig
 from adaptive_mbrl.adaptation.none import NoneConfig
 from adaptive_mbrl.adaptation.recurrent import RecurrentConfig
@@ -24,11 +25,13 @@ RULES: dict[str, Rules] = {
     "gradient": (_MODULATION,),
     "gradient_all": (GradientConfig(parameters="all", steps=1, learning_rate=0.02),),
     "gradient_second_order": (GradientConfig(steps=2, learning_rate=0.3, second_order=True, step_sizes="per_parameter"),),
+    "gauss_newton": (GaussNewtonConfig(steps=2),),
     "context": (_CONTEXT,),
     "recurrent": (RecurrentConfig(hidden=12),),
     "bayes_linear": (BayesLinearConfig(),),
     "bayes_linear_samples": (BayesLinearConfig(samples=2),),
     "context_then_gradient": (_CONTEXT, _MODULATION),
+    "context_then_gauss_newton": (_CONTEXT, GaussNewtonConfig()),
     "recurrent_then_gradient": (RecurrentConfig(hidden=12), _MODULATION),
     "gradient_then_bayes_linear": (_MODULATION, BayesLinearConfig(samples=2)),
 }
