@@ -25,6 +25,8 @@ RULES: dict[str, Rules] = {
     "gradient": (_MODULATION,),
     "gradient_all": (GradientConfig(parameters="all", steps=1, learning_rate=0.02),),
     "gradient_second_order": (GradientConfig(steps=2, learning_rate=0.3, second_order=True, step_sizes="per_parameter"),),
+    "gradient_last_layer": (GradientConfig(parameters="last_layer", steps=2, learning_rate=0.1, second_order=True),),
+    "gradient_low_rank": (GradientConfig(parameters="low_rank", steps=2, learning_rate=0.1, second_order=True, rank=3),),
     "gauss_newton": (GaussNewtonConfig(steps=2),),
     "context": (_CONTEXT,),
     "recurrent": (RecurrentConfig(hidden=12),),
