@@ -38,6 +38,7 @@ SECTIONS = {
     "gauss_newton": RULES["gauss_newton"],
     "context": RULES["context"],
     "recurrent": RULES["recurrent"],
+    "transformer": RULES["transformer"],
     "bayes_linear": RULES["bayes_linear"],
     "icem": PLANNERS["icem"],
     "mppi": PLANNERS["mppi"],

@@ -10,9 +10,12 @@ from adaptive_mbrl.adaptation.gradient import GradientConfig
 from adaptive_mbrl.adaptation.network_adapter import NetworkAdapter
 from adaptive_mbrl.adaptation.none import NoneConfig
 from adaptive_mbrl.adaptation.recurrent import RecurrentConfig
+from adaptive_mbrl.adaptation.transformer import TransformerConfig
 from adaptive_mbrl.dynamics.model import DynamicsModel
 
-RuleConfig = NoneConfig | GradientConfig | GaussNewtonConfig | ContextConfig | RecurrentConfig | BayesLinearConfig
+RuleConfig = (
+    NoneConfig | GradientConfig | GaussNewtonConfig | ContextConfig | RecurrentConfig | TransformerConfig | BayesLinearConfig
+)
 """In YAML one entry with the rule's name, for example ``gradient: {steps: 2}``."""
 Rules = tuple[RuleConfig, ...]
 """In YAML one rule, or a list of rules that follow one another."""

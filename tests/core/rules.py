@@ -13,6 +13,7 @@ from adaptive_mbrl.adaptation.gauss_newton import GaussNewtonConfig
 from adaptive_mbrl.adaptation.gradient import GradientConfig
 from adaptive_mbrl.adaptation.none import NoneConfig
 from adaptive_mbrl.adaptation.recurrent import RecurrentConfig
+from adaptive_mbrl.adaptation.transformer import TransformerConfig
 from adaptive_mbrl.dynamics.model import DynamicsModel
 from adaptive_mbrl.transitions import Transitions
 from tests.core.analytic import MIXED, POINT, POINT_MODEL, POINT_WINDOW, mixed_model
@@ -30,6 +31,7 @@ RULES: dict[str, Rules] = {
     "gauss_newton": (GaussNewtonConfig(steps=2),),
     "context": (_CONTEXT,),
     "recurrent": (RecurrentConfig(hidden=12),),
+    "transformer": (TransformerConfig(hidden=16, heads=2, code_dim=4),),
     "bayes_linear": (BayesLinearConfig(),),
     "bayes_linear_samples": (BayesLinearConfig(samples=2),),
     "context_then_gradient": (_CONTEXT, _MODULATION),
