@@ -10,6 +10,14 @@ residuals R = Y - Phi W_0 (Y: normalised targets):
 
 K is smaller than F, so that the K x K system is the cheap one to solve. s and sigma are meta-learned. A posterior sample is a
 prior sample that is corrected by the same formula (Matheron's rule).
+
+With forgetting the noise variance of a transition of age a is sigma^2 lambda^-a: rows of Phi and R are scaled by lambda^(a / 2).
+That is recursive least squares over K steps which forgets the data and not the prior, with precision
+
+    P_t = lambda P_(t-1) + (1 - lambda) S^-1 + phi phi^T / sigma^2,       P_0 = S^-1
+
+P never falls below S^-1: the belief does not wind up in directions in which nothing is seen, as it would if the prior were
+forgotten, too.
 """
 
 from __future__ import annotations
@@ -41,6 +49,7 @@ class BayesLinearConfig:
         noise_std: initial standard deviation of the noise [target stds].
         samples: posterior samples that a planner scores every candidate under; 0 plans with the posterior's mean.
         learning_rate: the outer loop's rate for both standard deviations, which live on a log scale.
+        forgetting: lambda, what a transition counts for beside one that is a control step newer; 1 forgets nothing.
     """
 
     TAG: ClassVar[str] = "bayes_linear"
@@ -49,6 +58,7 @@ class BayesLinearConfig:
     noise_std: float = bounded(0.3, low=1e-3, high=1e3)
     samples: int = bounded(0, low=0, high=64)
     learning_rate: float = bounded(1e-2, low=0.0)
+    forgetting: float = bounded(1.0, low=0.01, high=1.0)
 
     def make(self, model: DynamicsModel, window: int) -> BayesLinearRule:
         """The rule for a model and a window of K transitions."""
@@ -59,8 +69,8 @@ class BayesLinearBelief(NamedTuple):
     """The data that the posterior stands on, in the form in which it is used.
 
     Attributes:
-        features: Phi with a column of ones for the bias, zero where a transition is not valid, (B, P, K, F + 1).
-        residual: R, zero where a transition is not valid, (B, P, K, obs_dim).
+        features: Phi with a column of ones for the bias, scaled by age, zero where a transition is not valid, (B, P, K, F + 1).
+        residual: R, scaled in the same way, (B, P, K, obs_dim).
         factor: lower Cholesky factor of Phi S Phi^T + sigma^2 I, (B, P, K, K).
     """
 
@@ -147,7 +157,9 @@ class BayesLinearRule(AdaptationRule[BayesLinearBelief]):
         features = torch.where(valid, _with_ones(base.features(recent.obs, recent.action)), 0.0)
         target = base.model.normalizer.target(recent.obs, recent.next_obs)
         residual = torch.where(valid, target - base.target(recent.obs, recent.action).mean, 0.0)
-        features, residual = features.float().transpose(0, 1), residual.float().transpose(0, 1)
+        age = torch.arange(self.window - 1, -1, -1, dtype=torch.float32, device=features.device)
+        scale = self.config.forgetting ** (0.5 * age[:, None])
+        features, residual = ((scale * x.float()).transpose(0, 1) for x in (features, residual))
         return BayesLinearBelief(features, residual, self._factor(features))
 
     def condition(self, base: NetworkPredictor, belief: BayesLinearBelief, noise: Tensor | None = None) -> BayesLinearPredictor:

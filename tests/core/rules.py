@@ -35,6 +35,8 @@ RULES: dict[str, Rules] = {
     "bayes_linear": (BayesLinearConfig(),),
     "bayes_linear_samples": (BayesLinearConfig(samples=2),),
     "context_then_gradient": (_CONTEXT, _MODULATION),
+    "bayes_linear_forgetting": (BayesLinearConfig(forgetting=0.8),),
+    "context_then_bayes_linear": (_CONTEXT, BayesLinearConfig()),
     "context_then_gauss_newton": (_CONTEXT, GaussNewtonConfig()),
     "recurrent_then_gradient": (RecurrentConfig(hidden=12), _MODULATION),
     "gradient_then_bayes_linear": (_MODULATION, BayesLinearConfig(samples=2)),
