@@ -274,7 +274,7 @@ def test_what_is_wrong_with_a_file_is_said_in_configure(node, transport, paramet
         node.activate()
 
 
-@pytest.mark.parametrize("rule", ["context", "recurrent", "bayes_linear"])
+@pytest.mark.parametrize("rule", ["context", "recurrent", "transformer", "gauss_newton", "bayes_linear"])
 def test_every_kind_of_rule_runs_on_a_robot(
     node, transport, parameters, robot, state, make_checkpoint, tmp_path: Path, rule: str
 ):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from adaptive_mbrl.adaptation import NetworkAdapter
-from adaptive_mbrl.adaptation.gradient import GradientConfig, GradientRule
+from adaptive_mbrl.adaptation.gradient import GradientConfig
 from adaptive_mbrl.data.episodes import Episode
 from adaptive_mbrl.data.statistics import transition_statistics
 from adaptive_mbrl.data.windows import Windows
@@ -104,7 +104,8 @@ def mixed_model(seed: int = 0, **changes: object) -> DynamicsModel:
 def mixed_adapter(seed: int = 0, model: dict[str, object] | None = None, **rule: object) -> NetworkAdapter:
     """A gradient adapter on `mixed_model`; the prior's modulation is moved away from its neutral start."""
     network = mixed_model(seed, **(model or {}))
-    gradient = GradientRule(network, GradientConfig(**{"learning_rate": 0.1, "second_order": True, **rule}))  # type: ignore[arg-type]
+    config = GradientConfig(**{"learning_rate": 0.1, "second_order": True, **rule})  # type: ignore[arg-type]
+    gradient = config.make(network, window=1)
     generator = torch.Generator().manual_seed(seed + 1)
     with torch.no_grad():
         for parameter in (network.net.action_gain, network.net.context):
