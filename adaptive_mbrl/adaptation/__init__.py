@@ -6,21 +6,25 @@ from adaptive_mbrl.adaptation.base import Adapter
 from adaptive_mbrl.adaptation.bayes_linear import BayesLinearConfig
 from adaptive_mbrl.adaptation.context import ContextConfig
 from adaptive_mbrl.adaptation.embedding import EmbeddingConfig
+from adaptive_mbrl.adaptation.gauss_newton import GaussNewtonConfig
 from adaptive_mbrl.adaptation.gradient import GradientConfig
 from adaptive_mbrl.adaptation.latent import LatentConfig
 from adaptive_mbrl.adaptation.learned_loss import LearnedLossConfig
 from adaptive_mbrl.adaptation.network_adapter import NetworkAdapter
 from adaptive_mbrl.adaptation.none import NoneConfig
 from adaptive_mbrl.adaptation.recurrent import RecurrentConfig
+from adaptive_mbrl.adaptation.transformer import TransformerConfig
 from adaptive_mbrl.dynamics.model import DynamicsModel
 
 RuleConfig = (
     NoneConfig
     | GradientConfig
+    | GaussNewtonConfig
     | ContextConfig
     | LatentConfig
     | LearnedLossConfig
     | RecurrentConfig
+    | TransformerConfig
     | BayesLinearConfig
     | EmbeddingConfig
 )

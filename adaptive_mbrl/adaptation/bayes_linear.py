@@ -10,6 +10,14 @@ residuals R = Y - Phi W_0 (Y: normalised targets):
 
 K is smaller than F, so that the K x K system is the cheap one to solve. s and sigma are meta-learned. A posterior sample is a
 prior sample that is corrected by the same formula (Matheron's rule).
+
+With forgetting the noise variance of a transition of age a is sigma^2 lambda^-a: rows of Phi and R are scaled by lambda^(a / 2).
+That is recursive least squares over K steps which forgets the data and not the prior, with precision
+
+    P_t = lambda P_(t-1) + (1 - lambda) S^-1 + phi phi^T / sigma^2,       P_0 = S^-1
+
+P never falls below S^-1: the belief does not wind up in directions in which nothing is seen, as it would if the prior were
+forgotten, too.
 """
 
 from __future__ import annotations
@@ -21,6 +29,7 @@ import torch
 from torch import Tensor, nn
 
 from adaptive_mbrl.adaptation.base import ParameterGroup
+from adaptive_mbrl.adaptation.full_precision import full_precision
 from adaptive_mbrl.adaptation.rule import AdaptationRule
 from adaptive_mbrl.config import bounded
 from adaptive_mbrl.dynamics.model import DynamicsModel
@@ -40,6 +49,7 @@ class BayesLinearConfig:
         noise_std: initial standard deviation of the noise [target stds].
         samples: posterior samples that a planner scores every candidate under; 0 plans with the posterior's mean.
         learning_rate: the outer loop's rate for both standard deviations, which live on a log scale.
+        forgetting: lambda, what a transition counts for beside one that is a control step newer; 1 forgets nothing.
     """
 
     TAG: ClassVar[str] = "bayes_linear"
@@ -48,6 +58,7 @@ class BayesLinearConfig:
     noise_std: float = bounded(0.3, low=1e-3, high=1e3)
     samples: int = bounded(0, low=0, high=64)
     learning_rate: float = bounded(1e-2, low=0.0)
+    forgetting: float = bounded(1.0, low=0.01, high=1.0)
 
     def make(self, model: DynamicsModel, window: int) -> BayesLinearRule:
         """The rule for a model and a window of K transitions."""
@@ -58,8 +69,8 @@ class BayesLinearBelief(NamedTuple):
     """The data that the posterior stands on, in the form in which it is used.
 
     Attributes:
-        features: Phi with a column of ones for the bias, zero where a transition is not valid, (B, P, K, F + 1).
-        residual: R, zero where a transition is not valid, (B, P, K, obs_dim).
+        features: Phi with a column of ones for the bias, scaled by age, zero where a transition is not valid, (B, P, K, F + 1).
+        residual: R, scaled in the same way, (B, P, K, obs_dim).
         factor: lower Cholesky factor of Phi S Phi^T + sigma^2 I, (B, P, K, K).
     """
 
@@ -95,13 +106,13 @@ class _Posterior(NamedTuple):
 
     def correction(self, residual: Tensor) -> Tensor:
         """S Phi^T (Phi S Phi^T + sigma^2 I)^-1 residual: (B, P, K, d) -> (B, P, F + 1, d)."""
-        with _float32(residual):
+        with full_precision(residual):
             solved = torch.cholesky_solve(residual, self.belief.factor)
             return self.prior_variance[:, :, None] * (self.belief.features.mT @ solved)
 
     def variance(self, phi: Tensor) -> Tensor:
         """phi^T (S - S Phi^T (...)^-1 Phi S) phi of each output, in squared target stds: (P, B, N, F + 1) -> (P, B, N)."""
-        with _float32(phi):
+        with full_precision(phi):
             scaled = (phi * self.prior_variance[:, None, None]).transpose(0, 1)
             cross = self.belief.features @ scaled.mT
             explained = torch.linalg.solve_triangular(self.belief.factor, cross, upper=False).square().sum(-2)
@@ -146,7 +157,9 @@ class BayesLinearRule(AdaptationRule[BayesLinearBelief]):
         features = torch.where(valid, _with_ones(base.features(recent.obs, recent.action)), 0.0)
         target = base.model.normalizer.target(recent.obs, recent.next_obs)
         residual = torch.where(valid, target - base.target(recent.obs, recent.action).mean, 0.0)
-        features, residual = features.float().transpose(0, 1), residual.float().transpose(0, 1)
+        age = torch.arange(self.window - 1, -1, -1, dtype=torch.float32, device=features.device)
+        scale = self.config.forgetting ** (0.5 * age[:, None])
+        features, residual = ((scale * x.float()).transpose(0, 1) for x in (features, residual))
         return BayesLinearBelief(features, residual, self._factor(features))
 
     def condition(self, base: NetworkPredictor, belief: BayesLinearBelief, noise: Tensor | None = None) -> BayesLinearPredictor:
@@ -158,7 +171,7 @@ class BayesLinearRule(AdaptationRule[BayesLinearBelief]):
         samples, noise = len(noise), noise if noise.dim() == 5 else noise[:, None]
         weights = self.log_prior_std.exp()[..., None] * noise[..., : -self.window, :]
         errors = self.log_noise_std.exp() * noise[..., -self.window :, :]
-        with _float32(noise):
+        with full_precision(noise):
             missing = belief.residual - belief.features @ weights - errors
         layers = [(w + posterior.correction(m)).transpose(0, 1) for w, m in zip(weights, missing, strict=True)]
         sampled = base.repeated(samples)
@@ -176,7 +189,7 @@ class BayesLinearRule(AdaptationRule[BayesLinearBelief]):
         return [ParameterGroup([self.log_prior_std, self.log_noise_std], learning_rate=self.config.learning_rate)]
 
     def _factor(self, features: Tensor) -> Tensor:
-        with _float32(features):
+        with full_precision(features):
             gram = (features * (2 * self.log_prior_std).exp()[:, None]) @ features.mT
             noise = (2 * self.log_noise_std).exp() * torch.eye(features.shape[-2], dtype=gram.dtype, device=gram.device)
             # without the check that would wait for the device; the noise keeps the matrix well conditioned
@@ -192,8 +205,3 @@ class BayesLinearRule(AdaptationRule[BayesLinearBelief]):
 def _with_ones(features: Tensor) -> Tensor:
     """A column of ones for the bias: (..., F) -> (..., F + 1)."""
     return nn.functional.pad(features, (0, 1), value=1.0)
-
-
-def _float32(like: Tensor) -> torch.autocast:
-    """Switches autocast off: in bfloat16 a small noise variance would vanish beside the features' products."""
-    return torch.autocast(like.device.type, enabled=False)

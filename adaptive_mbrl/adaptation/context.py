@@ -12,7 +12,6 @@ outer loop, for every rule; backward is the option `backward` here.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -20,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from adaptive_mbrl.adaptation.backward import BackwardModel
-from adaptive_mbrl.adaptation.modulation import Modulation, encode_transitions, transition_dim
+from adaptive_mbrl.adaptation.modulation import Modulation, encode_transitions, pool, transition_dim
 from adaptive_mbrl.adaptation.rule import AdaptationRule
 from adaptive_mbrl.config import bounded
 from adaptive_mbrl.data.windows import Windows
@@ -86,11 +85,7 @@ class ContextRule(AdaptationRule[ContextBelief]):
 
     def update(self, belief: ContextBelief, recent: Transitions, base: NetworkPredictor) -> ContextBelief:
         encoded = self.encoder(encode_transitions(base, recent))
-        attention = self.attention(encoded).masked_fill(~recent.valid[..., None], -torch.inf)
-        empty = self.empty_attention.expand(len(encoded), 1, -1)
-        weights = torch.softmax(torch.cat([empty, attention], dim=1), dim=1)[:, 1:]
-        values = self.value(encoded).unflatten(-1, (self.config.heads, self.config.code_dim))
-        return ContextBelief(torch.einsum("bkh,bkhc->bc", weights, values) / math.sqrt(self.config.heads))
+        return ContextBelief(pool(self.attention(encoded), self.empty_attention, self.value(encoded), recent.valid))
 
     def condition(self, base: NetworkPredictor, belief: ContextBelief, noise: Tensor | None = None) -> NetworkPredictor:
         return self.modulation(base, belief.code)

@@ -2,10 +2,11 @@
 
     phi_0 = prior,   phi_{i+1} = phi_i - alpha * grad_phi L(D; phi_i),   b = phi_I - phi_0
 
-L is the one-step loss over the K recent transitions. phi is either every network parameter (GrBAL) or the input modulation
-only (CAVIA, arXiv 1810.03642); alpha is fixed or meta-learned, per tensor (as in MAML++) or per parameter (Meta-SGD,
-arXiv 1707.09835). First order (FOMAML) drops the derivative of the inner gradient from the outer one. All tasks are updated
-at once: their losses are independent, so that the gradient of the sum holds each task's own gradient.
+L is the one-step loss over the K recent transitions. phi is every network parameter (GrBAL), the input modulation (CAVIA, arXiv
+1810.03642), the last layer, or low-rank factors of the hidden layers' weights (LoRA, see `low_rank.py`); alpha is fixed or
+meta-learned, per tensor (as in MAML++) or per parameter (Meta-SGD, arXiv 1707.09835). First order (FOMAML) drops the derivative
+of the inner gradient from the outer one. All tasks are updated at once: their losses are independent, so that the gradient of
+the sum holds each task's own gradient.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ import torch
 from torch import Tensor, nn
 
 from adaptive_mbrl.adaptation.base import ParameterGroup
+from adaptive_mbrl.adaptation.low_rank import LowRankFactors
 from adaptive_mbrl.adaptation.rule import AdaptationRule
 from adaptive_mbrl.config import bounded
 from adaptive_mbrl.dynamics.model import DynamicsModel
-from adaptive_mbrl.dynamics.network import MODULATION
+from adaptive_mbrl.dynamics.network import MODULATION, Parameters
 from adaptive_mbrl.dynamics.network_predictor import NetworkPredictor
 from adaptive_mbrl.transitions import Transitions
 
@@ -34,29 +36,36 @@ class GradientConfig:
     """The inner update. The defaults are those of the shipped checkpoints.
 
     Attributes:
-        parameters: what is adapted: the input `modulation`, or `all` network parameters.
+        parameters: what is adapted: the input `modulation`, the `last_layer`, `low_rank` updates of the hidden layers' weights,
+            or `all` network parameters.
         steps: number of inner gradient steps.
-        learning_rate: alpha, or where meta-learning of alpha starts. The default is for the modulation; for `all` parameters
-            1e-3 to 1e-2 are usual.
+        learning_rate: alpha, or where meta-learning of alpha starts. The default is for the modulation; 1e-3 to 1e-2 are
+            usual for weights.
         step_sizes: `fixed`, learned `per_tensor`, or learned `per_parameter`.
         second_order: differentiate through the inner gradient.
         clip: largest norm of one task's inner gradient; 0 does not clip.
         step_size_learning_rate: the outer loop's rate for learned step sizes, which live on a log scale.
+        rank: of the `low_rank` updates.
+        seed: fixes the initial factors of the `low_rank` updates.
     """
 
     TAG: ClassVar[str] = "gradient"
 
-    parameters: Literal["modulation", "all"] = "modulation"
+    parameters: Literal["modulation", "last_layer", "low_rank", "all"] = "modulation"
     steps: int = bounded(2, low=1, high=50)
     learning_rate: float = bounded(1.0, low=0.0)
     step_sizes: Literal["fixed", "per_tensor", "per_parameter"] = "per_tensor"
     second_order: bool = False
     clip: float = bounded(0.0, low=0.0)
     step_size_learning_rate: float = bounded(1e-2, low=0.0)
+    rank: int = bounded(4, low=1, high=256)
+    seed: int = bounded(0, low=0, high=2**31 - 1)
 
     def make(self, model: DynamicsModel, window: int) -> GradientRule:
         """The rule for a model, whatever the window."""
-        return GradientRule(model, self)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            return GradientRule(model, self)
 
 
 class GradientBelief(NamedTuple):
@@ -76,8 +85,11 @@ class GradientRule(AdaptationRule[GradientBelief]):
     def __init__(self, model: DynamicsModel, config: GradientConfig) -> None:
         super().__init__()
         self.config = config
-        parameters = model.net.parameters_by_name()
-        names = MODULATION if config.parameters == "modulation" else tuple(parameters)
+        self.factors = LowRankFactors(model, config.rank) if config.parameters == "low_rank" else None
+        parameters = model.net.parameters_by_name() if self.factors is None else self.factors.start()
+        last = model.net.num_layers - 1
+        chosen = {"modulation": MODULATION, "last_layer": (f"weight_{last}", f"bias_{last}")}
+        names = chosen.get(config.parameters, tuple(parameters))
         self.names = [name for name in names if parameters[name].numel() > 0]
         learned = config.step_sizes != "fixed"
         self.log_step_sizes = nn.ParameterDict()
@@ -102,27 +114,34 @@ class GradientRule(AdaptationRule[GradientBelief]):
     def condition(self, base: NetworkPredictor, belief: GradientBelief, noise: Tensor | None = None) -> NetworkPredictor:
         start = self._start(base, len(belief.moved[0])) if belief.moved else {}
         moved = dict(zip(self.names, belief.moved, strict=True))
-        return base.with_parameters({name: value + moved[name].transpose(0, 1) for name, value in start.items()})
+        adapted = {name: value + moved[name].transpose(0, 1) for name, value in start.items()}
+        return base.with_parameters(self._network_parameters(base.parameters, adapted))
 
     def inner_loss(self, recent: Transitions, base: NetworkPredictor) -> InnerLoss:
         """What the steps descend; arguments as in `update`."""
         return lambda adapted: one_step_loss(adapted, recent)
 
     def parameter_groups(self) -> list[ParameterGroup]:
-        learned = [p for p in self.parameters() if p.requires_grad]
-        return [ParameterGroup(learned, learning_rate=self.config.step_size_learning_rate)]
+        learned = [p for p in self.log_step_sizes.parameters() if p.requires_grad]
+        groups = [ParameterGroup(learned, learning_rate=self.config.step_size_learning_rate)]
+        return groups if self.factors is None else [*groups, ParameterGroup(list(self.factors.parameters()))]
 
     def _start(self, base: NetworkPredictor, batch_size: int) -> dict[str, Tensor]:
         """Where the adapted parameters start, each (P, B, ...)."""
-        start = {}
+        parameters, start = base.parameters if self.factors is None else self.factors.start(), {}
         for name in self.names:
-            value = base.parameters[name]
+            value = parameters[name]
             start[name] = value if value.dim() == 4 else value[:, None].expand(-1, batch_size, -1, -1)
         return start
 
+    def _network_parameters(self, parameters: Parameters, adapted: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Those of the network's parameters that the adapted ones replace."""
+        return adapted if self.factors is None else self.factors.weights(parameters, adapted)
+
     def _inner_gradient(self, adapted: dict[str, Tensor], loss: InnerLoss, base: NetworkPredictor) -> dict[str, Tensor]:
         def total_loss(values: dict[str, Tensor], others: dict[str, Tensor]) -> Tensor:
-            return loss(NetworkPredictor(base.model, {**others, **values}, base.affine)).sum()
+            parameters = {**others, **self._network_parameters(others, values)}
+            return loss(NetworkPredictor(base.model, parameters, base.affine)).sum()
 
         others = dict(base.parameters)
         # only torch.func can be followed by a compiler, and differentiated again

@@ -1,9 +1,11 @@
-"""What rules with an encoder share: transitions as vectors, and a code that modulates the network's input.
+"""What rules with an encoder share: transitions as vectors, how they are pooled, and a code that modulates the network's input.
 
 action_gain = action_gain_0 + G z,   context = context_0 + C z        z = 0 is the prior
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +37,24 @@ def encode_transitions(base: NetworkPredictor, recent: Transitions) -> Tensor:
     parts = [base.affine.encode(recent.obs), normalizer.encode_action(recent.action), target, surprise]
     # a spike of a sensor must not drive the encoder far from all that it was trained on
     return torch.where(recent.valid[..., None], torch.cat(parts, dim=-1).clamp(-10, 10), 0.0)
+
+
+def pool(attention: Tensor, empty_attention: Tensor, values: Tensor, valid: Tensor) -> Tensor:
+    """A code: the mean of the transitions' values under a softmax of their attention, in which an empty transition takes part.
+
+    Args:
+        attention: of each of H heads to each transition, (B, K, H).
+        empty_attention: to the empty transition, whose value is zero, (H,).
+        values: of each head, (B, K, H code_dim).
+        valid: (B, K) bool.
+
+    Returns:
+        (B, code_dim): the sum over the heads, scaled to be of the size of one head's; zero where no transition is valid.
+    """
+    heads = len(empty_attention)
+    attention = attention.masked_fill(~valid[..., None], -torch.inf)
+    weights = torch.softmax(torch.cat([empty_attention.expand(len(attention), 1, -1), attention], dim=1), dim=1)[:, 1:]
+    return torch.einsum("bkh,bkhc->bc", weights, values.unflatten(-1, (heads, -1))) / math.sqrt(heads)
 
 
 class Modulation(nn.Module):

@@ -28,6 +28,19 @@ MODULATION = ("action_gain", "context")
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"silu": nn.functional.silu, "relu": nn.functional.relu, "tanh": torch.tanh}
 
 
+def _silu_slope(x: Tensor) -> Tensor:
+    gate = torch.sigmoid(x)
+    return gate * (1 + x * (1 - gate))
+
+
+_SLOPES: dict[str, Callable[[Tensor], Tensor]] = {
+    "silu": _silu_slope,
+    "relu": lambda x: (x > 0).to(x),
+    "tanh": lambda x: 1 - torch.tanh(x).square(),
+}
+"""The activations' derivatives."""
+
+
 class EnsembleMLP(nn.Module):
     """E perceptrons of equal shape.
 
@@ -55,7 +68,7 @@ class EnsembleMLP(nn.Module):
     ) -> None:
         super().__init__()
         self.input_dim, self.members = input_dim, members
-        self.activation = _ACTIVATIONS[activation]
+        self.activation, self.slope = _ACTIVATIONS[activation], _SLOPES[activation]
         self.num_layers = len(hidden) + 1
         sizes = (input_dim + action_dim + context_dim, *hidden, output_dim)
         for i, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
@@ -85,7 +98,7 @@ class ConditionedNetwork:
 
     def __init__(self, net: EnsembleMLP, parameters: Parameters, tasks: int, input_rows: Tensor | None = None) -> None:
         self.particles, self.tasks = parameters["weight_0"].shape[0], tasks
-        self._activation = net.activation
+        self._activation, self._slope = net.activation, net.slope
         layers = [self._grouped(parameters[f"weight_{i}"], parameters[f"bias_{i}"]) for i in range(net.num_layers)]
         (first, self._first_bias), *self._layers = layers
         self._driven = first[:, net.input_dim :]
@@ -128,6 +141,32 @@ class ConditionedNetwork:
         if self._layers:
             h = _product(h, *self._layers[-1])
         return _regrouped(h, len(self._driven))
+
+    def linearised(self, x: Tensor, drive: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+        """The network's output and its Jacobian with respect to the modulation, action gains first.
+
+        It is differentiated forwards: the modulation has few parameters, and the tangent of each goes through the layers as
+        one more row of the same products.
+
+        Args:
+            x: encoded observations, (G, R, columns).
+            drive: of these actions, at one step.
+            actions: normalised, (T, n, action_dim).
+
+        Returns:
+            The output (G, R, output_dim) in the grouping of the first layer, and (G, R, D, output_dim) for D parameters.
+        """
+        # a gain acts in proportion to its action, an entry of the context directly
+        inputs = torch.cat([actions, actions.new_ones(*actions.shape[:-1], self._context.shape[-1])], dim=-1)
+        inputs = self.grouped_rows(inputs.expand(self.particles, -1, -1, -1))
+        tangents = inputs.to(self._driven)[..., None] * self._driven[:, None]
+        h = torch.baddbmm(drive, x.to(self._observed.dtype), self._observed)
+        for weight, bias in self._layers:
+            tangents = self._slope(h)[:, :, None] * tangents
+            h = _product(self._activation(h), weight, bias)
+            tangents = (_regrouped(tangents.flatten(1, 2), len(weight)) @ weight).unflatten(1, (h.shape[1], -1))
+        groups = len(self._driven)
+        return _regrouped(h, groups), tangents.reshape(groups, -1, *tangents.shape[2:])
 
     def per_task(self, rows: Tensor) -> Tensor:
         """(G, R, d) -> (P, T, n, d)."""

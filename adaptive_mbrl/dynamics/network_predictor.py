@@ -101,6 +101,22 @@ class NetworkPredictor:
         network, x, drive = self._one_step(obs, action)
         return network.per_task(network.hidden(x, drive))
 
+    def linearised(self, obs: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+        """The normalised target's mean, and how it changes with the modulation.
+
+        Args:
+            obs: (B, N, obs_dim).
+            action: (B, N, action_dim).
+
+        Returns:
+            The mean, (P, B, N, obs_dim), and its Jacobian, (P, B, N, D, obs_dim): one row for each of the D parameters of
+            `MODULATION`, the action gains first.
+        """
+        network, x, drive = self._one_step(obs, action)
+        output, jacobian = network.linearised(x, drive, self.model.normalizer.encode_action(action))
+        rows = jacobian.reshape(network.particles, *obs.shape[:2], *jacobian.shape[2:])
+        return network.per_task(output)[..., : obs.shape[-1]], rows[..., : obs.shape[-1]]
+
     def error(self, predicted: Tensor, observed: Tensor) -> Tensor:
         """See `Predictor.error`."""
         return self.model.normalizer.error(predicted, observed)

@@ -274,7 +274,10 @@ def test_what_is_wrong_with_a_file_is_said_in_configure(node, transport, paramet
         node.activate()
 
 
-@pytest.mark.parametrize("rule", ["context", "latent", "recurrent", "learned_loss", "bayes_linear"])
+RULE_NAMES = ["context", "latent", "recurrent", "transformer", "gauss_newton", "learned_loss", "bayes_linear", "embedding"]
+
+
+@pytest.mark.parametrize("rule", RULE_NAMES)
 def test_every_kind_of_rule_runs_on_a_robot(
     node, transport, parameters, robot, state, make_checkpoint, tmp_path: Path, rule: str
 ):

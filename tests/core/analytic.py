@@ -5,16 +5,17 @@ The point mass has x' = x + dt * v', v' = 0.95 * v + dt * FORCE * gain * a; the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from adaptive_mbrl.adaptation import NetworkAdapter
-from adaptive_mbrl.adaptation.gradient import GradientConfig, GradientRule
+from adaptive_mbrl.adaptation.gradient import GradientConfig
 from adaptive_mbrl.data.episodes import Episode
 from adaptive_mbrl.data.statistics import transition_statistics
+from adaptive_mbrl.data.windows import Windows
 from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
 from adaptive_mbrl.meta.trainer import OuterConfig
 from adaptive_mbrl.objective import Objective, Term
@@ -103,7 +104,8 @@ def mixed_model(seed: int = 0, **changes: object) -> DynamicsModel:
 def mixed_adapter(seed: int = 0, model: dict[str, object] | None = None, **rule: object) -> NetworkAdapter:
     """A gradient adapter on `mixed_model`; the prior's modulation is moved away from its neutral start."""
     network = mixed_model(seed, **(model or {}))
-    gradient = GradientRule(network, GradientConfig(**{"learning_rate": 0.1, "second_order": True, **rule}))  # type: ignore[arg-type]
+    config = GradientConfig(**{"learning_rate": 0.1, "second_order": True, **rule})  # type: ignore[arg-type]
+    gradient = config.make(network, window=1)
     generator = torch.Generator().manual_seed(seed + 1)
     with torch.no_grad():
         for parameter in (network.net.action_gain, network.net.context):
@@ -113,3 +115,23 @@ def mixed_adapter(seed: int = 0, model: dict[str, object] | None = None, **rule:
             for parameter in gradient.log_step_sizes.values():
                 parameter += 0.3 * torch.randn(parameter.shape, generator=generator)
     return NetworkAdapter(network, [gradient])
+
+
+def query_windows() -> Windows:
+    """Two windows of two query steps each, far from the clamped range of the data, in float64."""
+    recent = mixed_transitions(2, 4, seed=3)
+    ahead = mixed_transitions(2, 3, seed=4)
+    shrunk = Transitions(*(0.5 * x.double() for x in recent[:3]), recent.valid)
+    return Windows(shrunk, 0.5 * ahead.obs.double(), ahead.action[:, :2].double(), torch.arange(2))
+
+
+def finite_difference(loss: Callable[[], Tensor], parameter: Tensor, index: int, step: float = 1e-6) -> float:
+    """Central difference of a loss in one entry of a parameter, which is as it was afterwards."""
+    flat = parameter.data.view(-1)
+    value = flat[index].item()
+    sides = []
+    for sign in (1, -1):
+        flat[index] = value + sign * step
+        sides.append(loss().item())
+    flat[index] = value
+    return (sides[0] - sides[1]) / (2 * step)

@@ -10,11 +10,13 @@ from adaptive_mbrl.adaptation.bayes_linear import BayesLinearConfig
 from adaptive_mbrl.adaptation.belief import Belief
 from adaptive_mbrl.adaptation.context import ContextConfig
 from adaptive_mbrl.adaptation.embedding import EmbeddingConfig
+from adaptive_mbrl.adaptation.gauss_newton import GaussNewtonConfig
 from adaptive_mbrl.adaptation.gradient import GradientConfig
 from adaptive_mbrl.adaptation.latent import LatentConfig
 from adaptive_mbrl.adaptation.learned_loss import LearnedLossConfig
 from adaptive_mbrl.adaptation.none import NoneConfig
 from adaptive_mbrl.adaptation.recurrent import RecurrentConfig
+from adaptive_mbrl.adaptation.transformer import TransformerConfig
 from adaptive_mbrl.dynamics.model import DynamicsModel
 from adaptive_mbrl.transitions import Transitions
 from tests.core.analytic import MIXED, POINT, POINT_MODEL, POINT_WINDOW, mixed_model
@@ -28,17 +30,24 @@ RULES: dict[str, Rules] = {
     "gradient": (_MODULATION,),
     "gradient_all": (GradientConfig(parameters="all", steps=1, learning_rate=0.02),),
     "gradient_second_order": (GradientConfig(steps=2, learning_rate=0.3, second_order=True, step_sizes="per_parameter"),),
+    "gradient_last_layer": (GradientConfig(parameters="last_layer", steps=2, learning_rate=0.1, second_order=True),),
+    "gradient_low_rank": (GradientConfig(parameters="low_rank", steps=2, learning_rate=0.1, second_order=True, rank=3),),
+    "gauss_newton": (GaussNewtonConfig(steps=2),),
     "context": (_CONTEXT,),
     "context_backward": (ContextConfig(hidden=16, heads=2, code_dim=4, backward=0.5),),
     "latent": (_LATENT,),
     "latent_samples": (LatentConfig(hidden=16, code_dim=4, samples=2, backward=0.5),),
     "recurrent": (RecurrentConfig(hidden=12),),
     "learned_loss": (LearnedLossConfig(steps=2, learning_rate=0.3, hidden=8),),
+    "transformer": (TransformerConfig(hidden=16, heads=2, code_dim=4),),
     "bayes_linear": (BayesLinearConfig(),),
     "bayes_linear_samples": (BayesLinearConfig(samples=2),),
     "embedding": (EmbeddingConfig(count=40, code_dim=4),),
     "context_then_gradient": (_CONTEXT, _MODULATION),
     "latent_then_gradient": (_LATENT, _MODULATION),
+    "bayes_linear_forgetting": (BayesLinearConfig(forgetting=0.8),),
+    "context_then_bayes_linear": (_CONTEXT, BayesLinearConfig()),
+    "context_then_gauss_newton": (_CONTEXT, GaussNewtonConfig()),
     "recurrent_then_gradient": (RecurrentConfig(hidden=12), _MODULATION),
     "gradient_then_bayes_linear": (_MODULATION, BayesLinearConfig(samples=2)),
 }

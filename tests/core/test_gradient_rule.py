@@ -18,6 +18,8 @@ TASKS, WINDOW = 3, 5
 RULES = {
     "modulation": {"parameters": "modulation"},
     "all": {"parameters": "all", "learning_rate": 0.01},
+    "last_layer": {"parameters": "last_layer"},
+    "last_layer_three_steps": {"parameters": "last_layer", "steps": 3, "step_sizes": "per_parameter", "clip": 0.5},
     "three_steps": {"steps": 3},
     "all_three_steps": {"parameters": "all", "steps": 3, "learning_rate": 0.01},
     "fixed": {"step_sizes": "fixed"},
@@ -63,6 +65,15 @@ def test_the_inner_update_equals_plain_autograd(rule: dict, learned_variance: bo
             assert set(expected) == set(adapted)
             for name, value in expected.items():
                 torch.testing.assert_close(adapted[name][member, task], value, rtol=1e-9, atol=1e-12, msg=name)
+
+
+def test_the_last_layer_is_all_that_moves_when_it_is_what_is_adapted():
+    adapter = mixed_adapter(parameters="last_layer")
+    own = dict(adapter.model.net.named_parameters())
+
+    parameters = adapter.condition(adapter.infer(mixed_transitions(TASKS, WINDOW))).parameters
+
+    assert {name for name, value in parameters.items() if value is not own[name]} == {"weight_2", "bias_2"}
 
 
 def test_clipping_is_what_the_clipped_rule_does():

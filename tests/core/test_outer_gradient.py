@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 import torch
 from torch import Tensor
@@ -13,17 +11,8 @@ from adaptive_mbrl.adaptation.belief import map_belief, tensors_of
 from adaptive_mbrl.adaptation.network_adapter import Beliefs
 from adaptive_mbrl.data.windows import Windows
 from adaptive_mbrl.meta.losses import multi_step_loss
-from adaptive_mbrl.transitions import Transitions
-from tests.core.analytic import mixed_adapter, mixed_transitions
+from tests.core.analytic import finite_difference, mixed_adapter, query_windows
 from tests.core.plain import rule_of
-
-
-def query_windows() -> Windows:
-    """Two windows of two query steps each, far from the clamped range of the data, in float64."""
-    recent = mixed_transitions(2, 4, seed=3)
-    ahead = mixed_transitions(2, 3, seed=4)
-    shrunk = Transitions(*(0.5 * x.double() for x in recent[:3]), recent.valid)
-    return Windows(shrunk, 0.5 * ahead.obs.double(), ahead.action[:, :2].double(), torch.arange(2))
 
 
 def outer_loss(adapter: NetworkAdapter, windows: Windows) -> Tensor:
@@ -33,17 +22,6 @@ def outer_loss(adapter: NetworkAdapter, windows: Windows) -> Tensor:
 def outer_gradient(adapter: NetworkAdapter, windows: Windows) -> dict[str, Tensor]:
     named = {n: p for n, p in adapter.named_parameters() if p.requires_grad}
     return dict(zip(named, torch.autograd.grad(outer_loss(adapter, windows), list(named.values())), strict=True))
-
-
-def finite_difference(loss: Callable[[], Tensor], parameter: Tensor, index: int, step: float = 1e-6) -> float:
-    flat = parameter.data.view(-1)
-    value = flat[index].item()
-    sides = []
-    for sign in (1, -1):
-        flat[index] = value + sign * step
-        sides.append(loss().item())
-    flat[index] = value
-    return (sides[0] - sides[1]) / (2 * step)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import contextlib
 import pytest
 import torch
 
-from adaptive_mbrl.adaptation import bayes_linear
+from adaptive_mbrl.adaptation import bayes_linear, gauss_newton
 from adaptive_mbrl.adaptation.belief import map_belief, tensors_of
 from adaptive_mbrl.control.step import StepInputs, StepNoise, control_step, initial_state
 from adaptive_mbrl.data.windows import WindowSampler
@@ -35,7 +35,8 @@ def moved_to_meta(planner: Planner) -> None:
 @pytest.fixture(autouse=True)
 def no_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
     """`meta` has no autocast that a rule could switch off."""
-    monkeypatch.setattr(bayes_linear, "_float32", lambda like: contextlib.nullcontext())
+    for module in (bayes_linear, gauss_newton):
+        monkeypatch.setattr(module, "full_precision", lambda like: contextlib.nullcontext())
 
 
 CASES = [(rule, "icem", precision) for rule in RULES for precision in ("float32", "bfloat16")]
