@@ -129,7 +129,7 @@ def test_samples_are_the_dynamics_under_codes_of_the_posterior():
 
 def query() -> Windows:
     following = mixed_transitions(TASKS, WINDOW, seed=4)
-    return Windows(window(), torch.cat([following.obs[:, :1], following.next_obs[:, :3]], dim=1), following.action[:, :3])
+    return Windows(window(), torch.cat([following.obs[:, :1], following.next_obs[:, :3]], dim=1), following.action[:, :3], torch.arange(TASKS))
 
 
 def pseudo_huber(error: Tensor) -> Tensor:
@@ -214,7 +214,7 @@ def test_the_sample_teaches_the_posterior_how_certain_to_be():
     # the model's own predictions are the truth, so that the mean is right and every deviation costs
     own = NetworkPredictor(adapter.model).target(windows.obs[:, :1], windows.action[:, :1]).mean.mean(0).detach()
     true = adapter.normalizer.affine().advance(windows.obs[:, :1], own)
-    exact = Windows(windows.recent, torch.cat([windows.obs[:, :1], true], dim=1), windows.action[:, :1])
+    exact = Windows(windows.recent, torch.cat([windows.obs[:, :1], true], dim=1), windows.action[:, :1], windows.task)
     adapter.loss_terms((LatentBelief(mean, log_precision.exp()),), exact)["0.sample"].sum().backward()
 
     assert log_precision.grad is not None
