@@ -38,6 +38,7 @@ SECTIONS = {
     "context": RULES["context"],
     "recurrent": RULES["recurrent"],
     "bayes_linear": RULES["bayes_linear"],
+    "multi_head": RULES["multi_head"],
     "icem": PLANNERS["icem"],
     "mppi": PLANNERS["mppi"],
     "random_shooting": PLANNERS["random_shooting"],
