@@ -39,6 +39,7 @@ SECTIONS = {
     "recurrent": RULES["recurrent"],
     "bayes_linear": RULES["bayes_linear"],
     "multi_head": RULES["multi_head"],
+    "mixture": RULES["mixture"],
     "icem": PLANNERS["icem"],
     "mppi": PLANNERS["mppi"],
     "random_shooting": PLANNERS["random_shooting"],

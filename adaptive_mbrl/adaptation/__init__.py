@@ -6,13 +6,14 @@ from adaptive_mbrl.adaptation.base import Adapter
 from adaptive_mbrl.adaptation.bayes_linear import BayesLinearConfig
 from adaptive_mbrl.adaptation.context import ContextConfig
 from adaptive_mbrl.adaptation.gradient import GradientConfig
+from adaptive_mbrl.adaptation.mixture import MixtureConfig
 from adaptive_mbrl.adaptation.multi_head import MultiHeadConfig
 from adaptive_mbrl.adaptation.network_adapter import NetworkAdapter
 from adaptive_mbrl.adaptation.none import NoneConfig
 from adaptive_mbrl.adaptation.recurrent import RecurrentConfig
 from adaptive_mbrl.dynamics.model import DynamicsModel
 
-RuleConfig = NoneConfig | GradientConfig | ContextConfig | RecurrentConfig | BayesLinearConfig | MultiHeadConfig
+RuleConfig = NoneConfig | GradientConfig | ContextConfig | RecurrentConfig | BayesLinearConfig | MultiHeadConfig | MixtureConfig
 """In YAML one entry with the rule's name, for example ``gradient: {steps: 2}``."""
 Rules = tuple[RuleConfig, ...]
 """In YAML one rule, or a list of rules that follow one another."""

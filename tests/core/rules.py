@@ -10,6 +10,7 @@ from adaptive_mbrl.adaptation.bayes_linear import BayesLinearConfig
 from adaptive_mbrl.adaptation.belief import Belief
 from adaptive_mbrl.adaptation.context import ContextConfig
 from adaptive_mbrl.adaptation.gradient import GradientConfig
+from adaptive_mbrl.adaptation.mixture import MixtureConfig
 from adaptive_mbrl.adaptation.multi_head import MultiHeadConfig
 from adaptive_mbrl.adaptation.none import NoneConfig
 from adaptive_mbrl.adaptation.recurrent import RecurrentConfig
@@ -30,13 +31,14 @@ RULES: dict[str, Rules] = {
     "bayes_linear": (BayesLinearConfig(),),
     "bayes_linear_samples": (BayesLinearConfig(samples=2),),
     "multi_head": (MultiHeadConfig(),),
+    "mixture": (MixtureConfig(),),
     "context_then_gradient": (_CONTEXT, _MODULATION),
     "context_then_multi_head": (_CONTEXT, MultiHeadConfig(heads=2)),
     "recurrent_then_gradient": (RecurrentConfig(hidden=12), _MODULATION),
     "gradient_then_bayes_linear": (_MODULATION, BayesLinearConfig(samples=2)),
 }
 ADAPTING = [name for name in RULES if name != "none"]
-RECURSIVE = ["recurrent", "recurrent_then_gradient"]
+RECURSIVE = ["recurrent", "recurrent_then_gradient", "mixture"]
 WINDOWED = [name for name in RULES if name not in RECURSIVE]
 """Rules that start over from their prior at every step."""
 
