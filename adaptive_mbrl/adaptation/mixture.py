@@ -165,7 +165,14 @@ class MixtureRule(RecursiveRule[MixtureBelief]):
         def total_loss(values: tuple[Tensor, ...]) -> Tensor:
             return one_step_loss(self._moved(fixed, values), repeated).sum()
 
-        gradient: tuple[Tensor, ...] = torch.func.grad(total_loss)(tuple(value.detach() for value in moved))
+        gradient: tuple[Tensor, ...]
+        if torch.compiler.is_compiling():
+            # what a compiler can follow; outside of it, it takes several times as long
+            gradient = torch.func.grad(total_loss)(tuple(value.detach() for value in moved))
+        else:
+            with torch.enable_grad():
+                values = tuple(value.detach().requires_grad_() for value in moved)
+                gradient = torch.autograd.grad(total_loss(values), values)
         if self.config.clip == 0:
             return gradient
         # (B, C, P): each member is a model of its own
