@@ -46,6 +46,8 @@ SECTIONS = {
     "transformer": RULES["transformer"],
     "bayes_linear": RULES["bayes_linear"],
     "embedding": RULES["embedding"],
+    "multi_head": RULES["multi_head"],
+    "mixture": RULES["mixture"],
     "icem": PLANNERS["icem"],
     "mppi": PLANNERS["mppi"],
     "random_shooting": PLANNERS["random_shooting"],

@@ -10,6 +10,8 @@ from adaptive_mbrl.adaptation.gauss_newton import GaussNewtonConfig
 from adaptive_mbrl.adaptation.gradient import GradientConfig
 from adaptive_mbrl.adaptation.latent import LatentConfig
 from adaptive_mbrl.adaptation.learned_loss import LearnedLossConfig
+from adaptive_mbrl.adaptation.mixture import MixtureConfig
+from adaptive_mbrl.adaptation.multi_head import MultiHeadConfig
 from adaptive_mbrl.adaptation.network_adapter import NetworkAdapter
 from adaptive_mbrl.adaptation.none import NoneConfig
 from adaptive_mbrl.adaptation.recurrent import RecurrentConfig
@@ -26,6 +28,8 @@ RuleConfig = (
     | RecurrentConfig
     | TransformerConfig
     | BayesLinearConfig
+    | MultiHeadConfig
+    | MixtureConfig
     | EmbeddingConfig
 )
 """In YAML one entry with the rule's name, for example ``gradient: {steps: 2}``."""

@@ -274,7 +274,18 @@ def test_what_is_wrong_with_a_file_is_said_in_configure(node, transport, paramet
         node.activate()
 
 
-RULE_NAMES = ["context", "latent", "recurrent", "transformer", "gauss_newton", "learned_loss", "bayes_linear", "embedding"]
+RULE_NAMES = [
+    "context",
+    "latent",
+    "recurrent",
+    "transformer",
+    "gauss_newton",
+    "learned_loss",
+    "bayes_linear",
+    "multi_head",
+    "mixture",
+    "embedding",
+]
 
 
 @pytest.mark.parametrize("rule", RULE_NAMES)

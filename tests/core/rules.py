@@ -14,6 +14,8 @@ from adaptive_mbrl.adaptation.gauss_newton import GaussNewtonConfig
 from adaptive_mbrl.adaptation.gradient import GradientConfig
 from adaptive_mbrl.adaptation.latent import LatentConfig
 from adaptive_mbrl.adaptation.learned_loss import LearnedLossConfig
+from adaptive_mbrl.adaptation.mixture import MixtureConfig
+from adaptive_mbrl.adaptation.multi_head import MultiHeadConfig
 from adaptive_mbrl.adaptation.none import NoneConfig
 from adaptive_mbrl.adaptation.recurrent import RecurrentConfig
 from adaptive_mbrl.adaptation.transformer import TransformerConfig
@@ -48,11 +50,14 @@ RULES: dict[str, Rules] = {
     "bayes_linear_forgetting": (BayesLinearConfig(forgetting=0.8),),
     "context_then_bayes_linear": (_CONTEXT, BayesLinearConfig()),
     "context_then_gauss_newton": (_CONTEXT, GaussNewtonConfig()),
+    "multi_head": (MultiHeadConfig(),),
+    "mixture": (MixtureConfig(),),
+    "context_then_multi_head": (_CONTEXT, MultiHeadConfig(heads=2)),
     "recurrent_then_gradient": (RecurrentConfig(hidden=12), _MODULATION),
     "gradient_then_bayes_linear": (_MODULATION, BayesLinearConfig(samples=2)),
 }
 ADAPTING = [name for name in RULES if name != "none"]
-RECURSIVE = ["recurrent", "recurrent_then_gradient"]
+RECURSIVE = ["recurrent", "recurrent_then_gradient", "mixture"]
 WINDOWED = [name for name in RULES if name not in RECURSIVE]
 """Rules that start over from their prior at every step."""
 
