@@ -111,7 +111,7 @@ class MultiHeadRule(AdaptationRule[MultiHeadBelief]):
             changed[name] = (value if value.dim() == 4 else value[:, None]) + moved
         return base.with_parameters(changed)
 
-    def loss_terms(self, belief: MultiHeadBelief, windows: Windows) -> dict[str, Tensor]:
+    def loss_terms(self, belief: MultiHeadBelief, windows: Windows, base: NetworkPredictor) -> dict[str, Tensor]:
         """The mean error of the heads that were not chosen, with its weight."""
         others = ((1 - belief.chosen) * belief.error).sum(1) / (self.config.heads - 1)
         return {"other_heads": self.config.relaxation * others}

@@ -129,12 +129,8 @@ def test_samples_are_the_dynamics_under_codes_of_the_posterior():
 
 def query() -> Windows:
     following = mixed_transitions(TASKS, WINDOW, seed=4)
-    return Windows(
-        window(),
-        torch.cat([following.obs[:, :1], following.next_obs[:, :3]], dim=1),
-        following.action[:, :3],
-        torch.arange(TASKS),
-    )
+    obs = torch.cat([following.obs[:, :1], following.next_obs[:, :3]], dim=1)
+    return Windows(window(), obs, following.action[:, :3], torch.arange(TASKS))
 
 
 def pseudo_huber(error: Tensor) -> Tensor:
