@@ -85,7 +85,7 @@ def test_the_heads_that_were_not_chosen_have_a_small_part_in_the_loss():
     rule = adapter_with(relaxation=0.1).rules[0]
     chosen, error = torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]), torch.tensor([[3.0, 1.0, 5.0], [0.0, 0.0, 0.0]])
 
-    terms = rule.loss_terms(MultiHeadBelief(chosen, error), None)
+    terms = rule.loss_terms(MultiHeadBelief(chosen, error), None, None)
 
     torch.testing.assert_close(terms, {"other_heads": torch.tensor([0.1 * (3 + 5) / 2, 0.0])})
 
