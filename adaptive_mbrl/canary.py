@@ -67,6 +67,16 @@ def canary_deviation(adapter: Adapter[Any], canary: Canary) -> float:
     return float(torch.stack(errors).nan_to_num(nan=torch.inf).max())
 
 
+def recorded_error(adapter: Adapter[Any], canary: Canary) -> float:
+    """Mean one-step error after adapting, on the recorded windows: RMS over channels in stds of the one-step target.
+
+    They are of episodes that were held out in training, so that this is what to expect on a robot that is like them.
+    """
+    device = adapter.normalizer.target_std.device
+    error = adapter.normalizer.error(canary.adapted.to(device), canary.windows.obs[:, 1:].to(device))
+    return float(error.square().mean(-1).sqrt().mean())
+
+
 def check_canary(adapter: Adapter[Any], canary: Canary, source: str) -> None:
     """Refuse an adapter that predicts something else than was recorded.
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from adaptive_mbrl.canary import recorded_error
 from adaptive_mbrl.checkpoint import Description, load_checkpoint, require_robot
 from adaptive_mbrl.control.dump import StepDump
 from adaptive_mbrl.control.gate import GateConfig
@@ -74,11 +76,21 @@ class AdaptiveController:
         settings: model, rule, planner and objective.
         window: K, the number of transitions that are kept.
         dump: where a step whose prediction is not finite is written for a replay; None writes nothing.
+        expected_error: one-step error to expect of the adapted model on a robot like those that it was trained on [target stds];
+            NaN where it is not known.
     """
 
-    def __init__(self, spec: RobotSpec, settings: ControlSettings, window: int, dump: StepDump | None = None) -> None:
+    def __init__(
+        self,
+        spec: RobotSpec,
+        settings: ControlSettings,
+        window: int,
+        dump: StepDump | None = None,
+        expected_error: float = math.nan,
+    ) -> None:
         settings.adapter.eval()
         self.spec, self.settings, self.window, self.dump = spec, settings, window, dump
+        self.expected_error = expected_error
         self.device = settings.planner.device
         goal_dim, horizon = settings.score.reward.goal_dim, settings.planner.horizon
         self._checker = InputChecker(spec, goal_dim, horizon, self.device)
@@ -131,7 +143,9 @@ class AdaptiveController:
         if dump_folder is not None:
             used = dataclasses.replace(about, planner=planner or about.planner)
             dump = StepDump(dump_folder, used, in_background=dump_in_background)
-        return cls(about.spec, ControlSettings(checkpoint.adapter, made, score, adapt=adapt, gate=gate), about.window, dump)
+        settings = ControlSettings(checkpoint.adapter, made, score, adapt=adapt, gate=gate)
+        recorded = None if checkpoint.canary is None else recorded_error(checkpoint.adapter, checkpoint.canary)
+        return cls(about.spec, settings, about.window, dump, math.nan if recorded is None else recorded)
 
     def with_precision(self, precision: Precision) -> AdaptiveController:
         """The same controller before its first step, with predictions for planning in another number format.
@@ -142,7 +156,7 @@ class AdaptiveController:
         if self._state is not None:
             raise RuntimeError("with_precision: the controller has taken a step; reset it first")
         settings = dataclasses.replace(self.settings, precision=precision)
-        return AdaptiveController(self.spec, settings, self.window, self.dump)
+        return AdaptiveController(self.spec, settings, self.window, self.dump, self.expected_error)
 
     def reset(self) -> None:
         """Forget transitions, belief and plan; call it when a new episode begins."""

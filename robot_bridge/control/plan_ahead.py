@@ -22,6 +22,8 @@ OnCpu = Callable[[], WarmedUp]
 TOO_MANY_MISSES, MISS_WINDOW = 10, 100
 """Once so many of the last `MISS_WINDOW` control periods had no plan in time, the machine is slower than it seemed at the start.
 From then on every plan gets a whole control period."""
+ERROR_WINDOW = 100
+"""Number of plans whose model errors are averaged."""
 CLOSE_SECONDS = 2.0
 """Longest wait for a plan under way when the planner is closed [s]."""
 
@@ -80,6 +82,7 @@ class PlanAhead:
         self._replacing: Future[None] | None = None
         self._period = self._made_for = self._pending_for = self._valid_until = self._spare_periods = 0
         self._missed: deque[bool] = deque(maxlen=MISS_WINDOW)
+        self._errors: deque[float] = deque(maxlen=ERROR_WINDOW)
         self._is_dropped = False
         self._reset_wanted = False
 
@@ -105,6 +108,12 @@ class PlanAhead:
             return math.nan
         info = self.command.info
         return float((info.prior_error if info.fell_back[0] else info.adapted_error)[0])
+
+    @property
+    def mean_error(self) -> float:
+        """The mean of the last `ERROR_WINDOW` model errors [target stds]; NaN before there are so many."""
+        errors = list(self._errors)
+        return sum(errors) / len(errors) if len(errors) == ERROR_WINDOW else math.nan
 
     @property
     def seconds_available(self) -> float:
@@ -189,6 +198,9 @@ class PlanAhead:
         elif not self._is_dropped:
             self.command, self._made_for = pending.result(), self._pending_for
             self._valid_until = self._made_for + self._spare_periods
+            # the first plan of an episode has predicted nothing yet
+            if math.isfinite(self.model_error):
+                self._errors.append(self.model_error)
             return self._valid_until < self._period
         return False
 

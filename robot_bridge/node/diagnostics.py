@@ -14,6 +14,8 @@ from robot_bridge.middleware.messages import DiagnosticArray, DiagnosticStatus, 
 from robot_bridge.safety.states import State
 
 OK, WARN, ERROR, STALE = range(4)
+FINE_TUNE_RATIO = 3.0
+"""A model that errs so many times more than it did on held-out training episodes is one of another robot."""
 Values = Mapping[str, object]
 
 
@@ -87,11 +89,16 @@ class Diagnosis:
             "device": planning.controller.device,
             "precision": planning.controller.settings.precision,
             "model error [target stds]": planning.model_error,
+            "model error, mean of many plans [target stds]": planning.mean_error,
+            "model error in training [target stds]": planning.controller.expected_error,
             "belief is frozen": planning.is_frozen,
         }
         status = self._counts("planner", counts, ("failures",), values)
         if planning.budget.is_cut and status.level == OK:
             status.level, status.message = WARN, f"cut to {planning.budget.num_samples} of {planning.budget.full} samples"
+        ratio = planning.mean_error / planning.controller.expected_error
+        if ratio > FINE_TUNE_RATIO and status.level == OK:
+            status.level, status.message = WARN, f"the model errs {ratio:.1f} times more than in training: fine-tune it"
         return status
 
     def _counts(

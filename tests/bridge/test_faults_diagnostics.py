@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 from collections.abc import Iterator
 
 import pytest
 
+from robot_bridge.control.plan_ahead import ERROR_WINDOW
 from robot_bridge.middleware.messages import Float64MultiArray
 from robot_bridge.node.diagnostics import OK, WARN, Diagnosis
 from tests.bridge.test_control_loop import make
@@ -57,3 +59,28 @@ def test_goals_that_are_none_and_others_that_command_the_robot_are_warned_of():
     goals.receive(Float64MultiArray(data=[1.0, 2.0, 3.0, 4.0]), 0.0)
     assert said(0) == [(OK, "alone"), (OK, "followed")]
     assert {v.key: v.value for v in diagnosis(0.0).status[-1].values} == {"goal": "4, 3", "refused": "1"}
+
+
+@pytest.mark.parametrize(
+    ("trained", "expected"),
+    [
+        (0.4, (OK, "in time")),
+        (0.1, (WARN, "the model errs 5.0 times more than in training: fine-tune it")),
+        (math.nan, (OK, "in time")),
+    ],
+    ids=["like in training", "another robot", "an older checkpoint"],
+)
+def test_a_model_that_errs_much_more_than_in_training_should_be_fine_tuned(trained: float, expected: tuple[int, str]):
+    parts = make()
+    parts.loop.planning.controller.expected_error = trained
+    diagnosis = Diagnosis(parts.loop, "node")
+    said = []
+    for _ in range(ERROR_WINDOW + 1):
+        parts.step()
+        planner = diagnosis(0.0).status[3]
+        said.append((planner.level, planner.message))
+    parts.loop.planning.close()
+
+    assert parts.loop.planning.mean_error == pytest.approx(0.5)
+    assert said[ERROR_WINDOW // 2] == (OK, "in time")
+    assert said[-1] == expected
