@@ -1,4 +1,4 @@
-"""Write the tables of docs/results.md, robot.md and training.md from reports and checkpoints: no figure is typed by hand.
+"""Write the tables of docs/results.md, adaptation.md, robot.md and training.md from reports and checkpoints: no figure is typed by hand.
 
 Usage: python benchmarks/make_results.py
 
@@ -26,7 +26,7 @@ LAST_NARROW = "36f922467660"
 
 def main() -> None:
     """Replace every marked part; a mark without a report is an error."""
-    for name in ("results.md", "robot.md", "training.md"):
+    for name in ("results.md", "adaptation.md", "robot.md", "training.md"):
         path = DOCS / name
         text = path.read_text(encoding="utf-8")
         path.write_text(re.sub(r"<!-- begin (\S+) -->.*?<!-- end \1 -->", _replacement, text, flags=re.S), encoding="utf-8")
@@ -228,6 +228,30 @@ def ceiling_table(report: dict[str, Any]) -> str:
     return "\n".join([caption, "", *lines])
 
 
+def rules_table(report: dict[str, Any]) -> str:
+    """Every adaptation rule on the same episodes; errors in proportion to the multi-task model's where it is there."""
+    rules = report["rules"]
+    depth = min(len(figures["evidence"]) for figures in rules.values())
+    evidence = next(iter(rules.values()))["evidence"][:depth]
+    plain = rules.get("multi-task")
+    rows = []
+    for name, figures in rules.items():
+        others = figures["other_changes"][:depth]
+        gains = ("-", "-")
+        if plain is not None and figures is not plain:
+            pairs = (figures["held_out_episodes"], plain["held_out_episodes"]), (others[-1], plain["other_changes"][depth - 1])
+            gains = tuple(f"{ours / theirs - 1:+.0%}" for ours, theirs in pairs)
+        errors = [f"{error:.2f}" for error in others]
+        rows.append((name, f"{figures['held_out_episodes']:.3f}", gains[0], *errors, gains[1], f"{figures['seconds']:,.0f}"))
+    head = ("rule", "held-out episodes", "against multi-task", *(f"k = {k}" for k in evidence), "against multi-task", "training [s]")
+    about = (
+        f"{report['updates']:,} updates on {report['episodes']:,} episodes of `{report['run']}`, members {report['members']}, "
+        f"seed {report['seed']}; {report['held_out_episodes']} episodes under other changes; {report['machine']}, "
+        f"{report['threads']} thread, beside other work."
+    )
+    return "\n".join([about, "", *table(head, rows)])
+
+
 def _training(arm: str, checkpoint: str, about: dict[str, Any]) -> str:
     """What a checkpoint cost, in one line."""
     steps = f"{about['env_steps']:,} env steps, {about['branch_steps']:,} branch steps"
@@ -400,6 +424,7 @@ def _trained_as(name: str, checkpoint: str) -> str:
 
 TABLES = {
     "privileges": privileges_table,
+    "rules": rules_table,
     "benchmark": benchmark_tables,
     "models": ceiling_table,
     "memory_growth": soak_table,
