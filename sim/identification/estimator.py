@@ -1,0 +1,291 @@
+"""Recursive estimation of physical parameters: a fixed-lag, iterated Kalman filter for each action delay.
+
+For every delay d = 0..D a Gaussian belief about the parameters theta is kept. The last W transitions are fitted again at every step,
+what is older counts as a quadratic with forgetting g, after Gauss-Newton (Bell and Cathey 1993: an iterated Kalman filter is that):
+
+    minimise   1/2 (theta - theta_0)' P_0^-1 (theta - theta_0)  +  1/2 theta' A theta - b' theta  +  1/2 sum_k e_k' R^-1 e_k
+    A <- g A + J' R^-1 J,   b <- g b + J' R^-1 (J theta - e)        of the transition that leaves the window
+
+    e_k = f(o_k, a_{k-d}; theta) - o_{k+1}   in target stds,  f one control step in MuJoCo,  J = de/dtheta by finite differences
+
+The newest transition is first predicted, then used. Its likelihood N(e; 0, J P J' + R) weighs the delays against each other
+(a bank of filters: Magill 1965, doi 10.1109/TAC.1965.1098191). Where even the least surprised one is surprised, e' S^-1 e > gate * obs_dim, the
+physics has changed: what is older than this transition is forgotten, and the belief starts over from the nominal robot.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_mbrl.config import bounded
+from sim.identification.parameters import KINDS, Parameters
+from sim.identification.simulations import Simulations
+
+Array = NDArray[np.float64]
+
+_STEP = 0.02
+"""Finite differences in prior stds: observations are float32, so that smaller ones drown in rounding."""
+_SHARES = np.array([1.0, 0.5, 0.2, 0.05])
+_HOPELESS = 20.0
+"""Log odds at which a delay is given up until the next change."""
+_GIVEN_UP = 1e3
+_SETTLED = 1e-3
+"""Squared length of a step, in standard deviations of the belief and per parameter, that is not worth another one."""
+_NO_DELAY = np.log(4.0)
+"""Log odds of one control step less of delay, before anything was seen."""
+
+
+@dataclass(frozen=True)
+class PhysicsConfig:
+    """How physical parameters are estimated.
+
+    Attributes:
+        kinds: which kinds of parameters, from `KINDS`; those without influence on the robot are left out.
+        max_delay: D, the longest action delay that is considered [control steps].
+        lag: W, number of transitions that are fitted again at every step.
+        iterations: most Gauss-Newton steps in each control step; fewer where the belief has settled.
+        forgetting: g, weight of the transition before in that of the present one.
+        noise: standard deviation of what the simulator cannot explain, at the start [target stds].
+        least_noise: the smallest that it may become.
+        noise_memory: weight of the past in the running mean square of what was not explained.
+        gate: how surprising a transition has to be to count as a change; 1 is an ordinary one.
+    """
+
+    kinds: tuple[str, ...] = KINDS
+    max_delay: int = bounded(2, low=0, high=8)
+    lag: int = bounded(5, low=1, high=64)
+    iterations: int = bounded(3, low=1, high=20)
+    forgetting: float = bounded(0.98, low=0.0, high=1.0)
+    noise: float = bounded(0.02, low=1e-4, high=10.0)
+    least_noise: float = bounded(0.005, low=1e-4, high=10.0)
+    noise_memory: float = bounded(0.9, low=0.0, high=1.0)
+    gate: float = bounded(10.0, low=1.0, high=1e6)
+
+
+class Estimate(NamedTuple):
+    """A belief about B robots with M = D + 1 possible delays.
+
+    Attributes:
+        theta: the most probable coordinates under each delay, (B, M, n).
+        covariance: their covariance, (B, M, n, n).
+        information: A, (B, M, n, n).
+        linear: b, (B, M, n).
+        log_odds: of the delays, the largest is 0, (B, M).
+        noise: R, the mean square of what is not explained in each channel, (B, obs_dim).
+        trusted: number of newest transitions that are believed to come from the present physics, (B,).
+    """
+
+    theta: Array
+    covariance: Array
+    information: Array
+    linear: Array
+    log_odds: Array
+    noise: Array
+    trusted: Array
+
+
+class Window(NamedTuple):
+    """The last W transitions, as every delay sees them.
+
+    Attributes:
+        obs: (B, W, obs_dim).
+        applied: the actions that reached the actuators under each delay, (B, M, W, action_dim).
+        next_obs: (B, W, obs_dim).
+        valid: (B, W) bool.
+    """
+
+    obs: Array
+    applied: Array
+    next_obs: Array
+    valid: NDArray[np.bool_]
+
+
+class _Fit(NamedTuple):
+    """Residuals e (B, M, W, obs_dim) and their derivatives J (B, M, W, obs_dim, n) at some theta; zero where nothing is known."""
+
+    error: Array
+    jacobian: Array
+
+
+class Estimator:
+    """The filter for one robot model.
+
+    Args:
+        simulations: simulates the robot.
+        parameters: what is estimated.
+        error: difference of two next observations, (..., obs_dim), in target stds.
+        config: the settings.
+    """
+
+    def __init__(self, simulations: Simulations, parameters: Parameters, error, config: PhysicsConfig) -> None:  # type: ignore[no-untyped-def]
+        self.simulations, self.parameters, self.error, self.config = simulations, parameters, error, config
+        self._prior_information = np.linalg.inv(parameters.covariance)
+
+    def prior(self, batch_size: int, obs_dim: int) -> Estimate:
+        """What is believed before any transition."""
+        shape = (batch_size, self.config.max_delay + 1)
+        size = len(self.parameters.all)
+        return Estimate(
+            np.tile(self.parameters.nominal, (*shape, 1)),
+            np.tile(self.parameters.covariance, (*shape, 1, 1)),
+            np.zeros((*shape, size, size)),
+            np.zeros((*shape, size)),
+            np.tile(-_NO_DELAY * np.arange(shape[1]), (batch_size, 1)),
+            np.full((batch_size, obs_dim), self.config.noise**2),
+            np.zeros(batch_size),
+        )
+
+    def update(self, estimate: Estimate, window: Window) -> Estimate:
+        """The belief one transition later; a robot whose newest transition is not valid keeps its belief."""
+        new = window.valid[:, -1]
+        fit = self._linearise(estimate.theta, window, self._rows(estimate, window, new, unseen=1))
+        estimate, changed = self._weigh(estimate, fit, new)
+        rows = self._rows(estimate, window, new)
+        fit = _chosen(changed[:, None], self._linearise(estimate.theta, window, rows & changed[:, None, None]), fit)
+        fit = _Fit(*(np.where(rows.reshape(*rows.shape, *(1,) * (x.ndim - 3)), x, 0.0) for x in fit))
+        theta, start, error = estimate.theta, estimate.theta, fit.error
+        active = rows.any(-1)
+        for iteration in range(self.config.iterations):
+            if iteration:
+                start = np.where(active[..., None], theta, start)
+                fit = _chosen(active, self._linearise(start, window, rows & active[..., None]), fit)
+            theta, error, moved = self._descend(estimate, start, fit, window, rows & active[..., None], (theta, error))
+            active = active & moved
+            if not active.any():
+                break
+        hessian = self._prior_information + estimate.information + _gram(fit.jacobian, fit.jacobian, estimate.noise)
+        covariance = np.where(rows.any(-1)[..., None, None], np.linalg.inv(hessian), estimate.covariance)
+        return self._fold(estimate._replace(theta=theta, covariance=covariance), start, fit, error, rows, new)
+
+    def _rows(self, estimate: Estimate, window: Window, new: NDArray[np.bool_], unseen: int = 0) -> NDArray[np.bool_]:
+        """The transitions that are fitted under each delay, (B, M, W); `unseen` of them are newer than the estimate."""
+        age = np.arange(window.valid.shape[1])[::-1]
+        used = window.valid & (age < estimate.trusted[:, None] + unseen) & new[:, None]
+        rows: NDArray[np.bool_] = used[:, None] & (estimate.log_odds > -_HOPELESS)[..., None]
+        return rows
+
+    def _weigh(self, estimate: Estimate, fit: _Fit, new: NDArray[np.bool_]) -> tuple[Estimate, NDArray[np.bool_]]:
+        """Weigh the delays by how they predicted the newest transition, and start over where none of them could, (B,) bool."""
+        error, jacobian = fit.error[:, :, -1], fit.jacobian[:, :, -1]
+        considered = new[:, None] & (estimate.log_odds > -_HOPELESS)
+        spread = jacobian @ estimate.covariance @ jacobian.swapaxes(-1, -2) + _diagonal(estimate.noise)[:, None]
+        surprise = np.einsum("bmd,bmd->bm", error, np.linalg.solve(spread, error[..., None])[..., 0])
+        likelihood = -0.5 * (surprise + np.linalg.slogdet(spread)[1])
+        odds = np.where(considered, self.config.forgetting * estimate.log_odds + likelihood, -np.inf)
+        least = np.where(considered, surprise, np.inf).min(1)
+        changed = new & (least > self.config.gate * error.shape[-1])
+        odds = odds - np.where(new, odds.max(1), 0.0)[:, None]
+        weighed = estimate._replace(
+            log_odds=np.where(new[:, None], np.maximum(odds, -_GIVEN_UP), estimate.log_odds),
+            trusted=np.minimum(estimate.trusted + new, fit.error.shape[2]),
+        )
+        prior = self.prior(*estimate.noise.shape)._replace(noise=estimate.noise, trusted=np.ones_like(estimate.trusted))
+        return Estimate(*(_where(changed, a, b) for a, b in zip(prior, weighed, strict=True))), changed
+
+    def _linearise(self, theta: Array, window: Window, rows: NDArray[np.bool_]) -> _Fit:
+        """Residuals and derivatives of the transitions `rows`, (B, M, W), by forward differences that stay within the bounds."""
+        parameters, size = self.parameters, theta.shape[-1]
+        step = _STEP * parameters.std
+        step = np.where(theta + step > parameters.high, -step, step)
+        tried = np.concatenate([theta[..., None, :], theta[..., None, :] + step[..., None, :] * np.eye(size)], axis=-2)
+        errors = self._errors(tried, window, rows)
+        jacobian = (errors[:, :, 1:] - errors[:, :, :1]) / step[..., None, None]
+        return _Fit(np.nan_to_num(errors[:, :, 0]), np.nan_to_num(np.moveaxis(jacobian, 2, -1)))
+
+    def _errors(self, tried: Array, window: Window, rows: NDArray[np.bool_]) -> Array:
+        """Residuals of every transition under each of `tried`, (B, M, T, n) -> (B, M, T, W, obs_dim); NaN where unknown."""
+        robots, delays, count = tried.shape[:3]
+        lag, obs_dim = window.obs.shape[1:]
+        shape = (robots, delays, count, lag)
+        wanted = np.broadcast_to(rows[:, :, None], shape).reshape(-1, lag)
+        needed = wanted.any(1)
+        flat = tried.reshape(-1, tried.shape[-1])
+        nominal = self.parameters.change(self.parameters.nominal)
+        changes = [self.parameters.change(t) if use else nominal for t, use in zip(flat, needed, strict=True)]
+        obs = np.broadcast_to(window.obs[:, None, None], (*shape, obs_dim)).reshape(-1, lag, obs_dim)
+        applied = np.broadcast_to(window.applied[:, :, None], (*shape, window.applied.shape[-1]))
+        next_obs = self.simulations.step(changes, obs, applied.reshape(-1, *applied.shape[3:]), wanted).reshape(*shape, obs_dim)
+        return self.error(next_obs, window.next_obs[:, None, None])
+
+    def _descend(
+        self,
+        estimate: Estimate,
+        theta: Array,
+        fit: _Fit,
+        window: Window,
+        rows: NDArray[np.bool_],
+        otherwise: tuple[Array, Array],
+    ) -> tuple[Array, Array, NDArray[np.bool_]]:
+        """A Gauss-Newton step as far as it lowers what is minimised.
+
+        Returns:
+            New theta (B, M, n), its residuals (B, M, W, obs_dim), and whether it has moved noticeably, (B, M) bool. Where there are no
+            `rows`, the first two are `otherwise`.
+        """
+        parameters, prior = self.parameters, self._prior_information
+        hessian = prior + estimate.information + _gram(fit.jacobian, fit.jacobian, estimate.noise)
+        gradient = (theta - parameters.nominal) @ prior + _times(estimate.information, theta) - estimate.linear
+        gradient = gradient + _gram(fit.jacobian, fit.error[..., None], estimate.noise)[..., 0]
+        step = -np.linalg.solve(hessian, gradient[..., None])[..., 0]
+        tried = np.clip(theta[:, :, None] + _SHARES[:, None] * step[:, :, None], parameters.low, parameters.high)
+        errors = self._errors(tried, window, rows)
+        tried, errors = (np.concatenate([first[:, :, None], x], axis=2) for first, x in ((theta, tried), (fit.error, errors)))
+        known = np.where(rows[:, :, None, :, None], errors, 0.0)
+        cost = np.square(known / np.sqrt(estimate.noise)[:, None, None, None]).sum((-1, -2))
+        away = tried - parameters.nominal
+        cost += np.einsum("bmti,ij,bmtj->bmt", away, prior, away)
+        cost += np.einsum("bmti,bmij,bmtj->bmt", tried, estimate.information, tried) - 2 * np.einsum("bmti,bmi->bmt", tried, estimate.linear)
+        best = np.nan_to_num(cost, nan=np.inf).argmin(2)
+        at = np.indices(best.shape)
+        active = rows.any(-1)
+        found = np.where(active[..., None], tried[at[0], at[1], best], otherwise[0])
+        error = np.where(active[..., None, None], known[at[0], at[1], best], otherwise[1])
+        length = np.einsum("bmi,bmij,bmj->bm", step, hessian, step)
+        return found, error, active & (length > _SETTLED * theta.shape[-1])
+
+    def _fold(
+        self, estimate: Estimate, start: Array, fit: _Fit, error: Array, rows: NDArray[np.bool_], new: NDArray[np.bool_]
+    ) -> Estimate:
+        """Fold in the transition that leaves the window next, forget a little, and measure what was not explained."""
+        config, full = self.config, rows.any(1).all(1)
+        oldest = _Fit(fit.error[:, :, :1], fit.jacobian[:, :, :1])
+        gained = _gram(oldest.jacobian, oldest.jacobian, estimate.noise)
+        target = np.einsum("bmwdi,bmi->bmwd", oldest.jacobian, start) - oldest.error
+        linear = _gram(oldest.jacobian, target[..., None], estimate.noise)[..., 0]
+        kept = np.where(new, config.forgetting, 1.0)[:, None, None]
+        leaves = full[:, None, None]
+        best = estimate.log_odds.argmax(1)
+        missed = np.square(error[np.arange(len(best)), best]).mean(1)
+        noise = np.maximum(config.noise_memory * estimate.noise + (1 - config.noise_memory) * missed, config.least_noise**2)
+        return estimate._replace(
+            information=kept[..., None] * estimate.information + np.where(leaves[..., None], gained, 0.0),
+            linear=kept * estimate.linear + np.where(leaves, linear, 0.0),
+            noise=np.where(full[:, None], noise, estimate.noise),
+        )
+
+
+def _chosen(first: NDArray[np.bool_], one: _Fit, other: _Fit) -> _Fit:
+    """One of two fits for every robot and delay; `first` is (B, 1) or (B, M)."""
+    return _Fit(*(np.where(first.reshape(*first.shape, *(1,) * (a.ndim - 2)), a, b) for a, b in zip(one, other, strict=True)))
+
+
+def _gram(left: Array, right: Array, noise: Array) -> Array:
+    """Sum over transitions of left' R^-1 right: (B, M, W, obs_dim, i), (B, M, W, obs_dim, j) -> (B, M, i, j)."""
+    return np.einsum("bmwdi,bd,bmwdj->bmij", left, 1 / noise, right, optimize=True)
+
+
+def _times(matrix: Array, vector: Array) -> Array:
+    return np.einsum("...ij,...j->...i", matrix, vector)
+
+
+def _diagonal(values: Array) -> Array:
+    return values[..., None] * np.eye(values.shape[-1])
+
+
+def _where(chosen: NDArray[np.bool_], first: Array, second: Array) -> Array:
+    """Robot by robot one of two arrays with the batch axis first."""
+    return np.where(chosen.reshape(-1, *(1,) * (first.ndim - 1)), first, second)
