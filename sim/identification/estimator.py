@@ -33,6 +33,8 @@ _SHARES = np.array([1.0, 0.5, 0.2, 0.05])
 _HOPELESS = 20.0
 """Log odds at which a delay is given up until the next change."""
 _GIVEN_UP = 1e3
+_LARGEST = 10.0
+"""How many times its expected square a residual may count as noise."""
 _SETTLED = 1e-3
 """Squared length of a step, in standard deviations of the belief and per parameter, that is not worth another one."""
 _NO_DELAY = np.log(4.0)
@@ -147,19 +149,20 @@ class Estimator:
         rows = self._rows(estimate, window, new)
         fit = _chosen(changed[:, None], self._linearise(estimate.theta, window, rows & changed[:, None, None]), fit)
         fit = _Fit(*(np.where(rows.reshape(*rows.shape, *(1,) * (x.ndim - 3)), x, 0.0) for x in fit))
-        theta, start, error = estimate.theta, estimate.theta, fit.error
+        theta, start = estimate.theta, estimate.theta
         active = rows.any(-1)
         for iteration in range(self.config.iterations):
             if iteration:
                 start = np.where(active[..., None], theta, start)
                 fit = _chosen(active, self._linearise(start, window, rows & active[..., None]), fit)
-            theta, error, moved = self._descend(estimate, start, fit, window, rows & active[..., None], (theta, error))
+            tried, moved = self._descend(estimate, start, fit, window, rows & active[..., None])
+            theta = np.where(active[..., None], tried, theta)
             active = active & moved
             if not active.any():
                 break
         hessian = self._prior_information + estimate.information + _gram(fit.jacobian, fit.jacobian, estimate.noise)
         covariance = np.where(rows.any(-1)[..., None, None], np.linalg.inv(hessian), estimate.covariance)
-        return self._fold(estimate._replace(theta=theta, covariance=covariance), start, fit, error, rows, new)
+        return self._fold(estimate._replace(theta=theta, covariance=covariance), start, fit, rows, new)
 
     def _rows(self, estimate: Estimate, window: Window, new: NDArray[np.bool_], unseen: int = 0) -> NDArray[np.bool_]:
         """The transitions that are fitted under each delay, (B, M, W); `unseen` of them are newer than the estimate."""
@@ -176,15 +179,28 @@ class Estimator:
         surprise = np.einsum("bmd,bmd->bm", error, np.linalg.solve(spread, error[..., None])[..., 0])
         likelihood = -0.5 * (surprise + np.linalg.slogdet(spread)[1])
         odds = np.where(considered, self.config.forgetting * estimate.log_odds + likelihood, -np.inf)
-        least = np.where(considered, surprise, np.inf).min(1)
-        changed = new & (least > self.config.gate * error.shape[-1])
+        surprise = np.where(considered, surprise, np.inf)
+        changed = new & (surprise.min(1) > self.config.gate * error.shape[-1])
+        noise = np.where(new[:, None], self._noise(estimate.noise, error, spread, surprise.argmin(1)), estimate.noise)
         odds = odds - np.where(new, odds.max(1), 0.0)[:, None]
         weighed = estimate._replace(
             log_odds=np.where(new[:, None], np.maximum(odds, -_GIVEN_UP), estimate.log_odds),
+            noise=noise,
             trusted=np.minimum(estimate.trusted + new, fit.error.shape[2]),
         )
-        prior = self.prior(*estimate.noise.shape)._replace(noise=estimate.noise, trusted=np.ones_like(estimate.trusted))
+        prior = self.prior(*noise.shape)._replace(noise=noise, trusted=np.ones_like(estimate.trusted))
         return Estimate(*(_where(changed, a, b) for a, b in zip(prior, weighed, strict=True))), changed
+
+    def _noise(self, noise: Array, error: Array, spread: Array, delay: NDArray[np.int64]) -> Array:
+        """The running mean square of what is not explained, after the residuals (B, M, obs_dim) of the newest transition.
+
+        A single surprise is a change and counts as a few ordinary ones; only where surprises go on is the simulator wrong.
+        """
+        at = np.arange(len(delay)), delay
+        uncertain = np.diagonal(spread, axis1=-2, axis2=-1)[at] - noise
+        missed = np.clip(np.square(error[at]) - uncertain, 0.0, _LARGEST * noise)
+        memory = self.config.noise_memory
+        return np.maximum(memory * noise + (1 - memory) * missed, self.config.least_noise**2)
 
     def _linearise(self, theta: Array, window: Window, rows: NDArray[np.bool_]) -> _Fit:
         """Residuals and derivatives of the transitions `rows`, (B, M, W), by forward differences that stay within the bounds."""
@@ -212,20 +228,9 @@ class Estimator:
         return self.error(next_obs, window.next_obs[:, None, None])
 
     def _descend(
-        self,
-        estimate: Estimate,
-        theta: Array,
-        fit: _Fit,
-        window: Window,
-        rows: NDArray[np.bool_],
-        otherwise: tuple[Array, Array],
-    ) -> tuple[Array, Array, NDArray[np.bool_]]:
-        """A Gauss-Newton step as far as it lowers what is minimised.
-
-        Returns:
-            New theta (B, M, n), its residuals (B, M, W, obs_dim), and whether it has moved noticeably, (B, M) bool. Where there are no
-            `rows`, the first two are `otherwise`.
-        """
+        self, estimate: Estimate, theta: Array, fit: _Fit, window: Window, rows: NDArray[np.bool_]
+    ) -> tuple[Array, NDArray[np.bool_]]:
+        """A Gauss-Newton step as far as it lowers what is minimised: new theta (B, M, n), and whether it moved much, (B, M) bool."""
         parameters, prior = self.parameters, self._prior_information
         hessian = prior + estimate.information + _gram(fit.jacobian, fit.jacobian, estimate.noise)
         gradient = (theta - parameters.nominal) @ prior + _times(estimate.information, theta) - estimate.linear
@@ -241,30 +246,23 @@ class Estimator:
         cost += np.einsum("bmti,bmij,bmtj->bmt", tried, estimate.information, tried) - 2 * np.einsum("bmti,bmi->bmt", tried, estimate.linear)
         best = np.nan_to_num(cost, nan=np.inf).argmin(2)
         at = np.indices(best.shape)
-        active = rows.any(-1)
-        found = np.where(active[..., None], tried[at[0], at[1], best], otherwise[0])
-        error = np.where(active[..., None, None], known[at[0], at[1], best], otherwise[1])
         length = np.einsum("bmi,bmij,bmj->bm", step, hessian, step)
-        return found, error, active & (length > _SETTLED * theta.shape[-1])
+        return tried[at[0], at[1], best], length > _SETTLED * theta.shape[-1]
 
     def _fold(
-        self, estimate: Estimate, start: Array, fit: _Fit, error: Array, rows: NDArray[np.bool_], new: NDArray[np.bool_]
+        self, estimate: Estimate, start: Array, fit: _Fit, rows: NDArray[np.bool_], new: NDArray[np.bool_]
     ) -> Estimate:
-        """Fold in the transition that leaves the window next, forget a little, and measure what was not explained."""
-        config, full = self.config, rows.any(1).all(1)
+        """Fold in the transition that leaves the window next, and forget a little."""
+        full = rows.any(1).all(1)
         oldest = _Fit(fit.error[:, :, :1], fit.jacobian[:, :, :1])
         gained = _gram(oldest.jacobian, oldest.jacobian, estimate.noise)
         target = np.einsum("bmwdi,bmi->bmwd", oldest.jacobian, start) - oldest.error
         linear = _gram(oldest.jacobian, target[..., None], estimate.noise)[..., 0]
-        kept = np.where(new, config.forgetting, 1.0)[:, None, None]
+        kept = np.where(new, self.config.forgetting, 1.0)[:, None, None]
         leaves = full[:, None, None]
-        best = estimate.log_odds.argmax(1)
-        missed = np.square(error[np.arange(len(best)), best]).mean(1)
-        noise = np.maximum(config.noise_memory * estimate.noise + (1 - config.noise_memory) * missed, config.least_noise**2)
         return estimate._replace(
             information=kept[..., None] * estimate.information + np.where(leaves[..., None], gained, 0.0),
             linear=kept * estimate.linear + np.where(leaves, linear, 0.0),
-            noise=np.where(full[:, None], noise, estimate.noise),
         )
 
 
