@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from adaptive_mbrl.adaptation.belief import Belief
 from adaptive_mbrl.checkpoint import Description, load_checkpoint, require_robot
 from adaptive_mbrl.control.dump import StepDump
 from adaptive_mbrl.control.inputs import InputChecker, StepOptions
@@ -142,6 +143,11 @@ class AdaptiveController:
     def reset(self) -> None:
         """Forget transitions, belief and plan; call it when a new episode begins."""
         self._state = None
+
+    @property
+    def belief(self) -> Belief | None:
+        """What is believed about the robots since the last step, a value of the adapter's own kind; None before the first step."""
+        return None if self._state is None else self._state.belief
 
     def predictor(self, recent: Transitions) -> Predictor:
         """The dynamics that this controller would believe in, knowing nothing but `recent`; for diagnostics.

@@ -15,6 +15,7 @@ physics has changed: what is older than this transition is forgotten, and the be
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,15 +27,19 @@ from sim.identification.parameters import KINDS, Parameters
 from sim.identification.simulations import Simulations
 
 Array = NDArray[np.float64]
+Error = Callable[[Array, Array], Array]
 
 _STEP = 0.02
 """Finite differences in prior stds: observations are float32, so that smaller ones drown in rounding."""
-_SHARES = np.array([1.0, 0.5, 0.2, 0.05])
+_DAMPING = np.array([0.0, 1e2, 1e4, 1e6])
+"""Levenberg's, in units of the prior's precision; the step that lowers what is minimised most is taken."""
 _HOPELESS = 20.0
 """Log odds at which a delay is given up until the next change."""
 _GIVEN_UP = 1e3
 _LARGEST = 10.0
 """How many times its expected square a residual may count as noise."""
+_TAILS = 4.0
+"""Mean squared residual, in units of the noise, at which a transition counts half: one that cannot be explained says little."""
 _SETTLED = 1e-3
 """Squared length of a step, in standard deviations of the belief and per parameter, that is not worth another one."""
 _NO_DELAY = np.log(4.0)
@@ -60,7 +65,7 @@ class PhysicsConfig:
     kinds: tuple[str, ...] = KINDS
     max_delay: int = bounded(2, low=0, high=8)
     lag: int = bounded(5, low=1, high=64)
-    iterations: int = bounded(3, low=1, high=20)
+    iterations: int = bounded(4, low=1, high=20)
     forgetting: float = bounded(0.98, low=0.0, high=1.0)
     noise: float = bounded(0.02, low=1e-4, high=10.0)
     least_noise: float = bounded(0.005, low=1e-4, high=10.0)
@@ -123,7 +128,7 @@ class Estimator:
         config: the settings.
     """
 
-    def __init__(self, simulations: Simulations, parameters: Parameters, error, config: PhysicsConfig) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, simulations: Simulations, parameters: Parameters, error: Error, config: PhysicsConfig) -> None:
         self.simulations, self.parameters, self.error, self.config = simulations, parameters, error, config
         self._prior_information = np.linalg.inv(parameters.covariance)
 
@@ -160,6 +165,7 @@ class Estimator:
             active = active & moved
             if not active.any():
                 break
+        fit = _tempered(fit, estimate.noise)
         hessian = self._prior_information + estimate.information + _gram(fit.jacobian, fit.jacobian, estimate.noise)
         covariance = np.where(rows.any(-1)[..., None, None], np.linalg.inv(hessian), estimate.covariance)
         return self._fold(estimate._replace(theta=theta, covariance=covariance), start, fit, rows, new)
@@ -230,23 +236,26 @@ class Estimator:
     def _descend(
         self, estimate: Estimate, theta: Array, fit: _Fit, window: Window, rows: NDArray[np.bool_]
     ) -> tuple[Array, NDArray[np.bool_]]:
-        """A Gauss-Newton step as far as it lowers what is minimised: new theta (B, M, n), and whether it moved much, (B, M) bool."""
+        """The damped Gauss-Newton step that lowers what is minimised most: new theta (B, M, n), and whether it moved much, (B, M) bool."""
         parameters, prior = self.parameters, self._prior_information
-        hessian = prior + estimate.information + _gram(fit.jacobian, fit.jacobian, estimate.noise)
+        tempered = _tempered(fit, estimate.noise)
+        hessian = prior + estimate.information + _gram(tempered.jacobian, tempered.jacobian, estimate.noise)
         gradient = (theta - parameters.nominal) @ prior + _times(estimate.information, theta) - estimate.linear
-        gradient = gradient + _gram(fit.jacobian, fit.error[..., None], estimate.noise)[..., 0]
-        step = -np.linalg.solve(hessian, gradient[..., None])[..., 0]
-        tried = np.clip(theta[:, :, None] + _SHARES[:, None] * step[:, :, None], parameters.low, parameters.high)
+        gradient = gradient + _gram(tempered.jacobian, tempered.error[..., None], estimate.noise)[..., 0]
+        damped = hessian[:, :, None] + _DAMPING[:, None, None] * prior
+        steps = -np.linalg.solve(damped, np.broadcast_to(gradient[:, :, None, :, None], (*damped.shape[:-1], 1)))[..., 0]
+        tried = np.clip(theta[:, :, None] + steps, parameters.low, parameters.high)
         errors = self._errors(tried, window, rows)
         tried, errors = (np.concatenate([first[:, :, None], x], axis=2) for first, x in ((theta, tried), (fit.error, errors)))
         known = np.where(rows[:, :, None, :, None], errors, 0.0)
-        cost = np.square(known / np.sqrt(estimate.noise)[:, None, None, None]).sum((-1, -2))
+        squares = np.square(known / np.sqrt(estimate.noise)[:, None, None, None]).mean(-1)
+        cost = known.shape[-1] * _TAILS * np.log1p(squares / _TAILS).sum(-1)
         away = tried - parameters.nominal
         cost += np.einsum("bmti,ij,bmtj->bmt", away, prior, away)
         cost += np.einsum("bmti,bmij,bmtj->bmt", tried, estimate.information, tried) - 2 * np.einsum("bmti,bmi->bmt", tried, estimate.linear)
         best = np.nan_to_num(cost, nan=np.inf).argmin(2)
         at = np.indices(best.shape)
-        length = np.einsum("bmi,bmij,bmj->bm", step, hessian, step)
+        length = np.einsum("bmi,bmij,bmj->bm", steps[:, :, 0], hessian, steps[:, :, 0])
         return tried[at[0], at[1], best], length > _SETTLED * theta.shape[-1]
 
     def _fold(
@@ -269,6 +278,13 @@ class Estimator:
 def _chosen(first: NDArray[np.bool_], one: _Fit, other: _Fit) -> _Fit:
     """One of two fits for every robot and delay; `first` is (B, 1) or (B, M)."""
     return _Fit(*(np.where(first.reshape(*first.shape, *(1,) * (a.ndim - 2)), a, b) for a, b in zip(one, other, strict=True)))
+
+
+def _tempered(fit: _Fit, noise: Array) -> _Fit:
+    """Residuals and derivatives times the square root of the weight that each transition has under heavy tails."""
+    squares = np.square(fit.error / np.sqrt(noise)[:, None, None]).mean(-1)
+    root = 1 / np.sqrt(1 + squares / _TAILS)
+    return _Fit(fit.error * root[..., None], fit.jacobian * root[..., None, None])
 
 
 def _gram(left: Array, right: Array, noise: Array) -> Array:
