@@ -146,7 +146,7 @@ class AdaptiveController:
 
     @property
     def belief(self) -> Belief | None:
-        """What is believed about the robots since the last step, a value of the adapter's own kind; None before the first step."""
+        """What is believed since the last step, a value of the adapter's own kind; None before the first step."""
         return None if self._state is None else self._state.belief
 
     def predictor(self, recent: Transitions) -> Predictor:

@@ -70,7 +70,7 @@ class EvaluateOptions:
         baselines: folders of baselines that `train-baseline` trained; each is one more arm, named after its algorithm.
         oracle: whether the planner also runs on the true dynamics.
         physics: also run an arm that estimates the parameters of the robot's physics and plans in MuJoCo under them.
-        physics_error: also run that arm with a model that is wrong by this share on purpose, 0.2 for 20 %: all masses and springs.
+        physics_error: also run that arm with a model whose masses and springs are wrong on purpose by this share, 0.2 for 20 %.
         device: where the networks run; auto takes a GPU when there is one.
         threads: number of threads of torch and of the simulator; OMP_NUM_THREADS if not given, else all usable cores.
     """

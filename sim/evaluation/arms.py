@@ -6,8 +6,8 @@ frozen     the same checkpoint, belief = prior at every step
 multitask  a model trained without adaptation, if one is given, under the adaptive checkpoint's planner
 oracle     the same planner on the true dynamics of the moment, always with the robot's shaping terms and without a terminal
            value: the one of the normalised score
-physics        the same planner in MuJoCo, whose parameters are estimated from the same transitions, with shaping terms and without a terminal
-               value like the oracle
+physics        the same planner in MuJoCo, whose parameters are estimated from the same transitions; with the shaping terms and
+               without a terminal value, like the oracle
 wrong_physics  the same with a model that is wrong on purpose
 ppo, sac, recurrent_ppo    baselines that `train-baseline` trained, if they are given
 """

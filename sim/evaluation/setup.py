@@ -87,7 +87,7 @@ def prepare(
 
     Raises:
         CheckpointError: a checkpoint is missing, damaged or of another robot, or the multi-task one adapts.
-        ConfigError: the scenario is missing or wrong, or physics was asked for and the robot's observations do not tell its state.
+        ConfigError: the scenario is missing or wrong, or the robot's observations do not tell its state to an arm with physics.
     """
     planner = read_description(checkpoint).planner
     named = {"adaptive": str(checkpoint), "frozen": str(checkpoint)}

@@ -12,22 +12,35 @@ from adaptive_mbrl.adaptation.base import Adapter
 from adaptive_mbrl.dynamics.normalizer import Normalizer
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.transitions import Transitions
-from sim.identification.estimator import Estimate, Estimator, PhysicsConfig, Window
+from sim.identification.estimator import Estimate, Estimator, PhysicsConfig
 from sim.identification.parameters import Parameters
 from sim.identification.predictor import PhysicsPredictor
+from sim.identification.residuals import Window
 from sim.identification.simulations import Simulations
 from sim.robot.robot import Robot
 
 
 class PhysicsBelief(NamedTuple):
-    """A posterior about B robots; see `Estimate`, of which these are float64 tensors.
+    """A posterior about B robots: the fields of an `Estimate` as float64 tensors, and what is on its way.
 
     Attributes:
-        estimate: the parameters under each possible action delay.
+        theta: (B, M, n).
+        covariance: (B, M, n, n).
+        information: (B, M, n, n).
+        linear: (B, M, n).
+        log_odds: (B, M).
+        noise: (B, obs_dim).
+        trusted: (B,).
         sent: the last D actions that were sent, oldest first, (B, D, action_dim).
     """
 
-    estimate: Estimate
+    theta: Tensor
+    covariance: Tensor
+    information: Tensor
+    linear: Tensor
+    log_odds: Tensor
+    noise: Tensor
+    trusted: Tensor
     sent: Tensor
 
 
@@ -69,9 +82,9 @@ class PhysicsAdapter(Adapter[PhysicsBelief]):
         self._normalizer = normalizer
         self._lag = min(config.lag, window - config.max_delay)
         self._rest = np.clip(0.0, robot.action_low, robot.action_high)
-        self.parameters = Parameters(robot, config.kinds)
+        self.physical = Parameters(robot, config.kinds)
         self._simulations = Simulations(robot)
-        self._estimator = Estimator(self._simulations, self.parameters, self._error, config)
+        self._estimator = Estimator(self._simulations, self.physical, self._error, config)
 
     @property
     def normalizer(self) -> Normalizer:
@@ -90,22 +103,24 @@ class PhysicsAdapter(Adapter[PhysicsBelief]):
         longest, lag = self.config.max_delay, self._lag
         applied = np.stack([sent[:, len(sent[0]) - lag - d : len(sent[0]) - d] for d in range(longest + 1)], axis=1)
         window = Window(obs[:, -lag:], applied, next_obs[:, -lag:], valid[:, -lag:])
-        found = self._estimator.update(Estimate(*(x.cpu().numpy() for x in belief.estimate)), window)
+        found = self._estimator.update(Estimate(*(x.cpu().numpy() for x in belief[:-1])), window)
         return self._belief(found, sent[:, sent.shape[1] - longest :])
 
     def infer(self, recent: Transitions) -> PhysicsBelief:
         """One transition after the other."""
         belief = self.prior(len(recent.obs))
-        never = Transitions(*(torch.zeros_like(x) for x in recent))
-        for k in range(1, recent.obs.shape[1] + 1):
-            belief = self.update(belief, Transitions(*(torch.cat([n[:, k:], x[:, :k]], dim=1) for n, x in zip(never, recent, strict=True))))
+        recent = recent.finite()
+        seen = Transitions(*map(torch.zeros_like, recent))
+        for k in range(recent.obs.shape[1]):
+            seen = seen.append(*(x[:, k] for x in recent))
+            belief = self.update(belief, seen)
         return belief
 
     def condition(self, belief: PhysicsBelief, noise: Tensor | None = None) -> PhysicsPredictor:
         """The simulator under the most probable parameters and delay; `noise` is not used."""
         theta, delay = self._most_probable(belief)
-        changes = [self.parameters.change(row) for row in theta.cpu().numpy()]
-        std = belief.estimate.noise.sqrt().to(self._normalizer.target_std)
+        changes = [self.physical.change(row) for row in theta.cpu().numpy()]
+        std = belief.noise.sqrt().to(self._normalizer.target_std)
         past = belief.sent.cpu().numpy()
         return PhysicsPredictor(self._simulations, self._normalizer, changes, delay.cpu().numpy(), past, std)
 
@@ -113,27 +128,28 @@ class PhysicsAdapter(Adapter[PhysicsBelief]):
         """Names, means and standard deviations of all parameters."""
         theta, delay = (x.cpu().numpy() for x in self._most_probable(belief))
         rows = np.arange(len(delay))
-        covariance = belief.estimate.covariance.cpu().numpy()[rows, delay]
-        std = self.parameters.stds(theta, np.sqrt(np.diagonal(covariance, axis1=1, axis2=2)))
-        share = torch.softmax(belief.estimate.log_odds, dim=1).cpu().numpy()
+        covariance = belief.covariance.cpu().numpy()[rows, delay]
+        std = self.physical.stds(theta, np.sqrt(np.diagonal(covariance, axis1=1, axis2=2)))
+        share = torch.softmax(belief.log_odds, dim=1).cpu().numpy()
         steps = np.arange(share.shape[1])
         mean = share @ steps
         spread = np.sqrt(np.maximum(share @ steps**2 - mean**2, 0.0))
         return Diagnosis(
-            (*self.parameters.names, "action_delay"),
-            torch.from_numpy(np.column_stack([self.parameters.values(theta), mean])),
+            (*self.physical.names, "action_delay"),
+            torch.from_numpy(np.column_stack([self.physical.values(theta), mean])),
             torch.from_numpy(np.column_stack([std, spread])),
         )
 
     def _most_probable(self, belief: PhysicsBelief) -> tuple[Tensor, Tensor]:
         """Coordinates (B, n) and delay (B,)."""
-        delay = belief.estimate.log_odds.argmax(1)
-        return belief.estimate.theta[torch.arange(len(delay)), delay], delay
+        delay = belief.log_odds.argmax(1)
+        return belief.theta[torch.arange(len(delay)), delay], delay
 
     def _belief(self, estimate: Estimate, sent: np.ndarray) -> PhysicsBelief:
         device = self._normalizer.target_std.device
-        tensors = (torch.as_tensor(np.ascontiguousarray(x), device=device) for x in estimate)
-        return PhysicsBelief(Estimate(*tensors), torch.as_tensor(np.ascontiguousarray(sent, dtype=np.float64), device=device))
+        return PhysicsBelief(
+            *(torch.as_tensor(np.ascontiguousarray(x, dtype=np.float64), device=device) for x in (*estimate, sent))
+        )
 
     def _error(self, predicted: np.ndarray, observed: np.ndarray) -> np.ndarray:
         difference = self._normalizer.wrap(torch.from_numpy(predicted - observed))

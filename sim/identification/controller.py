@@ -40,7 +40,7 @@ def physics_controller(
     """
     made = make_planner(robot.spec, planner, seed, device)
     if made.needs_gradient:
-        raise ConfigError(f"planner '{planner.TAG}': physics has no derivative to plan with; allowed: a sampling planner, such as icem")
+        raise ConfigError(f"planner '{planner.TAG}': physics has no derivative to plan with; allowed: a sampling planner")
     score = Score(robot.objective_to_plan(True), made.uncertainty_penalty)
     adapter = PhysicsAdapter(robot, normalizer, window, config)
     # no fallback: while the robot is nominal, prior and belief are both right, and the ratio of their errors is that of rounding

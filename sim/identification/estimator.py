@@ -1,21 +1,23 @@
 """Recursive estimation of physical parameters: a fixed-lag, iterated Kalman filter for each action delay.
 
-For every delay d = 0..D a Gaussian belief about the parameters theta is kept. The last W transitions are fitted again at every step,
-what is older counts as a quadratic with forgetting g, after Gauss-Newton (Bell and Cathey 1993: an iterated Kalman filter is that):
+For every delay d = 0..D a Gaussian belief about the parameters theta is kept. At every step the last W transitions are fitted
+again, and what is older counts as a quadratic with forgetting g. A damped Gauss-Newton step (Levenberg) makes an iterated Kalman
+filter of that (Bell and Cathey, The iterated Kalman filter update as a Gauss-Newton method, 1993):
 
-    minimise   1/2 (theta - theta_0)' P_0^-1 (theta - theta_0)  +  1/2 theta' A theta - b' theta  +  1/2 sum_k e_k' R^-1 e_k
+    minimise   1/2 (theta - theta_0)' P_0^-1 (theta - theta_0)  +  1/2 theta' A theta - b' theta  +  1/2 sum_k rho(e_k' R^-1 e_k)
     A <- g A + J' R^-1 J,   b <- g b + J' R^-1 (J theta - e)        of the transition that leaves the window
 
     e_k = f(o_k, a_{k-d}; theta) - o_{k+1}   in target stds,  f one control step in MuJoCo,  J = de/dtheta by finite differences
+    rho(s) = c log(1 + s / c)                heavy tails: a transition that cannot be explained counts little
 
-The newest transition is first predicted, then used. Its likelihood N(e; 0, J P J' + R) weighs the delays against each other
-(a bank of filters: Magill 1965, doi 10.1109/TAC.1965.1098191). Where even the least surprised one is surprised, e' S^-1 e > gate * obs_dim, the
-physics has changed: what is older than this transition is forgotten, and the belief starts over from the nominal robot.
+The newest transition is first predicted, then used. Its likelihood N(e; 0, J P J' + R) weighs the delays against each other (a
+bank of filters: Magill, Optimal adaptive estimation of sampled stochastic processes, 1965). Where even the least surprised one is
+surprised, e' S^-1 e > gate * obs_dim, the physics has changed: what is older than this transition is forgotten, and the belief
+starts over from the nominal robot.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -24,13 +26,11 @@ from numpy.typing import NDArray
 
 from adaptive_mbrl.config import bounded
 from sim.identification.parameters import KINDS, Parameters
+from sim.identification.residuals import Error, Fit, Residuals, Window
 from sim.identification.simulations import Simulations
 
 Array = NDArray[np.float64]
-Error = Callable[[Array, Array], Array]
 
-_STEP = 0.02
-"""Finite differences in prior stds: observations are float32, so that smaller ones drown in rounding."""
 _DAMPING = np.array([0.0, 1e2, 1e4, 1e6])
 """Levenberg's, in units of the prior's precision; the step that lowers what is minimised most is taken."""
 _HOPELESS = 20.0
@@ -95,41 +95,19 @@ class Estimate(NamedTuple):
     trusted: Array
 
 
-class Window(NamedTuple):
-    """The last W transitions, as every delay sees them.
-
-    Attributes:
-        obs: (B, W, obs_dim).
-        applied: the actions that reached the actuators under each delay, (B, M, W, action_dim).
-        next_obs: (B, W, obs_dim).
-        valid: (B, W) bool.
-    """
-
-    obs: Array
-    applied: Array
-    next_obs: Array
-    valid: NDArray[np.bool_]
-
-
-class _Fit(NamedTuple):
-    """Residuals e (B, M, W, obs_dim) and their derivatives J (B, M, W, obs_dim, n) at some theta; zero where nothing is known."""
-
-    error: Array
-    jacobian: Array
-
-
 class Estimator:
     """The filter for one robot model.
 
     Args:
         simulations: simulates the robot.
         parameters: what is estimated.
-        error: difference of two next observations, (..., obs_dim), in target stds.
+        error: difference of two next observations in target stds.
         config: the settings.
     """
 
     def __init__(self, simulations: Simulations, parameters: Parameters, error: Error, config: PhysicsConfig) -> None:
-        self.simulations, self.parameters, self.error, self.config = simulations, parameters, error, config
+        self.parameters, self.config = parameters, config
+        self._residuals = Residuals(simulations, parameters, error)
         self._prior_information = np.linalg.inv(parameters.covariance)
 
     def prior(self, batch_size: int, obs_dim: int) -> Estimate:
@@ -149,17 +127,18 @@ class Estimator:
     def update(self, estimate: Estimate, window: Window) -> Estimate:
         """The belief one transition later; a robot whose newest transition is not valid keeps its belief."""
         new = window.valid[:, -1]
-        fit = self._linearise(estimate.theta, window, self._rows(estimate, window, new, unseen=1))
+        fit = self._residuals.linearise(estimate.theta, window, self._rows(estimate, window, new, unseen=1))
         estimate, changed = self._weigh(estimate, fit, new)
         rows = self._rows(estimate, window, new)
-        fit = _chosen(changed[:, None], self._linearise(estimate.theta, window, rows & changed[:, None, None]), fit)
-        fit = _Fit(*(np.where(rows.reshape(*rows.shape, *(1,) * (x.ndim - 3)), x, 0.0) for x in fit))
+        fit = _chosen(changed[:, None], self._residuals.linearise(estimate.theta, window, rows & changed[:, None, None]), fit)
+        fit = Fit(*(np.where(rows.reshape(*rows.shape, *(1,) * (x.ndim - 3)), x, 0.0) for x in fit))
         theta, start = estimate.theta, estimate.theta
-        active = rows.any(-1)
+        active: NDArray[np.bool_] = np.any(rows, axis=-1)
+        fitted = active
         for iteration in range(self.config.iterations):
             if iteration:
                 start = np.where(active[..., None], theta, start)
-                fit = _chosen(active, self._linearise(start, window, rows & active[..., None]), fit)
+                fit = _chosen(active, self._residuals.linearise(start, window, rows & active[..., None]), fit)
             tried, moved = self._descend(estimate, start, fit, window, rows & active[..., None])
             theta = np.where(active[..., None], tried, theta)
             active = active & moved
@@ -167,7 +146,7 @@ class Estimator:
                 break
         fit = _tempered(fit, estimate.noise)
         hessian = self._prior_information + estimate.information + _gram(fit.jacobian, fit.jacobian, estimate.noise)
-        covariance = np.where(rows.any(-1)[..., None, None], np.linalg.inv(hessian), estimate.covariance)
+        covariance = np.where(fitted[..., None, None], np.linalg.inv(hessian), estimate.covariance)
         return self._fold(estimate._replace(theta=theta, covariance=covariance), start, fit, rows, new)
 
     def _rows(self, estimate: Estimate, window: Window, new: NDArray[np.bool_], unseen: int = 0) -> NDArray[np.bool_]:
@@ -177,7 +156,7 @@ class Estimator:
         rows: NDArray[np.bool_] = used[:, None] & (estimate.log_odds > -_HOPELESS)[..., None]
         return rows
 
-    def _weigh(self, estimate: Estimate, fit: _Fit, new: NDArray[np.bool_]) -> tuple[Estimate, NDArray[np.bool_]]:
+    def _weigh(self, estimate: Estimate, fit: Fit, new: NDArray[np.bool_]) -> tuple[Estimate, NDArray[np.bool_]]:
         """Weigh the delays by how they predicted the newest transition, and start over where none of them could, (B,) bool."""
         error, jacobian = fit.error[:, :, -1], fit.jacobian[:, :, -1]
         considered = new[:, None] & (estimate.log_odds > -_HOPELESS)
@@ -208,35 +187,10 @@ class Estimator:
         memory = self.config.noise_memory
         return np.maximum(memory * noise + (1 - memory) * missed, self.config.least_noise**2)
 
-    def _linearise(self, theta: Array, window: Window, rows: NDArray[np.bool_]) -> _Fit:
-        """Residuals and derivatives of the transitions `rows`, (B, M, W), by forward differences that stay within the bounds."""
-        parameters, size = self.parameters, theta.shape[-1]
-        step = _STEP * parameters.std
-        step = np.where(theta + step > parameters.high, -step, step)
-        tried = np.concatenate([theta[..., None, :], theta[..., None, :] + step[..., None, :] * np.eye(size)], axis=-2)
-        errors = self._errors(tried, window, rows)
-        jacobian = (errors[:, :, 1:] - errors[:, :, :1]) / step[..., None, None]
-        return _Fit(np.nan_to_num(errors[:, :, 0]), np.nan_to_num(np.moveaxis(jacobian, 2, -1)))
-
-    def _errors(self, tried: Array, window: Window, rows: NDArray[np.bool_]) -> Array:
-        """Residuals of every transition under each of `tried`, (B, M, T, n) -> (B, M, T, W, obs_dim); NaN where unknown."""
-        robots, delays, count = tried.shape[:3]
-        lag, obs_dim = window.obs.shape[1:]
-        shape = (robots, delays, count, lag)
-        wanted = np.broadcast_to(rows[:, :, None], shape).reshape(-1, lag)
-        needed = wanted.any(1)
-        flat = tried.reshape(-1, tried.shape[-1])
-        nominal = self.parameters.change(self.parameters.nominal)
-        changes = [self.parameters.change(t) if use else nominal for t, use in zip(flat, needed, strict=True)]
-        obs = np.broadcast_to(window.obs[:, None, None], (*shape, obs_dim)).reshape(-1, lag, obs_dim)
-        applied = np.broadcast_to(window.applied[:, :, None], (*shape, window.applied.shape[-1]))
-        next_obs = self.simulations.step(changes, obs, applied.reshape(-1, *applied.shape[3:]), wanted).reshape(*shape, obs_dim)
-        return self.error(next_obs, window.next_obs[:, None, None])
-
     def _descend(
-        self, estimate: Estimate, theta: Array, fit: _Fit, window: Window, rows: NDArray[np.bool_]
+        self, estimate: Estimate, theta: Array, fit: Fit, window: Window, rows: NDArray[np.bool_]
     ) -> tuple[Array, NDArray[np.bool_]]:
-        """The damped Gauss-Newton step that lowers what is minimised most: new theta (B, M, n), and whether it moved much, (B, M) bool."""
+        """The damped Gauss-Newton step that lowers what is minimised most, (B, M, n), and where it is a long one, (B, M) bool."""
         parameters, prior = self.parameters, self._prior_information
         tempered = _tempered(fit, estimate.noise)
         hessian = prior + estimate.information + _gram(tempered.jacobian, tempered.jacobian, estimate.noise)
@@ -245,25 +199,24 @@ class Estimator:
         damped = hessian[:, :, None] + _DAMPING[:, None, None] * prior
         steps = -np.linalg.solve(damped, np.broadcast_to(gradient[:, :, None, :, None], (*damped.shape[:-1], 1)))[..., 0]
         tried = np.clip(theta[:, :, None] + steps, parameters.low, parameters.high)
-        errors = self._errors(tried, window, rows)
+        errors = self._residuals.of(tried, window, rows)
         tried, errors = (np.concatenate([first[:, :, None], x], axis=2) for first, x in ((theta, tried), (fit.error, errors)))
         known = np.where(rows[:, :, None, :, None], errors, 0.0)
         squares = np.square(known / np.sqrt(estimate.noise)[:, None, None, None]).mean(-1)
         cost = known.shape[-1] * _TAILS * np.log1p(squares / _TAILS).sum(-1)
         away = tried - parameters.nominal
         cost += np.einsum("bmti,ij,bmtj->bmt", away, prior, away)
-        cost += np.einsum("bmti,bmij,bmtj->bmt", tried, estimate.information, tried) - 2 * np.einsum("bmti,bmi->bmt", tried, estimate.linear)
+        cost += np.einsum("bmti,bmij,bmtj->bmt", tried, estimate.information, tried)
+        cost -= 2 * np.einsum("bmti,bmi->bmt", tried, estimate.linear)
         best = np.nan_to_num(cost, nan=np.inf).argmin(2)
         at = np.indices(best.shape)
         length = np.einsum("bmi,bmij,bmj->bm", steps[:, :, 0], hessian, steps[:, :, 0])
         return tried[at[0], at[1], best], length > _SETTLED * theta.shape[-1]
 
-    def _fold(
-        self, estimate: Estimate, start: Array, fit: _Fit, rows: NDArray[np.bool_], new: NDArray[np.bool_]
-    ) -> Estimate:
+    def _fold(self, estimate: Estimate, start: Array, fit: Fit, rows: NDArray[np.bool_], new: NDArray[np.bool_]) -> Estimate:
         """Fold in the transition that leaves the window next, and forget a little."""
-        full = rows.any(1).all(1)
-        oldest = _Fit(fit.error[:, :, :1], fit.jacobian[:, :, :1])
+        full: NDArray[np.bool_] = np.all(np.any(rows, axis=1), axis=1)
+        oldest = Fit(fit.error[:, :, :1], fit.jacobian[:, :, :1])
         gained = _gram(oldest.jacobian, oldest.jacobian, estimate.noise)
         target = np.einsum("bmwdi,bmi->bmwd", oldest.jacobian, start) - oldest.error
         linear = _gram(oldest.jacobian, target[..., None], estimate.noise)[..., 0]
@@ -275,16 +228,16 @@ class Estimator:
         )
 
 
-def _chosen(first: NDArray[np.bool_], one: _Fit, other: _Fit) -> _Fit:
+def _chosen(first: NDArray[np.bool_], one: Fit, other: Fit) -> Fit:
     """One of two fits for every robot and delay; `first` is (B, 1) or (B, M)."""
-    return _Fit(*(np.where(first.reshape(*first.shape, *(1,) * (a.ndim - 2)), a, b) for a, b in zip(one, other, strict=True)))
+    return Fit(*(np.where(first.reshape(*first.shape, *(1,) * (a.ndim - 2)), a, b) for a, b in zip(one, other, strict=True)))
 
 
-def _tempered(fit: _Fit, noise: Array) -> _Fit:
+def _tempered(fit: Fit, noise: Array) -> Fit:
     """Residuals and derivatives times the square root of the weight that each transition has under heavy tails."""
     squares = np.square(fit.error / np.sqrt(noise)[:, None, None]).mean(-1)
     root = 1 / np.sqrt(1 + squares / _TAILS)
-    return _Fit(fit.error * root[..., None], fit.jacobian * root[..., None, None])
+    return Fit(fit.error * root[..., None], fit.jacobian * root[..., None, None])
 
 
 def _gram(left: Array, right: Array, noise: Array) -> Array:

@@ -16,8 +16,8 @@ _SPRING_RATE = 3.0
 def mistaken(robot: Robot, error: float) -> Robot:
     """The robot with all masses too large by the share `error`, and with springs that are too weak.
 
-    Every joint that is observed lacks the share `error` of its spring; one without a spring lacks one: it has a spring of negative
-    stiffness, so that the real robot has one more than its model. Nothing in `Parameters` can make up for the springs.
+    Every joint that is observed lacks the share `error` of its spring. One without a spring lacks one, too: it has one of
+    negative stiffness, so that the real robot has a spring more than its model. No parameter can make up for that.
 
     Args:
         robot: the robot as it is.

@@ -53,8 +53,8 @@ class Parameter(NamedTuple):
 class Parameters:
     """The parameters of one robot, n of them.
 
-    What has no influence on the robot is left out, such as friction where nothing touches, or a force across a plane that the robot
-    cannot leave. This is tried in simulation.
+    What has no influence on the robot is left out, such as friction where nothing touches, or a force across a plane that the
+    robot cannot leave. This is tried in simulation.
 
     Args:
         robot: the robot.
@@ -105,7 +105,7 @@ class Parameters:
         for parameter, value in values:
             fields.setdefault(parameter.kind, {})[parameter.part] = value
         force = fields.pop("external_force", None)
-        found: dict[str, Any] = {kind: parts[""] if "" in parts else parts for kind, parts in fields.items()}
+        found: dict[str, Any] = {kind: parts.get("", parts) for kind, parts in fields.items()}
         if force is not None:
             found["external_force"] = {self.force_body: tuple(force.get(axis, 0.0) for axis in _AXES)}
         return Change(**found)

@@ -34,12 +34,14 @@ class StateReader:
     def __init__(self, robot: Robot) -> None:
         model, origins = robot.model, robot.observer.origins
         if model.na:
-            raise ConfigError(f"robot '{robot.name}': physics needs the whole state, and no channel tells its actuators' activation")
+            raise ConfigError(
+                f"robot '{robot.name}': physics needs the whole state, and no channel tells its actuators' activation"
+            )
         self._qpos0, self._nv = model.qpos0.copy(), model.nv
         self._qpos, self._qvel = ([(i, c) for i, (a, c) in enumerate(origins) if a == name] for name in ("qpos", "qvel"))
-        angles = {c: i for i, (array, c) in enumerate(origins) if array == "euler"}
-        starts = {c // 3 for c in angles}
-        self._euler = [(q, [angles[3 * q + axis] for axis in range(3)]) for q in starts if all(3 * q + a in angles for a in range(3))]
+        angles = {column: i for i, (array, column) in enumerate(origins) if array == "euler"}
+        triples = {start: [angles.get(3 * start + axis, -1) for axis in range(3)] for start in {c // 3 for c in angles}}
+        self._euler = [(start, columns) for start, columns in triples.items() if min(columns) >= 0]
         self._quaternions = [
             int(start) + offset
             for start, kind in zip(model.jnt_qposadr, model.jnt_type, strict=True)
@@ -47,15 +49,13 @@ class StateReader:
         ]
         missing = sorted(set(range(model.nv)) - {c for _, c in self._qvel})
         if missing:
-            joint = model.joint(int(model.dof_jntid[missing[0]])).name
-            raise ConfigError(f"robot '{robot.name}': physics needs the whole state, and no channel tells the velocity of joint '{joint}'")
-        read = {c for _, c in self._qpos} | {q + i for q, _ in self._euler for i in range(4)}
+            raise _unknown(robot, f"velocity of joint '{model.joint(int(model.dof_jntid[missing[0]])).name}'")
+        read = {c for _, c in self._qpos} | {start + i for start, _ in self._euler for i in range(4)}
         for column in sorted(set(range(model.nq)) - read):
-            if any(q <= column < q + 4 for q in self._quaternions) or not _is_invisible(robot, column):
+            turns = any(start <= column < start + 4 for start in self._quaternions)
+            if turns or not _is_invisible(robot, column):
                 joint = model.joint(int(np.searchsorted(model.jnt_qposadr, column, side="right")) - 1).name
-                raise ConfigError(
-                    f"robot '{robot.name}': physics needs the whole state, and no channel tells the position of joint '{joint}'"
-                )
+                raise _unknown(robot, f"position of joint '{joint}'")
 
     def state_from_obs(self, obs: np.ndarray) -> tuple[Array, Array]:
         """Joint positions (R, nq) and velocities (R, nv) of observations (R, obs_dim); what has no influence is as in `qpos0`."""
@@ -68,6 +68,10 @@ class StateReader:
             length = np.linalg.norm(qpos[:, start : start + 4], axis=1, keepdims=True)
             qpos[:, start : start + 4] /= np.maximum(length, 1e-9)
         return qpos, qvel
+
+
+def _unknown(robot: Robot, what: str) -> ConfigError:
+    return ConfigError(f"robot '{robot.name}': physics needs the whole state, and no channel tells the {what}")
 
 
 def _quaternion(roll: Array, pitch: Array, yaw: Array) -> Array:

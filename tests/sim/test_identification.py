@@ -235,7 +235,7 @@ def test_a_change_and_a_delay_are_noticed_at_once():
     ordinary = follow(adapter, before)
     changed = follow(adapter, everything)
 
-    assert int(ordinary.estimate.trusted[0]) == adapter.config.lag
+    assert int(ordinary.trusted[0]) == adapter.config.lag
     found = estimates(adapter, changed)
     assert found["action_delay"] == pytest.approx((2.0, 0.0), abs=1e-3)
     assert found["actuator_gain slide"][0] == pytest.approx(-1.0, abs=0.02)
@@ -259,8 +259,7 @@ def test_a_wrong_start_converges():
     adapter = adapter_for("half_cheetah")
     _, transitions = drive("half_cheetah", [Change(actuator_gain={"bthigh": 0.2}, body_mass=1.3)], 25)
     far = adapter.prior(1)
-    wrong = far.estimate.theta + 1.5 * torch.from_numpy(adapter.parameters.std)
-    far = far._replace(estimate=far.estimate._replace(theta=wrong))
+    far = far._replace(theta=far.theta + 1.5 * torch.from_numpy(adapter.physical.std))
 
     found = estimates(adapter, follow(adapter, transitions, far))
 
@@ -285,13 +284,13 @@ def test_the_recursion_is_the_closed_form_where_nothing_is_forgotten():
         raised.physics.reset(*StateReader(robot).state_from_obs(obs.numpy()))
         sensitivity = normalizer.error(torch.from_numpy(raised.step(action.numpy())), next_obs) / 0.01
         precision += float((sensitivity / noise).square().sum())
-    assert float(belief.estimate.covariance[0, 0, 0, 0]) == pytest.approx(1 / precision, rel=5e-3)
+    assert float(belief.covariance[0, 0, 0, 0]) == pytest.approx(1 / precision, rel=5e-3)
 
 
 def test_a_batch_is_the_same_as_one_by_one():
     changes = [Change(actuator_gain=-0.7), Change(), Change(action_delay=1, body_mass={"pole_1": 1.6})]
     adapter = adapter_for("cartpole")
-    _, transitions = drive("cartpole", changes, 12)
+    _, transitions = drive("cartpole", changes, 7)
 
     together = follow(adapter, transitions)
     alone = [follow(adapter, Transitions(*(x[i : i + 1] for x in transitions))) for i in range(3)]
@@ -313,7 +312,7 @@ def test_what_is_not_valid_has_no_influence():
     assert all(torch.equal(a, b) for a, b in zip(tensors_of(one), tensors_of(other), strict=True))
     last = Transitions(*(x[:, -WINDOW:] for x in transitions._replace(valid=torch.zeros_like(valid))))
     kept = adapter.update(one, Transitions(*(torch.cat([x, x], 1)[:, :WINDOW] for x in last)))
-    assert all(torch.equal(a, b) for a, b in zip(tensors_of(one.estimate), tensors_of(kept.estimate), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(tensors_of(one[:-1]), tensors_of(kept[:-1]), strict=True))
 
 
 def test_infer_is_the_same_as_step_by_step():
@@ -357,12 +356,12 @@ def test_under_the_true_parameters_it_is_the_oracle(name: str, change: Change):
     simulation, transitions = drive(name, [change], 20)
     oracle = OraclePredictor(simulation, 5)
     prior = adapter.prior(1)
-    truth = torch.tensor([true_value(p.kind, p.part, change) for p in adapter.parameters.all])
-    theta = torch.where(torch.tensor([p.is_log for p in adapter.parameters.all]), truth.abs().clamp(min=1e-9).log(), truth)
-    odds = torch.full_like(prior.estimate.log_odds, -50.0)
+    truth = torch.tensor([true_value(p.kind, p.part, change) for p in adapter.physical.all])
+    theta = torch.where(torch.tensor([p.is_log for p in adapter.physical.all]), truth.abs().clamp(min=1e-9).log(), truth)
+    odds = torch.full_like(prior.log_odds, -50.0)
     odds[:, change.action_delay] = 0.0
-    estimate = prior.estimate._replace(theta=theta.expand_as(prior.estimate.theta).clone(), log_odds=odds)
-    predictor = adapter.condition(PhysicsBelief(estimate, transitions.action[:, -adapter.config.max_delay :]))
+    sent = transitions.action[:, -adapter.config.max_delay :]
+    predictor = adapter.condition(prior._replace(theta=theta.expand_as(prior.theta).clone(), log_odds=odds, sent=sent))
     actions = 0.3 * torch.randn(1, 5, 10, adapter.robot.spec.action_dim, generator=torch.Generator().manual_seed(0))
     obs = torch.from_numpy(simulation.obs)
 
@@ -430,29 +429,38 @@ def test_a_mistaken_robot_is_too_heavy_and_lacks_springs():
     assert (cartpole.model.jnt_stiffness == 0).all()
 
 
-def test_masses_that_are_wrong_are_estimated_and_missing_springs_count_as_noise():
-    """The belief of the wrong model says that the robot is lighter than the model."""
-    normalizer = normalizer_of("half_cheetah")
-    adapter = PhysicsAdapter(mistaken(robot_named("half_cheetah"), 0.2), normalizer, WINDOW)
-    right = adapter_for("half_cheetah")
-    _, transitions = drive("half_cheetah", [Change()], 40)
+def test_masses_that_are_wrong_in_the_mjcf_are_estimated():
+    wrong = mistaken(robot_named("half_cheetah"), 0.2)
+    wrong.model.jnt_stiffness[:] = robot_named("half_cheetah").model.jnt_stiffness
+    adapter = PhysicsAdapter(wrong, normalizer_of("half_cheetah"), WINDOW)
+    _, transitions = drive("half_cheetah", [Change()], 20)
 
-    wrong, exact = follow(adapter, transitions), follow(right, transitions)
+    found = estimates(adapter, follow(adapter, transitions))
 
-    assert estimates(adapter, wrong)["body_mass torso"][0] == pytest.approx(1 / 1.2, abs=0.12)
-    assert wrong.estimate.noise.mean() > 4 * exact.estimate.noise.mean()
-    last = Transitions(*(x[:, -1:] for x in transitions))
-    errors = [
-        a.condition(b).error(a.condition(b).predict(last.obs, last.action).mean, last.next_obs).square().mean().sqrt()
-        for a, b in ((adapter, adapter.prior(1)), (adapter, wrong), (right, exact))
-    ]
-    assert errors[2] < errors[1] < errors[0]
+    assert found["body_mass torso"][0] == pytest.approx(1 / 1.2, abs=0.02)
+    assert found["actuator_gain bthigh"][0] == pytest.approx(1.0, abs=0.02)
+
+
+def test_what_no_parameter_can_explain_counts_as_noise():
+    """With springs that are too weak the belief still predicts better than the wrong prior, and it does not claim to be exact."""
+    adapter = PhysicsAdapter(mistaken(robot_named("half_cheetah"), 0.2), normalizer_of("half_cheetah"), WINDOW)
+    _, transitions = drive("half_cheetah", [Change()], 25)
+
+    belief = follow(adapter, Transitions(*(x[:, :20] for x in transitions)))
+
+    assert belief.noise.mean().sqrt() > 5 * adapter.config.least_noise
+    later = Transitions(*(x[:, 20:] for x in transitions))
+    prior, wrong = (
+        p.error(p.predict(later.obs, later.action).mean, later.next_obs).square().mean().sqrt()
+        for p in (adapter.condition(adapter.prior(1)), adapter.condition(belief))
+    )
+    assert wrong < prior
 
 
 @pytest.fixture(scope="module")
 def evaluation(make_checkpoint: Callable[..., Path], cartpole_scenario: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     checkpoint = make_checkpoint(tmp_path_factory.mktemp("checkpoint") / "cartpole")
-    return evaluate(prepare(checkpoint, cartpole_scenario, episodes=2, physics=True, physics_error=0.2))
+    return evaluate(prepare(checkpoint, cartpole_scenario, episodes=1, physics=True, physics_error=0.2))
 
 
 def test_physics_is_an_arm_of_an_evaluation(evaluation: Any, tmp_path: Path):
