@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from adaptive_mbrl.adaptation.belief import Belief
 from adaptive_mbrl.canary import recorded_error
 from adaptive_mbrl.checkpoint import Description, load_checkpoint, require_robot
 from adaptive_mbrl.control.dump import StepDump
-from adaptive_mbrl.control.gate import GateConfig
+from adaptive_mbrl.control.gate import GateConfig, chosen_belief
 from adaptive_mbrl.control.inputs import InputChecker, StepOptions
 from adaptive_mbrl.control.step import ControllerState, ControlSettings, Precision, StepNoise, control_step, initial_state
 from adaptive_mbrl.control.stopwatch import make_stopwatch
@@ -161,6 +162,14 @@ class AdaptiveController:
     def reset(self) -> None:
         """Forget transitions, belief and plan; call it when a new episode begins."""
         self._state = None
+
+    @property
+    def belief(self) -> Belief | None:
+        """What the last plan was made under, a value of the adapter's own kind; None before the first step."""
+        if self._state is None:
+            return None
+        prior = self.settings.adapter.prior(len(self._state.last_obs))
+        return chosen_belief(self._state.gate, prior) if self.settings.adapt else prior
 
     def predictor(self, recent: Transitions) -> Predictor:
         """The dynamics that this controller would believe in, knowing nothing but `recent`; for diagnostics.

@@ -243,7 +243,14 @@ def rules_table(report: dict[str, Any]) -> str:
             gains = tuple(f"{ours / theirs - 1:+.0%}" for ours, theirs in pairs)
         errors = [f"{error:.2f}" for error in others]
         rows.append((name, f"{figures['held_out_episodes']:.3f}", gains[0], *errors, gains[1], f"{figures['seconds']:,.0f}"))
-    head = ("rule", "held-out episodes", "against multi-task", *(f"k = {k}" for k in evidence), "against multi-task", "training [s]")
+    head = (
+        "rule",
+        "held-out episodes",
+        "against multi-task",
+        *(f"k = {k}" for k in evidence),
+        "against multi-task",
+        "training [s]",
+    )
     about = (
         f"{report['updates']:,} updates on {report['episodes']:,} episodes of `{report['run']}`, members {report['members']}, "
         f"seed {report['seed']}; {report['held_out_episodes']} episodes under other changes; {report['machine']}, "

@@ -75,6 +75,8 @@ def evaluate(options: EvaluateOptions) -> None:
         oracle=options.oracle,
         device=resolve_device(options.device),
         baselines=options.baselines,
+        physics=options.physics,
+        physics_error=options.physics_error,
     )
     if options.video is not None:
         require_renderer("--video")

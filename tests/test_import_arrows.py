@@ -209,7 +209,7 @@ FLOORS = {
         {"robot"},
         {"scenarios"},
         {"simulation"},
-        {"environment"},
+        {"environment", "identification"},
         {"episodes"},
         {"training"},
         {"baselines"},

@@ -69,6 +69,8 @@ class EvaluateOptions:
         multitask: checkpoint of the multi-task arm, as a folder or a name; without it there is no such arm.
         baselines: folders of baselines that `train-baseline` trained; each is one more arm, named after its algorithm.
         oracle: whether the planner also runs on the true dynamics.
+        physics: also run an arm that estimates the parameters of the robot's physics and plans in MuJoCo under them.
+        physics_error: also run that arm with a model whose masses and springs are wrong on purpose by this share, 0.2 for 20 %.
         device: where the networks run; auto takes a GPU when there is one.
         threads: number of threads of torch and of the simulator; OMP_NUM_THREADS if not given, else all usable cores.
     """
@@ -84,12 +86,16 @@ class EvaluateOptions:
     multitask: Annotated[str | None, arg(metavar="DIR", help_behavior_hint="")] = None
     baselines: Annotated[tuple[str, ...], arg(metavar="DIR ...", help_behavior_hint="")] = ()
     oracle: Annotated[bool, arg(help="skip the planner on the true dynamics", help_behavior_hint="")] = True
+    physics: bool = False
+    physics_error: Annotated[float | None, arg(metavar="SHARE", help_behavior_hint="")] = None
     device: Device = "auto"
     threads: OptionalInt = None
 
     def __post_init__(self) -> None:
         require_threads(self.threads)
         require_at_least("--episodes", self.episodes, 1)
+        if self.physics_error is not None and not 0 < self.physics_error < 1:
+            raise ConfigError(f"--physics-error: {self.physics_error:g} is out of range; allowed: more than 0, less than 1")
         require_seed("--seed", self.seed)
         require_ending("--plot", self.plot, ".png")
         require_ending("--video", self.video, ".mp4")

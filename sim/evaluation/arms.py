@@ -6,6 +6,9 @@ frozen     the same checkpoint, belief = prior at every step
 multitask  a model trained without adaptation, if one is given, under the adaptive checkpoint's planner
 oracle     the same planner on the true dynamics of the moment, always with the robot's shaping terms and without a terminal
            value: the one of the normalised score
+physics        the same planner in MuJoCo, whose parameters are estimated from the same transitions; with the shaping terms and
+               without a terminal value, like the oracle
+wrong_physics  the same with a model that is wrong on purpose
 ppo, sac, recurrent_ppo    baselines that `train-baseline` trained, if they are given
 """
 
@@ -107,7 +110,7 @@ def make_policies(setup: Setup) -> dict[str, Policy]:
     """The policy of each arm that the setup asks for, by the arm's name."""
     spec, seeds = setup.robot.spec, setup.noise_seeds
     policies: dict[str, Policy] = {"random": RandomPolicy(spec, seeds, setup.scenarios[0].steps)}
-    policies |= {name: ControllerPolicy(controller) for name, controller in setup.controllers.items()}
+    policies |= {name: ControllerPolicy(controller) for name, controller in (setup.controllers | setup.physics).items()}
     policies |= setup.baselines
     if setup.oracle:
         policies["oracle"] = OraclePolicy(spec, setup.planner, seeds, shaping=True)

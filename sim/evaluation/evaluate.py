@@ -72,8 +72,9 @@ def evaluate(setup: Setup, begin_arm: BeginArm = lambda arm, steps: lambda: None
     kept = [i for i in range(len(setup.scenarios)) if i not in unstable]
     scenarios = tuple(setup.scenarios[i] for i in kept)
     arms = {name: arm.select(kept) for name, arm in arms.items()}
-    # the random policy's states say nothing about control, and with baselines the error stays the same as without them
-    episodes = [arm.episodes for name, arm in arms.items() if name not in ("random", *setup.baselines)]
+    # the random policy's states say nothing about control, and with optional arms the error stays the same as without them
+    optional = ("random", *setup.baselines, *setup.physics)
+    episodes = [arm.episodes for name, arm in arms.items() if name not in optional]
     changes = [s.last_change for s in scenarios]
     return Evaluation(setup, scenarios, arms, open_loop_errors(setup.controllers, episodes, changes), tuple(left_out))
 

@@ -26,6 +26,8 @@ STYLES: dict[str, dict[str, Any]] = {
     "ppo": {"color": "#CC79A7", "linestyle": ":", "linewidth": 1.6},
     "recurrent_ppo": {"color": "#D55E00", "linestyle": ":", "linewidth": 1.6},
     "sac": {"color": "#56B4E9", "linestyle": ":", "linewidth": 1.6},
+    "wrong_physics": {"color": "#999999", "linestyle": ":", "linewidth": 1.6},
+    "physics": {"color": "#999999", "linestyle": "-", "linewidth": 1.6},
     "oracle": {"color": "#000000", "linestyle": (0, (5, 2)), "linewidth": 1.4},
     "multitask": {"color": "#009E73", "linestyle": "-.", "linewidth": 1.6},
     "frozen": {"color": "#E69F00", "linestyle": "-", "linewidth": 1.6},

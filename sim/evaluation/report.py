@@ -159,6 +159,8 @@ def _config(setup: Setup) -> Report:
         # the checkpoint of a name may be another one when somebody reads the report
         "provenance": {arm: read_description(checkpoint).provenance for arm, checkpoint in setup.checkpoints.items()},
         "baselines": {name: policy.description.provenance for name, policy in setup.baselines.items()},
+        "physics": list(setup.physics),
+        "physics_error": setup.physics_error,
         "robot": setup.robot.name,
         "episodes": len(setup.scenarios),
         "seed": setup.seed,

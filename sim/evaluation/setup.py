@@ -15,6 +15,8 @@ from adaptive_mbrl.errors import CheckpointError
 from adaptive_mbrl.planning import PlannerConfig
 from sim.baselines.policy import BaselinePolicy, load_baselines
 from sim.episodes.policies import load_controller
+from sim.identification.controller import physics_controller
+from sim.identification.mistaken import mistaken
 from sim.robot.robot import Robot, load_robot
 from sim.scenarios.loading import load_scenario
 from sim.scenarios.scenario import Scenario
@@ -34,6 +36,8 @@ class Setup:
         checkpoints: the checkpoints as the user named them, by arm.
         baselines: the policies of the arms that `train-baseline` trained, by the arm's name.
         baseline_folders: the folders of these policies as the user named them.
+        physics: the controllers of the arms that plan in MuJoCo under estimated parameters, by the arm's name.
+        physics_error: how wrong the model of the arm `wrong_physics` is, see `mistaken`; None without that arm.
     """
 
     robot: Robot
@@ -45,6 +49,8 @@ class Setup:
     checkpoints: dict[str, str]
     baselines: dict[str, BaselinePolicy] = field(default_factory=dict)
     baseline_folders: tuple[str, ...] = ()
+    physics: dict[str, AdaptiveController] = field(default_factory=dict)
+    physics_error: float | None = None
 
     @property
     def noise_seeds(self) -> list[int]:
@@ -62,6 +68,8 @@ def prepare(
     oracle: bool = True,
     device: torch.device | str = "cpu",
     baselines: Sequence[str | Path] = (),
+    physics: bool = False,
+    physics_error: float | None = None,
 ) -> Setup:
     """Load checkpoints, scenario and robot.
 
@@ -74,10 +82,12 @@ def prepare(
         oracle: whether there is an arm with the oracle.
         device: where the models run.
         baselines: folders of trained baselines.
+        physics: whether there is an arm that estimates the physics and plans in it.
+        physics_error: how wrong the model of one more such arm is; None for no such arm.
 
     Raises:
         CheckpointError: a checkpoint is missing, damaged or of another robot, or the multi-task one adapts.
-        ConfigError: the scenario is missing or wrong.
+        ConfigError: the scenario is missing or wrong, or the robot's observations do not tell its state to an arm with physics.
     """
     planner = read_description(checkpoint).planner
     named = {"adaptive": str(checkpoint), "frozen": str(checkpoint)}
@@ -96,6 +106,16 @@ def prepare(
         )
         for arm, path in named.items()
     }
+    models = ({"physics": robot} if physics else {}) | (
+        {} if physics_error is None else {"wrong_physics": mistaken(robot, physics_error)}
+    )
+    adaptive = controllers["adaptive"]
+    physical = {
+        arm: physics_controller(
+            model, adaptive.settings.adapter.normalizer, planner, window=adaptive.window, seed=first, device=device
+        )
+        for arm, model in models.items()
+    }
     return Setup(
         robot,
         tuple(course.episodes(episodes, first)),
@@ -106,4 +126,6 @@ def prepare(
         named,
         load_baselines(baselines, robot),
         tuple(map(str, baselines)),
+        physical,
+        physics_error,
     )

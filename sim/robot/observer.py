@@ -20,12 +20,15 @@ class Observer:
         model: the model, compiled with the sensors of `add_sensors`.
         sources: where each channel is read, in the order of the channels.
         dt: control period [s].
+
+    Attributes:
+        origins: for each channel the array that it is read from, and the column in it, as `READERS` gives them.
     """
 
     def __init__(self, model: mujoco.MjModel, sources: Sequence[Source], dt: float) -> None:
         columns: dict[str, list[tuple[int, int]]] = {}
-        for out, source in enumerate(sources):
-            array, column = READERS[source.kind](model, source)
+        self.origins = tuple(READERS[source.kind](model, source) for source in sources)
+        for out, (array, column) in enumerate(self.origins):
             columns.setdefault(array, []).append((out, column))
         self.obs_dim = len(sources)
         self._dt = dt

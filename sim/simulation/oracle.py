@@ -9,8 +9,9 @@ from torch import Tensor
 from adaptive_mbrl.angles import wrap_angle
 from adaptive_mbrl.errors import ObservationError
 from adaptive_mbrl.predictor import Prediction, Trajectories
-from sim.scenarios.change import MAX_ACTION_DELAY, Change
+from sim.scenarios.change import Change
 from sim.simulation.batch import BatchSimulation
+from sim.simulation.futures import delayed, simulate_futures
 from sim.simulation.physics import Physics
 
 
@@ -67,28 +68,16 @@ class OraclePredictor:
             expected = f"({robots}, {samples}, H, {spec.action_dim})"
             raise ObservationError(f"actions: expected shape {expected}, got {tuple(actions.shape)}")
         horizon = actions.shape[2]
-        applied = self._applied(self.simulation.clip(actions.detach().cpu().numpy())).reshape(robots * samples, horizon, -1)
+        sent = self.simulation.clip(actions.detach().cpu().numpy())
+        applied = delayed(sent, self._past, self._delay).reshape(robots * samples, horizon, -1)
         self._physics.state.reshape(robots, samples, -1)[:] = self._start[:, None]
-        broken = np.zeros(robots * samples, dtype=bool)
-        alive = np.ones((robots * samples, horizon + 1), dtype=bool)
-        valid_steps = np.zeros(robots * samples, dtype=int)
-        next_obs = np.empty((robots * samples, horizon, spec.obs_dim), dtype=np.float32)
-        for t in range(horizon):
-            previous_qpos = self._physics.arrays["qpos"].copy()
-            self._physics.step(applied[:, t])
-            next_obs[:, t] = self._physics.observe(previous_qpos)
-            broken |= self._physics.unstable()
-            valid_steps += ~broken & alive[:, t]
-            if broken.any():
-                # MuJoCo has reset these simulations, so the last observation before that is repeated
-                next_obs[broken, t] = next_obs[broken, t - 1] if t else self._obs[np.flatnonzero(broken) // samples]
-            alive[:, t + 1] = alive[:, t] & ~self.simulation.robot.has_ended(next_obs[:, t])
+        next_obs, alive, valid_steps = simulate_futures(self._physics, applied, self._obs.repeat(samples, axis=0))
         self.steps_simulated += robots * samples * horizon
         self.valid_steps = valid_steps.reshape(robots, samples)
         shape = (1, robots, samples, horizon)
         return Trajectories(
             torch.from_numpy(next_obs.reshape(*shape, spec.obs_dim)).to(actions.device),
-            torch.from_numpy(alive[:, 1:].reshape(shape)).to(actions.device) if spec.can_end else None,
+            torch.from_numpy(alive.reshape(shape)).to(actions.device) if spec.can_end else None,
         )
 
     def predict(self, obs: Tensor, action: Tensor) -> Prediction:
@@ -111,12 +100,3 @@ class OraclePredictor:
     def to(self, dtype: torch.dtype) -> OraclePredictor:
         """See `Predictor.to`: physics has no other precision."""
         return self
-
-    def _applied(self, actions: np.ndarray) -> np.ndarray:
-        """The actions that reach the actuators at each step, after the robots' delays, (B, N, H, action_dim)."""
-        if not self._delay.any():
-            return actions
-        past = np.broadcast_to(self._past[:, None], (*actions.shape[:2], *self._past.shape[1:]))
-        sequence = np.concatenate([past, actions], axis=2)
-        steps = MAX_ACTION_DELAY + np.arange(actions.shape[2]) - self._delay[:, None]
-        return np.take_along_axis(sequence, steps[:, None, :, None], axis=2)

@@ -41,6 +41,7 @@ class Physics:
         self._warnings = self._batch.bind("warning")
         self._nominal = model_fields(Change(), robot.model, robot.elements)
         self._fields: dict[str, Array] = {}
+        self._at_rest = self.state[0].copy()
 
     def set_change(self, rows: NDArray[np.int64], change: Change) -> None:
         """Put this change in force on `rows`, in place of their earlier one; the state is untouched."""
@@ -70,6 +71,12 @@ class Physics:
         self._batch.reset()
         self.arrays["qpos"][:], self.arrays["qvel"][:], self._force[:] = qpos, qvel, force
         self._batch.forward()
+
+    def place(self, qpos: Array, qvel: Array) -> None:
+        """Like `reset`, but what depends on the state is only computed by the next step."""
+        force = self._force.copy()
+        self.state[:] = self._at_rest
+        self.arrays["qpos"][:], self.arrays["qvel"][:], self._force[:] = qpos, qvel, force
 
     def restart(self, rows: NDArray[np.int64], qpos: Array, qvel: Array) -> None:
         """Start `rows` (R,) anew at qpos (R, nq) and qvel (R, nv); applied forces stay, and the other rows are not touched."""

@@ -1,0 +1,156 @@
+"""Physics as an adapter: the belief is a posterior over MuJoCo's parameters, and what plans are made in is MuJoCo itself."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from adaptive_mbrl.adaptation.base import Adapter
+from adaptive_mbrl.dynamics.normalizer import Normalizer
+from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.transitions import Transitions
+from sim.identification.estimator import Estimate, Estimator, PhysicsConfig
+from sim.identification.parameters import Parameters
+from sim.identification.predictor import PhysicsPredictor
+from sim.identification.residuals import Window
+from sim.identification.simulations import Simulations
+from sim.robot.robot import Robot
+
+
+class PhysicsBelief(NamedTuple):
+    """A posterior about B robots: the fields of an `Estimate` as float64 tensors, and what is on its way.
+
+    Attributes:
+        theta: (B, M, n).
+        covariance: (B, M, n, n).
+        information: (B, M, n, n).
+        linear: (B, M, n).
+        log_odds: (B, M).
+        noise: (B, obs_dim).
+        trusted: (B,).
+        sent: the last D actions that were sent, oldest first, (B, D, action_dim).
+    """
+
+    theta: Tensor
+    covariance: Tensor
+    information: Tensor
+    linear: Tensor
+    log_odds: Tensor
+    noise: Tensor
+    trusted: Tensor
+    sent: Tensor
+
+
+class Diagnosis(NamedTuple):
+    """What a belief says about the robots.
+
+    Attributes:
+        names: of the parameters, n + 1 of them; the last one is ``action_delay`` [control steps].
+        mean: (B, n + 1).
+        std: (B, n + 1).
+    """
+
+    names: tuple[str, ...]
+    mean: Tensor
+    std: Tensor
+
+
+class PhysicsAdapter(Adapter[PhysicsBelief]):
+    """Estimates the physics of a robot by simulating it.
+
+    It sees observations and actions only. It has no meta-parameters to train, and runs on the CPU; a control step with it is not
+    one graph that could be compiled.
+
+    Args:
+        robot: the nominal robot, whose MJCF may be wrong.
+        normalizer: statistics of data, in whose stds errors are counted.
+        window: K, the number of transitions that a controller keeps.
+        config: the settings.
+
+    Raises:
+        ConfigError: the robot's observations do not determine its state, or the window is too short.
+    """
+
+    def __init__(self, robot: Robot, normalizer: Normalizer, window: int, config: PhysicsConfig = PhysicsConfig()) -> None:  # noqa: B008
+        super().__init__()
+        if window <= config.max_delay:
+            raise ConfigError(f"physics: a window of {window} transitions is too short for a delay of {config.max_delay} steps")
+        self.robot, self.config = robot, config
+        self._normalizer = normalizer
+        self._lag = min(config.lag, window - config.max_delay)
+        self._rest = np.clip(0.0, robot.action_low, robot.action_high)
+        self.physical = Parameters(robot, config.kinds)
+        self._simulations = Simulations(robot)
+        self._estimator = Estimator(self._simulations, self.physical, self._error, config)
+
+    @property
+    def normalizer(self) -> Normalizer:
+        return self._normalizer
+
+    def prior(self, batch_size: int) -> PhysicsBelief:
+        spec = self.robot.spec
+        sent = np.tile(self._rest, (batch_size, self.config.max_delay, 1))
+        return self._belief(self._estimator.prior(batch_size, spec.obs_dim), sent)
+
+    @torch.no_grad()
+    def update(self, belief: PhysicsBelief, recent: Transitions) -> PhysicsBelief:
+        obs, action, next_obs, valid = (x.cpu().numpy() for x in recent.finite())
+        # what was sent before the first step is known: nothing was
+        sent = np.where(valid[..., None], action, self._rest)
+        longest, lag = self.config.max_delay, self._lag
+        applied = np.stack([sent[:, len(sent[0]) - lag - d : len(sent[0]) - d] for d in range(longest + 1)], axis=1)
+        window = Window(obs[:, -lag:], applied, next_obs[:, -lag:], valid[:, -lag:])
+        found = self._estimator.update(Estimate(*(x.cpu().numpy() for x in belief[:-1])), window)
+        return self._belief(found, sent[:, sent.shape[1] - longest :])
+
+    def infer(self, recent: Transitions) -> PhysicsBelief:
+        """One transition after the other."""
+        belief = self.prior(len(recent.obs))
+        recent = recent.finite()
+        seen = Transitions(*map(torch.zeros_like, recent))
+        for k in range(recent.obs.shape[1]):
+            seen = seen.append(*(x[:, k] for x in recent))
+            belief = self.update(belief, seen)
+        return belief
+
+    def condition(self, belief: PhysicsBelief, noise: Tensor | None = None) -> PhysicsPredictor:
+        """The simulator under the most probable parameters and delay; `noise` is not used."""
+        theta, delay = self._most_probable(belief)
+        changes = [self.physical.change(row) for row in theta.cpu().numpy()]
+        std = belief.noise.sqrt().to(self._normalizer.target_std)
+        past = belief.sent.cpu().numpy()
+        return PhysicsPredictor(self._simulations, self._normalizer, changes, delay.cpu().numpy(), past, std)
+
+    def diagnose(self, belief: PhysicsBelief) -> Diagnosis:
+        """Names, means and standard deviations of all parameters."""
+        theta, delay = (x.cpu().numpy() for x in self._most_probable(belief))
+        rows = np.arange(len(delay))
+        covariance = belief.covariance.cpu().numpy()[rows, delay]
+        std = self.physical.stds(theta, np.sqrt(np.diagonal(covariance, axis1=1, axis2=2)))
+        share = torch.softmax(belief.log_odds, dim=1).cpu().numpy()
+        steps = np.arange(share.shape[1])
+        mean = share @ steps
+        spread = np.sqrt(np.maximum(share @ steps**2 - mean**2, 0.0))
+        return Diagnosis(
+            (*self.physical.names, "action_delay"),
+            torch.from_numpy(np.column_stack([self.physical.values(theta), mean])),
+            torch.from_numpy(np.column_stack([std, spread])),
+        )
+
+    def _most_probable(self, belief: PhysicsBelief) -> tuple[Tensor, Tensor]:
+        """Coordinates (B, n) and delay (B,)."""
+        delay = belief.log_odds.argmax(1)
+        return belief.theta[torch.arange(len(delay)), delay], delay
+
+    def _belief(self, estimate: Estimate, sent: np.ndarray) -> PhysicsBelief:
+        device = self._normalizer.target_std.device
+        return PhysicsBelief(
+            *(torch.as_tensor(np.ascontiguousarray(x, dtype=np.float64), device=device) for x in (*estimate, sent))
+        )
+
+    def _error(self, predicted: np.ndarray, observed: np.ndarray) -> np.ndarray:
+        difference = self._normalizer.wrap(torch.from_numpy(predicted - observed))
+        return difference.numpy() / self._normalizer.target_std.cpu().double().numpy()

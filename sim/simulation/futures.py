@@ -1,0 +1,67 @@
+"""Candidate action sequences, simulated open loop: what every predictor does that has physics behind it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.simulation.physics import Physics
+
+
+class Futures(NamedTuple):
+    """What became of R candidates.
+
+    Attributes:
+        next_obs: the observations after each action, without noise, (R, H, obs_dim).
+        alive: whether the robot's episode goes on after each action, (R, H) bool.
+        valid_steps: number of steps until the episode ended or the physics broke, (R,).
+    """
+
+    next_obs: NDArray[np.float32]
+    alive: NDArray[np.bool_]
+    valid_steps: NDArray[np.int64]
+
+
+def simulate_futures(physics: Physics, applied: np.ndarray, first_obs: np.ndarray) -> Futures:
+    """Simulate R candidates from where the rows of `physics` are.
+
+    A candidate whose physics breaks keeps its last observation: that is the simulator's failure, not the end of an episode.
+
+    Args:
+        physics: one row for each candidate.
+        applied: the actions that reach the actuators, within their limits, (R, H, action_dim).
+        first_obs: the observations that the candidates start from, (R, obs_dim).
+    """
+    rows, horizon = applied.shape[:2]
+    broken = np.zeros(rows, dtype=bool)
+    alive = np.ones((rows, horizon + 1), dtype=bool)
+    valid_steps = np.zeros(rows, dtype=np.int64)
+    next_obs = np.empty((rows, horizon, first_obs.shape[-1]), dtype=np.float32)
+    for t in range(horizon):
+        previous_qpos = physics.arrays["qpos"].copy()
+        physics.step(applied[:, t])
+        next_obs[:, t] = physics.observe(previous_qpos)
+        broken |= physics.unstable()
+        valid_steps += ~broken & alive[:, t]
+        if broken.any():
+            # MuJoCo has reset these simulations, so the last observation before that is repeated
+            next_obs[broken, t] = next_obs[broken, t - 1] if t else first_obs[broken]
+        alive[:, t + 1] = alive[:, t] & ~physics.robot.has_ended(next_obs[:, t])
+    return Futures(next_obs, alive[:, 1:], valid_steps)
+
+
+def delayed(actions: np.ndarray, past: np.ndarray, delay: NDArray[np.int64]) -> np.ndarray:
+    """The actions that reach the actuators at each step, (B, N, H, action_dim).
+
+    Args:
+        actions: what is sent from now on, (B, N, H, action_dim).
+        past: what was sent before, oldest first, (B, D, action_dim).
+        delay: number of control steps between sending an action and its effect, at most D, (B,).
+    """
+    if not delay.any():
+        return actions
+    sequence = np.concatenate([np.broadcast_to(past[:, None], (*actions.shape[:2], *past.shape[1:])), actions], axis=2)
+    steps = past.shape[1] + np.arange(actions.shape[2]) - delay[:, None]
+    return np.take_along_axis(sequence, steps[:, None, :, None], axis=2)
