@@ -1,4 +1,4 @@
-"""Write the tables of docs/results.md, adaptation.md, robot.md and training.md from reports and checkpoints: no figure is typed by hand.
+"""Write the tables of docs/results.md, adaptation.md, robot.md and training.md from reports: no figure is typed by hand.
 
 Usage: python benchmarks/make_results.py
 
