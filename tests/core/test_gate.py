@@ -12,10 +12,11 @@ import torch
 from adaptive_mbrl.adaptation import NetworkAdapter
 from adaptive_mbrl.adaptation.belief import tensors_of
 from adaptive_mbrl.control.gate import UNGATED, GateConfig, GateState, grown, initial_gate, weighed
+from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.meta.trainer import MetaTrainer
 from adaptive_mbrl.transitions import Transitions
-from tests.core.analytic import POINT_WINDOW, point_episodes, push
-from tests.core.driving import CHANGE_AT, START, STEPS, controller, goal_at, run
+from tests.core.analytic import POINT, POINT_WINDOW, point_episodes, push
+from tests.core.driving import CHANGE_AT, START, STEPS, control_settings, controller, goal_at, run
 
 
 def harmful(trained: MetaTrainer, log_step_size: float) -> NetworkAdapter:
@@ -80,6 +81,28 @@ def test_after_a_change_the_transitions_before_it_are_left_out(trained: MetaTrai
     assert all(ungated.run_length[t, 0] == t + 1 for t in range(STEPS))
     soon = range(CHANGE_AT + 4, CHANGE_AT + 8)
     assert gated.adapted_error[soon, 0].mean() < 0.9 * ungated.adapted_error[soon, 0].mean()
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.2, 1.0])
+def test_what_is_planned_under_is_hardly_worse_than_the_better_of_adapting_and_not_adapting(trained: MetaTrainer, noise: float):
+    """A window of two transitions: without noise adapting helps much, with strong noise it only does harm."""
+    gated, ungated, frozen = (planned_error(trained, noise, **settings) for settings in ({}, {"gate": UNGATED}, {"adapt": False}))
+
+    assert gated < 1.02 * min(ungated, frozen)
+    assert (ungated < frozen) == (noise < 0.5)
+
+
+def planned_error(trained: MetaTrainer, noise: float, **settings: object) -> float:
+    """Mean prediction error of what 32 robots of different gains plan under, after it has settled."""
+    driven = AdaptiveController(POINT, control_settings(trained.adapter, **settings), window=2)
+    rng, gains = np.random.default_rng(0), np.linspace(0.3, 1.5, 32)
+    obs, errors, fell_back = np.tile(START, (32, 1)), [], np.zeros(32, dtype=bool)
+    for t in range(150):
+        seen = obs + noise * rng.standard_normal(obs.shape).astype(np.float32)
+        command = driven.step(seen, np.tile(goal_at(t), (32, 1)))
+        errors.append(np.where(fell_back, command.info.prior_error, command.info.adapted_error))
+        fell_back, obs = command.info.fell_back, push(obs, command.action, gains)
+    return float(np.mean(errors[40:]))
 
 
 def test_without_a_change_the_whole_window_is_used(trained: MetaTrainer):
