@@ -37,9 +37,10 @@ class StepInfo:
 
     Attributes:
         prior_error: one-step error of the prior about the newest observation, RMS over channels in target stds; NaN at first.
-        adapted_error: the same of the most probable belief of the step before that is not the prior.
+        adapted_error: the same of the belief that the step before planned under, or would have without the prior.
         fell_back: the prior was used because adaptation had been predicting worse.
-        run_length: from how many recent control steps the belief is that was planned under; 0 is the prior.
+        run_length: for how many control steps the belief that is planned under has been learning; 0 is the prior. A rule that
+            looks at the window sees the last K of them.
         predicted_return: the best candidate plan's return.
         adapt_seconds: time spent on adaptation [s].
         plan_seconds: time spent on planning [s].
@@ -108,7 +109,7 @@ class AdaptiveController:
         seed: int = 0,
         device: torch.device | str = "cpu",
         adapt: bool = True,
-        gate: GateConfig = GateConfig(),  # noqa: B008
+        gate: GateConfig | None = GateConfig(),  # noqa: B008
         dump_folder: Path | None = None,
         dump_in_background: bool = False,
     ) -> AdaptiveController:
@@ -122,7 +123,7 @@ class AdaptiveController:
             seed: fixes the planner's noise.
             device: where to compute.
             adapt: False keeps the prior.
-            gate: how beliefs compete for being planned under.
+            gate: how beliefs compete for being planned under; None for the belief from the whole window at every step.
             dump_folder: where a step whose prediction is not finite is written for a replay; None writes nothing.
             dump_in_background: write it on a thread of its own, where control steps have a deadline.
         """
@@ -168,8 +169,7 @@ class AdaptiveController:
         """What the last plan was made under, a value of the adapter's own kind; None before the first step."""
         if self._state is None:
             return None
-        prior = self.settings.adapter.prior(len(self._state.last_obs))
-        return chosen_belief(self._state.gate, prior) if self.settings.adapt else prior
+        return chosen_belief(self._state.gate, self.settings.adapter.prior(len(self._state.last_obs)))
 
     def predictor(self, recent: Transitions) -> Predictor:
         """The dynamics that this controller would believe in, knowing nothing but `recent`; for diagnostics.

@@ -102,7 +102,7 @@ class StepDump:
         about = {
             "description": to_mapping(description),
             "adapt": settings.adapt,
-            "gate": to_mapping(settings.gate),
+            "gate": None if settings.gate is None else to_mapping(settings.gate),
             "precision": settings.precision,
             "uncertainty_penalty": settings.score.uncertainty_penalty,
             "objective_is_in_the_file": is_known,
@@ -151,7 +151,7 @@ def restored(dump: Dump) -> tuple[ControlSettings, ControllerState, StepInputs, 
         planner,
         score,
         adapt=about["adapt"],
-        gate=from_mapping(GateConfig, about["gate"], source="dump"),
+        gate=None if about["gate"] is None else from_mapping(GateConfig, about["gate"], source="dump"),
         precision=about["precision"],
     )
     inputs = StepInputs(**dump.part("inputs"))

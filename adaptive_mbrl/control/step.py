@@ -16,13 +16,15 @@ from torch import Tensor
 from adaptive_mbrl.adaptation.base import Adapter
 from adaptive_mbrl.adaptation.belief import Belief
 from adaptive_mbrl.control.gate import (
+    PRIOR,
+    WHOLE,
     GateConfig,
     GateState,
     chosen_belief,
     chosen_length,
     grown,
     initial_gate,
-    leading_run,
+    leading,
     weighed,
 )
 from adaptive_mbrl.planning.base import Plan, Planner, PlanState
@@ -42,7 +44,8 @@ class ControlSettings:
         planner: finds the plan.
         score: the objective.
         adapt: False plans under the prior (the frozen arm); errors of the adapted belief are then those of the prior.
-        gate: how the prior and the beliefs from more or fewer recent transitions compete for being planned under.
+        gate: how the prior and the beliefs from more or fewer recent transitions compete for being planned under; None for the
+            belief from the whole window at every step.
         precision: number format of the products in the planner's predictions; `bfloat16` is faster on some processors and may
             cost return.
     """
@@ -51,7 +54,7 @@ class ControlSettings:
     planner: Planner
     score: Score
     adapt: bool = True
-    gate: GateConfig = GateConfig()
+    gate: GateConfig | None = GateConfig()
     precision: Precision = "float32"
 
 
@@ -116,9 +119,10 @@ class StepReport(NamedTuple):
 
     Attributes:
         prior_error: one-step error of the prior about `obs`, RMS over channels in target stds; NaN at first, (B,).
-        adapted_error: the same of the most probable belief of the step before that is not the prior, (B,).
+        adapted_error: the same of the belief that the step before planned under, or would have without the prior, (B,).
         fell_back: the plan was made under the prior because beliefs had been predicting worse, (B,) bool.
-        run_length: from how many recent control steps the belief is that was planned under, (B,) int64; 0 is the prior.
+        run_length: for how many control steps the belief that is planned under has been learning, (B,) int64; 0 is the prior. A
+            rule that looks at the window sees the last K of them.
         predicted_return: the best candidate plan's, (B,).
     """
 
@@ -141,7 +145,9 @@ def initial_state(settings: ControlSettings, batch_size: int, window: int, obs_d
         zeros(window, obs_dim), zeros(window, action_dim), zeros(window, obs_dim), zeros(window, dtype=torch.bool)
     )
     with torch.no_grad():
-        gate = initial_gate(settings.adapter, batch_size, settings.gate, device)
+        gate = initial_gate(settings.adapter, batch_size, settings.gate if settings.adapt else None, device)
+        if not settings.adapt:
+            gate = gate._replace(choice=torch.full_like(gate.choice, PRIOR))
     plan = settings.planner.init(batch_size)
     return ControllerState(recent, zeros(obs_dim), zeros(action_dim), zeros(dtype=torch.bool), gate, plan)
 
@@ -168,16 +174,13 @@ def control_step(
     prior = adapter.prior(len(inputs.obs))
     started = state.started & inputs.connected
     recent = state.recent.append(state.last_obs, inputs.sent, inputs.obs, started)
-    prior_error = _prequential_error(adapter, prior, state.last_obs, inputs)
+    errors = _prequential_errors(adapter, prior, state.gate, state.last_obs, inputs)
+    gate = state.gate
     if settings.adapt:
-        run_errors = _prequential_error(adapter, state.gate.belief, state.last_obs, inputs, settings.gate.runs)
-        adapted_error = run_errors.gather(1, leading_run(state.gate)[:, None])
-        gate = weighed(state.gate, torch.cat([prior_error, run_errors], 1), started & ~inputs.freeze, settings.gate)
+        if settings.gate is not None:
+            gate = weighed(gate, errors, started & ~inputs.freeze, settings.gate)
         gate = grown(gate, adapter, recent, inputs.freeze)
-        belief, run_length = chosen_belief(gate, prior), chosen_length(gate)
-    else:
-        adapted_error, gate, belief, run_length = prior_error, state.gate, prior, torch.zeros_like(state.gate.choice)
-    fell_back = (gate.choice == 0) & settings.adapt
+    belief = chosen_belief(gate, prior)
     mark()
     predictor = adapter.condition(belief, noise.belief)
     begin = _when_the_plan_acts(predictor, inputs)
@@ -192,24 +195,21 @@ def control_step(
     acts_next = torch.cat([inputs.pending, plan.actions], 1)[:, 0].contiguous()
     new_state = ControllerState(recent, inputs.obs, acts_next, torch.ones_like(started), gate, plan_state)
     mark()
-    prior_error, adapted_error = (torch.where(started, error[:, 0], torch.nan) for error in (prior_error, adapted_error))
-    return new_state, plan, StepReport(prior_error, adapted_error, fell_back, run_length, plan.predicted_return)
+    led = errors.gather(1, WHOLE + leading(state.gate)[:, None])
+    prior_error, adapted_error = (torch.where(started, error[:, 0], torch.nan) for error in (errors[:, [PRIOR]], led))
+    fell_back = (gate.choice == PRIOR) & settings.adapt
+    return new_state, plan, StepReport(prior_error, adapted_error, fell_back, chosen_length(gate), plan.predicted_return)
 
 
-def _prequential_error(adapter: Adapter[Any], belief: Belief, last_obs: Tensor, inputs: StepInputs, runs: int = 1) -> Tensor:
-    """RMS error of beliefs that predicted `inputs.obs` before it was seen [target stds], (B, runs).
-
-    Args:
-        adapter: whose beliefs these are.
-        belief: about B robots with `runs` beliefs each.
-        last_obs: the observation before, (B, obs_dim).
-        inputs: what came of it.
-        runs: number of beliefs about each robot.
-    """
-    before, sent, observed = (x.repeat_interleave(runs, 0) for x in (last_obs, inputs.sent, inputs.obs))
-    predictor = adapter.condition(belief)
-    mean = predictor.predict(before[:, None], sent[:, None]).mean[:, 0]
-    return predictor.error(mean, observed).square().mean(-1).sqrt().unflatten(0, (-1, runs))
+def _prequential_errors(adapter: Adapter[Any], prior: Belief, gate: GateState, last_obs: Tensor, inputs: StepInputs) -> Tensor:
+    """RMS errors of the prior and of the R beliefs that predicted `inputs.obs` before it was seen [target stds], (B, 1 + R)."""
+    errors = []
+    for belief, number in ((prior, 1), (gate.belief, gate.length.shape[1])):
+        before, sent, observed = (x.repeat_interleave(number, 0) for x in (last_obs, inputs.sent, inputs.obs))
+        predictor = adapter.condition(belief)
+        mean = predictor.predict(before[:, None], sent[:, None]).mean[:, 0]
+        errors.append(predictor.error(mean, observed).square().mean(-1).sqrt().unflatten(0, (-1, number)))
+    return torch.cat(errors, 1)
 
 
 def _when_the_plan_acts(predictor: Predictor, inputs: StepInputs) -> Tensor:

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from adaptive_mbrl.control.gate import UNGATED, GateConfig
+from adaptive_mbrl.control.gate import GateConfig
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.dump import DUMP_FOLDER
@@ -84,7 +84,7 @@ def _setup(cell: Cell) -> Setup:
     robot = load_robot(course.robot)
     controllers, planner = {}, cell.planner or ICEMConfig()
     if cell.checkpoint is not None:
-        gate = UNGATED if cell.arm == "ungated" else GateConfig()
+        gate = None if cell.arm == "ungated" else GateConfig()
         controllers[cell.arm] = load_controller(
             cell.checkpoint, robot, adapt=cell.arm != "frozen", gate=gate, dump_folder=DUMP_FOLDER
         )

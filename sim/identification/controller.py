@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 
-from adaptive_mbrl.control.gate import UNGATED
 from adaptive_mbrl.control.step import ControlSettings
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.dynamics.normalizer import Normalizer
@@ -45,4 +44,4 @@ def physics_controller(
     score = Score(robot.objective_to_plan(True), made.uncertainty_penalty)
     adapter = PhysicsAdapter(robot, normalizer, window, config)
     # no gate: the estimator notices changes by itself, and while the robot is nominal its prior and its belief are both right
-    return AdaptiveController(robot.spec, ControlSettings(adapter, made, score, gate=UNGATED), window)
+    return AdaptiveController(robot.spec, ControlSettings(adapter, made, score, gate=None), window)

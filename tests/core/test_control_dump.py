@@ -13,9 +13,7 @@ import torch
 from adaptive_mbrl.adaptation import NetworkAdapter, make_adapter
 from adaptive_mbrl.adaptation.belief import tensors_of
 from adaptive_mbrl.checkpoint import FORMAT_VERSION, Checkpoint, Description, save_checkpoint
-from adaptive_mbrl.config import to_mapping
 from adaptive_mbrl.control.dump import StepDump, replay_control_step, restored
-from adaptive_mbrl.control.gate import UNGATED
 from adaptive_mbrl.control.step import ControlSettings
 from adaptive_mbrl.controller import AdaptiveController, Command, StepOptions
 from adaptive_mbrl.dump import read_dump
@@ -112,9 +110,7 @@ def test_a_belief_whose_prediction_overflows_is_written_although_the_plan_is_mad
     np.testing.assert_array_equal(replay_control_step(dump)[1].actions.numpy(), commands[FAULT_AT].plan)
 
 
-@pytest.mark.parametrize(
-    "settings", [{"adapt": False}, {"gate": UNGATED}, {"precision": "bfloat16"}], ids=lambda s: next(iter(s))
-)
+@pytest.mark.parametrize("settings", [{"adapt": False}, {"gate": None}, {"precision": "bfloat16"}], ids=lambda s: next(iter(s)))
 def test_a_replay_has_the_settings_of_the_controller(tmp_path: Path, settings: dict[str, object]):
     controller = controller_of(point_adapter("gradient"), tmp_path, description(), **settings)
 
@@ -122,7 +118,7 @@ def test_a_replay_has_the_settings_of_the_controller(tmp_path: Path, settings: d
 
     (path,) = tmp_path.iterdir()
     dump = read_dump(path)
-    assert {**dump.about, **{k: to_mapping(v) if k == "gate" else v for k, v in settings.items()}} == dump.about
+    assert dump.about.items() >= settings.items()
     np.testing.assert_array_equal(replay_control_step(dump)[1].actions.numpy(), commands[FAULT_AT].plan)
 
 

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from adaptive_mbrl.adaptation.belief import Belief, tensors_of
-from adaptive_mbrl.control.gate import UNGATED
 from adaptive_mbrl.controller import StepOptions
 from adaptive_mbrl.errors import ObservationError
 from adaptive_mbrl.meta.trainer import MetaTrainer
@@ -36,7 +35,7 @@ def test_without_adaptation_the_belief_is_the_prior(trained: MetaTrainer):
 
 def test_errors_are_about_predictions_made_before_the_observation_was_seen(trained: MetaTrainer):
     """RMS over channels in stds of the one-step target, of the belief in use when the action was chosen."""
-    ran = run(controller(trained, gate=UNGATED), 0.5, 0.5, steps=5)
+    ran = run(controller(trained, gate=None), 0.5, 0.5, steps=5)
     obs, action, normalizer = torch.from_numpy(ran.obs), torch.from_numpy(ran.action), trained.adapter.normalizer
 
     def error(belief: Belief) -> float:
@@ -52,7 +51,7 @@ def test_errors_are_about_predictions_made_before_the_observation_was_seen(train
 
 def test_a_frozen_belief_stays_and_a_thawed_one_moves(trained: MetaTrainer):
     adapter = BeliefWitness(trained.adapter.model, trained.adapter.rules)
-    driven, obs = controller(trained, adapter=adapter, gate=UNGATED), START
+    driven, obs = controller(trained, adapter=adapter, gate=None), START
     beliefs = []
     for t in range(30):
         command = driven.step(obs, goal_at(t), StepOptions(freeze=10 <= t < 20))

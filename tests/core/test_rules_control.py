@@ -8,7 +8,6 @@ import torch
 
 from adaptive_mbrl.adaptation import NetworkAdapter
 from adaptive_mbrl.adaptation.belief import tensors_of
-from adaptive_mbrl.control.gate import UNGATED
 from adaptive_mbrl.control.step import StepInputs, StepNoise, control_step, initial_state
 from adaptive_mbrl.controller import AdaptiveController, StepOptions
 from tests.core.analytic import POINT, POINT_WINDOW, TINY_PLANNER, TO_ORIGIN, push
@@ -21,7 +20,7 @@ START = np.array([[0.3, 0.0], [-0.2, 0.5]], np.float32)
 
 
 def controller_of(adapter: NetworkAdapter, seed: int = 0) -> AdaptiveController:
-    return AdaptiveController(POINT, control_settings(adapter, TO_ORIGIN, TINY_PLANNER, seed, gate=UNGATED), POINT_WINDOW)
+    return AdaptiveController(POINT, control_settings(adapter, TO_ORIGIN, TINY_PLANNER, seed, gate=None), POINT_WINDOW)
 
 
 def drive(controller: AdaptiveController, steps: int, gain: float, start: np.ndarray = START) -> np.ndarray:

@@ -20,7 +20,7 @@ import adaptive_mbrl.control.step as step_module
 from adaptive_mbrl.adaptation.belief import map_belief
 from adaptive_mbrl.adaptation.gradient import GradientRule
 from adaptive_mbrl.adaptation.network_adapter import NetworkAdapter
-from adaptive_mbrl.control.gate import GateState, leading_run
+from adaptive_mbrl.control.gate import PRIOR, WHOLE, GateState, leading
 from adaptive_mbrl.dynamics.model import DynamicsModel
 from adaptive_mbrl.planning.base import Planner
 from adaptive_mbrl.planning.sampling import SamplingPlanner
@@ -113,7 +113,7 @@ def choosing(choice: int) -> Callable[[GateState], GateState]:
 
 
 def never_the_prior(gate: GateState) -> GateState:
-    return gate._replace(choice=1 + leading_run(gate))
+    return gate._replace(choice=WHOLE + leading(gate))
 
 
 def with_the_whole_window(right: Callable[..., Any]) -> Callable[..., Any]:
@@ -143,7 +143,7 @@ MUTANTS = {
     "window_without_the_newest_transition": Mutant(NetworkAdapter, "update", without_the_newest),
     "belief_of_another_robot_of_the_batch": Mutant(NetworkAdapter, "update", after(of_another_robot)),
     "planner_returns_its_first_candidate": Mutant(SamplingPlanner, "improve", first_candidate),
-    "gate_always_takes_the_prior": Mutant(step_module, "weighed", after(choosing(0))),
+    "gate_always_takes_the_prior": Mutant(step_module, "weighed", after(choosing(PRIOR))),
     "gate_never_takes_the_prior": Mutant(step_module, "weighed", after(never_the_prior)),
     "gate_never_cuts_the_window": Mutant(step_module, "grown", with_the_whole_window),
     "actions_not_clipped": Mutant(Planner, "clip", lambda right: lambda self, actions: actions),
