@@ -109,7 +109,7 @@ def main(
     store = EpisodeStore.open(run / "episodes")
     others = EpisodeStore.open(held_out, store.spec).episodes
     about = {"run": run.name, "updates": updates, "members": members, "seed": seed, "episodes": len(store.episodes)}
-    about |= {"env_steps": store.num_steps, "held_out_episodes": len(others), "machine": cpu_model(), "threads": num_threads()}
+    about |= {"env_steps": store.num_steps, "other_episodes": len(others), "machine": cpu_model(), "threads": num_threads()}
     report = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {**about, "rules": {}}
     different = [name for name, value in about.items() if report[name] != value]
     if different:

@@ -253,7 +253,7 @@ def rules_table(report: dict[str, Any]) -> str:
     )
     about = (
         f"{report['updates']:,} updates on {report['episodes']:,} episodes of `{report['run']}`, members {report['members']}, "
-        f"seed {report['seed']}; {report['held_out_episodes']} episodes under other changes; {report['machine']}, "
+        f"seed {report['seed']}; {report['other_episodes']} episodes under other changes; {report['machine']}, "
         f"{report['threads']} thread, beside other work."
     )
     return "\n".join([about, "", *table(head, rows)])
