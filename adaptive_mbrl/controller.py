@@ -38,6 +38,8 @@ class StepInfo:
         fell_back: the prior was used because adaptation had been predicting worse.
         run_length: from how many recent control steps the belief is that was planned under; 0 is the prior.
         predicted_return: the best candidate plan's return.
+        diagnosis: mean and std of each physical parameter that `AdaptiveController.diagnosis_names` names, under the belief that
+            was planned under, (B, 2, L); L is 0 if the checkpoint has no diagnosis.
         adapt_seconds: time spent on adaptation [s].
         plan_seconds: time spent on planning [s].
     """
@@ -47,6 +49,7 @@ class StepInfo:
     fell_back: np.ndarray
     run_length: np.ndarray
     predicted_return: np.ndarray
+    diagnosis: np.ndarray
     adapt_seconds: float
     plan_seconds: float
 
@@ -131,7 +134,13 @@ class AdaptiveController:
         if dump_folder is not None:
             used = dataclasses.replace(about, planner=planner or about.planner)
             dump = StepDump(dump_folder, used, in_background=dump_in_background)
-        return cls(about.spec, ControlSettings(checkpoint.adapter, made, score, adapt=adapt, gate=gate), about.window, dump)
+        settings = ControlSettings(checkpoint.adapter, made, score, adapt=adapt, gate=gate, diagnosis=checkpoint.diagnosis)
+        return cls(about.spec, settings, about.window, dump)
+
+    @property
+    def diagnosis_names(self) -> tuple[str, ...]:
+        """The physical parameters that `StepInfo.diagnosis` is about; none if the checkpoint has no diagnosis."""
+        return () if self.settings.diagnosis is None else self.settings.diagnosis.names
 
     def with_precision(self, precision: Precision) -> AdaptiveController:
         """The same controller before its first step, with predictions for planning in another number format.

@@ -25,6 +25,7 @@ from adaptive_mbrl.control.gate import (
     leading_run,
     weighed,
 )
+from adaptive_mbrl.diagnosis import Diagnosis
 from adaptive_mbrl.planning.base import Plan, Planner, PlanState
 from adaptive_mbrl.planning.score import Score
 from adaptive_mbrl.predictor import Predictor
@@ -45,6 +46,7 @@ class ControlSettings:
         gate: how the prior and the beliefs from more or fewer recent transitions compete for being planned under.
         precision: number format of the products in the planner's predictions; `bfloat16` is faster on some processors and may
             cost return.
+        diagnosis: reads physical parameters out of the belief that is planned under; None reads nothing.
     """
 
     adapter: Adapter[Any]
@@ -53,6 +55,7 @@ class ControlSettings:
     adapt: bool = True
     gate: GateConfig = GateConfig()
     precision: Precision = "float32"
+    diagnosis: Diagnosis | None = None
 
 
 class ControllerState(NamedTuple):
@@ -120,6 +123,8 @@ class StepReport(NamedTuple):
         fell_back: the plan was made under the prior because beliefs had been predicting worse, (B,) bool.
         run_length: from how many recent control steps the belief is that was planned under, (B,) int64; 0 is the prior.
         predicted_return: the best candidate plan's, (B,).
+        diagnosis: mean and std of each physical parameter under the belief that was planned under, (B, 2, L); L is 0
+            without a diagnosis.
     """
 
     prior_error: Tensor
@@ -127,6 +132,7 @@ class StepReport(NamedTuple):
     fell_back: Tensor
     run_length: Tensor
     predicted_return: Tensor
+    diagnosis: Tensor
 
 
 def initial_state(settings: ControlSettings, batch_size: int, window: int, obs_dim: int) -> ControllerState:
@@ -178,6 +184,10 @@ def control_step(
     else:
         adapted_error, gate, belief, run_length = prior_error, state.gate, prior, torch.zeros_like(state.gate.choice)
     fell_back = (gate.choice == 0) & settings.adapt
+    if settings.diagnosis is None:
+        diagnosis = inputs.obs.new_zeros(len(inputs.obs), 2, 0)
+    else:
+        diagnosis = torch.stack(settings.diagnosis(belief, _known_transitions(recent, run_length)), 1)
     mark()
     predictor = adapter.condition(belief, noise.belief)
     begin = _when_the_plan_acts(predictor, inputs)
@@ -193,7 +203,14 @@ def control_step(
     new_state = ControllerState(recent, inputs.obs, acts_next, torch.ones_like(started), gate, plan_state)
     mark()
     prior_error, adapted_error = (torch.where(started, error[:, 0], torch.nan) for error in (prior_error, adapted_error))
-    return new_state, plan, StepReport(prior_error, adapted_error, fell_back, run_length, plan.predicted_return)
+    report = StepReport(prior_error, adapted_error, fell_back, run_length, plan.predicted_return, diagnosis)
+    return new_state, plan, report
+
+
+def _known_transitions(recent: Transitions, run_length: Tensor) -> Tensor:
+    """How many valid transitions are in the last `run_length` control steps, at most K, (B,) int64."""
+    age = torch.arange(recent.valid.shape[1], 0, -1, device=run_length.device)
+    return (recent.valid & (age <= run_length[:, None])).sum(1)
 
 
 def _prequential_error(adapter: Adapter[Any], belief: Belief, last_obs: Tensor, inputs: StepInputs, runs: int = 1) -> Tensor:
