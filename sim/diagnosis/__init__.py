@@ -1,1 +1,1 @@
-"""Which physical parameters of a simulated robot its belief can be asked for, and how well it knows them."""
+"""What a belief can be asked about the physics of a simulated robot, and how well it knows."""

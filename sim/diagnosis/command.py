@@ -15,9 +15,9 @@ from adaptive_mbrl.errors import CheckpointError, ConfigError
 from adaptive_mbrl.meta.diagnosis_fit import Accuracy, accuracy, fit_diagnosis
 from adaptive_mbrl.options import DiagnoseOptions
 from adaptive_mbrl.revision import git_revision
-from sim.diagnosis.parameters import varying_parameters
 from sim.diagnosis.windows import divide, draw_examples, known_stretches
 from sim.evaluation.terminal import make_console
+from sim.scenarios.parameters import varying_parameters
 
 _SHARE_OF_OTHERS = 4  # there are so many fewer windows to calibrate and to compare on
 

@@ -18,8 +18,8 @@ from adaptive_mbrl.data.situations import stretches_of
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.meta.diagnosis_fit import Examples
 from adaptive_mbrl.transitions import Transitions
-from sim.diagnosis.parameters import parameter_values
 from sim.scenarios.change import Change
+from sim.scenarios.parameters import parameter_values
 
 _ONE_IN = 8  # scenarios that calibrate
 

@@ -25,7 +25,6 @@ from adaptive_mbrl import __version__
 from adaptive_mbrl.checkpoint import read_description
 from adaptive_mbrl.revision import git_revision
 from adaptive_mbrl.storage import write_text_atomically
-from sim.diagnosis.parameters import parameter_values
 from sim.evaluation.arms import Arm, Timing
 from sim.evaluation.evaluate import Evaluation, LeftOut
 from sim.evaluation.ledger import LedgerEntry, ledger_entries
@@ -34,6 +33,7 @@ from sim.evaluation.open_loop import OpenLoop
 from sim.evaluation.setup import Setup
 from sim.evaluation.summary import COMPARED_WITH, Report, normalized, returns_after_change, steps_to_oracle, summarize
 from sim.scenarios.change import Change
+from sim.scenarios.parameters import parameter_values
 from sim.scenarios.scenario import Scenario
 
 DIGITS = 6

@@ -14,10 +14,10 @@ from adaptive_mbrl import cli
 from adaptive_mbrl.checkpoint import load_checkpoint
 from adaptive_mbrl.config import from_mapping
 from adaptive_mbrl.data.episodes import Episode, EpisodeStore
-from sim.diagnosis.parameters import parameter_values, varying_parameters
 from sim.diagnosis.windows import divide, draw_examples, known_stretches
 from sim.robot.robot import load_robot
 from sim.scenarios.change import Change
+from sim.scenarios.parameters import parameter_values, varying_parameters
 
 MakeCheckpoint = Callable[..., Path]
 STEPS, WINDOW = 20, 4
