@@ -254,7 +254,7 @@ def test_a_diagnosis_can_be_looked_at_where_the_checkpoint_has_one(node, transpo
     message = diagnoses.wait_for(lambda m: True)
 
     axes = [(axis.label, axis.size, axis.stride) for axis in message.layout.dim]
-    assert axes == [("mean,std", 2, 2), ("actuator_gain slide,friction", 2, 1)]
+    assert axes == [("mean,std", 2, 4), ("actuator_gain slide,friction", 2, 2)]
     assert len(message.data) == 4
     assert min(message.data[2:]) > 0
 
