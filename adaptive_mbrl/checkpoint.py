@@ -1,6 +1,7 @@
 """Checkpoints: one folder with `checkpoint.yaml` (spec, settings, where it came from) and `weights.safetensors`. No pickle.
 
-Beside them lies `canary.safetensors`, by which loaded weights can be checked; older checkpoints have none.
+Beside them lies `canary.safetensors`, by which loaded weights can be checked; older checkpoints have none. A terminal value and a
+diagnosis, where there are any, have files of their own.
 
 The folder is written under a temporary name and renamed, and is never changed afterwards.
 """
@@ -24,6 +25,7 @@ from adaptive_mbrl.adaptation.network_adapter import NetworkAdapter
 from adaptive_mbrl.canary import Canary, read_canary, write_canary
 from adaptive_mbrl.checkpoint_v1 import upgraded_description, upgraded_weights
 from adaptive_mbrl.config import bounded, did_you_mean, from_mapping, read_mapping, save_yaml
+from adaptive_mbrl.diagnosis import Diagnosis, DiagnosisConfig, size_of
 from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
 from adaptive_mbrl.errors import CheckpointError, ConfigError
 from adaptive_mbrl.objective import Objective, Term
@@ -35,6 +37,7 @@ from adaptive_mbrl.storage import atomic_folder, write_bytes_atomically
 FORMAT_VERSION = 2
 WEIGHTS_FILE = "weights.safetensors"
 VALUE_FILE = "value.safetensors"
+DIAGNOSIS_FILE = "diagnosis.safetensors"
 DESCRIPTION_FILE = "checkpoint.yaml"
 
 
@@ -55,6 +58,7 @@ class Description:
         shaping: whether its planner is to maximise the shaping terms of the robot's file too, where that file gives the
             objective (in simulation); checkpoints without this entry do.
         value: settings of the terminal value that is in the planner's score; None for none.
+        diagnosis: names and settings of what is read out of the belief; None for nothing.
     """
 
     format_version: int
@@ -68,6 +72,7 @@ class Description:
     provenance: dict[str, Any] = field(default_factory=dict)
     shaping: bool = True
     value: ValueConfig | None = None
+    diagnosis: DiagnosisConfig | None = None
 
     @property
     def is_multitask(self) -> bool:
@@ -102,12 +107,14 @@ class Checkpoint:
         adapter: network, normalizer and rules with their weights.
         canary: recorded windows and the adapter's predictions about them; None where nothing was recorded.
         value: the terminal value; None where the description has none.
+        diagnosis: reads physical parameters out of beliefs; None where the description has none.
     """
 
     description: Description
     adapter: NetworkAdapter
     canary: Canary | None = None
     value: ValueFunction | None = None
+    diagnosis: Diagnosis | None = None
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
@@ -130,6 +137,8 @@ def write_checkpoint_files(folder: Path, checkpoint: Checkpoint) -> None:
         write_canary(folder, checkpoint.canary)
     if checkpoint.value is not None:
         _write_weights(folder / VALUE_FILE, checkpoint.value)
+    if checkpoint.diagnosis is not None:
+        _write_weights(folder / DIAGNOSIS_FILE, checkpoint.diagnosis)
 
 
 def _write_weights(path: Path, module: torch.nn.Module) -> None:
@@ -150,7 +159,8 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Che
         weights = upgraded_weights(weights, description.spec)
     adapter = description.make_adapter()
     load_weights(adapter, weights, source=weights_file)
-    return Checkpoint(description, adapter.to(device).eval(), read_canary(folder), _value(description, folder, device))
+    value, diagnosis = _value(description, folder, device), _diagnosis(description, folder, adapter, device)
+    return Checkpoint(description, adapter.to(device).eval(), read_canary(folder), value, diagnosis)
 
 
 def read_description(path: str | Path) -> Description:
@@ -184,6 +194,14 @@ def _value(description: Description, folder: Path, device: torch.device | str) -
     if description.value is None:
         return None
     return read_value(folder, ValueFunction(description.spec, description.value, description.goal_names)).to(device)
+
+
+def _diagnosis(description: Description, folder: Path, adapter: NetworkAdapter, device: torch.device | str) -> Diagnosis | None:
+    if description.diagnosis is None:
+        return None
+    diagnosis = Diagnosis(description.diagnosis, size_of(adapter.prior(1)))
+    load_weights(diagnosis, read_tensors(folder / DIAGNOSIS_FILE), source=folder / DIAGNOSIS_FILE)
+    return diagnosis.eval().requires_grad_(False).to(device)
 
 
 def read_value(folder: Path, value: ValueFunction) -> ValueFunction:

@@ -42,6 +42,8 @@ class StepInfo:
         run_length: for how many control steps the belief that is planned under has been learning; 0 is the prior. A rule that
             looks at the window sees the last K of them.
         predicted_return: the best candidate plan's return.
+        diagnosis: mean and std of each physical parameter that `AdaptiveController.diagnosis_names` names, under the belief that
+            was planned under, (B, 2, L); L is 0 if the checkpoint has no diagnosis.
         adapt_seconds: time spent on adaptation [s].
         plan_seconds: time spent on planning [s].
     """
@@ -51,6 +53,7 @@ class StepInfo:
     fell_back: np.ndarray
     run_length: np.ndarray
     predicted_return: np.ndarray
+    diagnosis: np.ndarray
     adapt_seconds: float
     plan_seconds: float
 
@@ -145,9 +148,14 @@ class AdaptiveController:
         if dump_folder is not None:
             used = dataclasses.replace(about, planner=planner or about.planner)
             dump = StepDump(dump_folder, used, in_background=dump_in_background)
-        settings = ControlSettings(checkpoint.adapter, made, score, adapt=adapt, gate=gate)
+        settings = ControlSettings(checkpoint.adapter, made, score, adapt=adapt, gate=gate, diagnosis=checkpoint.diagnosis)
         recorded = None if checkpoint.canary is None else recorded_error(checkpoint.adapter, checkpoint.canary)
         return cls(about.spec, settings, about.window, dump, math.nan if recorded is None else recorded)
+
+    @property
+    def diagnosis_names(self) -> tuple[str, ...]:
+        """The physical parameters that `StepInfo.diagnosis` is about; none if the checkpoint has no diagnosis."""
+        return () if self.settings.diagnosis is None else self.settings.diagnosis.names
 
     def with_precision(self, precision: Precision) -> AdaptiveController:
         """The same controller before its first step, with predictions for planning in another number format.

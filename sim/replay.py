@@ -48,7 +48,8 @@ def _control_step(dump: Dump) -> Iterator[str]:
     if not dump.about["objective_is_in_the_file"]:
         yield "note: it was planned with a reward function of the caller's own; the return and action here are the checkpoint's"
     for name, value in (*report._asdict().items(), ("action", plan.actions[:, 0])):
-        yield f"{name.replace('_', ' ')}: {value.tolist()}"
+        if value.numel():
+            yield f"{name.replace('_', ' ')}: {value.tolist()}"
 
 
 def _training_step(dump: Dump) -> Iterator[str]:

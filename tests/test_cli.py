@@ -18,6 +18,7 @@ from adaptive_mbrl.options import (
     CallOptions,
     CollectOptions,
     DemoOptions,
+    DiagnoseOptions,
     EvaluateOptions,
     FineTuneOptions,
     ImportBagOptions,
@@ -102,6 +103,10 @@ def test_help_lists_every_command():
         (
             "fine-tune c --episodes e --out o --updates 9 --held-out 0.3".split(),
             FineTuneOptions("c", Path("e"), Path("o"), updates=9, held_out=0.3),
+        ),
+        (
+            "diagnose --checkpoint c --episodes e --out o --windows 9 --seed 3".split(),
+            DiagnoseOptions("c", Path("e"), Path("o"), windows=9, seed=3),
         ),
         (["replay", "runs/dumps/x.safetensors"], ReplayOptions(Path("runs/dumps/x.safetensors"))),
         ("info --bench-sim --robot ant".split(), InfoOptions(bench_sim=True, robot="ant")),

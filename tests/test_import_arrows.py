@@ -195,7 +195,7 @@ FLOORS = {
         {"dynamics"},
         {"adaptation"},
         {"planning"},
-        {"checkpoint_v1", "canary"},
+        {"checkpoint_v1", "canary", "diagnosis"},
         {"checkpoint"},
         {"control"},
         {"meta"},
@@ -214,7 +214,7 @@ FLOORS = {
         {"training"},
         {"baselines"},
         {"evaluation"},
-        {"info", "demo", "replay", "benchmark"},
+        {"info", "demo", "replay", "benchmark", "diagnosis"},
         {"commands"},
     ),
 }

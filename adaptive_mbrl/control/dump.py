@@ -96,7 +96,8 @@ class StepDump:
         value = settings.score.terminal_value
         is_known = isinstance(reward, Objective) and (value is None or isinstance(value, ValueFunction))
         value_config = value.config if isinstance(value, ValueFunction) else None
-        description = dataclasses.replace(self.description, value=value_config)
+        # what is read out of the belief changes nothing about the step
+        description = dataclasses.replace(self.description, value=value_config, diagnosis=None)
         if isinstance(reward, Objective):
             description = dataclasses.replace(description, terms=reward.terms, goal_names=reward.goal_names)
         about = {

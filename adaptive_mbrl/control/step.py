@@ -27,6 +27,7 @@ from adaptive_mbrl.control.gate import (
     leading,
     weighed,
 )
+from adaptive_mbrl.diagnosis import Diagnosis
 from adaptive_mbrl.planning.base import Plan, Planner, PlanState
 from adaptive_mbrl.planning.score import Score
 from adaptive_mbrl.predictor import Predictor
@@ -48,6 +49,7 @@ class ControlSettings:
             belief from the whole window at every step.
         precision: number format of the products in the planner's predictions; `bfloat16` is faster on some processors and may
             cost return.
+        diagnosis: reads physical parameters out of the belief that is planned under; None reads nothing.
     """
 
     adapter: Adapter[Any]
@@ -56,6 +58,7 @@ class ControlSettings:
     adapt: bool = True
     gate: GateConfig | None = GateConfig()
     precision: Precision = "float32"
+    diagnosis: Diagnosis | None = None
 
 
 class ControllerState(NamedTuple):
@@ -124,6 +127,8 @@ class StepReport(NamedTuple):
         run_length: for how many control steps the belief that is planned under has been learning, (B,) int64; 0 is the prior. A
             rule that looks at the window sees the last K of them.
         predicted_return: the best candidate plan's, (B,).
+        diagnosis: mean and std of each physical parameter under the belief that was planned under, (B, 2, L); L is 0
+            without a diagnosis.
     """
 
     prior_error: Tensor
@@ -131,6 +136,7 @@ class StepReport(NamedTuple):
     fell_back: Tensor
     run_length: Tensor
     predicted_return: Tensor
+    diagnosis: Tensor
 
 
 def initial_state(settings: ControlSettings, batch_size: int, window: int, obs_dim: int) -> ControllerState:
@@ -180,7 +186,11 @@ def control_step(
         if settings.gate is not None:
             gate = weighed(gate, errors, started & ~inputs.freeze, settings.gate)
         gate = grown(gate, adapter, recent, inputs.freeze)
-    belief = chosen_belief(gate, prior)
+    belief, run_length = chosen_belief(gate, prior), chosen_length(gate)
+    if settings.diagnosis is None:
+        diagnosis = inputs.obs.new_zeros(len(inputs.obs), 2, 0)
+    else:
+        diagnosis = torch.stack(settings.diagnosis(belief, _known_transitions(recent, run_length)), 1)
     mark()
     predictor = adapter.condition(belief, noise.belief)
     begin = _when_the_plan_acts(predictor, inputs)
@@ -198,7 +208,14 @@ def control_step(
     led = errors.gather(1, WHOLE + leading(state.gate)[:, None])
     prior_error, adapted_error = (torch.where(started, error[:, 0], torch.nan) for error in (errors[:, [PRIOR]], led))
     fell_back = (gate.choice == PRIOR) & settings.adapt
-    return new_state, plan, StepReport(prior_error, adapted_error, fell_back, chosen_length(gate), plan.predicted_return)
+    report = StepReport(prior_error, adapted_error, fell_back, run_length, plan.predicted_return, diagnosis)
+    return new_state, plan, report
+
+
+def _known_transitions(recent: Transitions, run_length: Tensor) -> Tensor:
+    """How many valid transitions are in the last `run_length` control steps, at most K, (B,) int64."""
+    age = torch.arange(recent.valid.shape[1], 0, -1, device=run_length.device)
+    return (recent.valid & (age <= run_length[:, None])).sum(1)
 
 
 def _prequential_errors(adapter: Adapter[Any], prior: Belief, gate: GateState, last_obs: Tensor, inputs: StepInputs) -> Tensor:

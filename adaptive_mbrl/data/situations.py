@@ -24,11 +24,19 @@ _Point = tuple[str, bytes]  # a scenario, and an observation
 
 
 class Stretch(NamedTuple):
-    """Steps `begin` to `end` - 1 of an episode, which are all in the situation `key`."""
+    """Steps `begin` to `end` - 1 of an episode, which are all in the situation `key`.
+
+    Attributes:
+        begin: the first step.
+        end: the step after the last one.
+        key: names the situation.
+        change: how the robot differs from the nominal one, as a scenario says it; None where that is not known.
+    """
 
     begin: int
     end: int
     key: str
+    change: dict[str, Any] | None = None
 
 
 def change_in_force(episode: Episode, step: int) -> dict[str, Any]:
@@ -63,23 +71,39 @@ def number_situations(
     return found, len(numbers)
 
 
+def stretches_of(episodes: Sequence[Episode]) -> list[list[Stretch]]:
+    """The stretches of each episode; that of a branch begins after its history, which may be of other dynamics."""
+    points = _branching_points(episodes)
+    found = [list(_stretches(episode, f"episode {i}", points)) for i, episode in enumerate(episodes)]
+    return [
+        [s._replace(begin=max(s.begin, e.history)) for s in stretches] if e.tags.get("source") == "branch" else stretches
+        for e, stretches in zip(episodes, found, strict=True)
+    ]
+
+
 def _stretches(episode: Episode, own: str, points: dict[_Point, int]) -> Iterable[Stretch]:
     """The stretches of one episode; `own` is the key of a situation that is this episode's alone."""
     tags, length = episode.tags, len(episode)
     if "situation" in tags:
-        return [Stretch(0, length, _key(tags["situation"]))]
+        is_change = "scenario" in tags and isinstance(tags["situation"], dict)
+        return [Stretch(0, length, _key(tags["situation"]), tags["situation"] if is_change else None)]
     if "scenario" not in tags:
         return [Stretch(0, length, own)]
     if tags.get("source") == "branch":
         scenario = _key(tags["scenario"])
         step = points.get((scenario, episode.obs[episode.history].tobytes()))
         # without its trunk the step is not known, and all branches of a scenario count as one situation
-        key = f"branch of {scenario}" if step is None else _key(change_in_force(episode, step))
-        return [Stretch(0, length, key)]
+        if step is None:
+            return [Stretch(0, length, f"branch of {scenario}")]
+        return [_changed(0, length, change_in_force(episode, step))]
     offset = tags.get("begin_step", 0)
     begins = [0, *(change["at"] - offset for change in tags["scenario"]["changes"] if 0 < change["at"] - offset < length)]
     ends = [*begins[1:], length]
-    return [Stretch(b, e, _key(change_in_force(episode, b + offset))) for b, e in zip(begins, ends, strict=True)]
+    return [_changed(b, e, change_in_force(episode, b + offset)) for b, e in zip(begins, ends, strict=True)]
+
+
+def _changed(begin: int, end: int, change: dict[str, Any]) -> Stretch:
+    return Stretch(begin, end, _key(change), change)
 
 
 def _branching_points(episodes: Sequence[Episode]) -> dict[_Point, int]:

@@ -55,6 +55,8 @@ def fine_tune(options: FineTuneOptions) -> None:
     description = dataclasses.replace(tuned.description, provenance=provenance)
     save_checkpoint(options.out, dataclasses.replace(tuned, description=description))
     _print(options.out, training, held_out, before, after)
+    if checkpoint.diagnosis is not None:
+        print("Its diagnosis is left out, which reads the old beliefs only; fit a new one with 'adaptive-mbrl diagnose'.")
 
 
 def fine_tuned(
@@ -95,7 +97,9 @@ def fine_tuned(
     # while the adapter still is where the windows are
     after, recorded = trainer.validate(dataset), dataset.held_out(CANARY_WINDOWS)
     canary = None if recorded is None else make_canary(adapter, recorded)
-    return Checkpoint(description, adapter.cpu(), canary, checkpoint.value), before, after
+    # a diagnosis reads the beliefs of the adapter that it was fitted to, no other's
+    about = dataclasses.replace(description, diagnosis=None)
+    return Checkpoint(about, adapter.cpu(), canary, checkpoint.value), before, after
 
 
 def split(episodes: Sequence[Episode], window: int, query: int, fraction: float) -> tuple[list[Episode], list[Episode]]:

@@ -6,7 +6,14 @@ Nothing heavy is imported here, so that `adaptive-mbrl --help` answers at once.
 from adaptive_mbrl.options.bags import ImportBagOptions
 from adaptive_mbrl.options.benchmark import BenchmarkOptions, TrainSuiteOptions
 from adaptive_mbrl.options.bridge import BridgeOptions, CallOptions, PreflightOptions, SimulatedRobotOptions
-from adaptive_mbrl.options.simulation import CollectOptions, DemoOptions, EvaluateOptions, InfoOptions, ReplayOptions
+from adaptive_mbrl.options.simulation import (
+    CollectOptions,
+    DemoOptions,
+    DiagnoseOptions,
+    EvaluateOptions,
+    InfoOptions,
+    ReplayOptions,
+)
 from adaptive_mbrl.options.training import FineTuneOptions, TrainBaselineOptions, TrainOptions
 
 __all__ = [
@@ -15,6 +22,7 @@ __all__ = [
     "CallOptions",
     "CollectOptions",
     "DemoOptions",
+    "DiagnoseOptions",
     "EvaluateOptions",
     "FineTuneOptions",
     "ImportBagOptions",

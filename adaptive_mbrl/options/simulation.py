@@ -138,6 +138,39 @@ class CollectOptions:
 
 
 @dataclass(frozen=True)
+class DiagnoseOptions:
+    """Add to a checkpoint what reads physical parameters, such as the gain of each motor, out of its belief.
+
+    Attributes:
+        checkpoint: folder of a checkpoint, or name of a shipped one.
+        episodes: folder of simulated episodes that a training run or `collect` wrote; their scenarios say the parameters.
+        out: folder of the new checkpoint.
+        windows: number of windows of recent transitions that it is fitted to.
+        updates: number of gradient steps.
+        held_out: share of the scenarios, at the end of the folder, that is kept for the comparison. If some episodes are
+            marked as held out, these are kept instead.
+        seed: seed of the windows, of their order and of the initial weights.
+        device: where the networks run; auto takes a GPU when there is one.
+    """
+
+    checkpoint: str
+    episodes: Path
+    out: Path
+    windows: int = 20_000
+    updates: int = 3000
+    held_out: float = 0.2
+    seed: int = 0
+    device: Device = "auto"
+
+    def __post_init__(self) -> None:
+        require_at_least("--windows", self.windows, 2)
+        require_at_least("--updates", self.updates, 1)
+        require_seed("--seed", self.seed)
+        if not 0 < self.held_out < 1:
+            raise ConfigError(f"--held-out: {self.held_out} is out of range; allowed: above 0 and below 1")
+
+
+@dataclass(frozen=True)
 class InfoOptions:
     """Print versions, device, threads and renderers, as a bug report needs them.
 

@@ -113,7 +113,7 @@ class Running:
                 _send_nothing if parameters.dry_run else command_sender(controller.spec, config.output, transport),
                 goal=self._goals or (lambda begin: None),
                 latency=config.latency,
-                on_period_end=Telemetry(controller.spec, transport, name),
+                on_period_end=Telemetry(controller.spec, transport, name, controller.diagnosis_names),
             )
             self.other_publishers = 0
             gc.collect()

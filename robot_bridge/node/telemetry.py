@@ -12,22 +12,29 @@ from robot_bridge.safety.supervisor import Decision
 
 BELIEF = ("prior_error", "adapted_error", "fell_back", "run_length", "predicted_return", "adapt_seconds", "plan_seconds")
 """Entries of `~/belief`, which are fields of `StepInfo`."""
+DIAGNOSIS = "mean,std"
+"""Rows of `~/diagnosis`."""
 
 
 class Telemetry:
-    """Publishes `~/state` (String), `~/plan` (H x action_dim) and `~/belief` (see `BELIEF`).
+    """Publishes `~/state` (String), `~/plan` (H x action_dim) and `~/belief` (see `BELIEF`), and perhaps `~/diagnosis` (2 x L).
 
     Args:
         spec: the robot's channels.
-        transport: the transport of the three topics.
+        transport: the transport of the topics.
         name: the node's name.
+        diagnosis_names: the physical parameters that the checkpoint's diagnosis is about; none if it has no diagnosis.
     """
 
-    def __init__(self, spec: RobotSpec, transport: Transport, name: str) -> None:
+    def __init__(self, spec: RobotSpec, transport: Transport, name: str, diagnosis_names: tuple[str, ...] = ()) -> None:
         self._actions = ",".join(spec.action_names)
         self._state = transport.publisher(f"/{name}/state", String)
         self._plan = transport.publisher(f"/{name}/plan", Float64MultiArray, reliable=False)
         self._belief = transport.publisher(f"/{name}/belief", Float64MultiArray, reliable=False)
+        self._parameters = ",".join(diagnosis_names)
+        self._diagnosis = (
+            transport.publisher(f"/{name}/diagnosis", Float64MultiArray, reliable=False) if diagnosis_names else None
+        )
         self._shown: Command | None = None
 
     def __call__(self, decision: Decision, command: Command | None) -> None:
@@ -38,6 +45,8 @@ class Telemetry:
         self._shown = command
         self._plan(labelled(("step", self._actions), command.plan))
         self._belief(labelled((",".join(BELIEF),), np.array([np.ravel(getattr(command.info, name))[0] for name in BELIEF])))
+        if self._diagnosis is not None:
+            self._diagnosis(labelled((DIAGNOSIS, self._parameters), command.info.diagnosis[0]))
 
 
 def labelled(labels: tuple[str, ...], values: np.ndarray) -> Float64MultiArray:

@@ -29,6 +29,7 @@ class ControllerLog:
         fell_back: whether the plan was made under the prior, because the belief had been predicting worse, (T, B).
         adapt_seconds: computing time of adaptation [s], (T,).
         plan_seconds: computing time of planning [s], (T,).
+        diagnosis: mean and std of each physical parameter, (T, B, 2, L); L is 0 where the checkpoint has no diagnosis.
     """
 
     adapted_error: Array
@@ -36,6 +37,7 @@ class ControllerLog:
     fell_back: NDArray[np.bool_]
     adapt_seconds: Array
     plan_seconds: Array
+    diagnosis: Array
 
     @classmethod
     def of(cls, infos: Sequence[StepInfo]) -> ControllerLog:
@@ -46,6 +48,7 @@ class ControllerLog:
             np.stack([i.fell_back for i in infos]),
             np.array([i.adapt_seconds for i in infos]),
             np.array([i.plan_seconds for i in infos]),
+            np.stack([i.diagnosis for i in infos]),
         )
 
     def select(self, robots: Sequence[int]) -> ControllerLog:
@@ -57,6 +60,7 @@ class ControllerLog:
             self.fell_back[:, rows],
             self.adapt_seconds,
             self.plan_seconds,
+            self.diagnosis[:, rows],
         )
 
 

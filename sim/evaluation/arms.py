@@ -72,6 +72,8 @@ class Arm:
         batch_timing: computing time while all robots ran side by side.
         single_timing: computing time with one robot alone, as on a real one.
         simulated_steps: number of control steps that the oracle simulated to choose its actions.
+        diagnosis: mean and std of each physical parameter that the arm's controller names, (T, E, 2, L); None for an
+            arm without a controller.
     """
 
     episodes: tuple[Episode, ...]
@@ -84,6 +86,7 @@ class Arm:
     batch_timing: Timing | None = None
     single_timing: Timing | None = None
     simulated_steps: int = 0
+    diagnosis: Array | None = None
 
     @property
     def rewards(self) -> tuple[Array, ...]:
@@ -103,6 +106,7 @@ class Arm:
             model_error=None if self.model_error is None else self.model_error[:, rows],
             prior_error=None if self.prior_error is None else self.prior_error[:, rows],
             fell_back=None if self.fell_back is None else self.fell_back[:, rows],
+            diagnosis=None if self.diagnosis is None else self.diagnosis[:, rows],
         )
 
 
@@ -148,6 +152,7 @@ def run_arm(setup: Setup, name: str, policy: Policy, begin_arm: BeginArm) -> Arm
         model_error=recorded.log.adapted_error,
         prior_error=recorded.log.prior_error,
         fell_back=recorded.log.fell_back,
+        diagnosis=recorded.log.diagnosis,
         batch_timing=_timing(recorded.log, 0, len(setup.scenarios)),
         single_timing=_time_one_robot(setup, policy),
     )

@@ -1,9 +1,10 @@
 """An evaluation as JSON.
 
 Keys are stable: what was not measured is null, never missing, and NaN never appears. Lists in `arms` have one entry per episode,
-in the order of `scenarios`, and inner lists have one entry per control step of the episode. After an episode that ended by
-itself, for example because the robot fell, `rewards` go on with 0; `ended_after` says how many steps it had. `left_out` lists the
-other episodes, whose physics became unstable in some arm.
+in the order of `scenarios`, and inner lists have one entry per control step of the episode; `diagnosis` has
+the mean, the standard deviation and the truth of each physical parameter at the last step of each episode. After an episode that
+ended by itself, for example because the robot fell, `rewards` go on with 0; `ended_after` says how many steps it had. `left_out`
+lists the other episodes, whose physics became unstable in some arm.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from sim.evaluation.open_loop import OpenLoop
 from sim.evaluation.setup import Setup
 from sim.evaluation.summary import COMPARED_WITH, Report, normalized, returns_after_change, steps_to_oracle, summarize
 from sim.scenarios.change import Change
+from sim.scenarios.parameters import parameter_values
 from sim.scenarios.scenario import Scenario
 
 DIGITS = 6
@@ -46,6 +48,7 @@ def make_report(evaluation: Evaluation) -> Report:
         arm["return_after_change"] = returns_after_change(arm["rewards"], scenarios)
         arm["normalized_after_change"] = list(normalized(arms, name, scenarios).per_episode)
         arm["steps_to_oracle"] = steps_to_oracle(arms, name, scenarios)
+        arm["diagnosis"] = _final_diagnosis(evaluation, name)
     summary = summarize(arms, scenarios) | {"open_loop_10": _open_loop_summary(evaluation.open_loop)}
     report = {
         "scenario": setup.scenarios[0].name,
@@ -112,6 +115,21 @@ def arm_report(arm: Arm) -> Report:
         **_milliseconds(arm.batch_timing, "batch_"),
         "simulated_steps": arm.simulated_steps,
     }
+
+
+def _final_diagnosis(evaluation: Evaluation, name: str) -> list[Report] | None:
+    """What an arm believed of the physical parameters at the last step of each episode, beside the truth."""
+    arm = evaluation.arms[name]
+    if arm.diagnosis is None or not arm.diagnosis.size:
+        return None
+    names, reports = evaluation.setup.controllers[name].diagnosis_names, []
+    for i, (episode, scenario) in enumerate(zip(arm.episodes, evaluation.scenarios, strict=True)):
+        last = len(episode) - 1
+        # the last belief has not seen what the last action did
+        truth = parameter_values(scenario.change_in_force(max(0, last - 1)), names)
+        rows = zip(names, *arm.diagnosis[last, i], truth, strict=True)
+        reports.append({parameter: {"mean": mean, "std": std, "truth": true} for parameter, mean, std, true in rows})
+    return reports
 
 
 def _by_episode(arm: Arm, values: np.ndarray | None) -> list[np.ndarray] | None:

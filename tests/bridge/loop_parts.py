@@ -78,7 +78,7 @@ class Controller:
         newer = None if latest is None else float(latest[0])
         step = ControllerStep(float(obs[0]), acted, pending.ravel().round(3).tolist(), after_gap, newer, options.remaining)
         self.asked.append(step)
-        info = StepInfo(np.zeros(1), np.array([0.5]), np.zeros(1), np.ones(1), np.zeros(1), 0.0, 0.0)
+        info = StepInfo(np.zeros(1), np.array([0.5]), np.zeros(1), np.zeros(1), np.zeros(1), np.zeros((1, 2, 0)), 0.0, 0.0)
         return Command(plan[0], plan, info)
 
     def reset(self) -> None:

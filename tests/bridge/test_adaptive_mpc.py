@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from adaptive_mbrl.checkpoint import load_checkpoint, save_checkpoint
+from adaptive_mbrl.diagnosis import Diagnosis, DiagnosisConfig, size_of
 from adaptive_mbrl.errors import BridgeError, ConfigError
 from robot_bridge.middleware.dds import DdsTransport
 from robot_bridge.middleware.messages import (
@@ -236,6 +238,27 @@ def test_plan_and_belief_can_be_looked_at(node, transport, parameters, robot):
     assert len(belief.data) == belief.layout.dim[0].size == 7
 
 
+def test_a_diagnosis_can_be_looked_at_where_the_checkpoint_has_one(node, transport, parameters, robot, tmp_path):
+    plain = load_checkpoint(tmp_path / "checkpoint")
+    config = DiagnosisConfig(("actuator_gain slide", "friction"), hidden=(4,))
+    read = Diagnosis(config, size_of(plain.adapter.prior(1)))
+    about = dataclasses.replace(plain.description, diagnosis=config)
+    save_checkpoint(tmp_path / "read", dataclasses.replace(plain, description=about, diagnosis=read))
+    bridge = tmp_path / "read.yaml"
+    bridge.write_text(BRIDGE.format(checkpoint=tmp_path / "read"))
+    diagnoses = Listener()
+    transport.subscribe("/adaptive_mpc/diagnosis", Float64MultiArray, diagnoses)
+    node.configure(dataclasses.replace(parameters, bridge=str(bridge)), transport)
+    node.activate()
+
+    message = diagnoses.wait_for(lambda m: True)
+
+    axes = [(axis.label, axis.size, axis.stride) for axis in message.layout.dim]
+    assert axes == [("mean,std", 2, 4), ("actuator_gain slide,friction", 2, 2)]
+    assert len(message.data) == 4
+    assert min(message.data[2:]) > 0
+
+
 def test_diagnostics_say_what_is_wrong(node, transport, parameters, request, ask):
     listener = Listener()
     transport.subscribe("/diagnostics", DiagnosticArray, listener, reliable=True)
@@ -303,6 +326,6 @@ def test_every_kind_of_rule_runs_on_a_robot(
     state.wait_for(lambda m: m.data == "running")
     # errors of prior and belief: from the second plan on there is something to compare
     belief = beliefs.wait_for(lambda m: math.isfinite(m.data[0]) and math.isfinite(m.data[1]))
-    assert len(belief.data) == 6
+    assert len(belief.data) == 7
     assert node._running().loop.planning.statistics.failures == 0
     assert robot.wait_for(lambda m: True)

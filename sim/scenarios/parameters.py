@@ -1,0 +1,60 @@
+"""The parameters of a change as named numbers.
+
+A name is a key of `Change`, for a part of the robot followed by that part's name, and for a force by its direction: `slope_deg`,
+`actuator_gain rotor_1`, `external_force torso x`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.scenarios.change import Change
+
+Array = NDArray[np.float64]
+AXES = ("x", "y", "z")
+_NOMINAL = Change()
+
+
+def varying_parameters(changes: Iterable[Change]) -> tuple[str, ...]:
+    """The parameters that are not the same in all changes, in the order of the keys of `Change`.
+
+    A key that some change gives by part is taken part by part; what is only ever scaled as a whole is one parameter.
+    """
+    changes = list(changes)
+    parts: dict[str, dict[str, None]] = {}
+    for change in changes:
+        for key in change.to_changes():
+            value = getattr(change, key)
+            parts.setdefault(key, {}).update(dict.fromkeys(value if isinstance(value, Mapping) else ()))
+    order = list(Change.__dataclass_fields__)
+    names = [name for key in sorted(parts, key=order.index) for name in _names(key, sorted(parts[key]))]
+    values = np.array([parameter_values(change, names) for change in changes]).reshape(len(changes), len(names))
+    return tuple(name for name, column in zip(names, values.T, strict=True) if np.ptp(column) > 0)
+
+
+def parameter_values(change: Change, names: Sequence[str]) -> Array:
+    """The numbers of the named parameters under a change, (L,).
+
+    NaN stands for a parameter of the whole robot that the change gives part by part: there is no such number.
+    """
+    return np.array([_value(change, name) for name in names])
+
+
+def _names(key: str, parts: Sequence[str]) -> list[str]:
+    if key == "external_force":
+        return [f"{key} {part} {axis}" for part in parts for axis in AXES]
+    return [f"{key} {part}" for part in parts] or [key]
+
+
+def _value(change: Change, name: str) -> float:
+    key, _, part = name.partition(" ")
+    value = getattr(change, key)
+    if key == "external_force":
+        body, _, axis = part.rpartition(" ")
+        return float(value.get(body, (0.0, 0.0, 0.0))[AXES.index(axis)])
+    if isinstance(value, Mapping):
+        return float(value.get(part, getattr(_NOMINAL, key))) if part else float("nan")
+    return float(value)
