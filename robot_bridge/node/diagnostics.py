@@ -19,7 +19,7 @@ FINE_TUNE_RATIO = 3.0
 Values = Mapping[str, object]
 
 
-class Diagnosis:
+class Diagnostics:
     """Makes the diagnostics of a control loop. A count of errors that grew since the last message is a warning.
 
     Args:

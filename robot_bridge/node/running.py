@@ -27,7 +27,7 @@ from robot_bridge.control.plan_ahead import PlanAhead
 from robot_bridge.control.warm_up import WarmedUp, lead_for, warm_up
 from robot_bridge.middleware.messages import DiagnosticArray
 from robot_bridge.middleware.transport import Transport
-from robot_bridge.node.diagnostics import Diagnosis
+from robot_bridge.node.diagnostics import Diagnostics
 from robot_bridge.node.parameters import NodeParameters
 from robot_bridge.node.telemetry import Telemetry
 from robot_bridge.preflight.checks import require_passed, summary
@@ -176,7 +176,7 @@ class Running:
 
     def _diagnose(self, transport: Transport, name: str) -> None:
         publish = transport.publisher("/diagnostics", DiagnosticArray)
-        diagnosis, graph, topic = Diagnosis(self.loop, name, self._goals), transport.graph(), self.config.output.topic
+        diagnosis, graph, topic = Diagnostics(self.loop, name, self._goals), transport.graph(), self.config.output.topic
         while not self._stop.wait(DIAGNOSTICS_PERIOD):
             try:
                 self.other_publishers = sum(e.publishes and e.topic == topic for e in graph.endpoints())

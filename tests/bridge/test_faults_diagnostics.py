@@ -11,7 +11,7 @@ import pytest
 
 from robot_bridge.control.plan_ahead import ERROR_WINDOW
 from robot_bridge.middleware.messages import Float64MultiArray
-from robot_bridge.node.diagnostics import OK, WARN, Diagnosis
+from robot_bridge.node.diagnostics import OK, WARN, Diagnostics
 from tests.bridge.test_control_loop import make
 from tests.bridge.test_inputs import goal_reader
 
@@ -35,7 +35,7 @@ def test_a_diagnosis_is_made_while_the_loop_writes_down_how_late_it_is(restless)
     thread = threading.Thread(target=be_late)
     thread.start()
     try:
-        diagnosis = Diagnosis(loop, "node")
+        diagnosis = Diagnostics(loop, "node")
         values = [diagnosis(0.0).status[2].values for _ in range(200)]
     finally:
         end.set()
@@ -47,7 +47,7 @@ def test_a_diagnosis_is_made_while_the_loop_writes_down_how_late_it_is(restless)
 
 def test_goals_that_are_none_and_others_that_command_the_robot_are_warned_of():
     goals = goal_reader(preview=True)
-    diagnosis = Diagnosis(make().loop, "node", goals)
+    diagnosis = Diagnostics(make().loop, "node", goals)
 
     def said(rivals: int) -> list[tuple[int, str]]:
         parts = {status.name: status for status in diagnosis(0.0, rivals).status}
@@ -73,7 +73,7 @@ def test_goals_that_are_none_and_others_that_command_the_robot_are_warned_of():
 def test_a_model_that_errs_much_more_than_in_training_should_be_fine_tuned(trained: float, expected: tuple[int, str]):
     parts = make()
     parts.loop.planning.controller.expected_error = trained
-    diagnosis = Diagnosis(parts.loop, "node")
+    diagnosis = Diagnostics(parts.loop, "node")
     said = []
     for _ in range(ERROR_WINDOW + 1):
         parts.step()
