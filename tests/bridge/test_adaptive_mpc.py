@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from adaptive_mbrl.checkpoint import load_checkpoint, save_checkpoint
-from adaptive_mbrl.diagnosis import Diagnostics, DiagnosisConfig, size_of
+from adaptive_mbrl.diagnosis import Diagnosis, DiagnosisConfig, size_of
 from adaptive_mbrl.errors import BridgeError, ConfigError
 from robot_bridge.middleware.dds import DdsTransport
 from robot_bridge.middleware.messages import (
@@ -241,7 +241,7 @@ def test_plan_and_belief_can_be_looked_at(node, transport, parameters, robot):
 def test_a_diagnosis_can_be_looked_at_where_the_checkpoint_has_one(node, transport, parameters, robot, tmp_path):
     plain = load_checkpoint(tmp_path / "checkpoint")
     config = DiagnosisConfig(("actuator_gain slide", "friction"), hidden=(4,))
-    read = Diagnostics(config, size_of(plain.adapter.prior(1)))
+    read = Diagnosis(config, size_of(plain.adapter.prior(1)))
     about = dataclasses.replace(plain.description, diagnosis=config)
     save_checkpoint(tmp_path / "read", dataclasses.replace(plain, description=about, diagnosis=read))
     bridge = tmp_path / "read.yaml"
