@@ -38,7 +38,7 @@ class EmbeddingConfig:
         code_dim: length of an embedding.
         steps: I, gradient steps from the most likely embedding; 0 leaves it as it was learned.
         learning_rate: alpha, the size of these steps.
-        prior_share: share of the training windows that are predicted under the prior.
+        prior_share: share of each meta-batch's windows that are predicted under the prior, rounded up to whole windows.
         seed: fixes the initial embeddings.
     """
 
@@ -90,11 +90,7 @@ class EmbeddingRule(AdaptationRule[EmbeddingBelief]):
     def infer_in_training(self, windows: Windows, base: NetworkPredictor) -> EmbeddingBelief:
         """The window's own situation's embedding, refined; the prior for some windows, and for those that show nothing."""
         own = self.embeddings[windows.task % self.config.count]
-        trained = windows.recent.valid.any(1)
-        if self.config.prior_share > 0:
-            # the windows of a meta-batch come in no order that matters here
-            every = round(1 / self.config.prior_share)
-            trained = trained & (torch.arange(len(own), device=own.device) % every != 0)
+        trained = windows.recent.valid.any(1) & ~_spread(len(own), self.config.prior_share, own.device)
         refined = self._refined(own, windows.recent, base)
         return EmbeddingBelief(torch.where(trained[:, None], refined, 0.0))
 
@@ -138,3 +134,14 @@ class EmbeddingRule(AdaptationRule[EmbeddingBelief]):
             at = code.requires_grad_()
             (found,) = torch.autograd.grad(total_loss(at), at)
         return found
+
+
+def _spread(num: int, share: float, device: torch.device) -> Tensor:
+    """A share of the rows of a meta-batch, rounded up, (num,) bool.
+
+    Among n rows that follow one another the rows are n share, rounded up or down. So each situation has its part of them also
+    where its windows lie one after another, as a balancing may ask for; otherwise windows come in random order.
+    """
+    # a product may lie a little above the whole number that is meant
+    edges = (torch.arange(num + 1, dtype=torch.float64, device=device) * share - 1e-9).ceil()
+    return edges.diff() > 0
