@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from adaptive_mbrl.adaptation.gradient import one_step_loss
+from adaptive_mbrl.adaptation.inner_gradient import inner_gradient
 from adaptive_mbrl.adaptation.modulation import Modulation
 from adaptive_mbrl.adaptation.rule import AdaptationRule
 from adaptive_mbrl.config import bounded
@@ -119,21 +120,15 @@ class EmbeddingRule(AdaptationRule[EmbeddingBelief]):
         """Gradient steps on the code; their derivative is left out, as in first-order MAML."""
         moved = torch.zeros_like(code)
         for _ in range(self.config.steps):
-            moved = moved - self.config.learning_rate * self._gradient((code + moved).detach(), recent, base)
+            moved = moved - self.config.learning_rate * self._gradient(code + moved, recent, base)
         return code + moved
 
     def _gradient(self, code: Tensor, recent: Transitions, base: NetworkPredictor) -> Tensor:
-        def total_loss(at: Tensor) -> Tensor:
-            return one_step_loss(self.modulation(base, at), recent).mean(0).sum()
+        def total_loss(at: tuple[Tensor, ...]) -> Tensor:
+            return one_step_loss(self.modulation(base, *at), recent).mean(0).sum()
 
-        # a compiler can follow torch.func only; on its own it is the slower one
-        if torch.compiler.is_compiling():
-            gradient: Tensor = torch.func.grad(total_loss)(code)
-            return gradient
-        with torch.enable_grad():
-            at = code.requires_grad_()
-            (found,) = torch.autograd.grad(total_loss(at), at)
-        return found
+        (gradient,) = inner_gradient(total_loss, (code,))
+        return gradient
 
 
 def _spread(num: int, share: float, device: torch.device) -> Tensor:
