@@ -25,7 +25,8 @@ from adaptive_mbrl.storage import write_bytes_atomically
 
 DUMP_FOLDER = Path("runs/dumps")
 """Where commands write dumps, below the working directory; a training writes them into its run folder."""
-_FORMAT = "adaptive-mbrl dump 1"
+_NAME, _VERSION = "adaptive-mbrl dump", 2
+_FORMAT = f"{_NAME} {_VERSION}"
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def read_dump(path: Path) -> Dump:
     """Read a dump.
 
     Raises:
-        ConfigError: there is no such file, or it is no dump.
+        ConfigError: there is no such file, it is no dump, or it is one of another format.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -102,7 +103,13 @@ def read_dump(path: Path) -> Dump:
         raise ConfigError(f"{path}: not a dump: {error}") from error
     try:
         content = json.loads(metadata.get("dump", "{}"))
-        if content.get("format") != _FORMAT:
+        found = content.get("format")
+        if found != _FORMAT and str(found).startswith(f"{_NAME} "):
+            raise ConfigError(
+                f"{path}: a dump of format '{found}', and this code replays '{_FORMAT}'; replay it with the code that wrote it, "
+                f"of revision {content.get('revision', 'unknown')}"
+            )
+        if found != _FORMAT:
             raise ConfigError(f"{path}: not a dump of this program (its metadata does not say '{_FORMAT}')")
         return Dump(content["kind"], content["reason"], {**content["about"], "revision": content["revision"]}, tensors)
     except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -55,7 +55,8 @@ def _control_step(dump: Dump) -> Iterator[str]:
 def _training_step(dump: Dump) -> Iterator[str]:
     result = replay_training_step(dump)
     yield f"loss: {result.loss:g}; {result.failed_windows} of {result.windows} windows are not finite"
-    yield f"gradient: not finite in {', '.join(result.failed_gradients)}" if result.failed_gradients else "gradient: finite"
+    failed = f"; not finite in {', '.join(result.failed_gradients)}" if result.failed_gradients else ""
+    yield f"gradient: norm {result.gradient_norm:g}{failed}"
 
 
 def _simulation_step(dump: Dump) -> Iterator[str]:

@@ -197,7 +197,7 @@ class BayesLinearRule(AdaptationRule[BayesLinearBelief]):
 
     def _last_layer(self, base: NetworkPredictor, moved: Tensor) -> dict[str, Tensor]:
         """The base's last layer, moved by (P, B, F + 1, obs_dim); a learned variance keeps its own outputs."""
-        weight, bias = (p if p.dim() == 4 else p[:, None] for p in (base.parameters[self._weight], base.parameters[self._bias]))
+        weight, bias = base.per_robot(self._weight), base.per_robot(self._bias)
         moved = nn.functional.pad(moved, (0, weight.shape[-1] - self.obs_dim))
         return {self._weight: weight + moved[..., :-1, :], self._bias: bias + moved[..., -1:, :]}
 

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from adaptive_mbrl.adaptation.gradient import one_step_loss
+from adaptive_mbrl.adaptation.inner_gradient import inner_gradient
 from adaptive_mbrl.adaptation.modulation import Modulation
 from adaptive_mbrl.adaptation.rule import AdaptationRule
 from adaptive_mbrl.config import bounded
@@ -38,7 +39,7 @@ class EmbeddingConfig:
         code_dim: length of an embedding.
         steps: I, gradient steps from the most likely embedding; 0 leaves it as it was learned.
         learning_rate: alpha, the size of these steps.
-        prior_share: share of the training windows that are predicted under the prior.
+        prior_share: share of each meta-batch's windows that are predicted under the prior, rounded up to whole windows.
         seed: fixes the initial embeddings.
     """
 
@@ -90,11 +91,7 @@ class EmbeddingRule(AdaptationRule[EmbeddingBelief]):
     def infer_in_training(self, windows: Windows, base: NetworkPredictor) -> EmbeddingBelief:
         """The window's own situation's embedding, refined; the prior for some windows, and for those that show nothing."""
         own = self.embeddings[windows.task % self.config.count]
-        trained = windows.recent.valid.any(1)
-        if self.config.prior_share > 0:
-            # the windows of a meta-batch come in no order that matters here
-            every = round(1 / self.config.prior_share)
-            trained = trained & (torch.arange(len(own), device=own.device) % every != 0)
+        trained = windows.recent.valid.any(1) & ~_spread(len(own), self.config.prior_share, own.device)
         refined = self._refined(own, windows.recent, base)
         return EmbeddingBelief(torch.where(trained[:, None], refined, 0.0))
 
@@ -123,18 +120,23 @@ class EmbeddingRule(AdaptationRule[EmbeddingBelief]):
         """Gradient steps on the code; their derivative is left out, as in first-order MAML."""
         moved = torch.zeros_like(code)
         for _ in range(self.config.steps):
-            moved = moved - self.config.learning_rate * self._gradient((code + moved).detach(), recent, base)
+            moved = moved - self.config.learning_rate * self._gradient(code + moved, recent, base)
         return code + moved
 
     def _gradient(self, code: Tensor, recent: Transitions, base: NetworkPredictor) -> Tensor:
-        def total_loss(at: Tensor) -> Tensor:
-            return one_step_loss(self.modulation(base, at), recent).mean(0).sum()
+        def total_loss(at: tuple[Tensor, ...]) -> Tensor:
+            return one_step_loss(self.modulation(base, *at), recent).mean(0).sum()
 
-        # a compiler can follow torch.func only; on its own it is the slower one
-        if torch.compiler.is_compiling():
-            gradient: Tensor = torch.func.grad(total_loss)(code)
-            return gradient
-        with torch.enable_grad():
-            at = code.requires_grad_()
-            (found,) = torch.autograd.grad(total_loss(at), at)
-        return found
+        (gradient,) = inner_gradient(total_loss, (code,))
+        return gradient
+
+
+def _spread(num: int, share: float, device: torch.device) -> Tensor:
+    """A share of the rows of a meta-batch, rounded up, (num,) bool.
+
+    Among n rows that follow one another the rows are n share, rounded up or down. So each situation has its part of them also
+    where its windows lie one after another, as a balancing may ask for; otherwise windows come in random order.
+    """
+    # a product may lie a little above the whole number that is meant
+    edges = (torch.arange(num + 1, dtype=torch.float64, device=device) * share - 1e-9).ceil()
+    return edges.diff() > 0

@@ -117,6 +117,5 @@ class GaussNewtonRule(AdaptationRule[GaussNewtonBelief]):
 
     def _displaced(self, base: NetworkPredictor, moved: Tensor) -> NetworkPredictor:
         """The base with its modulation moved by (P, B, D)."""
-        start = {name: base.parameters[name] for name in MODULATION}
-        parts = zip(start.items(), moved[:, :, None].split(self._sizes, dim=-1), strict=True)
-        return base.with_parameters({name: (v if v.dim() == 4 else v[:, None]) + part for (name, v), part in parts})
+        parts = zip(MODULATION, moved[:, :, None].split(self._sizes, dim=-1), strict=True)
+        return base.with_parameters({name: base.per_robot(name) + part for name, part in parts})

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from adaptive_mbrl.adaptation.base import ParameterGroup
+from adaptive_mbrl.adaptation.inner_gradient import inner_gradient
 from adaptive_mbrl.adaptation.low_rank import LowRankFactors
 from adaptive_mbrl.adaptation.rule import AdaptationRule
 from adaptive_mbrl.config import bounded
@@ -115,7 +116,7 @@ class GradientRule(AdaptationRule[GradientBelief]):
         start = self._start(base, len(belief.moved[0])) if belief.moved else {}
         moved = dict(zip(self.names, belief.moved, strict=True))
         adapted = {name: value + moved[name].transpose(0, 1) for name, value in start.items()}
-        return base.with_parameters(self._network_parameters(base.parameters, adapted))
+        return self._adapted(base, adapted)
 
     def inner_loss(self, recent: Transitions, base: NetworkPredictor) -> InnerLoss:
         """What the steps descend; arguments as in `update`."""
@@ -128,32 +129,26 @@ class GradientRule(AdaptationRule[GradientBelief]):
 
     def _start(self, base: NetworkPredictor, batch_size: int) -> dict[str, Tensor]:
         """Where the adapted parameters start, each (P, B, ...)."""
-        parameters, start = base.parameters if self.factors is None else self.factors.start(), {}
-        for name in self.names:
-            value = parameters[name]
-            start[name] = value if value.dim() == 4 else value[:, None].expand(-1, batch_size, -1, -1)
-        return start
+        if self.factors is None:
+            start = {name: base.per_robot(name) for name in self.names}
+        else:
+            start = {name: value[:, None] for name, value in self.factors.start().items()}
+        return {name: value.expand(-1, batch_size, -1, -1) for name, value in start.items()}
 
-    def _network_parameters(self, parameters: Parameters, adapted: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Those of the network's parameters that the adapted ones replace."""
-        return adapted if self.factors is None else self.factors.weights(parameters, adapted)
+    def _adapted(self, base: NetworkPredictor, values: Parameters) -> NetworkPredictor:
+        """The dynamics with the adapted parameters, each (P, B, ...)."""
+        return base.with_parameters(values if self.factors is None else self.factors.weights(base, values))
 
     def _inner_gradient(self, adapted: dict[str, Tensor], loss: InnerLoss, base: NetworkPredictor) -> dict[str, Tensor]:
-        def total_loss(values: dict[str, Tensor], others: dict[str, Tensor]) -> Tensor:
-            parameters = {**others, **self._network_parameters(others, values)}
-            return loss(NetworkPredictor(base.model, parameters, base.affine)).sum()
-
-        others = dict(base.parameters)
-        # only torch.func can be followed by a compiler, and differentiated again
-        if torch.compiler.is_compiling() or (self.config.second_order and torch.is_grad_enabled()):
-            gradient: dict[str, Tensor] = torch.func.grad(total_loss)(adapted, others)
-            return gradient
         # a constant for the first-order rule and for the control step: without a second derivative it takes half the time
-        values = {name: value.detach().requires_grad_() for name, value in adapted.items()}
-        constant = {name: value.detach() for name, value in others.items()}
-        with torch.enable_grad():
-            gradients = torch.autograd.grad(total_loss(values, constant), list(values.values()))
-        return dict(zip(values, gradients, strict=True))
+        differentiable = self.config.second_order and torch.is_grad_enabled()
+        start = base if differentiable else base.detached()
+
+        def total_loss(values: tuple[Tensor, ...]) -> Tensor:
+            return loss(self._adapted(start, dict(zip(adapted, values, strict=True)))).sum()
+
+        gradient = inner_gradient(total_loss, tuple(adapted.values()), differentiable=differentiable)
+        return dict(zip(adapted, gradient, strict=True))
 
     def _clipped(self, gradient: dict[str, Tensor]) -> dict[str, Tensor]:
         if self.config.clip == 0:

@@ -7,14 +7,21 @@ normalised product of the prior and of all factors, for each entry of the code b
     precision = 1 + sum_k l_k,   mean = sum_k l_k m_k / precision
 
 Without a valid transition it is exactly the prior. A planner gets the dynamics under the mean, or under posterior samples, one
-for each of its particles. The outer loss is the query loss under the mean and, beside it, the negative evidence lower bound
+for each of its particles. The outer loss is the query loss under the mean and, beside it,
 
-    E_{z ~ posterior} [ L(query; z) ] + kl_weight * KL(posterior || N(0, 1))
+    l(query; mean + eps / sqrt(precision)) + kl_weight * KL(posterior || N(0, 1))
 
-PEARL trains on samples alone. Here the query loss is that of the mean, because the mean is what a controller without samples
-predicts with, and because `condition` says the same in training and in control. The mean alone would not teach the encoder how
-uncertain it is: only the KL would see the precision as such and would pull it towards the prior's. The expectation over one
-reparameterised sample is what makes a posterior wide exactly where the code does not matter.
+where l is the pseudo-Huber error of one step from each observation of the query. PEARL's loss is that of fresh samples alone.
+Three things differ here, and the sum is not a bound of the evidence:
+
+- The query loss, open loop by default, is that of the mean, because the mean is what a controller without samples predicts with,
+  and because `condition` says the same in training and in control. The mean alone would not teach the encoder how uncertain it
+  is: only the KL would see the precision as such and would pull it towards the prior's. The term under the sample is what makes
+  a posterior wide exactly where the code does not matter.
+- The sample's error is one-step, which costs little beside the query loss and asks the same of the code.
+- eps is not drawn anew: row i of a meta-batch has the same standard normal eps_i throughout a training, so that the expectation
+  is taken over as many fixed points as a meta-batch has windows, while the windows in a row change. The loss is thus a function
+  of parameters and windows alone, which is what lets a step be replayed and a training be watched without changing it.
 """
 
 from __future__ import annotations
@@ -45,7 +52,7 @@ class LatentConfig:
         samples: posterior samples that a planner scores every candidate under; 0 plans with the posterior's mean.
         kl_weight: weight of the KL divergence from the prior in the outer loss, per nat.
         backward: weight of the loss of predicting backward in time (see `context`); 0 for none.
-        seed: fixes the initial weights and the noise of the samples that are trained on.
+        seed: fixes the initial weights and the noise of the samples that are trained on, one for each row of a meta-batch.
     """
 
     TAG: ClassVar[str] = "latent"
@@ -135,8 +142,7 @@ class LatentRule(AdaptationRule[LatentBelief]):
         return terms
 
     def _sample_loss(self, belief: LatentBelief, windows: Windows, base: NetworkPredictor) -> Tensor:
-        # Each row of a meta-batch has noise of its own, and the same at every update, while its window is another one. So the
-        # loss is a function of parameters and windows: a step can be replayed, and a resumed training is the one not interrupted.
+        # the same at every update: see the module's docstring
         generator = torch.Generator().manual_seed(self.config.seed)
         noise = torch.randn(belief.mean.shape, generator=generator).to(belief.mean)
         predictor = self.modulation(base, belief.at(noise))

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from adaptive_mbrl.dynamics.model import DynamicsModel
 from adaptive_mbrl.dynamics.network import Parameters
+from adaptive_mbrl.dynamics.network_predictor import NetworkPredictor
 from adaptive_mbrl.errors import ConfigError
 
 
@@ -49,10 +50,6 @@ class LowRankFactors(nn.Module):
             factors[f"{name}_b"] = self.a[name].new_zeros(self._b_shapes[name])
         return factors
 
-    def weights(self, parameters: Parameters, factors: Parameters) -> dict[str, Tensor]:
-        """The weights that factors (E, B, ...) make of a network's own, each (E, B, fan_in, fan_out)."""
-        moved = {}
-        for name in self.names:
-            own = parameters[name]
-            moved[name] = (own if own.dim() == 4 else own[:, None]) + factors[f"{name}_a"] @ factors[f"{name}_b"]
-        return moved
+    def weights(self, base: NetworkPredictor, factors: Parameters) -> dict[str, Tensor]:
+        """The weights that factors (E, B, ...) make of the base's own, each (E, B, fan_in, fan_out)."""
+        return {name: base.per_robot(name) + factors[f"{name}_a"] @ factors[f"{name}_b"] for name in self.names}

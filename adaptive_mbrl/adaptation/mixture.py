@@ -32,6 +32,7 @@ from torch import Tensor, nn
 from adaptive_mbrl.adaptation.base import ParameterGroup
 from adaptive_mbrl.adaptation.belief import select
 from adaptive_mbrl.adaptation.gradient import one_step_loss
+from adaptive_mbrl.adaptation.inner_gradient import inner_gradient
 from adaptive_mbrl.adaptation.rule import RecursiveRule
 from adaptive_mbrl.config import bounded
 from adaptive_mbrl.dynamics.model import DynamicsModel
@@ -159,20 +160,12 @@ class MixtureRule(RecursiveRule[MixtureBelief]):
 
     def _gradient(self, moved: tuple[Tensor, ...], newest: Transitions, base: NetworkPredictor) -> tuple[Tensor, ...]:
         """Of the squared error of the newest transition under each component, without a derivative of its own; as `moved`."""
-        num, constant = moved[0].shape[1], {name: value.detach() for name, value in base.parameters.items()}
-        fixed, repeated = NetworkPredictor(base.model, constant, base.affine), _repeated(newest, num)
+        fixed, repeated = base.detached(), _repeated(newest, moved[0].shape[1])
 
         def total_loss(values: tuple[Tensor, ...]) -> Tensor:
             return one_step_loss(self._moved(fixed, values), repeated).sum()
 
-        gradient: tuple[Tensor, ...]
-        if torch.compiler.is_compiling():
-            # what a compiler can follow; outside of it, it takes several times as long
-            gradient = torch.func.grad(total_loss)(tuple(value.detach() for value in moved))
-        else:
-            with torch.enable_grad():
-                values = tuple(value.detach().requires_grad_() for value in moved)
-                gradient = torch.autograd.grad(total_loss(values), values)
+        gradient = inner_gradient(total_loss, moved)
         if self.config.clip == 0:
             return gradient
         # (B, C, P): each member is a model of its own

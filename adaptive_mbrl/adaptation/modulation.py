@@ -79,6 +79,5 @@ class Modulation(nn.Module):
         """The base with displaced modulation; `code`: (B, code_dim), the same for all particles, or (P, B, code_dim)."""
         changed = {}
         for name, head in self.heads.items():
-            value = base.parameters[name]
-            changed[name] = (value if value.dim() == 4 else value[:, None]) + head(code)[..., None, :]
+            changed[name] = base.per_robot(name) + head(code)[..., None, :]
         return base.with_parameters(changed)

@@ -106,9 +106,7 @@ class MultiHeadRule(AdaptationRule[MultiHeadBelief]):
     def condition(self, base: NetworkPredictor, belief: MultiHeadBelief, noise: Tensor | None = None) -> NetworkPredictor:
         changed = {}
         for name, displacement in zip((self._weight, self._bias), self._displacements(), strict=True):
-            value = base.parameters[name]
-            moved = torch.einsum("bh,hpio->pbio", belief.chosen, displacement)
-            changed[name] = (value if value.dim() == 4 else value[:, None]) + moved
+            changed[name] = base.per_robot(name) + torch.einsum("bh,hpio->pbio", belief.chosen, displacement)
         return base.with_parameters(changed)
 
     def loss_terms(self, belief: MultiHeadBelief, windows: Windows, base: NetworkPredictor) -> dict[str, Tensor]:

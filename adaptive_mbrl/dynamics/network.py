@@ -103,7 +103,7 @@ class ConditionedNetwork:
         (first, self._first_bias), *self._layers = layers
         self._driven = first[:, net.input_dim :]
         self._observed = first[:, : net.input_dim] if input_rows is None else first.index_select(1, input_rows)
-        self._gain, self._context = (_per_task(parameters[name]) for name in MODULATION)
+        self._gain, self._context = (with_task_axis(parameters[name]) for name in MODULATION)
 
     def grouped_rows(self, x: Tensor) -> Tensor:
         """(P, T, n, d) -> the rows of the first layer, (G, R, d)."""
@@ -180,8 +180,8 @@ class ConditionedNetwork:
         return own_weight, own_bias
 
 
-def _per_task(parameter: Tensor) -> Tensor:
-    """(P, 1, d) or (P, T, 1, d) -> (P, 1 or T, 1, d)."""
+def with_task_axis(parameter: Tensor) -> Tensor:
+    """A parameter of all tasks, (P, ...), or of each, (P, T, ...) -> (P, 1 or T, ...)."""
     return parameter if parameter.dim() == 4 else parameter[:, None]
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from adaptive_mbrl.dynamics.model import DynamicsModel
-from adaptive_mbrl.dynamics.network import ConditionedNetwork, Parameters
+from adaptive_mbrl.dynamics.network import ConditionedNetwork, Parameters, with_task_axis
 from adaptive_mbrl.dynamics.normalizer import Affine
 from adaptive_mbrl.healthy import is_healthy
 from adaptive_mbrl.predictor import Prediction, Trajectories
@@ -47,6 +47,15 @@ class NetworkPredictor:
         if self._affine is None:
             self._affine = self.model.normalizer.affine()
         return self._affine
+
+    def per_robot(self, name: str) -> Tensor:
+        """A parameter with an axis for the robots, (P, B, ...); (P, 1, ...) where all of them share it."""
+        return with_task_axis(self.parameters[name])
+
+    def detached(self) -> NetworkPredictor:
+        """The same dynamics with parameters that are constants for a derivative."""
+        constant = {name: value.detach() for name, value in self.parameters.items()}
+        return NetworkPredictor(self.model, constant, self.affine)
 
     def with_parameters(self, changed: Parameters) -> Self:
         """The same predictor with some parameters replaced."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from adaptive_mbrl.adaptation.belief import map_belief, tensors_of
 from adaptive_mbrl.checkpoint import Description
 from adaptive_mbrl.config import from_mapping, to_mapping
@@ -24,11 +26,12 @@ def write_training_step(folder: Path, reason: str, description: Description, tra
         folder: where the file goes.
         reason: what was not finite, in words.
         description: the checkpoint that was to come out of the training.
-        trainer: its weights are those before the step.
+        trainer: its weights and its balancing are those before the step.
         windows: what the step was to be taken on.
     """
     about = {"description": to_mapping(description), "outer": to_mapping(trainer.config), "updates": trainer.updates_done}
     tensors = {f"adapter.{name}": tensor for name, tensor in trainer.adapter.state_dict().items()}
+    tensors |= {f"balancing.{name}": tensor for name, tensor in trainer.balancing.state_dict().items()}
     return write_dump(folder, KIND, reason, about, tensors | numbered("windows", tensors_of(windows)))
 
 
@@ -46,25 +49,30 @@ class Replayed:
         loss: mean over the windows.
         windows: number of windows.
         failed_windows: number of windows whose loss is not finite.
+        gradient_norm: norm of the outer gradient as the balancing makes it, not clipped; a step is taken where it is finite.
         failed_gradients: names of the parameters whose gradient is not finite.
     """
 
     loss: float
     windows: int
     failed_windows: int
+    gradient_norm: float
     failed_gradients: tuple[str, ...]
 
 
 def replay_training_step(dump: Dump) -> Replayed:
-    """Take the loss of the dump's step and its gradient again, on the CPU; no parameter is changed."""
+    """Take the loss of the dump's step and its gradient again, on the CPU; no weight is changed."""
     description = from_mapping(Description, dump.about["description"], source="dump")
     adapter = description.make_adapter()
     adapter.load_state_dict(dump.part("adapter"))
     trainer = MetaTrainer(adapter, from_mapping(OuterConfig, dump.about["outer"], source="dump"))
+    trainer.balancing.load_state_dict(dump.part("balancing"))
     stored = iter(dump.sequence("windows"))
     empty = dump.tensors["windows.0"]
     windows: Windows = map_belief(lambda tensor: next(stored), Windows(Transitions(*[empty] * 4), *[empty] * 3))
     loss = trainer.loss(windows)
-    loss.mean().backward()
-    failed = tuple(name for name, p in adapter.named_parameters() if p.grad is not None and not bool(p.grad.isfinite().all()))
-    return Replayed(float(loss.detach().mean()), len(loss), int((~loss.isfinite()).sum()), failed)
+    trainer.balancing.backward(loss, windows.task)
+    gradients = {name: p.grad for name, p in adapter.named_parameters() if p.grad is not None}
+    failed = tuple(name for name, gradient in gradients.items() if not bool(gradient.isfinite().all()))
+    norm = float(torch.nn.utils.get_total_norm(gradients.values()))
+    return Replayed(float(loss.detach().mean()), len(loss), int((~loss.isfinite()).sum()), norm, failed)

@@ -151,9 +151,11 @@ class MetaTrainer:
             The mean loss before it, a scalar.
 
         Raises:
-            DivergenceError: the gradient is not finite; nothing is changed then.
+            DivergenceError: the gradient is not finite; weights, optimiser and balancing are those before the step.
         """
         self.optimizer.zero_grad(set_to_none=True)
+        # a balancing's state moves with its backward pass, before anybody can know whether the step is taken
+        balancing_before = {name: value.clone() for name, value in self.balancing.state_dict().items()}
         losses = self.loss(windows)
         loss = losses.detach().mean()
         self.balancing.backward(losses, windows.task)
@@ -161,6 +163,7 @@ class MetaTrainer:
         self.process.reduce(p.grad for p in trained if p.grad is not None)
         norm = torch.nn.utils.clip_grad_norm_(self.adapter.parameters(), self.config.gradient_clip or math.inf)
         if not math.isfinite(norm):
+            self.balancing.load_state_dict(balancing_before)
             raise DivergenceError(
                 f"training diverged at update {self.updates_done} (loss {loss.item():.3g}); try a smaller outer.learning_rate",
                 windows,

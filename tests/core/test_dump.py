@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import typing
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from adaptive_mbrl.checkpoint import FORMAT_VERSION, Description
 from adaptive_mbrl.data.windows import Windows, WindowSampler
 from adaptive_mbrl.dump import non_finite, read_dump, write_dump
 from adaptive_mbrl.errors import ConfigError, DivergenceError
+from adaptive_mbrl.meta.balancing import BalancingConfig
 from adaptive_mbrl.meta.dump import replay_training_step, write_training_step
 from adaptive_mbrl.meta.trainer import MetaTrainer
 from tests.core.analytic import POINT, POINT_MODEL, POINT_OUTER, POINT_WINDOW, point_episodes
@@ -72,6 +75,23 @@ def test_the_loss_of_a_finite_step_is_replayed_exactly(tmp_path: Path):
     assert replayed.failed_gradients == ()
 
 
+@pytest.mark.parametrize("kind", typing.get_args(BalancingConfig), ids=lambda kind: kind.TAG)
+def test_the_gradient_that_is_replayed_is_that_of_the_balancing_in_its_state(tmp_path: Path, kind: type):
+    """After some steps, in which PCGrad, GradNorm and the noise levels move."""
+    outer = dataclasses.replace(POINT_OUTER, balancing=kind(), gradient_clip=0.0)
+    trainer, windows = MetaTrainer(point_adapter("gradient"), outer), windows_with_nan([])
+    for _ in range(3):
+        trainer.step(windows)
+    path = write_training_step(tmp_path, "a test", description_of("gradient"), trainer, windows)
+
+    replayed = replay_training_step(read_dump(path))
+
+    # without clipping the step leaves the gradient that it was taken with
+    trainer.step(windows)
+    taken = torch.nn.utils.get_total_norm([p.grad for p in trainer.adapter.parameters() if p.grad is not None])
+    assert replayed.gradient_norm == pytest.approx(taken.item(), rel=1e-6)
+
+
 # --- files --------------------------------------------------------------------------------------------------------------------
 
 
@@ -121,7 +141,12 @@ def metadata_of_another_kind(path: Path) -> None:
 
 
 def incomplete_metadata(path: Path) -> None:
-    save_file({"x": torch.ones(1)}, path, metadata={"dump": '{"format": "adaptive-mbrl dump 1"}'})
+    save_file({"x": torch.ones(1)}, path, metadata={"dump": '{"format": "adaptive-mbrl dump 2"}'})
+
+
+def older_format(path: Path) -> None:
+    content = '{"format": "adaptive-mbrl dump 1", "kind": "training_step", "reason": "", "about": {}, "revision": "0123abc"}'
+    save_file({"windows.0": torch.ones(1)}, path, metadata={"dump": content})
 
 
 def cut(path: Path) -> None:
@@ -142,6 +167,7 @@ NO_DUMPS = [
     broken_metadata,
     metadata_of_another_kind,
     incomplete_metadata,
+    older_format,
     cut,
     folder,
 ]
@@ -157,6 +183,13 @@ def test_what_is_no_dump_is_refused_in_one_line(tmp_path: Path, make):
 
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_of_a_dump_of_an_older_format_it_is_said_which_code_replays_it(tmp_path: Path):
+    older_format(path := tmp_path / "x.safetensors")
+
+    with pytest.raises(ConfigError, match=r"format 'adaptive-mbrl dump 1'.* of revision 0123abc$"):
+        read_dump(path)
 
 
 def test_what_is_not_finite_is_counted_and_named():

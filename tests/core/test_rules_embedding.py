@@ -206,6 +206,18 @@ def test_a_share_of_the_training_windows_is_predicted_under_the_prior():
     assert (belief.code.abs().amax(1) == 0).tolist() == [True, False, True, False, True, False, False, False, True]
 
 
+@pytest.mark.parametrize(("share", "num", "priors"), [(0.4, 40, 16), (0.35, 40, 14), (0.1, 40, 4), (0.1, 8, 1), (0.5, 9, 5)])
+def test_the_share_of_windows_under_the_prior_is_the_one_that_was_asked_for(share: float, num: int, priors: int):
+    """In the whole meta-batch and, up to one window, among any eight that follow one another, as CVaR lays situations out."""
+    with torch.no_grad():
+        (belief,) = stirred(prior_share=share).infer_in_training(training_windows([1] * num))
+    under_prior = belief.code.abs().amax(1) == 0
+
+    assert under_prior.sum() == priors
+    for eight in under_prior.unfold(0, 8, 1):
+        assert abs(eight.sum() - 8 * share) < 1
+
+
 def test_the_query_has_no_influence_on_the_belief_that_predicts_it():
     adapter, windows = stirred(), training_windows([0, 1, 2])
     with torch.no_grad():

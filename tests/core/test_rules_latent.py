@@ -190,7 +190,7 @@ def test_without_its_weight_there_is_no_backward_model():
 
 
 def test_the_loss_of_a_window_is_the_same_whenever_it_is_asked_for():
-    """A step of the outer loop can be replayed, and nobody else's random numbers are used up."""
+    """A step of the outer loop can be replayed, and nobody else's random numbers are used up; each row has noise of its own."""
     trainer, windows = MetaTrainer(adapter_with(), OuterConfig()), query()
     trainer.adapter.train()
     state = torch.random.get_rng_state()
@@ -199,6 +199,9 @@ def test_the_loss_of_a_window_is_the_same_whenever_it_is_asked_for():
     torch.manual_seed(1)
 
     assert torch.equal(trainer.loss(windows), first)
+    alike = Windows(Transitions(*(x[:1].expand_as(x) for x in windows.recent)), *(x[:1].expand_as(x) for x in windows[1:]))
+    belief = trainer.adapter.infer(alike.recent)
+    assert len(trainer.adapter.loss_terms(belief, alike)["0.sample"].unique()) == TASKS
 
 
 def test_the_sample_teaches_the_posterior_how_certain_to_be():

@@ -103,7 +103,7 @@ def test_a_training_step_is_replayed(broken: Path, tmp_path: Path, capsys: pytes
     printed = capsys.readouterr().out
     assert "training step of revision" in printed
     assert "5 of 5 windows are not finite" in printed
-    assert "gradient: not finite in" in printed
+    assert "gradient: norm nan; not finite in" in printed
 
 
 def test_a_dump_that_does_not_fit_this_code_is_one_line(unstable: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

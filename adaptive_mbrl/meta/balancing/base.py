@@ -19,7 +19,8 @@ class Balancing(nn.Module):
     """Weighs training situations against each other.
 
     Its parameters are trained beside the meta-parameters, by the same optimiser; its buffers are state that is saved with the
-    trainer. Where several processes train together, each balances its own windows, and the gradients are averaged.
+    trainer. `backward` may change both; the trainer puts them back where the step is not taken. Where several processes train
+    together, each balances its own windows, and the gradients are averaged.
     """
 
     @property

@@ -1,7 +1,7 @@
 """Situations in a bounded number of groups, and the gradient of each group's loss.
 
 A gradient per situation would cost one backward pass per situation, and there may be hundreds. Situation t belongs to group t mod
-G, in every meta-batch, so that a group is a fixed random part of all situations.
+G in every meta-batch: a group is every G-th situation, in the order in which situations first appear in the data.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
 
 At the best s_t, which is log L_t, the gradient of a situation is that of log L_t / 2: situations count by what they lose of their
 own loss, and one that cannot be predicted well does not drown the others. A noise level is a property of one situation, so there
-is one for each; they cost nothing, because no gradient per situation is needed. Random groups of situations would all have the
-same noise level, and the mean would be left. Losses must be positive.
+is one for each; they cost nothing, because no gradient per situation is needed. Groups that mix situations would all have about
+the same noise level, and the mean would be left. Losses must be positive.
 """
 
 from __future__ import annotations
