@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -322,6 +322,45 @@ def test_infer_is_the_same_as_step_by_step():
     inferred, followed = adapter.infer(transitions), follow(adapter, transitions)
 
     assert all(torch.equal(a, b) for a, b in zip(tensors_of(inferred), tensors_of(followed), strict=True))
+
+
+def breaks_above(limit: float, adapter: PhysicsAdapter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cart-pole's simulation breaks under every gain above `limit`."""
+    step = adapter._simulations.step
+
+    def breaking(changes: Sequence[Change], *rest: Any) -> Any:
+        next_obs = step(changes, *rest)
+        next_obs[[change.actuator_gain["slide"] > limit for change in changes]] = np.nan  # type: ignore[index]
+        return next_obs
+
+    monkeypatch.setattr(adapter._simulations, "step", breaking)
+
+
+def test_a_simulation_that_breaks_is_no_perfect_prediction(monkeypatch: pytest.MonkeyPatch):
+    """A belief under which the simulator breaks is dropped as one that was surprised, and so is a delay."""
+    adapter = adapter_for("cartpole", kinds=("actuator_gain",), max_delay=1)
+    _, transitions = drive("cartpole", [Change()], 4)
+    breaks_above(1.5, adapter, monkeypatch)
+    prior = adapter.prior(1)
+    all_broken, one_broken = torch.full_like(prior.theta, 2.0), prior.theta.clone()
+    one_broken[:, 1] = 2.0
+
+    found = follow(adapter, transitions, prior._replace(theta=all_broken))
+    weighed = follow(adapter, Transitions(*(x[:, :1] for x in transitions)), prior._replace(theta=one_broken))
+
+    assert estimates(adapter, found)["actuator_gain slide"][0] == pytest.approx(1.0, abs=0.01)
+    assert weighed.log_odds[0].tolist() == [0.0, -1000.0]
+
+
+def test_a_simulator_that_always_breaks_leaves_the_prior(monkeypatch: pytest.MonkeyPatch):
+    adapter = adapter_for("cartpole", kinds=("actuator_gain",))
+    _, transitions = drive("cartpole", [Change()], 8)
+    breaks_above(-torch.inf, adapter, monkeypatch)
+
+    belief = follow(adapter, transitions)
+
+    assert all(tensor.isfinite().all() for tensor in tensors_of(belief))
+    assert estimates(adapter, belief)["actuator_gain slide"] == (1.0, 1.0)
 
 
 def test_beliefs_can_be_selected():
