@@ -28,6 +28,7 @@ from sim.identification.controller import physics_controller
 from sim.identification.estimator import PhysicsConfig
 from sim.identification.mistaken import mistaken
 from sim.identification.parameters import Parameters
+from sim.identification.residuals import Window
 from sim.identification.state import StateReader
 from sim.robot.robot import Robot, load_robot
 from sim.scenarios.change import Change
@@ -361,6 +362,23 @@ def test_a_simulator_that_always_breaks_leaves_the_prior(monkeypatch: pytest.Mon
 
     assert all(tensor.isfinite().all() for tensor in tensors_of(belief))
     assert estimates(adapter, belief)["actuator_gain slide"] == (1.0, 1.0)
+
+
+def test_the_estimator_stays_on_the_cpu_where_the_adapter_is_moved():
+    """On the device `meta`, as on a GPU, mixing tensors with those of the CPU fails; the quadrotor has angles to wrap."""
+    adapter = adapter_for("quadrotor")
+    _, transitions = drive("quadrotor", [Change(body_mass=1.3)], 5)
+    obs, sent, next_obs, valid = (x.numpy() for x in transitions)
+    window = Window(obs, np.repeat(sent[:, None], adapter.config.max_delay + 1, axis=1), next_obs, valid)
+    start = adapter._estimator.prior(1, adapter.robot.spec.obs_dim)
+    before = adapter._estimator.update(start, window)
+
+    adapter.to("meta")
+    after = adapter._estimator.update(start, window)
+
+    assert adapter.normalizer.target_std.device.type == "meta"
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_beliefs_can_be_selected():
