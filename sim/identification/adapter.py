@@ -91,6 +91,11 @@ class PhysicsAdapter(Adapter[PhysicsBelief]):
     def normalizer(self) -> Normalizer:
         return self._normalizer
 
+    @property
+    def takes_pending(self) -> bool:
+        """Only where there is no delay to estimate, and so no action that was sent before a belief and acts after it."""
+        return self.config.max_delay == 0
+
     def prior(self, batch_size: int) -> PhysicsBelief:
         spec = self.robot.spec
         sent = np.tile(self._rest, (batch_size, self.config.max_delay, 1))

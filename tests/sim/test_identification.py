@@ -14,6 +14,7 @@ import torch
 
 from adaptive_mbrl.adaptation.belief import select, tensors_of
 from adaptive_mbrl.checkpoint import load_checkpoint
+from adaptive_mbrl.controller import StepOptions
 from adaptive_mbrl.dynamics.normalizer import Normalizer
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.options import EvaluateOptions
@@ -465,6 +466,26 @@ def test_a_controller_finds_out_and_tells():
     assert float(command.info.adapted_error[0]) < 0.1 * float(command.info.prior_error[0])
     controller.reset()
     assert controller.belief is None
+
+
+@pytest.mark.parametrize("max_delay", [0, 1])
+def test_pending_actions_are_refused_where_a_delay_is_estimated(max_delay: int):
+    """They would be missing among the actions that a delay puts off."""
+    planner = ICEMConfig(horizon=3, num_samples=8, num_iterations=1, num_elites=4)
+    config = PhysicsConfig(kinds=("actuator_gain",), max_delay=max_delay)
+    controller = physics_controller(robot_named("cartpole"), normalizer_of("cartpole"), planner, config=config)
+    obs = np.zeros(controller.spec.obs_dim, dtype=np.float32)
+    pending = StepOptions(pending=np.zeros((1, 1)))
+
+    if max_delay:
+        with pytest.raises(ConfigError, match="pending: the adapter estimates the action delay itself") as caught:
+            controller.step(obs, options=pending)
+        assert "\n" not in str(caught.value)
+        assert controller.belief is None
+        controller.step(obs)
+    else:
+        controller.step(obs, options=pending)
+    assert controller.belief is not None
 
 
 def test_a_planner_with_derivatives_is_refused():
