@@ -538,7 +538,7 @@ def test_what_no_parameter_can_explain_counts_as_noise():
 @pytest.fixture(scope="module")
 def evaluation(make_checkpoint: Callable[..., Path], cartpole_scenario: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     checkpoint = make_checkpoint(tmp_path_factory.mktemp("checkpoint") / "cartpole")
-    return evaluate(prepare(checkpoint, cartpole_scenario, episodes=1, physics=True, physics_error=0.2))
+    return evaluate(prepare(checkpoint, cartpole_scenario, episodes=1, physics=True))
 
 
 def test_physics_is_an_arm_of_an_evaluation(evaluation: Any, tmp_path: Path):
@@ -560,7 +560,22 @@ def test_physics_is_an_arm_of_an_evaluation(evaluation: Any, tmp_path: Path):
     assert {"physics", "wrong_physics"} <= drawn
 
 
-@pytest.mark.parametrize("share", [-0.1, 0.0, 1.0])
-def test_an_impossible_error_of_the_model_is_refused(share: float):
+def test_the_wrong_model_can_be_left_out_or_be_more_wrong(make_checkpoint: Callable[..., Path], tmp_path: Path):
+    checkpoint = make_checkpoint(tmp_path / "cartpole")
+
+    def set_up(**options: Any) -> Any:
+        return prepare(checkpoint, "cartpole/demo", episodes=1, **options)
+
+    without, alone, worse = set_up(), set_up(physics=True, physics_error=0.0), set_up(physics=True, physics_error=0.5)
+
+    assert (without.physics, without.physics_error) == ({}, None)
+    assert (list(alone.physics), alone.physics_error) == (["physics"], None)
+    assert worse.physics_error == 0.5
+    model = worse.physics["wrong_physics"].settings.adapter.robot.model
+    np.testing.assert_allclose(model.body_mass, 1.5 * robot_named("cartpole").model.body_mass)
+
+
+@pytest.mark.parametrize(("physics", "share"), [(True, -0.1), (True, 1.0), (False, 0.2)])
+def test_an_impossible_error_of_the_model_is_refused(physics: bool, share: float):
     with pytest.raises(ConfigError, match="--physics-error"):
-        EvaluateOptions(checkpoint="cartpole", scenario="cartpole/demo", physics_error=share)
+        EvaluateOptions(checkpoint="cartpole", scenario="cartpole/demo", physics=physics, physics_error=share)
