@@ -199,9 +199,14 @@ class AdaptiveController:
 
         Raises:
             ObservationError: wrong size or not finite; nothing is changed then.
+            ConfigError: actions are pending, and the adapter does not take any; nothing is changed then.
         """
         last_action = None if self._state is None else self._state.last_action
         inputs = self._checker.inputs(obs, goal, options, last_action)
+        if inputs.pending.shape[1] and not self.settings.adapter.takes_pending:
+            raise ConfigError(
+                "pending: the adapter estimates the action delay itself and takes no pending actions; allowed: none"
+            )
         state = self._state or initial_state(self.settings, len(inputs.obs), self.window, self.spec.obs_dim)
         self.settings.planner.require_batch(len(inputs.obs))
         noise = self._draw_noise(state, options.num_samples)

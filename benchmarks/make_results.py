@@ -1,4 +1,4 @@
-"""Write the tables of docs/results.md, adaptation.md, robot.md and training.md from reports: no figure is typed by hand.
+"""Write the tables of results.md, adaptation.md, physics.md, robot.md and training.md in docs/: no figure is typed by hand.
 
 Usage: python benchmarks/make_results.py
 
@@ -9,6 +9,7 @@ docs/results/NAME.json says. `budgets` is about the shipped checkpoints; `in_sho
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import re
 from collections.abc import Callable
@@ -26,7 +27,7 @@ LAST_NARROW = "36f922467660"
 
 def main() -> None:
     """Replace every marked part; a mark without a report is an error."""
-    for name in ("results.md", "adaptation.md", "robot.md", "training.md"):
+    for name in ("results.md", "adaptation.md", "physics.md", "robot.md", "training.md"):
         path = DOCS / name
         text = path.read_text(encoding="utf-8")
         path.write_text(re.sub(r"<!-- begin (\S+) -->.*?<!-- end \1 -->", _replacement, text, flags=re.S), encoding="utf-8")
@@ -192,26 +193,27 @@ def tables(report: dict[str, Any]) -> str:
         "| steps to 80 % of the oracle |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    lines += [
-        _arm_row(name, summary[name]) for name in ("adaptive", "frozen", "multitask", "oracle", "random") if name in summary
-    ]
+    physics = config.get("physics", [])
+    compared = [name for name in ("frozen", "multitask", *physics) if name in summary]
+    lines += [_arm_row(name, summary[name]) for name in ("adaptive", *compared, "oracle", "random") if name in summary]
     columns = "return after the change [95 %] | more than before the change [95 %]"
     lines += ["", f"| difference, paired by seed | {columns} |", "|---|---|---|"]
-    for other in ("frozen", "multitask"):
+    for other in compared:
         found = summary[f"adaptive_minus_{other}"]
         cells = (_interval(found[key], 1) for key in ("return_after_change", "after_minus_before"))
         lines.append(f"| adaptive - {other} | {' | '.join(cells)} |")
     open_loop = summary["open_loop_10"]
     if open_loop:
         arms = [n for n in ("adaptive", "frozen", "multitask") if n in open_loop]
-        lines += ["", "| open-loop error, mean over 1 to 10 steps | " + " | ".join(arms) + " | adaptive / multitask [95 %] |"]
+        other = arms[-1]
+        lines += ["", "| open-loop error, mean over 1 to 10 steps | " + " | ".join(arms) + f" | adaptive / {other} [95 %] |"]
         lines += ["|---" * (len(arms) + 2) + "|"]
         figures = " | ".join(f"{open_loop[n]:.3f}" for n in arms)
-        lines += [f"| RMS over channels, in target stds | {figures} | {_interval(open_loop['adaptive_over_multitask'], 2)} |"]
-    timing = report["arms"]["adaptive"]
+        lines += [f"| RMS over channels, in target stds | {figures} | {_interval(open_loop[f'adaptive_over_{other}'], 2)} |"]
     lines += ["", "| one robot alone | median | p99 |", "|---|---|---|"]
-    for key in ("adapt_ms", "plan_ms"):
-        lines.append(f"| {key.removesuffix('_ms')} [ms] | {timing[key]['median']:.1f} | {timing[key]['p99']:.1f} |")
+    for arm, key in itertools.product(("adaptive", *physics), ("adapt_ms", "plan_ms")):
+        timing, what = report["arms"][arm][key], f"{arm}: {key}" if physics else key
+        lines.append(f"| {what.removesuffix('_ms')} [ms] | {timing['median']:.1f} | {timing['p99']:.1f} |")
     return "\n".join(lines)
 
 

@@ -47,6 +47,14 @@ class Adapter(nn.Module, Generic[BeliefT]):
     def normalizer(self) -> Normalizer:
         """Statistics of the training data, in whose stds errors are counted."""
 
+    @property
+    def takes_pending(self) -> bool:
+        """Whether plans may begin after actions that are pending, see `StepInputs`.
+
+        Not where the predictor itself remembers what was sent: it would not know of the actions between its belief and the plan.
+        """
+        return True
+
     @abstractmethod
     def prior(self, batch_size: int) -> BeliefT:
         """Belief about B robots before any transition."""

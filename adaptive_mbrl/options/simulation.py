@@ -69,8 +69,9 @@ class EvaluateOptions:
         multitask: checkpoint of the multi-task arm, as a folder or a name; without it there is no such arm.
         baselines: folders of baselines that `train-baseline` trained; each is one more arm, named after its algorithm.
         oracle: whether the planner also runs on the true dynamics.
-        physics: also run an arm that estimates the parameters of the robot's physics and plans in MuJoCo under them.
-        physics_error: also run that arm with a model whose masses and springs are wrong on purpose by this share, 0.2 for 20 %.
+        physics: also run an arm that estimates the parameters of the robot's physics and plans in MuJoCo under them, and the same
+            with a model that is wrong on purpose.
+        physics_error: share by which that model's masses and springs are wrong, 0.2 if not given; 0 leaves its arm out.
         device: where the networks run; auto takes a GPU when there is one.
         threads: number of threads of torch and of the simulator; OMP_NUM_THREADS if not given, else all usable cores.
     """
@@ -94,8 +95,11 @@ class EvaluateOptions:
     def __post_init__(self) -> None:
         require_threads(self.threads)
         require_at_least("--episodes", self.episodes, 1)
-        if self.physics_error is not None and not 0 < self.physics_error < 1:
-            raise ConfigError(f"--physics-error: {self.physics_error:g} is out of range; allowed: more than 0, less than 1")
+        if self.physics_error is not None:
+            if not self.physics:
+                raise ConfigError("--physics-error: there is no arm with physics that it could be about; add --physics")
+            if not 0 <= self.physics_error < 1:
+                raise ConfigError(f"--physics-error: {self.physics_error:g} is out of range; allowed: at least 0, less than 1")
         require_seed("--seed", self.seed)
         require_ending("--plot", self.plot, ".png")
         require_ending("--video", self.video, ".mp4")

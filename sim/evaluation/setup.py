@@ -16,7 +16,7 @@ from adaptive_mbrl.planning import PlannerConfig
 from sim.baselines.policy import BaselinePolicy, load_baselines
 from sim.episodes.policies import load_controller
 from sim.identification.controller import physics_controller
-from sim.identification.mistaken import mistaken
+from sim.identification.mistaken import USUAL_ERROR, mistaken
 from sim.robot.robot import Robot, load_robot
 from sim.scenarios.loading import load_scenario
 from sim.scenarios.scenario import Scenario
@@ -82,8 +82,8 @@ def prepare(
         oracle: whether there is an arm with the oracle.
         device: where the models run.
         baselines: folders of trained baselines.
-        physics: whether there is an arm that estimates the physics and plans in it.
-        physics_error: how wrong the model of one more such arm is; None for no such arm.
+        physics: whether there is an arm that estimates the physics and plans in it, and another one with a wrong model.
+        physics_error: how wrong that model is; 0 for no such arm, None for `USUAL_ERROR`.
 
     Raises:
         CheckpointError: a checkpoint is missing, damaged or of another robot, or the multi-task one adapts.
@@ -106,9 +106,8 @@ def prepare(
         )
         for arm, path in named.items()
     }
-    models = ({"physics": robot} if physics else {}) | (
-        {} if physics_error is None else {"wrong_physics": mistaken(robot, physics_error)}
-    )
+    error = (USUAL_ERROR if physics_error is None else physics_error) if physics else 0.0
+    models = ({"physics": robot} if physics else {}) | ({"wrong_physics": mistaken(robot, error)} if error else {})
     adaptive = controllers["adaptive"]
     physical = {
         arm: physics_controller(
@@ -127,5 +126,5 @@ def prepare(
         load_baselines(baselines, robot),
         tuple(map(str, baselines)),
         physical,
-        physics_error,
+        error or None,
     )

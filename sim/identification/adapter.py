@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from adaptive_mbrl.transitions import Transitions
 from sim.identification.estimator import Estimate, Estimator, PhysicsConfig
 from sim.identification.parameters import Parameters
 from sim.identification.predictor import PhysicsPredictor
-from sim.identification.residuals import Window
+from sim.identification.residuals import Error, Window
 from sim.identification.simulations import Simulations
 from sim.robot.robot import Robot
 
@@ -61,8 +62,8 @@ class Diagnosis(NamedTuple):
 class PhysicsAdapter(Adapter[PhysicsBelief]):
     """Estimates the physics of a robot by simulating it.
 
-    It sees observations and actions only. It has no meta-parameters to train, and runs on the CPU; a control step with it is not
-    one graph that could be compiled.
+    It sees observations and actions only. It has no meta-parameters to train. Wherever beliefs and predictions are, it simulates
+    and estimates on the CPU; a control step with it is not one graph that could be compiled.
 
     Args:
         robot: the nominal robot, whose MJCF may be wrong.
@@ -84,11 +85,16 @@ class PhysicsAdapter(Adapter[PhysicsBelief]):
         self._rest = np.clip(0.0, robot.action_low, robot.action_high)
         self.physical = Parameters(robot, config.kinds)
         self._simulations = Simulations(robot)
-        self._estimator = Estimator(self._simulations, self.physical, self._error, config)
+        self._estimator = Estimator(self._simulations, self.physical, _error_on_cpu(normalizer), config)
 
     @property
     def normalizer(self) -> Normalizer:
         return self._normalizer
+
+    @property
+    def takes_pending(self) -> bool:
+        """Only where there is no delay to estimate, and so no action that was sent before a belief and acts after it."""
+        return self.config.max_delay == 0
 
     def prior(self, batch_size: int) -> PhysicsBelief:
         spec = self.robot.spec
@@ -143,7 +149,7 @@ class PhysicsAdapter(Adapter[PhysicsBelief]):
     def _most_probable(self, belief: PhysicsBelief) -> tuple[Tensor, Tensor]:
         """Coordinates (B, n) and delay (B,)."""
         delay = belief.log_odds.argmax(1)
-        return belief.theta[torch.arange(len(delay)), delay], delay
+        return belief.theta[torch.arange(len(delay), device=delay.device), delay], delay
 
     def _belief(self, estimate: Estimate, sent: np.ndarray) -> PhysicsBelief:
         device = self._normalizer.target_std.device
@@ -151,6 +157,12 @@ class PhysicsAdapter(Adapter[PhysicsBelief]):
             *(torch.as_tensor(np.ascontiguousarray(x, dtype=np.float64), device=device) for x in (*estimate, sent))
         )
 
-    def _error(self, predicted: np.ndarray, observed: np.ndarray) -> np.ndarray:
-        difference = self._normalizer.wrap(torch.from_numpy(predicted - observed))
-        return difference.numpy() / self._normalizer.target_std.cpu().double().numpy()
+
+def _error_on_cpu(normalizer: Normalizer) -> Error:
+    """Differences in the stds that the normalizer has now; a copy of it stays on the CPU when the adapter is moved."""
+    on_cpu = copy.deepcopy(normalizer).cpu()
+
+    def error(predicted: np.ndarray, observed: np.ndarray) -> np.ndarray:
+        return on_cpu.error(torch.from_numpy(predicted), torch.from_numpy(observed)).numpy()
+
+    return error

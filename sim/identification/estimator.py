@@ -25,6 +25,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_mbrl.config import bounded
+from sim.identification.algebra import (
+    diagonal,
+    fit_where,
+    heavy_tailed,
+    information_of,
+    robot_where,
+    squared,
+    tempered,
+    times,
+    weighted,
+)
 from sim.identification.parameters import KINDS, Parameters
 from sim.identification.residuals import Error, Fit, Residuals, Window
 from sim.identification.simulations import Simulations
@@ -38,8 +49,6 @@ _HOPELESS = 20.0
 _GIVEN_UP = 1e3
 _LARGEST = 10.0
 """How many times its expected square a residual may count as noise."""
-_TAILS = 4.0
-"""Mean squared residual, in units of the noise, at which a transition counts half: one that cannot be explained says little."""
 _SETTLED = 1e-3
 """Squared length of a step, in standard deviations of the belief and per parameter, that is not worth another one."""
 _NO_DELAY = np.log(4.0)
@@ -55,7 +64,8 @@ class PhysicsConfig:
         max_delay: D, the longest action delay that is considered [control steps].
         lag: W, number of transitions that are fitted again at every step.
         iterations: most Gauss-Newton steps in each control step; fewer where the belief has settled.
-        forgetting: g, weight of the transition before in that of the present one.
+        forgetting: g. At every control step, what was learned from all transitions older than the last W counts g times as much
+            as at the step before: 1 never forgets, 0.98 halves it in about 34 steps. The log odds of the delays fade alike.
         noise: standard deviation of what the simulator cannot explain, at the start [target stds].
         least_noise: the smallest that it may become.
         noise_memory: weight of the past in the running mean square of what was not explained.
@@ -130,7 +140,7 @@ class Estimator:
         fit = self._residuals.linearise(estimate.theta, window, self._rows(estimate, window, new, unseen=1))
         estimate, changed = self._weigh(estimate, fit, new)
         rows = self._rows(estimate, window, new)
-        fit = _chosen(changed[:, None], self._residuals.linearise(estimate.theta, window, rows & changed[:, None, None]), fit)
+        fit = fit_where(changed[:, None], self._residuals.linearise(estimate.theta, window, rows & changed[:, None, None]), fit)
         fit = Fit(*(np.where(rows.reshape(*rows.shape, *(1,) * (x.ndim - 3)), x, 0.0) for x in fit))
         theta, start = estimate.theta, estimate.theta
         active: NDArray[np.bool_] = np.any(rows, axis=-1)
@@ -138,14 +148,14 @@ class Estimator:
         for iteration in range(self.config.iterations):
             if iteration:
                 start = np.where(active[..., None], theta, start)
-                fit = _chosen(active, self._residuals.linearise(start, window, rows & active[..., None]), fit)
+                fit = fit_where(active, self._residuals.linearise(start, window, rows & active[..., None]), fit)
             tried, moved = self._descend(estimate, start, fit, window, rows & active[..., None])
             theta = np.where(active[..., None], tried, theta)
             active = active & moved
             if not active.any():
                 break
-        fit = _tempered(fit, estimate.noise)
-        hessian = self._prior_information + estimate.information + _gram(fit.jacobian, fit.jacobian, estimate.noise)
+        fit = tempered(fit, estimate.noise)
+        hessian = self._prior_information + estimate.information + information_of(fit, estimate.noise)
         covariance = np.where(fitted[..., None, None], np.linalg.inv(hessian), estimate.covariance)
         return self._fold(estimate._replace(theta=theta, covariance=covariance), start, fit, rows, new)
 
@@ -160,7 +170,7 @@ class Estimator:
         """Weigh the delays by how they predicted the newest transition, and start over where none of them could, (B,) bool."""
         error, jacobian = fit.error[:, :, -1], fit.jacobian[:, :, -1]
         considered = new[:, None] & (estimate.log_odds > -_HOPELESS)
-        spread = jacobian @ estimate.covariance @ jacobian.swapaxes(-1, -2) + _diagonal(estimate.noise)[:, None]
+        spread = jacobian @ estimate.covariance @ jacobian.swapaxes(-1, -2) + diagonal(estimate.noise)[:, None]
         surprise = np.einsum("bmd,bmd->bm", error, np.linalg.solve(spread, error[..., None])[..., 0])
         likelihood = -0.5 * (surprise + np.linalg.slogdet(spread)[1])
         odds = np.where(considered, self.config.forgetting * estimate.log_odds + likelihood, -np.inf)
@@ -174,7 +184,7 @@ class Estimator:
             trusted=np.minimum(estimate.trusted + new, fit.error.shape[2]),
         )
         prior = self.prior(*noise.shape)._replace(noise=noise, trusted=np.ones_like(estimate.trusted))
-        return Estimate(*(_where(changed, a, b) for a, b in zip(prior, weighed, strict=True))), changed
+        return Estimate(*(robot_where(changed, a, b) for a, b in zip(prior, weighed, strict=True))), changed
 
     def _noise(self, noise: Array, error: Array, spread: Array, delay: NDArray[np.int64]) -> Array:
         """The running mean square of what is not explained, after the residuals (B, M, obs_dim) of the newest transition.
@@ -192,67 +202,32 @@ class Estimator:
     ) -> tuple[Array, NDArray[np.bool_]]:
         """The damped Gauss-Newton step that lowers what is minimised most, (B, M, n), and where it is a long one, (B, M) bool."""
         parameters, prior = self.parameters, self._prior_information
-        tempered = _tempered(fit, estimate.noise)
-        hessian = prior + estimate.information + _gram(tempered.jacobian, tempered.jacobian, estimate.noise)
-        gradient = (theta - parameters.nominal) @ prior + _times(estimate.information, theta) - estimate.linear
-        gradient = gradient + _gram(tempered.jacobian, tempered.error[..., None], estimate.noise)[..., 0]
+        weak = tempered(fit, estimate.noise)
+        hessian = prior + estimate.information + information_of(weak, estimate.noise)
+        gradient = (theta - parameters.nominal) @ prior + times(estimate.information, theta) - estimate.linear
+        gradient = gradient + weighted(weak, weak.error, estimate.noise)
         damped = hessian[:, :, None] + _DAMPING[:, None, None] * prior
         steps = -np.linalg.solve(damped, np.broadcast_to(gradient[:, :, None, :, None], (*damped.shape[:-1], 1)))[..., 0]
         tried = np.clip(theta[:, :, None] + steps, parameters.low, parameters.high)
         errors = self._residuals.of(tried, window, rows)
         tried, errors = (np.concatenate([first[:, :, None], x], axis=2) for first, x in ((theta, tried), (fit.error, errors)))
-        known = np.where(rows[:, :, None, :, None], errors, 0.0)
-        squares = np.square(known / np.sqrt(estimate.noise)[:, None, None, None]).mean(-1)
-        cost = known.shape[-1] * _TAILS * np.log1p(squares / _TAILS).sum(-1)
-        away = tried - parameters.nominal
-        cost += np.einsum("bmti,ij,bmtj->bmt", away, prior, away)
-        cost += np.einsum("bmti,bmij,bmtj->bmt", tried, estimate.information, tried)
-        cost -= 2 * np.einsum("bmti,bmi->bmt", tried, estimate.linear)
+        cost = heavy_tailed(np.where(rows[:, :, None, :, None], errors, 0.0), estimate.noise)
+        cost += squared(tried - parameters.nominal, np.broadcast_to(prior, estimate.information.shape))
+        cost += squared(tried, estimate.information) - 2 * times(tried, estimate.linear)
         best = np.nan_to_num(cost, nan=np.inf).argmin(2)
         at = np.indices(best.shape)
-        length = np.einsum("bmi,bmij,bmj->bm", steps[:, :, 0], hessian, steps[:, :, 0])
+        length = squared(steps[:, :, :1], hessian)[:, :, 0]
         return tried[at[0], at[1], best], length > _SETTLED * theta.shape[-1]
 
     def _fold(self, estimate: Estimate, start: Array, fit: Fit, rows: NDArray[np.bool_], new: NDArray[np.bool_]) -> Estimate:
         """Fold in the transition that leaves the window next, and forget a little."""
         full: NDArray[np.bool_] = np.all(np.any(rows, axis=1), axis=1)
         oldest = Fit(fit.error[:, :, :1], fit.jacobian[:, :, :1])
-        gained = _gram(oldest.jacobian, oldest.jacobian, estimate.noise)
-        target = np.einsum("bmwdi,bmi->bmwd", oldest.jacobian, start) - oldest.error
-        linear = _gram(oldest.jacobian, target[..., None], estimate.noise)[..., 0]
+        gained = information_of(oldest, estimate.noise)
+        linear = weighted(oldest, times(oldest.jacobian, start[:, :, None]) - oldest.error, estimate.noise)
         kept = np.where(new, self.config.forgetting, 1.0)[:, None, None]
         leaves = full[:, None, None]
         return estimate._replace(
             information=kept[..., None] * estimate.information + np.where(leaves[..., None], gained, 0.0),
             linear=kept * estimate.linear + np.where(leaves, linear, 0.0),
         )
-
-
-def _chosen(first: NDArray[np.bool_], one: Fit, other: Fit) -> Fit:
-    """One of two fits for every robot and delay; `first` is (B, 1) or (B, M)."""
-    return Fit(*(np.where(first.reshape(*first.shape, *(1,) * (a.ndim - 2)), a, b) for a, b in zip(one, other, strict=True)))
-
-
-def _tempered(fit: Fit, noise: Array) -> Fit:
-    """Residuals and derivatives times the square root of the weight that each transition has under heavy tails."""
-    squares = np.square(fit.error / np.sqrt(noise)[:, None, None]).mean(-1)
-    root = 1 / np.sqrt(1 + squares / _TAILS)
-    return Fit(fit.error * root[..., None], fit.jacobian * root[..., None, None])
-
-
-def _gram(left: Array, right: Array, noise: Array) -> Array:
-    """Sum over transitions of left' R^-1 right: (B, M, W, obs_dim, i), (B, M, W, obs_dim, j) -> (B, M, i, j)."""
-    return np.einsum("bmwdi,bd,bmwdj->bmij", left, 1 / noise, right, optimize=True)
-
-
-def _times(matrix: Array, vector: Array) -> Array:
-    return np.einsum("...ij,...j->...i", matrix, vector)
-
-
-def _diagonal(values: Array) -> Array:
-    return values[..., None] * np.eye(values.shape[-1])
-
-
-def _where(chosen: NDArray[np.bool_], first: Array, second: Array) -> Array:
-    """Robot by robot one of two arrays with the batch axis first."""
-    return np.where(chosen.reshape(-1, *(1,) * (first.ndim - 1)), first, second)

@@ -9,6 +9,8 @@ import mujoco
 
 from sim.robot.robot import Robot
 
+USUAL_ERROR = 0.2
+"""Whoever reports an arm that knows the robot's MJCF reports one beside it whose model is wrong by this share."""
 _SPRING_RATE = 3.0
 """Frequency [rad/s] of a joint alone on a spring, where a robot has none that could be wrong."""
 

@@ -17,6 +17,8 @@ Error = Callable[[Array, Array], Array]
 
 _STEP = 0.02
 """Finite differences in prior stds: observations are float32, so that smaller ones drown in rounding."""
+_BROKEN = 1e4
+"""Error in every channel [target stds] of a transition whose simulation broke: larger than any that a prediction has."""
 
 
 class Window(NamedTuple):
@@ -36,7 +38,10 @@ class Window(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """Residuals e (B, M, W, obs_dim) and their derivatives J (B, M, W, obs_dim, n) at some theta; zero where nothing is known."""
+    """Residuals e (B, M, W, obs_dim) and their derivatives J (B, M, W, obs_dim, n) at some theta; zero where nothing is wanted.
+
+    A transition whose simulation broke has a large error that says nothing about where theta should go.
+    """
 
     error: Array
     jacobian: Array
@@ -55,17 +60,24 @@ class Residuals:
         self._simulations, self._parameters, self._error = simulations, parameters, error
 
     def linearise(self, theta: Array, window: Window, rows: NDArray[np.bool_]) -> Fit:
-        """Residuals and derivatives of the transitions `rows`, (B, M, W), by forward differences that stay within the bounds."""
+        """Residuals and derivatives of the transitions `rows`, (B, M, W), by forward differences that stay within the bounds.
+
+        Where a simulation broke, its error is large and its derivatives are zero: it must not count as a perfect prediction.
+        """
         parameters, size = self._parameters, theta.shape[-1]
         step = _STEP * parameters.std
         step = np.where(theta + step > parameters.high, -step, step)
         tried = np.concatenate([theta[..., None, :], theta[..., None, :] + step[..., None, :] * np.eye(size)], axis=-2)
         errors = self.of(tried, window, rows)
         jacobian = (errors[:, :, 1:] - errors[:, :, :1]) / step[..., None, None]
-        return Fit(np.nan_to_num(errors[:, :, 0]), np.nan_to_num(np.moveaxis(jacobian, 2, -1)))
+        error = np.where(rows[..., None], np.nan_to_num(errors[:, :, 0], nan=_BROKEN), 0.0)
+        return Fit(error, np.nan_to_num(np.moveaxis(jacobian, 2, -1)))
 
     def of(self, tried: Array, window: Window, rows: NDArray[np.bool_]) -> Array:
-        """Residuals of every transition under each of `tried`, (B, M, T, n) -> (B, M, T, W, obs_dim); NaN where unknown."""
+        """Residuals of every transition under each of `tried`, (B, M, T, n) -> (B, M, T, W, obs_dim).
+
+        NaN where a transition is not in `rows`, and where its simulation broke.
+        """
         robots, delays, count = tried.shape[:3]
         lag, obs_dim = window.obs.shape[1:]
         shape = (robots, delays, count, lag)
