@@ -261,6 +261,13 @@ def rules_table(report: dict[str, Any]) -> str:
     return "\n".join([about, "", *table(head, rows)])
 
 
+def gate_table(report: dict[str, Any]) -> str:
+    """Errors of the beliefs from more or fewer transitions, soon after a change and otherwise."""
+    rows = [(name, f"{e['soon']:.3f}", f"{e['else']:.3f}") for name, e in report["gate_errors"].items()]
+    about = f"`{report['run']}`, {report['episodes']} held-out episodes."
+    return "\n".join([about, "", *table(("belief from", "soon after a change", "else"), rows)])
+
+
 def _training(arm: str, checkpoint: str, about: dict[str, Any]) -> str:
     """What a checkpoint cost, in one line."""
     steps = f"{about['env_steps']:,} env steps, {about['branch_steps']:,} branch steps"
@@ -434,6 +441,7 @@ def _trained_as(name: str, checkpoint: str) -> str:
 TABLES = {
     "privileges": privileges_table,
     "rules": rules_table,
+    "gate_errors": gate_table,
     "benchmark": benchmark_tables,
     "models": ceiling_table,
     "memory_growth": soak_table,
