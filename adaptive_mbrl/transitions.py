@@ -35,6 +35,20 @@ class Transitions(NamedTuple):
         newest = (obs[:, None], action[:, None], next_obs[:, None], valid[:, None])
         return Transitions(*(torch.cat([old[:, 1:], new], dim=1) for old, new in zip(self, newest, strict=True)))
 
+    def rows(self, rows: slice) -> Transitions:
+        """The windows of some of the robots."""
+        return Transitions(*(field[rows] for field in self))
+
+    def repeated(self, times: int) -> Transitions:
+        """Each robot's window `times` times, one after the other, (B times, K, ...)."""
+        return Transitions(*(field.repeat_interleave(times, dim=0) for field in self))
+
+    def newest(self, known: int | Tensor) -> Transitions:
+        """The same with none but the `known` newest transitions valid; a number, or one for each robot, (B,)."""
+        age = torch.arange(self.valid.shape[1], 0, -1, device=self.valid.device)
+        limit = known[:, None] if isinstance(known, Tensor) else known
+        return self._replace(valid=self.valid & (age <= limit))
+
     def finite(self) -> Transitions:
         """The same with zeros in invalid transitions: whatever stands there, NaN too, must not reach a gradient."""
         obs, action, next_obs = (torch.where(self.valid[..., None], x, 0.0) for x in self[:3])

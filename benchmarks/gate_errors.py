@@ -26,13 +26,12 @@ from torch import Tensor
 
 from adaptive_mbrl.adaptation.base import Adapter
 from adaptive_mbrl.checkpoint import load_checkpoint
-from adaptive_mbrl.control.gate import PRIOR, WHOLE, GateConfig, GateState, leading, weighed
+from adaptive_mbrl.control.gate import GateConfig, chosen_length, initial_gate, weighed
 from adaptive_mbrl.data.episodes import Episode, EpisodeStore
 from adaptive_mbrl.data.windows import Windows, WindowSampler
 from adaptive_mbrl.meta.losses import query_errors
 from adaptive_mbrl.revision import git_revision
 from adaptive_mbrl.storage import write_text_atomically
-from sim.evaluation.evidence import newest
 from sim.scenarios.loading import parse_scenario
 
 Depths = NDArray[np.int64]
@@ -61,7 +60,7 @@ def main(run: tyro.conf.Positional[Path], out: Path, checkpoint: str | None = No
     depths = {
         "prior": np.zeros_like(whole),
         "whole window": whole,
-        "gate": gated(torch.from_numpy(one_step), window, GateConfig()),
+        "gate": gated(loaded.adapter, torch.from_numpy(one_step), window, GateConfig()),
         "cut at the change": np.minimum(whole, since),
     }
     has_changed = since < step
@@ -92,7 +91,7 @@ def errors_by_depth(adapter: Adapter[Any], episodes: list[Episode], window: int)
 
 
 def _errors(adapter: Adapter[Any], windows: Windows, depth: int) -> Tensor:
-    predictor = adapter.condition(adapter.infer(newest(windows.recent, depth)))
+    predictor = adapter.condition(adapter.infer(windows.recent.newest(depth)))
     return query_errors(predictor, windows).mean(0).square().mean(-1).sqrt()
 
 
@@ -105,21 +104,17 @@ def steps_since_change(episodes: list[Episode]) -> Depths:
     return np.array(rows)
 
 
-def gated(one_step: Tensor, window: int, config: GateConfig) -> Depths:
+def gated(adapter: Adapter[Any], one_step: Tensor, window: int, config: GateConfig) -> Depths:
     """From how many transitions the belief is that the gate chooses, 0 for the prior, (E, steps)."""
     episodes, steps, _ = one_step.shape
-    weight = torch.zeros(episodes, 2 + config.runs)
-    weight[:, PRIOR], weight[:, WHOLE] = config.share, 1 - config.share
-    length = torch.zeros(episodes, 1 + config.runs, dtype=torch.int64)
-    gate = GateState((), length, weight.log(), torch.full((episodes,), WHOLE))
+    gate = initial_gate(adapter, episodes, config, one_step.device)
     chosen = [torch.zeros(episodes, dtype=torch.int64)]
     for t in range(steps - 1):
         depth = gate.length.clamp(max=min(t, window))
         errors = one_step[:, t].gather(1, torch.cat([torch.zeros_like(depth[:, :1]), depth], dim=1))
         gate = weighed(gate, errors, torch.ones(episodes, dtype=torch.bool), config)
         gate = gate._replace(length=gate.length + 1)
-        depth = gate.length.gather(1, leading(gate)[:, None])[:, 0].clamp(max=min(t + 1, window))
-        chosen.append(torch.where(gate.choice == PRIOR, 0, depth))
+        chosen.append(chosen_length(gate).clamp(max=min(t + 1, window)))
     return torch.stack(chosen, dim=1).numpy()
 
 

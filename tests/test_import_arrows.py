@@ -186,7 +186,20 @@ def test_launch_is_no_package():
 
 FLOORS = {
     "adaptive_mbrl": (
-        {"errors", "angles", "config", "storage", "revision", "spec", "transitions", "process", "runtime", "device", "options"},
+        {
+            "errors",
+            "angles",
+            "pseudo_huber",
+            "config",
+            "storage",
+            "revision",
+            "spec",
+            "transitions",
+            "process",
+            "runtime",
+            "device",
+            "options",
+        },
         {"healthy"},
         {"objective"},
         {"dump"},

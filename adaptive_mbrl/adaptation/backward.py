@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from adaptive_mbrl.data.windows import Windows
 from adaptive_mbrl.dynamics.model import DynamicsModel
 from adaptive_mbrl.dynamics.normalizer import Normalizer
+from adaptive_mbrl.pseudo_huber import pseudo_huber
 
 
 class BackwardModel(nn.Module):
@@ -52,4 +53,4 @@ class BackwardModel(nn.Module):
         """Mean pseudo-Huber error over the M steps of the query, each from its true next observation, (W,)."""
         before, after = windows.obs[:, :-1], windows.obs[:, 1:]
         error = self(after, windows.action, code, normalizer) - normalizer.error(before, after)
-        return ((1 + error.square()).sqrt() - 1).mean((1, 2))
+        return pseudo_huber(error).mean((1, 2))

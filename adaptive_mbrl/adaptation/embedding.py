@@ -113,8 +113,7 @@ class EmbeddingRule(AdaptationRule[EmbeddingBelief]):
         robots, num = len(recent.obs), len(codes)
         own = {name: v.repeat_interleave(num, dim=1) for name, v in base.parameters.items() if v.dim() == 4}
         predictor = self.modulation(base.with_parameters(own), codes.repeat(robots, 1))
-        repeated = Transitions(*(field.repeat_interleave(num, dim=0) for field in recent))
-        return one_step_loss(predictor, repeated).mean(0).reshape(robots, num)
+        return one_step_loss(predictor, recent.repeated(num)).mean(0).reshape(robots, num)
 
     def _refined(self, code: Tensor, recent: Transitions, base: NetworkPredictor) -> Tensor:
         """Gradient steps on the code; their derivative is left out, as in first-order MAML."""

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from adaptive_mbrl.adaptation.base import ParameterGroup
-from adaptive_mbrl.adaptation.inner_gradient import inner_gradient
+from adaptive_mbrl.adaptation.inner_gradient import clipped, inner_gradient
 from adaptive_mbrl.adaptation.low_rank import LowRankFactors
 from adaptive_mbrl.adaptation.rule import AdaptationRule
 from adaptive_mbrl.config import bounded
@@ -108,7 +108,8 @@ class GradientRule(AdaptationRule[GradientBelief]):
         start, loss = self._start(base, len(recent.obs)), self.inner_loss(recent, base)
         moved = {name: torch.zeros_like(value) for name, value in start.items()}
         for _ in range(self.config.steps):
-            gradient = self._clipped(self._inner_gradient({n: start[n] + moved[n] for n in start}, loss, base))
+            gradient = self._inner_gradient({n: start[n] + moved[n] for n in start}, loss, base)
+            gradient = dict(zip(gradient, clipped(tuple(gradient.values()), self.config.clip, axes=2), strict=True))
             moved = {n: value - self.log_step_sizes[n].exp()[:, None] * gradient[n] for n, value in moved.items()}
         return GradientBelief(tuple(value.transpose(0, 1) for value in moved.values()))
 
@@ -149,13 +150,6 @@ class GradientRule(AdaptationRule[GradientBelief]):
 
         gradient = inner_gradient(total_loss, tuple(adapted.values()), differentiable=differentiable)
         return dict(zip(adapted, gradient, strict=True))
-
-    def _clipped(self, gradient: dict[str, Tensor]) -> dict[str, Tensor]:
-        if self.config.clip == 0:
-            return gradient
-        squared = torch.stack([g.square().flatten(2).sum(-1) for g in gradient.values()]).sum(0)
-        scale = (self.config.clip / (squared + 1e-12).sqrt()).clamp(max=1)
-        return {name: g * scale.reshape(*scale.shape, *(1,) * (g.dim() - 2)) for name, g in gradient.items()}
 
 
 def one_step_loss(predictor: NetworkPredictor, recent: Transitions) -> Tensor:

@@ -1,4 +1,4 @@
-"""The gradient that an inner update descends, taken in the cheapest way that serves."""
+"""The gradient that an inner update descends, taken in the cheapest way that serves, and kept from being too long."""
 
 from __future__ import annotations
 
@@ -30,3 +30,18 @@ def inner_gradient(
     with torch.enable_grad():
         leaves = tuple(value.requires_grad_() for value in values)
         return torch.autograd.grad(loss(leaves), leaves)
+
+
+def clipped(gradient: tuple[Tensor, ...], clip: float, *, axes: int) -> tuple[Tensor, ...]:
+    """The gradient with a norm of at most `clip` for each model; 0 does not clip.
+
+    Args:
+        gradient: parts of it, whose first `axes` axes number the models alike, while the others belong to one model.
+        clip: largest norm of one model's gradient over all parts.
+        axes: how many.
+    """
+    if clip == 0:
+        return gradient
+    squared = torch.stack([part.square().flatten(axes).sum(-1) for part in gradient]).sum(0)
+    scale = (clip / (squared + 1e-12).sqrt()).clamp(max=1)
+    return tuple(part * scale.reshape(*scale.shape, *(1,) * (part.dim() - axes)) for part in gradient)

@@ -39,6 +39,7 @@ from adaptive_mbrl.config import bounded
 from adaptive_mbrl.data.windows import Windows
 from adaptive_mbrl.dynamics.model import DynamicsModel
 from adaptive_mbrl.dynamics.network_predictor import NetworkPredictor
+from adaptive_mbrl.pseudo_huber import pseudo_huber
 from adaptive_mbrl.transitions import Transitions
 
 
@@ -149,7 +150,7 @@ class LatentRule(AdaptationRule[LatentBelief]):
         before, after = windows.obs[:, :-1], windows.obs[:, 1:]
         error = predictor.target(before, windows.action).mean - base.model.normalizer.target(before, after)
         # the form of the query loss, so that neither outweighs the other
-        return ((1 + error.square()).sqrt() - 1).mean((0, 2, 3))
+        return pseudo_huber(error).mean((0, 2, 3))
 
 
 def kl_from_prior(belief: LatentBelief) -> Tensor:

@@ -32,12 +32,13 @@ from torch import Tensor, nn
 from adaptive_mbrl.adaptation.base import ParameterGroup
 from adaptive_mbrl.adaptation.belief import select
 from adaptive_mbrl.adaptation.gradient import one_step_loss
-from adaptive_mbrl.adaptation.inner_gradient import inner_gradient
+from adaptive_mbrl.adaptation.inner_gradient import clipped, inner_gradient
 from adaptive_mbrl.adaptation.rule import RecursiveRule
 from adaptive_mbrl.config import bounded
 from adaptive_mbrl.dynamics.model import DynamicsModel
 from adaptive_mbrl.dynamics.network import MODULATION
 from adaptive_mbrl.dynamics.network_predictor import NetworkPredictor
+from adaptive_mbrl.pseudo_huber import pseudo_huber
 from adaptive_mbrl.transitions import Transitions
 
 
@@ -134,10 +135,10 @@ class MixtureRule(RecursiveRule[MixtureBelief]):
     def _log_likelihood(self, moved: tuple[Tensor, ...], newest: Transitions, base: NetworkPredictor) -> Tensor:
         """log p of the newest transition under each of N displacements, mean over members, (B, N)."""
         tasks, num = moved[0].shape[:2]
-        predicted = self._moved(base, moved).target(*_repeated(newest, num)[:2]).mean
+        predicted = self._moved(base, moved).target(*newest.repeated(num)[:2]).mean
         target = base.model.normalizer.target(newest.obs, newest.next_obs)
         missed = (predicted.float().reshape(-1, tasks, num, target.shape[-1]) - target) / self.config.noise_std
-        return -((1 + missed.square()).sqrt() - 1).sum(-1).mean(0)
+        return -pseudo_huber(missed).sum(-1).mean(0)
 
     def _explained(self, belief: MixtureBelief, newest: Transitions, base: NetworkPredictor) -> MixtureBelief:
         """The E step: the bank, with a new component where that is more probable, and who is responsible."""
@@ -160,25 +161,16 @@ class MixtureRule(RecursiveRule[MixtureBelief]):
 
     def _gradient(self, moved: tuple[Tensor, ...], newest: Transitions, base: NetworkPredictor) -> tuple[Tensor, ...]:
         """Of the squared error of the newest transition under each component, without a derivative of its own; as `moved`."""
-        fixed, repeated = base.detached(), _repeated(newest, moved[0].shape[1])
+        fixed, repeated = base.detached(), newest.repeated(moved[0].shape[1])
 
         def total_loss(values: tuple[Tensor, ...]) -> Tensor:
             return one_step_loss(self._moved(fixed, values), repeated).sum()
 
         gradient = inner_gradient(total_loss, moved)
-        if self.config.clip == 0:
-            return gradient
         # (B, C, P): each member is a model of its own
-        squared = torch.stack([g.square().flatten(3).sum(-1) for g in gradient]).sum(0)
-        scale = (self.config.clip / (squared + 1e-12).sqrt()).clamp(max=1)
-        return tuple(g * scale[..., None, None] for g in gradient)
+        return clipped(gradient, self.config.clip, axes=3)
 
     def _moved(self, base: NetworkPredictor, moved: tuple[Tensor, ...]) -> NetworkPredictor:
         """The dynamics of B N tasks, from displacements (B, N, P, 1, d)."""
         tasks = {name: value.flatten(0, 1).transpose(0, 1) for name, value in zip(self.names, moved, strict=True)}
         return base.with_parameters({name: base.parameters[name][:, None] + value for name, value in tasks.items()})
-
-
-def _repeated(newest: Transitions, num: int) -> Transitions:
-    """The same transitions for N components of each robot, (B N, ...)."""
-    return Transitions(*(x.repeat_interleave(num, dim=0) for x in newest))

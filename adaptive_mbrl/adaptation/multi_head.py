@@ -30,6 +30,7 @@ from adaptive_mbrl.data.windows import Windows
 from adaptive_mbrl.dynamics.model import DynamicsModel
 from adaptive_mbrl.dynamics.network_predictor import NetworkPredictor
 from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.pseudo_huber import pseudo_huber
 from adaptive_mbrl.transitions import Transitions
 
 
@@ -130,8 +131,8 @@ class MultiHeadRule(AdaptationRule[MultiHeadBelief]):
         moved = torch.einsum("pbki,hpio->hpbko", features, weight.to(features.dtype)) + bias[:, :, None]
         target = base.model.normalizer.target(recent.obs, recent.next_obs)
         missed = target - base.target(recent.obs, recent.action).mean - moved
-        # as the outer loss: a contact that is missed by one step must not outweigh everything else
-        loss = ((1 + missed.float().square()).sqrt() - 1).mean((1, 4))
+        # as the outer loss
+        loss = pseudo_huber(missed.float()).mean((1, 4))
         weights = self.recency * recent.valid
         total = torch.where(recent.valid, loss, 0.0).mul(weights).sum(-1)
         return (total / weights.sum(-1).clamp(min=1e-35)).T

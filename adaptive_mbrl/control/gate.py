@@ -10,8 +10,7 @@ of candidate c about the newest observation, h the probability of a change, and 
 and then normalised. This is Bayesian online change-point detection (Adams and MacKay 2007, arXiv 0710.3742) with a bounded number
 of runs. The prior and the belief from the whole window never begin anew; they keep a small share of all weight (fixed share,
 Herbster and Warmuth 1998), so that they win soon when they become better. So a belief that is carried through a robot's life is
-never lost. The likelihood l is that of errors of unknown scale, since a step over a contact is
-mispredicted by every candidate.
+never lost. The likelihood l is that of errors of unknown scale, since a step over a contact is mispredicted by every candidate.
 
 The evidence is about one-step predictions where the robot has been. It does not see whether a belief is wrong about actions that
 were never tried.
@@ -151,10 +150,8 @@ def grown(gate: GateState, adapter: Adapter[Any], recent: Transitions, freeze: T
     """
     batch_size, number = gate.length.shape
     length = gate.length + 1
-    age = torch.arange(recent.valid.shape[1], 0, -1, device=length.device)
-    within = age <= length[:, 1:, None]
-    within = torch.cat([torch.ones_like(recent.valid)[:, None], within], dim=1).flatten(0, 1)
-    repeated = Transitions(*(x[:, None].expand(-1, number, *x.shape[1:]).flatten(0, 1) for x in recent))
+    # how far back each belief looks: the first one over the whole window
+    depth = torch.cat([torch.full_like(length[:, :1], recent.valid.shape[1]), length[:, 1:]], dim=1)
     before = select((gate.length == 0).flatten(), adapter.prior(batch_size * number), gate.belief)
-    belief = adapter.update(before, repeated._replace(valid=repeated.valid & within))
+    belief = adapter.update(before, recent.repeated(number).newest(depth.flatten()))
     return gate._replace(belief=select(freeze.repeat_interleave(number), gate.belief, belief), length=length)

@@ -190,7 +190,8 @@ def control_step(
     if settings.diagnosis is None:
         diagnosis = inputs.obs.new_zeros(len(inputs.obs), 2, 0)
     else:
-        diagnosis = torch.stack(settings.diagnosis(belief, _known_transitions(recent, run_length)), 1)
+        known = recent.newest(run_length).valid.sum(1)
+        diagnosis = torch.stack(settings.diagnosis(belief, known), 1)
     mark()
     predictor = adapter.condition(belief, noise.belief)
     begin = _when_the_plan_acts(predictor, inputs)
@@ -210,12 +211,6 @@ def control_step(
     fell_back = (gate.choice == PRIOR) & settings.adapt
     report = StepReport(prior_error, adapted_error, fell_back, run_length, plan.predicted_return, diagnosis)
     return new_state, plan, report
-
-
-def _known_transitions(recent: Transitions, run_length: Tensor) -> Tensor:
-    """How many valid transitions are in the last `run_length` control steps, at most K, (B,) int64."""
-    age = torch.arange(recent.valid.shape[1], 0, -1, device=run_length.device)
-    return (recent.valid & (age <= run_length[:, None])).sum(1)
 
 
 def _prequential_errors(adapter: Adapter[Any], prior: Belief, gate: GateState, last_obs: Tensor, inputs: StepInputs) -> Tensor:

@@ -38,7 +38,7 @@ class Examples(NamedTuple):
 
     def rows(self, rows: slice) -> Examples:
         """Some of the windows."""
-        return Examples(Transitions(*(x[rows] for x in self.recent)), self.labels[rows])
+        return Examples(self.recent.rows(rows), self.labels[rows])
 
     def to(self, device: torch.device | str) -> Examples:
         """The same windows on a device."""
@@ -156,7 +156,7 @@ def _features(diagnosis: Diagnosis, adapter: Adapter[Any], examples: Examples) -
 def _beliefs(adapter: Adapter[Any], recent: Transitions) -> Iterator[tuple[Belief, Tensor]]:
     """Beliefs, and the numbers of transitions that they are from, chunk by chunk."""
     for begin in range(0, len(recent.obs), _CHUNK):
-        chunk = Transitions(*(x[begin : begin + _CHUNK] for x in recent))
+        chunk = recent.rows(slice(begin, begin + _CHUNK))
         yield adapter.infer(chunk), chunk.valid.sum(1)
 
 

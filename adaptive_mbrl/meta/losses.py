@@ -7,6 +7,7 @@ from torch import Tensor
 
 from adaptive_mbrl.data.windows import Windows
 from adaptive_mbrl.predictor import Predictor
+from adaptive_mbrl.pseudo_huber import pseudo_huber
 
 
 def query_errors(predictor: Predictor, windows: Windows) -> Tensor:
@@ -22,7 +23,7 @@ def multi_step_loss(predictor: Predictor, windows: Windows) -> Tensor:
     that is missed by one step from outweighing everything else.
     """
     errors = query_errors(predictor, windows)
-    return ((1 + errors.square()).sqrt() - 1).mean((0, 2, 3))
+    return pseudo_huber(errors).mean((0, 2, 3))
 
 
 def one_step_loss_on_query(predictor: Predictor, windows: Windows) -> Tensor:

@@ -23,7 +23,6 @@ from adaptive_mbrl.data.statistics import transition_statistics
 from adaptive_mbrl.data.windows import Windows, WindowSampler
 from adaptive_mbrl.dynamics.normalizer import Normalizer
 from adaptive_mbrl.spec import RobotSpec
-from adaptive_mbrl.transitions import Transitions
 from sim.evaluation.open_loop import HORIZON, STRIDE
 
 Array = NDArray[np.float64]
@@ -101,14 +100,7 @@ def _error(controller: AdaptiveController, unit: Normalizer, windows: Windows, k
     for begin in range(0, len(windows.obs), _CHUNK):
         rows = slice(begin, begin + _CHUNK)
         obs, action = windows.obs[rows], windows.action[rows]
-        predictor = controller.predictor(newest(Transitions(*(field[rows] for field in windows.recent)), known))
+        predictor = controller.predictor(windows.recent.rows(rows).newest(known))
         predicted = predictor.roll_out(obs[:, 0], action[:, None]).next_obs[:, :, 0]
         errors.append(unit.error(predicted, obs[:, 1:]).mean(0).square().mean(-1).sqrt())
     return float(torch.cat(errors).mean())
-
-
-def newest(recent: Transitions, known: int) -> Transitions:
-    """The transitions with none but the `known` newest ones valid."""
-    depth = recent.valid.shape[1]
-    is_known = torch.arange(depth, 0, -1, device=recent.valid.device) <= known
-    return recent._replace(valid=recent.valid & is_known)

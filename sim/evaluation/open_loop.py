@@ -19,7 +19,6 @@ from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.episodes import Episode
 from adaptive_mbrl.data.windows import Windows, WindowSampler, concatenate
 from adaptive_mbrl.dynamics.normalizer import Normalizer
-from adaptive_mbrl.transitions import Transitions
 
 Array = NDArray[np.float64]
 HORIZON = 10
@@ -96,7 +95,7 @@ def _errors(controller: AdaptiveController, normalizer: Normalizer, windows: Win
     errors = []
     for begin in range(0, len(windows.obs), _CHUNK):
         rows = slice(begin, begin + _CHUNK)
-        recent = Transitions(*(field[rows] for field in windows.recent))
+        recent = windows.recent.rows(rows)
         predictor = controller.predictor(recent)
         predicted = predictor.roll_out(windows.obs[rows, 0], windows.action[rows, None]).next_obs[:, :, 0]
         errors.append(normalizer.error(predicted, windows.obs[rows, 1:]).mean(0).square().mean(-1).sqrt())

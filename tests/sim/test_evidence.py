@@ -14,7 +14,7 @@ from adaptive_mbrl.data.episodes import Episode
 from adaptive_mbrl.data.windows import WindowSampler
 from sim.episodes.policies import RandomPolicy
 from sim.episodes.run import run_scenarios
-from sim.evaluation.evidence import common_unit, evidence_errors, newest
+from sim.evaluation.evidence import common_unit, evidence_errors
 from sim.robot.robot import load_robot
 from sim.scenarios.scenario import Scenario
 
@@ -41,9 +41,9 @@ def controller(make_checkpoint: MakeCheckpoint, folder: Path, rule: str) -> Adap
 def test_only_the_newest_transitions_stay_valid(episodes: tuple[Episode, ...]):
     recent = WindowSampler(episodes[:1], 4, 2).at(torch.tensor([1, 10])).recent
 
-    assert newest(recent, 2).valid.tolist() == [[False, False, False, True], [False, False, True, True]]
-    assert not newest(recent, 0).valid.any()
-    assert torch.equal(newest(recent, 9).valid, recent.valid)
+    assert recent.newest(2).valid.tolist() == [[False, False, False, True], [False, False, True, True]]
+    assert not recent.newest(0).valid.any()
+    assert torch.equal(recent.newest(9).valid, recent.valid)
 
 
 def test_no_transitions_give_the_priors_errors(make_checkpoint: MakeCheckpoint, tmp_path: Path, episodes: tuple[Episode, ...]):
