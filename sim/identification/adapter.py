@@ -45,7 +45,7 @@ class PhysicsBelief(NamedTuple):
     sent: Tensor
 
 
-class Diagnosis(NamedTuple):
+class ParameterEstimate(NamedTuple):
     """What a belief says about the robots.
 
     Attributes:
@@ -130,7 +130,7 @@ class PhysicsAdapter(Adapter[PhysicsBelief]):
         past = belief.sent.cpu().numpy()
         return PhysicsPredictor(self._simulations, self._normalizer, changes, delay.cpu().numpy(), past, std)
 
-    def diagnose(self, belief: PhysicsBelief) -> Diagnosis:
+    def diagnose(self, belief: PhysicsBelief) -> ParameterEstimate:
         """Names, means and standard deviations of all parameters."""
         theta, delay = (x.cpu().numpy() for x in self._most_probable(belief))
         rows = np.arange(len(delay))
@@ -140,7 +140,7 @@ class PhysicsAdapter(Adapter[PhysicsBelief]):
         steps = np.arange(share.shape[1])
         mean = share @ steps
         spread = np.sqrt(np.maximum(share @ steps**2 - mean**2, 0.0))
-        return Diagnosis(
+        return ParameterEstimate(
             (*self.physical.names, "action_delay"),
             torch.from_numpy(np.column_stack([self.physical.values(theta), mean])),
             torch.from_numpy(np.column_stack([std, spread])),

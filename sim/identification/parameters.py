@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from adaptive_mbrl.errors import ConfigError
 from sim.robot.robot import Robot
 from sim.scenarios.change import Change
+from sim.scenarios.parameters import AXES
 from sim.simulation.physics import Physics
 
 Array = NDArray[np.float64]
 
 KINDS = ("actuator_gain", "body_mass", "damping", "friction", "slope_deg", "external_force")
-_AXES = ("x", "y", "z")
 _STATES, _STEPS = 8, 30
 _COMMON_MASS_STD = 0.25
 
@@ -107,7 +107,7 @@ class Parameters:
         force = fields.pop("external_force", None)
         found: dict[str, Any] = {kind: parts.get("", parts) for kind, parts in fields.items()}
         if force is not None:
-            found["external_force"] = {self.force_body: tuple(force.get(axis, 0.0) for axis in _AXES)}
+            found["external_force"] = {self.force_body: tuple(force.get(axis, 0.0) for axis in AXES)}
         return Change(**found)
 
     def _theta(self, values: Sequence[float]) -> Array:
@@ -130,7 +130,7 @@ def _candidates(robot: Robot, force_body: str) -> list[Parameter]:
         Parameter("friction", "", 1.0, 0.4, 0.1, 5.0, is_log=True),
         Parameter("slope_deg", "", 0.0, 8.0, -45.0, 45.0),
     ]
-    forces = [Parameter("external_force", axis, 0.0, 0.15 * weight, -weight, weight) for axis in _AXES] if force_body else []
+    forces = [Parameter("external_force", axis, 0.0, 0.15 * weight, -weight, weight) for axis in AXES] if force_body else []
     return [*gains, *masses, *factors, *forces]
 
 
