@@ -92,10 +92,11 @@ class BayesLinearPredictor(NetworkPredictor):
         return BayesLinearPredictor(self, changed, self._posterior if keeps else None)
 
     def predict(self, obs: Tensor, action: Tensor) -> Prediction:
-        prediction = super().predict(obs, action)
+        target = self.target(obs, action)
+        prediction = self.mixture(obs, target)
         if self._posterior is None:
             return prediction
-        variance = self._posterior.variance(_with_ones(self.features(obs, action))).mean(0)
+        variance = self._posterior.variance(_with_ones(target.features)).mean(0)
         spread = variance[..., None] * self.model.normalizer.target_std.square()
         return Prediction(prediction.mean, (prediction.std.square() + spread).sqrt())
 
@@ -154,9 +155,9 @@ class BayesLinearRule(AdaptationRule[BayesLinearBelief]):
 
     def update(self, belief: BayesLinearBelief, recent: Transitions, base: NetworkPredictor) -> BayesLinearBelief:
         valid = recent.valid[None, ..., None]
-        features = torch.where(valid, _with_ones(base.features(recent.obs, recent.action)), 0.0)
-        target = base.model.normalizer.target(recent.obs, recent.next_obs)
-        residual = torch.where(valid, target - base.target(recent.obs, recent.action).mean, 0.0)
+        predicted = base.target(recent.obs, recent.action)
+        features = torch.where(valid, _with_ones(predicted.features), 0.0)
+        residual = torch.where(valid, base.model.normalizer.target(recent.obs, recent.next_obs) - predicted.mean, 0.0)
         age = torch.arange(self.window - 1, -1, -1, dtype=torch.float32, device=features.device)
         scale = self.config.forgetting ** (0.5 * age[:, None])
         features, residual = ((scale * x.float()).transpose(0, 1) for x in (features, residual))

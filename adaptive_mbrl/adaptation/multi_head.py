@@ -127,10 +127,10 @@ class MultiHeadRule(AdaptationRule[MultiHeadBelief]):
         """e_h, (B, H)."""
         obs_dim = recent.obs.shape[-1]
         weight, bias = (displacement[..., :obs_dim] for displacement in self._displacements())
-        features = base.features(recent.obs, recent.action)
+        predicted = base.target(recent.obs, recent.action)
+        features = predicted.features
         moved = torch.einsum("pbki,hpio->hpbko", features, weight.to(features.dtype)) + bias[:, :, None]
-        target = base.model.normalizer.target(recent.obs, recent.next_obs)
-        missed = target - base.target(recent.obs, recent.action).mean - moved
+        missed = base.model.normalizer.target(recent.obs, recent.next_obs) - predicted.mean - moved
         # as the outer loss
         loss = pseudo_huber(missed.float()).mean((1, 4))
         weights = self.recency * recent.valid

@@ -139,7 +139,7 @@ def weighed(gate: GateState, errors: Tensor, is_told: Tensor, config: GateConfig
     return GateState(gate.belief, length, log_weight, choice)
 
 
-def grown(gate: GateState, adapter: Adapter[Any], recent: Transitions, freeze: Tensor) -> GateState:
+def grown(gate: GateState, adapter: Adapter[Any], recent: Transitions, freeze: Tensor, prior: Belief) -> GateState:
     """The beliefs one control step later, each from its own last transitions.
 
     Args:
@@ -147,11 +147,12 @@ def grown(gate: GateState, adapter: Adapter[Any], recent: Transitions, freeze: T
         adapter: makes beliefs.
         recent: the last K transitions of B robots.
         freeze: for which robots the beliefs stay as they are, (B,) bool.
+        prior: that of B robots.
     """
-    batch_size, number = gate.length.shape
+    number = gate.length.shape[1]
     length = gate.length + 1
     # how far back each belief looks: the first one over the whole window
     depth = torch.cat([torch.full_like(length[:, :1], recent.valid.shape[1]), length[:, 1:]], dim=1)
-    before = select((gate.length == 0).flatten(), adapter.prior(batch_size * number), gate.belief)
+    before = select((gate.length == 0).flatten(), map_belief(lambda x: x.repeat_interleave(number, 0), prior), gate.belief)
     belief = adapter.update(before, recent.repeated(number).newest(depth.flatten()))
     return gate._replace(belief=select(freeze.repeat_interleave(number), gate.belief, belief), length=length)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from adaptive_mbrl.adaptation.base import Adapter
-from adaptive_mbrl.adaptation.belief import Belief
+from adaptive_mbrl.adaptation.belief import Belief, map_belief
 from adaptive_mbrl.control.gate import (
     PRIOR,
     WHOLE,
@@ -185,7 +185,7 @@ def control_step(
     if settings.adapt:
         if settings.gate is not None:
             gate = weighed(gate, errors, started & ~inputs.freeze, settings.gate)
-        gate = grown(gate, adapter, recent, inputs.freeze)
+        gate = grown(gate, adapter, recent, inputs.freeze, prior)
     belief, run_length = chosen_belief(gate, prior), chosen_length(gate)
     if settings.diagnosis is None:
         diagnosis = inputs.obs.new_zeros(len(inputs.obs), 2, 0)
@@ -215,13 +215,13 @@ def control_step(
 
 def _prequential_errors(adapter: Adapter[Any], prior: Belief, gate: GateState, last_obs: Tensor, inputs: StepInputs) -> Tensor:
     """RMS errors of the prior and of the R beliefs that predicted `inputs.obs` before it was seen [target stds], (B, 1 + R)."""
-    errors = []
-    for belief, number in ((prior, 1), (gate.belief, gate.length.shape[1])):
-        before, sent, observed = (x.repeat_interleave(number, 0) for x in (last_obs, inputs.sent, inputs.obs))
-        predictor = adapter.condition(belief)
-        mean = predictor.predict(before[:, None], sent[:, None]).mean[:, 0]
-        errors.append(predictor.error(mean, observed).square().mean(-1).sqrt().unflatten(0, (-1, number)))
-    return torch.cat(errors, 1)
+    batch_size, number = gate.length.shape
+    predictor = adapter.condition(map_belief(lambda *parts: torch.cat(parts), prior, gate.belief))
+    # as the beliefs stand: the prior of all robots, then the R beliefs of the first robot, those of the second, ...
+    before, sent, observed = (torch.cat([x, x.repeat_interleave(number, 0)]) for x in (last_obs, inputs.sent, inputs.obs))
+    mean = predictor.predict(before[:, None], sent[:, None]).mean[:, 0]
+    error = predictor.error(mean, observed).square().mean(-1).sqrt()
+    return torch.cat([error[:batch_size, None], error[batch_size:].unflatten(0, (batch_size, number))], 1)
 
 
 def _when_the_plan_acts(predictor: Predictor, inputs: StepInputs) -> Tensor:

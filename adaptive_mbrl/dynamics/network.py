@@ -137,9 +137,11 @@ class ConditionedNetwork:
 
     def output(self, x: Tensor, drive: Tensor) -> Tensor:
         """The network's output, (G, R, output_dim) in the grouping of the first layer; arguments as in `hidden`."""
-        h = self.hidden(x, drive)
-        if self._layers:
-            h = _product(h, *self._layers[-1])
+        return self.last(self.hidden(x, drive))
+
+    def last(self, hidden: Tensor) -> Tensor:
+        """The network's output, (G, R, output_dim) in the grouping of the first layer, from what `hidden` returned."""
+        h = _product(hidden, *self._layers[-1]) if self._layers else hidden
         return _regrouped(h, len(self._driven))
 
     def linearised(self, x: Tensor, drive: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:

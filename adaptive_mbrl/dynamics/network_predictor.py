@@ -20,10 +20,15 @@ from adaptive_mbrl.predictor import Prediction, Trajectories
 
 
 class TargetPrediction(NamedTuple):
-    """Normalised target of every particle: mean and log std, both (P, B, N, obs_dim)."""
+    """Normalised target of every particle: mean and log std, both (P, B, N, obs_dim), and the features it is made of.
+
+    Attributes:
+        features: the activations before the last layer, (P, B, N, F).
+    """
 
     mean: Tensor
     log_std: Tensor
+    features: Tensor
 
 
 class NetworkPredictor:
@@ -72,13 +77,17 @@ class NetworkPredictor:
     def target(self, obs: Tensor, action: Tensor) -> TargetPrediction:
         """The normalised target of one step; arguments as in `Predictor.predict`."""
         network, x, drive = self._one_step(obs, action)
-        output = network.per_task(network.output(x, drive))
-        return TargetPrediction(output[..., : obs.shape[-1]], self.model.log_std(output))
+        hidden = network.hidden(x, drive)
+        output = network.per_task(network.last(hidden))
+        return TargetPrediction(output[..., : obs.shape[-1]], self.model.log_std(output), network.per_task(hidden))
 
     def predict(self, obs: Tensor, action: Tensor) -> Prediction:
         """See `Predictor.predict`; the particles are one mixture."""
+        return self.mixture(obs, self.target(obs, action))
+
+    def mixture(self, obs: Tensor, target: TargetPrediction) -> Prediction:
+        """Mean and standard deviation of next_obs over the particles, from the target of each; `obs` as in `predict`."""
         normalizer = self.model.normalizer
-        target = self.target(obs, action)
         particles = normalizer.wrap(self.affine.advance(obs, target.mean.to(obs.dtype)))
         first = particles[:1]
         # particles are averaged as deviations from the first one, so that angles near +-pi are averaged on the circle

@@ -212,7 +212,7 @@ def test_each_run_is_the_belief_from_its_own_transitions(trained: MetaTrainer):
     gate = initial_gate(adapter, 2, GateConfig(runs=3), torch.device("cpu"))
     gate = gate._replace(length=torch.tensor([[2, 0, 3, 40], [2, 1, 0, 2]]))
 
-    after = grown(gate, adapter, recent, torch.tensor([False, False]))
+    after = grown(gate, adapter, recent, torch.tensor([False, False]), adapter.prior(2))
 
     assert after.length.tolist() == [[3, 1, 4, 41], [3, 2, 1, 3]]
     # the first belief looks at the whole window, however long it has been learning

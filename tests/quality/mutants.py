@@ -117,9 +117,9 @@ def never_the_prior(gate: GateState) -> GateState:
 
 
 def with_the_whole_window(right: Callable[..., Any]) -> Callable[..., Any]:
-    def grown(gate: GateState, adapter: Any, recent: Any, freeze: Tensor) -> GateState:
+    def grown(gate: GateState, adapter: Any, recent: Any, *args: Any) -> GateState:
         whole = gate._replace(length=torch.full_like(gate.length, recent.valid.shape[1]))
-        return right(whole, adapter, recent, freeze)._replace(length=gate.length + 1)
+        return right(whole, adapter, recent, *args)._replace(length=gate.length + 1)
 
     return grown
 
