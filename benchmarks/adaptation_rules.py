@@ -51,6 +51,7 @@ from sim.scenarios.loading import parse_scenario
 
 RULES = {
     "multi-task": "none",
+    "history as input": "history",
     "gradient, 2 steps": "gradient: {steps: 2}",
     "gradient, all parameters (GrBAL)": (
         "gradient: {parameters: all, steps: 1, learning_rate: 1e-3, step_sizes: fixed, second_order: true}"
@@ -60,6 +61,7 @@ RULES = {
     "gauss_newton": "gauss_newton",
     "learned_loss": "learned_loss",
     "context": "context",
+    "context without action gains": "context: {action_gain: false}",
     "context, backward (CaDM)": "context: {backward: 0.5}",
     "latent (PEARL)": "latent",
     "recurrent (ReBAL)": "recurrent",
@@ -71,6 +73,7 @@ RULES = {
     "context, then gradient": "[{context: {}}, {gradient: {steps: 2}}]",
     "context, then gauss_newton": "[{context: {}}, {gauss_newton: {}}]",
     "context, then bayes_linear": "[{context: {}}, {bayes_linear: {}}]",
+    "context without action gains, then bayes_linear": "[{context: {action_gain: false}}, {bayes_linear: {}}]",
     "latent, then gradient": "[{latent: {}}, {gradient: {steps: 2}}]",
 }
 """The entry `adaptation` of a training configuration, by the name in the table."""

@@ -8,6 +8,7 @@ from adaptive_mbrl.adaptation.context import ContextConfig
 from adaptive_mbrl.adaptation.embedding import EmbeddingConfig
 from adaptive_mbrl.adaptation.gauss_newton import GaussNewtonConfig
 from adaptive_mbrl.adaptation.gradient import GradientConfig
+from adaptive_mbrl.adaptation.history import HistoryConfig
 from adaptive_mbrl.adaptation.latent import LatentConfig
 from adaptive_mbrl.adaptation.learned_loss import LearnedLossConfig
 from adaptive_mbrl.adaptation.mixture import MixtureConfig
@@ -20,6 +21,7 @@ from adaptive_mbrl.dynamics.model import DynamicsModel
 
 RuleConfig = (
     NoneConfig
+    | HistoryConfig
     | GradientConfig
     | GaussNewtonConfig
     | ContextConfig

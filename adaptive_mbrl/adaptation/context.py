@@ -36,6 +36,8 @@ class ContextConfig:
         hidden: width of its two hidden layers.
         heads: number of attention heads, each of which pools the window with a query of its own.
         code_dim: length of the code.
+        action_gain: whether the code moves the gains of the network's action inputs, too, which express a weak or reversed motor
+            exactly; without it the code acts through the network's context only.
         backward: weight of the loss of predicting backward in time, which is 0.5 in CaDM; 0 for none.
         seed: fixes its initial weights.
     """
@@ -45,6 +47,7 @@ class ContextConfig:
     hidden: int = bounded(128, low=1, high=4096)
     heads: int = bounded(4, low=1, high=64)
     code_dim: int = bounded(16, low=1, high=1024)
+    action_gain: bool = True
     backward: float = bounded(0.0, low=0.0)
     seed: int = bounded(0, low=0, high=2**31 - 1)
 
@@ -77,7 +80,7 @@ class ContextRule(AdaptationRule[ContextBelief]):
         self.attention = nn.Linear(hidden, heads)
         self.empty_attention = nn.Parameter(torch.zeros(heads))
         self.value = nn.Linear(hidden, heads * config.code_dim)
-        self.modulation = Modulation(model, config.code_dim)
+        self.modulation = Modulation(model, config.code_dim, config.action_gain)
         self.backward_model = BackwardModel(model, config.code_dim, hidden) if config.backward > 0 else None
 
     def prior(self, batch_size: int, base: NetworkPredictor) -> ContextBelief:

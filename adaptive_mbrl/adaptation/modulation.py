@@ -63,12 +63,14 @@ class Modulation(nn.Module):
     Args:
         model: gives the sizes of the modulation.
         code_dim: length of the code.
+        action_gain: whether the code moves the action gains, too, or the context only.
     """
 
-    def __init__(self, model: DynamicsModel, code_dim: int) -> None:
+    def __init__(self, model: DynamicsModel, code_dim: int, action_gain: bool = True) -> None:
         super().__init__()
         parameters = model.net.parameters_by_name()
-        sizes = {name: parameters[name].shape[-1] for name in MODULATION if parameters[name].numel() > 0}
+        names = [name for name in MODULATION if action_gain or name != "action_gain"]
+        sizes = {name: parameters[name].shape[-1] for name in names if parameters[name].numel() > 0}
         # no bias: the code zero is the prior
         heads = {name: nn.Linear(code_dim, size, bias=False) for name, size in sizes.items()}
         for head in heads.values():

@@ -299,6 +299,7 @@ def test_what_is_wrong_with_a_file_is_said_in_configure(node, transport, paramet
 
 RULE_NAMES = [
     "context",
+    "history",
     "latent",
     "recurrent",
     "transformer",

@@ -12,6 +12,7 @@ from adaptive_mbrl.adaptation.context import ContextConfig
 from adaptive_mbrl.adaptation.embedding import EmbeddingConfig
 from adaptive_mbrl.adaptation.gauss_newton import GaussNewtonConfig
 from adaptive_mbrl.adaptation.gradient import GradientConfig
+from adaptive_mbrl.adaptation.history import HistoryConfig
 from adaptive_mbrl.adaptation.latent import LatentConfig
 from adaptive_mbrl.adaptation.learned_loss import LearnedLossConfig
 from adaptive_mbrl.adaptation.mixture import MixtureConfig
@@ -36,7 +37,9 @@ RULES: dict[str, Rules] = {
     "gradient_low_rank": (GradientConfig(parameters="low_rank", steps=2, learning_rate=0.1, second_order=True, rank=3),),
     "gauss_newton": (GaussNewtonConfig(steps=2),),
     "context": (_CONTEXT,),
+    "context_without_gains": (ContextConfig(hidden=16, heads=2, code_dim=4, action_gain=False),),
     "context_backward": (ContextConfig(hidden=16, heads=2, code_dim=4, backward=0.5),),
+    "history": (HistoryConfig(),),
     "latent": (_LATENT,),
     "latent_samples": (LatentConfig(hidden=16, code_dim=4, samples=2, backward=0.5),),
     "recurrent": (RecurrentConfig(hidden=12),),
