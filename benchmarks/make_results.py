@@ -21,6 +21,8 @@ from sim.benchmark.markdown import interval, markdown_report, table
 from sim.evaluation.summary import summarize
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
+SHORT = ("never_worse", "multitask")
+"""Reports of benchmarks that are shown with one line for each arm."""
 LAST_NARROW = "36f922467660"
 """The last revision whose shipped checkpoints were each trained on one narrow split."""
 
@@ -39,6 +41,8 @@ def _replacement(match: re.Match[str]) -> str:
     if name in without_report:
         return f"<!-- begin {name} -->\n{without_report[name]()}\n<!-- end {name} -->"
     report = read_report(name)
+    if name in SHORT:
+        return f"<!-- begin {name} -->\n{short_tables(report)}\n<!-- end {name} -->"
     content = next((make(report) for key, make in TABLES.items() if key in report), None) or tables(report)
     return f"<!-- begin {name} -->\n{content}\n<!-- end {name} -->"
 
@@ -76,6 +80,32 @@ def budgets_table() -> str:
 def benchmark_tables(report: dict[str, Any]) -> str:
     """What `adaptive-mbrl benchmark` found, one level of headings deeper."""
     return re.sub("^#", "##", markdown_report(report).partition("\n")[2].strip(), flags=re.M)
+
+
+def short_tables(report: dict[str, Any]) -> str:
+    """Arms and differences of a benchmark with few arms; its whole report is in the JSON file."""
+    arms, pairs = [], []
+    for protocol in report["protocols"]:
+        for line in protocol["leaderboard"]:
+            figures = (interval(line["return_after_change"], 1), interval(line["normalized"]["mean"], 2))
+            cost = f"{line['train_seconds']:,.0f}"
+            arms.append(
+                (protocol["name"], line["arm"], *figures, interval(line["open_loop_10"], 3), f"{line['fell_back']:.0%}", cost)
+            )
+        for pair in protocol["comparisons"]:
+            what = f"{pair['ours']} - {pair['theirs']}"
+            pairs.append((protocol["name"], what, *(interval(pair[key], 2) for key in ("return_after_change", "probability"))))
+    head = (
+        "return after change [95 %]",
+        "normalised: mean [95 %]",
+        "open-loop error [95 %]",
+        "steps under the prior",
+        "train seconds",
+    )
+    differences = ("difference", "return after change [95 %]", "probability of improvement [95 %]")
+    episodes, seed = (report["config"][key] for key in ("episodes", "seed"))
+    about = f"{episodes} episodes per arm and scenario, seeds from {seed} on; one training seed, which no interval covers."
+    return "\n".join([about, "", *table(("protocol", "arm", *head), arms), "", *table(("protocol", *differences), pairs)])
 
 
 def claims_table() -> str:
