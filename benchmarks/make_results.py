@@ -88,10 +88,11 @@ def short_tables(report: dict[str, Any]) -> str:
     for protocol in report["protocols"]:
         for line in protocol["leaderboard"]:
             figures = (interval(line["return_after_change"], 1), interval(line["normalized"]["mean"], 2))
-            cost = f"{line['train_seconds']:,.0f}"
-            arms.append(
-                (protocol["name"], line["arm"], *figures, interval(line["open_loop_10"], 3), f"{line['fell_back']:.0%}", cost)
+            prior, cost = (
+                "-" if line[key] is None else f"{line[key]:{how}}"
+                for key, how in (("fell_back", ".0%"), ("train_seconds", ",.0f"))
             )
+            arms.append((protocol["name"], line["arm"], *figures, interval(line["open_loop_10"], 3), prior, cost))
         for pair in protocol["comparisons"]:
             what = f"{pair['ours']} - {pair['theirs']}"
             pairs.append((protocol["name"], what, *(interval(pair[key], 2) for key in ("return_after_change", "probability"))))
@@ -104,7 +105,11 @@ def short_tables(report: dict[str, Any]) -> str:
     )
     differences = ("difference", "return after change [95 %]", "probability of improvement [95 %]")
     episodes, seed = (report["config"][key] for key in ("episodes", "seed"))
-    about = f"{episodes} episodes per arm and scenario, seeds from {seed} on; one training seed, which no interval covers."
+    trained = sorted({s for protocol in report["protocols"] for line in protocol["leaderboard"] for s in line["training_seeds"]})
+    about = (
+        f"{episodes} episodes per arm and scenario, seeds from {seed} on; training seeds {', '.join(map(str, trained))}; "
+        f"revision {', '.join(report['config']['git_revisions'])}; {report['config']['date']}."
+    )
     return "\n".join([about, "", *table(("protocol", "arm", *head), arms), "", *table(("protocol", *differences), pairs)])
 
 

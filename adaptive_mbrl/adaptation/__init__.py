@@ -21,7 +21,6 @@ from adaptive_mbrl.dynamics.model import DynamicsModel
 
 RuleConfig = (
     NoneConfig
-    | HistoryConfig
     | GradientConfig
     | GaussNewtonConfig
     | ContextConfig
@@ -29,6 +28,7 @@ RuleConfig = (
     | LearnedLossConfig
     | RecurrentConfig
     | TransformerConfig
+    | HistoryConfig
     | BayesLinearConfig
     | MultiHeadConfig
     | MixtureConfig

@@ -20,9 +20,11 @@ from adaptive_mbrl.predictor import Prediction, Trajectories
 
 
 class TargetPrediction(NamedTuple):
-    """Normalised target of every particle: mean and log std, both (P, B, N, obs_dim), and the features it is made of.
+    """Normalised target of every particle.
 
     Attributes:
+        mean: (P, B, N, obs_dim).
+        log_std: log of its standard deviation, (P, B, N, obs_dim).
         features: the activations before the last layer, (P, B, N, F).
     """
 

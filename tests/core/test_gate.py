@@ -10,14 +10,15 @@ import pytest
 import torch
 
 from adaptive_mbrl.adaptation import NetworkAdapter
-from adaptive_mbrl.adaptation.belief import tensors_of
+from adaptive_mbrl.adaptation.belief import Belief, map_belief, tensors_of
 from adaptive_mbrl.control.gate import PRIOR, WHOLE, GateConfig, GateState, grown, initial_gate, weighed
+from adaptive_mbrl.control.step import StepInputs, _prequential_errors
 from adaptive_mbrl.controller import AdaptiveController, StepOptions
 from adaptive_mbrl.meta.trainer import MetaTrainer
 from adaptive_mbrl.transitions import Transitions
-from tests.core.analytic import POINT, POINT_WINDOW, point_episodes, push
+from tests.core.analytic import POINT, POINT_WINDOW, mixed_transitions, point_episodes, push
 from tests.core.driving import CHANGE_AT, START, STEPS, control_settings, controller, goal_at, run
-from tests.core.rules import point_adapter
+from tests.core.rules import RULES, WINDOW, point_adapter, stirred_adapter
 
 
 def harmful(trained: MetaTrainer, log_step_size: float) -> NetworkAdapter:
@@ -242,3 +243,30 @@ def test_a_belief_that_is_carried_through_life_is_never_lost():
     assert gated._state.gate.length[0, 1:].max() < 60
     for ours, theirs in zip(carried, expected, strict=True):
         torch.testing.assert_close(ours[:1], theirs[:1])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", RULES)
+def test_prior_and_beliefs_predict_in_one_call_as_they_do_alone(name: str):
+    adapter, robots, runs = stirred_adapter(RULES[name]), 2, 3
+    recent = mixed_transitions(robots * runs, WINDOW)
+    prior, belief = adapter.prior(robots), adapter.infer(recent)
+    gate = initial_gate(adapter, robots, GateConfig(runs=runs - 1), torch.device("cpu"))._replace(belief=belief)
+    before, sent, after = (x[:robots, 0] for x in recent[:3])
+    told = torch.ones(robots, dtype=torch.bool)
+    inputs = StepInputs(after, after, after[:, :0], sent, told, sent[:, None], told[:, None].float(), ~told)
+
+    found = _prequential_errors(adapter, prior, gate, before, inputs)
+
+    for b in range(robots):
+        ours = [alone(prior, b), *(alone(belief, b * runs + r) for r in range(runs))]
+        for position, one in enumerate(ours):
+            predictor = adapter.condition(one)
+            mean = predictor.predict(before[b : b + 1, None], sent[b : b + 1, None]).mean[:, 0]
+            expected = predictor.error(mean, after[b : b + 1]).square().mean().sqrt()
+            torch.testing.assert_close(found[b, position], expected, rtol=1e-4, atol=1e-5)
+
+
+def alone(belief: Belief, robot: int) -> Belief:
+    """What is believed of one robot."""
+    return map_belief(lambda tensor: tensor[robot : robot + 1], belief)

@@ -165,8 +165,9 @@ def test_the_last_layer_makes_targets_of_features(hidden: tuple[int, ...], group
     predictor = NetworkPredictor(model, parameters)
     obs, action = random(TASKS, CANDIDATES, 4, seed=6), random(TASKS, CANDIDATES, 2, seed=7)
 
-    features, target = predictor.features(obs, action), predictor.target(obs, action).mean
+    features, (target, _, with_target) = predictor.features(obs, action), predictor.target(obs, action)
 
+    assert torch.equal(with_target, features)
     assert features.shape == (MEMBERS, TASKS, CANDIDATES, hidden[-1])
     weight, bias = (parameters[f"{kind}_{len(hidden)}"] for kind in ("weight", "bias"))
     weight, bias = (x if x.dim() == 4 else x[:, None].expand(-1, TASKS, -1, -1) for x in (weight, bias))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -9,7 +10,8 @@ from adaptive_mbrl.adaptation import NetworkAdapter
 from adaptive_mbrl.adaptation.context import ContextConfig
 from adaptive_mbrl.adaptation.history import HistoryConfig
 from adaptive_mbrl.dynamics.network_predictor import NetworkPredictor
-from tests.core.analytic import mixed_transitions
+from adaptive_mbrl.errors import ConfigError
+from tests.core.analytic import mixed_model, mixed_transitions
 from tests.core.rules import WINDOW, questions, stirred_adapter
 
 TASKS = 2
@@ -54,3 +56,8 @@ def test_a_code_without_action_gains_moves_the_context_only():
     assert base[True]["action_gain"].abs().max() > 1e-3
     assert torch.equal(base[False]["action_gain"], torch.zeros_like(base[False]["action_gain"]))
     assert base[False]["context"].abs().max() > 1e-3
+
+
+def test_a_code_that_could_change_nothing_is_refused():
+    with pytest.raises(ConfigError, match=r"key 'model.context_dim': 0; context without action_gain needs at least 1"):
+        stirred_adapter((ContextConfig(action_gain=False),), mixed_model(context_dim=0))
