@@ -17,7 +17,17 @@ from pathlib import Path
 from typing import Any
 
 from adaptive_mbrl.checkpoint import DESCRIPTION_FILE, find_checkpoint, read_description
-from sim.benchmark.markdown import interval, markdown_report, table
+from sim.benchmark.markdown import (
+    COMPARISON,
+    LEADERBOARD,
+    about,
+    comparison_rows,
+    interval,
+    leaderboard_rows,
+    markdown_report,
+    notes,
+    table,
+)
 from sim.evaluation.summary import summarize
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -38,13 +48,17 @@ def main() -> None:
 def _replacement(match: re.Match[str]) -> str:
     name = match.group(1)
     without_report = {"in_short": claims_table, "test_ledger": ledger_table, "budgets": budgets_table}
-    if name in without_report:
-        return f"<!-- begin {name} -->\n{without_report[name]()}\n<!-- end {name} -->"
+    content = without_report[name]() if name in without_report else report_tables(name)
+    return f"<!-- begin {name} -->\n{content}\n<!-- end {name} -->"
+
+
+def report_tables(name: str) -> str:
+    """What a report of docs/results says, as reports of its kind are shown."""
     report = read_report(name)
     if name in SHORT:
-        return f"<!-- begin {name} -->\n{short_tables(report)}\n<!-- end {name} -->"
-    content = next((make(report) for key, make in TABLES.items() if key in report), None) or tables(report)
-    return f"<!-- begin {name} -->\n{content}\n<!-- end {name} -->"
+        return short_tables(report)
+    make = next((make for key, make in TABLES.items() if key in report), tables)
+    return make(report)
 
 
 def read_report(name: str) -> dict[str, Any]:
@@ -83,34 +97,14 @@ def benchmark_tables(report: dict[str, Any]) -> str:
 
 
 def short_tables(report: dict[str, Any]) -> str:
-    """Arms and differences of a benchmark with few arms; its whole report is in the JSON file."""
-    arms, pairs = [], []
-    for protocol in report["protocols"]:
-        for line in protocol["leaderboard"]:
-            figures = (interval(line["return_after_change"], 1), interval(line["normalized"]["mean"], 2))
-            prior, cost = (
-                "-" if line[key] is None else f"{line[key]:{how}}"
-                for key, how in (("fell_back", ".0%"), ("train_seconds", ",.0f"))
-            )
-            arms.append((protocol["name"], line["arm"], *figures, interval(line["open_loop_10"], 3), prior, cost))
-        for pair in protocol["comparisons"]:
-            what = f"{pair['ours']} - {pair['theirs']}"
-            pairs.append((protocol["name"], what, *(interval(pair[key], 2) for key in ("return_after_change", "probability"))))
-    head = (
-        "return after change [95 %]",
-        "normalised: mean [95 %]",
-        "open-loop error [95 %]",
-        "steps under the prior",
-        "train seconds",
+    """Arms and differences of a benchmark, each protocol's in one table with the others'."""
+    protocols = report["protocols"]
+    arms = [(protocol["name"], *row) for protocol in protocols for row in leaderboard_rows(protocol["leaderboard"])]
+    pairs = [(protocol["name"], *row) for protocol in protocols for row in comparison_rows(protocol["comparisons"])]
+    remarks = [f"\n- {note}" for note in notes(report)]
+    return "\n".join(
+        [about(report), *remarks, "", *table(("protocol", *LEADERBOARD), arms), "", *table(("protocol", *COMPARISON), pairs)]
     )
-    differences = ("difference", "return after change [95 %]", "probability of improvement [95 %]")
-    episodes, seed = (report["config"][key] for key in ("episodes", "seed"))
-    trained = sorted({s for protocol in report["protocols"] for line in protocol["leaderboard"] for s in line["training_seeds"]})
-    about = (
-        f"{episodes} episodes per arm and scenario, seeds from {seed} on; training seeds {', '.join(map(str, trained))}; "
-        f"revision {', '.join(report['config']['git_revisions'])}; {report['config']['date']}."
-    )
-    return "\n".join([about, "", *table(("protocol", "arm", *head), arms), "", *table(("protocol", *differences), pairs)])
 
 
 def claims_table() -> str:

@@ -25,7 +25,6 @@ from adaptive_mbrl.config import bounded
 from adaptive_mbrl.data.windows import Windows
 from adaptive_mbrl.dynamics.model import DynamicsModel
 from adaptive_mbrl.dynamics.network_predictor import NetworkPredictor
-from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.transitions import Transitions
 
 
@@ -78,10 +77,6 @@ class ContextRule(AdaptationRule[ContextBelief]):
 
     def __init__(self, model: DynamicsModel, config: ContextConfig) -> None:
         super().__init__()
-        if model.config.context_dim == 0 and not config.action_gain:
-            raise ConfigError(
-                "key 'model.context_dim': 0; context without action_gain needs at least 1, through which its code acts"
-            )
         self.config = config
         hidden, heads = config.hidden, config.heads
         self.encoder = nn.Sequential(nn.Linear(transition_dim(model), hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU())

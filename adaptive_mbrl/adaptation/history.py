@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from adaptive_mbrl.adaptation.base import ParameterGroup
+from adaptive_mbrl.adaptation.modulation import encode_transitions, transition_dim
 from adaptive_mbrl.adaptation.rule import AdaptationRule
 from adaptive_mbrl.dynamics.model import DynamicsModel
 from adaptive_mbrl.dynamics.network_predictor import NetworkPredictor
@@ -48,7 +49,7 @@ class HistoryRule(AdaptationRule[HistoryBelief]):
 
     def __init__(self, model: DynamicsModel, window: int) -> None:
         super().__init__()
-        self._length = window * (model.normalizer.encoded_dim + model.spec.action_dim + model.spec.obs_dim)
+        self._length = window * transition_dim(model, surprise=False)
         width = model.net.parameters_by_name()["bias_0"].shape[-1]
         self.weight = nn.Parameter(torch.zeros(model.net.members, self._length, width))
 
@@ -56,12 +57,7 @@ class HistoryRule(AdaptationRule[HistoryBelief]):
         return HistoryBelief(self.weight.new_zeros(batch_size, self._length))
 
     def update(self, belief: HistoryBelief, recent: Transitions, base: NetworkPredictor) -> HistoryBelief:
-        normalizer = base.model.normalizer
-        parts = [base.affine.encode(recent.obs), normalizer.encode_action(recent.action)]
-        parts.append(normalizer.target(recent.obs, recent.next_obs))
-        # a spike of a sensor must not drive the network far from all that it was trained on
-        inputs = torch.where(recent.valid[..., None], torch.cat(parts, dim=-1).clamp(-10, 10), 0.0)
-        return HistoryBelief(inputs.flatten(1))
+        return HistoryBelief(encode_transitions(base, recent, surprise=False).flatten(1))
 
     def condition(self, base: NetworkPredictor, belief: HistoryBelief, noise: Tensor | None = None) -> NetworkPredictor:
         added = torch.einsum("bi,pio->pbo", belief.inputs, self.weight)

@@ -1,4 +1,4 @@
-"""What rules with an encoder share: transitions as vectors, how they are pooled, and a code that modulates the network's input.
+"""What rules share that encode transitions: these as vectors, how they are pooled, and a code that modulates the network's input.
 
 action_gain = action_gain_0 + G z,   context = context_0 + C z        z = 0 is the prior
 """
@@ -13,29 +13,32 @@ from torch import Tensor, nn
 from adaptive_mbrl.dynamics.model import DynamicsModel
 from adaptive_mbrl.dynamics.network import MODULATION
 from adaptive_mbrl.dynamics.network_predictor import NetworkPredictor
+from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.transitions import Transitions
 
 
-def transition_dim(model: DynamicsModel) -> int:
-    """Length of an encoded transition."""
-    return model.normalizer.encoded_dim + model.spec.action_dim + 2 * model.spec.obs_dim
+def transition_dim(model: DynamicsModel, *, surprise: bool = True) -> int:
+    """Length of an encoded transition; `surprise` as in `encode_transitions`."""
+    return model.normalizer.encoded_dim + model.spec.action_dim + (2 if surprise else 1) * model.spec.obs_dim
 
 
-def encode_transitions(base: NetworkPredictor, recent: Transitions) -> Tensor:
+def encode_transitions(base: NetworkPredictor, recent: Transitions, *, surprise: bool = True) -> Tensor:
     """Each transition as a vector: what was seen, sent and came of it, and by how much the base mispredicted that.
 
     Args:
         base: the dynamics before this rule; its error is what is left to explain.
         recent: finite also where it is not valid.
+        surprise: False leaves out the error of the base, which need not predict then.
 
     Returns:
         (B, K, `transition_dim`), zero where a transition is not valid.
     """
     normalizer = base.model.normalizer
     target = normalizer.target(recent.obs, recent.next_obs)
-    surprise = target - base.target(recent.obs, recent.action).mean.mean(0).detach()
-    parts = [base.affine.encode(recent.obs), normalizer.encode_action(recent.action), target, surprise]
-    # a spike of a sensor must not drive the encoder far from all that it was trained on
+    parts = [base.affine.encode(recent.obs), normalizer.encode_action(recent.action), target]
+    if surprise:
+        parts.append(target - base.target(recent.obs, recent.action).mean.mean(0).detach())
+    # a spike of a sensor must not drive what is trained on these numbers far from all that it was trained on
     return torch.where(recent.valid[..., None], torch.cat(parts, dim=-1).clamp(-10, 10), 0.0)
 
 
@@ -64,6 +67,9 @@ class Modulation(nn.Module):
         model: gives the sizes of the modulation.
         code_dim: length of the code.
         action_gain: whether the code moves the action gains, too, or the context only.
+
+    Raises:
+        ConfigError: there would be nothing for the code to move.
     """
 
     def __init__(self, model: DynamicsModel, code_dim: int, action_gain: bool = True) -> None:
@@ -71,6 +77,10 @@ class Modulation(nn.Module):
         parameters = model.net.parameters_by_name()
         names = [name for name in MODULATION if action_gain or name != "action_gain"]
         sizes = {name: parameters[name].shape[-1] for name in names if parameters[name].numel() > 0}
+        if not sizes:
+            raise ConfigError(
+                "key 'model.context_dim': 0; context without action_gain needs at least 1, through which its code acts"
+            )
         # no bias: the code zero is the prior
         heads = {name: nn.Linear(code_dim, size, bias=False) for name, size in sizes.items()}
         for head in heads.values():

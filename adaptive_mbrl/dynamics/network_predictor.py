@@ -118,8 +118,7 @@ class NetworkPredictor:
 
     def features(self, obs: Tensor, action: Tensor) -> Tensor:
         """See `Predictor.features`: the activations before the last layer."""
-        network, x, drive = self._one_step(obs, action)
-        return network.per_task(network.hidden(x, drive))
+        return self.target(obs, action).features
 
     def linearised(self, obs: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
         """The normalised target's mean, and how it changes with the modulation.
