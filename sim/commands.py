@@ -178,5 +178,6 @@ def _collecting_policy(options: CollectOptions, robot: Robot, first: Scenario) -
     if options.policy == "random":
         return RandomPolicy(robot.spec, first.seed, first.steps)
     if options.policy == "oracle":
-        return OraclePolicy(robot.spec, ICEMConfig(), first.seed)
+        planner = ICEMConfig() if options.config is None else load_train_config(options.config).data.oracle_planner
+        return OraclePolicy(robot.spec, planner, first.seed)
     return ControllerPolicy(load_controller(options.policy, robot, seed=first.seed, device=resolve_device(options.device)))

@@ -113,6 +113,8 @@ class CollectOptions:
         robot: robot whose dynamics stay as they are, as a YAML file or a name; give either this or a scenario.
         scenario: what happens to a robot, as a YAML file or a name; give either this or a robot.
         policy: what chooses the actions: random, oracle, or a checkpoint (folder or name).
+        config: training configuration, a YAML file or a name, whose data.oracle_planner the oracle plans with; if not given, it
+            plans with the defaults of icem.
         episodes: number of episodes.
         steps: control steps per episode; if not given, the scenario's, or 200 for a robot.
         out: folder of the episodes; new ones are appended.
@@ -124,6 +126,7 @@ class CollectOptions:
     robot: OptionalName = None
     scenario: OptionalName = None
     policy: str = "random"
+    config: OptionalName = None
     episodes: int = 10
     steps: OptionalInt = None
     out: Path = Path("runs/collect")
@@ -136,6 +139,8 @@ class CollectOptions:
         if (self.robot is None) == (self.scenario is None):
             given = "neither" if self.robot is None else "both"
             raise ConfigError(f"collect: got {given} of --robot and --scenario; give exactly one")
+        if self.config is not None and self.policy != "oracle":
+            raise ConfigError("collect: --config says how the oracle plans; allowed: together with --policy oracle")
         require_at_least("--episodes", self.episodes, 1)
         require_at_least("--steps", self.steps, 1)
         require_seed("--seed", self.seed)

@@ -179,6 +179,24 @@ def test_collect_appends_episodes(
     assert capsys.readouterr().out.splitlines()[-1] == f"{tmp_path / 'data'}: 3 episodes, 12 steps"
 
 
+def test_the_oracle_plans_as_the_given_training_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    config = tmp_path / "train.yaml"
+    config.write_text(
+        "scenarios: cartpole/mass_gain:train\ndata: {oracle_planner: {icem: {horizon: 3, num_samples: 8, num_iterations: 1, num_elites: 4}}}\n"
+    )
+    arguments = ["collect", "--robot", "cartpole", "--policy", "oracle", "--steps", "2", "--out", str(tmp_path / "data")]
+
+    assert cli.main([*arguments, "--episodes", "1", "--config", str(config)]) == 0
+    assert f"The oracle simulated {2 * 3 * 8} steps" in capsys.readouterr().out
+
+
+def test_a_config_for_other_policies_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    arguments = ["collect", "--robot", "cartpole", "--config", "cartpole", "--out", str(tmp_path / "data")]
+
+    assert cli.main(arguments) == 2
+    assert capsys.readouterr().err.splitlines()[-1].endswith("allowed: together with --policy oracle")
+
+
 def test_collect_follows_a_scenario(cartpole_scenario: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     arguments = ["collect", "--scenario", str(cartpole_scenario), "--episodes", "1", "--out", str(tmp_path / "data")]
 
