@@ -181,9 +181,8 @@ def test_collect_appends_episodes(
 
 def test_the_oracle_plans_as_the_given_training_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     config = tmp_path / "train.yaml"
-    config.write_text(
-        "scenarios: cartpole/mass_gain:train\ndata: {oracle_planner: {icem: {horizon: 3, num_samples: 8, num_iterations: 1, num_elites: 4}}}\n"
-    )
+    planner = "{horizon: 3, num_samples: 8, num_iterations: 1, num_elites: 4}"
+    config.write_text(f"scenarios: cartpole/mass_gain:train\ndata: {{oracle_planner: {{icem: {planner}}}}}\n")
     arguments = ["collect", "--robot", "cartpole", "--policy", "oracle", "--steps", "2", "--out", str(tmp_path / "data")]
 
     assert cli.main([*arguments, "--episodes", "1", "--config", str(config)]) == 0
