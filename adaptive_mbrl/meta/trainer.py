@@ -130,19 +130,20 @@ class MetaTrainer:
         if fit_normalizer:
             self.adapter.normalizer.fit(dataset.statistics())
             self.process.broadcast(self.adapter.normalizer.buffers())
-        losses: list[Tensor] = []
+        # one tensor: small ones that stay, allocated between the large ones of each step, would fragment the memory
+        losses = torch.zeros(num_updates, device=self.device)
         for update in range(num_updates):
             self._set_learning_rate(update / num_updates)
-            losses.append(self.step(self._draw(dataset)))
+            losses[update] = self.step(self._draw(dataset))
             if (update + 1) % REPORT_EVERY == 0 or update + 1 == num_updates:
-                report(update + 1, {"train/query_loss": float(torch.stack(losses[-REPORT_EVERY:]).mean())})
+                recent = losses[max(0, update + 1 - REPORT_EVERY) : update + 1]
+                report(update + 1, {"train/query_loss": float(recent.mean())})
             if (update + 1) % epoch == 0:
                 report(update + 1, self.gradient_conflict(dataset))
         self.adapter.eval()
-        if not losses:
+        if num_updates == 0:
             return {}
-        tail = torch.stack(losses[-max(1, num_updates // 10) :])
-        return {"train/query_loss": float(tail.mean())}
+        return {"train/query_loss": float(losses[-max(1, num_updates // 10) :].mean())}
 
     def step(self, windows: Windows) -> Tensor:
         """One outer step.

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import weakref
+from typing import Any
 
 import pytest
 import torch
 
 from adaptive_mbrl.adaptation.gradient import GradientConfig
 from adaptive_mbrl.adaptation.none import NoneConfig
+from adaptive_mbrl.data.windows import Windows
 from adaptive_mbrl.dynamics.network_predictor import NetworkPredictor
 from adaptive_mbrl.meta.losses import multi_step_loss
 from adaptive_mbrl.meta.trainer import MetaTrainer
@@ -36,6 +39,23 @@ def test_the_same_seed_gives_the_same_weights_bit_by_bit(second_order: bool):
 
     assert all(torch.equal(t, weights(again)[n]) for n, t in weights(first).items())
     assert not torch.equal(weights(first)["model.net.weight_0"], weights(other)["model.net.weight_0"])
+
+
+def test_a_fit_keeps_nothing_of_the_steps_that_are_done(monkeypatch: pytest.MonkeyPatch):
+    """What each step leaves in memory fragments it: a training of hours took all the memory of its machine."""
+    losses: list[weakref.ref[Any]] = []
+    step = MetaTrainer.step
+
+    def watched(self: MetaTrainer, windows: Windows) -> torch.Tensor:
+        assert all(loss() is None for loss in losses)
+        loss = step(self, windows)
+        losses.append(weakref.ref(loss))
+        return loss
+
+    monkeypatch.setattr(MetaTrainer, "step", watched)
+    point_trainer().fit(point_dataset(), 5)
+
+    assert len(losses) == 5
 
 
 def test_the_loss_is_over_the_whole_open_loop_query():
