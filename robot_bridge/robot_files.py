@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.device import resolve_device
 from adaptive_mbrl.dump import DUMP_FOLDER
 from adaptive_mbrl.errors import CheckpointError, ConfigError
-from adaptive_mbrl.spec import RobotSpec
 from robot_bridge.bridge_config import BridgeConfig, require_goal, require_spec
-from robot_bridge.safety.supervisor import SafetySupervisor
+from robot_bridge.safety.config import MODEL_ERROR_RATIO
+from robot_bridge.safety.supervisor import SafetySupervisor, TrainingRange
 
 
 def load_controller(config: BridgeConfig, path: Path, device: str) -> AdaptiveController:
@@ -26,9 +30,14 @@ def load_controller(config: BridgeConfig, path: Path, device: str) -> AdaptiveCo
     return controller
 
 
-def make_supervisor(config: BridgeConfig, spec: RobotSpec, path: Path) -> SafetySupervisor:
-    """Make the safety supervisor that the bridge file at `path` describes."""
+def make_supervisor(config: BridgeConfig, controller: AdaptiveController, path: Path) -> SafetySupervisor:
+    """Make the safety supervisor that the bridge file at `path` describes, for the robot of a controller."""
+    normalizer = controller.settings.adapter.normalizer
+    training = TrainingRange(*(x.cpu().numpy().astype(np.float64) for x in (normalizer.obs_mean, normalizer.obs_std)))
+    safety = config.safety
+    if safety.max_model_error is None and math.isfinite(controller.expected_error):
+        safety = replace(safety, max_model_error=MODEL_ERROR_RATIO * controller.expected_error)
     try:
-        return SafetySupervisor(spec, config.safety)
+        return SafetySupervisor(controller.spec, safety, training)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
-from robot_bridge.control.inputs import is_new
+from robot_bridge.control.sender_clock import is_new
 from robot_bridge.middleware.messages import Message
 
 Array = NDArray[np.float64]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from functools import partial
 
@@ -11,14 +10,11 @@ from numpy.typing import NDArray
 
 from adaptive_mbrl.spec import RobotSpec
 from robot_bridge.bridge_config import BridgeConfig, ChannelInput, GoalInput
+from robot_bridge.control.sender_clock import DelayEstimator, is_new
 from robot_bridge.middleware.fields import field_of, joint_value
 from robot_bridge.middleware.messages import MESSAGES, JointState, Message
 from robot_bridge.middleware.transport import Transport
 from robot_bridge.safety.supervisor import Observed
-
-CLOCK_JUMP = 1.0
-"""A stamp that is this much older than the last one [s] means that the sender's clock was set back.
-A smaller step back means that the message was overtaken by a newer one."""
 
 
 class Inputs:
@@ -34,28 +30,39 @@ class Inputs:
         self._lock = threading.Lock()
         self._values = np.full(spec.obs_dim, np.nan)
         self._received = np.full(spec.obs_dim, -np.inf)
-        self._stamps: dict[str, float] = {}
-        self._delays: dict[str, DelayEstimator] = {}
+        self._stamps = np.full(spec.obs_dim, -np.inf)
+        self._delays: dict[tuple[int, ...], DelayEstimator] = {}
+        self._stamped_ahead_before = 0
         self._channels: dict[str, list[tuple[int, ChannelInput]]] = {name: [] for name in config.inputs}
         for index, name in enumerate(spec.obs_names):
             self._channels[config.obs[name].input].append((index, config.obs[name]))
         for name, topic in config.inputs.items():
             transport.subscribe(topic.topic, topic.message_type, partial(self.receive, name))
 
+    @property
+    def stamped_ahead(self) -> int:
+        """Number of messages that were left out because their stamps were ahead of the clock that the others have."""
+        with self._lock:
+            return self._stamped_ahead_before + sum(delay.stamped_ahead for delay in self._delays.values())
+
     def receive(self, name: str, message: Message, received: float) -> None:
         """Take over the values in a message of input `name`, unless its stamp is not newer than the last one.
 
         The values count as measured at the time that `DelayEstimator` makes of the stamp, or on arrival if the message has no
-        header. A missing joint or an empty field becomes NaN; the safety supervisor lets no plan through while a channel is NaN.
+        header. Joints that the message does not name keep their values, which grow older: several drivers may share a topic, each
+        with joints of its own. A joint that is named without a value, or an empty field, becomes NaN; the safety supervisor lets
+        no plan through while a channel is NaN.
         """
-        values = [read_channel(message, source) for _, source in self._channels[name]]
+        held = {index: read_channel(message, source) for index, source in self._channels[name] if is_about(message, source)}
+        if not held:
+            return
+        channels = tuple(held)
         header = getattr(message, "header", None)
         with self._lock:
-            if header is not None and not self._is_new(name, header.stamp.seconds):
-                return
-            measured = received if header is None else self._delays[name].measured(header.stamp.seconds, received)
-            for (index, _), value in zip(self._channels[name], values, strict=True):
-                self._values[index], self._received[index] = value, measured
+            measured = received if header is None else self._measured(channels, header.stamp.seconds, received)
+            if measured is not None:
+                index = list(channels)
+                self._values[index], self._received[index] = list(held.values()), measured
 
     def snapshot(self) -> Observed:
         """The newest observation, as a copy."""
@@ -65,54 +72,27 @@ class Inputs:
     def forget_delays(self) -> None:
         """Forget the shortest delay of every input; it is found again from the next messages on."""
         with self._lock:
-            self._delays = {}
+            for channels in list(self._delays):
+                self._forget_delay(channels)
 
-    def _is_new(self, name: str, stamp: float) -> bool:
-        last = self._stamps.get(name, -math.inf)
-        if not is_new(stamp, last):
-            return False
-        if stamp <= last or name not in self._delays:
-            self._delays[name] = DelayEstimator()
-        self._stamps[name] = stamp
-        return True
+    def _measured(self, channels: tuple[int, ...], stamp: float, received: float) -> float | None:
+        """When a message about these channels was measured, monotonic [s]; None if it is not used.
 
-
-def is_new(stamp: float, last: float) -> bool:
-    """Whether a message with this stamp [s] is used: the stamp is later than the last one, or the clock was set back."""
-    return not last - CLOCK_JUMP < stamp <= last
-
-
-class DelayEstimator:
-    """Finds out when the messages of one input were measured, although the sender has its own clock.
-
-    A message's stamp and its arrival are read from two clocks. Their difference is the delay of the message plus an unknown
-    offset between the clocks. The smallest difference so far belongs to the fastest message. That message counts as measured on
-    arrival, and every other one is older by as much as its difference is larger.
-
-    The smallest difference grows slowly, as much as the clocks may drift apart. When the sender's clock is set back by less than
-    `MAX_DELAY`, observations therefore count as old until the clock is right again or somebody activates the robot anew.
-    """
-
-    CLOCK_DRIFT = 1e-3
-    """How fast the smallest difference may grow [s/s]. NTP adjusts a clock at most half as fast."""
-    MAX_DELAY = 3.0
-    """No message is delayed by so much [s]; a larger difference means that one of the clocks was set."""
-
-    def __init__(self) -> None:
-        self._shortest, self._at = math.inf, -math.inf
-
-    def measured(self, stamp: float, received: float) -> float:
-        """When a message was measured, in monotonic time [s].
-
-        Args:
-            stamp: the message's stamp, on the sender's clock [s].
-            received: time of arrival, monotonic [s].
+        Messages about the same channels are taken to come from one sender, with one clock.
         """
-        drift = self.CLOCK_DRIFT * (received - self._at) if math.isfinite(self._at) else 0.0
-        shortest = min(self._shortest + drift, received - stamp)
-        was_set = received - stamp - shortest > self.MAX_DELAY
-        self._shortest, self._at = received - stamp if was_set else shortest, received
-        return stamp + self._shortest
+        last = self._stamps[list(channels)].max()
+        if not is_new(stamp, last):
+            return None
+        if stamp <= last:
+            self._forget_delay(channels)
+        measured = self._delays.setdefault(channels, DelayEstimator()).measured(stamp, received)
+        if measured is not None:
+            self._stamps[list(channels)] = stamp
+        return measured
+
+    def _forget_delay(self, channels: tuple[int, ...]) -> None:
+        forgotten = self._delays.pop(channels, None)
+        self._stamped_ahead_before += 0 if forgotten is None else forgotten.stamped_ahead
 
 
 class GoalReader:
@@ -169,6 +149,11 @@ def read_goals(message: Message, config: GoalInput) -> NDArray[np.float64] | Non
     else:
         goals = np.array([[field_of(message, path) for path in config.fields]])
     return goals if np.isfinite(goals).all() else None
+
+
+def is_about(message: Message, source: ChannelInput) -> bool:
+    """Whether a message says anything about a channel: a JointState is about the joints that it names."""
+    return not isinstance(message, JointState) or source.joint in message.name
 
 
 def read_channel(message: Message, source: ChannelInput) -> float:

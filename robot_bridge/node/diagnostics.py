@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 
@@ -32,14 +33,17 @@ class Diagnostics:
         self.loop, self.name, self.goals = loop, name, goals
         self._counted: dict[str, int] = {}
 
-    def __call__(self, now: float, other_publishers: int = 0) -> DiagnosticArray:
+    def __call__(
+        self, now: float, other_publishers: int = 0, senders: Mapping[str, int] = MappingProxyType({})
+    ) -> DiagnosticArray:
         """The present diagnosis.
 
         Args:
             now: the stamp since the epoch [s].
             other_publishers: number of other publishers of commands to this robot.
+            senders: number of publishers of each topic that is observed.
         """
-        parts = [self._safety(), self._inputs(), self._loop(), self._planner(), self._output(other_publishers)]
+        parts = [self._safety(), self._inputs(senders), self._loop(), self._planner(), self._output(other_publishers)]
         return DiagnosticArray(Header(Time.of(now)), parts + ([] if self.goals is None else [self._goal(self.goals)]))
 
     def _output(self, other_publishers: int) -> DiagnosticStatus:
@@ -61,12 +65,20 @@ class Diagnostics:
         level = ERROR if state in (State.HOLD, State.ESTOP) else WARN if faults and state is not State.INACTIVE else OK
         return self._status("safety", level, "; ".join((state.value, *faults)), values)
 
-    def _inputs(self) -> DiagnosticStatus:
-        supervisor, observed = self.loop.supervisor, self.loop.inputs.snapshot()
+    def _inputs(self, senders: Mapping[str, int]) -> DiagnosticStatus:
+        supervisor, inputs = self.loop.supervisor, self.loop.inputs
+        observed, ahead = inputs.snapshot(), {"messages_stamped_ahead": inputs.stamped_ahead}
         ages = dict(zip(supervisor.spec.obs_names, time.monotonic() - observed.received, strict=True))
         stale = [name for name, age, limit in zip(ages, ages.values(), supervisor.max_age, strict=True) if age > limit]
-        message = f"stale: {', '.join(stale)}" if stale else "fresh"
-        return self._status("inputs", STALE if stale else OK, message, {f"age of {k} [s]": v for k, v in ages.items()})
+        several = [f"{number} publishers on {topic}" for topic, number in senders.items() if number > 1]
+        values = {f"age of {k} [s]": v for k, v in ages.items()} | ahead | {f"publishers on {k}": v for k, v in senders.items()}
+        status = self._counts("inputs", ahead, tuple(ahead), values, "fresh")
+        if several and status.level == OK:
+            # they may be drivers of different joints; if they are not, one of them is not this robot's
+            status.level, status.message = WARN, ", ".join(several)
+        if stale:
+            status.level, status.message = STALE, f"stale: {', '.join(stale)}"
+        return status
 
     def _loop(self) -> DiagnosticStatus:
         counts = dict(vars(self.loop.statistics))

@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 import time
+from collections import Counter
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -66,7 +67,7 @@ class Running:
         path = Path(parameters.bridge)
         self.config = config = load_bridge_config(path)
         controller = load_controller(config, path, parameters.device)
-        supervisor = make_supervisor(config, controller.spec, path)
+        supervisor = make_supervisor(config, controller, path)
         dt, horizon = controller.spec.dt, controller.settings.planner.horizon
         if config.latency > horizon * dt:
             raise ConfigError(
@@ -179,8 +180,10 @@ class Running:
         diagnosis, graph, topic = Diagnostics(self.loop, name, self._goals), transport.graph(), self.config.output.topic
         while not self._stop.wait(DIAGNOSTICS_PERIOD):
             try:
-                self.other_publishers = sum(e.publishes and e.topic == topic for e in graph.endpoints())
-                publish(diagnosis(transport.now(), self.other_publishers))
+                published = Counter(endpoint.topic for endpoint in graph.endpoints() if endpoint.publishes)
+                self.other_publishers = published[topic]
+                senders = {source.topic: published[source.topic] for source in self.config.inputs.values()}
+                publish(diagnosis(transport.now(), self.other_publishers, senders))
             except Exception:
                 _LOG.exception("no diagnosis")
 

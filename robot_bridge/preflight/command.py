@@ -34,7 +34,7 @@ def preflight(options: PreflightOptions) -> None:
     """Check the robot, print the table, and raise an error if a check failed."""
     config = load_bridge_config(options.bridge)
     controller = load_controller(config, options.bridge, "cpu")
-    supervisor = make_supervisor(config, controller.spec, options.bridge)
+    supervisor = make_supervisor(config, controller, options.bridge)
     if options.test_motion and not options.yes and not sys.stdin.isatty():
         raise ConfigError("--test-motion: no terminal to ask on; give --yes if the robot may move")
     console = make_console()

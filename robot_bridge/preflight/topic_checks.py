@@ -7,7 +7,7 @@ import difflib
 import numpy as np
 
 from robot_bridge.bridge_config import BridgeConfig, TopicConfig
-from robot_bridge.control.inputs import CLOCK_JUMP, is_new
+from robot_bridge.control.sender_clock import CLOCK_JUMP, is_new
 from robot_bridge.middleware.endpoints import Endpoints
 from robot_bridge.preflight.checks import Check, Verdict
 from robot_bridge.preflight.listening import InputRecord

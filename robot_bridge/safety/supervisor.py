@@ -60,12 +60,26 @@ class Decision:
     plan_share: float = 0.0
 
 
+@dataclass(frozen=True)
+class TrainingRange:
+    """What the training data were like.
+
+    Attributes:
+        mean: mean of each observation channel, (obs_dim,).
+        std: standard deviation of each, (obs_dim,).
+    """
+
+    mean: Array
+    std: Array
+
+
 class SafetySupervisor:
     """Checks every command on its way from the planner to the actuators.
 
     Args:
         spec: the robot's channels.
         config: limits, and reactions to faults.
+        training: what the checkpoint was trained on, for the limit `max_training_stds`; None for no such limit.
 
     Attributes:
         state: the present state, which decides what is sent.
@@ -76,8 +90,12 @@ class SafetySupervisor:
         ConfigError: a channel is unknown, a rate limit is missing, or the limits leave no range.
     """
 
-    def __init__(self, spec: RobotSpec, config: SafetyConfig) -> None:
+    def __init__(self, spec: RobotSpec, config: SafetyConfig, training: TrainingRange | None = None) -> None:
         self.spec, self.config = spec, config
+        # an angle may count turns, and all its values are alike
+        is_angle = np.array([channel.kind == "angle" for channel in spec.obs])
+        limit = np.where(is_angle | (config.max_training_stds == 0), np.inf, config.max_training_stds)
+        self._training, self._max_stds = training, limit
         actions, channels = spec.action_names, spec.obs_names
         _require_names("safety.rate_limits", config.rate_limits, actions, complete=True)
         _require_names("safety.action_limits", config.action_limits, actions)
@@ -256,7 +274,19 @@ class SafetySupervisor:
                 faults.append(f"'{name}' is not finite")
             elif not self.obs_low[i] <= values[i] <= self.obs_high[i]:
                 faults.append(f"'{name}' is {values[i]:g}; allowed: {self.obs_low[i]:g} to {self.obs_high[i]:g}")
+            else:
+                faults += self._training_fault(i, values[i])
         return faults
+
+    def _training_fault(self, index: int, value: float) -> list[str]:
+        if self._training is None:
+            return []
+        mean, std = self._training.mean[index], self._training.std[index]
+        distance = abs(value - mean) / std
+        if distance <= self._max_stds[index]:
+            return []
+        name = self.spec.obs_names[index]
+        return [f"'{name}' is {value:g}, {distance:.3g} stds from the training data; allowed: {self._max_stds[index]:g}"]
 
     def _stale_fault(self, age: Array, fresh: NDArray[np.bool_]) -> list[str]:
         """One fault for all stale channels together, since usually many become stale at once."""
@@ -279,7 +309,7 @@ class SafetySupervisor:
         return []
 
     def _model_faults(self, error: float) -> list[str]:
-        limit = self.config.max_model_error
+        limit = self.config.max_model_error or 0.0
         self._model_error_steps = self._model_error_steps + 1 if limit > 0 and error > limit else 0
         if self._model_error_steps < self.config.model_error_steps:
             return []

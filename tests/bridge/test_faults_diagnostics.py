@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 
 from robot_bridge.control.plan_ahead import ERROR_WINDOW
@@ -59,6 +60,23 @@ def test_goals_that_are_none_and_others_that_command_the_robot_are_warned_of():
     goals.receive(Float64MultiArray(data=[1.0, 2.0, 3.0, 4.0]), 0.0)
     assert said(0) == [(OK, "alone"), (OK, "followed")]
     assert {v.key: v.value for v in diagnosis(0.0).status[-1].values} == {"goal": "4, 3", "refused": "1"}
+
+
+def test_what_is_odd_about_the_senders_of_observations_is_warned_of():
+    loop = make().loop
+    loop.supervisor.max_age[:] = np.inf
+    diagnosis = Diagnostics(loop, "node")
+
+    def said(senders: dict[str, int]) -> tuple[int, str]:
+        inputs = diagnosis(0.0, 0, senders).status[1]
+        return inputs.level, inputs.message
+
+    assert said({"/joint_states": 1}) == (OK, "fresh")
+    assert said({"/joint_states": 2, "/imu": 1}) == (WARN, "2 publishers on /joint_states")
+    loop.inputs.stamped_ahead = 3
+    assert said({"/joint_states": 2}) == (WARN, "3 messages stamped ahead")
+    assert said({"/joint_states": 1}) == (OK, "fresh")
+    loop.planning.close()
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
 from robot_bridge.safety.config import Damper, Range, SafetyConfig
 from robot_bridge.safety.states import TRANSITIONS, Event, State, after
-from robot_bridge.safety.supervisor import Decision, Observed, SafetySupervisor
+from robot_bridge.safety.supervisor import Decision, Observed, SafetySupervisor, TrainingRange
 
 DT = 0.05
 SPEC = RobotSpec(
@@ -360,3 +360,20 @@ def test_the_documentation_shows_the_table_of_transitions():
 
     assert {(s.value, e.value, then.value) for (s, e), then in TRANSITIONS.items() if s is not then} <= shown
     assert len(shown) == sum(s is not then for (s, _), then in TRANSITIONS.items()) + 2  # heading and rule
+
+
+def test_what_no_robot_of_the_training_data_did_is_a_fault():
+    training = TrainingRange(np.array([0.0, 1.0, 0.0]), np.array([0.5, 0.5, 0.5]))
+    changes = {"obs_limits": {}, "max_training_stds": 6.0}
+    values = {"calm": CALM, "too fast": np.array([0.1, 5.0, 0.0]), "turned": np.array([50.0, 0.5, 0.0])}
+
+    def faults(training: TrainingRange | None, name: str, **others: Any) -> tuple[str, ...]:
+        guard = SafetySupervisor(SPEC, dataclasses.replace(CONFIG, **changes | others), training)
+        guard.activate(0.0)
+        return guard.decide(DT, fresh(DT, values[name]), PLAN).faults
+
+    assert faults(training, "calm") == ()
+    assert faults(training, "too fast") == ("'hip_velocity' is 5, 8 stds from the training data; allowed: 6",)
+    # an angle may have counted turns
+    assert faults(training, "turned") == ()
+    assert faults(training, "too fast", max_training_stds=0.0) == faults(None, "too fast") == ()
