@@ -1,8 +1,8 @@
-"""Write the tables of results.md, adaptation.md, physics.md, robot.md and training.md in docs/: no figure is typed by hand.
+"""Write the tables of docs/ that come from reports: no figure is typed by hand.
 
 Usage: python benchmarks/make_results.py
 
-Between a line ``<!-- begin NAME -->`` and ``<!-- end NAME -->`` in one of these files, the text is replaced by what
+Between a line ``<!-- begin NAME -->`` and ``<!-- end NAME -->`` in one of the `PAGES`, the text is replaced by what
 docs/results/NAME.json says. `budgets` is about the shipped checkpoints; `in_short` and `test_ledger` sum up several files.
 """
 
@@ -31,6 +31,7 @@ from sim.benchmark.markdown import (
 from sim.evaluation.summary import summarize
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
+PAGES = ("results.md", "adaptation.md", "physics.md", "robot.md", "training.md", "walker.md")
 SHORT = ("never_worse", "multitask")
 """Reports of benchmarks that are shown with one line for each arm."""
 LAST_NARROW = "36f922467660"
@@ -39,7 +40,7 @@ LAST_NARROW = "36f922467660"
 
 def main() -> None:
     """Replace every marked part; a mark without a report is an error."""
-    for name in ("results.md", "adaptation.md", "physics.md", "robot.md", "training.md"):
+    for name in PAGES:
         path = DOCS / name
         text = path.read_text(encoding="utf-8")
         path.write_text(re.sub(r"<!-- begin (\S+) -->.*?<!-- end \1 -->", _replacement, text, flags=re.S), encoding="utf-8")

@@ -34,7 +34,7 @@ from cyclonedds.util import duration
 from adaptive_mbrl.errors import BridgeError, ConfigError
 from robot_bridge.middleware.cyclone import LOOPBACK, configuration
 from robot_bridge.middleware.dds_graph import DdsGraph
-from robot_bridge.middleware.messages import RESPONSES, Message, Response, fields_of
+from robot_bridge.middleware.messages import RESPONSES, Log, LogLevel, Message, Response, Time, fields_of
 from robot_bridge.middleware.transport import Answer, MessageT, Receive, Request, RequestT
 
 _LOG = logging.getLogger(__name__)
@@ -66,6 +66,7 @@ class DdsTransport:
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._receive_all, name="dds receive", daemon=True)
         self._lock = threading.Lock()
+        self._log: DataWriter | None = None
 
     def publisher(self, topic: str, message_type: type[MessageT], *, reliable: bool = True) -> Callable[[MessageT], None]:
         writer = DataWriter(self._participant, self._topic(topic, message_type), _qos(reliable))
@@ -132,6 +133,12 @@ class DdsTransport:
             return answers.get(timeout=timeout)
         except queue.Empty:
             raise BridgeError(f"service '{name}': no answer within {timeout:g} s") from None
+
+    def log(self, name: str, level: LogLevel, text: str) -> None:
+        with self._lock:
+            if self._log is None:
+                self._log = DataWriter(self._participant, self._topic("/rosout", Log), _LOG_QOS)
+        self._log.write(to_wire(Log(Time.of(self.now()), int(level), name, text)))
 
     def graph(self) -> DdsGraph:
         return DdsGraph(self._domain)
@@ -222,6 +229,12 @@ _SERVICE_DEPTH = 10
 _SERVICE_QOS = Qos(
     Policy.Reliability.Reliable(duration(milliseconds=100)), Policy.Durability.Volatile, Policy.History.KeepLast(_SERVICE_DEPTH)
 )
+
+
+_LOG_QOS = Qos(
+    Policy.Reliability.Reliable(duration(milliseconds=100)), Policy.Durability.TransientLocal, Policy.History.KeepLast(100)
+)
+"""As ROS 2's nodes offer `/rosout`, so that every listener is compatible; one that comes late gets the newest lines."""
 
 
 def idl_type(message_type: type[Message], *, framed: bool = False) -> type[IdlStruct]:

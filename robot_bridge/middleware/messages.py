@@ -8,6 +8,7 @@ transport passes it on beside the message.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from enum import IntEnum
 from typing import Annotated, Any, ClassVar, get_type_hints
 
 Octet = Annotated[int, "uint8"]
@@ -282,6 +283,28 @@ class DiagnosticArray(Message):
     ros_type: ClassVar[str] = "diagnostic_msgs/msg/DiagnosticArray"
     header: Header = field(default_factory=Header)
     status: list[DiagnosticStatus] = field(default_factory=list)
+
+
+class LogLevel(IntEnum):
+    """How serious a line of the log is, in the numbers of `rcl_interfaces/msg/Log`."""
+
+    INFO = 20
+    WARN = 30
+    ERROR = 40
+
+
+@dataclass
+class Log(Message):
+    """A message of the topic `/rosout`."""
+
+    ros_type: ClassVar[str] = "rcl_interfaces/msg/Log"
+    stamp: Time = field(default_factory=Time)
+    level: Octet = 0
+    name: str = ""
+    msg: str = ""
+    file: str = ""
+    function: str = ""
+    line: UInt32 = 0
 
 
 @dataclass

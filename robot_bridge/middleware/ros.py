@@ -20,7 +20,7 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 
 from robot_bridge.middleware.endpoints import Endpoint
-from robot_bridge.middleware.messages import DiagnosticStatus, Message, SetBoolRequest, TriggerRequest, fields_of
+from robot_bridge.middleware.messages import DiagnosticStatus, LogLevel, Message, SetBoolRequest, TriggerRequest, fields_of
 from robot_bridge.middleware.transport import Answer, MessageT, Receive, RequestT
 
 SERVICES = {TriggerRequest: "Trigger", SetBoolRequest: "SetBool"}
@@ -75,6 +75,16 @@ class RosTransport:
 
         service_type = getattr(importlib.import_module("std_srvs.srv"), kind)
         self._services.append(self._node.create_service(service_type, name, reply, callback_group=self._service_calls))
+
+    def log(self, name: str, level: LogLevel, text: str) -> None:
+        logger = self._node.get_logger()
+        # a line of code each: rclpy refuses another severity from the same one
+        if level is LogLevel.ERROR:
+            logger.error(text)
+        elif level is LogLevel.WARN:
+            logger.warning(text)
+        else:
+            logger.info(text)
 
     def graph(self) -> RosGraph:
         return RosGraph(self._node)

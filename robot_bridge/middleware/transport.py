@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from robot_bridge.middleware.endpoints import Graph
-from robot_bridge.middleware.messages import Message, Response, SetBoolRequest, TriggerRequest
+from robot_bridge.middleware.messages import LogLevel, Message, Response, SetBoolRequest, TriggerRequest
 
 MessageT = TypeVar("MessageT", bound=Message)
 Receive = Callable[[MessageT, float], None]
@@ -47,6 +47,15 @@ class Transport(Protocol):
             name: the service's ROS 2 name, e.g. ``/adaptive_mpc/estop``.
             request_type: class of the requests, one of the two kinds of service.
             answer: the function that answers a request.
+        """
+
+    def log(self, name: str, level: LogLevel, text: str) -> None:
+        """Write a line into ROS 2's log, the topic ``/rosout``, from any thread.
+
+        Args:
+            name: the node's name.
+            level: how serious it is.
+            text: the line.
         """
 
     def graph(self) -> Graph:

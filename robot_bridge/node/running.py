@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from adaptive_mbrl.controller import Command
 from adaptive_mbrl.errors import ConfigError
 from robot_bridge.bags.recorder import BagRecorder
 from robot_bridge.bags.recording_transport import RecordingTransport
@@ -29,12 +30,14 @@ from robot_bridge.control.warm_up import WarmedUp, lead_for, warm_up
 from robot_bridge.middleware.messages import DiagnosticArray
 from robot_bridge.middleware.transport import Transport
 from robot_bridge.node.diagnostics import Diagnostics
+from robot_bridge.node.log import StateLog
 from robot_bridge.node.parameters import NodeParameters
 from robot_bridge.node.telemetry import Telemetry
 from robot_bridge.preflight.checks import require_passed, summary
 from robot_bridge.preflight.inputs_check import check_inputs
 from robot_bridge.preflight.listening import listen
 from robot_bridge.robot_files import load_controller, make_supervisor
+from robot_bridge.safety.supervisor import Decision
 from robot_bridge.safety.watchdog import Watchdog
 
 _LOG = logging.getLogger(__name__)
@@ -106,6 +109,8 @@ class Running:
             if self._recorder is not None:
                 self._ending.callback(self._recorder.close)
                 transport = RecordingTransport(transport, self._recorder)
+            self._log = StateLog(partial(transport.log, name))
+            self._telemetry = Telemetry(controller.spec, transport, name, controller.diagnosis_names)
             self._goals = None if config.goal is None else GoalReader(config.goal, transport, dt, horizon)
             self.loop = ControlLoop(
                 planning,
@@ -114,7 +119,7 @@ class Running:
                 _send_nothing if parameters.dry_run else command_sender(controller.spec, config.output, transport),
                 goal=self._goals or (lambda begin: None),
                 latency=config.latency,
-                on_period_end=Telemetry(controller.spec, transport, name, controller.diagnosis_names),
+                on_period_end=self._on_period_end,
             )
             self.other_publishers = 0
             gc.collect()
@@ -174,6 +179,10 @@ class Running:
             unrecorded,
         )
         return "; ".join(filter(None, lines))
+
+    def _on_period_end(self, decision: Decision, command: Command | None) -> None:
+        self._telemetry(decision, command)
+        self._log(decision, self.loop.statistics.missed_deadlines)
 
     def _diagnose(self, transport: Transport, name: str) -> None:
         publish = transport.publisher("/diagnostics", DiagnosticArray)

@@ -21,6 +21,8 @@ from robot_bridge.middleware.messages import (
     Float64MultiArray,
     Header,
     JointState,
+    Log,
+    LogLevel,
     Message,
     Response,
     SetBoolRequest,
@@ -111,6 +113,18 @@ def state(transport: DdsTransport) -> Listener:
     listener = Listener()
     transport.subscribe("/adaptive_mpc/state", String, listener, reliable=True)
     return listener
+
+
+def test_whoever_looks_into_the_log_of_ros_sees_what_happens(node, transport, parameters, robot: Listener):
+    log = Listener()
+    transport.subscribe("/rosout", Log, log, reliable=True)
+    node.configure(parameters, transport)
+
+    threading.Timer(0.0, node.activate).start()
+    line = log.wait_for(lambda m: m.msg.startswith("ramp"))
+    assert (line.name, line.level) == ("adaptive_mpc", LogLevel.INFO)
+    threading.Timer(0.0, node.estop).start()
+    assert log.wait_for(lambda m: m.msg.startswith("estop")).level == LogLevel.ERROR
 
 
 def test_it_controls_between_activate_and_deactivate(node, transport, parameters, robot: Listener, state: Listener):
