@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +11,6 @@ from adaptive_mbrl.device import resolve_device
 from adaptive_mbrl.dump import DUMP_FOLDER
 from adaptive_mbrl.errors import CheckpointError, ConfigError
 from robot_bridge.bridge_config import BridgeConfig, require_goal, require_spec
-from robot_bridge.safety.config import MODEL_ERROR_RATIO
 from robot_bridge.safety.supervisor import SafetySupervisor, TrainingRange
 
 
@@ -34,10 +31,7 @@ def make_supervisor(config: BridgeConfig, controller: AdaptiveController, path: 
     """Make the safety supervisor that the bridge file at `path` describes, for the robot of a controller."""
     normalizer = controller.settings.adapter.normalizer
     training = TrainingRange(*(x.cpu().numpy().astype(np.float64) for x in (normalizer.obs_mean, normalizer.obs_std)))
-    safety = config.safety
-    if safety.max_model_error is None and math.isfinite(controller.expected_error):
-        safety = replace(safety, max_model_error=MODEL_ERROR_RATIO * controller.expected_error)
     try:
-        return SafetySupervisor(controller.spec, safety, training)
+        return SafetySupervisor(controller.spec, config.safety, training)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error

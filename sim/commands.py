@@ -178,6 +178,8 @@ def _collecting_policy(options: CollectOptions, robot: Robot, first: Scenario) -
     if options.policy == "random":
         return RandomPolicy(robot.spec, first.seed, first.steps)
     if options.policy == "oracle":
-        planner = ICEMConfig() if options.config is None else load_train_config(options.config).data.oracle_planner
-        return OraclePolicy(robot.spec, planner, first.seed)
+        if options.config is None:
+            return OraclePolicy(robot.spec, ICEMConfig(), first.seed)
+        config = load_train_config(options.config)
+        return OraclePolicy(robot.spec, config.data.oracle_planner, first.seed, shaping=config.shaping)
     return ControllerPolicy(load_controller(options.policy, robot, seed=first.seed, device=resolve_device(options.device)))

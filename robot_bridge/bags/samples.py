@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
-from robot_bridge.control.sender_clock import is_new
+from robot_bridge.control.sender_clock import which_are_new
 from robot_bridge.middleware.messages import Message
 
 Array = NDArray[np.float64]
@@ -50,12 +50,16 @@ class Samples:
             max_age: longest plausible delay of a message [s]; after a longer one, the sender's clock was another one.
         """
         order = np.argsort(np.array(self.received, dtype=np.int64), kind="stable")
-        order = order[_is_new(np.array(self.stamps, dtype=np.int64)[order])]
         received, stamps = (np.array(ns, dtype=np.int64)[order] for ns in (self.received, self.stamps))
+        rows = np.array(self.rows, dtype=np.float64)[order]
+        # as the live inputs would use them
+        stamped, used = stamps > 0, np.ones(len(stamps), dtype=bool)
+        used[stamped] = which_are_new((1e-9 * stamps[stamped]).tolist(), np.isfinite(rows[stamped]))
+        received, stamps, rows = received[used], stamps[used], rows[used]
         since_start = np.where(stamps > 0, 1e-9 * (stamps - start), np.nan)
         times, by_stamp = measured_times((1e-9 * (received - start)).astype(np.float64), since_start, max_age)
         later = np.diff(np.maximum.accumulate(times), prepend=-math.inf) > 0
-        return Measured(times[later], np.array(self.rows, dtype=np.float64)[order][later], by_stamp)
+        return Measured(times[later], rows[later], by_stamp)
 
 
 @dataclass(frozen=True)
@@ -71,16 +75,6 @@ class Measured:
     times: Array
     values: Array
     by_stamp: float
-
-
-def _is_new(stamps: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether the live inputs would use each message, (S,): its stamp is newer than all before, or the clock was set back."""
-    new, last = np.ones(len(stamps), dtype=np.bool_), 0
-    for index, stamp in enumerate(stamps.tolist()):
-        if stamp > 0:
-            new[index] = is_new(1e-9 * stamp, 1e-9 * last)
-            last = stamp if new[index] else last
-    return new
 
 
 def measured_times(received: Array, stamps: Array, max_age: float) -> tuple[Array, float]:

@@ -31,8 +31,8 @@ class Inputs:
         self._values = np.full(spec.obs_dim, np.nan)
         self._received = np.full(spec.obs_dim, -np.inf)
         self._stamps = np.full(spec.obs_dim, -np.inf)
-        self._delays: dict[tuple[int, ...], DelayEstimator] = {}
-        self._stamped_ahead_before = 0
+        self._delays = {name: DelayEstimator() for name in config.inputs}
+        self._refused_before = 0
         self._channels: dict[str, list[tuple[int, ChannelInput]]] = {name: [] for name in config.inputs}
         for index, name in enumerate(spec.obs_names):
             self._channels[config.obs[name].input].append((index, config.obs[name]))
@@ -40,29 +40,27 @@ class Inputs:
             transport.subscribe(topic.topic, topic.message_type, partial(self.receive, name))
 
     @property
-    def stamped_ahead(self) -> int:
-        """Number of messages that were left out because their stamps were ahead of the clock that the others have."""
+    def refused_stamps(self) -> int:
+        """How many times messages were left out because they were stamped by another clock, or came far too late."""
         with self._lock:
-            return self._stamped_ahead_before + sum(delay.stamped_ahead for delay in self._delays.values())
+            return self._refused_before + sum(delay.refused for delay in self._delays.values())
 
     def receive(self, name: str, message: Message, received: float) -> None:
         """Take over the values in a message of input `name`, unless its stamp is not newer than the last one.
 
         The values count as measured at the time that `DelayEstimator` makes of the stamp, or on arrival if the message has no
         header. Joints that the message does not name keep their values, which grow older: several drivers may share a topic, each
-        with joints of its own. A joint that is named without a value, or an empty field, becomes NaN; the safety supervisor lets
-        no plan through while a channel is NaN.
+        with joints of its own, if their clocks agree. A joint that is named without a value, or an empty field, becomes NaN; the
+        safety supervisor lets no plan through while a channel is NaN.
         """
         held = {index: read_channel(message, source) for index, source in self._channels[name] if is_about(message, source)}
         if not held:
             return
-        channels = tuple(held)
-        header = getattr(message, "header", None)
+        channels, header = list(held), getattr(message, "header", None)
         with self._lock:
-            measured = received if header is None else self._measured(channels, header.stamp.seconds, received)
+            measured = received if header is None else self._measured(name, channels, header.stamp.seconds, received)
             if measured is not None:
-                index = list(channels)
-                self._values[index], self._received[index] = list(held.values()), measured
+                self._values[channels], self._received[channels] = list(held.values()), measured
 
     def snapshot(self) -> Observed:
         """The newest observation, as a copy."""
@@ -72,27 +70,18 @@ class Inputs:
     def forget_delays(self) -> None:
         """Forget the shortest delay of every input; it is found again from the next messages on."""
         with self._lock:
-            for channels in list(self._delays):
-                self._forget_delay(channels)
+            self._refused_before += sum(delay.refused for delay in self._delays.values())
+            self._delays = {name: DelayEstimator() for name in self._delays}
 
-    def _measured(self, channels: tuple[int, ...], stamp: float, received: float) -> float | None:
-        """When a message about these channels was measured, monotonic [s]; None if it is not used.
-
-        Messages about the same channels are taken to come from one sender, with one clock.
-        """
-        last = self._stamps[list(channels)].max()
+    def _measured(self, name: str, channels: list[int], stamp: float, received: float) -> float | None:
+        """When a message of input `name` about these channels was measured, monotonic [s]; None if it is not used."""
+        last = self._stamps[channels].max()
         if not is_new(stamp, last):
             return None
-        if stamp <= last:
-            self._forget_delay(channels)
-        measured = self._delays.setdefault(channels, DelayEstimator()).measured(stamp, received)
+        measured = self._delays[name].measured(stamp, received, is_set_back=stamp <= last)
         if measured is not None:
-            self._stamps[list(channels)] = stamp
+            self._stamps[channels] = stamp
         return measured
-
-    def _forget_delay(self, channels: tuple[int, ...]) -> None:
-        forgotten = self._delays.pop(channels, None)
-        self._stamped_ahead_before += 0 if forgotten is None else forgotten.stamped_ahead
 
 
 class GoalReader:

@@ -231,10 +231,15 @@ _SERVICE_QOS = Qos(
 )
 
 
+_LOG_DEPTH, _UNLIMITED = 100, -1
 _LOG_QOS = Qos(
-    Policy.Reliability.Reliable(duration(milliseconds=100)), Policy.Durability.TransientLocal, Policy.History.KeepLast(100)
+    Policy.Reliability.Reliable(duration(milliseconds=100)),
+    Policy.Durability.TransientLocal,
+    Policy.DurabilityService(0, Policy.History.KeepLast(_LOG_DEPTH), _UNLIMITED, _UNLIMITED, _UNLIMITED),
+    Policy.History.KeepLast(_LOG_DEPTH),
+    Policy.Lifespan(duration(seconds=10)),
 )
-"""As ROS 2's nodes offer `/rosout`, so that every listener is compatible; one that comes late gets the newest lines."""
+"""A listener that comes late gets the lines of the last ten seconds, as from ROS 2's own nodes."""
 
 
 def idl_type(message_type: type[Message], *, framed: bool = False) -> type[IdlStruct]:

@@ -67,12 +67,12 @@ class Diagnostics:
 
     def _inputs(self, senders: Mapping[str, int]) -> DiagnosticStatus:
         supervisor, inputs = self.loop.supervisor, self.loop.inputs
-        observed, ahead = inputs.snapshot(), {"messages_stamped_ahead": inputs.stamped_ahead}
+        observed, refused = inputs.snapshot(), {"refused_stamps": inputs.refused_stamps}
         ages = dict(zip(supervisor.spec.obs_names, time.monotonic() - observed.received, strict=True))
         stale = [name for name, age, limit in zip(ages, ages.values(), supervisor.max_age, strict=True) if age > limit]
         several = [f"{number} publishers on {topic}" for topic, number in senders.items() if number > 1]
-        values = {f"age of {k} [s]": v for k, v in ages.items()} | ahead | {f"publishers on {k}": v for k, v in senders.items()}
-        status = self._counts("inputs", ahead, tuple(ahead), values, "fresh")
+        values = {f"age of {k} [s]": v for k, v in ages.items()} | refused | {f"publishers on {k}": v for k, v in senders.items()}
+        status = self._counts("inputs", refused, tuple(refused), values, "fresh")
         if several and status.level == OK:
             # they may be drivers of different joints; if they are not, one of them is not this robot's
             status.level, status.message = WARN, ", ".join(several)

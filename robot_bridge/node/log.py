@@ -6,45 +6,48 @@ import math
 import time
 from collections.abc import Callable
 
+from robot_bridge.control.loop import ControlLoop
 from robot_bridge.middleware.messages import LogLevel
 from robot_bridge.safety.states import State
-from robot_bridge.safety.supervisor import Decision
 
 Write = Callable[[LogLevel, str], None]
 EVERY = 1.0
-"""Shortest time between two lines about changes of the state, and between two about missed deadlines [s]."""
-_LEVELS = {State.HOLD: LogLevel.WARN, State.ESTOP: LogLevel.ERROR}
+"""Shortest time between two lines [s]; what happens meanwhile is in the next one. An emergency stop is written at once."""
+_COUNTS = ("missed_deadlines", "stalls", "failures")
+"""Counts of the loop's statistics whose growth is a warning."""
 
 
 class StateLog:
-    """Writes a line when the supervisor's state changes, and when deadlines are missed.
-
-    Changes that follow one another within `EVERY` are one line, which names how many there were; an emergency stop is never
-    held back.
+    """Looks at a control loop from outside, so that it also tells of a loop that fails or stands still.
 
     Args:
         write: writes a line into the log.
+        loop: the control loop.
         clock: monotonic time [s].
     """
 
-    def __init__(self, write: Write, clock: Callable[[], float] = time.monotonic) -> None:
-        self._write, self._clock = write, clock
-        self._state = State.INACTIVE
-        self._changes: list[str] = []
-        self._written = self._missed_written = -math.inf
-        self._missed = 0
+    def __init__(self, write: Write, loop: ControlLoop, clock: Callable[[], float] = time.monotonic) -> None:
+        self._write, self._loop, self._clock = write, loop, clock
+        self._state, self._written = State.INACTIVE, -math.inf
+        self._counted = {"holds": 0, **dict.fromkeys(_COUNTS, 0)}
 
-    def __call__(self, decision: Decision, missed_deadlines: int) -> None:
-        """Take note of the decision of a control period, and of the number of deadlines missed so far."""
-        now = self._clock()
-        if decision.state is not self._state:
-            self._changes.append("; ".join((decision.state.value, *decision.faults)))
-            self._state = decision.state
-        if self._changes and (now >= self._written + EVERY or self._state is State.ESTOP):
-            more = f" (after {len(self._changes) - 1} other changes)" if len(self._changes) > 1 else ""
-            self._write(_LEVELS.get(self._state, LogLevel.INFO), self._changes[-1] + more)
-            self._changes, self._written = [], now
-        missed = missed_deadlines - self._missed
-        if missed and now >= self._missed_written + EVERY:
-            self._write(LogLevel.WARN, f"{missed} missed deadline{'s' if missed > 1 else ''}")
-            self._missed, self._missed_written = missed_deadlines, now
+    def look(self) -> None:
+        """Write a line if something has happened since the last one; to be called several times a second."""
+        now, supervisor = self._clock(), self._loop.supervisor
+        state = supervisor.state
+        is_stopped = state is State.ESTOP and self._state is not State.ESTOP
+        if now < self._written + EVERY and not is_stopped:
+            return
+        counts = {"holds": supervisor.holds, **{name: int(getattr(self._loop.statistics, name)) for name in _COUNTS}}
+        grown = {name: count - self._counted[name] for name, count in counts.items() if count > self._counted[name]}
+        parts = [] if state is self._state else [state.value]
+        holds = grown.pop("holds", 0)
+        if holds:
+            often = "held" if holds == 1 else f"held {holds} times, at last"
+            parts.append(f"{often} because {'; '.join(supervisor.hold_reasons)}")
+        parts += [f"{number} {name.replace('_', ' ')}" for name, number in grown.items()]
+        if parts:
+            level = LogLevel.ERROR if is_stopped else LogLevel.WARN if holds or grown else LogLevel.INFO
+            self._write(level, ", ".join(parts))
+            self._written = now
+        self._state, self._counted = state, counts

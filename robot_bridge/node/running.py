@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from adaptive_mbrl.controller import Command
 from adaptive_mbrl.errors import ConfigError
 from robot_bridge.bags.recorder import BagRecorder
 from robot_bridge.bags.recording_transport import RecordingTransport
@@ -37,12 +36,13 @@ from robot_bridge.preflight.checks import require_passed, summary
 from robot_bridge.preflight.inputs_check import check_inputs
 from robot_bridge.preflight.listening import listen
 from robot_bridge.robot_files import load_controller, make_supervisor
-from robot_bridge.safety.supervisor import Decision
 from robot_bridge.safety.watchdog import Watchdog
 
 _LOG = logging.getLogger(__name__)
 DIAGNOSTICS_PERIOD = 1.0
 """Time between two messages on `/diagnostics` [s]."""
+LOOK_PERIOD = 0.1
+"""Time between two looks for the log [s]."""
 SWITCH_SECONDS = 0.0005
 """Longest time that one Python thread runs while others wait [s]. Python's default, 5 ms, is too long for the control loop."""
 
@@ -109,8 +109,6 @@ class Running:
             if self._recorder is not None:
                 self._ending.callback(self._recorder.close)
                 transport = RecordingTransport(transport, self._recorder)
-            self._log = StateLog(partial(transport.log, name))
-            self._telemetry = Telemetry(controller.spec, transport, name, controller.diagnosis_names)
             self._goals = None if config.goal is None else GoalReader(config.goal, transport, dt, horizon)
             self.loop = ControlLoop(
                 planning,
@@ -119,7 +117,7 @@ class Running:
                 _send_nothing if parameters.dry_run else command_sender(controller.spec, config.output, transport),
                 goal=self._goals or (lambda begin: None),
                 latency=config.latency,
-                on_period_end=self._on_period_end,
+                on_period_end=Telemetry(controller.spec, transport, name, controller.diagnosis_names),
             )
             self.other_publishers = 0
             gc.collect()
@@ -128,6 +126,7 @@ class Running:
             self._ending.callback(watchdog.close)
             for thread in (
                 threading.Thread(target=self._diagnose, args=(transport, name), name="diagnostics"),
+                threading.Thread(target=self._look, args=(StateLog(partial(transport.log, name), self.loop),), name="log"),
                 threading.Thread(target=self.loop.run, args=(self._stop,), name="control"),
             ):
                 thread.start()
@@ -180,9 +179,12 @@ class Running:
         )
         return "; ".join(filter(None, lines))
 
-    def _on_period_end(self, decision: Decision, command: Command | None) -> None:
-        self._telemetry(decision, command)
-        self._log(decision, self.loop.statistics.missed_deadlines)
+    def _look(self, log: StateLog) -> None:
+        while not self._stop.wait(LOOK_PERIOD):
+            try:
+                log.look()
+            except Exception:
+                _LOG.exception("a line of the log is lost")
 
     def _diagnose(self, transport: Transport, name: str) -> None:
         publish = transport.publisher("/diagnostics", DiagnosticArray)

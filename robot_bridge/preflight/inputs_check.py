@@ -15,7 +15,7 @@ from adaptive_mbrl.spec import Channel
 from robot_bridge.bridge_config import BridgeConfig
 from robot_bridge.preflight.checks import Check, Verdict
 from robot_bridge.preflight.listening import EMPTY, NO_JOINT, InputRecord, ListeningResult
-from robot_bridge.preflight.plausibility import FAIL_STDS, WARN_STDS, distance, mistaken_unit
+from robot_bridge.preflight.plausibility import WARN_STDS, distance, mistaken_unit
 from robot_bridge.preflight.topic_checks import goal_checks, output_checks, rate_check, stamp_check, topic_check
 from robot_bridge.safety.supervisor import SafetySupervisor
 
@@ -59,24 +59,31 @@ def check_inputs(
     ranges = (normalizer.obs_mean.tolist(), normalizer.obs_std.tolist(), supervisor.obs_low, supervisor.obs_high)
     for channel, mean, std, low, high in zip(spec.obs, *ranges, strict=True):
         record = records[config.obs[channel.name].input]
-        if record.count:
+        if record.count == 0 and record.joints:
+            checks.append(_absent(config, channel.name, record))
+        elif record.count:
             checks.append(channel_check(config, channel, record, Expected(mean, std, low, high)))
     return [*checks, *output_checks(config, graph), *goal_checks(config, listening.goals, graph)]
 
 
 def channel_check(config: BridgeConfig, channel: Channel, record: InputRecord, expected: Expected) -> Check:
-    """Check that a channel is in every message, finite, plausible in its unit and within its limits."""
-    name, values = f"channel {channel.name}", record.values[channel.name]
-    if record.absent.get(channel.name):
+    """Check that a channel is in every message that could hold it, finite, plausible in its unit and within its limits."""
+    name, values, absent = f"channel {channel.name}", record.values[channel.name], record.absent.get(channel.name, {})
+    # drivers that share a topic have joints of their own
+    elsewhere = absent.get(NO_JOINT, 0)
+    if elsewhere == record.count or sum(absent.values()) > elsewhere:
         return _absent(config, channel.name, record)
-    if not np.isfinite(values).all():
-        measured = f"not finite in {int((~np.isfinite(values)).sum())} of {record.count} messages"
+    finite = np.isfinite(values)
+    if finite.sum() < record.count - elsewhere:
+        measured = f"not finite in {record.count - elsewhere - int(finite.sum())} of {record.count - elsewhere} messages"
         return Check(name, Verdict.FAIL, measured, "find out why the driver sends NaN or infinity: a sensor that is not ready?")
+    values = values[finite]
     here = f"{_span(values)} {channel.unit}"
     far = distance(values, expected.mean, expected.std)
     measured = f"{here}; training {expected.mean:.3g} ± {expected.std:.2g}"
     if far > WARN_STDS:
-        verdict = Verdict.FAIL if far > FAIL_STDS else Verdict.WARN
+        limit = config.safety.max_training_stds
+        verdict = Verdict.FAIL if 0 < limit < far else Verdict.WARN
         return Check(name, verdict, f"{measured}, {far:.0f} stds away", _unit_advice(channel, values, expected))
     if not (expected.low <= values.min() and values.max() <= expected.high):
         measured = f"{here}; safety.obs_limits let pass {expected.low:g} to {expected.high:g}"
@@ -85,7 +92,7 @@ def channel_check(config: BridgeConfig, channel: Channel, record: InputRecord, e
 
 
 def _absent(config: BridgeConfig, channel: str, record: InputRecord) -> Check:
-    source, reasons = config.obs[channel], record.absent[channel]
+    source, reasons = config.obs[channel], record.absent.get(channel, {NO_JOINT: 0})
     topic, count = config.inputs[source.input].topic, sum(reasons.values())
     reason = max(reasons, key=lambda r: reasons[r])
     often = "" if count == record.count else f" in {count} of {record.count} messages: two publishers on one topic?"

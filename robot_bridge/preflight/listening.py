@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_bridge.bridge_config import BridgeConfig, ChannelInput
-from robot_bridge.control.inputs import read_channel
+from robot_bridge.control.inputs import is_about, read_channel
 from robot_bridge.middleware.endpoints import Endpoints
 from robot_bridge.middleware.messages import MESSAGES, JointState, Message
 from robot_bridge.middleware.transport import Transport
@@ -25,13 +25,13 @@ NO_JOINT, EMPTY, SHORT = "no such joint", "empty", "too short"
 
 @dataclass(frozen=True)
 class InputRecord:
-    """The messages of one input.
+    """The messages of one input, without those that name none of its joints.
 
     Attributes:
         received: times of arrival, monotonic [s], (n,).
         clock: times of arrival on this machine's clock, since the epoch [s], (n,).
         stamps: stamps in the headers, since the epoch [s], (n,); None for messages without a header.
-        joints: all joint names in the messages, in the order of their first appearance.
+        joints: all joint names on the topic, in the order of their first appearance.
         values: values of each channel that is read from this input, (n,); NaN in a message that does not hold it.
         absent: number of messages that do not hold a channel, by channel and reason.
         listened: time from the first message to the end of listening [s].
@@ -91,13 +91,16 @@ class Listener:
             if self._finished:
                 return
             log = self._logs[name]
+            if isinstance(message, JointState):
+                log.joints.update(dict.fromkeys(message.name))
+            if not any(is_about(message, source) for source in log.channels.values()):
+                # of another driver on the topic; `Inputs` leaves it out, too
+                return
             log.received.append(received)
             log.clock.append(time.time() - (self._clock() - received))
             header = getattr(message, "header", None)
             if header is not None:
                 log.stamps.append(header.stamp.seconds)
-            if isinstance(message, JointState):
-                log.joints.update(dict.fromkeys(message.name))
             log.values.append([read_channel(message, source) for source in log.channels.values()])
             for channel, source in log.channels.items():
                 reason = why_absent(message, source)

@@ -7,8 +7,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-WARN_STDS, FAIL_STDS = 6.0, 30.0
-"""Distances from the training mean, in training stds: the first is unusual, the second is impossible for this kind of robot."""
+WARN_STDS = 6.0
+"""A distance from the training mean that is unusual [training stds]."""
 _DEGREES, _RPM, _MILLI = 180 / math.pi, 30 / math.pi, 1000.0
 _MISTAKES: dict[str, tuple[tuple[str, float], ...]] = {
     "rad": (("degrees", _DEGREES),),

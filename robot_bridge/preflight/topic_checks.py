@@ -7,7 +7,7 @@ import difflib
 import numpy as np
 
 from robot_bridge.bridge_config import BridgeConfig, TopicConfig
-from robot_bridge.control.sender_clock import CLOCK_JUMP, is_new
+from robot_bridge.control.sender_clock import CLOCK_JUMP, which_are_new
 from robot_bridge.middleware.endpoints import Endpoints
 from robot_bridge.preflight.checks import Check, Verdict
 from robot_bridge.preflight.listening import InputRecord
@@ -29,6 +29,9 @@ def topic_check(topic: TopicConfig, record: InputRecord, graph: Endpoints | None
         return Check(
             name, Verdict.FAIL, f"published as {', '.join(others)}", f"the bridge file says {topic.type}: correct 'type' there"
         )
+    if record.count == 0 and record.joints:
+        advice = f"it names {', '.join(record.joints)}: correct the joints, or the topic"
+        return Check(name, Verdict.FAIL, "no message names a joint of the bridge file", advice)
     if record.count == 0:
         return Check(name, Verdict.FAIL, "no message", _where_it_could_be(topic, bool(publishers), graph))
     if len(publishers) > 1:
@@ -36,7 +39,7 @@ def topic_check(topic: TopicConfig, record: InputRecord, graph: Endpoints | None
             name,
             Verdict.WARN,
             f"{record.count} messages of {len(publishers)} publishers",
-            "one publisher only: the bridge takes the newest message, whoever sent it",
+            "fine if each of them has channels of its own; of two that send the same channel, the newest message counts",
         )
     return Check(name, Verdict.PASS, f"{record.count} messages, {topic.type}")
 
@@ -133,12 +136,10 @@ def goal_checks(config: BridgeConfig, goals: int, graph: Endpoints | None) -> li
 
 
 def _is_new(record: InputRecord) -> np.ndarray:
-    """Whether `Inputs` would use each message, (n,): its stamp is newer than all before, or the clock was set back."""
-    new, last = np.ones(record.count, dtype=bool), -np.inf
-    for i, stamp in enumerate(record.stamps if record.stamps is not None else ()):
-        new[i] = is_new(stamp, last)
-        last = stamp if new[i] else last
-    return new
+    """Whether `Inputs` would use each message, (n,), by its stamp: it is newer than all before, or the clock was set back."""
+    if record.stamps is None:
+        return np.ones(record.count, dtype=bool)
+    return which_are_new(record.stamps.tolist(), np.isfinite(np.stack(list(record.values.values()), axis=1)))
 
 
 def _drift(record: InputRecord) -> float:

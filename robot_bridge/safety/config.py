@@ -9,8 +9,6 @@ from typing import Literal
 from adaptive_mbrl.config import bounded
 from adaptive_mbrl.errors import ConfigError
 
-MODEL_ERROR_RATIO = 10.0
-"""A model that errs so many times more than on held-out training episodes is one of another robot, or of a broken sensor."""
 LONGEST_AGE = 10.0
 """Largest age limit that is allowed [s]; a larger number was probably meant in another unit."""
 
@@ -54,8 +52,7 @@ class SafetyConfig:
         max_age: largest age of an observation that may be acted on [s].
         max_age_of: age limits of single observation channels, which replace `max_age` for them [s].
         max_missed_deadlines: number of control periods in a row that may pass without a plan; one more is a fault.
-        max_model_error: one-step error above which the model is wrong [target stds]; 0 switches this alarm off. If it is not
-            given, it is `MODEL_ERROR_RATIO` times the error that the checkpoint had on held-out training episodes.
+        max_model_error: one-step error above which the model is wrong [target stds]; 0 switches this alarm off.
         model_error_steps: number of steps in a row above that error which make a fault.
         ramp_seconds: duration of the soft start, from the safe action to the full plan [s].
         recovery_seconds: how long all faults must be gone before a held robot starts again [s].
@@ -72,7 +69,7 @@ class SafetyConfig:
     max_age: float = bounded(0.1, low=1e-3, high=LONGEST_AGE)
     max_age_of: Mapping[str, float] = field(default_factory=dict)
     max_missed_deadlines: int = bounded(3, low=0)
-    max_model_error: float | None = bounded(None, low=0.0)
+    max_model_error: float = bounded(0.0, low=0.0)
     model_error_steps: int = bounded(10, low=1)
     ramp_seconds: float = bounded(2.0, low=0.0)
     recovery_seconds: float = bounded(1.0, low=0.0)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -191,7 +192,7 @@ class SafetySupervisor:
         if self._sends_nothing:
             return Decision(None, self.state, faults)
         share = 0.0 if faults or plan is None else self._plan_share()
-        safe = self._safe_action(np.where(fresh & np.isfinite(observed.values), observed.values, 0.0))
+        safe = self._safe_action(np.where(fresh & self._is_possible(observed.values), observed.values, 0.0))
         wanted = safe if plan is None or share == 0.0 else safe + share * (np.asarray(plan, dtype=np.float64) - safe)
         return Decision(self._approach(wanted, passed), self.state, faults, share)
 
@@ -279,14 +280,22 @@ class SafetySupervisor:
         return faults
 
     def _training_fault(self, index: int, value: float) -> list[str]:
-        if self._training is None:
-            return []
-        mean, std = self._training.mean[index], self._training.std[index]
-        distance = abs(value - mean) / std
+        distance = self._distances(value, index)
         if distance <= self._max_stds[index]:
             return []
         name = self.spec.obs_names[index]
         return [f"'{name}' is {value:g}, {distance:.3g} stds from the training data; allowed: {self._max_stds[index]:g}"]
+
+    def _is_possible(self, values: Array) -> NDArray[np.bool_]:
+        """Where values are finite and no further from the training data than is allowed, (obs_dim,)."""
+        with np.errstate(invalid="ignore"):
+            return np.isfinite(values) & (self._distances(values, slice(None)) <= self._max_stds)
+
+    def _distances(self, values: Any, index: int | slice) -> Any:
+        """Distances from the mean of the training data [training stds]; 0 where that is not known."""
+        if self._training is None:
+            return 0.0 * np.asarray(values)
+        return np.abs(values - self._training.mean[index]) / self._training.std[index]
 
     def _stale_fault(self, age: Array, fresh: NDArray[np.bool_]) -> list[str]:
         """One fault for all stale channels together, since usually many become stale at once."""
@@ -309,7 +318,7 @@ class SafetySupervisor:
         return []
 
     def _model_faults(self, error: float) -> list[str]:
-        limit = self.config.max_model_error or 0.0
+        limit = self.config.max_model_error
         self._model_error_steps = self._model_error_steps + 1 if limit > 0 and error > limit else 0
         if self._model_error_steps < self.config.model_error_steps:
             return []

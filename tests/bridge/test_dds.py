@@ -13,6 +13,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from cyclonedds.core import Policy, Qos
+from cyclonedds.domain import DomainParticipant
+from cyclonedds.sub import DataReader
+from cyclonedds.topic import Topic
+from cyclonedds.util import duration
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,6 +29,8 @@ from robot_bridge.middleware.messages import (
     Float64MultiArray,
     Header,
     JointState,
+    Log,
+    LogLevel,
     Message,
     Response,
     SetBoolRequest,
@@ -31,6 +38,7 @@ from robot_bridge.middleware.messages import (
     Time,
     TriggerRequest,
 )
+from tests.bridge.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 20.0
@@ -155,3 +163,17 @@ def test_names_are_those_that_ros_2_gives_its_types():
 @given(st.floats(0, 4e9))
 def test_a_stamp_keeps_a_microsecond(seconds: float):
     assert Time.of(seconds).seconds == pytest.approx(seconds, abs=1e-6)
+
+
+def test_whoever_looks_into_the_log_late_sees_its_newest_lines():
+    transport = DdsTransport(DOMAIN)
+    for number in range(5):
+        transport.log("node", LogLevel.WARN, str(number))
+    listener = DomainParticipant(DOMAIN)
+    keep = Qos(Policy.Reliability.Reliable(duration(seconds=1)), Policy.Durability.TransientLocal, Policy.History.KeepAll)
+    reader = DataReader(listener, Topic(listener, "rt/rosout", idl_type(Log)), keep)
+    came: list[str] = []
+    wait_until(lambda: came.extend(sample.msg for sample in reader.take(10)) or len(came) >= 5)
+    transport.close()
+
+    assert came == ["0", "1", "2", "3", "4"]

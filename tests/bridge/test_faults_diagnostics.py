@@ -73,8 +73,8 @@ def test_what_is_odd_about_the_senders_of_observations_is_warned_of():
 
     assert said({"/joint_states": 1}) == (OK, "fresh")
     assert said({"/joint_states": 2, "/imu": 1}) == (WARN, "2 publishers on /joint_states")
-    loop.inputs.stamped_ahead = 3
-    assert said({"/joint_states": 2}) == (WARN, "3 messages stamped ahead")
+    loop.inputs.refused_stamps = 3
+    assert said({"/joint_states": 2}) == (WARN, "3 refused stamps")
     assert said({"/joint_states": 1}) == (OK, "fresh")
     loop.planning.close()
 

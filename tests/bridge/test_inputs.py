@@ -133,7 +133,7 @@ def test_what_a_message_does_not_hold_is_nan_and_not_the_old_value(wire: Wire, i
 
 
 def test_a_second_driver_on_the_topic_takes_no_joint_away(wire: Wire, inputs: Inputs):
-    """An arm and its gripper are ordinary in ROS: each driver names its own joints, and stamps them by its own clock."""
+    """An arm and its gripper are ordinary in ROS: each driver names its own joints."""
     for k in range(10):
         now = 10 + 0.01 * k
         wire.receivers["/joint_states"](joints(1.0 + 0.01 * k, position=[0.1, float(k)]), now)
@@ -146,13 +146,27 @@ def test_a_second_driver_on_the_topic_takes_no_joint_away(wire: Wire, inputs: In
 
 
 def test_each_driver_of_a_topic_keeps_its_joints_fresh(wire: Wire, inputs: Inputs):
-    wire.receivers["/joint_states"](joints(1.0), 10.0)
-    wire.receivers["/joint_states"](joints(700.0, ("knee_joint",), position=[7.0], velocity=[0.0]), 10.1)
+    for k in range(10):
+        now, knee = 10.0 + 0.01 * k, {"position": [float(k)], "velocity": [0.0]}
+        wire.receivers["/joint_states"](joints(1.0 + 0.01 * k, ("hip_joint",), position=[0.0], velocity=[float(k)]), now)
+        # stamped before the other driver's message that it follows
+        wire.receivers["/joint_states"](joints(0.998 + 0.01 * k, ("knee_joint",), **knee), now)
 
     observed = inputs.snapshot()
 
-    np.testing.assert_array_equal(observed.values[:2], [7.0, 1.0])
-    np.testing.assert_allclose(observed.received[:2], [10.1, 10.0])
+    np.testing.assert_array_equal(observed.values[:2], [9.0, 9.0])
+    np.testing.assert_allclose(observed.received[:2], [10.088, 10.09], atol=1e-3)
+
+
+def test_drivers_of_one_topic_whose_clocks_disagree_are_not_both_believed(wire: Wire, inputs: Inputs):
+    """Which of them is right cannot be known, so the robot is held: one driver's joints grow old."""
+    for k in range(100):
+        now = 10.0 + 0.01 * k
+        wire.receivers["/joint_states"](joints(1.0 + 0.01 * k), now)
+        wire.receivers["/joint_states"](joints(700.0 + 0.01 * k, ("knee_joint",), position=[7.0], velocity=[0.0]), now + 0.001)
+
+    assert inputs.snapshot().received[1] <= 10.01
+    assert inputs.refused_stamps > 10
 
 
 def test_an_array_that_is_too_short_is_nan(wire: Wire, inputs: Inputs):
@@ -171,15 +185,63 @@ def test_repeated_and_overtaken_messages_do_not_count_as_new(wire: Wire, inputs:
     assert (observed.values[0], observed.received[0]) == (0.2, 10.0)
 
 
-def test_a_senders_clock_that_is_set_back_starts_anew(wire: Wire, inputs: Inputs):
+def test_a_senders_clock_that_is_set_back_is_believed_when_its_messages_agree_for_a_while(wire: Wire, inputs: Inputs):
     wire.receivers["/joint_states"](joints(500.0), 10.0)
-    wire.receivers["/joint_states"](joints(3.0, position=[0.0, 9.0]), 10.1)
-    wire.receivers["/joint_states"](joints(3.05, position=[0.0, 8.0]), 10.2)
+    for k in range(30):
+        wire.receivers["/joint_states"](joints(3.0 + 0.01 * k, position=[0.0, float(k)]), 10.1 + 0.01 * k)
+        assert (inputs.snapshot().values[0] == 0.2) == (k < 25)
 
     observed = inputs.snapshot()
 
-    assert observed.values[0] == 8.0
-    assert observed.received[0] == pytest.approx(10.15, abs=0.01)
+    assert observed.values[0] == 29.0
+    assert observed.received[0] == pytest.approx(10.39, abs=0.001)
+
+
+@pytest.mark.parametrize("back", [1.5, 5.0])
+def test_an_old_message_that_comes_again_is_not_used_and_costs_nothing(wire: Wire, inputs: Inputs, back: float):
+    for k in range(100):
+        now = 10.0 + 0.1 * k
+        wire.receivers["/joint_states"](joints(5.0 + 0.1 * k, position=[0.0, float(k)]), now)
+        if k == 70:
+            wire.receivers["/joint_states"](joints(5.0 + 0.1 * k - back, position=[0.0, -1.0]), now + 0.01)
+        assert inputs.snapshot().values[0] == k
+        assert inputs.snapshot().received[0] == pytest.approx(now, abs=1e-3)
+
+    assert inputs.refused_stamps == 1
+
+
+def test_a_queue_that_empties_after_a_dropout_never_passes_for_new(wire: Wire, inputs: Inputs):
+    for k in range(100):
+        wire.receivers["/joint_states"](joints(5.0 + 0.01 * k), 10.0 + 0.01 * k)
+    # 4 s of messages come within 40 ms
+    for k in range(100, 500):
+        wire.receivers["/joint_states"](joints(5.0 + 0.01 * k), 15.0 + 1e-4 * (k - 500))
+        assert inputs.snapshot().received[0] <= 10.0 + 0.01 * k + 0.01
+
+    assert inputs.snapshot().received[0] == pytest.approx(14.99, abs=0.01)
+
+
+def test_a_slow_topic_whose_first_message_was_late_is_used(wire: Wire, inputs: Inputs):
+    wire.receivers["/joint_states"](joints(5.0 - 0.1), 10.0)
+    for k in range(1, 6):
+        wire.receivers["/joint_states"](joints(5.0 + 0.5 * k, position=[0.0, float(k)]), 10.0 + 0.5 * k)
+        # the first one of them may be stamped ahead
+        assert inputs.snapshot().values[0] == (k if k > 1 else 0.2)
+
+    assert inputs.snapshot().received[0] == pytest.approx(12.5, abs=0.003)
+    assert inputs.refused_stamps == 0
+
+
+@pytest.mark.parametrize("ahead", [(0.5, 0.5), (0.5, 0.9)], ids=["the same one twice", "two that differ"])
+def test_stamps_that_are_ahead_do_not_confirm_one_another(wire: Wire, inputs: Inputs, ahead: tuple[float, float]):
+    for k in range(100):
+        now = 10.0 + 0.01 * k
+        for extra in ahead if k == 40 else ():
+            wire.receivers["/joint_states"](joints(5.4 + extra, position=[0.0, -1.0]), now - 0.001)
+        wire.receivers["/joint_states"](joints(5.0 + 0.01 * k), now)
+
+    assert inputs.snapshot().values[0] == 0.2
+    assert inputs.snapshot().received[0] == pytest.approx(10.99, abs=0.001)
 
 
 @pytest.mark.parametrize("ahead", [0.06, 0.9, 10.0])
@@ -197,10 +259,10 @@ def test_one_message_that_is_stamped_ahead_is_not_used_and_soon_forgotten(wire: 
             assert observed.received[0] == pytest.approx(now, abs=1e-6)
 
     # meanwhile the others may have been slow, and count as old
-    assert oldest == pytest.approx(0.005 + ahead if ahead < DelayEstimator.MAX_DELAY else 0.0, abs=1e-3)
-    assert inputs.stamped_ahead == 1
+    assert oldest == pytest.approx(0.005 + ahead, abs=1e-3)
+    assert inputs.refused_stamps == 1
     inputs.forget_delays()
-    assert inputs.stamped_ahead == 1
+    assert inputs.refused_stamps == 1
 
 
 def test_a_line_that_becomes_faster_is_believed_from_the_second_message_on(wire: Wire, inputs: Inputs):
@@ -212,7 +274,7 @@ def test_a_line_that_becomes_faster_is_believed_from_the_second_message_on(wire:
     wire.receivers["/joint_states"](joints(6.0), 11.2)
 
     assert inputs.snapshot().received[0] == pytest.approx(11.0, abs=1e-3)
-    assert inputs.stamped_ahead == 0
+    assert inputs.refused_stamps == 0
 
 
 def test_a_line_that_delays_everything_makes_observations_old(wire: Wire, inputs: Inputs):
@@ -264,13 +326,6 @@ JOINTS = {
 POSITIONS = {"nan": math.nan, "huge": 1e300}
 
 
-def is_confirmed(at: float, delay: float, seen: list[tuple[float, float]], now: float) -> bool:
-    """Whether a message may have been the fastest one: it is new, or another one was nearly as fast before it or soon after."""
-    others = [(other, d) for other, d in seen if (other, d) != (at, delay) and d <= delay + DelayEstimator.AHEAD]
-    soon = at + DelayEstimator.PROBATION
-    return (at, delay) == seen[0] or now <= soon or any(other <= soon for other, _ in others)
-
-
 @given(stream=messages)
 def test_whatever_the_network_does_nothing_older_than_its_limit_is_followed(stream: list[dict[str, Any]]):
     """Messages are lost, doubled, delayed, overtaken and cut; each one's position is the time of its measurement."""
@@ -285,10 +340,16 @@ def test_whatever_the_network_does_nothing_older_than_its_limit_is_followed(stre
         measured += sent["passed"]
         arrivals += [(measured + (copy + 1) * sent["delay"], measured, sent["joints"]) for copy in range(sent["copies"])]
     guard.activate(0.0)
-    newest, seen = -math.inf, []
+    newest, known, last_stamp, last_delay = -math.inf, math.inf, -math.inf, math.inf
     for now, when, kind in sorted(arrivals):
-        if JOINTS[kind] and "knee_joint" in JOINTS[kind]:
-            seen.append((now, now - when))
+        if "knee_joint" in JOINTS[kind]:
+            # how fast the line is follows from two messages in a row; a single one may be stamped by another clock
+            if when > last_stamp and abs(now - when - last_delay) <= 0.05:
+                known = min(known, max(now - when, last_delay))
+            if when > last_stamp:
+                last_stamp, last_delay = when, now - when
+            else:
+                last_delay = math.inf
         positions = [0.0, POSITIONS.get(kind, when)]
         wire.receivers["/joint_states"](joints(100.0 + when, JOINTS[kind], position=positions), now)
         for later in (0.0, 0.06, 0.12):
@@ -296,10 +357,33 @@ def test_whatever_the_network_does_nothing_older_than_its_limit_is_followed(stre
             decision = guard.decide(now + later, observed, np.array([1.0]))
             if decision.plan_share > 0:
                 value = observed.values[0]
-                shortest = min(delay for at, delay in seen if is_confirmed(at, delay, seen, now))
-                assert now + later - value - shortest <= 0.1 + DelayEstimator.CLOCK_DRIFT * (now - arrivals[0][0]) + 1e-6
+                assert now + later - value - known <= 0.1 + DelayEstimator.CLOCK_DRIFT * (now - arrivals[0][0]) + 1e-6
                 assert value >= newest
                 newest = value
+
+
+@given(
+    stream=st.lists(st.tuples(st.floats(0.005, 0.6), st.floats(0.0, 0.04)), min_size=3, max_size=40),
+    wrong=st.tuples(st.integers(0, 39), st.one_of(st.floats(0.06, 10.0), st.floats(-10.0, -1.1))),
+)
+def test_after_one_wrong_stamp_the_robot_is_observed_again_within_a_second(
+    stream: list[tuple[float, float]], wrong: tuple[int, float]
+):
+    """Whenever it comes, ahead or far behind; meanwhile nothing is believed that is older than it seems."""
+    wire = Wire()
+    inputs = Inputs(SPEC, CONFIG, wire)
+    at, offset, number = 100.0, wrong[1], min(wrong[0], len(stream) - 1)
+    for k, (passed, delay) in enumerate(stream):
+        at += passed
+        wire.receivers["/joint_states"](joints(at + offset * (k == number), position=[0.0, at]), at + delay)
+    for _ in range(50):
+        at += 0.02
+        wire.receivers["/joint_states"](joints(at, position=[0.0, at]), at)
+
+    observed = inputs.snapshot()
+
+    assert observed.values[0] == at
+    assert observed.received[0] == pytest.approx(at, abs=0.05)
 
 
 def test_a_snapshot_does_not_change_afterwards(wire: Wire, inputs: Inputs):

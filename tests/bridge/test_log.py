@@ -1,44 +1,44 @@
-"""What the log says about the robot: every change of the state, at most once a second, an emergency stop at once."""
+"""What the log says about the robot: what happens, at most once a second, and an emergency stop at once."""
 
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
-import numpy as np
-
+from robot_bridge.control.loop import LoopStatistics
 from robot_bridge.middleware.messages import LogLevel
 from robot_bridge.node.log import EVERY, StateLog
 from robot_bridge.safety.states import State
-from robot_bridge.safety.supervisor import Decision
 
 
-def test_the_log_names_states_and_faults_and_does_not_flood():
+def test_the_log_tells_everything_but_does_not_flood():
     clock, lines = SimpleNamespace(now=0.0), []
-    log = StateLog(lambda level, text: lines.append((level, text)), clock=lambda: clock.now)
+    supervisor = SimpleNamespace(state=State.INACTIVE, holds=0, hold_reasons=())
+    loop: Any = SimpleNamespace(supervisor=supervisor, statistics=LoopStatistics())
+    log = StateLog(lambda level, text: lines.append((level, text)), loop, clock=lambda: clock.now)
 
-    def after(seconds: float, state: State, *faults: str, missed: int = 0) -> list[tuple[LogLevel, str]]:
+    def after(seconds: float, state: State, *reasons: str) -> list[tuple[LogLevel, str]]:
         clock.now += seconds
+        supervisor.state = state
+        if reasons:
+            supervisor.holds, supervisor.hold_reasons = supervisor.holds + 1, reasons
         lines.clear()
-        log(Decision(np.zeros(1), state, faults), missed)
+        log.look()
         return list(lines)
 
     assert after(0.0, State.INACTIVE) == []
     assert after(0.1, State.RAMP) == [(LogLevel.INFO, "ramp")]
-    assert after(EVERY, State.HOLD, "'x' is not finite", "no plan") == [(LogLevel.WARN, "hold; 'x' is not finite; no plan")]
-    for _ in range(4):
+    assert after(EVERY, State.HOLD, "no plan", "'x' is not finite") == [
+        (LogLevel.WARN, "hold, held because no plan; 'x' is not finite")
+    ]
+    for _ in range(3):
         assert after(0.1, State.RAMP) == after(0.1, State.HOLD, "no plan") == []
+    loop.statistics.missed_deadlines += 2
     assert after(0.1, State.RAMP) == []
-    assert after(EVERY, State.RAMP) == [(LogLevel.INFO, "ramp (after 8 other changes)")]
+    assert after(EVERY, State.RAMP) == [(LogLevel.WARN, "ramp, held 3 times, at last because no plan, 2 missed deadlines")]
+    assert after(EVERY, State.RAMP) == []
+    loop.statistics.stalls += 1
+    assert after(0.1, State.RAMP) == [(LogLevel.WARN, "1 stalls")]
     assert after(0.1, State.ESTOP) == [(LogLevel.ERROR, "estop")]
-    assert after(0.1, State.ESTOP) == []
-
-
-def test_missed_deadlines_are_summed_up():
-    clock, lines = SimpleNamespace(now=0.0), []
-    log = StateLog(lambda level, text: lines.append((level, text)), clock=lambda: clock.now)
-
-    for step in range(1, 21):
-        clock.now = 0.11 * step
-        log(Decision(np.zeros(1), State.INACTIVE), step)
-
-    assert lines == [(LogLevel.WARN, "1 missed deadline"), (LogLevel.WARN, "10 missed deadlines")]
+    assert after(EVERY, State.ESTOP) == []
+    assert after(EVERY, State.INACTIVE) == [(LogLevel.INFO, "inactive")]

@@ -377,3 +377,18 @@ def test_what_no_robot_of_the_training_data_did_is_a_fault():
     # an angle may have counted turns
     assert faults(training, "turned") == ()
     assert faults(training, "too fast", max_training_stds=0.0) == faults(None, "too fast") == ()
+
+
+def test_damping_does_not_brake_by_a_value_that_is_impossible():
+    training = TrainingRange(np.zeros(3), np.ones(3))
+    config = dataclasses.replace(CONFIG, obs_limits={}, safe_action="damping", rate_limits={"hip": 1e3, "knee": 1e3})
+
+    def commanded(velocity: float) -> float:
+        guard = SafetySupervisor(SPEC, config, training)
+        guard.activate(0.0)
+        decision = guard.decide(DT, fresh(DT, np.array([0.1, velocity, 0.0])), None)
+        assert decision.command is not None
+        return float(decision.command[0])
+
+    assert commanded(1.0) == pytest.approx(-1.0)
+    assert commanded(1e6) == 0.0
