@@ -31,6 +31,10 @@ PATIENCE = 60
 """Seconds for what takes about one."""
 
 
+ABSENT = "absent"
+"""What the log of a node says of an observation whose message does not name the joint."""
+
+
 class Log:
     """Takes what a `BagRecorder` takes."""
 
@@ -53,9 +57,12 @@ class Log:
             return events
 
 
-def obs_of(message: JointState) -> tuple[float, float | None]:
-    position = joint_value(message, "position", "slider")
-    return message.header.stamp.seconds, position if math.isfinite(position) else None
+def obs_of(message: JointState) -> tuple[float, float | str | None]:
+    """The stamp, and the cart's position: None if it is not finite, `ABSENT` if the message does not name the joint."""
+    stamp, position = message.header.stamp.seconds, joint_value(message, "position", "slider")
+    if "slider" not in message.name:
+        return stamp, ABSENT
+    return stamp, position if math.isfinite(position) else None
 
 
 class ImitatedFailingGpu:
