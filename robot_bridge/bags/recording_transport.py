@@ -14,7 +14,7 @@ from robot_bridge.middleware.transport import Answer, MessageT, Receive, Request
 class RecordingTransport:
     """A `Transport` that passes everything on to another one and records what is published and received.
 
-    Services are not recorded. What they do shows in the supervisor's state, which is.
+    Services and the log are not recorded. What they are about shows in the supervisor's state, which is.
 
     Args:
         transport: the transport that does the work.

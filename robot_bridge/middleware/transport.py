@@ -53,7 +53,7 @@ class Transport(Protocol):
         """Write a line into ROS 2's log, the topic ``/rosout``, from any thread.
 
         Args:
-            name: the node's name.
+            name: the node's name, for a middleware that does not know it.
             level: how serious it is.
             text: the line.
         """
