@@ -121,8 +121,9 @@ def test_whoever_looks_into_the_log_of_ros_sees_what_happens(node, transport, pa
     node.configure(parameters, transport)
 
     threading.Timer(0.0, node.activate).start()
-    line = log.wait_for(lambda m: m.msg.startswith("ramp"))
-    assert (line.name, line.level) == ("adaptive_mpc", LogLevel.INFO)
+    # the ramp may be over before anybody looks
+    line = log.wait_for(lambda m: m.msg.startswith(("ramp", "running", "hold")))
+    assert (line.name, line.level) == ("adaptive_mpc", LogLevel.WARN if line.msg.startswith("hold") else LogLevel.INFO)
     threading.Timer(0.0, node.estop).start()
     assert log.wait_for(lambda m: m.msg.startswith("estop")).level == LogLevel.ERROR
 
