@@ -52,14 +52,12 @@ class Samples:
         order = np.argsort(np.array(self.received, dtype=np.int64), kind="stable")
         received, stamps = (np.array(ns, dtype=np.int64)[order] for ns in (self.received, self.stamps))
         rows = np.array(self.rows, dtype=np.float64)[order]
-        # as the live inputs would use them
         stamped, used = stamps > 0, np.ones(len(stamps), dtype=bool)
         used[stamped] = which_are_new((1e-9 * stamps[stamped]).tolist(), np.isfinite(rows[stamped]))
         received, stamps, rows = received[used], stamps[used], rows[used]
         since_start = np.where(stamps > 0, 1e-9 * (stamps - start), np.nan)
         times, by_stamp = measured_times((1e-9 * (received - start)).astype(np.float64), since_start, max_age)
-        later = np.diff(np.maximum.accumulate(times), prepend=-math.inf) > 0
-        return Measured(times[later], rows[later], by_stamp)
+        return Measured(*in_order(times, rows), by_stamp)
 
 
 @dataclass(frozen=True)
@@ -75,6 +73,31 @@ class Measured:
     times: Array
     values: Array
     by_stamp: float
+
+
+def in_order(times: Array, rows: Array) -> tuple[Array, Array]:
+    """Samples in the order of their measurement, those of one time in one row.
+
+    A number that was measured before one that came earlier is left out; several drivers have numbers of their own.
+
+    Args:
+        times: when each sample was measured, in the order of arrival [s], (S,).
+        rows: the samples, (S, num); NaN for a number that a sample does not hold.
+
+    Returns:
+        Times, strictly increasing, (T,), and rows, (T, num).
+    """
+    latest = np.maximum.accumulate(np.where(np.isfinite(rows), times[:, None], -math.inf), axis=0)
+    before = np.vstack([np.full_like(rows[:1], -math.inf), latest[:-1]])
+    later = np.isfinite(rows) & (times[:, None] > before)
+    # a sample without any number says that nothing was known
+    kept = later.any(1) | ~np.isfinite(rows).any(1)
+    times, rows = times[kept], np.where(later, rows, np.nan)[kept]
+    merged, where = np.unique(times, return_inverse=True)
+    values = np.full((len(merged), rows.shape[1]), np.nan)
+    row, column = np.nonzero(np.isfinite(rows))
+    values[where[row], column] = rows[row, column]
+    return merged, values
 
 
 def measured_times(received: Array, stamps: Array, max_age: float) -> tuple[Array, float]:

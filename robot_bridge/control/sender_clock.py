@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ def is_new(stamp: float, last: float) -> bool:
 
 
 def which_are_new(stamps: Sequence[float], held: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which of n messages are new by their stamps. Several drivers may share a topic, each with channels of its own.
+    """Which of n messages are new by the order of their stamps; several drivers may share a topic, each with channels of its own.
 
     Args:
         stamps: stamp of each message in the order of arrival [s], (n,).
@@ -34,19 +35,21 @@ def which_are_new(stamps: Sequence[float], held: NDArray[np.bool_]) -> NDArray[n
     return new
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Suspect:
-    """Messages that do not fit those before.
+    """A message that was faster than all before.
 
     Attributes:
-        delay: the delay of the first one, clock offset included [s].
+        delay: its delay, clock offset included [s].
+        stamp: its stamp [s].
         since: its arrival, monotonic [s].
-        stamp: the stamp of the newest one [s].
+        others: number of messages since then that fit those before it.
     """
 
     delay: float
-    since: float
     stamp: float
+    since: float
+    others: int = 0
 
 
 class DelayEstimator:
@@ -60,13 +63,14 @@ class DelayEstimator:
     A message that does not fit those before is not used at once:
 
     - Faster by more than `AGREE`: either the line was slow until now, or the stamp is ahead of the clock that the others have.
-      The first case is believed when the next such message agrees. Until then the others count as late; after `PROBATION` the
-      second case is believed.
+      The first case is believed when the next such message agrees. Until then the others count as late; after `PROBATION` and
+      some of them the second case is believed.
     - Slower by more than `MAX_DELAY`, or stamped more than `CLOCK_JUMP` before the last message: either it was held up or sent
-      again, or the sender's clock was set back. That is believed when all messages agree for `PROBATION`, which those in a queue
-      that empties do not.
+      again, or the sender's clock was set back. That is believed when no message has fitted for `SETTLE`, and the delays have no
+      trend; they fall while a queue empties. A queue that empties by less than about a tenth faster than it filled is not told
+      from a clock that was set back.
 
-    A fastest message that no other one is like is as good as none: what is slower by more than `AGREE` then does not fit, too.
+    A fastest message that no other one is like is as good as none: what is slower than that by more than `AGREE` does not fit.
 
     Attributes:
         refused: how many times messages were found to be stamped by another clock, or far too late.
@@ -79,13 +83,19 @@ class DelayEstimator:
     AGREE = 0.05
     """Messages agree if their delays differ by less than this [s]."""
     PROBATION = 0.25
-    """How long it takes to believe or to refuse what does not fit [s]."""
+    """Shortest time until a message that was too fast is refused [s]."""
+    ENOUGH = 3
+    """Least number of messages that refuse it."""
+    SETTLE = 1.0
+    """Shortest time until a clock that was set back is believed [s]."""
 
     def __init__(self) -> None:
         self.refused = 0
         self._shortest, self._at = math.inf, -math.inf
         self._is_supported = False
         self._suspect: _Suspect | None = None
+        # arrival and delay of the messages that were too slow, since one fitted
+        self._late: deque[tuple[float, float]] = deque()
 
     def measured(self, stamp: float, received: float, *, is_set_back: bool = False) -> float | None:
         """When a message was measured, in monotonic time [s]; None if it must not be used.
@@ -96,34 +106,55 @@ class DelayEstimator:
             is_set_back: whether the stamp is before that of the last message.
         """
         delay = received - stamp
-        if not math.isfinite(self._shortest):
-            self._shortest, self._at = delay, received
-            return received
-        self._shortest += self.CLOCK_DRIFT * (received - self._at)
+        if math.isfinite(self._at):
+            self._shortest += self.CLOCK_DRIFT * (received - self._at)
         self._at = received
-        too_fast = delay < self._shortest - self.AGREE
         slowest = self._shortest + (self.MAX_DELAY if self._is_supported else self.AGREE)
-        if too_fast or is_set_back or delay > slowest:
-            return self._believed(stamp, delay, received, at_once=too_fast)
-        suspect = self._suspect
-        if suspect is not None and (suspect.delay > self._shortest or received > suspect.since + self.PROBATION):
-            suspect = self._suspect = None
-            self.refused += 1
-        self._shortest, self._is_supported = min(self._shortest, delay), True
-        return stamp + (self._shortest if suspect is None else suspect.delay)
+        if is_set_back or delay > slowest:
+            return self._measured_by_a_clock_set_back(stamp, received)
+        if delay < self._shortest - self.AGREE and math.isfinite(self._shortest):
+            return self._measured_by_a_faster_line(stamp, received)
+        self.refused += len(self._late) > 0
+        self._late.clear()
+        self._is_supported = math.isfinite(self._shortest)
+        self._shortest = min(self._shortest, delay)
+        return stamp + self._believed(received)
 
-    def _believed(self, stamp: float, delay: float, received: float, *, at_once: bool) -> float | None:
-        """When a message that does not fit was measured, if it agrees with the suspect and that is believed now."""
+    def _believed(self, received: float) -> float:
+        """The smallest difference that a message which fits is compared with."""
         suspect = self._suspect
-        if suspect is not None and stamp == suspect.stamp:
-            # the same message once more
+        if suspect is None:
+            return self._shortest
+        suspect.others += 1
+        if suspect.others >= self.ENOUGH and received > suspect.since + self.PROBATION:
+            self._suspect, self.refused = None, self.refused + 1
+            return self._shortest
+        return min(self._shortest, suspect.delay)
+
+    def _measured_by_a_faster_line(self, stamp: float, received: float) -> float | None:
+        delay, suspect = received - stamp, self._suspect
+        if suspect is not None and not is_new(stamp, suspect.stamp):
             return None
-        if suspect is None or abs(delay - suspect.delay) > self.AGREE or stamp < suspect.stamp:
+        if suspect is None or abs(delay - suspect.delay) > self.AGREE:
             self.refused += suspect is not None
-            self._suspect = _Suspect(delay, received, stamp)
+            self._suspect = _Suspect(delay, stamp, received)
             return None
-        if not at_once and received < suspect.since + self.PROBATION:
-            self._suspect = _Suspect(suspect.delay, suspect.since, stamp)
+        return self._start_anew(stamp, min(delay, suspect.delay))
+
+    def _measured_by_a_clock_set_back(self, stamp: float, received: float) -> float | None:
+        late = self._late
+        late.append((received, received - stamp))
+        span = received - late[0][0]
+        if span < self.SETTLE or len(late) <= self.ENOUGH:
             return None
-        self._shortest, self._is_supported, self._suspect = min(delay, suspect.delay), True, None
-        return stamp + self._shortest
+        halves = [[d for at, d in late if (at - late[0][0] < span / 2) == is_first] for is_first in (True, False)]
+        if abs(min(halves[0]) - min(halves[1])) <= self.AGREE:
+            return self._start_anew(stamp, min(d for _, d in late))
+        while received - late[0][0] > self.SETTLE and len(late) > self.ENOUGH:
+            late.popleft()
+        return None
+
+    def _start_anew(self, stamp: float, shortest: float) -> float:
+        self._shortest, self._is_supported, self._suspect = shortest, True, None
+        self._late.clear()
+        return stamp + shortest

@@ -28,19 +28,21 @@ class StateLog:
 
     def __init__(self, write: Write, loop: ControlLoop, clock: Callable[[], float] = time.monotonic) -> None:
         self._write, self._loop, self._clock = write, loop, clock
-        self._state, self._written = State.INACTIVE, -math.inf
+        self._state = self._seen = State.INACTIVE
+        self._written = -math.inf
         self._counted = {"holds": 0, **dict.fromkeys(_COUNTS, 0)}
 
     def look(self) -> None:
         """Write a line if something has happened since the last one; to be called several times a second."""
         now, supervisor = self._clock(), self._loop.supervisor
         state = supervisor.state
-        is_stopped = state is State.ESTOP and self._state is not State.ESTOP
+        is_stopped = state is State.ESTOP and self._seen is not State.ESTOP
+        self._seen = state
         if now < self._written + EVERY and not is_stopped:
             return
         counts = {"holds": supervisor.holds, **{name: int(getattr(self._loop.statistics, name)) for name in _COUNTS}}
         grown = {name: count - self._counted[name] for name, count in counts.items() if count > self._counted[name]}
-        parts = [] if state is self._state else [state.value]
+        parts = [state.value] if is_stopped or state is not self._state else []
         holds = grown.pop("holds", 0)
         if holds:
             often = "held" if holds == 1 else f"held {holds} times, at last"

@@ -94,7 +94,7 @@ def channel_check(config: BridgeConfig, channel: Channel, record: InputRecord, e
 def _absent(config: BridgeConfig, channel: str, record: InputRecord) -> Check:
     source, reasons = config.obs[channel], record.absent.get(channel, {NO_JOINT: 0})
     topic, count = config.inputs[source.input].topic, sum(reasons.values())
-    reason = max(reasons, key=lambda r: reasons[r])
+    reason = max(reasons, key=lambda r: (r != NO_JOINT, reasons[r]))
     often = "" if count == record.count else f" in {count} of {record.count} messages: two publishers on one topic?"
     if reason == NO_JOINT:
         near = difflib.get_close_matches(source.joint, record.joints, 1, 0.4)

@@ -47,13 +47,17 @@ def topic_check(topic: TopicConfig, record: InputRecord, graph: Endpoints | None
 def rate_check(config: BridgeConfig, name: str, record: InputRecord, dt: float) -> Check:
     """Check that new values come as often as the controller acts, and that no gap is longer than an age limit."""
     safety, label = config.safety, f"rate of {config.inputs[name].topic}"
-    received = record.received[_is_new(record)]
-    if len(received) < 2:
-        return Check(label, Verdict.FAIL, f"{len(received)} new messages", "check its stamps; only new messages are used")
-    rate = (len(received) - 1) / (received[-1] - received[0])
-    gap = max(float(np.diff(received).max()), record.listened - float(received[-1] - received[0]))
+    new, held = _is_new(record), _held(record)
     limits = {c: safety.age_limit(c) for c in record.values}
-    strictest = min(limits, key=lambda c: limits[c])
+    # of each channel by itself: drivers that share a topic may differ
+    arrivals = {c: record.received[new & held[:, i]] for i, c in enumerate(record.values) if held[:, i].any()}
+    if not arrivals or min(map(len, arrivals.values())) < 2:
+        fewest = min(map(len, arrivals.values()), default=0)
+        return Check(label, Verdict.FAIL, f"{fewest} new messages", "check its stamps; only new messages are used")
+    gaps = {c: max(float(np.diff(r).max()), record.listened - float(r[-1] - r[0])) for c, r in arrivals.items()}
+    strictest = max(gaps, key=lambda c: gaps[c] / limits[c])
+    received, gap = arrivals[strictest], gaps[strictest]
+    rate = (len(received) - 1) / (received[-1] - received[0])
     measured = f"{rate:.1f} Hz, largest gap {gap:.3f} s; control {1 / dt:.1f} Hz"
     allowed = f"{strictest} may be {limits[strictest]:g} s old"
     too_old = gap > limits[strictest]
@@ -76,7 +80,8 @@ def stamp_check(topic: TopicConfig, record: InputRecord) -> Check:
     if len(stamps) > 1 and np.ptp(stamps) == 0:
         what = "all zero" if stamps[0] == 0 else "frozen"
         return Check(name, Verdict.FAIL, what, "the driver must stamp every message; repeated stamps are taken for old messages")
-    steps = np.diff(stamps)
+    held = _held(record)
+    steps = np.concatenate([np.diff(stamps[(held == which).all(1)]) for which in np.unique(held, axis=0)])
     jumps, repeated = int((steps <= -CLOCK_JUMP).sum()), int(((steps <= 0) & (steps > -CLOCK_JUMP)).sum())
     if jumps or repeated:
         measured = f"{repeated} of {len(steps)} not later than the one before, {jumps} jumps back"
@@ -136,10 +141,15 @@ def goal_checks(config: BridgeConfig, goals: int, graph: Endpoints | None) -> li
 
 
 def _is_new(record: InputRecord) -> np.ndarray:
-    """Whether `Inputs` would use each message, (n,), by its stamp: it is newer than all before, or the clock was set back."""
+    """Whether each message is new by its stamp, (n,): that is later than all before, or the clock was set back."""
     if record.stamps is None:
         return np.ones(record.count, dtype=bool)
-    return which_are_new(record.stamps.tolist(), np.isfinite(np.stack(list(record.values.values()), axis=1)))
+    return which_are_new(record.stamps.tolist(), _held(record))
+
+
+def _held(record: InputRecord) -> np.ndarray:
+    """Which channels each message holds, (n, channels)."""
+    return np.isfinite(np.stack(list(record.values.values()), axis=1))
 
 
 def _drift(record: InputRecord) -> float:

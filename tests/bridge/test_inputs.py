@@ -187,14 +187,11 @@ def test_repeated_and_overtaken_messages_do_not_count_as_new(wire: Wire, inputs:
 
 def test_a_senders_clock_that_is_set_back_is_believed_when_its_messages_agree_for_a_while(wire: Wire, inputs: Inputs):
     wire.receivers["/joint_states"](joints(500.0), 10.0)
-    for k in range(30):
+    for k in range(120):
         wire.receivers["/joint_states"](joints(3.0 + 0.01 * k, position=[0.0, float(k)]), 10.1 + 0.01 * k)
-        assert (inputs.snapshot().values[0] == 0.2) == (k < 25)
+        assert (inputs.snapshot().values[0] == 0.2) == (k < 100)
 
-    observed = inputs.snapshot()
-
-    assert observed.values[0] == 29.0
-    assert observed.received[0] == pytest.approx(10.39, abs=0.001)
+    assert inputs.snapshot().received[0] == pytest.approx(10.1 + 1.19, abs=0.001)
 
 
 @pytest.mark.parametrize("back", [1.5, 5.0])
@@ -210,15 +207,24 @@ def test_an_old_message_that_comes_again_is_not_used_and_costs_nothing(wire: Wir
     assert inputs.refused_stamps == 1
 
 
-def test_a_queue_that_empties_after_a_dropout_never_passes_for_new(wire: Wire, inputs: Inputs):
+@pytest.mark.parametrize("speed", [1.2, 2.0, 100.0])
+def test_a_queue_that_empties_after_a_dropout_never_passes_for_new(wire: Wire, inputs: Inputs, speed: float):
     for k in range(100):
         wire.receivers["/joint_states"](joints(5.0 + 0.01 * k), 10.0 + 0.01 * k)
-    # 4 s of messages come within 40 ms
-    for k in range(100, 500):
-        wire.receivers["/joint_states"](joints(5.0 + 0.01 * k), 15.0 + 1e-4 * (k - 500))
-        assert inputs.snapshot().received[0] <= 10.0 + 0.01 * k + 0.01
+    # what was measured during 4 s comes so much faster than it was measured, until it has caught up
+    for k in range(100, 100 + round(400 * speed / (speed - 1))):
+        measured, arrives = 10.0 + 0.01 * k, 15.0 + 0.01 * (k - 100) / speed
+        if measured <= arrives:
+            wire.receivers["/joint_states"](joints(5.0 + 0.01 * k), arrives)
+            assert inputs.snapshot().received[0] <= measured + 0.05
 
-    assert inputs.snapshot().received[0] == pytest.approx(14.99, abs=0.01)
+
+def test_an_old_message_right_after_somebody_vouched_for_the_line_is_not_believed(wire: Wire, inputs: Inputs):
+    wire.receivers["/joint_states"](joints(5.0), 10.0)
+    inputs.forget_delays()
+    wire.receivers["/joint_states"](joints(-2.0 + 0.5, position=[0.0, 9.0]), 10.001)
+
+    assert (inputs.snapshot().values[0], inputs.snapshot().received[0]) == (0.2, 10.0)
 
 
 def test_a_slow_topic_whose_first_message_was_late_is_used(wire: Wire, inputs: Inputs):
@@ -363,27 +369,27 @@ def test_whatever_the_network_does_nothing_older_than_its_limit_is_followed(stre
 
 
 @given(
-    stream=st.lists(st.tuples(st.floats(0.005, 0.6), st.floats(0.0, 0.04)), min_size=3, max_size=40),
-    wrong=st.tuples(st.integers(0, 39), st.one_of(st.floats(0.06, 10.0), st.floats(-10.0, -1.1))),
+    wrong=st.tuples(st.integers(0, 40), st.floats(-10.0, 10.0)),
+    rate=st.sampled_from([10, 100]),
+    jitter=st.sampled_from([0.0, 0.02, 0.1]),
+    seed=st.integers(0, 1000),
 )
-def test_after_one_wrong_stamp_the_robot_is_observed_again_within_a_second(
-    stream: list[tuple[float, float]], wrong: tuple[int, float]
+def test_after_one_wrong_stamp_the_robot_is_observed_again_within_three_seconds(
+    wrong: tuple[int, float], rate: int, jitter: float, seed: int
 ):
-    """Whenever it comes, ahead or far behind; meanwhile nothing is believed that is older than it seems."""
-    wire = Wire()
+    """Whenever it comes, ahead or behind, on a line that delays and reorders."""
+    wire, rng = Wire(), np.random.default_rng(seed)
     inputs = Inputs(SPEC, CONFIG, wire)
-    at, offset, number = 100.0, wrong[1], min(wrong[0], len(stream) - 1)
-    for k, (passed, delay) in enumerate(stream):
-        at += passed
-        wire.receivers["/joint_states"](joints(at + offset * (k == number), position=[0.0, at]), at + delay)
-    for _ in range(50):
-        at += 0.02
-        wire.receivers["/joint_states"](joints(at, position=[0.0, at]), at)
+    measured = 100.0 + np.arange(41 + 3 * rate) / rate
+    arrivals = measured + rng.uniform(0.0, jitter, len(measured))
+    for k in np.argsort(arrivals):
+        stamp = measured[k] + (wrong[1] if k == wrong[0] else 0.0)
+        wire.receivers["/joint_states"](joints(stamp, position=[0.0, measured[k]]), arrivals[k])
 
     observed = inputs.snapshot()
 
-    assert observed.values[0] == at
-    assert observed.received[0] == pytest.approx(at, abs=0.05)
+    assert observed.values[0] >= measured[-1] - 0.25 - jitter
+    assert observed.received[0] <= observed.values[0] + jitter + 0.05
 
 
 def test_a_snapshot_does_not_change_afterwards(wire: Wire, inputs: Inputs):

@@ -95,6 +95,20 @@ def at(times: list[float], values: list[float], ticks: list[float], angle: bool 
     return interpolate(np.array(times), np.array(values), np.array(ticks), MAX_AGE, angle=angle).tolist()
 
 
+def test_drivers_that_share_a_topic_keep_their_samples():
+    """Each has a number of its own, the second one's stamps are a little earlier or the same."""
+    samples = Samples()
+    for k in range(200):
+        for row, behind in (([float(k), math.nan], 0.0), ([math.nan, float(k)], 0.002 * (k % 2))):
+            header = Header(Time.of(1.7e9 + 0.01 * k - behind))
+            samples.add(JointState(header), START + round((0.01 * k + 0.001) * 1e9), row)
+
+    found = samples.measured(START, MAX_AGE)
+
+    assert np.isfinite(found.values).sum(0).tolist() == [200, 200]
+    assert (np.diff(found.times) > 0).all()
+
+
 def test_between_two_samples_is_a_line():
     assert at([0.0, 0.1, 0.2], [0.0, 1.0, 5.0], [0.0, 0.05, 0.1, 0.175, 0.2]) == pytest.approx([0.0, 0.5, 1.0, 4.0, 5.0])
 
