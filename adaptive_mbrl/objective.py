@@ -108,7 +108,10 @@ class Objective:
             raise ConfigError("objective: expected at least one term")
         columns, goal_columns = [], []
         for term in self.terms:
-            columns.append([self.spec.obs_index(c) for c in term.channels])
+            try:
+                columns.append([self.spec.obs_index(c) for c in term.channels])
+            except ConfigError as error:
+                raise ConfigError(f"reward term '{term.kind}': {error}") from error
             unknown = [g for g in term.goal if g not in self.goal_names]
             if unknown:
                 raise ConfigError(f"unknown goal '{unknown[0]}'; known goals: {', '.join(self.goal_names) or 'none'}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from adaptive_mbrl.config import did_you_mean
 from adaptive_mbrl.errors import ConfigError
 
 Kind = Literal["linear", "angle", "velocity"]
@@ -137,5 +138,8 @@ class RobotSpec:
     def obs_index(self, name: str) -> int:
         """Find the position of an observation channel; for an unknown name the error lists the known ones."""
         if name not in self.obs_names:
-            raise ConfigError(f"unknown channel '{name}' of robot '{self.name}'; known channels: {', '.join(self.obs_names)}")
+            hint = did_you_mean(name, self.obs_names)
+            raise ConfigError(
+                f"unknown channel '{name}'{hint} of robot '{self.name}'; known channels: {', '.join(self.obs_names)}"
+            )
         return self.obs_names.index(name)

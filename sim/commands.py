@@ -169,7 +169,10 @@ def _scenarios_to_collect(options: CollectOptions) -> tuple[Robot, list[Scenario
         return load_robot(options.robot), course.episodes(options.episodes, options.seed or 0)
     found = load_scenario(options.scenario)
     if options.steps is not None:
-        found = replace(found, steps=options.steps)
+        try:
+            found = replace(found, steps=options.steps)
+        except ConfigError as error:
+            raise ConfigError(f"--steps: {options.steps} is too short for this scenario: {error}") from error
     seed = found.seed if options.seed is None else options.seed
     return load_robot(found.robot), found.episodes(options.episodes, seed)
 

@@ -21,7 +21,7 @@ from tests.quality.mutants import MUTANTS, VARIABLE
 ROOT = Path(__file__).resolve().parent.parent
 QUALITY = [f"tests/quality/test_{name}.py" for name in ("canary", "prediction", "closed_loop")]
 """Quick ones first: a run stops at the first failure."""
-UNIT = [f"tests/core/test_{name}.py" for name in ("score", "planner_base", "harm")]
+UNIT = [f"tests/core/test_{name}.py" for name in ("score", "planner_base", "gate")]
 PASSED, FAILED = 0, 1
 """Exit codes of pytest; others mean that it could not run."""
 

@@ -113,8 +113,8 @@ class CollectOptions:
         robot: robot whose dynamics stay as they are, as a YAML file or a name; give either this or a scenario.
         scenario: what happens to a robot, as a YAML file or a name; give either this or a robot.
         policy: what chooses the actions: random, oracle, or a checkpoint (folder or name).
-        config: training configuration, a YAML file or a name, whose data.oracle_planner the oracle plans with; if not given, it
-            plans with the defaults of icem.
+        config: training configuration, a YAML file or a name, whose data.oracle_planner the oracle plans with, for --policy
+            oracle; if not given, it plans with the defaults of icem.
         episodes: number of episodes.
         steps: control steps per episode; if not given, the scenario's, or 200 for a robot.
         out: folder of the episodes; new ones are appended.

@@ -8,6 +8,7 @@ from typing import Literal
 
 import mujoco
 
+from adaptive_mbrl.config import did_you_mean
 from adaptive_mbrl.errors import ConfigError
 
 _CARTESIAN = ("x", "y", "z")
@@ -78,7 +79,8 @@ def add_sensors(spec: mujoco.MjSpec, sources: Sequence[Source]) -> None:
 def _joint(model: mujoco.MjModel, name: str) -> int:
     joint = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_JOINT, name)
     if joint < 0:
-        raise ConfigError(f"unknown joint '{name}'; known joints: {', '.join(model.joint(j).name for j in range(model.njnt))}")
+        known = [model.joint(j).name for j in range(model.njnt)]
+        raise ConfigError(f"unknown joint '{name}'{did_you_mean(name, known)}; known joints: {', '.join(known)}")
     return joint
 
 
