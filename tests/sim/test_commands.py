@@ -207,7 +207,9 @@ def test_collect_follows_a_scenario(cartpole_scenario: Path, tmp_path: Path, cap
 
     capsys.readouterr()
     assert cli.main([*arguments, "--steps", "12"]) == 2
-    assert capsys.readouterr().err == "error: changes: at 12 is out of range; allowed: 0 to 11\n"
+    assert capsys.readouterr().err == (
+        "error: --steps: 12 is too short for this scenario: changes: at 12 is out of range; allowed: 0 to 11\n"
+    )
 
 
 def unstable_split(folder: Path, alternatives: str) -> str:

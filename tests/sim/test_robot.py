@@ -147,7 +147,7 @@ def test_goals_are_seeded_hold_and_change(own_robot: Path) -> None:
         ("dt: 0.02\n", "dt: 0.02\nspeed: 3\n", "unknown key 'speed'.*allowed keys: mjcf, obs"),
         ("mjcf: drone.xml", "mjcf: nothing.xml", "nothing.xml.*no such file"),
         ("mjcf: drone.xml", "mjcf: my_drone.yaml", "mjcf 'my_drone.yaml'"),
-        ("{qpos: swing}", "{qpos: swinge}", "unknown joint 'swinge'; known joints: root, swing"),
+        ("{qpos: swing}", "{qpos: swinge}", "unknown joint 'swinge' .did you mean 'swing'.*known joints: root, swing"),
         ("{qpos: root, index: 0}", "{qpos: root}", "'qpos: root' has 7 numbers: 'index' must be 0 to 6, got None"),
         ("{qpos: root, index: 0}", "{qpos: root, index: 7}", "'index' must be 0 to 6, got 7"),
         ("{euler: root, axis: yaw}", "{euler: swing, axis: yaw}", "needs a free or ball joint"),
