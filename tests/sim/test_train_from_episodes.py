@@ -138,7 +138,7 @@ def test_a_checkpoint_without_an_objective_is_evaluated_under_the_robots(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"objective": [{"kind": "linear", "channels": ["wing"]}]}, "key 'objective': reward term 'linear': unknown channel 'wing'"),
+        ({"objective": [{"kind": "linear", "channels": ["wing"]}]}, "reward term 'linear': unknown channel 'wing'"),
         ({"value": {}}, "key 'value': there is no reward to fit it to; allowed: give 'objective', or leave 'value' out"),
         (
             {"objective": [{"kind": "linear", "channels": ["pole_angle"], "goal": ["where"]}]},
