@@ -32,7 +32,6 @@ class Inputs:
         self._received = np.full(spec.obs_dim, -np.inf)
         self._stamps = np.full(spec.obs_dim, -np.inf)
         self._delays = {name: DelayEstimator() for name in config.inputs}
-        self._refused_before = 0
         self._channels: dict[str, list[tuple[int, ChannelInput]]] = {name: [] for name in config.inputs}
         for index, name in enumerate(spec.obs_names):
             self._channels[config.obs[name].input].append((index, config.obs[name]))
@@ -43,7 +42,7 @@ class Inputs:
     def refused_stamps(self) -> int:
         """How many times messages were left out because they were stamped by another clock, or came far too late."""
         with self._lock:
-            return self._refused_before + sum(delay.refused for delay in self._delays.values())
+            return sum(delay.refused for delay in self._delays.values())
 
     def receive(self, name: str, message: Message, received: float) -> None:
         """Take over the values in a message of input `name`, unless its stamp is not newer than the last one.
@@ -70,8 +69,8 @@ class Inputs:
     def forget_delays(self) -> None:
         """Forget the shortest delay of every input; it is found again from the next messages on."""
         with self._lock:
-            self._refused_before += sum(delay.refused for delay in self._delays.values())
-            self._delays = {name: DelayEstimator() for name in self._delays}
+            for delay in self._delays.values():
+                delay.forget()
 
     def _measured(self, name: str, channels: list[int], stamp: float, received: float) -> float | None:
         """When a message of input `name` about these channels was measured, monotonic [s]; None if it is not used."""

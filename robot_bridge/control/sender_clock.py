@@ -91,6 +91,10 @@ class DelayEstimator:
 
     def __init__(self) -> None:
         self.refused = 0
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew with the next message; what was refused stays counted."""
         self._shortest, self._at = math.inf, -math.inf
         self._is_supported = False
         self._suspect: _Suspect | None = None
@@ -118,18 +122,16 @@ class DelayEstimator:
         self._late.clear()
         self._is_supported = math.isfinite(self._shortest)
         self._shortest = min(self._shortest, delay)
-        return stamp + self._believed(received)
+        self._speak_against_the_suspect(received)
+        return stamp + (self._shortest if self._suspect is None else min(self._shortest, self._suspect.delay))
 
-    def _believed(self, received: float) -> float:
-        """The smallest difference that a message which fits is compared with."""
+    def _speak_against_the_suspect(self, received: float) -> None:
         suspect = self._suspect
         if suspect is None:
-            return self._shortest
+            return
         suspect.others += 1
         if suspect.others >= self.ENOUGH and received > suspect.since + self.PROBATION:
             self._suspect, self.refused = None, self.refused + 1
-            return self._shortest
-        return min(self._shortest, suspect.delay)
 
     def _measured_by_a_faster_line(self, stamp: float, received: float) -> float | None:
         delay, suspect = received - stamp, self._suspect
@@ -147,9 +149,10 @@ class DelayEstimator:
         span = received - late[0][0]
         if span < self.SETTLE or len(late) <= self.ENOUGH:
             return None
-        halves = [[d for at, d in late if (at - late[0][0] < span / 2) == is_first] for is_first in (True, False)]
-        if abs(min(halves[0]) - min(halves[1])) <= self.AGREE:
-            return self._start_anew(stamp, min(d for _, d in late))
+        middle = late[0][0] + span / 2
+        earlier, later = min(d for at, d in late if at < middle), min(d for at, d in late if at >= middle)
+        if abs(earlier - later) <= self.AGREE:
+            return self._start_anew(stamp, min(earlier, later))
         while received - late[0][0] > self.SETTLE and len(late) > self.ENOUGH:
             late.popleft()
         return None

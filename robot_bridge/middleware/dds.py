@@ -219,21 +219,20 @@ def _configure(domain: int, interface: str) -> None:
     _DOMAINS[domain] = Domain(domain, configuration(interface))
 
 
+_RELIABLE = Policy.Reliability.Reliable(duration(milliseconds=100))
+
+
 def _qos(reliable: bool) -> Qos:
     """Keep only the newest message; a longer queue would deliver stale ones first (REP 2003)."""
-    reliability = Policy.Reliability.Reliable(duration(milliseconds=100)) if reliable else Policy.Reliability.BestEffort
+    reliability = _RELIABLE if reliable else Policy.Reliability.BestEffort
     return Qos(reliability, Policy.Durability.Volatile, Policy.History.KeepLast(1))
 
 
 _SERVICE_DEPTH = 10
-_SERVICE_QOS = Qos(
-    Policy.Reliability.Reliable(duration(milliseconds=100)), Policy.Durability.Volatile, Policy.History.KeepLast(_SERVICE_DEPTH)
-)
-
-
+_SERVICE_QOS = Qos(_RELIABLE, Policy.Durability.Volatile, Policy.History.KeepLast(_SERVICE_DEPTH))
 _LOG_DEPTH, _UNLIMITED = 100, -1
 _LOG_QOS = Qos(
-    Policy.Reliability.Reliable(duration(milliseconds=100)),
+    _RELIABLE,
     Policy.Durability.TransientLocal,
     Policy.DurabilityService(0, Policy.History.KeepLast(_LOG_DEPTH), _UNLIMITED, _UNLIMITED, _UNLIMITED),
     Policy.History.KeepLast(_LOG_DEPTH),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import defaultdict
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -12,6 +13,7 @@ import numpy as np
 from robot_bridge.control.inputs import GoalReader
 from robot_bridge.control.loop import ControlLoop
 from robot_bridge.middleware.messages import DiagnosticArray, DiagnosticStatus, Header, KeyValue, Time
+from robot_bridge.node.growth import Growth, in_words
 from robot_bridge.safety.states import State
 
 OK, WARN, ERROR, STALE = range(4)
@@ -31,7 +33,7 @@ class Diagnostics:
 
     def __init__(self, loop: ControlLoop, name: str, goals: GoalReader | None = None) -> None:
         self.loop, self.name, self.goals = loop, name, goals
-        self._counted: dict[str, int] = {}
+        self._growth: defaultdict[str, Growth] = defaultdict(Growth)
 
     def __call__(
         self, now: float, other_publishers: int = 0, senders: Mapping[str, int] = MappingProxyType({})
@@ -116,13 +118,8 @@ class Diagnostics:
     def _counts(
         self, part: str, counts: Values, warned: tuple[str, ...], values: Values, fine: str = "in time"
     ) -> DiagnosticStatus:
-        grown = []
-        for name in warned:
-            count, key = int(str(counts[name])), f"{part}.{name}"
-            if count > self._counted.get(key, 0):
-                grown.append(f"{count - self._counted.get(key, 0)} {name.replace('_', ' ')}")
-            self._counted[key] = count
-        return self._status(part, WARN if grown else OK, ", ".join(grown) or fine, values)
+        grown = self._growth[part]({name: int(str(counts[name])) for name in warned})
+        return self._status(part, WARN if grown else OK, ", ".join(in_words(grown)) or fine, values)
 
     def _status(self, part: str, level: int, message: str, values: Values) -> DiagnosticStatus:
         pairs = [KeyValue(key, _text(value)) for key, value in values.items()]

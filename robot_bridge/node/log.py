@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from robot_bridge.control.loop import ControlLoop
 from robot_bridge.middleware.messages import LogLevel
+from robot_bridge.node.growth import Growth, in_words
 from robot_bridge.safety.states import State
 
 Write = Callable[[LogLevel, str], None]
@@ -30,7 +31,7 @@ class StateLog:
         self._write, self._loop, self._clock = write, loop, clock
         self._state = self._seen = State.INACTIVE
         self._written = -math.inf
-        self._counted = {"holds": 0, **dict.fromkeys(_COUNTS, 0)}
+        self._growth = Growth()
 
     def look(self) -> None:
         """Write a line if something has happened since the last one; to be called several times a second."""
@@ -40,16 +41,15 @@ class StateLog:
         self._seen = state
         if now < self._written + EVERY and not is_stopped:
             return
-        counts = {"holds": supervisor.holds, **{name: int(getattr(self._loop.statistics, name)) for name in _COUNTS}}
-        grown = {name: count - self._counted[name] for name, count in counts.items() if count > self._counted[name]}
+        grown = self._growth({"holds": supervisor.holds, **{n: getattr(self._loop.statistics, n) for n in _COUNTS}})
         parts = [state.value] if is_stopped or state is not self._state else []
         holds = grown.pop("holds", 0)
         if holds:
             often = "held" if holds == 1 else f"held {holds} times, at last"
             parts.append(f"{often} because {'; '.join(supervisor.hold_reasons)}")
-        parts += [f"{number} {name.replace('_', ' ')}" for name, number in grown.items()]
+        parts += in_words(grown)
         if parts:
             level = LogLevel.ERROR if is_stopped else LogLevel.WARN if holds or grown else LogLevel.INFO
             self._write(level, ", ".join(parts))
             self._written = now
-        self._state, self._counted = state, counts
+        self._state = state

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -126,7 +127,7 @@ class Running:
             self._ending.callback(watchdog.close)
             for thread in (
                 threading.Thread(target=self._diagnose, args=(transport, name), name="diagnostics"),
-                threading.Thread(target=self._look, args=(StateLog(partial(transport.log, name), self.loop),), name="log"),
+                threading.Thread(target=self._write_log, args=(transport, name), name="log"),
                 threading.Thread(target=self.loop.run, args=(self._stop,), name="control"),
             ):
                 thread.start()
@@ -179,24 +180,28 @@ class Running:
         )
         return "; ".join(filter(None, lines))
 
-    def _look(self, log: StateLog) -> None:
-        while not self._stop.wait(LOOK_PERIOD):
-            try:
-                log.look()
-            except Exception:
-                _LOG.exception("a line of the log is lost")
+    def _write_log(self, transport: Transport, name: str) -> None:
+        self._repeat(LOOK_PERIOD, StateLog(partial(transport.log, name), self.loop).look, "a line of the log is lost")
 
     def _diagnose(self, transport: Transport, name: str) -> None:
         publish = transport.publisher("/diagnostics", DiagnosticArray)
         diagnosis, graph, topic = Diagnostics(self.loop, name, self._goals), transport.graph(), self.config.output.topic
-        while not self._stop.wait(DIAGNOSTICS_PERIOD):
+
+        def diagnose() -> None:
+            published = Counter(endpoint.topic for endpoint in graph.endpoints() if endpoint.publishes)
+            self.other_publishers = published[topic]
+            senders = {source.topic: published[source.topic] for source in self.config.inputs.values()}
+            publish(diagnosis(transport.now(), self.other_publishers, senders))
+
+        self._repeat(DIAGNOSTICS_PERIOD, diagnose, "no diagnosis")
+
+    def _repeat(self, period: float, act: Callable[[], None], failure: str) -> None:
+        """Act every `period` seconds until the end; what fails is written down and tried again."""
+        while not self._stop.wait(period):
             try:
-                published = Counter(endpoint.topic for endpoint in graph.endpoints() if endpoint.publishes)
-                self.other_publishers = published[topic]
-                senders = {source.topic: published[source.topic] for source in self.config.inputs.values()}
-                publish(diagnosis(transport.now(), self.other_publishers, senders))
+                act()
             except Exception:
-                _LOG.exception("no diagnosis")
+                _LOG.exception(failure)
 
 
 def _send_nothing(command: NDArray[np.float64]) -> None:

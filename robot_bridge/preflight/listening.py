@@ -50,6 +50,11 @@ class InputRecord:
         """Number of messages."""
         return len(self.received)
 
+    @property
+    def held(self) -> NDArray[np.bool_]:
+        """Which channels each message holds, as finite numbers, (n, channels)."""
+        return np.isfinite(np.stack(list(self.values.values()), axis=1))
+
 
 @dataclass
 class _InputLog:
@@ -143,10 +148,10 @@ def listen(config: BridgeConfig, transport: Transport, seconds: float) -> Listen
 
 def why_absent(message: Message, source: ChannelInput) -> str:
     """The reason why a message does not hold a channel; empty if it does."""
+    if not is_about(message, source):
+        return NO_JOINT
     if isinstance(message, JointState):
         values = getattr(message, source.field)
-        if source.joint not in message.name:
-            return NO_JOINT
         return "" if message.name.index(source.joint) < len(values) else SHORT if values else EMPTY
     parent, _, last = source.field.rpartition(".")
     if not last.isdigit():

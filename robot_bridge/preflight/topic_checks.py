@@ -47,12 +47,12 @@ def topic_check(topic: TopicConfig, record: InputRecord, graph: Endpoints | None
 def rate_check(config: BridgeConfig, name: str, record: InputRecord, dt: float) -> Check:
     """Check that new values come as often as the controller acts, and that no gap is longer than an age limit."""
     safety, label = config.safety, f"rate of {config.inputs[name].topic}"
-    new, held = _is_new(record), _held(record)
+    new, held = _is_new(record), record.held
     limits = {c: safety.age_limit(c) for c in record.values}
     # of each channel by itself: drivers that share a topic may differ
     arrivals = {c: record.received[new & held[:, i]] for i, c in enumerate(record.values) if held[:, i].any()}
-    if not arrivals or min(map(len, arrivals.values())) < 2:
-        fewest = min(map(len, arrivals.values()), default=0)
+    fewest = min(map(len, arrivals.values()), default=0)
+    if fewest < 2:
         return Check(label, Verdict.FAIL, f"{fewest} new messages", "check its stamps; only new messages are used")
     gaps = {c: max(float(np.diff(r).max()), record.listened - float(r[-1] - r[0])) for c, r in arrivals.items()}
     strictest = max(gaps, key=lambda c: gaps[c] / limits[c])
@@ -80,7 +80,7 @@ def stamp_check(topic: TopicConfig, record: InputRecord) -> Check:
     if len(stamps) > 1 and np.ptp(stamps) == 0:
         what = "all zero" if stamps[0] == 0 else "frozen"
         return Check(name, Verdict.FAIL, what, "the driver must stamp every message; repeated stamps are taken for old messages")
-    held = _held(record)
+    held = record.held
     steps = np.concatenate([np.diff(stamps[(held == which).all(1)]) for which in np.unique(held, axis=0)])
     jumps, repeated = int((steps <= -CLOCK_JUMP).sum()), int(((steps <= 0) & (steps > -CLOCK_JUMP)).sum())
     if jumps or repeated:
@@ -144,12 +144,7 @@ def _is_new(record: InputRecord) -> np.ndarray:
     """Whether each message is new by its stamp, (n,): that is later than all before, or the clock was set back."""
     if record.stamps is None:
         return np.ones(record.count, dtype=bool)
-    return which_are_new(record.stamps.tolist(), _held(record))
-
-
-def _held(record: InputRecord) -> np.ndarray:
-    """Which channels each message holds, (n, channels)."""
-    return np.isfinite(np.stack(list(record.values.values()), axis=1))
+    return which_are_new(record.stamps.tolist(), record.held)
 
 
 def _drift(record: InputRecord) -> float:

@@ -16,7 +16,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,10 +92,8 @@ class SafetySupervisor:
 
     def __init__(self, spec: RobotSpec, config: SafetyConfig, training: TrainingRange | None = None) -> None:
         self.spec, self.config = spec, config
-        # an angle may count turns, and all its values are alike
-        is_angle = np.array([channel.kind == "angle" for channel in spec.obs])
-        limit = np.where(is_angle | (config.max_training_stds == 0), np.inf, config.max_training_stds)
-        self._training, self._max_stds = training, limit
+        self._training = training
+        self._possible_low, self._possible_high = self._possible_ranges()
         actions, channels = spec.action_names, spec.obs_names
         _require_names("safety.rate_limits", config.rate_limits, actions, complete=True)
         _require_names("safety.action_limits", config.action_limits, actions)
@@ -267,7 +264,7 @@ class SafetySupervisor:
         return (age >= 0) & (age <= self.max_age)
 
     def _obs_faults(self, values: Array, age: Array, fresh: NDArray[np.bool_]) -> list[str]:
-        faults = self._stale_fault(age, fresh)
+        faults, possible = self._stale_fault(age, fresh), self._is_possible(values)
         for i, name in enumerate(self.spec.obs_names):
             if not fresh[i]:
                 continue
@@ -275,27 +272,24 @@ class SafetySupervisor:
                 faults.append(f"'{name}' is not finite")
             elif not self.obs_low[i] <= values[i] <= self.obs_high[i]:
                 faults.append(f"'{name}' is {values[i]:g}; allowed: {self.obs_low[i]:g} to {self.obs_high[i]:g}")
-            else:
-                faults += self._training_fault(i, values[i])
+            elif self._training is not None and not possible[i]:
+                distance = abs(values[i] - self._training.mean[i]) / self._training.std[i]
+                allowed = self.config.max_training_stds
+                faults.append(f"'{name}' is {values[i]:g}, {distance:.3g} stds from the training data; allowed: {allowed:g}")
         return faults
-
-    def _training_fault(self, index: int, value: float) -> list[str]:
-        distance = self._distances(value, index)
-        if distance <= self._max_stds[index]:
-            return []
-        name = self.spec.obs_names[index]
-        return [f"'{name}' is {value:g}, {distance:.3g} stds from the training data; allowed: {self._max_stds[index]:g}"]
 
     def _is_possible(self, values: Array) -> NDArray[np.bool_]:
         """Where values are finite and no further from the training data than is allowed, (obs_dim,)."""
-        with np.errstate(invalid="ignore"):
-            return np.isfinite(values) & (self._distances(values, slice(None)) <= self._max_stds)
+        return np.isfinite(values) & (values >= self._possible_low) & (values <= self._possible_high)
 
-    def _distances(self, values: Any, index: int | slice) -> Any:
-        """Distances from the mean of the training data [training stds]; 0 where that is not known."""
-        if self._training is None:
-            return 0.0 * np.asarray(values)
-        return np.abs(values - self._training.mean[index]) / self._training.std[index]
+    def _possible_ranges(self) -> tuple[Array, Array]:
+        unlimited = np.full(self.spec.obs_dim, np.inf)
+        if self._training is None or self.config.max_training_stds == 0:
+            return -unlimited, unlimited
+        # an angle may count turns, and all its values are alike
+        is_angle = np.array([channel.kind == "angle" for channel in self.spec.obs])
+        reach = np.where(is_angle, unlimited, self.config.max_training_stds * self._training.std)
+        return self._training.mean - reach, self._training.mean + reach
 
     def _stale_fault(self, age: Array, fresh: NDArray[np.bool_]) -> list[str]:
         """One fault for all stale channels together, since usually many become stale at once."""

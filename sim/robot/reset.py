@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_mbrl.errors import ConfigError
+from sim.robot.sources import joint_index
 
 Array = NDArray[np.float64]
 Noise = float | Mapping[str, float]
@@ -84,11 +85,10 @@ def _keyframe(model: mujoco.MjModel, name: str) -> int:
 
 
 def _span(model: mujoco.MjModel, joint: str, starts: NDArray[np.int32], total: int) -> slice:
-    index = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_JOINT, joint)
-    if index < 0:
-        raise ConfigError(
-            f"reset: unknown joint '{joint}'; known joints: {', '.join(model.joint(j).name for j in range(model.njnt))}"
-        )
+    try:
+        index = joint_index(model, joint)
+    except ConfigError as error:
+        raise ConfigError(f"reset: {error}") from error
     end = int(starts[index + 1]) if index + 1 < model.njnt else total
     return slice(int(starts[index]), end)
 

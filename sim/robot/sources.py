@@ -76,7 +76,8 @@ def add_sensors(spec: mujoco.MjSpec, sources: Sequence[Source]) -> None:
             spec.add_sensor(name=_sensor_name(kind, name), type=sensor_type, objtype=mujoco.mjtObj.mjOBJ_SITE, objname=name)
 
 
-def _joint(model: mujoco.MjModel, name: str) -> int:
+def joint_index(model: mujoco.MjModel, name: str) -> int:
+    """Find a joint by its name; for an unknown one the error lists the known ones."""
     joint = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_JOINT, name)
     if joint < 0:
         known = [model.joint(j).name for j in range(model.njnt)]
@@ -95,7 +96,7 @@ def _picked(source: Source, count: int) -> int:
 
 
 def _read_qpos(model: mujoco.MjModel, source: Source) -> tuple[str, int]:
-    joint = _joint(model, source.element)
+    joint = joint_index(model, source.element)
     count = {mujoco.mjtJoint.mjJNT_FREE: 7, mujoco.mjtJoint.mjJNT_BALL: 4}.get(mujoco.mjtJoint(model.jnt_type[joint]), 1)
     return "qpos", int(model.jnt_qposadr[joint]) + _picked(source, count)
 
@@ -105,13 +106,13 @@ def _read_rate(model: mujoco.MjModel, source: Source) -> tuple[str, int]:
 
 
 def _read_qvel(model: mujoco.MjModel, source: Source) -> tuple[str, int]:
-    joint = _joint(model, source.element)
+    joint = joint_index(model, source.element)
     count = {mujoco.mjtJoint.mjJNT_FREE: 6, mujoco.mjtJoint.mjJNT_BALL: 3}.get(mujoco.mjtJoint(model.jnt_type[joint]), 1)
     return "qvel", int(model.jnt_dofadr[joint]) + _picked(source, count)
 
 
 def _read_euler(model: mujoco.MjModel, source: Source) -> tuple[str, int]:
-    joint = _joint(model, source.element)
+    joint = joint_index(model, source.element)
     start = {mujoco.mjtJoint.mjJNT_FREE: 3, mujoco.mjtJoint.mjJNT_BALL: 0}.get(mujoco.mjtJoint(model.jnt_type[joint]))
     if start is None:
         raise ConfigError(f"'euler: {source.element}' needs a free or ball joint")

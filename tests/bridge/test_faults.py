@@ -39,14 +39,18 @@ def test_a_fault_is_answered_with_the_safe_action_and_survived(fault: str, parts
     assert got.safe >= 2
 
 
-def test_stamps_of_a_clock_that_is_set_ahead_by_an_hour_go_on_being_followed(parts: Rig):
-    parts.run()
-    parts.robot.ask("clock ahead")
+def assert_it_is_followed(parts: Rig) -> None:
+    """From now on, for longer than the oldest observation may be acted on."""
     begin = len(parts.actuators.commands)
-    # for longer than the oldest observation may be acted on
     for _ in range(20):
         parts.actuators.wait_for(lambda value: True)
     assert all(value != 0.0 for _, value in parts.actuators.commands[begin:])
+
+
+def test_stamps_of_a_clock_that_is_set_ahead_by_an_hour_go_on_being_followed(parts: Rig):
+    parts.run()
+    parts.robot.ask("clock ahead")
+    assert_it_is_followed(parts)
 
 
 def test_a_clock_that_is_set_back_by_an_hour_is_believed_after_a_hold(parts: Rig):
@@ -57,10 +61,7 @@ def test_a_clock_that_is_set_back_by_an_hour_is_believed_after_a_hold(parts: Rig
 
     parts.actuators.wait_for(lambda value: value == 0.0)
     parts.run()
-    begin = len(parts.actuators.commands)
-    for _ in range(20):
-        parts.actuators.wait_for(lambda value: True)
-    assert all(value != 0.0 for _, value in parts.actuators.commands[begin:])
+    assert_it_is_followed(parts)
 
 
 def test_a_monotonic_clock_that_is_set_back_is_not_waited_for(parts: Rig):
@@ -68,7 +69,4 @@ def test_a_monotonic_clock_that_is_set_back_is_not_waited_for(parts: Rig):
     parts.node.ask("monotonic back")
 
     parts.run()
-    begin = len(parts.actuators.commands)
-    for _ in range(20):
-        parts.actuators.wait_for(lambda value: True)
-    assert all(value != 0.0 for _, value in parts.actuators.commands[begin:])
+    assert_it_is_followed(parts)
