@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from adaptive_mbrl.checkpoint import load_checkpoint
-from adaptive_mbrl.data.episodes import SPEC_FILE, Episode, EpisodeStore
+from adaptive_mbrl.data.episode import Episode
+from adaptive_mbrl.data.episodes import SPEC_FILE, EpisodeStore
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.healthy import is_healthy
 from adaptive_mbrl.objective import Objective
