@@ -32,12 +32,12 @@ Tensors = dict[str, np.ndarray]
 
 def shard_bytes(episodes: Sequence[Episode], about: dict[str, Any]) -> bytes:
     """The content of a file that holds these episodes and facts about them that JSON can hold."""
-    tensors: Tensors = {"steps": np.array([len(e) for e in episodes], dtype=np.int64)}
-    if episodes:
-        tensors |= {name: np.concatenate([getattr(e, name) for e in episodes]).astype(np.float32) for name in _FIELDS}
-    index = json.dumps([{"tags": e.tags, "history": e.history, "ended": e.ended} for e in episodes])
-    header = {"schema": str(SCHEMA_VERSION), "about": json.dumps(about), "episodes": index}
-    return save_tensors(tensors, metadata={**header, "sha256": _hash(tensors, header)})
+    return save_tensors(*_encoded(episodes, about))
+
+
+def hash_of(episodes: Sequence[Episode], about: dict[str, Any]) -> str:
+    """The hash of a shard of these episodes; equal content has equal hashes."""
+    return _encoded(episodes, about)[1]["sha256"]
 
 
 def read_shard(path: Path) -> tuple[list[Episode], dict[str, Any]]:
@@ -61,9 +61,9 @@ def read_shard(path: Path) -> tuple[list[Episode], dict[str, Any]]:
         raise CheckpointError(f"{path}: damaged episode file: {error}") from error
 
 
-def content_hash(path: Path) -> str:
-    """The hash that a shard was written with; empty for one of schema 1."""
-    return _mapped(path)[1].get("sha256", "")
+def written_hash(path: Path) -> str | None:
+    """The hash that a shard was written with; None for one of schema 1."""
+    return _mapped(path)[1].get("sha256")
 
 
 def check_shard(path: Path) -> None:
@@ -77,6 +77,15 @@ def check_shard(path: Path) -> None:
     written = header.pop("sha256", None)
     if written is not None and _hash(tensors, header) != written:
         raise CheckpointError(f"{path}: damaged episode file: its content is not what was written (another hash)")
+
+
+def _encoded(episodes: Sequence[Episode], about: dict[str, Any]) -> tuple[Tensors, Header]:
+    tensors: Tensors = {"steps": np.array([len(e) for e in episodes], dtype=np.int64)}
+    if episodes:
+        tensors |= {name: np.concatenate([getattr(e, name) for e in episodes]).astype(np.float32) for name in _FIELDS}
+    index = json.dumps([{"tags": e.tags, "history": e.history, "ended": e.ended} for e in episodes])
+    header = {"schema": str(SCHEMA_VERSION), "about": json.dumps(about), "episodes": index}
+    return tensors, {**header, "sha256": _hash(tensors, header)}
 
 
 def _hash(tensors: Tensors, header: Header) -> str:

@@ -6,6 +6,7 @@ Nothing heavy is imported here, so that `adaptive-mbrl --help` answers at once.
 from adaptive_mbrl.options.bags import ImportBagOptions
 from adaptive_mbrl.options.benchmark import BenchmarkOptions, TrainSuiteOptions
 from adaptive_mbrl.options.bridge import BridgeOptions, CallOptions, PreflightOptions, SimulatedRobotOptions
+from adaptive_mbrl.options.data import DataCheckOptions, DataMergeOptions, DataSplitOptions, DataStatsOptions
 from adaptive_mbrl.options.simulation import (
     CollectOptions,
     DemoOptions,
@@ -21,6 +22,10 @@ __all__ = [
     "BridgeOptions",
     "CallOptions",
     "CollectOptions",
+    "DataCheckOptions",
+    "DataMergeOptions",
+    "DataSplitOptions",
+    "DataStatsOptions",
     "DemoOptions",
     "DiagnoseOptions",
     "EvaluateOptions",

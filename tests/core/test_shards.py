@@ -15,7 +15,7 @@ from safetensors.numpy import save
 from adaptive_mbrl.data import steps
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import EpisodeStore, shard_files
-from adaptive_mbrl.data.shards import check_shard, content_hash, read_shard, shard_bytes
+from adaptive_mbrl.data.shards import check_shard, hash_of, read_shard, shard_bytes, written_hash
 from adaptive_mbrl.data.steps import StepsInMemory, StepsOnDisk
 from adaptive_mbrl.data.windows import WindowSampler
 from adaptive_mbrl.errors import CheckpointError
@@ -86,11 +86,12 @@ def test_a_changed_number_is_found_by_the_hash(episodes: list[Episode], tmp_path
 
 
 def test_the_hash_is_that_of_the_content(episodes: list[Episode], tmp_path: Path):
-    one, other = shard_bytes(episodes, {"a": 1}), shard_bytes(episodes, {"a": 2})
+    path = written(tmp_path, shard_bytes(episodes, {"a": 1}))
 
-    hashes = [content_hash(written(tmp_path, content)) for content in (one, shard_bytes(episodes, {"a": 1}), other)]
-
-    assert hashes[0] == hashes[1] != hashes[2]
+    assert written_hash(path) == hash_of(read_shard(path)[0], {"a": 1})
+    assert written_hash(path) != hash_of(episodes, {"a": 2})
+    assert written_hash(path) != hash_of(episodes[:-1], {"a": 1})
+    assert written_hash(written(tmp_path, of_schema_1(episodes, {}))) is None
 
 
 @pytest.mark.parametrize("size", [0, 4, 40, 500, -1])
