@@ -82,7 +82,7 @@ def common_unit(spec: RobotSpec, episodes: Sequence[Episode]) -> Normalizer:
 def _windows(controller: AdaptiveController, episode: Episode, change: int, most: int) -> Windows | None:
     """Windows whose recent part is as deep as the rule can look back; None if the episode is too short."""
     first = change + most
-    starts = torch.arange(first, max(first, len(episode) - HORIZON + 1), STRIDE, device=controller.device)
+    starts = torch.arange(first, max(first, len(episode) - HORIZON + 1), STRIDE)
     if not len(starts):
         return None
     depth = max(controller.window, most) if _is_recursive(controller) else controller.window

@@ -84,7 +84,7 @@ def _windows(
     first = change + reference.window
     parts = []
     for episode in episodes:
-        starts = torch.arange(first, max(first, len(episode) - horizon + 1), stride, device=reference.device)
+        starts = torch.arange(first, max(first, len(episode) - horizon + 1), stride)
         if len(starts):
             parts.append(WindowSampler([episode], reference.window, horizon, reference.device).at(starts))
     return concatenate(parts) if parts else None
