@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.options.common import (
     Device,
     OptionalInt,
+    OptionalName,
     OptionalPath,
     require_at_least,
     require_seed,
@@ -27,18 +29,27 @@ _MAX_SETTINGS_IN_NAME = 150
 class TrainOptions:
     """Meta-train a dynamics model; an interrupted run continues where it stopped.
 
+    With --data it trains from recorded episodes alone, and needs no simulator. It then also trains the multi-task model on the
+    same episodes, compares the two on what is held out, and writes the comparison into the checkpoint's README.md.
+
+    Examples: adaptive-mbrl train --config cartpole; adaptive-mbrl train --data runs/logs
+
     Attributes:
-        config: training configuration: a YAML file, or the name of one in configs/train.
+        config: training configuration: a YAML file, or the name of one in configs/train. With --data it may be left out.
+        data: folder of recorded episodes to train on, as `data import`, `import-bag` and `collect` write them.
         set: settings that replace those of the configuration, as KEY=VALUE with dots between the names of a nested key, for
             example data.oracle_episodes=0 seed=1. The run's config.yaml records them.
+        compare: with --data, also train the multi-task model, and compare; takes about half as long again.
         run: folder of the run; runs/train/NAME if not given, where the name includes the settings of --set.
         resume: only continue an existing run, never start a new one.
         device: where the networks run; auto takes a GPU when there is one.
         threads: number of threads of torch and of the simulator; OMP_NUM_THREADS if not given, else all usable cores.
     """
 
-    config: str
+    config: OptionalName = None
+    data: OptionalPath = None
     set: Annotated[tuple[str, ...], arg(metavar="KEY=VALUE", help_behavior_hint="")] = ()
+    compare: bool = True
     run: OptionalPath = None
     resume: bool = False
     device: Device = "auto"
@@ -46,6 +57,21 @@ class TrainOptions:
 
     def __post_init__(self) -> None:
         require_threads(self.threads)
+        if self.config is None and self.data is None:
+            raise ConfigError("train: got neither of --config and --data; give one, or both")
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """The settings of --set, behind those that --data stands for."""
+        if self.data is None:
+            return self.set
+        # JSON, because a path may have characters that mean something in YAML
+        return (f"data.episodes_from={json.dumps(str(self.data))}", "data.iterations=0", *self.set)
+
+    @property
+    def source(self) -> str:
+        """What the configuration is called in messages."""
+        return "--data" if self.config is None else self.config
 
     @property
     def run_folder(self) -> Path:
@@ -55,11 +81,14 @@ class TrainOptions:
         settings = re.sub(r"[^\w.=+-]+", "_", "".join(f"+{setting}" for setting in self.set))
         if len(settings) > _MAX_SETTINGS_IN_NAME:
             raise ConfigError("--set: too many settings for the name of a folder; give one with --run")
-        return Path("runs/train") / (Path(self.config).stem + settings)
+        name = Path(self.config).stem if self.config is not None else (self.data or Path()).resolve().name
+        return Path("runs/train") / (name + settings)
 
     @property
     def needs_simulator(self) -> bool:
         """Whether the configuration names scenarios; a shipped one does, and so does one whose file has to be looked for."""
+        if self.config is None:
+            return False
         path = Path(self.config)
         return not path.is_file() or with_settings(read_mapping(path), self.set).get("scenarios") is not None
 

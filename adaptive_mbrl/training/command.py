@@ -14,15 +14,18 @@ from adaptive_mbrl.device import resolve_device
 from adaptive_mbrl.errors import EXIT_INTERRUPTED, ConfigError
 from adaptive_mbrl.options import TrainOptions
 from adaptive_mbrl.training.config import read_train_config
-from adaptive_mbrl.training.from_episodes import train_from_episodes
+from adaptive_mbrl.training.from_episodes import train_and_compare, train_from_episodes
 from adaptive_mbrl.training.plain_progress import plain_bars
 from adaptive_mbrl.training.run_folder import RunFolderError
 
 
 def train(options: TrainOptions) -> None:
     """Start or resume a training on recorded episodes alone."""
-    config = read_train_config(Path(options.config), options.set)
-    run_with_hints(options, lambda run: train_from_episodes(config, run, resolve_device(options.device)))
+    config = read_train_config(None if options.config is None else Path(options.config), options.settings)
+    device = resolve_device(options.device)
+    compared = options.data is not None and options.compare
+    start = train_and_compare if compared else train_from_episodes
+    run_with_hints(options, lambda run: start(config, run, device))
 
 
 def run_with_hints(options: TrainOptions, start: Callable[[Path], Path]) -> None:
@@ -35,13 +38,13 @@ def run_with_hints(options: TrainOptions, start: Callable[[Path], Path]) -> None
     run = options.run_folder
     if options.resume and not (run / "config.yaml").is_file():
         raise ConfigError(f"--resume: no run to go on with in {run} (it has no config.yaml); leave --resume out to start one")
-    again = shlex.join(["adaptive-mbrl", "train", "--config", options.config, "--run", str(run), *_as_before(options)])
+    again = shlex.join(["adaptive-mbrl", "train", *_as_before(options), "--run", str(run)])
     try:
         with plain_bars():
             checkpoint = start(run)
     except ConfigError as error:
         # some mistakes in a configuration are only found by a training, which does not know the file's name
-        raise ConfigError(f"{options.config}: {error}" if str(error).startswith("key ") else str(error)) from error
+        raise ConfigError(f"{options.source}: {error}" if str(error).startswith("key ") else str(error)) from error
     except OSError as error:
         if error.filename is not None:
             raise
@@ -53,7 +56,9 @@ def run_with_hints(options: TrainOptions, start: Callable[[Path], Path]) -> None
 
 
 def _as_before(options: TrainOptions) -> list[str]:
-    """The other flags of a training, as far as they were given."""
-    settings = ["--set", *options.set] if options.set else []
-    device = [] if options.device == "auto" else ["--device", options.device]
-    return settings + device + ([] if options.threads is None else ["--threads", str(options.threads)])
+    """The flags of a training but its folder, as far as they were given."""
+    given = {"--config": options.config, "--data": options.data, "--threads": options.threads}
+    flags = [word for flag, value in given.items() if value is not None for word in (flag, str(value))]
+    flags += [] if options.device == "auto" else ["--device", options.device]
+    flags += [] if options.compare else ["--no-compare"]
+    return flags + (["--set", *options.set] if options.set else [])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from adaptive_mbrl.adaptation import Rules
 from adaptive_mbrl.adaptation.gradient import GradientConfig
@@ -120,12 +121,26 @@ class TrainConfig:
             )
 
 
-def read_train_config(path: Path, settings: Sequence[str] = ()) -> TrainConfig:
+def read_train_config(path: Path | None, settings: Sequence[str] = ()) -> TrainConfig:
     """Read a configuration.
 
     Args:
-        path: the YAML file.
+        path: the YAML file; None for `FROM_RECORDINGS`.
         settings: texts ``KEY=VALUE`` that replace values of the file.
     """
     source = str(path) if not settings else f"{path} with --set {' '.join(settings)}"
+    if path is None:
+        return from_mapping(TrainConfig, with_settings(FROM_RECORDINGS, settings), source=f"--set {' '.join(settings)}")
     return from_mapping(TrainConfig, with_settings(read_mapping(path), settings), source=source)
+
+
+FROM_RECORDINGS: Mapping[str, Any] = {
+    "model": {"hidden": [128, 128, 128], "members": 3, "context_dim": 8},
+    "window": 16,
+    "adaptation": [{"context": {}}, {"bayes_linear": {}}],
+    "outer": {"query": 10, "meta_batch_size": 96, "learning_rate": 3e-3, "final_learning_rate_fraction": 0.03},
+    "data": {"iterations": 0},
+    "updates_initial": 3000,
+    "updates_final": 3000,
+}
+"""What `train --data` trains where no configuration is given: the composition that predicts best on the shipped robots."""

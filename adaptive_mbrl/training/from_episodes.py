@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import torch
 
+from adaptive_mbrl.adaptation.none import NoneConfig
+from adaptive_mbrl.checkpoint import load_checkpoint
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.objective import Objective
 from adaptive_mbrl.revision import git_revision
 from adaptive_mbrl.spec import RobotSpec
+from adaptive_mbrl.training.card import summary, write_card
+from adaptive_mbrl.training.comparison import compare
 from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.given_episodes import folder_of_episodes, given_episodes
 from adaptive_mbrl.training.run import Training, new_value
@@ -46,6 +51,38 @@ def train_from_episodes(config: TrainConfig, run: Path, device: torch.device | s
             return training.run()
         finally:
             training.recorder.close()
+
+
+def train_and_compare(config: TrainConfig, run: Path, device: torch.device | str = "cpu") -> Path:
+    """Run or resume a training on recorded episodes, then one of the multi-task model on the same, and compare the two.
+
+    The multi-task model has the same network, episodes and number of updates; its run is in the folder `multitask` of the run.
+    The comparison on the held-out episodes is printed, and written into the checkpoint's README.md. Without held-out episodes, or
+    if `config` does not adapt, nothing is compared.
+
+    Args:
+        config: see `train_from_episodes`.
+        run: the run folder.
+        device: where the models are trained.
+
+    Returns:
+        The folder of the checkpoint that adapts.
+    """
+    checkpoint = train_from_episodes(config, run, device)
+    trained = load_checkpoint(checkpoint)
+    store = given_episodes(config, trained.description.spec)
+    assert store is not None
+    training = [e for e in store.episodes if not e.tags.get("validation")]
+    held_out = [e for e in store.episodes if e.tags.get("validation")]
+    comparison = None
+    if held_out and not trained.description.is_multitask:
+        print("Multi-task model, for comparison:")
+        multitask = train_from_episodes(dataclasses.replace(config, adaptation=(NoneConfig(),)), run / "multitask", device)
+        other = load_checkpoint(multitask)
+        comparison = compare(trained.adapter, other.adapter, held_out, config.window, config.outer.query)
+    write_card(checkpoint, trained.description, training, held_out, comparison)
+    print("Nothing was held out or long enough to compare on." if comparison is None else summary(comparison))
+    return checkpoint
 
 
 def _objective(config: TrainConfig, spec: RobotSpec) -> Objective | None:
