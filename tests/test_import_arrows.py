@@ -205,6 +205,7 @@ FLOORS = {
         {"dump"},
         {"predictor"},
         {"data"},
+        {"logs"},
         {"dynamics"},
         {"adaptation"},
         {"planning"},
