@@ -57,6 +57,7 @@ COMMANDS = (
     Command("preflight", options.PreflightOptions, "robot_bridge.preflight.command:preflight"),
     Command("simulated-robot", options.SimulatedRobotOptions, "robot_bridge.simulated.robot:simulated_robot"),
     Command("import-bag", options.ImportBagOptions, "robot_bridge.bags.import_bag:import_bag"),
+    Command("import-logs", options.ImportLogsOptions, "adaptive_mbrl.logs.import_logs:import_logs"),
     Command("fine-tune", options.FineTuneOptions, "adaptive_mbrl.meta.fine_tune:fine_tune"),
     Command("diagnose", options.DiagnoseOptions, "sim.diagnosis.command:diagnose"),
     Command("replay", options.ReplayOptions, "sim.replay:replay"),
