@@ -9,7 +9,17 @@ import torch
 
 from adaptive_mbrl.healthy import is_healthy
 from adaptive_mbrl.logs.config import LogConfig
-from adaptive_mbrl.logs.grid import NO_COMMANDS, Stretch, missing_values, resample, runs_of, split_by_reason
+from adaptive_mbrl.logs.grid import (
+    NO_COMMANDS,
+    RATE_TOLERANCE,
+    Stretch,
+    missing_values,
+    period_of,
+    phase_of,
+    resample,
+    runs_of,
+    split_by_reason,
+)
 from adaptive_mbrl.logs.rows import Rows
 from adaptive_mbrl.logs.samples import Array, Measured, hold, interpolate
 
@@ -38,7 +48,7 @@ def cut(rows: Rows, config: LogConfig) -> list[Stretch]:
         # a command is held until the next one, but there is no observation after the last row
         following = float(commands.times[run.stop]) if run.stop < len(commands.times) else math.inf
         known_until = min(float(times[-1]) + dt, following, last)
-        ticks, action = resample(dt, times, values, known_until)
+        ticks, action = resample(dt, times, values, known_until, _phase(dt, times))
         obs = _observations(rows, ticks, config)
         found += split_by_reason(ticks, obs, action, _reasons(rows, ticks, obs, config), config.min_steps)
     if last > known_until + dt:
@@ -66,12 +76,18 @@ def _commands(rows: Rows, max_gap: float) -> Measured:
     return Measured(rows.times[given], held[given])
 
 
+def _phase(dt: float, times: Array) -> float:
+    """The phase of commands that come once per control period; the grid of others begins with the first one."""
+    return phase_of(dt, times) if abs(period_of(dt, times) - dt) <= RATE_TOLERANCE * dt else 0.0
+
+
 def _observations(rows: Rows, ticks: Array, config: LogConfig) -> Array:
-    """Observations at the ticks, (T + 1, obs_dim); NaN where one is not known."""
-    columns = [
-        interpolate(rows.times, column, ticks, config.longest_gap, angle=channel.kind == "angle")
-        for channel, column in zip(config.obs, rows.obs.T, strict=True)
-    ]
+    """Observations at the ticks, angles within [-pi, pi), (T + 1, obs_dim); NaN where one is not known."""
+    columns = []
+    for channel, column in zip(config.obs, rows.obs.T, strict=True):
+        angle = channel.kind == "angle"
+        found = interpolate(rows.times, column, ticks, config.longest_gap, angle=angle)
+        columns.append(np.remainder(found + math.pi, 2 * math.pi) - math.pi if angle else found)
     return np.stack(columns, axis=1)
 
 

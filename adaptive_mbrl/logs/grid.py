@@ -21,6 +21,8 @@ from adaptive_mbrl.spec import RobotSpec
 
 MAX_HELD_PERIODS = 2.5
 """A command that is held for more than this many periods makes a gap: by then the driver may have stopped the robot by itself."""
+RATE_TOLERANCE = 0.2
+"""How much the median time between commands of a control loop may differ from dt, as a share of dt."""
 NO_COMMANDS = "no commands"
 """Reason for leaving out a stretch without commands."""
 ROUNDING = 1e-6
@@ -61,7 +63,17 @@ def runs_of(commands: Measured, max_held: float) -> list[slice]:
     return [slice(int(a), int(b)) for a, b in pairwise(edges) if a < b]
 
 
-def resample(dt: float, times: Array, values: Array, end: float) -> tuple[Array, Array]:
+def period_of(dt: float, times: Array) -> float:
+    """The median time between commands at these times [s]; dt for a single command."""
+    return float(np.median(np.diff(times))) if len(times) > 1 else dt
+
+
+def phase_of(dt: float, times: Array) -> float:
+    """How much later than the first command the control grid begins [s], so that jitter is as often ahead of it as behind."""
+    return float(np.angle(np.exp(2j * math.pi * (times - times[0]) / dt).mean())) * dt / (2 * math.pi)
+
+
+def resample(dt: float, times: Array, values: Array, end: float, phase: float) -> tuple[Array, Array]:
     """Put commands on the control grid; each is held until the next one or until `end`.
 
     Args:
@@ -69,11 +81,11 @@ def resample(dt: float, times: Array, values: Array, end: float) -> tuple[Array,
         times: times of the commands [s], increasing, (S,).
         values: the commands, (S, action_dim), all finite.
         end: time until which the last command is held [s].
+        phase: how much later than the first command the grid begins [s]; if it is negative, the grid begins one period later.
 
     Returns:
         Ticks [s], (T + 1,), and the mean command from each tick to the next, (T, action_dim).
     """
-    phase = float(np.angle(np.exp(2j * math.pi * (times - times[0]) / dt).mean())) * dt / (2 * math.pi)
     # rounding must not cost the first or the last step of a loop without jitter
     begin = times[0] + phase + (dt if phase < -ROUNDING * dt else 0.0)
     ticks = begin + dt * np.arange(max(0, math.floor((end - begin) / dt + ROUNDING)) + 1)

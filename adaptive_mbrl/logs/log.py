@@ -88,5 +88,5 @@ def _episode(stretch: Stretch, segment: Rows, config: LogConfig, tags: Mapping[s
         total = objective(*(torch.from_numpy(x) for x in (obs[:-1], action, obs[1:], goal.astype(np.float32)))).numpy()
     fell = config.spec.can_end and not bool(is_healthy(config.spec, torch.from_numpy(obs[-1])))
     reached = bool(segment.ended[-1]) and stretch.end > segment.times[-1] - config.dt
-    tags = {**tags, "begin_seconds": round(stretch.begin, 3)}
+    tags = {**tags, "begin_seconds": round(stretch.begin, 3) + 0.0}
     return Episode(obs, action, total.astype(np.float32), tags, ended=fell or reached)

@@ -37,7 +37,7 @@ def print_stretches(stretches: Sequence[Stretch], dt: float, notes: Sequence[str
 def _every_stretch(stretches: Sequence[Stretch], steps: Sequence[int]) -> Table:
     table = _table("from s", "to s", "steps")
     for s, num in zip(stretches, steps, strict=True):
-        table.add_row(f"{s.begin:.2f}", f"{s.end:.2f}", str(num or ""), _outcome(s))
+        table.add_row(f"{s.begin:z.2f}", f"{s.end:z.2f}", str(num or ""), _outcome(s))
     return table
 
 
@@ -45,7 +45,7 @@ def _by_outcome(stretches: Sequence[Stretch], steps: Sequence[int]) -> Table:
     table = _table("stretches", "first at s", "steps")
     for reason in sorted({s.reason for s in stretches}):
         same = [(s, num) for s, num in zip(stretches, steps, strict=True) if s.reason == reason]
-        table.add_row(str(len(same)), f"{same[0][0].begin:.2f}", str(sum(num for _, num in same) or ""), _outcome(same[0][0]))
+        table.add_row(str(len(same)), f"{same[0][0].begin:z.2f}", str(sum(num for _, num in same) or ""), _outcome(same[0][0]))
     return table
 
 

@@ -81,7 +81,7 @@ def _rows(table: Mapping[str, np.ndarray], config: LogConfig) -> Rows:
         for channels in (config.obs, config.action, config.goal)
     )
     period = config.dt if config.period is None else config.period
-    times: Array = period * np.arange(size) if config.time is None else _seconds(table, config.time)
+    times = period * np.arange(size, dtype=np.float64) if config.time is None else _seconds(table, config.time)
     return Rows(
         times=times,
         obs=obs,

@@ -10,8 +10,11 @@ import numpy as np
 from adaptive_mbrl.logs.grid import (
     MAX_HELD_PERIODS,
     NO_COMMANDS,
+    RATE_TOLERANCE,
     Stretch,
     missing_values,
+    period_of,
+    phase_of,
     resample,
     runs_of,
     split_by_reason,
@@ -20,8 +23,6 @@ from adaptive_mbrl.logs.samples import Array, Measured, interpolate
 from adaptive_mbrl.spec import RobotSpec
 from robot_bridge.safety.states import State
 
-RATE_TOLERANCE = 0.2
-"""How much the median time between commands may differ from dt, as a share of dt."""
 NOT_DRIVEN = (State.ESTOP, State.INACTIVE, State.DRY_RUN)
 """States in which the robot does not follow the commands in the bag."""
 
@@ -53,7 +54,7 @@ def cut(
         if reason:
             found.append(Stretch(float(times[0]), end, reason))
         else:
-            ticks, action = resample(spec.dt, times, values, end)
+            ticks, action = resample(spec.dt, times, values, end, phase_of(spec.dt, times))
             obs = np.stack([_channel(spec, name, channels[name], ticks, max_age[name]) for name in spec.obs_names], axis=1)
             found += split_by_reason(ticks, obs, action, _reasons(spec, ticks, obs, states), min_steps)
         if end < following < math.inf:
@@ -65,7 +66,7 @@ def _unusable(spec: RobotSpec, times: Array, values: Array) -> str:
     """The reason for leaving out a whole run of commands; empty if it can be used."""
     if not np.isfinite(values).all():
         return f"a command is not {spec.action_dim} finite numbers"
-    period = float(np.median(np.diff(times))) if len(times) > 1 else spec.dt
+    period = period_of(spec.dt, times)
     if abs(period - spec.dt) > RATE_TOLERANCE * spec.dt:
         return f"a command every {period:.3g} s; the checkpoint's dt is {spec.dt:g} s"
     return ""

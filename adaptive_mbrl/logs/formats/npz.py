@@ -12,5 +12,6 @@ import numpy as np
 @contextmanager
 def open_npz(path: Path) -> Iterator[Mapping[str, np.ndarray]]:
     """The arrays of an archive. Arrays of Python objects are refused, because reading them may run code."""
-    with np.load(path, allow_pickle=False) as arrays:
+    # opened here, because NumPy leaves a damaged file open
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         yield arrays
