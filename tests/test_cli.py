@@ -22,6 +22,7 @@ from adaptive_mbrl.options import (
     EvaluateOptions,
     FineTuneOptions,
     ImportBagOptions,
+    ImportLogsOptions,
     InfoOptions,
     PreflightOptions,
     ReplayOptions,
@@ -99,6 +100,10 @@ def test_help_lists_every_command():
         (
             "import-bag a/bag --bridge b.yaml --out e --min-steps 40".split(),
             ImportBagOptions(Path("a/bag"), Path("b.yaml"), Path("e"), min_steps=40),
+        ),
+        (
+            "import-logs a.csv b --config l.yaml --out e".split(),
+            ImportLogsOptions((Path("a.csv"), Path("b")), Path("l.yaml"), Path("e")),
         ),
         (
             "fine-tune c --episodes e --out o --updates 9 --held-out 0.3".split(),

@@ -18,6 +18,9 @@ from adaptive_mbrl.logs.outcome_table import print_stretches
 from adaptive_mbrl.logs.tables import FORMATS, is_log
 from adaptive_mbrl.options import ImportLogsOptions
 
+MAX_NAMES = 5
+"""Files that the last error names; each has said before why it was skipped."""
+
 
 def import_logs(options: ImportLogsOptions) -> None:
     """Append the episodes of log files to a store, one batch per file, and print what was left out and why.
@@ -41,7 +44,8 @@ def import_logs(options: ImportLogsOptions) -> None:
                     print(f"skipped: {error}")
     print(target.summary())
     if failed:
-        raise ConfigError(f"{len(failed)} of {len(files)} files could not be imported: {', '.join(map(str, failed))}")
+        names = ", ".join(map(str, failed[:MAX_NAMES])) + (", ..." if len(failed) > MAX_NAMES else "")
+        raise ConfigError(f"{len(failed)} of {len(files)} files could not be imported: {names}")
 
 
 def log_files(paths: Sequence[Path]) -> list[Path]:
@@ -102,7 +106,8 @@ class _Target:
 def _import_file(path: Path, config: LogConfig, target: _Target) -> None:
     if not path.is_file():
         raise ConfigError(f"{path}: no such file")
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     try:
         if target.holds(digest):
             print(f"{path}: imported already")
