@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from adaptive_mbrl.config import to_mapping
+from adaptive_mbrl.config import read_mapping
 from adaptive_mbrl.data.episodes import SPEC_FILE, Episode, EpisodeStore
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.logs.config import LogConfig, load_log_config
@@ -17,6 +17,7 @@ from adaptive_mbrl.logs.log import read_log
 from adaptive_mbrl.logs.outcome_table import print_stretches
 from adaptive_mbrl.logs.tables import FORMATS, is_log
 from adaptive_mbrl.options import ImportLogsOptions
+from adaptive_mbrl.spec import RobotSpec
 
 MAX_NAMES = 5
 """Files that the last error names; each has said before why it was skipped."""
@@ -32,7 +33,8 @@ def import_logs(options: ImportLogsOptions) -> None:
     """
     config = load_log_config(options.config)
     files = log_files(options.files)
-    target = _Target(options.out, config)
+    mapping = json.dumps(read_mapping(options.config), sort_keys=True, default=str)
+    target = _Target(options.out, config.spec, hashlib.sha256(mapping.encode()).hexdigest())
     failed = []
     with tqdm(files, desc="import", unit="file", leave=False, disable=None) as bar:
         for path in bar:
@@ -68,14 +70,13 @@ class _Target:
 
     Args:
         folder: the folder of the store.
-        config: the robot, and the mapping that its logs are read with.
+        spec: the robot.
+        mapping: digest of the YAML file that the logs are read with.
     """
 
-    def __init__(self, folder: Path, config: LogConfig) -> None:
-        self._folder, self._spec = folder, config.spec
-        mapping = json.dumps(to_mapping(config), sort_keys=True)
-        self._mapping = hashlib.sha256(mapping.encode()).hexdigest()
-        self._store = EpisodeStore.open(folder, self._spec) if (folder / SPEC_FILE).exists() else None
+    def __init__(self, folder: Path, spec: RobotSpec, mapping: str) -> None:
+        self._folder, self._spec, self._mapping = folder, spec, mapping
+        self._store = EpisodeStore.open(folder, spec) if (folder / SPEC_FILE).exists() else None
 
     def holds(self, digest: str) -> bool:
         """Whether the store holds a file with this content.
@@ -104,10 +105,7 @@ class _Target:
 
 
 def _import_file(path: Path, config: LogConfig, target: _Target) -> None:
-    if not path.is_file():
-        raise ConfigError(f"{path}: no such file")
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = _digest(path)
     try:
         if target.holds(digest):
             print(f"{path}: imported already")
@@ -120,3 +118,12 @@ def _import_file(path: Path, config: LogConfig, target: _Target) -> None:
     print()
     if log.episodes:
         target.append(path, digest, log.episodes)
+
+
+def _digest(path: Path) -> str:
+    """What tells the content of a file from any other one."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error

@@ -79,7 +79,7 @@ def test_a_damaged_file_is_named_and_the_others_are_imported(lab: Path, capsys: 
 
     printed = capsys.readouterr()
     assert "skipped: logs/aa.npz: cannot be read, it may be damaged" in printed.out
-    assert "skipped: missing.csv: no such file" in printed.out
+    assert "skipped: missing.csv: cannot be read: No such file or directory" in printed.out
     assert printed.err == "error: 2 of 4 files could not be imported: logs/aa.npz, missing.csv\n"
     assert len(EpisodeStore.open(Path("episodes")).episodes) == 2
 
