@@ -32,7 +32,7 @@ class Command:
     """One sub-command.
 
     Attributes:
-        name: the word that users type.
+        name: what users type: a word, or the word of a group in `GROUPS` and a word of its own.
         options: dataclass of its flags.
         function: what it runs, as ``module:function``; the function takes the options and is loaded only when the command runs.
         without_simulator: what it runs instead where the options' `needs_simulator` is False.
@@ -58,12 +58,18 @@ COMMANDS = (
     Command("simulated-robot", options.SimulatedRobotOptions, "robot_bridge.simulated.robot:simulated_robot"),
     Command("import-bag", options.ImportBagOptions, "robot_bridge.bags.import_bag:import_bag"),
     Command("import-logs", options.ImportLogsOptions, "adaptive_mbrl.logs.import_logs:import_logs"),
+    Command("data check", options.DataCheckOptions, "adaptive_mbrl.datasets.check:check"),
+    Command("data stats", options.DataStatsOptions, "adaptive_mbrl.datasets.stats:stats"),
+    Command("data merge", options.DataMergeOptions, "adaptive_mbrl.datasets.merge:merge"),
+    Command("data split", options.DataSplitOptions, "adaptive_mbrl.datasets.split:split"),
     Command("fine-tune", options.FineTuneOptions, "adaptive_mbrl.meta.fine_tune:fine_tune"),
     Command("diagnose", options.DiagnoseOptions, "sim.diagnosis.command:diagnose"),
     Command("replay", options.ReplayOptions, "sim.replay:replay"),
     Command("info", options.InfoOptions, "sim.info:info"),
 )
 """Every sub-command, in the order of the help."""
+GROUPS = {"data": "Look at stores of episodes, check, merge and split them."}
+"""What the sub-commands whose names begin with one word have in common."""
 _USERS_OF_SIM = ("sim.", "robot_bridge.simulated.")
 """The commands of these packages import `sim`."""
 _PACKAGES_OF_BRIDGE = ("cyclonedds", "rosbags")
@@ -116,9 +122,8 @@ def parse(arguments: Sequence[str]) -> Any:
         ConfigError: there is no such command, or it has no such flag.
     """
     _require_known(arguments)
-    any_command: Any = functools.reduce(operator.or_, (Annotated[c.options, subcommand(c.name)] for c in COMMANDS))
     return tyro.cli(
-        any_command,
+        _union_of_commands(),
         prog="adaptive-mbrl",
         description=_DESCRIPTION,
         args=arguments,
@@ -126,14 +131,31 @@ def parse(arguments: Sequence[str]) -> Any:
     )
 
 
+def _union_of_commands() -> Any:
+    """What the parser chooses from; the commands of a group are a choice of their own."""
+    members: dict[str, list[Any]] = {}
+    for command in COMMANDS:
+        first, _, second = command.name.partition(" ")
+        members.setdefault(first, []).append(Annotated[command.options, subcommand(second or first)])
+    choices = []
+    for first, found in members.items():
+        any_of: Any = functools.reduce(operator.or_, found)
+        choices.append(Annotated[any_of, subcommand(first, description=GROUPS[first])] if first in GROUPS else any_of)
+    return functools.reduce(operator.or_, choices)
+
+
 def _require_known(arguments: Sequence[str]) -> None:
     """Refuse a misspelt command or flag in one line; everything else is left to the parser."""
     if not arguments or arguments[0].startswith("-"):
         return
-    name, *words = arguments
     commands = {command.name: command for command in COMMANDS}
-    if name not in commands:
-        raise ConfigError(f"unknown command '{name}'{did_you_mean(name, commands)}; commands: {', '.join(commands)}")
+    _require_one_of("command", arguments[0], [*dict.fromkeys(name.partition(" ")[0] for name in commands)])
+    name, *words = arguments
+    if name in GROUPS:
+        if not words or words[0].startswith("-"):
+            return
+        _require_one_of(f"command of {name}", words[0], [n.partition(" ")[2] for n in commands if n.startswith(f"{name} ")])
+        name, words = f"{name} {words[0]}", words[1:]
     fields = [field.name.replace("_", "-") for field in dataclasses.fields(commands[name].options)]
     flags = [f"--{field}" for field in fields]
     allowed = {*flags, *(f"--no-{field}" for field in fields), "--help"}
@@ -146,6 +168,11 @@ def _require_known(arguments: Sequence[str]) -> None:
             # the parser would keep the last one and drop the others without a word
             raise ConfigError(f"{flag} is given twice; give {_once(flag, commands[name].options)}")
         seen.add(flag)
+
+
+def _require_one_of(what: str, word: str, known: Sequence[str]) -> None:
+    if word not in known:
+        raise ConfigError(f"unknown {what} '{word}'{did_you_mean(word, known)}; commands: {', '.join(known)}")
 
 
 def _once(flag: str, options_of: type) -> str:

@@ -15,18 +15,43 @@ _UNFINISHED = ".unfinished-"
 
 def write_bytes_atomically(path: Path, content: bytes) -> None:
     """Replace the file `path`: write a temporary file beside it, flush it to disk, then rename it."""
+    with _temporary_file(path, content) as temporary:
+        os.replace(temporary, path)
+
+
+def write_new_bytes_atomically(path: Path, content: bytes) -> bool:
+    """Like `write_bytes_atomically`, but never replaces a file.
+
+    Returns:
+        Whether the file was written; False if there is one already, also one that another process has just written.
+    """
+    with _temporary_file(path, content) as temporary:
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+        except OSError:
+            # a file system without hard links cannot keep two processes apart
+            if path.exists():
+                return False
+            os.replace(temporary, path)
+    return True
+
+
+@contextmanager
+def _temporary_file(path: Path, content: bytes) -> Iterator[Path]:
+    """A complete file beside `path`, flushed to disk; it is deleted at the end, unless it has been renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f"{_UNFINISHED}{path.name}-")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{_UNFINISHED}{path.name}-")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        os.chmod(name, 0o644)
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
 
 
 def write_text_atomically(path: Path, text: str) -> None:

@@ -25,7 +25,8 @@ from adaptive_mbrl.adaptation import make_adapter
 from adaptive_mbrl.adaptation.none import NoneConfig
 from adaptive_mbrl.config import load_yaml
 from adaptive_mbrl.data.dataset import EpisodeDataset
-from adaptive_mbrl.data.episodes import Episode, EpisodeStore
+from adaptive_mbrl.data.episode import Episode
+from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.dynamics.model import DynamicsModel
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.meta.trainer import MetaTrainer

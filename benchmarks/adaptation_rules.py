@@ -32,7 +32,8 @@ from adaptive_mbrl.config import from_mapping, load_yaml, to_mapping
 from adaptive_mbrl.control.step import ControlSettings
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.dataset import EpisodeDataset
-from adaptive_mbrl.data.episodes import Episode, EpisodeStore
+from adaptive_mbrl.data.episode import Episode
+from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.dynamics.model import DynamicsModel
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.meta.losses import query_errors

@@ -27,7 +27,8 @@ from torch import Tensor
 from adaptive_mbrl.adaptation.base import Adapter
 from adaptive_mbrl.checkpoint import load_checkpoint
 from adaptive_mbrl.control.gate import GateConfig, chosen_length, initial_gate, weighed
-from adaptive_mbrl.data.episodes import Episode, EpisodeStore
+from adaptive_mbrl.data.episode import Episode
+from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.data.windows import Windows, WindowSampler
 from adaptive_mbrl.meta.losses import query_errors
 from adaptive_mbrl.revision import git_revision

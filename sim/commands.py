@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from adaptive_mbrl.data.episodes import Episode, EpisodeStore
+from adaptive_mbrl.data.episode import Episode
+from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.device import resolve_device
 from adaptive_mbrl.dump import DUMP_FOLDER
 from adaptive_mbrl.errors import ConfigError

@@ -17,6 +17,10 @@ from adaptive_mbrl.options import (
     BridgeOptions,
     CallOptions,
     CollectOptions,
+    DataCheckOptions,
+    DataMergeOptions,
+    DataSplitOptions,
+    DataStatsOptions,
     DemoOptions,
     DiagnoseOptions,
     EvaluateOptions,
@@ -34,6 +38,7 @@ from adaptive_mbrl.options import (
 from adaptive_mbrl.revision import git_revision
 
 COMMANDS = tuple(command.name for command in cli.COMMANDS)
+FIRST_WORDS = tuple(dict.fromkeys(name.split()[0] for name in COMMANDS))
 HEAVY = {"torch", "numpy", "mujoco", "mjbatch", "dm_control", "gymnasium", "matplotlib", "sim"}
 
 
@@ -41,7 +46,9 @@ def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess
     return subprocess.run([sys.executable, "-m", "adaptive_mbrl", *arguments], capture_output=True, text=True, cwd=cwd)
 
 
-@pytest.mark.parametrize("arguments", [["--version"], ["--help"], *([c, "--help"] for c in COMMANDS)], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments", [["--version"], ["--help"], *([*c.split(), "--help"] for c in (*COMMANDS, *cli.GROUPS))], ids=" ".join
+)
 def test_help_and_version_load_nothing_heavy(arguments: list[str]):
     program = (
         "import sys\n"
@@ -66,7 +73,7 @@ def test_version():
 
 
 def test_help_lists_every_command():
-    assert re.search(r"\{" + ",".join(COMMANDS) + r"\}", run("--help").stdout)
+    assert re.search(r"\{" + ",".join(FIRST_WORDS) + r"\}", run("--help").stdout)
 
 
 @pytest.mark.parametrize(
@@ -100,6 +107,13 @@ def test_help_lists_every_command():
         (
             "import-bag a/bag --bridge b.yaml --out e --min-steps 40".split(),
             ImportBagOptions(Path("a/bag"), Path("b.yaml"), Path("e"), min_steps=40),
+        ),
+        ("data check a b".split(), DataCheckOptions((Path("a"), Path("b")))),
+        ("data stats a --by wind --plot c.png".split(), DataStatsOptions(Path("a"), "wind", Path("c.png"))),
+        ("data merge a b --out c".split(), DataMergeOptions((Path("a"), Path("b")), Path("c"))),
+        (
+            "data split a --by wind --held-out 8 12 --out b".split(),
+            DataSplitOptions(Path("a"), Path("b"), by="wind", held_out=("8", "12")),
         ),
         (
             "import-logs a.csv b --config l.yaml --out e".split(),
@@ -144,7 +158,19 @@ def test_flags_become_options(arguments: list[str], expected: object):
         ("preflight --bridge b.yaml --seconds 0".split(), "error: --seconds: 0 is out of range; allowed: 0.5 to 600"),
         ("import-bag b --bridge f --out e --min-steps 0".split(), "error: --min-steps: 0 is out of range; allowed: at least 1"),
         (["collect"], "error: collect: got neither of --robot and --scenario; give exactly one"),
-        (["dmeo"], f"error: unknown command 'dmeo' (did you mean 'demo'?); commands: {', '.join(c.name for c in cli.COMMANDS)}"),
+        (["dmeo"], f"error: unknown command 'dmeo' (did you mean 'demo'?); commands: {', '.join(FIRST_WORDS)}"),
+        (
+            "data stast".split(),
+            "error: unknown command of data 'stast' (did you mean 'stats'?); commands: check, stats, merge, split",
+        ),
+        ("data check".split(), "error: no folder given; allowed: one or more folders of episodes"),
+        ("data stats a --plot b.jpg".split(), "error: --plot: b.jpg is no .png file; allowed: a name that ends in .png"),
+        (
+            "data split a --out b".split(),
+            "error: data split: what is held out? allowed: either --by TAG --held-out VALUE, or --share SHARE",
+        ),
+        ("data split a --out b --held-out 3".split(), "error: --held-out: names values of a tag; give the tag with --by"),
+        ("data split a --out b --share 1".split(), "error: --share: 1.0 is out of range; allowed: above 0 and below 1"),
         (
             ["demo", "--sed", "1"],
             "error: unknown flag '--sed' of demo (did you mean '--seed'?); "

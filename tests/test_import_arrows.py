@@ -205,7 +205,7 @@ FLOORS = {
         {"dump"},
         {"predictor"},
         {"data"},
-        {"logs"},
+        {"datasets", "logs"},
         {"dynamics"},
         {"adaptation"},
         {"planning"},

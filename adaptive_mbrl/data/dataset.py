@@ -7,7 +7,7 @@ from typing import Protocol
 
 import torch
 
-from adaptive_mbrl.data.episodes import Episode
+from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.statistics import TransitionStatistics, transition_statistics
 from adaptive_mbrl.data.weighting import WeightingConfig, episode_weights
 from adaptive_mbrl.data.windows import Windows, WindowSampler
@@ -41,7 +41,7 @@ class Dataset(Protocol):
 
 
 class EpisodeDataset:
-    """A `Dataset` of episodes in memory.
+    """A `Dataset` of episodes; what does not fit into memory stays in the files of their store.
 
     Args:
         spec: the robot.
@@ -94,4 +94,4 @@ class EpisodeDataset:
         """See `Dataset.held_out`."""
         if self._held_out is None:
             return None
-        return self._held_out.at(torch.linspace(0, len(self._held_out) - 1, num).long().to(self._held_out.device))
+        return self._held_out.at(torch.linspace(0, len(self._held_out) - 1, num).long())

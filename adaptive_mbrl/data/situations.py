@@ -15,10 +15,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-from adaptive_mbrl.data.episodes import Episode
+from adaptive_mbrl.data.episode import Episode
 
 _Point = tuple[str, bytes]  # a scenario, and an observation
 
@@ -45,29 +42,33 @@ def change_in_force(episode: Episode, step: int) -> dict[str, Any]:
     return {name: value for name, value in past[-1].items() if name != "at"} if past else {}
 
 
-def number_situations(
-    episodes: Sequence[Episode], spans: Sequence[tuple[int, int]], first: int = 0
-) -> tuple[list[NDArray[np.int64]], int]:
+class NumberedSpan(NamedTuple):
+    """Steps `begin` to `end` - 1 of an episode, which are all in one situation. Episode and situation (`task`) are numbers."""
+
+    episode: int
+    begin: int
+    end: int
+    task: int
+
+
+def number_situations(episodes: Sequence[Episode], spans: Sequence[tuple[int, int]]) -> tuple[list[NumberedSpan], int]:
     """Number the situations in the order in which they first appear, so that episodes that are added later change no number.
 
     Args:
         episodes: the data.
         spans: the steps of each episode that are numbered, as begin and end.
-        first: the first number.
 
     Returns:
-        The situation of each step in each span, and how many there are.
+        The parts of the spans in which the situation stays the same, in order, and how many situations there are.
     """
     points = _branching_points(episodes)
     numbers: dict[str, int] = {}
     found = []
     for i, (episode, (begin, end)) in enumerate(zip(episodes, spans, strict=True)):
-        indices = np.empty(end - begin, np.int64)
         for stretch in _stretches(episode, f"episode {i}", points):
             low, high = max(stretch.begin, begin), min(stretch.end, end)
             if low < high:
-                indices[low - begin : high - begin] = first + numbers.setdefault(stretch.key, len(numbers))
-        found.append(indices)
+                found.append(NumberedSpan(i, low, high, numbers.setdefault(stretch.key, len(numbers))))
     return found, len(numbers)
 
 

@@ -11,12 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from adaptive_mbrl.data.episodes import Episode
-from adaptive_mbrl.data.situations import number_situations
+from adaptive_mbrl.data.episode import Episode
+from adaptive_mbrl.data.situations import NumberedSpan, number_situations
+from adaptive_mbrl.data.steps import steps_of, transitions_of
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.transitions import Transitions
-
-_PIECE = 1 << 20  # transitions that statistics are taken of at once
 
 
 class Windows(NamedTuple):
@@ -41,22 +40,57 @@ def concatenate(parts: Sequence[Windows]) -> Windows:
     return Windows(recent, *(torch.cat(field) for field in zip(*(p[1:] for p in parts), strict=True)))
 
 
-class _ByTask(NamedTuple):
-    """The windows in the order of their situations, on the CPU.
+class _Spans(NamedTuple):
+    """Windows that follow one another in an episode and are of one situation; all on the CPU.
 
     Attributes:
-        task: the situation of each window, counted from 0, (N,).
-        order: positions of windows, (N,).
-        cumulative: the weight of the windows up to each in that order, (N,).
-        begin: the cumulated weight where each situation begins, (T,).
-        end: where it ends, (T,).
+        episode: number of the episode, (S,) int64.
+        begin: the step that the first query begins with, (S,) int64.
+        num: number of windows, (S,) int64.
+        task: the situation, counted from 0, (S,) int64.
+        weight: of all its windows together, (S,) float64.
+        cumulative: weight of the spans up to each, itself included, (S,) float64.
+        first: number of the first window, where windows are counted in the order of the episodes, (S,) int64.
     """
 
-    task: Tensor
-    order: Tensor
-    cumulative: Tensor
+    episode: Tensor
     begin: Tensor
-    end: Tensor
+    num: Tensor
+    task: Tensor
+    weight: Tensor
+    cumulative: Tensor
+    first: Tensor
+
+    @classmethod
+    def of(cls, numbered: Sequence[NumberedSpan], weights: NDArray[np.float64] | None) -> _Spans:
+        """Spans in the given order; `weights` is that of a window of each episode, (E,), None for 1."""
+        episode, begin, end, task = torch.tensor(numbered).T.contiguous()
+        num = end - begin
+        weight = num.double() if weights is None else num * torch.from_numpy(weights)[episode]
+        return cls(episode, begin, num, task, weight, weight.cumsum(0), num.cumsum(0) - num)
+
+    def in_order(self, order: Tensor) -> _Spans:
+        """The spans in another order, (S,)."""
+        spans = _Spans(*(field[order] for field in self))
+        return spans._replace(cumulative=spans.weight.cumsum(0))
+
+    def windows_at(self, cumulative: Tensor, low: Tensor | int = 0, high: Tensor | None = None) -> Tensor:
+        """The windows at some cumulated weights, (W,), which lie in the spans `low` to `high`."""
+        last = len(self.num) - 1
+        span = torch.searchsorted(self.cumulative, cumulative, right=True)
+        # rounding must not lead into the next situation
+        span = torch.minimum(torch.maximum(span, torch.as_tensor(low)), torch.as_tensor(last) if high is None else high)
+        share = 1 - (self.cumulative[span] - cumulative) / self.weight[span]
+        within = (share * self.num[span]).long().clamp_min(0)
+        return self.first[span] + torch.minimum(within, self.num[span] - 1)
+
+
+class _ByTask(NamedTuple):
+    """Spans in the order of their situations, and of each situation its first and its last span, (T,)."""
+
+    spans: _Spans
+    low: Tensor
+    high: Tensor
 
 
 class WindowSampler:
@@ -81,79 +115,64 @@ class WindowSampler:
         first_task: int = 0,
     ) -> None:
         chosen = [i for i, e in enumerate(episodes) if len(e) - e.history >= query]
-        long_enough = [episodes[i] for i in chosen]
-        if not long_enough:
+        if not chosen:
             longest = max((len(e) - e.history for e in episodes), default=0)
             raise ConfigError(f"no episode has the {query} steps of a query; longest: {longest}")
         self.window, self.query, self.device = window, query, torch.device(device)
-        # every episode takes len + 1 rows, so that row r + 1 is the next observation of row r
-        self._obs = torch.from_numpy(np.concatenate([e.obs for e in long_enough])).to(device)
-        pad = np.zeros((1, long_enough[0].action.shape[1]), np.float32)
-        self._action = torch.from_numpy(np.concatenate([a for e in long_enough for a in (e.action, pad)])).to(device)
-        lengths = np.array([len(e) for e in long_enough])
-        begins = np.concatenate([[0], np.cumsum(lengths + 1)[:-1]])
-        histories = np.array([e.history for e in long_enough])
-        starts = np.concatenate([b + np.arange(h, n - query + 1) for b, h, n in zip(begins, histories, lengths, strict=True)])
-        self._starts = torch.from_numpy(starts).to(device)
-        counts = lengths - query + 1 - histories
-        self._begin_of = torch.from_numpy(np.repeat(begins, counts)).to(device)
-        spans = [(h, n - query + 1) for h, n in zip(histories.tolist(), lengths.tolist(), strict=True)]
-        tasks, self.num_tasks = number_situations(long_enough, spans, first_task)
+        self._episodes = [episodes[i] for i in chosen]
+        self._steps = steps_of(self._episodes, self.device)
+        queries = [(e.history, len(e) - query + 1) for e in self._episodes]
+        numbered, self.num_tasks = number_situations(self._episodes, queries)
         self.first_task = first_task
-        self._task = torch.from_numpy(np.concatenate(tasks)).to(device)
-        self._cumulative = None if weights is None else torch.from_numpy(np.repeat(weights[chosen], counts).cumsum())
-        self._transition_rows = torch.from_numpy(
-            np.concatenate([b + np.arange(h, n) for b, h, n in zip(begins, histories, lengths, strict=True)])
-        ).to(device)
+        self._weighted = weights is not None
+        self._spans = _Spans.of(numbered, None if weights is None else weights[chosen])
+        self._len = int(self._spans.num.sum())
 
     def __len__(self) -> int:
-        return len(self._starts)
+        return self._len
 
     def transitions(self) -> Iterator[tuple[Tensor, Tensor]]:
         """All (obs, next_obs) in pieces, each (S, obs_dim); without history, which other episodes hold already."""
-        for rows in self._transition_rows.split(_PIECE):
-            yield self._obs[rows], self._obs[rows + 1]
+        return transitions_of(self._episodes, self.device)
 
     def sample(self, num: int, generator: torch.Generator) -> Windows:
         """`num` windows, with replacement."""
-        return self.at(self._pick(num, generator).to(self.device))
+        return self.at(self._pick(num, generator))
 
     def sample_tasks(self, num_tasks: int, per_task: int, generator: torch.Generator) -> Windows:
         """`num_tasks` situations, each as likely as its windows together, and `per_task` windows of each, one after another."""
-        by = self._by_task
-        task = by.task[self._pick(num_tasks, generator)]
-        low, high = by.begin[task], by.end[task]
-        at = low[:, None] + (high - low)[:, None] * torch.rand(num_tasks, per_task, generator=generator, dtype=torch.float64)
-        positions = torch.searchsorted(by.cumulative, at.flatten(), right=True)
-        # rounding must not lead into the next situation
-        last = torch.searchsorted(by.cumulative, high).repeat_interleave(per_task)
-        return self.at(by.order[torch.minimum(positions, last)].to(self.device))
+        spans, low, high = self._by_task
+        task = self._spans.task[self._span_of(self._pick(num_tasks, generator))]
+        begin, end = spans.cumulative[low[task]] - spans.weight[low[task]], spans.cumulative[high[task]]
+        share = torch.rand(num_tasks, per_task, generator=generator, dtype=torch.float64)
+        cumulative = (begin[:, None] + (end - begin)[:, None] * share).flatten()
+        return self.at(spans.windows_at(cumulative, *(bound[task].repeat_interleave(per_task) for bound in (low, high))))
 
     @functools.cached_property
     def _by_task(self) -> _ByTask:
-        task = self._task.cpu() - self.first_task
-        order = task.argsort(stable=True)
-        if self._cumulative is None:
-            weight = torch.ones(len(self), dtype=torch.float64)
-        else:
-            weight = self._cumulative.diff(prepend=self._cumulative.new_zeros(1))[order]
-        cumulative = weight.cumsum(0)
-        ends = cumulative[task.bincount(minlength=self.num_tasks).cumsum(0) - 1]
-        return _ByTask(task, order, cumulative, torch.cat([ends.new_zeros(1), ends[:-1]]), ends)
+        spans = self._spans.in_order(self._spans.task.argsort(stable=True))
+        behind = spans.task.bincount(minlength=self.num_tasks).cumsum(0)
+        return _ByTask(spans, torch.cat([behind.new_zeros(1), behind[:-1]]), behind - 1)
 
     def _pick(self, num: int, generator: torch.Generator) -> Tensor:
-        """Positions of windows, (num,), on the CPU."""
-        if self._cumulative is None:
+        """Numbers of windows, (num,)."""
+        if not self._weighted:
             return torch.randint(len(self), (num,), generator=generator)
-        at = torch.rand(num, generator=generator, dtype=torch.float64) * self._cumulative[-1]
-        return torch.searchsorted(self._cumulative, at, right=True).clamp_max(len(self) - 1)
+        share = torch.rand(num, generator=generator, dtype=torch.float64)
+        return self._spans.windows_at(share * self._spans.cumulative[-1])
+
+    def _span_of(self, index: Tensor) -> Tensor:
+        return torch.searchsorted(self._spans.first, index, right=True) - 1
 
     def at(self, index: Tensor) -> Windows:
-        """The windows at the given positions, (W,) int64 in [0, len)."""
-        start, begin = self._starts[index], self._begin_of[index]
-        back = start[:, None] - torch.arange(self.window, 0, -1, device=self.device)
-        valid = back >= begin[:, None]
-        back = torch.maximum(back, begin[:, None])
-        recent = Transitions(self._obs[back], self._action[back], self._obs[back + 1], valid)
-        ahead = start[:, None] + torch.arange(self.query + 1, device=self.device)
-        return Windows(recent, self._obs[ahead], self._action[ahead[:, :-1]], self._task[index])
+        """The windows with the given numbers, (W,) int64 in [0, len), on the CPU."""
+        span = self._span_of(index)
+        episode = self._spans.episode[span]
+        start = (self._spans.begin[span] + index - self._spans.first[span])[:, None]
+        back = start - torch.arange(self.window, 0, -1)
+        valid, back = back >= 0, back.clamp_min(0)
+        obs, action = self._steps.obs, self._steps.action
+        recent = Transitions(obs(episode, back), action(episode, back), obs(episode, back + 1), valid.to(self.device))
+        ahead = start + torch.arange(self.query + 1)
+        task = (self.first_task + self._spans.task[span]).to(self.device)
+        return Windows(recent, obs(episode, ahead), action(episode, ahead[:, :-1]), task)

@@ -10,7 +10,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from adaptive_mbrl.config import read_mapping
-from adaptive_mbrl.data.episodes import SPEC_FILE, Episode, EpisodeStore
+from adaptive_mbrl.data.episode import Episode
+from adaptive_mbrl.data.episodes import SPEC_FILE, EpisodeStore
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.logs.config import LogConfig, load_log_config
 from adaptive_mbrl.logs.log import read_log

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from adaptive_mbrl.data.episodes import Episode
+from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.healthy import is_healthy
 from adaptive_mbrl.logs.config import LogConfig
 from adaptive_mbrl.logs.cut import cut, steps_of

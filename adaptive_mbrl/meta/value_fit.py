@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from adaptive_mbrl.data.episodes import Episode
+from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.statistics import transition_statistics
 from adaptive_mbrl.errors import DivergenceError
 from adaptive_mbrl.objective import RewardFunction

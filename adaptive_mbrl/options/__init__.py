@@ -6,7 +6,13 @@ Nothing heavy is imported here, so that `adaptive-mbrl --help` answers at once.
 from adaptive_mbrl.options.bags import ImportBagOptions
 from adaptive_mbrl.options.benchmark import BenchmarkOptions, TrainSuiteOptions
 from adaptive_mbrl.options.bridge import BridgeOptions, CallOptions, PreflightOptions, SimulatedRobotOptions
-from adaptive_mbrl.options.data import ImportLogsOptions
+from adaptive_mbrl.options.data import (
+    DataCheckOptions,
+    DataMergeOptions,
+    DataSplitOptions,
+    DataStatsOptions,
+    ImportLogsOptions,
+)
 from adaptive_mbrl.options.simulation import (
     CollectOptions,
     DemoOptions,
@@ -22,6 +28,10 @@ __all__ = [
     "BridgeOptions",
     "CallOptions",
     "CollectOptions",
+    "DataCheckOptions",
+    "DataMergeOptions",
+    "DataSplitOptions",
+    "DataStatsOptions",
     "DemoOptions",
     "DiagnoseOptions",
     "EvaluateOptions",

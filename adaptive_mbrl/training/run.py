@@ -38,7 +38,8 @@ from adaptive_mbrl.checkpoint import (
     write_checkpoint_files,
 )
 from adaptive_mbrl.data.dataset import EpisodeDataset
-from adaptive_mbrl.data.episodes import Episode, EpisodeStore
+from adaptive_mbrl.data.episode import Episode
+from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.dynamics.model import DynamicsModel
 from adaptive_mbrl.errors import ConfigError, DivergenceError
 from adaptive_mbrl.meta.dump import written

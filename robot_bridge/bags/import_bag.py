@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from adaptive_mbrl.checkpoint import load_checkpoint
-from adaptive_mbrl.data.episodes import SPEC_FILE, Episode, EpisodeStore
+from adaptive_mbrl.data.episode import Episode
+from adaptive_mbrl.data.episodes import SPEC_FILE, EpisodeStore
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.healthy import is_healthy
 from adaptive_mbrl.logs.grid import Stretch

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from adaptive_mbrl.config import from_mapping
-from adaptive_mbrl.data.episodes import Episode
+from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.situations import stretches_of
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.meta.diagnosis_fit import Examples

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from adaptive_mbrl.data.episodes import Episode
+from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.situations import change_in_force
 from adaptive_mbrl.planning.base import Planner
 from sim.episodes.recorded import Recorded

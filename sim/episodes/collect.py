@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from adaptive_mbrl.controller import AdaptiveController
-from adaptive_mbrl.data.episodes import Episode
+from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.planning import PlannerConfig, make_planner
 from adaptive_mbrl.planning.base import Planner
 from adaptive_mbrl.training.data_config import DataConfig

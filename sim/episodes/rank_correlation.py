@@ -15,7 +15,7 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from adaptive_mbrl.controller import AdaptiveController
-from adaptive_mbrl.data.episodes import Episode
+from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.windows import WindowSampler, concatenate
 from adaptive_mbrl.planning.score import step_rewards
 from adaptive_mbrl.predictor import Trajectories

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_mbrl.controller import StepInfo
-from adaptive_mbrl.data.episodes import Episode
+from adaptive_mbrl.data.episode import Episode
 from sim.simulation.instability import Instability
 from sim.simulation.state import SimulationState
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from adaptive_mbrl.data.episodes import Episode
+from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.errors import ConfigError
 from sim.episodes.policies import Policy
 from sim.episodes.recorded import ControllerLog, Recorded

@@ -18,7 +18,7 @@ from torch import Tensor
 from adaptive_mbrl.adaptation.network_adapter import NetworkAdapter
 from adaptive_mbrl.adaptation.rule import RecursiveRule
 from adaptive_mbrl.controller import AdaptiveController
-from adaptive_mbrl.data.episodes import Episode
+from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.statistics import transition_statistics
 from adaptive_mbrl.data.windows import Windows, WindowSampler
 from adaptive_mbrl.dynamics.normalizer import Normalizer

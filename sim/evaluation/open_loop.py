@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from adaptive_mbrl.controller import AdaptiveController
-from adaptive_mbrl.data.episodes import Episode
+from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.windows import Windows, WindowSampler, concatenate
 from adaptive_mbrl.dynamics.normalizer import Normalizer
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from adaptive_mbrl.data.episodes import Episode
+from adaptive_mbrl.data.episode import Episode
 from robot_bridge.bags.recorder import BagRecorder
 from robot_bridge.bags.recording_transport import RecordingTransport
 from robot_bridge.bridge_config import BridgeConfig, ChannelInput, OutputConfig, TopicConfig

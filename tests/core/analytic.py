@@ -13,7 +13,7 @@ from torch import Tensor
 
 from adaptive_mbrl.adaptation import NetworkAdapter
 from adaptive_mbrl.adaptation.gradient import GradientConfig
-from adaptive_mbrl.data.episodes import Episode
+from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.statistics import transition_statistics
 from adaptive_mbrl.data.windows import Windows
 from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig

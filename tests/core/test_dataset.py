@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from adaptive_mbrl.data.dataset import EpisodeDataset
-from adaptive_mbrl.data.episodes import Episode
+from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.statistics import transition_statistics
 from adaptive_mbrl.data.windows import Windows
 from adaptive_mbrl.errors import ConfigError

@@ -11,7 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adaptive_mbrl.data.episodes import Episode, EpisodeStore
+from adaptive_mbrl.data.episode import Episode
+from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.data.windows import WindowSampler
 from adaptive_mbrl.errors import CheckpointError, ConfigError
 from tests.core.analytic import MIXED, POINT, point_episode, point_episodes

@@ -12,7 +12,8 @@ import torch
 from adaptive_mbrl import cli
 from adaptive_mbrl.adaptation import NetworkAdapter
 from adaptive_mbrl.checkpoint import FORMAT_VERSION, Checkpoint, Description, load_checkpoint, save_checkpoint
-from adaptive_mbrl.data.episodes import Episode, EpisodeStore
+from adaptive_mbrl.data.episode import Episode
+from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.meta.fine_tune import fine_tuned, split
 from adaptive_mbrl.meta.trainer import MetaTrainer

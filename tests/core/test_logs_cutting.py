@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adaptive_mbrl.data.situations import number_situations
+from adaptive_mbrl.data.situations import stretches_of
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.logs.log import Log, read_log
 from tests.core.cart_logs import DT, cart_config, cart_log, write_csv
@@ -101,9 +101,8 @@ def test_columns_say_where_episodes_begin_and_what_they_are(tmp_path: Path):
         "situation": {"mass": 7, "floor": "ice"},
         "begin_seconds": 0.0,
     }
-    numbers, num = number_situations(log.episodes, [(0, len(e)) for e in log.episodes])
-    assert num == 2
-    assert [n[0] for n in numbers] == [0, 0, 1]
+    first, second, third = ([stretch.key for stretch in found] for found in stretches_of(log.episodes))
+    assert first == second != third
 
 
 def test_a_tag_that_is_no_constant_is_told(tmp_path: Path):

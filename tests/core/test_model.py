@@ -13,7 +13,7 @@ from adaptive_mbrl.adaptation import Rules, make_adapter
 from adaptive_mbrl.adaptation.gradient import GradientConfig
 from adaptive_mbrl.adaptation.none import NoneConfig
 from adaptive_mbrl.data.dataset import EpisodeDataset
-from adaptive_mbrl.data.episodes import Episode
+from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
 from adaptive_mbrl.dynamics.network_predictor import NetworkPredictor
 from adaptive_mbrl.meta.trainer import MetaTrainer, OuterConfig

@@ -16,7 +16,7 @@ from adaptive_mbrl.config import load_yaml
 from adaptive_mbrl.control.step import ControlSettings
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.dataset import EpisodeDataset
-from adaptive_mbrl.data.episodes import Episode
+from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.windows import WindowSampler
 from adaptive_mbrl.dynamics.model import DynamicsModel
 from adaptive_mbrl.dynamics.network_predictor import NetworkPredictor

@@ -17,7 +17,7 @@ from adaptive_mbrl.adaptation.gradient import GradientConfig
 from adaptive_mbrl.adaptation.learned_loss import LearnedLoss, LearnedLossConfig, LearnedLossRule, transfer_learned_loss
 from adaptive_mbrl.adaptation.none import NoneConfig
 from adaptive_mbrl.data.dataset import EpisodeDataset
-from adaptive_mbrl.data.episodes import Episode
+from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.windows import Windows, WindowSampler
 from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
 from adaptive_mbrl.dynamics.network_predictor import NetworkPredictor

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from adaptive_mbrl.data.dataset import EpisodeDataset
-from adaptive_mbrl.data.episodes import Episode
+from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.weighting import WeightingConfig
 from adaptive_mbrl.data.windows import Windows, WindowSampler, concatenate
 from adaptive_mbrl.meta.fine_tune import split

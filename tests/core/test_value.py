@@ -17,7 +17,7 @@ from adaptive_mbrl.checkpoint import FORMAT_VERSION, VALUE_FILE, Checkpoint, Des
 from adaptive_mbrl.control.inputs import InputChecker, StepOptions
 from adaptive_mbrl.control.step import ControlSettings, StepNoise, control_step, initial_state
 from adaptive_mbrl.controller import AdaptiveController
-from adaptive_mbrl.data.episodes import Episode
+from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.dynamics.model import DynamicsModel
 from adaptive_mbrl.errors import CheckpointError, ConfigError, DivergenceError
 from adaptive_mbrl.meta.value_fit import fit_value

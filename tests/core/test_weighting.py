@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from adaptive_mbrl.data.dataset import EpisodeDataset
-from adaptive_mbrl.data.episodes import Episode, EpisodeStore
+from adaptive_mbrl.data.episode import Episode
+from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.data.weighting import WeightingConfig, episode_weights
 from adaptive_mbrl.data.windows import WindowSampler
 from tests.core.analytic import POINT

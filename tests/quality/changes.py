@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adaptive_mbrl.data.episodes import Episode
+from adaptive_mbrl.data.episode import Episode
 from sim.episodes.policies import Policy
 from sim.episodes.run import run_scenarios
 from sim.robot.robot import load_robot

@@ -13,7 +13,8 @@ import pytest
 from adaptive_mbrl import cli
 from adaptive_mbrl.checkpoint import load_checkpoint
 from adaptive_mbrl.config import from_mapping
-from adaptive_mbrl.data.episodes import Episode, EpisodeStore
+from adaptive_mbrl.data.episode import Episode
+from adaptive_mbrl.data.episodes import EpisodeStore
 from sim.diagnosis.windows import divide, draw_examples, known_stretches
 from sim.robot.robot import load_robot
 from sim.scenarios.change import Change

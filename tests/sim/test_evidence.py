@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from adaptive_mbrl.controller import AdaptiveController
-from adaptive_mbrl.data.episodes import Episode
+from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.windows import WindowSampler
 from sim.episodes.policies import RandomPolicy
 from sim.episodes.run import run_scenarios

@@ -12,7 +12,8 @@ import yaml
 from adaptive_mbrl import cli
 from adaptive_mbrl.checkpoint import load_checkpoint
 from adaptive_mbrl.config import load_yaml
-from adaptive_mbrl.data.episodes import Episode, EpisodeStore
+from adaptive_mbrl.data.episode import Episode
+from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.dynamics.model import ModelConfig
 from adaptive_mbrl.errors import CheckpointError, ConfigError
 from adaptive_mbrl.meta.trainer import OuterConfig

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from adaptive_mbrl.data.episodes import Episode
+from adaptive_mbrl.data.episode import Episode
 from sim.evaluation.performance import performance, performance_label, readings
 from sim.evaluation.video import _captions
 from sim.robot.robot import load_robot

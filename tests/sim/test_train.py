@@ -264,7 +264,17 @@ def kill_again_and_again(run: Path, first: int, stride: int, writers_only: bool)
         stride: n grows by this from child to child.
         writers_only: count only lines of the modules that write files.
     """
-    modules = ("storage.py", "checkpoint.py", "episodes.py", "rounds.py", "train.py", "run.py", "run_folder.py", "recorder.py")
+    modules = (
+        "storage.py",
+        "checkpoint.py",
+        "episodes.py",
+        "shards.py",
+        "rounds.py",
+        "train.py",
+        "run.py",
+        "run_folder.py",
+        "recorder.py",
+    )
     folders = tuple(str(ROOT / name) for name in ("adaptive_mbrl", "sim"))
     kills, lines = 0, first
     while True:

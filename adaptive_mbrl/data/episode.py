@@ -1,0 +1,35 @@
+"""One episode: raw SI units, and tags that say where it came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One uninterrupted stretch of a robot's life.
+
+    Attributes:
+        obs: observations in SI units, (T + 1, obs_dim) float32.
+        action: the actions as they were sent, (T, action_dim) float32.
+        reward: the reward of each step, (T,) float32.
+        tags: facts that JSON can hold: `source` (random, oracle, policy, branch, bag ...), in simulation the `scenario`, and
+            where it is known the `situation`, which episodes of equal dynamics share (see `data/situations.py`).
+        history: number of first steps that only lead up to the rest: queries begin after them, and they are not counted.
+        ended: whether the episode ended by itself at its last step (a fall, an unstable simulation), and was not cut at a limit.
+        batch: the number of the batch that holds it in its store; a store says it when it takes or reads an episode.
+    """
+
+    obs: np.ndarray
+    action: np.ndarray
+    reward: np.ndarray
+    tags: dict[str, Any] = field(default_factory=dict)
+    history: int = 0
+    ended: bool = False
+    batch: int = 0
+
+    def __len__(self) -> int:
+        return len(self.action)

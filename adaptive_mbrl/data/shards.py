@@ -1,0 +1,143 @@
+"""The files of an episode store: flat arrays of many episodes one after another, which are mapped instead of read.
+
+A shard is one safetensors file. Its tensors are `obs` (rows, obs_dim), T + 1 rows for an episode of T steps, `action`
+(steps, action_dim) and `reward` (steps,), float32, and `steps` (E,), int64, the T of each of the E episodes. Its metadata are the
+index: the tags of each episode, facts about the batch, the schema's version, and a hash of all content. Opening a shard reads the
+metadata and `steps` only; a page of the rest is read when somebody looks at it.
+
+Shards of schema 1 have one tensor `i.obs`, `i.action` and `i.reward` for each episode i, and no hash. They can still be read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save as save_tensors
+
+from adaptive_mbrl.data.episode import Episode
+from adaptive_mbrl.errors import CheckpointError
+
+SCHEMA_VERSION = 2
+_FIELDS = ("obs", "action", "reward")
+_DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "I64": np.dtype("<i8")}
+
+Header = dict[str, str]
+Tensors = dict[str, np.ndarray]
+
+
+def shard_bytes(episodes: Sequence[Episode], about: dict[str, Any]) -> bytes:
+    """The content of a file that holds these episodes and facts about them that JSON can hold."""
+    return save_tensors(*_encoded(episodes, about))
+
+
+def hash_of(episodes: Sequence[Episode], about: dict[str, Any]) -> str:
+    """The hash of a shard of these episodes; equal content has equal hashes."""
+    return _encoded(episodes, about)[1]["sha256"]
+
+
+def read_shard(path: Path) -> tuple[list[Episode], dict[str, Any]]:
+    """The episodes of a file, whose arrays stay on disk until they are looked at, and the facts about them.
+
+    Writing into the arrays changes them in memory only.
+
+    Raises:
+        CheckpointError: the file is not complete, or no shard.
+    """
+    try:
+        tensors, header = _mapped(path)
+        if "schema" not in header:
+            return _read_schema_1(tensors, header)
+        if int(header["schema"]) > SCHEMA_VERSION:
+            raise CheckpointError(
+                f"{path}: written by a newer version of adaptive-mbrl (schema {header['schema']}; known: up to {SCHEMA_VERSION})"
+            )
+        return _episodes(tensors, json.loads(header["episodes"])), json.loads(header["about"])
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise CheckpointError(f"{path}: damaged episode file: {error}") from error
+
+
+def written_hash(path: Path) -> str | None:
+    """The hash that a shard was written with; None for one of schema 1."""
+    return _mapped(path)[1].get("sha256")
+
+
+def check_shard(path: Path) -> None:
+    """Read all of a shard, and compare it with the hash that it was written with.
+
+    Raises:
+        CheckpointError: it is damaged, or is not what was written.
+    """
+    read_shard(path)
+    tensors, header = _mapped(path)
+    written = header.pop("sha256", None)
+    if written is not None and _hash(tensors, header) != written:
+        raise CheckpointError(f"{path}: damaged episode file: its content is not what was written (another hash)")
+
+
+def _encoded(episodes: Sequence[Episode], about: dict[str, Any]) -> tuple[Tensors, Header]:
+    tensors: Tensors = {"steps": np.array([len(e) for e in episodes], dtype=np.int64)}
+    if episodes:
+        tensors |= {name: np.concatenate([getattr(e, name) for e in episodes]).astype(np.float32) for name in _FIELDS}
+    index = json.dumps([{"tags": e.tags, "history": e.history, "ended": e.ended} for e in episodes])
+    header = {"schema": str(SCHEMA_VERSION), "about": json.dumps(about), "episodes": index}
+    return tensors, {**header, "sha256": _hash(tensors, header)}
+
+
+def _hash(tensors: Tensors, header: Header) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(header):
+        digest.update(f"{name}={header[name]}\n".encode())
+    for name in sorted(tensors):
+        digest.update(f"{name}{tensors[name].shape}\n".encode())
+        digest.update(np.ascontiguousarray(tensors[name]).data)
+    return digest.hexdigest()
+
+
+def _mapped(path: Path) -> tuple[Tensors, Header]:
+    """The tensors of a safetensors file as views of the mapped file, and its metadata."""
+    size = path.stat().st_size
+    if size < 8:
+        raise ValueError("it is empty")
+    content = np.memmap(path, np.uint8, mode="c")
+    begin = 8 + int.from_bytes(content[:8].tobytes(), "little")
+    if begin > size:
+        raise ValueError("it ends within its header")
+    entries = json.loads(content[8:begin].tobytes())
+    header = entries.pop("__metadata__")
+    end = begin + max((e["data_offsets"][1] for e in entries.values()), default=0)
+    if end != size:
+        raise ValueError(f"it has {size} bytes; {end} were written")
+    return {name: _view(content, begin, entry) for name, entry in entries.items()}, header
+
+
+def _view(content: np.ndarray, begin: int, entry: dict[str, Any]) -> np.ndarray:
+    low, high = entry["data_offsets"]
+    flat = np.asarray(content[begin + low : begin + high])
+    return flat.view(_DTYPES[entry["dtype"]]).reshape(entry["shape"])
+
+
+def _episodes(tensors: Tensors, index: Sequence[dict[str, Any]]) -> list[Episode]:
+    lengths = tensors["steps"].tolist()
+    if len(lengths) != len(index):
+        raise ValueError(f"{len(index)} episodes in its index, {len(lengths)} in its arrays")
+    found, at = [], 0
+    for number, (length, facts) in enumerate(zip(lengths, index, strict=True)):
+        rows = slice(at, at + length)
+        obs = tensors["obs"][at + number : at + number + length + 1]
+        found.append(Episode(obs, tensors["action"][rows], tensors["reward"][rows], **facts))
+        at += length
+    return found
+
+
+def _read_schema_1(tensors: Tensors, header: Header) -> tuple[list[Episode], dict[str, Any]]:
+    about = json.loads(header.pop("about"))
+    episodes = [
+        Episode(tensors[f"{i}.obs"], tensors[f"{i}.action"], tensors[f"{i}.reward"], **json.loads(header[str(i)]))
+        for i in range(len(header))
+    ]
+    return episodes, about

@@ -1,0 +1,163 @@
+"""Figures of each channel of a store, gathered episode by episode, and what looks wrong about them.
+
+A channel is suspicious if it never changes, if it stands still while others move (a driver that hangs repeats its last value), if
+an action is at its limit most of the time, or if the change of a position is not what its velocity says: then one of the two has
+another unit, another sign, or is of another joint.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from adaptive_mbrl.data.episode import Episode
+from adaptive_mbrl.data.statistics import Moments
+from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
+
+FROZEN_STEPS = 10
+"""A channel that repeats its value for this many steps while others change is frozen."""
+MANY_FROZEN = 0.01
+"""Share of steps with a frozen value that is worth a warning."""
+MANY_SATURATED = 0.5
+"""Share of steps with an action at its limit that is worth a warning."""
+WORST_CORRELATION = 0.5
+"""A velocity is expected to correlate at least as much with the change of its position."""
+WORST_SLOPE = 0.3
+"""How far the change of a position may be from what its velocity says, as a share of it."""
+_RATES = {"rad": "rad/s", "m": "m/s", "1": "1/s"}
+_VELOCITY = re.compile(r"(.+)_(velocity|rate|speed)")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A position and the velocity that belongs to it, by their columns."""
+
+    position: int
+    velocity: int
+
+
+def velocity_pairs(spec: RobotSpec) -> list[Pair]:
+    """Channels that are position and velocity of one thing, by their names and units: `hip_angle` and `hip_velocity`."""
+    found = []
+    for column, channel in enumerate(spec.obs):
+        match = _VELOCITY.fullmatch(channel.name)
+        if match is None or channel.kind != "velocity":
+            continue
+        names = {match[1], *(f"{match[1]}_{what}" for what in ("angle", "position"))}
+        positions = [i for i, c in enumerate(spec.obs) if c.name in names and _RATES.get(c.unit) == channel.unit]
+        if len(positions) == 1:
+            found.append(Pair(positions[0], column))
+    return found
+
+
+class ChannelFigures:
+    """What is known of the channels of all episodes so far.
+
+    Args:
+        spec: the robot.
+    """
+
+    def __init__(self, spec: RobotSpec) -> None:
+        self.spec, self.steps = spec, 0
+        self.obs: Moments | None = None
+        self.action: Moments | None = None
+        self._pairs = velocity_pairs(spec)
+        self._frozen = np.zeros(spec.obs_dim, np.int64)
+        self._saturated = np.zeros(spec.action_dim, np.int64)
+        self._squares = np.zeros((len(self._pairs), 3))  # velocity², velocity * change, change²
+        self._low = np.array([c.low for c in spec.action], np.float32)
+        self._high = np.array([c.high for c in spec.action], np.float32)
+
+    def add(self, episode: Episode) -> None:
+        """Count an episode, without its history."""
+        obs, action = episode.obs[episode.history :], episode.action[episode.history :]
+        if len(action) == 0:
+            return
+        self.steps += len(action)
+        self.obs = _merged(self.obs, obs)
+        self.action = _merged(self.action, action)
+        self._frozen += frozen_steps(obs)
+        margin = 1e-3 * (self._high - self._low)
+        self._saturated += ((action <= self._low + margin) | (action >= self._high - margin)).sum(0)
+        for row, pair in enumerate(self._pairs):
+            velocity, change = self._rates(obs, pair)
+            self._squares[row] += (velocity @ velocity, velocity @ change, change @ change)
+
+    def _rates(self, obs: NDArray[np.float32], pair: Pair) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The mean velocity over each step, (T,), and the rate at which the position changed, (T,)."""
+        change = np.diff(obs[:, pair.position].astype(np.float64))
+        if self.spec.obs[pair.position].kind == "angle":
+            change = np.remainder(change + np.pi, 2 * np.pi) - np.pi
+        velocity = obs[:, pair.velocity].astype(np.float64)
+        return (velocity[1:] + velocity[:-1]) / 2, change / self.spec.dt
+
+    @property
+    def frozen(self) -> NDArray[np.float64]:
+        """Share of the steps in which each observation channel is frozen, (obs_dim,)."""
+        return self._frozen / max(1, self.steps)
+
+    @property
+    def saturated(self) -> NDArray[np.float64]:
+        """Share of the steps in which each action is at a limit, (action_dim,)."""
+        return self._saturated / max(1, self.steps)
+
+    def warnings(self) -> Iterator[str]:
+        """One sentence about each thing that looks wrong."""
+        if self.obs is None or self.action is None:
+            return
+        yield from _constant("observation", self.spec.obs, self.obs)
+        yield from _constant("action", self.spec.action, self.action)
+        constant = (self.obs.low == self.obs.high).numpy()
+        for column, channel in enumerate(self.spec.obs):
+            if self.frozen[column] > MANY_FROZEN and not constant[column]:
+                share = f"{100 * self.frozen[column]:.0f} % of the steps"
+                yield f"observation '{channel.name}' stands still in {share} while others change, {FROZEN_STEPS} or more in a row"
+        for column, action in enumerate(self.spec.action):
+            if self.saturated[column] > MANY_SATURATED:
+                yield f"action '{action.name}' is at its limit in {100 * self.saturated[column]:.0f} % of the steps"
+        yield from self._disagreements()
+
+    def _disagreements(self) -> Iterator[str]:
+        for pair, (vv, vc, cc) in zip(self._pairs, self._squares, strict=True):
+            if vv == 0 or cc == 0:
+                continue
+            slope, correlation = vc / vv, vc / np.sqrt(vv * cc)
+            if correlation < WORST_CORRELATION or abs(slope - 1) > WORST_SLOPE:
+                position, velocity = self.spec.obs[pair.position].name, self.spec.obs[pair.velocity].name
+                yield (
+                    f"'{position}' changes {slope:.2f} times as fast as '{velocity}' says (correlation {correlation:.2f}); "
+                    "is one of them in another unit, of another sign, or of another joint?"
+                )
+
+
+def _constant(what: str, channels: Sequence[Channel | ActionChannel], moments: Moments) -> Iterator[str]:
+    for channel, low, high in zip(channels, moments.low.tolist(), moments.high.tolist(), strict=True):
+        if low == high:
+            yield f"{what} '{channel.name}' is always {low:g} {channel.unit}; is it connected?"
+
+
+def frozen_steps(obs: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Of each channel the number of steps that belong to a run of `FROZEN_STEPS` or more without any change, while others change.
+
+    Args:
+        obs: observations of one episode, (T + 1, obs_dim).
+    """
+    same = obs[1:] == obs[:-1]
+    # a robot that stands still altogether freezes nothing
+    same &= ~same.all(axis=1, keepdims=True)
+    edges = np.diff(np.pad(same.astype(np.int8), ((1, 1), (0, 0))), axis=0)
+    found = np.zeros(obs.shape[1], np.int64)
+    for column in np.flatnonzero(same.any(axis=0)):
+        lengths = np.flatnonzero(edges[:, column] == -1) - np.flatnonzero(edges[:, column] == 1)
+        found[column] = lengths[lengths >= FROZEN_STEPS].sum()
+    return found
+
+
+def _merged(total: Moments | None, rows: NDArray[np.float32]) -> Moments:
+    part = Moments.of(torch.from_numpy(np.ascontiguousarray(rows)))
+    return part if total is None else total.merged(part)

@@ -1,0 +1,51 @@
+"""The sub-command `data merge`: the episodes of several stores in one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tqdm import tqdm
+
+from adaptive_mbrl.data.episodes import SPEC_FILE, EpisodeStore, shard_files
+from adaptive_mbrl.data.shards import hash_of, read_shard, written_hash
+from adaptive_mbrl.errors import CheckpointError
+from adaptive_mbrl.options import DataMergeOptions
+
+
+def merge(options: DataMergeOptions) -> None:
+    """Append the files of some stores to another one, those left out that it holds already.
+
+    Raises:
+        CheckpointError: the stores are not of the same robot, or a file is damaged; then nothing is written.
+    """
+    spec = EpisodeStore.check(options.folders[0])
+    if (options.out / SPEC_FILE).exists():
+        EpisodeStore.check(options.out, spec)
+    for folder in options.folders:
+        EpisodeStore.check(folder, spec)
+        if folder.resolve() == options.out.resolve():
+            raise CheckpointError(f"{folder}: cannot be merged into itself; allowed: another --out")
+    files = [file for folder in options.folders for file in shard_files(folder)]
+    for file in files:
+        read_shard(file)
+    store = EpisodeStore.open(options.out, spec)
+    there = {_hash(file) for file in shard_files(options.out)}
+    skipped = 0
+    for file in tqdm(files, desc="merge", unit="file", leave=False, disable=None):
+        skipped += not _append(store, file, there)
+    print(f"{options.out}: {len(store.episodes)} episodes, {store.num_steps} steps; {skipped} files were there already")
+
+
+def _append(store: EpisodeStore, file: Path, there: set[str]) -> bool:
+    """Append a file to a store; False if it is there already."""
+    digest = _hash(file)
+    if digest in there:
+        return False
+    store.append(*read_shard(file))
+    there.add(digest)
+    return True
+
+
+def _hash(file: Path) -> str:
+    # a file of schema 1 carries no hash
+    return written_hash(file) or hash_of(*read_shard(file))

@@ -1,0 +1,262 @@
+"""Stores of episodes are checked, shown, merged and split by commands; what looks wrong in them is said."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from adaptive_mbrl import cli
+from adaptive_mbrl.data.episode import Episode
+from adaptive_mbrl.data.episodes import EpisodeStore, shard_files
+from adaptive_mbrl.datasets.channels import ChannelFigures, frozen_steps, velocity_pairs
+from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
+
+DT = 0.1
+SPEC = RobotSpec(
+    "slider",
+    DT,
+    (
+        Channel("slide_position", "m"),
+        Channel("slide_velocity", "m/s", "velocity"),
+        Channel("hinge_angle", "rad", "angle"),
+        Channel("hinge_velocity", "rad/s", "velocity"),
+    ),
+    (ActionChannel("push", "N", -2.0, 2.0),),
+)
+
+
+def slider(seed: int, steps: int = 60, **tags: object) -> Episode:
+    """Smooth random velocities, and positions that follow from them; the hinge goes round several times."""
+    rng = np.random.default_rng(seed)
+    velocity = np.cumsum(rng.normal(0, 0.3, (steps + 1, 2)), axis=0)
+    position = np.concatenate([np.zeros((1, 2)), np.cumsum((velocity[1:] + velocity[:-1]) / 2 * DT, axis=0)])
+    hinge = np.angle(np.exp(1j * 8 * position[:, 1]))
+    obs = np.stack([position[:, 0], velocity[:, 0], hinge, 8 * velocity[:, 1]], axis=1).astype(np.float32)
+    return Episode(obs, rng.uniform(-1, 1, (steps, 1)).astype(np.float32), np.zeros(steps, np.float32), dict(tags))
+
+
+def with_obs(episode: Episode, column: int, values: np.ndarray) -> Episode:
+    obs = episode.obs.copy()
+    obs[:, column] = values
+    return dataclasses.replace(episode, obs=obs)
+
+
+def stored(folder: Path, *batches: list[Episode]) -> Path:
+    store = EpisodeStore.open(folder, SPEC)
+    for batch in batches:
+        store.append(batch)
+    return folder
+
+
+def warnings_of(*episodes: Episode) -> list[str]:
+    figures = ChannelFigures(SPEC)
+    for episode in episodes:
+        figures.add(episode)
+    return list(figures.warnings())
+
+
+# --- what looks wrong ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_healthy_recording_has_no_warning():
+    assert warnings_of(*(slider(seed) for seed in range(3))) == []
+
+
+def test_positions_and_velocities_are_paired_by_name_and_unit():
+    assert [(p.position, p.velocity) for p in velocity_pairs(SPEC)] == [(0, 1), (2, 3)]
+    other_unit = dataclasses.replace(SPEC, obs=(dataclasses.replace(SPEC.obs[0], unit="mm"), *SPEC.obs[1:]))
+    assert [(p.position, p.velocity) for p in velocity_pairs(other_unit)] == [(2, 3)]
+
+
+@pytest.mark.parametrize(("factor", "said"), [(-1.0, "-1.00 times"), (180 / np.pi, "0.02 times")])
+def test_a_velocity_of_another_sign_or_unit_is_found(factor: float, said: str):
+    episodes = [slider(seed) for seed in range(3)]
+
+    (warning,) = warnings_of(*(with_obs(e, 3, factor * e.obs[:, 3]) for e in episodes))
+
+    assert "'hinge_angle' changes" in warning
+    assert said in warning
+
+
+def test_velocities_of_two_joints_that_are_swapped_are_found():
+    swapped = [dataclasses.replace(e, obs=e.obs[:, [0, 3, 2, 1]]) for e in (slider(seed) for seed in range(3))]
+
+    warnings = warnings_of(*swapped)
+
+    assert len(warnings) == 2
+    assert all("another joint" in w for w in warnings)
+
+
+def test_a_channel_that_is_always_the_same_is_named():
+    episode = with_obs(slider(0), 1, np.full(61, 0.25))
+
+    assert "observation 'slide_velocity' is always 0.25 m/s; is it connected?" in warnings_of(episode)
+
+
+def test_values_that_stand_still_while_others_move_are_frozen():
+    episode = slider(0)
+    hung = episode.obs[:, 2].copy()
+    hung[20:41] = hung[20]
+
+    assert frozen_steps(with_obs(episode, 2, hung).obs).tolist() == [0, 0, 20, 0]
+    warnings = warnings_of(with_obs(episode, 2, hung))
+    assert "observation 'hinge_angle' stands still in 33 % of the steps while others change, 10 or more in a row" in warnings
+
+
+def test_a_robot_that_stands_still_altogether_freezes_nothing():
+    assert frozen_steps(np.zeros((50, 4), np.float32)).tolist() == [0, 0, 0, 0]
+
+
+def test_short_repetitions_are_no_freeze():
+    values = np.repeat(np.arange(10.0), 6)[:, None]
+    moving = np.arange(60.0)[:, None]
+
+    assert frozen_steps(np.hstack([values, moving]).astype(np.float32)).tolist() == [0, 0]
+
+
+def test_actions_at_their_limits_are_named():
+    episode = slider(0)
+    action = np.where(np.arange(60) % 4 == 0, 0.0, 2.0).astype(np.float32)[:, None]
+
+    assert warnings_of(dataclasses.replace(episode, action=action)) == ["action 'push' is at its limit in 75 % of the steps"]
+
+
+def test_figures_are_those_of_all_steps_without_history():
+    episodes = [slider(0), dataclasses.replace(slider(1), history=20)]
+    figures = ChannelFigures(SPEC)
+    for episode in episodes:
+        figures.add(episode)
+
+    rows = torch.from_numpy(np.concatenate([episodes[0].obs, episodes[1].obs[20:]]))
+    assert figures.obs is not None
+    assert figures.steps == 60 + 40
+    torch.testing.assert_close(figures.obs.mean, rows.double().mean(0))
+    torch.testing.assert_close((figures.obs.squared / figures.obs.rows).sqrt(), rows.double().std(0, correction=0))
+
+
+# --- commands -----------------------------------------------------------------------------------------------------------------
+
+
+def test_stats_shows_channels_and_coverage(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folder = stored(tmp_path / "a", [slider(0, wind=0.0), slider(1, wind=8.0)], [slider(2, wind=8.0), slider(3)])
+
+    assert cli.main(["data", "stats", str(folder), "--by", "wind", "--plot", str(tmp_path / "h.png")]) == 0
+
+    out = capsys.readouterr().out
+    assert "4 episodes of 'slider', 240 steps of 0.1 s" in out
+    assert "hinge_velocity" in out
+    counts = [line.split() for line in out.splitlines()]
+    assert ["8", "2", "120", "12"] in counts
+    assert ["(none)", "1", "60", "6"] in counts
+    assert "Nothing looks wrong." in out
+    assert (tmp_path / "h.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_stats_skips_and_names_a_torn_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folder = stored(tmp_path / "a", [slider(0)], [slider(1)])
+    torn = shard_files(folder)[0]
+    torn.write_bytes(torn.read_bytes()[:-10])
+
+    assert cli.main(["data", "stats", str(folder)]) == 0
+
+    out = capsys.readouterr().out
+    assert "Skipped" in out
+    assert "000000.safetensors: damaged" in out
+    assert "1 episodes of 'slider', 60 steps" in out
+
+
+def test_check_passes_what_is_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folders = [stored(tmp_path / name, [slider(i)]) for i, name in enumerate("ab")]
+
+    assert cli.main(["data", "check", *map(str, folders)]) == 0
+    assert capsys.readouterr().out.count("1 files, 1 episodes, 60 steps of 0.1 s") == 2
+
+
+def test_check_names_every_problem(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    strong = dataclasses.replace(slider(2), action=np.full((60, 1), 3.0, np.float32))
+    folder = stored(tmp_path / "a", [slider(0)], [slider(1), with_obs(slider(1), 0, np.full(61, np.nan)), strong])
+    flipped = bytearray(shard_files(folder)[0].read_bytes())
+    flipped[-1] ^= 8
+    shard_files(folder)[0].write_bytes(bytes(flipped))
+
+    assert cli.main(["data", "check", str(folder)]) == 2
+
+    printed = capsys.readouterr()
+    said = printed.out + printed.err
+    assert "000000.safetensors: damaged episode file: its content is not what was written" in said
+    assert "000001.safetensors: episode 1: obs holds values that are not finite, the first one at step 0" in said
+    assert "episode 2: action 'push' is 3 at step 0; its limits are -2 to 2 N" in said
+    assert "error: 3 problems found" in printed.err
+
+
+def test_merging_twice_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    first, second = stored(tmp_path / "a", [slider(0)], [slider(1)]), stored(tmp_path / "b", [slider(2)])
+    words = ["data", "merge", str(first), str(second), "--out", str(tmp_path / "all")]
+
+    assert cli.main(words) == 0
+    merged = {p.name: p.read_bytes() for p in shard_files(tmp_path / "all")}
+    assert cli.main(words) == 0
+
+    assert {p.name: p.read_bytes() for p in shard_files(tmp_path / "all")} == merged
+    assert "3 episodes, 180 steps; 3 files were there already" in capsys.readouterr().out
+    found = EpisodeStore.open(tmp_path / "all").episodes
+    assert [e.obs.tobytes() for e in found] == [slider(i).obs.tobytes() for i in range(3)]
+
+
+def test_merging_what_is_damaged_writes_nothing(tmp_path: Path):
+    first, second = stored(tmp_path / "a", [slider(0)]), stored(tmp_path / "b", [slider(2)])
+    file = shard_files(second)[0]
+    file.write_bytes(file.read_bytes()[:-1])
+
+    assert cli.main(["data", "merge", str(first), str(second), "--out", str(tmp_path / "all")]) == 2
+    assert not (tmp_path / "all").exists()
+
+
+def test_splitting_by_a_tag_holds_out_whole_situations(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    marked = slider(0, wind=12, validation=True)
+    folder = stored(tmp_path / "a", [slider(1, wind=0), marked], [slider(2, wind=4), slider(3, wind=12)])
+    before = [p.read_bytes() for p in shard_files(folder)]
+
+    words = ["data", "split", str(folder), "--by", "wind", "--held-out", "4", "--out", str(tmp_path / "b")]
+    assert cli.main(words) == 0
+
+    found = EpisodeStore.open(tmp_path / "b").episodes
+    assert [(e.tags["wind"], e.tags.get("validation")) for e in found] == [(0, None), (12, None), (4, True), (12, None)]
+    assert [p.read_bytes() for p in shard_files(folder)] == before
+    assert "Held out: 1 episodes, 60 steps (wind 4)" in capsys.readouterr().out
+    assert cli.main(words) == 2
+    assert "exists already" in capsys.readouterr().err
+
+
+def test_a_random_split_follows_its_seed(tmp_path: Path):
+    folder = stored(tmp_path / "a", [slider(i, number=i) for i in range(10)])
+
+    chosen = []
+    for name, seed in (("b", 0), ("c", 0), ("d", 1)):
+        words = ["data", "split", str(folder), "--share", "0.3", "--seed", str(seed), "--out", str(tmp_path / name)]
+        assert cli.main(words) == 0
+        chosen.append([e.tags["number"] for e in EpisodeStore.open(tmp_path / name).episodes if e.tags.get("validation")])
+
+    assert chosen[0] == chosen[1] != chosen[2]
+    assert len(chosen[0]) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--by", "wnd", "--share", "0.5"], "--by: no episode has the tag 'wnd' (did you mean 'wind'?); tags: wind"),
+        (["--by", "wind", "--held-out", "44"], "--held-out: no episode has wind '44' (did you mean '4'?); values: 0, 4"),
+        (["--by", "wind", "--held-out", "0", "4"], "2 of 2 episodes would be held out; allowed: some, but not all"),
+    ],
+)
+def test_a_split_that_cannot_be_made_is_one_line(words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folder = stored(tmp_path / "a", [slider(0, wind=0), slider(1, wind=4)])
+
+    assert cli.main(["data", "split", str(folder), "--out", str(tmp_path / "b"), *words]) == 2
+
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "b").exists()
