@@ -57,6 +57,7 @@ COMMANDS = (
     Command("preflight", options.PreflightOptions, "robot_bridge.preflight.command:preflight"),
     Command("simulated-robot", options.SimulatedRobotOptions, "robot_bridge.simulated.robot:simulated_robot"),
     Command("import-bag", options.ImportBagOptions, "robot_bridge.bags.import_bag:import_bag"),
+    Command("import-logs", options.ImportLogsOptions, "adaptive_mbrl.logs.import_logs:import_logs"),
     Command("data check", options.DataCheckOptions, "adaptive_mbrl.datasets.check:check"),
     Command("data stats", options.DataStatsOptions, "adaptive_mbrl.datasets.stats:stats"),
     Command("data merge", options.DataMergeOptions, "adaptive_mbrl.datasets.merge:merge"),

@@ -26,6 +26,7 @@ from adaptive_mbrl.options import (
     EvaluateOptions,
     FineTuneOptions,
     ImportBagOptions,
+    ImportLogsOptions,
     InfoOptions,
     PreflightOptions,
     ReplayOptions,
@@ -113,6 +114,10 @@ def test_help_lists_every_command():
         (
             "data split a --by wind --held-out 8 12 --out b".split(),
             DataSplitOptions(Path("a"), Path("b"), by="wind", held_out=("8", "12")),
+        ),
+        (
+            "import-logs a.csv b --config l.yaml --out e".split(),
+            ImportLogsOptions((Path("a.csv"), Path("b")), Path("l.yaml"), Path("e")),
         ),
         (
             "fine-tune c --episodes e --out o --updates 9 --held-out 0.3".split(),

@@ -205,6 +205,7 @@ FLOORS = {
         {"dump"},
         {"predictor"},
         {"data"},
+        {"datasets", "logs"},
         {"dynamics"},
         {"adaptation"},
         {"planning"},

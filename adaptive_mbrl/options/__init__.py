@@ -6,7 +6,13 @@ Nothing heavy is imported here, so that `adaptive-mbrl --help` answers at once.
 from adaptive_mbrl.options.bags import ImportBagOptions
 from adaptive_mbrl.options.benchmark import BenchmarkOptions, TrainSuiteOptions
 from adaptive_mbrl.options.bridge import BridgeOptions, CallOptions, PreflightOptions, SimulatedRobotOptions
-from adaptive_mbrl.options.data import DataCheckOptions, DataMergeOptions, DataSplitOptions, DataStatsOptions
+from adaptive_mbrl.options.data import (
+    DataCheckOptions,
+    DataMergeOptions,
+    DataSplitOptions,
+    DataStatsOptions,
+    ImportLogsOptions,
+)
 from adaptive_mbrl.options.simulation import (
     CollectOptions,
     DemoOptions,
@@ -31,6 +37,7 @@ __all__ = [
     "EvaluateOptions",
     "FineTuneOptions",
     "ImportBagOptions",
+    "ImportLogsOptions",
     "InfoOptions",
     "PreflightOptions",
     "ReplayOptions",

@@ -12,7 +12,30 @@ from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.options.common import OptionalFile, OptionalName, require_ending, require_seed
 
 Folders = Annotated[tuple[Path, ...], arg(metavar="DIR [DIR ...]", help_behavior_hint="")]
+Files = Annotated[tuple[Path, ...], arg(metavar="FILE [FILE ...]", help_behavior_hint="")]
 OptionalFraction = Annotated[float | None, arg(metavar="SHARE", help_behavior_hint="")]
+
+
+@dataclass(frozen=True)
+class ImportLogsOptions:
+    """Turn a robot's logs (CSV, TSV, Parquet, NPZ, HDF5) into episodes for training.
+
+    Parquet and HDF5 need the extra packages of 'adaptive-mbrl[logs]'. A file that cannot be read is skipped; the others are
+    imported, and the exit code is 2.
+
+    Attributes:
+        files: log files, and folders that hold some.
+        config: YAML file that says what the columns mean.
+        out: folder of the episodes; new ones are appended, and a file that was imported before is left out.
+    """
+
+    files: Positional[Files]
+    config: Path
+    out: Path
+
+    def __post_init__(self) -> None:
+        if not self.files:
+            raise ConfigError("no log file is given; allowed: log files, and folders that hold some")
 
 
 @dataclass(frozen=True)

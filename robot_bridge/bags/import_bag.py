@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from rich.box import SIMPLE
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from adaptive_mbrl.checkpoint import load_checkpoint
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import SPEC_FILE, EpisodeStore
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.healthy import is_healthy
+from adaptive_mbrl.logs.grid import Stretch
+from adaptive_mbrl.logs.outcome_table import print_stretches
+from adaptive_mbrl.logs.samples import Array
 from adaptive_mbrl.objective import Objective
 from adaptive_mbrl.options import ImportBagOptions
 from robot_bridge.bags.recording import Recording, read_recording
-from robot_bridge.bags.samples import Array
-from robot_bridge.bags.stretches import NO_COMMANDS, Stretch, cut
+from robot_bridge.bags.stretches import cut
 from robot_bridge.bridge_config import GoalInput, load_bridge_config, require_goal, require_spec
-
-WIDTH = 100
-"""Columns of the table if the output is no terminal."""
 
 
 def import_bag(options: ImportBagOptions) -> None:
@@ -77,22 +71,3 @@ def _goals(moments: Array, recording: Recording, goal: GoalInput | None) -> Arra
         finite = np.isfinite(recording.goals.values).all(axis=1)
         known, times = np.concatenate([known, recording.goals.values[finite]]), recording.goals.times[finite]
     return known[np.searchsorted(times, moments, "right")]
-
-
-def print_stretches(stretches: Sequence[Stretch], dt: float, notes: Sequence[str]) -> None:
-    """Print a table of the stretches that are kept and those that are left out."""
-    console = Console(highlight=False)
-    console = console if console.is_terminal else Console(highlight=False, width=WIDTH)
-    table = Table(box=SIMPLE)
-    for header in ("from s", "to s", "steps"):
-        table.add_column(header, justify="right")
-    table.add_column("")
-    steps = [0 if s.reason == NO_COMMANDS else round((s.end - s.begin) / dt) for s in stretches]
-    for s, num in zip(stretches, steps, strict=True):
-        # a plain string would be read as markup
-        outcome = Text(f"dropped: {s.reason}" if s.reason else "kept")
-        table.add_row(f"{s.begin:.2f}", f"{s.end:.2f}", str(num or ""), outcome)
-    console.print(table)
-    for note in notes:
-        console.print(f"Note: {note}", markup=False, soft_wrap=True)
-    console.print(f"{sum(len(s.action) for s in stretches)} of {sum(steps)} control steps kept")

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from adaptive_mbrl.logs.samples import Measured
 from adaptive_mbrl.spec import RobotSpec
-from robot_bridge.bags.samples import Measured, Samples
+from robot_bridge.bags.samples import Samples
 from robot_bridge.bridge_config import ChannelInput, GoalInput, OutputConfig
 from robot_bridge.control.inputs import read_channel, read_goals
 from robot_bridge.middleware.messages import MESSAGES, JointState, JointTrajectory, Message

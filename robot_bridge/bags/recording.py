@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.logs.samples import Measured
 from adaptive_mbrl.spec import RobotSpec
 from robot_bridge.bags.reader import Bag
 from robot_bridge.bags.recorded_topics import RecordedGoals, RecordedTopic, channels_row, command_row
-from robot_bridge.bags.samples import Measured, Samples
+from robot_bridge.bags.samples import Samples
 from robot_bridge.bridge_config import BridgeConfig, ChannelInput
 from robot_bridge.middleware.messages import MESSAGES, Message, String
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adaptive_mbrl.logs.orientation import Angle, angle_of
 from robot_bridge.middleware.fields import ANGLES, field_of, write_angles, write_field
 from robot_bridge.middleware.messages import Float64MultiArray, Imu, Quaternion
 
@@ -77,3 +79,13 @@ def test_an_array_grows_to_the_number_that_is_written():
     write_field(message, "data.2", 1.5)
 
     assert message.data == [0.0, 0.0, 1.5]
+
+
+@given(st.sampled_from(sorted(ANGLES)), turns, turns, turns)
+def test_a_log_has_the_same_angles_as_a_bridge(angle: Angle, roll: float, pitch: float, yaw: float):
+    q = Quaternion()
+    write_angles(q, {"roll": roll, "pitch": pitch, "yaw": yaw})
+
+    (read,) = angle_of(*(np.array([part]) for part in (q.w, q.x, q.y, q.z)), angle)
+
+    assert read == pytest.approx(ANGLES[angle](q), abs=1e-9)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from robot_bridge.bags.samples import Measured, Samples, interpolate
+from adaptive_mbrl.logs.samples import Measured, interpolate
+from robot_bridge.bags.samples import Samples
 from robot_bridge.middleware.messages import Header, JointState, Time
 
 START = 1_700_000_000 * 10**9

@@ -7,9 +7,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from adaptive_mbrl.logs.grid import Stretch
+from adaptive_mbrl.logs.samples import Measured
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
-from robot_bridge.bags.samples import Measured
-from robot_bridge.bags.stretches import Stretch, cut
+from robot_bridge.bags.stretches import cut
 
 DT = 0.04
 SPEC = RobotSpec("mass", DT, (Channel("x", "m"), Channel("v", "m/s", "velocity")), (ActionChannel("push", "N", -5, 5),))

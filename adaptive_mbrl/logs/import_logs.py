@@ -1,0 +1,130 @@
+"""Turns the log files of a robot into episodes for training: the sub-command `import-logs`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from adaptive_mbrl.config import read_mapping
+from adaptive_mbrl.data.episode import Episode
+from adaptive_mbrl.data.episodes import SPEC_FILE, EpisodeStore
+from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.logs.config import LogConfig, load_log_config
+from adaptive_mbrl.logs.log import read_log
+from adaptive_mbrl.logs.outcome_table import print_stretches
+from adaptive_mbrl.logs.tables import FORMATS, is_log
+from adaptive_mbrl.options import ImportLogsOptions
+from adaptive_mbrl.spec import RobotSpec
+
+MAX_NAMES = 5
+"""Files that the last error names; each has said before why it was skipped."""
+
+
+def import_logs(options: ImportLogsOptions) -> None:
+    """Append the episodes of log files to a store, one batch per file, and print what was left out and why.
+
+    A file that the store holds already is left out. A file that cannot be read is named, and the others are imported.
+
+    Raises:
+        ConfigError: a file could not be read; all others are imported by then.
+    """
+    config = load_log_config(options.config)
+    files = log_files(options.files)
+    mapping = json.dumps(read_mapping(options.config), sort_keys=True, default=str)
+    target = _Target(options.out, config.spec, hashlib.sha256(mapping.encode()).hexdigest())
+    failed = []
+    with tqdm(files, desc="import", unit="file", leave=False, disable=None) as bar:
+        for path in bar:
+            with tqdm.external_write_mode():
+                try:
+                    _import_file(path, config, target)
+                except ConfigError as error:
+                    failed.append(path)
+                    print(f"skipped: {error}")
+    print(target.summary())
+    if failed:
+        names = ", ".join(map(str, failed[:MAX_NAMES])) + (", ..." if len(failed) > MAX_NAMES else "")
+        raise ConfigError(f"{len(failed)} of {len(files)} files could not be imported: {names}")
+
+
+def log_files(paths: Sequence[Path]) -> list[Path]:
+    """The log files that are meant; a folder stands for all log files in it and in the folders below it.
+
+    Raises:
+        ConfigError: a folder holds no log file.
+    """
+    found: list[Path] = []
+    for path in paths:
+        inside = sorted(p for p in path.rglob("*") if p.is_file() and is_log(p)) if path.is_dir() else [path]
+        if not inside:
+            raise ConfigError(f"{path}: no log files in it; allowed: files that end in {', '.join(FORMATS)}")
+        found += inside
+    return list(dict.fromkeys(found))
+
+
+class _Target:
+    """The store that episodes are appended to; it is made with the first ones.
+
+    Args:
+        folder: the folder of the store.
+        spec: the robot.
+        mapping: digest of the YAML file that the logs are read with.
+    """
+
+    def __init__(self, folder: Path, spec: RobotSpec, mapping: str) -> None:
+        self._folder, self._spec, self._mapping = folder, spec, mapping
+        self._store = EpisodeStore.open(folder, spec) if (folder / SPEC_FILE).exists() else None
+
+    def holds(self, digest: str) -> bool:
+        """Whether the store holds a file with this content.
+
+        Raises:
+            ConfigError: it was imported with another mapping.
+        """
+        logs = [about["log"] for about in self._store.abouts if "log" in about] if self._store else []
+        log = next((log for log in logs if log["sha256"] == digest), None)
+        if log is not None and log["mapping"] != self._mapping:
+            raise ConfigError(
+                f"{self._folder} holds its episodes already, by another mapping of columns; choose another folder with --out"
+            )
+        return log is not None
+
+    def append(self, path: Path, digest: str, episodes: Sequence[Episode]) -> None:
+        """Append the episodes of a file."""
+        if self._store is None:
+            self._store = EpisodeStore.open(self._folder, self._spec)
+        self._store.append(episodes, {"log": {"file": path.name, "sha256": digest, "mapping": self._mapping}})
+
+    def summary(self) -> str:
+        """What the store holds now."""
+        store = self._store or EpisodeStore(self._spec)
+        return f"{self._folder}: {len(store.episodes)} episodes, {store.num_steps} steps"
+
+
+def _import_file(path: Path, config: LogConfig, target: _Target) -> None:
+    digest = _digest(path)
+    try:
+        if target.holds(digest):
+            print(f"{path}: imported already")
+            return
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    log = read_log(path, config)
+    print(path)
+    print_stretches(log.stretches, config.dt, log.notes)
+    print()
+    if log.episodes:
+        target.append(path, digest, log.episodes)
+
+
+def _digest(path: Path) -> str:
+    """What tells the content of a file from any other one."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error

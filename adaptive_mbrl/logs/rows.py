@@ -1,0 +1,130 @@
+"""The rows of a log: its columns in SI units, with the time of each row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.logs.columns import TimeColumn
+from adaptive_mbrl.logs.config import LogConfig
+from adaptive_mbrl.logs.samples import Array, in_order
+from adaptive_mbrl.logs.tables import numbers, read_table
+
+SECONDS: Mapping[str, float] = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a log. NaN stands for a number that a row does not hold.
+
+    Attributes:
+        times: time of each row since the log's first stamp [s], (S,).
+        obs: observations, (S, obs_dim).
+        action: commands, (S, action_dim).
+        reward: rewards, (S, 1), or (S, 0) if the log has none.
+        goal: goals, (S, goal_dim).
+        ended: whether an episode ended by itself at a row, (S,).
+        labels: columns that are constant within an episode, (S,) each.
+    """
+
+    times: Array
+    obs: Array
+    action: Array
+    reward: Array
+    goal: Array
+    ended: NDArray[np.bool_]
+    labels: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def part(self, which: slice | NDArray[np.bool_]) -> Rows:
+        """Some of the rows."""
+        arrays = {f.name: getattr(self, f.name)[which] for f in fields(self) if f.name != "labels"}
+        return Rows(**arrays, labels={name: label[which] for name, label in self.labels.items()})
+
+    def in_order(self) -> Rows:
+        """Rows in the order of time, those of one time in one; what comes too late is left out. All have the same labels."""
+        parts = (self.obs, self.action, self.reward, self.goal)
+        times, values = in_order(self.times, np.concatenate(parts, axis=1))
+        obs, action, reward, goal = np.split(values, np.cumsum([part.shape[1] for part in parts])[:-1], axis=1)
+        ended = np.full(len(times), self.ended.any())
+        labels = {name: label[: len(times)] for name, label in self.labels.items()}
+        return replace(self, times=times, obs=obs, action=action, reward=reward, goal=goal, ended=ended, labels=labels)
+
+
+def read_rows(path: Path, config: LogConfig) -> Rows:
+    """Read a log file; its rows stand in the order of the file, and some may have no time.
+
+    Raises:
+        ConfigError: it is damaged, or does not hold what the configuration says.
+    """
+    table = read_table(path, config.columns)
+    try:
+        return _rows(table, config)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _rows(table: Mapping[str, np.ndarray], config: LogConfig) -> Rows:
+    found = {name: numbers(table[name], name) for name in config.numbers}
+    size = len(next(iter(table.values())))
+    if size == 0:
+        raise ConfigError("it has no rows")
+    obs, action, goal = (
+        np.stack([channel.values(found) for channel in channels], axis=1) if channels else np.zeros((size, 0))
+        for channels in (config.obs, config.action, config.goal)
+    )
+    period = config.dt if config.period is None else config.period
+    times = period * np.arange(size, dtype=np.float64) if config.time is None else _seconds(table, config.time)
+    return Rows(
+        times=times,
+        obs=obs,
+        action=action,
+        reward=found[config.reward][:, None] if config.reward else np.zeros((size, 0)),
+        goal=goal,
+        ended=numbers(table[config.ended], config.ended) > 0 if config.ended else np.zeros(size, dtype=bool),
+        labels={name: _filled(table[name], name) for name in config.labels},
+    )
+
+
+def _seconds(table: Mapping[str, np.ndarray], time: TimeColumn) -> Array:
+    """The time of each row since the first one that has a time [s], (S,); NaN for a row without."""
+    column, unit = table[time.column], SECONDS[time.unit]
+    try:
+        stamps = numbers(column, time.column)
+    except ConfigError:
+        dates = _dates(column)
+        if dates is None:
+            raise
+        stamps, unit = np.where(np.isnat(dates), np.nan, dates.astype(np.float64)), SECONDS["ns"]
+    known = np.isfinite(stamps)
+    if not known.any():
+        raise ConfigError(f"column '{time.column}': none of its {len(stamps)} rows has a time")
+    seconds: Array = unit * (stamps - stamps[known][0])
+    return seconds
+
+
+def _dates(column: np.ndarray) -> NDArray[np.datetime64] | None:
+    """A column of dates, or of texts that are dates, (S,); None if it is neither."""
+    try:
+        # NumPy knows no time zones, and all stamps of one log are of one zone
+        texts = np.char.rstrip(column, "Z") if column.dtype.kind == "U" else column
+        return texts.astype("datetime64[ns]")
+    except ValueError:
+        return None
+
+
+def _filled(column: np.ndarray, name: str) -> np.ndarray:
+    """A column in which an empty cell has the value of the last row that has one, and the first rows that of the next one."""
+    values = column if column.dtype.kind in "biufU" else column.astype(np.str_)
+    known = values != "" if values.dtype.kind == "U" else np.isfinite(values)
+    if not known.any():
+        raise ConfigError(f"column '{name}' is empty")
+    newest = np.maximum.accumulate(np.where(known, np.arange(len(values)), int(known.argmax())))
+    return values[newest]

@@ -1,0 +1,125 @@
+"""From a folder of logs to a store of episodes and a checkpoint: each file once, a damaged one skipped, what was dropped told."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from adaptive_mbrl import cli
+from adaptive_mbrl.checkpoint import load_checkpoint
+from adaptive_mbrl.data.episodes import EpisodeStore
+from adaptive_mbrl.training.config import read_train_config
+from adaptive_mbrl.training.from_episodes import train_from_episodes
+from tests.core.cart_logs import CART, DT, cart_log, write_csv
+
+EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples" / "logs"
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory of a lab: two logs in a folder, and their YAML file."""
+    monkeypatch.chdir(tmp_path)
+    Path("logs/monday").mkdir(parents=True)
+    for number, path in enumerate(("logs/a.csv", "logs/monday/b.csv")):
+        write_csv(Path(path), cart_log(DT * np.arange(10 + number), np.ones(10 + number)))
+    Path("logs.yaml").write_text(yaml.safe_dump(CART))
+    return tmp_path
+
+
+def run(*files: str, config: str = "logs.yaml") -> int:
+    return cli.main(["import-logs", *files, "--config", config, "--out", "episodes"])
+
+
+def test_a_folder_becomes_a_batch_per_file(lab: Path, capsys: pytest.CaptureFixture[str]):
+    assert run("logs") == 0
+
+    store = EpisodeStore.open(Path("episodes"))
+    assert [(len(e), e.tags["file"], e.tags["source"]) for e in store.episodes] == [(9, "a.csv", "log"), (10, "b.csv", "log")]
+    assert [about["log"]["file"] for about in store.abouts] == ["a.csv", "b.csv"]
+    printed = capsys.readouterr().out
+    assert "logs/monday/b.csv\n" in printed
+    assert "10 of 10 control steps kept" in printed
+    assert printed.endswith("episodes: 2 episodes, 19 steps\n")
+
+
+def test_a_file_is_imported_once_whatever_its_name(lab: Path, capsys: pytest.CaptureFixture[str]):
+    Path("copy.csv").write_bytes(Path("logs/a.csv").read_bytes())
+    assert run("logs", "copy.csv") == 0
+    assert run("logs") == 0
+
+    assert len(EpisodeStore.open(Path("episodes")).episodes) == 2
+    assert capsys.readouterr().out.count(": imported already") == 3
+
+
+def test_the_same_file_by_another_mapping_is_refused(lab: Path, capsys: pytest.CaptureFixture[str]):
+    run("logs/a.csv")
+    Path("other.yaml").write_text(yaml.safe_dump(CART | {"max_gap": 1.0}))
+
+    assert run("logs/a.csv", config="other.yaml") == 2
+    assert "a.csv: episodes holds its episodes already, by another mapping of columns" in capsys.readouterr().out
+
+
+def test_another_robot_is_refused(lab: Path, capsys: pytest.CaptureFixture[str]):
+    run("logs/a.csv")
+    Path("other.yaml").write_text(yaml.safe_dump(CART | {"dt": 0.2}))
+
+    assert run("logs/monday/b.csv", config="other.yaml") == 2
+    assert "holds episodes of another robot spec" in capsys.readouterr().err
+
+
+def test_a_damaged_file_is_named_and_the_others_are_imported(lab: Path, capsys: pytest.CaptureFixture[str]):
+    Path("logs/aa.npz").write_bytes(b"PK\x03\x04")
+
+    assert run("logs", "missing.csv") == 2
+
+    printed = capsys.readouterr()
+    assert "skipped: logs/aa.npz: cannot be read, it may be damaged" in printed.out
+    assert "skipped: missing.csv: cannot be read: No such file or directory" in printed.out
+    assert printed.err == "error: 2 of 4 files could not be imported: logs/aa.npz, missing.csv\n"
+    assert len(EpisodeStore.open(Path("episodes")).episodes) == 2
+
+
+def test_nothing_is_written_where_nothing_can_be_kept(lab: Path, capsys: pytest.CaptureFixture[str]):
+    Path("logs.yaml").write_text(yaml.safe_dump(CART | {"min_steps": 50}))
+
+    assert run("logs") == 0
+    assert "dropped: 9 steps; at least 50 are needed" in capsys.readouterr().out
+    assert not Path("episodes").exists()
+
+
+def test_a_folder_without_logs_is_one_line(lab: Path, capsys: pytest.CaptureFixture[str]):
+    Path("empty").mkdir()
+
+    assert run("empty") == 2
+    assert capsys.readouterr().err.startswith("error: empty: no log files in it; allowed: files that end in .csv, ")
+
+
+def test_many_stretches_are_summed_up_by_their_outcome(lab: Path, capsys: pytest.CaptureFixture[str]):
+    times = (DT * np.arange(10)[None, :] + 3.0 * np.arange(30)[:, None]).ravel()
+
+    assert run(str(write_csv(Path("long.csv"), cart_log(times, np.ones(300))))) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["30", "0.00", "270", "kept"] in lines
+
+
+def test_the_example_goes_from_logs_to_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["make_logs.py"])
+    runpy.run_path(str(EXAMPLES / "make_logs.py"), run_name="__main__")
+
+    assert (
+        cli.main(["import-logs", "runs/rover/logs", "--config", str(EXAMPLES / "logs.yaml"), "--out", "runs/rover/episodes"]) == 0
+    )
+
+    store = EpisodeStore.open(Path("runs/rover/episodes"))
+    # every log has a gap and a change of the surface
+    assert len(store.episodes) == 18
+    assert len({str(e.tags["situation"]) for e in store.episodes}) == 12
+    config = read_train_config(EXAMPLES / "train.yaml", ["updates_initial=3", "updates_final=0"])
+    checkpoint = load_checkpoint(train_from_episodes(config, Path("runs/rover/model")))
+    assert checkpoint.description.spec == store.spec

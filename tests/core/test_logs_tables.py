@@ -1,0 +1,129 @@
+"""Log files of each format are read as the same table, and a file that is none is one line."""
+
+from __future__ import annotations
+
+import gzip
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.logs.tables import numbers, read_table
+from tests.core.cart_logs import write_csv
+
+COLUMNS = {"t": np.arange(4.0), "x": np.array([1.5, np.nan, -2.0, 0.25]), "floor": np.array(["ice", "", "mud", "mud"])}
+POSE = np.arange(12.0).reshape(4, 3)
+WANTED = {"t": "time.column", "x": "obs[0]", "floor": "tags.columns[0]"}
+
+
+def write(path: Path) -> Path:
+    """The columns in the format that the file's name asks for."""
+    name = path.name
+    if name.endswith((".csv", ".tsv")):
+        return write_csv(path, COLUMNS, "\t" if name.endswith(".tsv") else ",")
+    if name.endswith(".gz"):
+        plain = write_csv(path.with_suffix(""), COLUMNS)
+        path.write_bytes(gzip.compress(plain.read_bytes()))
+    elif name.endswith(".npz"):
+        np.savez(path, **COLUMNS, pose=POSE)
+    elif name.endswith(".parquet"):
+        pyarrow = pytest.importorskip("pyarrow", reason="needs the extra logs")
+        parquet = pytest.importorskip("pyarrow.parquet", reason="needs the extra logs")
+        texts = [cell or None for cell in COLUMNS["floor"].tolist()]
+        parquet.write_table(pyarrow.table({**COLUMNS, "floor": texts, "pose": POSE.tolist()}), path)
+    else:
+        h5py = pytest.importorskip("h5py", reason="needs the extra logs")
+        with h5py.File(path, "w") as file:
+            file.update({"t": COLUMNS["t"], "robot/x": COLUMNS["x"], "robot/pose": POSE})
+            file["floor"] = COLUMNS["floor"].tolist()
+    return path
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "csv.gz", "npz", "parquet", "h5", "hdf5"])
+def test_each_format_gives_the_same_table(tmp_path: Path, ending: str):
+    path = write(tmp_path / f"log.{ending}")
+    prefix = "robot/" if ending in ("h5", "hdf5") else ""
+
+    table = read_table(path, {"t": "", f"{prefix}x": "", "floor": ""})
+
+    assert list(table) == ["t", f"{prefix}x", "floor"]
+    np.testing.assert_array_equal(table["t"], COLUMNS["t"])
+    np.testing.assert_array_equal(numbers(table[f"{prefix}x"], "x"), COLUMNS["x"])
+    assert table["floor"].tolist() == ["ice", "", "mud", "mud"]
+
+
+@pytest.mark.parametrize("ending", ["npz", "parquet", "h5"])
+def test_columns_of_an_array(tmp_path: Path, ending: str):
+    path = write(tmp_path / f"log.{ending}")
+    base = "robot/pose" if ending == "h5" else "pose"
+
+    table = read_table(path, {f"{base}[0]": "", f"{base}.2": ""})
+
+    assert [column.tolist() for column in table.values()] == [POSE[:, 0].tolist(), POSE[:, 2].tolist()]
+    for name in (base, f"{base}[3]"):
+        with pytest.raises(ConfigError, match=r"has the shape \(4, 3\); allowed: '.*pose\[0\]' to '.*pose\[2\]'"):
+            read_table(path, {name: "obs[0]"})
+
+
+def test_texts_as_programs_write_them(tmp_path: Path):
+    path = tmp_path / "log.csv"
+    path.write_text('\ufefft; x ;floor\r\n0; 1e-3;"a;b"\r\n\r\n1;;c\r\n2', encoding="utf-8")
+
+    table = read_table(path, WANTED)
+
+    assert table["t"].tolist() == [0, 1, 2]
+    np.testing.assert_array_equal(table["x"], [0.001, np.nan, np.nan])
+    assert table["floor"].tolist() == ["a;b", "c", ""]
+
+
+def test_truth_values_and_numbers_that_are_not_finite():
+    assert numbers(np.array([True, False]), "ended").tolist() == [1.0, 0.0]
+    np.testing.assert_array_equal(numbers(np.array([1.0, np.inf, -np.inf]), "x"), [1.0, np.nan, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", b"", "it is empty; a first line with the names"),
+        ("a.csv", b"t,x,x,floor\n", "its first line has the name 'x' twice"),
+        ("a.csv", b"t,x,floor\n0,1,a\n0,1,a,9\n", "line 3 has 4 cells, and the first line 3 names"),
+        ("a.csv", b"t,xx,floor\n", r"no column 'x' \(key 'obs\[0\]'\).*; columns: floor, t, xx"),
+        ("a.csv", b"\xff\xfe\x00t,x", "cannot be read, it may be damaged"),
+        ("a.csv.gz", gzip.compress(b"t,x,floor\n" * 99)[:-6], "cannot be read, it may be damaged"),
+        ("a.npz", b"PK\x03\x04 and then nothing", "cannot be read, it may be damaged"),
+        ("a.parquet", b"PAR1", "cannot be read, it may be damaged"),
+        ("a.h5", b"\x89HDF\r\n", "cannot be read, it may be damaged"),
+        ("a.xlsx", b"", r"not a log file; allowed: names that end in \.csv, "),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path, name: str, content: bytes, message: str):
+    for ending, package in ((".parquet", "pyarrow"), (".h5", "h5py")):
+        if name.endswith(ending):
+            pytest.importorskip(package, reason="needs the extra logs")
+    (tmp_path / name).write_bytes(content)
+
+    with pytest.raises(ConfigError, match=message) as error:
+        read_table(tmp_path / name, WANTED)
+    assert str(error.value).startswith(f"{tmp_path / name}: ")
+
+
+def test_arrays_of_different_lengths_and_of_objects_are_refused(tmp_path: Path):
+    np.savez(tmp_path / "a.npz", t=np.arange(4.0), x=np.arange(3.0), o=np.array([{}], dtype=object))
+
+    with pytest.raises(ConfigError, match="'t' has 4 rows and 'x' 3; allowed: columns of one length"):
+        read_table(tmp_path / "a.npz", {"t": "", "x": ""})
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_table(tmp_path / "a.npz", {"o": ""})
+
+
+@pytest.mark.parametrize(("ending", "package"), [("parquet", "pyarrow"), ("h5", "h5py")])
+def test_without_the_extra_logs_its_name_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str, package: str):
+    for name in [m for m in sys.modules if m.split(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    (tmp_path / f"a.{ending}").touch()
+
+    with pytest.raises(ConfigError, match=rf"package '{package}' is not installed; pip install 'adaptive-mbrl\[logs\]'"):
+        read_table(tmp_path / f"a.{ending}", WANTED)
