@@ -57,7 +57,7 @@ COMMANDS = (
     Command("preflight", options.PreflightOptions, "robot_bridge.preflight.command:preflight"),
     Command("simulated-robot", options.SimulatedRobotOptions, "robot_bridge.simulated.robot:simulated_robot"),
     Command("import-bag", options.ImportBagOptions, "robot_bridge.bags.import_bag:import_bag"),
-    Command("import-logs", options.ImportLogsOptions, "adaptive_mbrl.logs.import_logs:import_logs"),
+    Command("data import", options.DataImportOptions, "adaptive_mbrl.logs.import_logs:import_logs"),
     Command("data check", options.DataCheckOptions, "adaptive_mbrl.datasets.check:check"),
     Command("data stats", options.DataStatsOptions, "adaptive_mbrl.datasets.stats:stats"),
     Command("data merge", options.DataMergeOptions, "adaptive_mbrl.datasets.merge:merge"),
@@ -68,7 +68,7 @@ COMMANDS = (
     Command("info", options.InfoOptions, "sim.info:info"),
 )
 """Every sub-command, in the order of the help."""
-GROUPS = {"data": "Look at stores of episodes, check, merge and split them."}
+GROUPS = {"data": "Make stores of episodes from logs; check, show, merge and split them."}
 """What the sub-commands whose names begin with one word have in common."""
 _USERS_OF_SIM = ("sim.", "robot_bridge.simulated.")
 """The commands of these packages import `sim`."""

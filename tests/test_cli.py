@@ -18,6 +18,7 @@ from adaptive_mbrl.options import (
     CallOptions,
     CollectOptions,
     DataCheckOptions,
+    DataImportOptions,
     DataMergeOptions,
     DataSplitOptions,
     DataStatsOptions,
@@ -26,7 +27,6 @@ from adaptive_mbrl.options import (
     EvaluateOptions,
     FineTuneOptions,
     ImportBagOptions,
-    ImportLogsOptions,
     InfoOptions,
     PreflightOptions,
     ReplayOptions,
@@ -108,16 +108,16 @@ def test_help_lists_every_command():
             "import-bag a/bag --bridge b.yaml --out e --min-steps 40".split(),
             ImportBagOptions(Path("a/bag"), Path("b.yaml"), Path("e"), min_steps=40),
         ),
+        (
+            "data import a.csv b --config l.yaml --out e".split(),
+            DataImportOptions((Path("a.csv"), Path("b")), Path("l.yaml"), Path("e")),
+        ),
         ("data check a b".split(), DataCheckOptions((Path("a"), Path("b")))),
         ("data stats a --by wind --plot c.png".split(), DataStatsOptions(Path("a"), "wind", Path("c.png"))),
         ("data merge a b --out c".split(), DataMergeOptions((Path("a"), Path("b")), Path("c"))),
         (
             "data split a --by wind --held-out 8 12 --out b".split(),
             DataSplitOptions(Path("a"), Path("b"), by="wind", held_out=("8", "12")),
-        ),
-        (
-            "import-logs a.csv b --config l.yaml --out e".split(),
-            ImportLogsOptions((Path("a.csv"), Path("b")), Path("l.yaml"), Path("e")),
         ),
         (
             "fine-tune c --episodes e --out o --updates 9 --held-out 0.3".split(),
@@ -161,7 +161,7 @@ def test_flags_become_options(arguments: list[str], expected: object):
         (["dmeo"], f"error: unknown command 'dmeo' (did you mean 'demo'?); commands: {', '.join(FIRST_WORDS)}"),
         (
             "data stast".split(),
-            "error: unknown command of data 'stast' (did you mean 'stats'?); commands: check, stats, merge, split",
+            "error: unknown command of data 'stast' (did you mean 'stats'?); commands: import, check, stats, merge, split",
         ),
         ("data check".split(), "error: no folder given; allowed: one or more folders of episodes"),
         ("data stats a --plot b.jpg".split(), "error: --plot: b.jpg is no .png file; allowed: a name that ends in .png"),

@@ -119,5 +119,12 @@ def _branching_points(episodes: Sequence[Episode]) -> dict[_Point, int]:
     return points
 
 
+def tag_text(value: Any) -> str:
+    """A tag's value as people read it, and as they write it behind a flag: 12, or "payload 40, surface grass"."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {tag_text(inner)}" for name, inner in value.items()) or "nominal"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def _key(value: Any) -> str:
     return json.dumps(value, sort_keys=True)

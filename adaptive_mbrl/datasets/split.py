@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from tqdm import tqdm
@@ -14,6 +14,7 @@ from adaptive_mbrl.config import did_you_mean, save_yaml
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import SPEC_FILE, EpisodeStore, shard_files
 from adaptive_mbrl.data.shards import read_shard
+from adaptive_mbrl.data.situations import tag_text
 from adaptive_mbrl.errors import CheckpointError, ConfigError
 from adaptive_mbrl.options import DataSplitOptions
 from adaptive_mbrl.storage import atomic_folder
@@ -45,11 +46,6 @@ def split(options: DataSplitOptions) -> None:
             found, about = read_shard(file)
             store.append([_marked(e, next(numbers) in held_out) for e in found], about)
     _print(options, episodes, held_out)
-
-
-def tag_text(value: Any) -> str:
-    """A tag's value as users write it behind a flag."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _held_out(options: DataSplitOptions, episodes: Sequence[Episode]) -> set[int]:

@@ -17,9 +17,9 @@ from tqdm import tqdm
 from adaptive_mbrl.config import did_you_mean
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import EpisodeStore
+from adaptive_mbrl.data.situations import tag_text
 from adaptive_mbrl.data.statistics import Moments
 from adaptive_mbrl.datasets.channels import ChannelFigures
-from adaptive_mbrl.datasets.split import tag_text
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.options import DataStatsOptions
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
@@ -28,6 +28,8 @@ WIDTH = 100
 """Columns of a table if the output is no terminal."""
 FEW_VALUES = 20
 """A tag with at most this many values is counted without being asked for."""
+_PLACES = ("begin_seconds", "begin_step")
+"""Tags that say where in a recording an episode begins; each has its own."""
 
 
 def stats(options: DataStatsOptions) -> None:
@@ -77,7 +79,7 @@ def coverage_by_tag(episodes: Sequence[Episode], by: str | None) -> dict[str, di
             value = tag_text(episode.tags[name]) if name in episode.tags else "(none)"
             counts[value] += 1
             steps[value] += len(episode) - episode.history
-        if by is not None or len(counts) <= FEW_VALUES:
+        if by is not None or (len(counts) <= FEW_VALUES and name not in _PLACES):
             found[name] = {value: (counts[value], steps[value]) for value in sorted(counts)}
     return found
 

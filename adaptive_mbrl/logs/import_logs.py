@@ -1,4 +1,4 @@
-"""Turns the log files of a robot into episodes for training: the sub-command `import-logs`."""
+"""Turns the log files of a robot into episodes for training: the sub-command `data import`."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from adaptive_mbrl.logs.config import LogConfig, load_log_config
 from adaptive_mbrl.logs.log import read_log
 from adaptive_mbrl.logs.outcome_table import print_stretches
 from adaptive_mbrl.logs.tables import FORMATS, is_log
-from adaptive_mbrl.options import ImportLogsOptions
+from adaptive_mbrl.options import DataImportOptions
 from adaptive_mbrl.spec import RobotSpec
 
 MAX_NAMES = 5
 """Files that the last error names; each has said before why it was skipped."""
 
 
-def import_logs(options: ImportLogsOptions) -> None:
+def import_logs(options: DataImportOptions) -> None:
     """Append the episodes of log files to a store, one batch per file, and print what was left out and why.
 
     A file that the store holds already is left out. A file that cannot be read is named, and the others are imported.

@@ -8,10 +8,10 @@ from adaptive_mbrl.options.benchmark import BenchmarkOptions, TrainSuiteOptions
 from adaptive_mbrl.options.bridge import BridgeOptions, CallOptions, PreflightOptions, SimulatedRobotOptions
 from adaptive_mbrl.options.data import (
     DataCheckOptions,
+    DataImportOptions,
     DataMergeOptions,
     DataSplitOptions,
     DataStatsOptions,
-    ImportLogsOptions,
 )
 from adaptive_mbrl.options.simulation import (
     CollectOptions,
@@ -29,6 +29,7 @@ __all__ = [
     "CallOptions",
     "CollectOptions",
     "DataCheckOptions",
+    "DataImportOptions",
     "DataMergeOptions",
     "DataSplitOptions",
     "DataStatsOptions",
@@ -37,7 +38,6 @@ __all__ = [
     "EvaluateOptions",
     "FineTuneOptions",
     "ImportBagOptions",
-    "ImportLogsOptions",
     "InfoOptions",
     "PreflightOptions",
     "ReplayOptions",

@@ -17,7 +17,7 @@ OptionalFraction = Annotated[float | None, arg(metavar="SHARE", help_behavior_hi
 
 
 @dataclass(frozen=True)
-class ImportLogsOptions:
+class DataImportOptions:
     """Turn a robot's logs (CSV, TSV, Parquet, NPZ, HDF5) into episodes for training.
 
     Parquet and HDF5 need the extra packages of 'adaptive-mbrl[logs]'. A file that cannot be read is skipped; the others are

@@ -123,7 +123,7 @@ class FineTuneOptions:
 
     Attributes:
         checkpoint: folder of a checkpoint, or name of a shipped one.
-        episodes: folder of the episodes that `import-bag` or `collect` wrote.
+        episodes: folder of the episodes that `data import`, `import-bag` or `collect` wrote.
         out: folder of the new checkpoint.
         updates: number of outer steps.
         learning_rate: learning rate of the outer steps.

@@ -103,7 +103,7 @@ def _by_situation(comparison: Comparison) -> Iterator[str]:
     for name in names:
         rows = np.array([situation == name for situation in comparison.situations])
         ours, theirs = comparison.adaptive[rows, -1].mean(), comparison.multitask[rows].mean()
-        yield f"| {name.strip(chr(34))} | {rows.sum()} | {ours:.3f} | {theirs:.3f} |"
+        yield f"| {name} | {rows.sum()} | {ours:.3f} | {theirs:.3f} |"
     yield ""
 
 

@@ -7,6 +7,7 @@ newest transitions of each window (the K-shot curve); what the other one believe
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from scipy.stats import bootstrap
 
 from adaptive_mbrl.adaptation.network_adapter import NetworkAdapter
 from adaptive_mbrl.data.episode import Episode
-from adaptive_mbrl.data.situations import stretches_of
+from adaptive_mbrl.data.situations import stretches_of, tag_text
 from adaptive_mbrl.data.windows import Windows, WindowSampler
 from adaptive_mbrl.meta.losses import query_errors
 
@@ -93,8 +94,16 @@ def compare(
         ours.append([float(e.mean()) for e in errors])
         theirs.append(float(other.mean()))
         by_step.append([errors[-1].mean(0), other.mean(0)])
-    names = tuple(stretches[0].key for stretches in stretches_of(chosen))
+    names = tuple(_name(stretches[0].key) for stretches in stretches_of(chosen))
     return Comparison(horizon, shots, np.array(ours), np.array(theirs), np.array(by_step).mean(0), names)
+
+
+def _name(key: str) -> str:
+    try:
+        return tag_text(json.loads(key))
+    except ValueError:
+        # an episode that is a situation of its own
+        return key
 
 
 def _errors(adapter: NetworkAdapter, windows: Windows) -> NDArray[np.float64]:

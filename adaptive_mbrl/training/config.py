@@ -38,7 +38,8 @@ class TrainConfig:
         adaptation: the adaptation rule, or a list of rules that follow one another.
         outer: settings of the outer loop.
         planner: the controller's planner, in training and in the checkpoint.
-        data: what is collected, or in `data.episodes_from` the folder of episodes that a run, `collect` or `import-bag` wrote.
+        data: what is collected, or in `data.episodes_from` the folder of episodes that a run, `collect`, `import-bag` or
+            `data import` wrote.
         value: a terminal value that the planner's score has beside the objective; none by default.
         resets: layers that are drawn again in some rounds; none by default.
         updates_initial: number of outer steps of round 0.

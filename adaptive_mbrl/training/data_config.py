@@ -28,8 +28,8 @@ class DataConfig:
         branch_every: number of control steps between two snapshots.
         validation_fraction: share of episodes that every collection holds out, at least one episode of several; with 0 there is
             no validation. Of recorded episodes, of which none is marked for validation, it is the last part of each.
-        episodes_from: folder of a complete run, or of recorded episodes that `collect` or `import-bag` wrote. The training takes
-            these episodes and collects none; with `iterations: 0` it has a single round before the last one.
+        episodes_from: folder of a complete run, or of recorded episodes that `collect`, `import-bag` or `data import` wrote. The
+            training takes these episodes and collects none; with `iterations: 0` it has a single round before the last one.
         exploration_bonus: weight of the ensemble's spread of predicted returns, which the planner's score gets in the first
             collection with a controller, so that it goes where the members disagree (Sekar et al. 2020, arXiv 2005.05960). It
             falls to 0 along a straight line until the last collection; 0 does not explore.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from tqdm import tqdm
+
 from adaptive_mbrl.data.episodes import SPEC_FILE, EpisodeStore
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.meta.fine_tune import split
@@ -17,8 +19,9 @@ _KEY = "key 'data.episodes_from'"
 def given_episodes(config: TrainConfig, spec: RobotSpec) -> EpisodeStore | None:
     """The episodes that `data.episodes_from` names; None if the training collects its own.
 
-    A run has chosen its validation episodes. Where no recorded episode is marked for validation, the last part of each is held
-    out, as `data.validation_fraction` says.
+    A run has chosen its validation episodes, and all of its files must be there. Of recordings, a file that is damaged is named
+    on the screen and left out. Where no recorded episode is marked for validation, the last part of each is held out, as
+    `data.validation_fraction` says.
 
     Args:
         config: the configuration of the training.
@@ -26,13 +29,14 @@ def given_episodes(config: TrainConfig, spec: RobotSpec) -> EpisodeStore | None:
 
     Raises:
         ConfigError: the folder holds no episodes, or these are too short.
-        CheckpointError: the episodes are damaged, or another robot's.
+        CheckpointError: the episodes of a run are damaged, or they are another robot's.
     """
     source, fraction = config.data.episodes_from, config.data.validation_fraction
     if source is None:
         return None
     folder = folder_of_episodes(source)
-    store = EpisodeStore.open(folder, EpisodeStore.check(folder, spec))
+    damaged = None if folder != source else lambda error: tqdm.write(f"Left out: {error}")
+    store = EpisodeStore.open(folder, EpisodeStore.check(folder, spec), damaged=damaged)
     if folder != source or fraction == 0 or any(e.tags.get("validation") for e in store.episodes):
         return store
     try:
@@ -57,5 +61,5 @@ def folder_of_episodes(source: Path) -> Path:
         raise ConfigError(f"{_KEY}: {source} is not a complete run (it has no checkpoint/); train it first")
     raise ConfigError(
         f"{_KEY}: {source} holds no episodes; allowed: the folder of a complete run (train it first), "
-        "or one that collect or import-bag wrote"
+        "or one that collect, import-bag or data import wrote"
     )

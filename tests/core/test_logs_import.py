@@ -32,7 +32,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*files: str, config: str = "logs.yaml") -> int:
-    return cli.main(["import-logs", *files, "--config", config, "--out", "episodes"])
+    return cli.main(["data", "import", *files, "--config", config, "--out", "episodes"])
 
 
 def test_a_folder_becomes_a_batch_per_file(lab: Path, capsys: pytest.CaptureFixture[str]):
@@ -112,9 +112,8 @@ def test_the_example_goes_from_logs_to_a_checkpoint(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(sys, "argv", ["make_logs.py"])
     runpy.run_path(str(EXAMPLES / "make_logs.py"), run_name="__main__")
 
-    assert (
-        cli.main(["import-logs", "runs/rover/logs", "--config", str(EXAMPLES / "logs.yaml"), "--out", "runs/rover/episodes"]) == 0
-    )
+    mapping = str(EXAMPLES / "logs.yaml")
+    assert cli.main(["data", "import", "runs/rover/logs", "--config", mapping, "--out", "runs/rover/episodes"]) == 0
 
     store = EpisodeStore.open(Path("runs/rover/episodes"))
     # every log has a gap and a change of the surface

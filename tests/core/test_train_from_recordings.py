@@ -1,0 +1,170 @@
+"""`train --data`: from recordings alone to a checkpoint that is compared with the multi-task model, and says so in its card."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from adaptive_mbrl import cli
+from adaptive_mbrl.adaptation.none import NoneConfig
+from adaptive_mbrl.checkpoint import load_checkpoint
+from adaptive_mbrl.config import load_yaml, with_settings
+from adaptive_mbrl.data.episodes import EpisodeStore, shard_files
+from adaptive_mbrl.data.windows import WindowSampler
+from adaptive_mbrl.meta.losses import query_errors
+from adaptive_mbrl.meta.trainer import MetaTrainer
+from adaptive_mbrl.options import TrainOptions
+from adaptive_mbrl.training.comparison import compare
+from adaptive_mbrl.training.config import TrainConfig
+from tests.core.analytic import POINT, point_episodes
+from tests.core.point_training import QUERY, WINDOW, point_dataset, point_trainer
+
+SMALL = (
+    "model.hidden=[16]",
+    "model.members=1",
+    "model.context_dim=2",
+    "window=4",
+    "outer.query=3",
+    "outer.meta_batch_size=16",
+    "outer.validation_windows=16",
+    "updates_initial=4",
+    "updates_final=4",
+)
+
+
+@pytest.fixture
+def recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Eight episodes in four files; the gain is the situation, and those of the last file are held out."""
+    monkeypatch.chdir(tmp_path)
+    store = EpisodeStore.open(Path("logs"), POINT)
+    for i in range(4):
+        tags = {"source": "log", "situation": {"gain": i}, **({"validation": True} if i == 3 else {})}
+        store.append([dataclasses.replace(e, tags=tags) for e in point_episodes(2, seed=i)])
+    return tmp_path / "logs"
+
+
+def train(*flags: str) -> int:
+    return cli.main(["train", "--data", "logs", "--device", "cpu", *flags, "--set", *SMALL])
+
+
+def test_recordings_alone_give_a_checkpoint_and_a_comparison(recordings: Path, capsys: pytest.CaptureFixture[str]):
+    assert train("--run", "run") == 0
+
+    out = capsys.readouterr().out
+    assert "of the multi-task model. Adapting saves" in out
+    assert out.endswith("Checkpoint: run/checkpoint\n")
+    config = load_yaml(Path("run/config.yaml"), TrainConfig)
+    assert config.data.episodes_from == Path("logs")
+    assert [rule.TAG for rule in config.adaptation] == ["context", "bayes_linear"]
+    other = load_yaml(Path("run/multitask/config.yaml"), TrainConfig)
+    assert dataclasses.replace(other, adaptation=config.adaptation) == config
+    assert load_checkpoint("run/multitask/checkpoint").description.is_multitask
+    card = Path("run/checkpoint/README.md").read_text()
+    assert "| trained on | 6 | 240 |" in card
+    assert "| held out | 2 | 80 |" in card
+    assert "| transitions seen | 0 | 1 | 2 | 4 | multi-task |" in card
+    assert "| gain 3 | 2 |" in card
+
+
+def test_the_run_goes_on_where_it_stopped_and_is_left_alone_when_it_is_done(recordings: Path):
+    assert train("--run", "run") == 0
+    before = {p: p.read_bytes() for p in Path("run").rglob("*.safetensors")}
+
+    assert train("--run", "run", "--resume") == 0
+
+    assert {p: p.read_bytes() for p in Path("run").rglob("*.safetensors")} == before
+
+
+def test_nothing_is_compared_where_nothing_is_asked_for(recordings: Path):
+    assert train("--run", "run", "--no-compare") == 0
+
+    assert not Path("run/multitask").exists()
+    assert not Path("run/checkpoint/README.md").exists()
+
+
+def test_without_held_out_episodes_the_card_says_so(recordings: Path, capsys: pytest.CaptureFixture[str]):
+    store = EpisodeStore.open(Path("others"), POINT)
+    store.append(point_episodes(3, seed=0))
+
+    words = ["train", "--data", "others", "--device", "cpu", "--run", "run", "--set", *SMALL, "data.validation_fraction=0"]
+    assert cli.main(words) == 0
+
+    assert "Nothing was held out" in capsys.readouterr().out
+    assert "nothing says whether adapting pays" in Path("run/checkpoint/README.md").read_text()
+
+
+def test_a_damaged_file_is_named_and_the_rest_is_trained_on(recordings: Path, capsys: pytest.CaptureFixture[str]):
+    torn = shard_files(recordings)[1]
+    torn.write_bytes(torn.read_bytes()[:-5])
+
+    assert train("--run", "run") == 0
+
+    assert "Left out: logs/000001.safetensors: damaged episode file" in capsys.readouterr().out
+    assert "| trained on | 4 | 160 |" in Path("run/checkpoint/README.md").read_text()
+
+
+def test_a_configuration_says_what_is_trained_and_data_on_what(recordings: Path):
+    Path("mine.yaml").write_text("adaptation: none\nobjective: [{kind: action_quadratic}]\n")
+
+    assert train("--config", "mine.yaml", "--run", "run") == 0
+
+    about = load_checkpoint("run/checkpoint").description
+    assert about.is_multitask
+    assert [term.kind for term in about.terms] == ["action_quadratic"]
+    assert not Path("run/multitask").exists()
+
+
+def test_the_folder_of_the_run_is_named_after_the_recordings():
+    assert TrainOptions(data=Path("a/flights")).run_folder == Path("runs/train/flights")
+    assert TrainOptions("c/mine.yaml", Path("a/flights")).run_folder == Path("runs/train/mine")
+
+
+@pytest.mark.parametrize("name", ["a: b", "it's {x}", "#1"])
+def test_a_folder_may_have_any_name(name: str):
+    (setting, _) = TrainOptions(data=Path(name)).settings
+
+    assert with_settings({}, [setting]) == {"data": {"episodes_from": name}}
+
+
+def test_neither_a_configuration_nor_data_is_one_line(capsys: pytest.CaptureFixture[str]):
+    assert cli.main(["train"]) == 2
+    assert capsys.readouterr().err == "error: train: got neither of --config and --data; give one, or both\n"
+
+
+def test_data_that_is_not_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.chdir(tmp_path)
+
+    assert cli.main(["train", "--data", "nowhere"]) == 2
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "nowhere holds no episodes" in line
+    assert not Path("runs").exists()
+
+
+def test_the_comparison_is_the_error_of_each_model_on_what_is_held_out(trained: MetaTrainer):
+    """Gains of the point mass differ from episode to episode: who adapts predicts better, and the better the more it has seen."""
+    multitask = point_trainer(rules=(NoneConfig(),))
+    multitask.fit(point_dataset(), 60)
+    held_out = point_episodes(6, seed=50)
+
+    found = compare(trained.adapter, multitask.adapter, held_out, WINDOW, QUERY)
+
+    assert found is not None
+    assert found.shots == (0, *(2**i for i in range(10) if 2**i < WINDOW), WINDOW)
+    share, (low, high) = found.saved()
+    assert 0 < low < share < high < 1
+    assert found.adaptive[:, -1].mean() < found.adaptive[:, 0].mean()
+    assert found.by_step.mean(1).tolist() == pytest.approx([found.adaptive[:, -1].mean(), found.multitask.mean()])
+    sampler = WindowSampler(held_out[2:3], WINDOW, QUERY)
+    windows = sampler.at(torch.linspace(0, len(sampler) - 1, 16).long())
+    predictor = multitask.adapter.condition(multitask.adapter.prior(16))
+    with torch.no_grad():
+        errors = query_errors(predictor, windows).mean(0).square().mean(-1).sqrt()
+    assert found.multitask[2] == pytest.approx(float(errors.mean()), rel=1e-6)
+
+
+def test_episodes_that_are_too_short_cannot_be_compared_on(trained: MetaTrainer):
+    assert compare(trained.adapter, trained.adapter, point_episodes(3, seed=0, steps=QUERY - 1), WINDOW, QUERY) is None
