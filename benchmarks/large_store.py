@@ -28,7 +28,7 @@ from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.dynamics.model import DynamicsModel
 from adaptive_mbrl.meta.trainer import MetaTrainer
 from adaptive_mbrl.revision import git_revision
-from adaptive_mbrl.runtime import prepare_process, use_threads
+from adaptive_mbrl.runtime import use_threads
 from adaptive_mbrl.storage import write_text_atomically
 from sim.evaluation.report import cpu_model
 from sim.robot.robot import load_robot
@@ -53,7 +53,7 @@ def main(folder: tyro.conf.Positional[Path], out: Path, transitions: int = 50_00
     write_store(folder, transitions)
     with get_context("spawn").Pool(1) as pool:
         report = pool.apply(measured, (folder,))
-    report |= {"machine": cpu_model(), "git_revision": git_revision(), "large_store": " ".join(sys.argv[1:2])}
+    report |= {"machine": cpu_model(), "git_revision": git_revision()}
     write_text_atomically(out, json.dumps(report, indent=1) + "\n")
     print(json.dumps(report, indent=1))
 
@@ -78,7 +78,6 @@ def write_store(folder: Path, transitions: int) -> None:
 
 def measured(folder: Path) -> dict[str, Any]:
     """Open the store, draw from it, and train on it for a moment; runs in a process of its own."""
-    prepare_process()
     use_threads(1)
     config = load_train_config(CONFIG)
     before = memory()

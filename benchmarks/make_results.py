@@ -31,7 +31,7 @@ from sim.benchmark.markdown import (
 from sim.evaluation.summary import summarize
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-PAGES = ("results.md", "adaptation.md", "physics.md", "robot.md", "training.md", "walker.md")
+PAGES = ("results.md", "adaptation.md", "data.md", "physics.md", "robot.md", "training.md", "walker.md")
 SHORT = ("never_worse", "multitask")
 """Reports of benchmarks that are shown with one line for each arm."""
 LAST_NARROW = "36f922467660"
@@ -458,6 +458,20 @@ def privileges_table(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def large_store_table(report: dict[str, Any]) -> str:
+    """How fast windows come from a store that is larger than memory."""
+    rows = {
+        "transitions in the store": f"{report['transitions']:,} ({report['gigabytes']} GB, {report['episodes']:,} episodes)",
+        "opened in": f"{report['start_up_seconds']} s",
+        "meta-batches drawn per second": f"{report['meta_batches_per_second']:.0f}",
+        "meta-batches that the half-cheetah's training uses per second": f"{report['updates_per_second']:.1f}",
+        "ratio": f"{report['ratio']:.0f}",
+        "memory of the process for it": f"{report['memory_mib']} MiB, and {report['mapped_mib']} MiB of mapped files",
+    }
+    lines = [f"{report['machine']}, one thread, revision {report['git_revision']}.", "", "| | |", "|---|---|"]
+    return "\n".join(lines + [f"| {name} | {value} |" for name, value in rows.items()])
+
+
 def _trained_as(name: str, checkpoint: str) -> str:
     """What a row is called. A report may be about an earlier checkpoint of a name that has another training today."""
     if not name.endswith(".json"):
@@ -479,6 +493,7 @@ TABLES = {
     "imperfections": bridge_table,
     "faults": faults_table,
     "latency_cases": latency_cost_table,
+    "meta_batches_per_second": large_store_table,
 }
 """How a report is shown, by a key that only reports of its kind have."""
 
