@@ -7,7 +7,7 @@ store.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -57,13 +57,14 @@ class EpisodeStore:
         store = cls(cls.check(folder, spec), folder)
         for file in shard_files(folder):
             try:
-                episodes, about = read_shard(file)
+                episodes, about = read_shard(file, store.num_batches)
             except CheckpointError as error:
                 if damaged is None:
                     raise
                 damaged(error)
                 continue
-            store._add(episodes, about)
+            store.episodes.extend(episodes)
+            store.abouts.append(about)
         if store.num_batches < num_batches:
             raise CheckpointError(f"{folder}: {num_batches} batches of episodes expected, {store.num_batches} found")
         return store
@@ -100,11 +101,8 @@ class EpisodeStore:
             # another program may have appended since this store was opened
             while not write_new_bytes_atomically(self.folder / f"{number:06d}.safetensors", content):
                 number += 1
-        self._add(episodes, about or {})
-
-    def _add(self, episodes: Iterable[Episode], about: dict[str, Any]) -> None:
         self.episodes.extend(replace(episode, batch=self.num_batches) for episode in episodes)
-        self.abouts.append(about)
+        self.abouts.append(about or {})
 
 
 def shard_files(folder: Path) -> list[Path]:

@@ -40,10 +40,14 @@ def hash_of(episodes: Sequence[Episode], about: dict[str, Any]) -> str:
     return _encoded(episodes, about)[1]["sha256"]
 
 
-def read_shard(path: Path) -> tuple[list[Episode], dict[str, Any]]:
+def read_shard(path: Path, batch: int = 0) -> tuple[list[Episode], dict[str, Any]]:
     """The episodes of a file, whose arrays stay on disk until they are looked at, and the facts about them.
 
     Writing into the arrays changes them in memory only.
+
+    Args:
+        path: the file.
+        batch: its number in the store, which the episodes say.
 
     Raises:
         CheckpointError: the file is not complete, or no shard.
@@ -51,12 +55,12 @@ def read_shard(path: Path) -> tuple[list[Episode], dict[str, Any]]:
     try:
         tensors, header = _mapped(path)
         if "schema" not in header:
-            return _read_schema_1(tensors, header)
+            return _read_schema_1(tensors, header, batch)
         if int(header["schema"]) > SCHEMA_VERSION:
             raise CheckpointError(
                 f"{path}: written by a newer version of adaptive-mbrl (schema {header['schema']}; known: up to {SCHEMA_VERSION})"
             )
-        return _episodes(tensors, json.loads(header["episodes"])), json.loads(header["about"])
+        return _episodes(tensors, json.loads(header["episodes"]), batch), json.loads(header["about"])
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise CheckpointError(f"{path}: damaged episode file: {error}") from error
 
@@ -121,7 +125,7 @@ def _view(content: np.ndarray, begin: int, entry: dict[str, Any]) -> np.ndarray:
     return flat.view(_DTYPES[entry["dtype"]]).reshape(entry["shape"])
 
 
-def _episodes(tensors: Tensors, index: Sequence[dict[str, Any]]) -> list[Episode]:
+def _episodes(tensors: Tensors, index: Sequence[dict[str, Any]], batch: int) -> list[Episode]:
     lengths = tensors["steps"].tolist()
     if len(lengths) != len(index):
         raise ValueError(f"{len(index)} episodes in its index, {len(lengths)} in its arrays")
@@ -129,15 +133,15 @@ def _episodes(tensors: Tensors, index: Sequence[dict[str, Any]]) -> list[Episode
     for number, (length, facts) in enumerate(zip(lengths, index, strict=True)):
         rows = slice(at, at + length)
         obs = tensors["obs"][at + number : at + number + length + 1]
-        found.append(Episode(obs, tensors["action"][rows], tensors["reward"][rows], **facts))
+        found.append(Episode(obs, tensors["action"][rows], tensors["reward"][rows], **facts, batch=batch))
         at += length
     return found
 
 
-def _read_schema_1(tensors: Tensors, header: Header) -> tuple[list[Episode], dict[str, Any]]:
+def _read_schema_1(tensors: Tensors, header: Header, batch: int) -> tuple[list[Episode], dict[str, Any]]:
     about = json.loads(header.pop("about"))
     episodes = [
-        Episode(tensors[f"{i}.obs"], tensors[f"{i}.action"], tensors[f"{i}.reward"], **json.loads(header[str(i)]))
+        Episode(tensors[f"{i}.obs"], tensors[f"{i}.action"], tensors[f"{i}.reward"], **json.loads(header[str(i)]), batch=batch)
         for i in range(len(header))
     ]
     return episodes, about
