@@ -58,17 +58,19 @@ COMMANDS = (
     Command("simulated-robot", options.SimulatedRobotOptions, "robot_bridge.simulated.robot:simulated_robot"),
     Command("import-bag", options.ImportBagOptions, "robot_bridge.bags.import_bag:import_bag"),
     Command("data import", options.DataImportOptions, "adaptive_mbrl.logs.import_logs:import_logs"),
-    Command("data check", options.DataCheckOptions, "adaptive_mbrl.datasets.check:check"),
-    Command("data stats", options.DataStatsOptions, "adaptive_mbrl.datasets.stats:stats"),
-    Command("data merge", options.DataMergeOptions, "adaptive_mbrl.datasets.merge:merge"),
-    Command("data split", options.DataSplitOptions, "adaptive_mbrl.datasets.split:split"),
+    Command("data check", options.DataCheckOptions, "adaptive_mbrl.stores.check:check"),
+    Command("data stats", options.DataStatsOptions, "adaptive_mbrl.stores.stats:stats"),
+    Command("data merge", options.DataMergeOptions, "adaptive_mbrl.stores.merge:merge"),
+    Command("data split", options.DataSplitOptions, "adaptive_mbrl.stores.split:split"),
+    Command("data export-minari", options.DataExportMinariOptions, "adaptive_mbrl.stores.minari:export_minari"),
+    Command("data import-minari", options.DataImportMinariOptions, "adaptive_mbrl.stores.minari:import_minari"),
     Command("fine-tune", options.FineTuneOptions, "adaptive_mbrl.meta.fine_tune:fine_tune"),
     Command("diagnose", options.DiagnoseOptions, "sim.diagnosis.command:diagnose"),
     Command("replay", options.ReplayOptions, "sim.replay:replay"),
     Command("info", options.InfoOptions, "sim.info:info"),
 )
 """Every sub-command, in the order of the help."""
-GROUPS = {"data": "Make stores of episodes from logs; check, show, merge and split them."}
+GROUPS = {"data": "Make stores of episodes from logs; check, show, merge, split and exchange them."}
 """What the sub-commands whose names begin with one word have in common."""
 _USERS_OF_SIM = ("sim.", "robot_bridge.simulated.")
 """The commands of these packages import `sim`."""

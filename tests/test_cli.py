@@ -18,6 +18,8 @@ from adaptive_mbrl.options import (
     CallOptions,
     CollectOptions,
     DataCheckOptions,
+    DataExportMinariOptions,
+    DataImportMinariOptions,
     DataImportOptions,
     DataMergeOptions,
     DataSplitOptions,
@@ -119,6 +121,8 @@ def test_help_lists_every_command():
             "data split a --by wind --held-out 8 12 --out b".split(),
             DataSplitOptions(Path("a"), Path("b"), by="wind", held_out=("8", "12")),
         ),
+        ("data export-minari a r/d-v0".split(), DataExportMinariOptions(Path("a"), "r/d-v0")),
+        ("data import-minari r/d-v0 --out a".split(), DataImportMinariOptions("r/d-v0", Path("a"))),
         (
             "fine-tune c --episodes e --out o --updates 9 --held-out 0.3".split(),
             FineTuneOptions("c", Path("e"), Path("o"), updates=9, held_out=0.3),
@@ -161,7 +165,8 @@ def test_flags_become_options(arguments: list[str], expected: object):
         (["dmeo"], f"error: unknown command 'dmeo' (did you mean 'demo'?); commands: {', '.join(FIRST_WORDS)}"),
         (
             "data stast".split(),
-            "error: unknown command of data 'stast' (did you mean 'stats'?); commands: import, check, stats, merge, split",
+            "error: unknown command of data 'stast' (did you mean 'stats'?); "
+            "commands: import, check, stats, merge, split, export-minari, import-minari",
         ),
         ("data check".split(), "error: no folder given; allowed: one or more folders of episodes"),
         ("data stats a --plot b.jpg".split(), "error: --plot: b.jpg is no .png file; allowed: a name that ends in .png"),

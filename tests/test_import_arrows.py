@@ -24,7 +24,11 @@ FORBIDDEN = {
     "robot_bridge": {"sim"} | PHYSICS,
 }
 # the command line starts everything and may name sim, but only once a command runs; the simulated robot is simulation
-LAZILY_ALLOWED = {"adaptive_mbrl/cli.py": {"sim", "robot_bridge"}}
+LAZILY_ALLOWED = {
+    "adaptive_mbrl/cli.py": {"sim", "robot_bridge"},
+    # the spaces of a dataset of Minari are Gymnasium's
+    "adaptive_mbrl/stores/minari.py": {"gymnasium"},
+}
 ALLOWED = {"robot_bridge/simulated/robot.py": {"sim"}}
 
 

@@ -8,6 +8,8 @@ from adaptive_mbrl.options.benchmark import BenchmarkOptions, TrainSuiteOptions
 from adaptive_mbrl.options.bridge import BridgeOptions, CallOptions, PreflightOptions, SimulatedRobotOptions
 from adaptive_mbrl.options.data import (
     DataCheckOptions,
+    DataExportMinariOptions,
+    DataImportMinariOptions,
     DataImportOptions,
     DataMergeOptions,
     DataSplitOptions,
@@ -29,6 +31,8 @@ __all__ = [
     "CallOptions",
     "CollectOptions",
     "DataCheckOptions",
+    "DataExportMinariOptions",
+    "DataImportMinariOptions",
     "DataImportOptions",
     "DataMergeOptions",
     "DataSplitOptions",

@@ -126,6 +126,39 @@ class DataSplitOptions:
             raise ConfigError(f"--share: {self.share} is out of range; allowed: above 0 and below 1")
 
 
+@dataclass(frozen=True)
+class DataExportMinariOptions:
+    """Write a store of episodes as a dataset of Minari, the dataset library of the Gymnasium family.
+
+    Needs the extra packages of 'adaptive-mbrl[minari]'. Example: adaptive-mbrl data export-minari runs/logs rover/drives-v0
+
+    Attributes:
+        folder: folder of the episodes.
+        name: name of the new dataset, with a version.
+    """
+
+    folder: Positional[Path]
+    name: Positional[str]
+
+
+@dataclass(frozen=True)
+class DataImportMinariOptions:
+    """Append the episodes of a dataset of Minari to a store.
+
+    Needs the extra packages of 'adaptive-mbrl[minari]'. Example: adaptive-mbrl data import-minari rover/drives-v0 --out runs/logs
+
+    Attributes:
+        name: name of a dataset that Minari has on this machine ('minari download' gets one).
+        out: folder of the episodes; new ones are appended.
+        spec: YAML file that says what the columns mean, with name, dt, obs and action as in a store's spec.yaml; a dataset that
+            `data export-minari` wrote knows it.
+    """
+
+    name: Positional[str]
+    out: Path
+    spec: OptionalFile = None
+
+
 def _require_folders(folders: tuple[Path, ...]) -> None:
     if not folders:
         raise ConfigError("no folder given; allowed: one or more folders of episodes")

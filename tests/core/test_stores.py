@@ -12,8 +12,8 @@ import torch
 from adaptive_mbrl import cli
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import EpisodeStore, shard_files
-from adaptive_mbrl.datasets.channels import ChannelFigures, frozen_steps, velocity_pairs
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
+from adaptive_mbrl.stores.channels import ChannelFigures, frozen_steps, velocity_pairs
 
 DT = 0.1
 SPEC = RobotSpec(

@@ -19,10 +19,10 @@ from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.data.situations import tag_text
 from adaptive_mbrl.data.statistics import Moments
-from adaptive_mbrl.datasets.channels import ChannelFigures
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.options import DataStatsOptions
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
+from adaptive_mbrl.stores.channels import ChannelFigures
 
 WIDTH = 100
 """Columns of a table if the output is no terminal."""
@@ -112,7 +112,7 @@ def _coverage_table(name: str, counts: dict[str, tuple[int, int]], spec: RobotSp
 
 def _plot(path: Path, store: EpisodeStore, figures: ChannelFigures) -> None:
     # matplotlib takes long to load
-    from adaptive_mbrl.datasets.histograms import draw_histograms
+    from adaptive_mbrl.stores.histograms import draw_histograms
 
     draw_histograms(path, store, figures)
     print(f"Histograms: {path}")

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.data.statistics import Moments
-from adaptive_mbrl.datasets.channels import ChannelFigures
 from adaptive_mbrl.spec import ActionChannel, Channel
 from adaptive_mbrl.storage import write_bytes_atomically
+from adaptive_mbrl.stores.channels import ChannelFigures
 
 BINS = 60
 COLUMNS = 4
