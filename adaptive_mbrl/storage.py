@@ -31,8 +31,10 @@ def write_new_bytes_atomically(path: Path, content: bytes) -> bool:
         except FileExistsError:
             return False
         except OSError:
-            # a file system without hard links cannot keep two processes apart
-            if path.exists():
+            # a file system without hard links: an empty file takes the name, and is replaced at once
+            try:
+                path.touch(exist_ok=False)
+            except FileExistsError:
                 return False
             os.replace(temporary, path)
     return True

@@ -56,7 +56,11 @@ def demo(options: DemoOptions) -> None:
 
 def train(options: TrainOptions) -> None:
     """Start or resume a training run in simulation, or on recorded episodes alone where `--set` takes the scenarios away."""
-    assert options.config is not None  # without one, there are no scenarios, and the core trains
+    if options.config is None or options.data is not None:
+        raise ConfigError(
+            f"--data: {options.config} names scenarios, which need a simulator; "
+            "allowed: a configuration without them, which says the reward in 'objective', or no --config"
+        )
     config = load_train_config(options.config, options.settings)
     start = train_from_episodes if config.scenarios is None else run_training
     run_with_hints(options, lambda run: start(config, run, resolve_device(options.device)))

@@ -6,13 +6,20 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adaptive_mbrl.storage import atomic_folder, remove_leftovers, write_bytes_atomically, write_text_atomically
+from adaptive_mbrl.storage import (
+    atomic_folder,
+    remove_leftovers,
+    write_bytes_atomically,
+    write_new_bytes_atomically,
+    write_text_atomically,
+)
 
 # writes a second version and kills itself, as kill -9 would, before the n-th line that it runs here or in storage.py
 WRITER = """
@@ -148,3 +155,35 @@ def test_a_kill_at_any_line_never_leaves_half_a_file_or_folder(tmp_path: Path):
     assert kills > 10
     assert (root / "file").read_bytes() == b"new" * 1000
     assert sorted(os.listdir(root)) == ["file", "folder"]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_new_file_replaces_none(links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Also where the file system has no hard links."""
+    if not links:
+
+        def refuse(*_: object) -> None:
+            raise PermissionError("no links here")
+
+        monkeypatch.setattr(os, "link", refuse)
+
+    assert write_new_bytes_atomically(tmp_path / "file", b"first")
+    assert not write_new_bytes_atomically(tmp_path / "file", b"second")
+
+    assert (tmp_path / "file").read_bytes() == b"first"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_of_many_writers_of_a_new_file_one_wins(links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    if not links:
+
+        def refuse(*_: object) -> None:
+            raise PermissionError("no links here")
+
+        monkeypatch.setattr(os, "link", refuse)
+    with ThreadPoolExecutor(8) as pool:
+        won = list(pool.map(lambda i: write_new_bytes_atomically(tmp_path / "file", bytes([i])), range(32)))
+
+    assert sum(won) == 1
+    assert (tmp_path / "file").read_bytes() == bytes([won.index(True)])

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+import numpy as np
 import torch
 
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.statistics import TransitionStatistics, transition_statistics
 from adaptive_mbrl.data.weighting import WeightingConfig, episode_weights
 from adaptive_mbrl.data.windows import Windows, WindowSampler
+from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.spec import RobotSpec
 
 
@@ -38,6 +40,14 @@ class Dataset(Protocol):
 
     def held_out(self, num: int) -> Windows | None:
         """Windows spread evenly over episodes that are not trained on; None where nothing is held out."""
+
+
+def _first_not_finite(episodes: Sequence[Episode]) -> str:
+    for episode in episodes:
+        bad = np.argwhere(~np.isfinite(episode.obs))
+        if len(bad):
+            return f"batch {episode.batch} of the episodes has an observation that is not finite; 'data check' names the step"
+    return "an observation is not finite"
 
 
 class EpisodeDataset:
@@ -87,8 +97,15 @@ class EpisodeDataset:
         return self._training.sample_tasks(num_tasks, per_task, generator)
 
     def statistics(self) -> TransitionStatistics:
-        """See `Dataset.statistics`."""
-        return transition_statistics(self.spec, self._training.transitions())
+        """See `Dataset.statistics`.
+
+        Raises:
+            ConfigError: an episode holds a number that is not finite.
+        """
+        found = transition_statistics(self.spec, self._training.transitions())
+        if not all(bool(m.mean.isfinite().all()) for m in found):
+            raise ConfigError(_first_not_finite(self._training.episodes))
+        return found
 
     def held_out(self, num: int) -> Windows | None:
         """See `Dataset.held_out`."""

@@ -7,7 +7,7 @@ store.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ class EpisodeStore:
         spec: RobotSpec | None = None,
         num_batches: int = 0,
         damaged: Callable[[CheckpointError], None] | None = None,
+        names: Collection[str] | None = None,
     ) -> EpisodeStore:
         """Open a store, or start an empty one when the folder holds none. Large episodes stay on disk until they are looked at.
 
@@ -51,11 +52,14 @@ class EpisodeStore:
             spec: the robot's spec; a new store needs it, an existing store must have the same.
             num_batches: number of batches that must be there at least.
             damaged: is told of each batch that cannot be read and is skipped; None to raise the error instead.
+            names: names of the files to read; None for all.
         """
         if spec is not None and not (folder / SPEC_FILE).exists():
             save_yaml(folder / SPEC_FILE, spec)
         store = cls(cls.check(folder, spec), folder)
         for file in shard_files(folder):
+            if names is not None and file.name not in names:
+                continue
             try:
                 episodes, about = read_shard(file, store.num_batches)
             except CheckpointError as error:
@@ -97,8 +101,10 @@ class EpisodeStore:
             about: facts about the batch that JSON can hold; they are kept with it in `abouts`.
         """
         if self.folder is not None:
-            content, number = shard_bytes(episodes, about or {}), self.num_batches
-            # another program may have appended since this store was opened
+            content = shard_bytes(episodes, about or {})
+            files = shard_files(self.folder)
+            number = int(files[-1].stem) + 1 if files else 0
+            # another program may append at the same time
             while not write_new_bytes_atomically(self.folder / f"{number:06d}.safetensors", content):
                 number += 1
         self.episodes.extend(replace(episode, batch=self.num_batches) for episode in episodes)

@@ -1,4 +1,4 @@
-"""The files of an episode store: flat arrays of many episodes one after another, which are mapped instead of read.
+"""The files of an episode store: flat arrays of many episodes one after another; large ones are mapped instead of read.
 
 A shard is one safetensors file. Its tensors are `obs` (rows, obs_dim), T + 1 rows for an episode of T steps, `action`
 (steps, action_dim) and `reward` (steps,), float32, and `steps` (E,), int64, the T of each of the E episodes. Its metadata are the
@@ -10,9 +10,12 @@ Shards of schema 1 have one tensor `i.obs`, `i.action` and `i.reward` for each e
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
-from collections.abc import Sequence
+import resource
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,8 @@ from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.errors import CheckpointError
 
 SCHEMA_VERSION = 2
+READ_BELOW = 1 << 20
+"""Files with fewer bytes are read at once; a mapping costs a descriptor, and a store may have thousands of small files."""
 _FIELDS = ("obs", "action", "reward")
 _DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "I64": np.dtype("<i8")}
 
@@ -41,9 +46,7 @@ def hash_of(episodes: Sequence[Episode], about: dict[str, Any]) -> str:
 
 
 def read_shard(path: Path, batch: int = 0) -> tuple[list[Episode], dict[str, Any]]:
-    """The episodes of a file, whose arrays stay on disk until they are looked at, and the facts about them.
-
-    Writing into the arrays changes them in memory only.
+    """The episodes of a file, and the facts about them. The arrays of a large file stay on disk, and cannot be written to.
 
     Args:
         path: the file.
@@ -52,17 +55,15 @@ def read_shard(path: Path, batch: int = 0) -> tuple[list[Episode], dict[str, Any
     Raises:
         CheckpointError: the file is not complete, or no shard.
     """
-    try:
-        tensors, header = _mapped(path)
+    tensors, header = _mapped(path)
+    if int(header.get("schema", 1)) > SCHEMA_VERSION:
+        raise CheckpointError(
+            f"{path}: written by a newer version of adaptive-mbrl (schema {header['schema']}; known: up to {SCHEMA_VERSION})"
+        )
+    with _damage_named(path):
         if "schema" not in header:
             return _read_schema_1(tensors, header, batch)
-        if int(header["schema"]) > SCHEMA_VERSION:
-            raise CheckpointError(
-                f"{path}: written by a newer version of adaptive-mbrl (schema {header['schema']}; known: up to {SCHEMA_VERSION})"
-            )
         return _episodes(tensors, json.loads(header["episodes"]), batch), json.loads(header["about"])
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise CheckpointError(f"{path}: damaged episode file: {error}") from error
 
 
 def written_hash(path: Path) -> str | None:
@@ -81,6 +82,14 @@ def check_shard(path: Path) -> None:
     written = header.pop("sha256", None)
     if written is not None and _hash(tensors, header) != written:
         raise CheckpointError(f"{path}: damaged episode file: its content is not what was written (another hash)")
+
+
+@contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise CheckpointError(f"{path}: damaged episode file: {error}") from error
 
 
 def _encoded(episodes: Sequence[Episode], about: dict[str, Any]) -> tuple[Tensors, Header]:
@@ -103,20 +112,41 @@ def _hash(tensors: Tensors, header: Header) -> str:
 
 
 def _mapped(path: Path) -> tuple[Tensors, Header]:
-    """The tensors of a safetensors file as views of the mapped file, and its metadata."""
-    size = path.stat().st_size
-    if size < 8:
-        raise ValueError("it is empty")
-    content = np.memmap(path, np.uint8, mode="c")
-    begin = 8 + int.from_bytes(content[:8].tobytes(), "little")
-    if begin > size:
-        raise ValueError("it ends within its header")
-    entries = json.loads(content[8:begin].tobytes())
-    header = entries.pop("__metadata__")
-    end = begin + max((e["data_offsets"][1] for e in entries.values()), default=0)
-    if end != size:
-        raise ValueError(f"it has {size} bytes; {end} were written")
-    return {name: _view(content, begin, entry) for name, entry in entries.items()}, header
+    """The tensors of a safetensors file as views of its content, and its metadata."""
+    content = _content(path)
+    size = len(content)
+    with _damage_named(path):
+        if size < 8:
+            raise ValueError("it is empty")
+        begin = 8 + int.from_bytes(content[:8].tobytes(), "little")
+        if begin > size:
+            raise ValueError("it ends within its header")
+        entries = json.loads(content[8:begin].tobytes())
+        header = entries.pop("__metadata__")
+        end = begin + max((e["data_offsets"][1] for e in entries.values()), default=0)
+        if end != size:
+            raise ValueError(f"it has {size} bytes; {end} were written")
+        return {name: _view(content, begin, entry) for name, entry in entries.items()}, header
+
+
+def _content(path: Path) -> np.ndarray:
+    """The bytes of a file, as uint8."""
+    if path.stat().st_size < READ_BELOW:
+        return np.fromfile(path, np.uint8)
+    _allow_many_files()
+    try:
+        return np.memmap(path, np.uint8, mode="r")
+    except OSError as error:
+        raise CheckpointError(
+            f"{path}: cannot be mapped: {error.strerror}; allowed: fewer files, or a higher 'ulimit -n'"
+        ) from error
+
+
+@functools.cache
+def _allow_many_files() -> None:
+    """Each mapped file keeps a descriptor; a shell allows 1024 at first, and this process may have as many as it is permitted."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _view(content: np.ndarray, begin: int, entry: dict[str, Any]) -> np.ndarray:
@@ -129,6 +159,12 @@ def _episodes(tensors: Tensors, index: Sequence[dict[str, Any]], batch: int) -> 
     lengths = tensors["steps"].tolist()
     if len(lengths) != len(index):
         raise ValueError(f"{len(index)} episodes in its index, {len(lengths)} in its arrays")
+    if lengths:
+        sizes = {name: len(tensors[name]) - (len(lengths) if name == "obs" else 0) for name in _FIELDS}
+        if min(lengths) < 0 or set(sizes.values()) != {sum(lengths)}:
+            raise ValueError(f"its episodes have {sum(lengths)} steps, its arrays {sizes}")
+        if any(not 0 <= facts["history"] <= length for facts, length in zip(index, lengths, strict=True)):
+            raise ValueError("an episode has a longer history than steps")
     found, at = [], 0
     for number, (length, facts) in enumerate(zip(lengths, index, strict=True)):
         rows = slice(at, at + length)

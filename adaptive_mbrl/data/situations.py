@@ -87,11 +87,11 @@ def _stretches(episode: Episode, own: str, points: dict[_Point, int]) -> Iterabl
     tags, length = episode.tags, len(episode)
     if "situation" in tags:
         is_change = "scenario" in tags and isinstance(tags["situation"], dict)
-        return [Stretch(0, length, _key(tags["situation"]), tags["situation"] if is_change else None)]
+        return [Stretch(0, length, situation_key(tags["situation"]), tags["situation"] if is_change else None)]
     if "scenario" not in tags:
         return [Stretch(0, length, own)]
     if tags.get("source") == "branch":
-        scenario = _key(tags["scenario"])
+        scenario = situation_key(tags["scenario"])
         step = points.get((scenario, episode.obs[episode.history].tobytes()))
         # without its trunk the step is not known, and all branches of a scenario count as one situation
         if step is None:
@@ -104,7 +104,7 @@ def _stretches(episode: Episode, own: str, points: dict[_Point, int]) -> Iterabl
 
 
 def _changed(begin: int, end: int, change: dict[str, Any]) -> Stretch:
-    return Stretch(begin, end, _key(change), change)
+    return Stretch(begin, end, situation_key(change), change)
 
 
 def _branching_points(episodes: Sequence[Episode]) -> dict[_Point, int]:
@@ -114,7 +114,7 @@ def _branching_points(episodes: Sequence[Episode]) -> dict[_Point, int]:
     points: dict[_Point, int] = {}
     for episode in episodes:
         if "scenario" in episode.tags and episode.tags.get("source") != "branch":
-            scenario, offset = _key(episode.tags["scenario"]), episode.tags.get("begin_step", 0)
+            scenario, offset = situation_key(episode.tags["scenario"]), episode.tags.get("begin_step", 0)
             points |= {(scenario, obs.tobytes()): offset + step for step, obs in enumerate(episode.obs[:-1])}
     return points
 
@@ -122,8 +122,9 @@ def _branching_points(episodes: Sequence[Episode]) -> dict[_Point, int]:
 def tag_text(value: Any) -> str:
     """A tag's value as people read it, and as they write it behind a flag: 12, or "payload 40, surface grass"."""
     if isinstance(value, dict):
-        return ", ".join(f"{name} {tag_text(inner)}" for name, inner in value.items()) or "nominal"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+        return ", ".join(f"{name} {tag_text(inner)}" for name, inner in sorted(value.items())) or "nominal"
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-_key = json.JSONEncoder(sort_keys=True).encode
+situation_key = json.JSONEncoder(sort_keys=True).encode
+"""The key of a situation or of another tag's value: equal values have equal keys, whatever the order of their entries."""

@@ -17,7 +17,7 @@ from adaptive_mbrl.data.episode import Episode
 
 MOST_IN_MEMORY = 1 << 30
 """Episodes with more bytes than this stay on disk."""
-_PIECE = 1 << 20  # transitions that statistics are taken of at once
+_PIECE = 1 << 17  # transitions that statistics are taken of at once
 
 
 class Steps(Protocol):
@@ -100,12 +100,14 @@ class StepsOnDisk:
 def transitions_of(episodes: Sequence[Episode], device: torch.device | str = "cpu") -> Iterator[tuple[Tensor, Tensor]]:
     """All (obs, next_obs) in pieces, each (S, obs_dim); without history, which other episodes hold already."""
     held: list[np.ndarray] = []
+    rows = 0
     for episode in episodes:
         for begin in range(episode.history, len(episode), _PIECE):
             held.append(episode.obs[begin : min(begin + _PIECE, len(episode)) + 1])
-            if sum(len(part) - 1 for part in held) >= _PIECE:
+            rows += len(held[-1]) - 1
+            if rows >= _PIECE:
                 yield _joined(held, device)
-                held = []
+                held, rows = [], 0
     if held:
         yield _joined(held, device)
 

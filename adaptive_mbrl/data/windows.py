@@ -119,10 +119,10 @@ class WindowSampler:
             longest = max((len(e) - e.history for e in episodes), default=0)
             raise ConfigError(f"no episode has the {query} steps of a query; longest: {longest}")
         self.window, self.query, self.device = window, query, torch.device(device)
-        self._episodes = [episodes[i] for i in chosen]
-        self._steps = steps_of(self._episodes, self.device)
-        queries = [(e.history, len(e) - query + 1) for e in self._episodes]
-        numbered, self.num_tasks = number_situations(self._episodes, queries)
+        self.episodes = [episodes[i] for i in chosen]
+        self._steps = steps_of(self.episodes, self.device)
+        queries = [(e.history, len(e) - query + 1) for e in self.episodes]
+        numbered, self.num_tasks = number_situations(self.episodes, queries)
         self.first_task = first_task
         self._weighted = weights is not None
         self._spans = _Spans.of(numbered, None if weights is None else weights[chosen])
@@ -133,7 +133,7 @@ class WindowSampler:
 
     def transitions(self) -> Iterator[tuple[Tensor, Tensor]]:
         """All (obs, next_obs) in pieces, each (S, obs_dim); without history, which other episodes hold already."""
-        return transitions_of(self._episodes, self.device)
+        return transitions_of(self.episodes, self.device)
 
     def sample(self, num: int, generator: torch.Generator) -> Windows:
         """`num` windows, with replacement."""

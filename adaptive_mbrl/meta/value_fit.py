@@ -74,8 +74,7 @@ class _Future:
 
     @classmethod
     def of(cls, episode: Episode, reward: RewardFunction) -> _Future:
-        obs = torch.from_numpy(np.ascontiguousarray(episode.obs[episode.history :]))
-        action = torch.from_numpy(np.ascontiguousarray(episode.action[episode.history :]))
+        obs, action = (torch.tensor(x[episode.history :]) for x in (episode.obs, episode.action))
         return cls(obs, reward(obs[:-1], action, obs[1:], obs.new_zeros(len(action), 0)), episode.ended)
 
 

@@ -1,8 +1,8 @@
 """Figures of each channel of a store, gathered episode by episode, and what looks wrong about them.
 
-A channel is suspicious if it never changes, if it stands still while others move (a driver that hangs repeats its last value), if
-an action is at its limit most of the time, or if the change of a position is not what its velocity says: then one of the two has
-another unit, another sign, or is of another joint.
+A channel is suspicious if it holds values that are not finite, if it never changes, if it stands still while others move or
+commands change (a driver that hangs repeats its last values), if an action is at its limit most of the time, or if the change of
+a position is not what its velocity says: then one of the two has another unit, another sign, or is of another joint.
 """
 
 from __future__ import annotations
@@ -31,6 +31,10 @@ WORST_SLOPE = 0.3
 """How far the change of a position may be from what its velocity says, as a share of it."""
 _RATES = {"rad": "rad/s", "m": "m/s", "1": "1/s"}
 _VELOCITY = re.compile(r"(.+)_(velocity|rate|speed)")
+_EULER = ("roll", "pitch", "yaw")
+"""Angles whose rates are often those of the body, which they do not change with."""
+_PIECE = 1 << 17
+"""Steps that figures are taken of at once."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +50,9 @@ def velocity_pairs(spec: RobotSpec) -> list[Pair]:
     found = []
     for column, channel in enumerate(spec.obs):
         match = _VELOCITY.fullmatch(channel.name)
-        if match is None or channel.kind != "velocity":
+        if match is None or channel.kind != "velocity" or match[1] in _EULER:
             continue
-        names = {match[1], *(f"{match[1]}_{what}" for what in ("angle", "position"))}
+        names = {f"{match[1]}_{what}" for what in ("angle", "position")}
         positions = [i for i, c in enumerate(spec.obs) if c.name in names and _RATES.get(c.unit) == channel.unit]
         if len(positions) == 1:
             found.append(Pair(positions[0], column))
@@ -67,6 +71,7 @@ class ChannelFigures:
         self.obs: Moments | None = None
         self.action: Moments | None = None
         self._pairs = velocity_pairs(spec)
+        self._not_finite = np.zeros(spec.obs_dim + spec.action_dim, np.int64)
         self._frozen = np.zeros(spec.obs_dim, np.int64)
         self._saturated = np.zeros(spec.action_dim, np.int64)
         self._squares = np.zeros((len(self._pairs), 3))  # velocity², velocity * change, change²
@@ -75,18 +80,32 @@ class ChannelFigures:
 
     def add(self, episode: Episode) -> None:
         """Count an episode, without its history."""
-        obs, action = episode.obs[episode.history :], episode.action[episode.history :]
-        if len(action) == 0:
-            return
+        for begin in range(episode.history, len(episode), _PIECE):
+            end = min(begin + _PIECE, len(episode))
+            self._add(episode.obs[begin : end + 1], episode.action[begin:end])
+
+    def _add(self, obs: NDArray[np.float32], action: NDArray[np.float32]) -> None:
         self.steps += len(action)
-        self.obs = _merged(self.obs, obs)
-        self.action = _merged(self.action, action)
-        self._frozen += frozen_steps(obs)
-        margin = 1e-3 * (self._high - self._low)
-        self._saturated += ((action <= self._low + margin) | (action >= self._high - margin)).sum(0)
+        bad = np.concatenate([~np.isfinite(obs[1:]), ~np.isfinite(action)], axis=1)
+        self._not_finite += bad.sum(0)
+        self._frozen += frozen_steps(obs, action)
+        if bad.any() or not np.isfinite(obs[0]).all():
+            # the other figures are those of the rest
+            whole = np.isfinite(obs[:-1]).all(1) & ~bad.any(1)
+            self._add_figures(obs[:-1][whole], action[whole])
+            return
+        self._add_figures(obs, action)
         for row, pair in enumerate(self._pairs):
             velocity, change = self._rates(obs, pair)
             self._squares[row] += (velocity @ velocity, velocity @ change, change @ change)
+
+    def _add_figures(self, obs: NDArray[np.float32], action: NDArray[np.float32]) -> None:
+        if len(action) == 0:
+            return
+        self.obs = _merged(self.obs, obs)
+        self.action = _merged(self.action, action)
+        margin = 1e-3 * (self._high - self._low)
+        self._saturated += ((action <= self._low + margin) | (action >= self._high - margin)).sum(0)
 
     def _rates(self, obs: NDArray[np.float32], pair: Pair) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The mean velocity over each step, (T,), and the rate at which the position changed, (T,)."""
@@ -108,6 +127,9 @@ class ChannelFigures:
 
     def warnings(self) -> Iterator[str]:
         """One sentence about each thing that looks wrong."""
+        for name, num in zip((*self.spec.obs_names, *self.spec.action_names), self._not_finite, strict=True):
+            if num:
+                yield f"'{name}' is not finite in {num} steps, which the other figures leave out; a training refuses them"
         if self.obs is None or self.action is None:
             return
         yield from _constant("observation", self.spec.obs, self.obs)
@@ -116,7 +138,8 @@ class ChannelFigures:
         for column, channel in enumerate(self.spec.obs):
             if self.frozen[column] > MANY_FROZEN and not constant[column]:
                 share = f"{100 * self.frozen[column]:.0f} % of the steps"
-                yield f"observation '{channel.name}' stands still in {share} while others change, {FROZEN_STEPS} or more in a row"
+                which = f"{share}, {FROZEN_STEPS} or more in a row"
+                yield f"observation '{channel.name}' stands still in {which}, while others or commands change"
         for column, action in enumerate(self.spec.action):
             if self.saturated[column] > MANY_SATURATED:
                 yield f"action '{action.name}' is at its limit in {100 * self.saturated[column]:.0f} % of the steps"
@@ -135,21 +158,20 @@ class ChannelFigures:
                 )
 
 
-def _constant(what: str, channels: Sequence[Channel | ActionChannel], moments: Moments) -> Iterator[str]:
-    for channel, low, high in zip(channels, moments.low.tolist(), moments.high.tolist(), strict=True):
-        if low == high:
-            yield f"{what} '{channel.name}' is always {low:g} {channel.unit}; is it connected?"
+def frozen_steps(obs: NDArray[np.float32], action: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Of each channel the number of steps in runs of `FROZEN_STEPS` or more without any change, while something else changes.
 
-
-def frozen_steps(obs: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Of each channel the number of steps that belong to a run of `FROZEN_STEPS` or more without any change, while others change.
+    Something else is another channel or the command. Steps in which nothing at all changes belong to no run and end none.
 
     Args:
         obs: observations of one episode, (T + 1, obs_dim).
+        action: commands, (T, action_dim).
     """
     same = obs[1:] == obs[:-1]
+    moved = np.ones(len(action), bool)
+    moved[1:] = (action[1:] != action[:-1]).any(axis=1)
     # a robot that stands still altogether freezes nothing
-    same &= ~same.all(axis=1, keepdims=True)
+    same = same[moved | ~same.all(axis=1)]
     edges = np.diff(np.pad(same.astype(np.int8), ((1, 1), (0, 0))), axis=0)
     found = np.zeros(obs.shape[1], np.int64)
     for column in np.flatnonzero(same.any(axis=0)):
@@ -158,6 +180,12 @@ def frozen_steps(obs: NDArray[np.float32]) -> NDArray[np.int64]:
     return found
 
 
+def _constant(what: str, channels: Sequence[Channel | ActionChannel], moments: Moments) -> Iterator[str]:
+    for channel, low, high in zip(channels, moments.low.tolist(), moments.high.tolist(), strict=True):
+        if low == high:
+            yield f"{what} '{channel.name}' is always {low:g} {channel.unit}; is it connected?"
+
+
 def _merged(total: Moments | None, rows: NDArray[np.float32]) -> Moments:
-    part = Moments.of(torch.from_numpy(np.ascontiguousarray(rows)))
+    part = Moments.of(torch.tensor(rows))
     return part if total is None else total.merged(part)

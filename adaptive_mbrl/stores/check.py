@@ -39,7 +39,7 @@ def check(options: DataCheckOptions) -> None:
             f"{folder}: {len(files)} files, {episodes} episodes, {steps} steps of {spec.dt:g} s ({steps * spec.dt / 3600:.2f} h)"
         )
     if wrong:
-        raise CheckpointError(f"{wrong} problems found, named above; damaged files are skipped by 'train --data'")
+        raise CheckpointError(f"{wrong} problem{'s' if wrong > 1 else ''} found, named above")
 
 
 def checked(file: Path, spec: RobotSpec) -> tuple[list[Episode], list[str]]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.data.statistics import Moments
+from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.spec import ActionChannel, Channel
 from adaptive_mbrl.storage import write_bytes_atomically
 from adaptive_mbrl.stores.channels import ChannelFigures
@@ -28,9 +29,12 @@ def draw_histograms(path: Path, store: EpisodeStore, figures: ChannelFigures) ->
         path: the .png file to write.
         store: the episodes.
         figures: what was gathered from them, for the ranges.
+
+    Raises:
+        ConfigError: the episodes have no step.
     """
-    assert figures.obs is not None
-    assert figures.action is not None
+    if figures.obs is None or figures.action is None:
+        raise ConfigError(f"--plot: there is no step to draw in {store.folder}")
     obs, action = Histograms(figures.obs), Histograms(figures.action)
     for episode in store.episodes:
         obs.add(episode.obs[episode.history :])
@@ -76,4 +80,4 @@ class Histograms:
     def add(self, rows: NDArray[np.float32]) -> None:
         """Count rows (S, d)."""
         for column, values in enumerate(rows.T):
-            self.counts[:, column] += np.histogram(values, self.edges[:, column])[0]
+            self.counts[:, column] += np.histogram(values[np.isfinite(values)], self.edges[:, column])[0]

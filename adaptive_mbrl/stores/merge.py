@@ -7,7 +7,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from adaptive_mbrl.data.episodes import SPEC_FILE, EpisodeStore, shard_files
-from adaptive_mbrl.data.shards import hash_of, read_shard, written_hash
+from adaptive_mbrl.data.shards import check_shard, hash_of, read_shard, written_hash
 from adaptive_mbrl.errors import CheckpointError
 from adaptive_mbrl.options import DataMergeOptions
 
@@ -27,7 +27,7 @@ def merge(options: DataMergeOptions) -> None:
             raise CheckpointError(f"{folder}: cannot be merged into itself; allowed: another --out")
     files = [file for folder in options.folders for file in shard_files(folder)]
     for file in files:
-        read_shard(file)
+        check_shard(file)
     store = EpisodeStore.open(options.out, spec)
     there = {_hash(file) for file in shard_files(options.out)}
     skipped = 0

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
 from tqdm import tqdm
 
-from adaptive_mbrl.config import did_you_mean, save_yaml
+from adaptive_mbrl.config import did_you_mean
 from adaptive_mbrl.data.episode import Episode
-from adaptive_mbrl.data.episodes import SPEC_FILE, EpisodeStore, shard_files
-from adaptive_mbrl.data.shards import read_shard
-from adaptive_mbrl.data.situations import tag_text
+from adaptive_mbrl.data.episodes import EpisodeStore, shard_files
+from adaptive_mbrl.data.shards import check_shard, read_shard
+from adaptive_mbrl.data.situations import situation_key, tag_text
 from adaptive_mbrl.errors import CheckpointError, ConfigError
 from adaptive_mbrl.options import DataSplitOptions
 from adaptive_mbrl.storage import atomic_folder
+from adaptive_mbrl.stores.coverage import require_tag
 
 T = TypeVar("T")
 
@@ -32,6 +34,9 @@ def split(options: DataSplitOptions) -> None:
     spec = EpisodeStore.check(options.folder)
     if options.out.exists():
         raise CheckpointError(f"{options.out}: exists already; a split is never overwritten")
+    files = shard_files(options.folder)
+    for file in tqdm(files, desc="check", unit="file", leave=False, disable=None):
+        check_shard(file)
     episodes = EpisodeStore.open(options.folder).episodes
     held_out = _held_out(options, episodes)
     if not 0 < len(held_out) < len(episodes):
@@ -40,9 +45,8 @@ def split(options: DataSplitOptions) -> None:
         )
     numbers = itertools.count()
     with atomic_folder(options.out) as temporary:
-        save_yaml(temporary / SPEC_FILE, spec)
         store = EpisodeStore.open(temporary, spec)
-        for file in tqdm(shard_files(options.folder), desc="split", unit="file", leave=False, disable=None):
+        for file in tqdm(files, desc="split", unit="file", leave=False, disable=None):
             found, about = read_shard(file)
             store.append([_marked(e, next(numbers) in held_out) for e in found], about)
     _print(options, episodes, held_out)
@@ -52,19 +56,15 @@ def _held_out(options: DataSplitOptions, episodes: Sequence[Episode]) -> set[int
     """The numbers of the episodes that are held out."""
     if options.by is None:
         return set(_some(range(len(episodes)), options))
-    values = {i: tag_text(e.tags[options.by]) for i, e in enumerate(episodes) if options.by in e.tags}
-    if not values:
-        names = sorted({name for e in episodes for name in e.tags})
-        raise ConfigError(
-            f"--by: no episode has the tag '{options.by}'{did_you_mean(options.by, names)}; tags: {', '.join(names)}"
-        )
-    known = sorted(set(values.values()))
+    require_tag(episodes, options.by)
+    keys = {i: situation_key(e.tags[options.by]) for i, e in enumerate(episodes) if options.by in e.tags}
+    texts = {tag_text(json.loads(key)): key for key in sorted(set(keys.values()))}
     for value in options.held_out:
-        if value not in known:
-            hint = did_you_mean(value, known)
-            raise ConfigError(f"--held-out: no episode has {options.by} '{value}'{hint}; values: {', '.join(known)}")
-    wanted = set(options.held_out or _some(known, options))
-    return {i for i, value in values.items() if value in wanted}
+        if value not in texts:
+            hint = did_you_mean(value, list(texts))
+            raise ConfigError(f"--held-out: no episode has {options.by} '{value}'{hint}; values: {'; '.join(texts)}")
+    wanted = {texts[value] for value in options.held_out} or set(_some(list(texts.values()), options))
+    return {i for i, key in keys.items() if key in wanted}
 
 
 def _some(items: Sequence[T], options: DataSplitOptions) -> list[T]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,22 +13,16 @@ from rich.table import Table
 from rich.text import Text
 from tqdm import tqdm
 
-from adaptive_mbrl.config import did_you_mean
-from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import EpisodeStore
-from adaptive_mbrl.data.situations import tag_text
 from adaptive_mbrl.data.statistics import Moments
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.options import DataStatsOptions
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
 from adaptive_mbrl.stores.channels import ChannelFigures
+from adaptive_mbrl.stores.coverage import coverage_by_tag
 
 WIDTH = 100
 """Columns of a table if the output is no terminal."""
-FEW_VALUES = 20
-"""A tag with at most this many values is counted without being asked for."""
-_PLACES = ("begin_seconds", "begin_step")
-"""Tags that say where in a recording an episode begins; each has its own."""
 
 
 def stats(options: DataStatsOptions) -> None:
@@ -56,32 +49,13 @@ def stats(options: DataStatsOptions) -> None:
     warnings = list(figures.warnings())
     for warning in warnings:
         console.print(f"Warning: {warning}", markup=False, soft_wrap=True)
+    if figures.steps == 0:
+        warnings.append("the episodes have no steps")
+        console.print("Warning: the episodes have no steps")
     if not warnings:
         console.print("Nothing looks wrong.")
     if options.plot is not None:
         _plot(options.plot, store, figures)
-
-
-def coverage_by_tag(episodes: Sequence[Episode], by: str | None) -> dict[str, dict[str, tuple[int, int]]]:
-    """Number of episodes and of steps with each value of a tag, by tag; without `by`, of all tags that have few values.
-
-    Raises:
-        ConfigError: no episode has the tag `by`.
-    """
-    names = sorted({name for e in episodes for name in e.tags})
-    if by is not None and by not in names:
-        raise ConfigError(f"--by: no episode has the tag '{by}'{did_you_mean(by, names)}; tags: {', '.join(names)}")
-    found = {}
-    for name in names if by is None else [by]:
-        counts: Counter[str] = Counter()
-        steps: Counter[str] = Counter()
-        for episode in episodes:
-            value = tag_text(episode.tags[name]) if name in episode.tags else "(none)"
-            counts[value] += 1
-            steps[value] += len(episode) - episode.history
-        if by is not None or (len(counts) <= FEW_VALUES and name not in _PLACES):
-            found[name] = {value: (counts[value], steps[value]) for value in sorted(counts)}
-    return found
 
 
 def _channel_table(

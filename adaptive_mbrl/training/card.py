@@ -40,13 +40,16 @@ def write_card(
 
 def summary(comparison: Comparison) -> str:
     """The result in two sentences."""
-    share, (low, high) = comparison.saved()
+    share, interval = comparison.saved()
     errors = f"{comparison.adaptive[:, -1].mean():.3f} with adapting, {comparison.multitask.mean():.3f} of the multi-task model"
-    decided = "" if low > 0 or high < 0 else "; the interval holds 0, so this is not decided"
-    return (
-        f"Held-out error, mean over {comparison.horizon} steps open loop [target stds]: {errors}. "
-        f"Adapting saves {100 * share:.0f} % [{100 * low:.0f}, {100 * high:.0f}]{decided}."
-    )
+    saved = f"Adapting saves {100 * share:.0f} %"
+    if interval is None:
+        saved += "; a single held-out episode has no interval"
+    else:
+        low, high = interval
+        saved += f" [{100 * low:.0f}, {100 * high:.0f}]"
+        saved += "" if low > 0 or high < 0 else "; the interval holds 0, so this is not decided"
+    return f"Held-out error, mean over {comparison.horizon} steps open loop [target stds]: {errors}. {saved}."
 
 
 def _data(description: Description, training: Sequence[Episode], held_out: Sequence[Episode]) -> Iterator[str]:
@@ -55,8 +58,11 @@ def _data(description: Description, training: Sequence[Episode], held_out: Seque
     yield f"# {spec.name}"
     yield ""
     yield f"A dynamics model of the robot '{spec.name}' ({spec.obs_dim} observations, {spec.action_dim} actions, control period"
-    yield f"{spec.dt:g} s) that adapts by {rules}, from the last {description.window} transitions. It was trained from recorded"
-    yield "episodes, without a simulator."
+    if description.is_multitask:
+        yield f"{spec.dt:g} s) that does not adapt. It was trained from recorded episodes, without a simulator."
+    else:
+        yield f"{spec.dt:g} s) that adapts by {rules}, from the last {description.window} transitions. It was trained from"
+        yield "recorded episodes, without a simulator."
     yield ""
     yield "| | episodes | steps | hours |"
     yield "|---|---|---|---|"
@@ -81,7 +87,7 @@ def _figures(comparison: Comparison) -> Iterator[str]:
     means = [*comparison.adaptive.mean(0), comparison.multitask.mean()]
     yield "| error | " + " | ".join(f"{value:.3f}" for value in means) + " |"
     yield ""
-    steps = [h for h in (1, 2, 5, 10, 20, 50) if h <= comparison.horizon]
+    steps = [*(h for h in (1, 2, 5, 10, 20, 50) if h < comparison.horizon), comparison.horizon]
     yield "| steps ahead | " + " | ".join(map(str, steps)) + " |"
     yield "|---|" + "---|" * len(steps)
     for name, errors in zip(("adaptive", "multi-task"), comparison.by_step, strict=True):

@@ -48,12 +48,15 @@ class Comparison(NamedTuple):
     by_step: NDArray[np.float64]
     situations: tuple[str, ...]
 
-    def saved(self, column: int = -1) -> tuple[float, Interval]:
-        """The share of the multi-task model's error that adapting saves, and its 95 % interval over the held-out episodes."""
-        ours, theirs = self.adaptive[:, column], self.multitask
+    def saved(self) -> tuple[float, Interval | None]:
+        """The share of the multi-task model's error that adapting saves, and its 95 % interval over the held-out episodes.
+
+        There is no interval of a single episode.
+        """
+        ours, theirs = self.adaptive[:, -1], self.multitask
         share = float(1 - ours.mean() / theirs.mean())
         if len(ours) < 2:
-            return share, (float("nan"), float("nan"))
+            return share, None
         found = bootstrap(
             (ours, theirs),
             lambda a, b, axis: 1 - a.mean(axis) / b.mean(axis),

@@ -131,7 +131,7 @@ def read_train_config(path: Path | None, settings: Sequence[str] = ()) -> TrainC
     """
     source = str(path) if not settings else f"{path} with --set {' '.join(settings)}"
     if path is None:
-        return from_mapping(TrainConfig, with_settings(FROM_RECORDINGS, settings), source=f"--set {' '.join(settings)}")
+        return from_mapping(TrainConfig, with_settings(FROM_RECORDINGS, settings), source="the settings of train --data")
     return from_mapping(TrainConfig, with_settings(read_mapping(path), settings), source=source)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -15,9 +16,9 @@ from adaptive_mbrl.objective import Objective
 from adaptive_mbrl.revision import git_revision
 from adaptive_mbrl.spec import RobotSpec
 from adaptive_mbrl.training.card import summary, write_card
-from adaptive_mbrl.training.comparison import compare
+from adaptive_mbrl.training.comparison import Comparison, compare
 from adaptive_mbrl.training.config import TrainConfig
-from adaptive_mbrl.training.given_episodes import folder_of_episodes, given_episodes
+from adaptive_mbrl.training.given_episodes import files_of_recordings, folder_of_episodes, given_episodes
 from adaptive_mbrl.training.run import Training, new_value
 from adaptive_mbrl.training.run_folder import claimed
 
@@ -37,20 +38,7 @@ def train_from_episodes(config: TrainConfig, run: Path, device: torch.device | s
         ConfigError: the configuration names no episodes, or its objective does not fit their channels.
         CheckpointError: the episodes are damaged.
     """
-    if config.data.episodes_from is None:
-        raise ConfigError("key 'data.episodes_from': missing; a training without a simulator needs recorded episodes")
-    spec = EpisodeStore.check(folder_of_episodes(config.data.episodes_from))
-    objective = _objective(config, spec)
-    given = given_episodes(config, spec)
-    # what cannot be trained begins no run
-    new_value(config, spec, objective)
-    revision = git_revision() or "unknown"
-    with claimed(run, config, {}, revision):
-        training = Training(config, run, spec, objective, torch.device(device), revision, given)
-        try:
-            return training.run()
-        finally:
-            training.recorder.close()
+    return _train(_recordings(config, run), config, run, torch.device(device))
 
 
 def train_and_compare(config: TrainConfig, run: Path, device: torch.device | str = "cpu") -> Path:
@@ -68,21 +56,61 @@ def train_and_compare(config: TrainConfig, run: Path, device: torch.device | str
     Returns:
         The folder of the checkpoint that adapts.
     """
-    checkpoint = train_from_episodes(config, run, device)
+    recordings = _recordings(config, run)
+    checkpoint = _train(recordings, config, run, torch.device(device))
     trained = load_checkpoint(checkpoint)
-    store = given_episodes(config, trained.description.spec)
-    assert store is not None
-    training = [e for e in store.episodes if not e.tags.get("validation")]
-    held_out = [e for e in store.episodes if e.tags.get("validation")]
+    training = [e for e in recordings.store.episodes if not e.tags.get("validation")]
+    held_out = [e for e in recordings.store.episodes if e.tags.get("validation")]
     comparison = None
     if held_out and not trained.description.is_multitask:
         print("Multi-task model, for comparison:")
-        multitask = train_from_episodes(dataclasses.replace(config, adaptation=(NoneConfig(),)), run / "multitask", device)
-        other = load_checkpoint(multitask)
+        plain = dataclasses.replace(config, adaptation=(NoneConfig(),))
+        other = load_checkpoint(_train(recordings, plain, run / "multitask", torch.device(device)))
         comparison = compare(trained.adapter, other.adapter, held_out, config.window, config.outer.query)
     write_card(checkpoint, trained.description, training, held_out, comparison)
-    print("Nothing was held out or long enough to compare on." if comparison is None else summary(comparison))
+    print(_result(comparison, bool(held_out), trained.description.is_multitask))
     return checkpoint
+
+
+class _Recordings(NamedTuple):
+    """What a training is given, and the copies that say so in its folder."""
+
+    store: EpisodeStore
+    files: dict[str, str]
+
+
+def _recordings(config: TrainConfig, run: Path) -> _Recordings:
+    if config.data.episodes_from is None:
+        raise ConfigError("key 'data.episodes_from': missing; a training without a simulator needs recorded episodes")
+    spec = EpisodeStore.check(folder_of_episodes(config.data.episodes_from))
+    files = files_of_recordings(config, run)
+    store = given_episodes(config, spec, files)
+    assert store is not None
+    return _Recordings(store, files)
+
+
+def _train(recordings: _Recordings, config: TrainConfig, run: Path, device: torch.device) -> Path:
+    spec = recordings.store.spec
+    objective = _objective(config, spec)
+    # what cannot be trained begins no run
+    new_value(config, spec, objective)
+    revision = git_revision() or "unknown"
+    with claimed(run, config, recordings.files, revision):
+        training = Training(config, run, spec, objective, device, revision, recordings.store)
+        try:
+            return training.run()
+        finally:
+            training.recorder.close()
+
+
+def _result(comparison: Comparison | None, anything_held_out: bool, is_multitask: bool) -> str:
+    if comparison is not None:
+        return summary(comparison)
+    if is_multitask:
+        return "Nothing was compared, because this model is the multi-task model."
+    if anything_held_out:
+        return "Nothing was compared, because no held-out episode is long enough."
+    return "Nothing was compared, because no episode is held out."
 
 
 def _objective(config: TrainConfig, spec: RobotSpec) -> Objective | None:

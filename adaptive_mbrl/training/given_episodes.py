@@ -3,40 +3,75 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tqdm import tqdm
 
-from adaptive_mbrl.data.episodes import SPEC_FILE, EpisodeStore
-from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.data.episodes import SPEC_FILE, EpisodeStore, shard_files
+from adaptive_mbrl.data.shards import written_hash
+from adaptive_mbrl.errors import CheckpointError, ConfigError
 from adaptive_mbrl.meta.fine_tune import split
 from adaptive_mbrl.spec import RobotSpec
 from adaptive_mbrl.training.config import TrainConfig
 
 _KEY = "key 'data.episodes_from'"
+FILES_FILE = "episodes.txt"
+"""In the folder of a run that trains on recordings: the name and the hash of each of their files, one in a line."""
 
 
-def given_episodes(config: TrainConfig, spec: RobotSpec) -> EpisodeStore | None:
+def files_of_recordings(config: TrainConfig, run: Path) -> dict[str, str]:
+    """The copies that a run's folder gets, by their names: which files of a store of recordings the run trains on.
+
+    A store may grow while a run is interrupted. The run goes on with the files that it began with. Damaged files are named on the
+    screen and left out. Episodes of another run need no list, because they never change.
+
+    Args:
+        config: the configuration of the training.
+        run: its folder, which may be new.
+
+    Raises:
+        ConfigError: a file that the run began with is not there any more, or has another content.
+    """
+    source = config.data.episodes_from
+    if source is None or folder_of_episodes(source) != source:
+        return {}
+    listed = run / FILES_FILE
+    if not listed.is_file():
+        # a run of an earlier version has no list
+        return {} if (run / "config.yaml").exists() else {FILES_FILE: "".join(_lines(source))}
+    text = listed.read_text(encoding="utf-8")
+    for name, digest in (line.split() for line in text.splitlines()):
+        if not (source / name).is_file() or _digest(source / name) != digest:
+            raise ConfigError(
+                f"{listed}: this run began with {source / name}, which is not there any more or has another content; "
+                "choose another --run folder"
+            )
+    return {FILES_FILE: text}
+
+
+def given_episodes(config: TrainConfig, spec: RobotSpec, files: Mapping[str, str] | None = None) -> EpisodeStore | None:
     """The episodes that `data.episodes_from` names; None if the training collects its own.
 
-    A run has chosen its validation episodes, and all of its files must be there. Of recordings, a file that is damaged is named
-    on the screen and left out. Where no recorded episode is marked for validation, the last part of each is held out, as
-    `data.validation_fraction` says.
+    A run has chosen its validation episodes. Where no recorded episode is marked for validation, the last part of each is held
+    out, as `data.validation_fraction` says.
 
     Args:
         config: the configuration of the training.
         spec: the spec of its robot, which the episodes must have.
+        files: what `files_of_recordings` gave; None for all files.
 
     Raises:
         ConfigError: the folder holds no episodes, or these are too short.
-        CheckpointError: the episodes of a run are damaged, or they are another robot's.
+        CheckpointError: the episodes are damaged, or another robot's.
     """
     source, fraction = config.data.episodes_from, config.data.validation_fraction
     if source is None:
         return None
     folder = folder_of_episodes(source)
-    damaged = None if folder != source else lambda error: tqdm.write(f"Left out: {error}")
-    store = EpisodeStore.open(folder, EpisodeStore.check(folder, spec), damaged=damaged)
+    listed = None if files is None else files.get(FILES_FILE)
+    names = None if listed is None else [line.split()[0] for line in listed.splitlines()]
+    store = EpisodeStore.open(folder, EpisodeStore.check(folder, spec), names=names)
     if folder != source or fraction == 0 or any(e.tags.get("validation") for e in store.episodes):
         return store
     try:
@@ -63,3 +98,16 @@ def folder_of_episodes(source: Path) -> Path:
         f"{_KEY}: {source} holds no episodes; allowed: the folder of a complete run (train it first), "
         "or one that collect, import-bag or data import wrote"
     )
+
+
+def _lines(source: Path) -> Iterator[str]:
+    for file in shard_files(source):
+        try:
+            yield f"{file.name} {_digest(file)}\n"
+        except CheckpointError as error:
+            tqdm.write(f"Left out: {error}")
+
+
+def _digest(file: Path) -> str:
+    """The hash of a file; of one without, its size."""
+    return written_hash(file) or f"{file.stat().st_size}-bytes"

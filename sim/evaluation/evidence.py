@@ -73,7 +73,7 @@ def evidence_errors(
 
 def common_unit(spec: RobotSpec, episodes: Sequence[Episode]) -> Normalizer:
     """A unit of error that belongs to no model: the stds of the changes in the episodes themselves."""
-    pairs = ((torch.from_numpy(e.obs[:-1]), torch.from_numpy(e.obs[1:])) for e in episodes if len(e))
+    pairs = ((torch.tensor(e.obs[:-1]), torch.tensor(e.obs[1:])) for e in episodes if len(e))
     unit = Normalizer(spec)
     unit.fit(transition_statistics(spec, pairs))
     return unit

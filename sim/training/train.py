@@ -22,7 +22,7 @@ from adaptive_mbrl.planning import Score, make_planner
 from adaptive_mbrl.process import SINGLE, Process
 from adaptive_mbrl.revision import git_revision
 from adaptive_mbrl.training.config import TrainConfig
-from adaptive_mbrl.training.given_episodes import given_episodes
+from adaptive_mbrl.training.given_episodes import files_of_recordings, given_episodes
 from adaptive_mbrl.training.run import Training, new_value
 from adaptive_mbrl.training.run_folder import claimed
 from sim.episodes.collect import Collector
@@ -56,12 +56,13 @@ def open_training(config: TrainConfig, run: Path, device: torch.device, process:
         )
     distribution = load_training_part(config.scenarios)
     robot = load_robot(distribution.robot)
-    given = given_episodes(config, robot.spec)
+    recordings = files_of_recordings(config, run)
+    given = given_episodes(config, robot.spec, recordings)
     # what cannot be trained begins no run
     new_value(config, robot.spec, robot.objective_to_plan(config.shaping))
     # the revision of the code that is running: the checkout may change during a long training
     revision = git_revision() or "unknown"
-    files = files_of_training(config.scenarios, distribution)
+    files = files_of_training(config.scenarios, distribution) | recordings
     with claimed(run, config, files, revision) if process.is_main else nullcontext():
         # the others may read the folder once the main process has claimed it
         process.barrier()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 import torch
 from safetensors.numpy import save
 
-from adaptive_mbrl.data import steps
+from adaptive_mbrl.data import shards, steps
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import EpisodeStore, shard_files
 from adaptive_mbrl.data.shards import check_shard, hash_of, read_shard, shard_bytes, written_hash
@@ -20,6 +22,8 @@ from adaptive_mbrl.data.steps import StepsInMemory, StepsOnDisk
 from adaptive_mbrl.data.windows import WindowSampler
 from adaptive_mbrl.errors import CheckpointError
 from tests.core.analytic import POINT, point_episodes
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -62,17 +66,50 @@ def test_both_schemas_are_read(write, episodes: list[Episode], tmp_path: Path):
     check_shard(path)
 
 
-def test_what_is_read_stays_on_disk_and_changes_no_file(episodes: list[Episode], tmp_path: Path):
+@pytest.mark.parametrize("large", [False, True])
+def test_large_files_stay_on_disk(large: bool, episodes: list[Episode], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = written(tmp_path, shard_bytes(episodes, {}))
-    before = path.read_bytes()
+    monkeypatch.setattr(shards, "READ_BELOW", 0 if large else 1 << 20)
 
     found, _ = read_shard(path)
 
     base = found[1].obs
-    while not isinstance(base, np.memmap):
+    while base.base is not None and not isinstance(base, np.memmap):
         base = base.base
-    found[1].obs[:] = 0.0
-    assert path.read_bytes() == before
+    assert isinstance(base, np.memmap) == large
+    assert found[1].obs.flags.writeable == (not large)
+    assert_same(found, episodes)
+
+
+def test_a_store_may_have_more_files_than_a_shell_allows_at_first(tmp_path: Path):
+    """Each mapped file keeps a descriptor."""
+    program = (
+        "import resource, sys\n"
+        "from pathlib import Path\n"
+        "from adaptive_mbrl.data import shards\n"
+        "from adaptive_mbrl.data.episodes import EpisodeStore\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))\n"
+        "shards.READ_BELOW = 0\n"
+        "print(len(EpisodeStore.open(Path(sys.argv[1])).episodes))\n"
+    )
+    store = EpisodeStore.open(tmp_path, POINT)
+    for i in range(100):
+        store.append(point_episodes(1, seed=i, steps=2))
+
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, cwd=ROOT)
+
+    assert done.stdout == "100\n", done.stderr
+
+
+@pytest.mark.parametrize("change", [-1, 1, 1000])
+def test_an_index_that_does_not_fit_its_arrays_is_damage(change: int, episodes: list[Episode], tmp_path: Path):
+    """Otherwise all later episodes would be shifted by a step."""
+    tensors, header = shards._encoded(episodes, {})
+    tensors["steps"] = tensors["steps"] + np.array([change, 0, 0])
+    path = written(tmp_path, save(tensors, metadata=header))
+
+    with pytest.raises(CheckpointError, match="damaged episode file: its episodes have"):
+        read_shard(path)
 
 
 def test_a_changed_number_is_found_by_the_hash(episodes: list[Episode], tmp_path: Path):
@@ -131,6 +168,17 @@ def test_writers_that_append_at_the_same_time_lose_nothing(tmp_path: Path):
     wanted = [e for i in range(8) for e in point_episodes(2, seed=i)]
     assert sorted(e.obs.tobytes() for e in found) == sorted(e.obs.tobytes() for e in wanted)
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
+
+
+def test_a_lost_file_does_not_mix_up_the_order(tmp_path: Path):
+    store = EpisodeStore.open(tmp_path, POINT)
+    for i in range(3):
+        store.append(point_episodes(1, seed=i))
+    shard_files(tmp_path)[0].unlink()
+
+    EpisodeStore.open(tmp_path, POINT).append(point_episodes(1, seed=3))
+
+    assert [p.stem for p in shard_files(tmp_path)] == ["000001", "000002", "000003"]
 
 
 def test_windows_from_disk_equal_those_from_memory(episodes: list[Episode], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -13,6 +13,7 @@ from adaptive_mbrl import cli
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import EpisodeStore, shard_files
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
+from adaptive_mbrl.stores import channels
 from adaptive_mbrl.stores.channels import ChannelFigures, frozen_steps, velocity_pairs
 
 DT = 0.1
@@ -102,20 +103,63 @@ def test_values_that_stand_still_while_others_move_are_frozen():
     hung = episode.obs[:, 2].copy()
     hung[20:41] = hung[20]
 
-    assert frozen_steps(with_obs(episode, 2, hung).obs).tolist() == [0, 0, 20, 0]
+    assert frozen_steps(with_obs(episode, 2, hung).obs, episode.action).tolist() == [0, 0, 20, 0]
     warnings = warnings_of(with_obs(episode, 2, hung))
-    assert "observation 'hinge_angle' stands still in 33 % of the steps while others change, 10 or more in a row" in warnings
+    said = "observation 'hinge_angle' stands still in 33 % of the steps, 10 or more in a row, while others or commands change"
+    assert said in warnings
 
 
 def test_a_robot_that_stands_still_altogether_freezes_nothing():
-    assert frozen_steps(np.zeros((50, 4), np.float32)).tolist() == [0, 0, 0, 0]
+    still = np.zeros((50, 4), np.float32)
+
+    assert frozen_steps(still, np.full((49, 1), 0.5, np.float32)).tolist() == [0, 0, 0, 0]
+
+
+def test_a_driver_that_hangs_altogether_is_found_by_the_commands():
+    episode = slider(0)
+    hung = episode.obs.copy()
+    hung[10:31] = hung[10]
+
+    assert frozen_steps(hung, episode.action).tolist() == [20, 20, 20, 20]
+
+
+@pytest.mark.parametrize("column", [0, 4])
+def test_what_is_not_finite_is_named_and_left_out(column: int):
+    episode = slider(0)
+    obs, action = episode.obs.copy(), episode.action.copy()
+    if column < 4:
+        obs[20, column] = np.nan
+    else:
+        action[20] = np.inf
+    figures = ChannelFigures(SPEC)
+    figures.add(dataclasses.replace(episode, obs=obs, action=action))
+
+    name = (*SPEC.obs_names, *SPEC.action_names)[column]
+    assert list(figures.warnings()) == [
+        f"'{name}' is not finite in 1 steps, which the other figures leave out; a training refuses them"
+    ]
+    assert figures.obs is not None
+    assert bool(figures.obs.mean.isfinite().all())
+
+
+def test_long_episodes_are_counted_in_pieces(monkeypatch: pytest.MonkeyPatch):
+    whole, pieces = ChannelFigures(SPEC), ChannelFigures(SPEC)
+    whole.add(slider(0))
+    monkeypatch.setattr(channels, "_PIECE", 7)
+    pieces.add(slider(0))
+
+    assert whole.obs is not None
+    assert pieces.obs is not None
+    assert whole.steps == pieces.steps == 60
+    torch.testing.assert_close(whole.action, pieces.action)
+    assert list(pieces.warnings()) == []
 
 
 def test_short_repetitions_are_no_freeze():
     values = np.repeat(np.arange(10.0), 6)[:, None]
     moving = np.arange(60.0)[:, None]
 
-    assert frozen_steps(np.hstack([values, moving]).astype(np.float32)).tolist() == [0, 0]
+    assert frozen_steps(np.hstack([values, moving]).astype(np.float32), np.zeros((59, 1), np.float32)).tolist() == [0, 0]
 
 
 def test_actions_at_their_limits_are_named():
@@ -216,6 +260,58 @@ def test_merging_what_is_damaged_writes_nothing(tmp_path: Path):
     assert not (tmp_path / "all").exists()
 
 
+def test_what_is_not_what_was_written_is_neither_merged_nor_split(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """A copy would get a hash of its own, and nobody would ever know."""
+    folder = stored(tmp_path / "a", [slider(0), slider(1)])
+    flipped = bytearray(shard_files(folder)[0].read_bytes())
+    flipped[-1] ^= 8
+    shard_files(folder)[0].write_bytes(bytes(flipped))
+
+    for words in (["merge", str(folder)], ["split", str(folder), "--share", "0.5"]):
+        assert cli.main(["data", *words, "--out", str(tmp_path / "b")]) == 2
+        assert "its content is not what was written" in capsys.readouterr().err
+        assert not (tmp_path / "b").exists()
+
+
+def test_equal_situations_are_held_out_together_however_they_are_written(tmp_path: Path):
+    one, other = {"payload": 1, "surface": "grass"}, {"surface": "grass", "payload": 1}
+    folder = stored(tmp_path / "a", [slider(0, situation=one), slider(1, situation=other), slider(2, situation={"payload": 2})])
+    words = [
+        "data",
+        "split",
+        str(folder),
+        "--by",
+        "situation",
+        "--held-out",
+        "payload 1, surface grass",
+        "--out",
+        str(tmp_path / "b"),
+    ]
+
+    assert cli.main(words) == 0
+
+    assert [e.tags.get("validation") for e in EpisodeStore.open(tmp_path / "b").episodes] == [True, True, None]
+
+
+def test_numbers_that_are_nearly_equal_are_two_values(tmp_path: Path):
+    folder = stored(tmp_path / "a", [slider(0, began=1717171717.5), slider(1, began=1717171999.5)])
+    words = ["data", "split", str(folder), "--by", "began", "--held-out", "1717171717.5", "--out", str(tmp_path / "b")]
+
+    assert cli.main(words) == 0
+
+    assert [e.tags.get("validation") for e in EpisodeStore.open(tmp_path / "b").episodes] == [True, None]
+
+
+def test_an_empty_store_is_said_to_be_empty(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    empty = dataclasses.replace(slider(0), history=60)
+    folder = stored(tmp_path / "a", [empty])
+
+    assert cli.main(["data", "stats", str(folder)]) == 0
+    assert "Warning: the episodes have no steps" in capsys.readouterr().out
+    assert cli.main(["data", "stats", str(folder), "--plot", str(tmp_path / "h.png")]) == 2
+    assert "--plot: there is no step to draw" in capsys.readouterr().err
+
+
 def test_splitting_by_a_tag_holds_out_whole_situations(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     marked = slider(0, wind=12, validation=True)
     folder = stored(tmp_path / "a", [slider(1, wind=0), marked], [slider(2, wind=4), slider(3, wind=12)])
@@ -249,7 +345,7 @@ def test_a_random_split_follows_its_seed(tmp_path: Path):
     ("words", "said"),
     [
         (["--by", "wnd", "--share", "0.5"], "--by: no episode has the tag 'wnd' (did you mean 'wind'?); tags: wind"),
-        (["--by", "wind", "--held-out", "44"], "--held-out: no episode has wind '44' (did you mean '4'?); values: 0, 4"),
+        (["--by", "wind", "--held-out", "44"], "--held-out: no episode has wind '44' (did you mean '4'?); values: 0; 4"),
         (["--by", "wind", "--held-out", "0", "4"], "2 of 2 episodes would be held out; allowed: some, but not all"),
     ],
 )

@@ -17,6 +17,7 @@ from adaptive_mbrl.data.windows import WindowSampler
 from adaptive_mbrl.meta.losses import query_errors
 from adaptive_mbrl.meta.trainer import MetaTrainer
 from adaptive_mbrl.options import TrainOptions
+from adaptive_mbrl.training import from_episodes
 from adaptive_mbrl.training.comparison import compare
 from adaptive_mbrl.training.config import TrainConfig
 from tests.core.analytic import POINT, point_episodes
@@ -78,6 +79,43 @@ def test_the_run_goes_on_where_it_stopped_and_is_left_alone_when_it_is_done(reco
     assert {p: p.read_bytes() for p in Path("run").rglob("*.safetensors")} == before
 
 
+def test_both_models_are_trained_on_the_same_files_although_others_come_meanwhile(
+    recordings: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Interrupted between the two trainings, while somebody imports; then run again."""
+    assert train("--run", "whole") == 0
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(from_episodes, "load_checkpoint", interrupted)
+        with pytest.raises(SystemExit):
+            train("--run", "run")
+    assert not Path("run/multitask").exists()
+    EpisodeStore.open(Path("logs")).append(point_episodes(5, seed=9))
+    assert train("--run", "run") == 0
+
+    for path in ("checkpoint/weights.safetensors", "multitask/checkpoint/weights.safetensors"):
+        assert Path("run", path).read_bytes() == Path("whole", path).read_bytes()
+    assert "| trained on | 6 | 240 |" in Path("run/checkpoint/README.md").read_text()
+
+
+def test_a_number_that_is_not_finite_is_no_divergence(recordings: Path, capsys: pytest.CaptureFixture[str]):
+    (bad,) = point_episodes(1, seed=0)
+    bad.obs[7, 0] = float("nan")
+    EpisodeStore.open(Path("logs")).append([bad])
+
+    assert train("--run", "run") == 2
+
+    assert "batch 4 of the episodes has an observation that is not finite; 'data check' names the step" in capsys.readouterr().err
+
+
+def test_a_configuration_of_the_simulator_is_refused(recordings: Path, capsys: pytest.CaptureFixture[str]):
+    assert train("--config", "cartpole") == 2
+    assert "--data: cartpole names scenarios, which need a simulator; allowed:" in capsys.readouterr().err
+
+
 def test_nothing_is_compared_where_nothing_is_asked_for(recordings: Path):
     assert train("--run", "run", "--no-compare") == 0
 
@@ -92,7 +130,7 @@ def test_without_held_out_episodes_the_card_says_so(recordings: Path, capsys: py
     words = ["train", "--data", "others", "--device", "cpu", "--run", "run", "--set", *SMALL, "data.validation_fraction=0"]
     assert cli.main(words) == 0
 
-    assert "Nothing was held out" in capsys.readouterr().out
+    assert "Nothing was compared, because no episode is held out." in capsys.readouterr().out
     assert "nothing says whether adapting pays" in Path("run/checkpoint/README.md").read_text()
 
 
@@ -154,8 +192,9 @@ def test_the_comparison_is_the_error_of_each_model_on_what_is_held_out(trained: 
 
     assert found is not None
     assert found.shots == (0, *(2**i for i in range(10) if 2**i < WINDOW), WINDOW)
-    share, (low, high) = found.saved()
-    assert 0 < low < share < high < 1
+    share, interval = found.saved()
+    assert interval is not None
+    assert 0 < interval[0] < share < interval[1] < 1
     assert found.adaptive[:, -1].mean() < found.adaptive[:, 0].mean()
     assert found.by_step.mean(1).tolist() == pytest.approx([found.adaptive[:, -1].mean(), found.multitask.mean()])
     sampler = WindowSampler(held_out[2:3], WINDOW, QUERY)

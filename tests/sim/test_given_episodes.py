@@ -13,7 +13,7 @@ from adaptive_mbrl import cli
 from adaptive_mbrl.checkpoint import load_checkpoint
 from adaptive_mbrl.config import load_yaml
 from adaptive_mbrl.data.episode import Episode
-from adaptive_mbrl.data.episodes import EpisodeStore
+from adaptive_mbrl.data.episodes import EpisodeStore, shard_files
 from adaptive_mbrl.dynamics.model import ModelConfig
 from adaptive_mbrl.errors import CheckpointError, ConfigError
 from adaptive_mbrl.meta.trainer import OuterConfig
@@ -125,7 +125,7 @@ def test_a_folder_without_episodes_and_an_unfinished_run_are_refused(tmp_path: P
             given_episodes(config_for(tmp_path / name), SPEC)
         assert str(caught.value) == (
             f"key 'data.episodes_from': {tmp_path / name} holds no episodes; allowed: the folder of a complete run "
-            "(train it first), or one that collect or import-bag wrote"
+            "(train it first), or one that collect, import-bag or data import wrote"
         )
     with pytest.raises(ConfigError, match=r"unfinished is not a complete run \(it has no checkpoint/\); train it first"):
         given_episodes(config_for(tmp_path / "unfinished"), SPEC)
@@ -141,13 +141,31 @@ def test_another_robots_episodes_and_short_ones_are_refused_and_begin_no_run(tmp
     assert not (tmp_path / "run").exists()
 
 
-def test_a_run_does_not_go_on_with_other_episodes_than_it_began_with(tmp_path: Path):
+def test_a_run_goes_on_with_the_files_that_it_began_with(tmp_path: Path):
+    """Although others have come; a lab imports every night."""
     config = config_for(recorded(tmp_path / "recorded"))
+    train(config, tmp_path / "uninterrupted")
     with open_training(config, tmp_path / "run", "cpu") as training:
         training.run_round(0)
     recorded(tmp_path / "recorded")
 
-    with pytest.raises(ConfigError, match=r"recorded holds 2 batches of episodes, but .*run began with 1; choose another --run"):
+    train(config, tmp_path / "run")
+
+    weights = [(tmp_path / run / "checkpoint" / "weights.safetensors").read_bytes() for run in ("run", "uninterrupted")]
+    assert weights[0] == weights[1]
+
+
+@pytest.mark.parametrize("how", ["lost", "other"])
+def test_a_run_does_not_go_on_without_the_files_that_it_began_with(how: str, tmp_path: Path):
+    config = config_for(recorded(tmp_path / "recorded"))
+    with open_training(config, tmp_path / "run", "cpu") as training:
+        training.run_round(0)
+    (file,) = shard_files(tmp_path / "recorded")
+    file.unlink()
+    if how == "other":
+        recorded(tmp_path / "recorded", lengths=(20, 21))
+
+    with pytest.raises(ConfigError, match=r"episodes.txt: this run began with .*000000.safetensors, which is not there any more"):
         train(config, tmp_path / "run")
 
 
