@@ -85,6 +85,7 @@ def measured(folder: Path) -> dict[str, Any]:
     store = EpisodeStore.open(folder)
     dataset = EpisodeDataset(store.spec, store.episodes, [], config.window, config.outer.query)
     start_up = time.perf_counter() - begun
+    statistics = elapsed(dataset.statistics)
     generator = torch.Generator().manual_seed(0)
     size = config.outer.meta_batch_size
     drawn = rate(lambda: dataset.sample(size, generator), SECONDS)
@@ -98,6 +99,7 @@ def measured(folder: Path) -> dict[str, Any]:
         "episodes": len(store.episodes),
         "gigabytes": round(sum(e.obs.nbytes + e.action.nbytes + e.reward.nbytes for e in store.episodes) / 1e9, 2),
         "start_up_seconds": round(start_up, 2),
+        "statistics_seconds": round(statistics, 1),
         "meta_batches_per_second": round(drawn, 1),
         "updates_per_second": round(used, 2),
         "ratio": round(drawn / used, 1),

@@ -463,6 +463,7 @@ def large_store_table(report: dict[str, Any]) -> str:
     rows = {
         "transitions in the store": f"{report['transitions']:,} ({report['gigabytes']} GB, {report['episodes']:,} episodes)",
         "opened in": f"{report['start_up_seconds']} s",
+        "statistics of all of it for the normalizer": f"{report['statistics_seconds']} s",
         "meta-batches drawn per second": f"{report['meta_batches_per_second']:.0f}",
         "meta-batches that the half-cheetah's training uses per second": f"{report['updates_per_second']:.1f}",
         "ratio": f"{report['ratio']:.0f}",
