@@ -8,8 +8,7 @@ The folder is written under a temporary name and renamed, and is never changed a
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -31,7 +30,7 @@ from adaptive_mbrl.errors import CheckpointError, ConfigError
 from adaptive_mbrl.objective import Objective, Term
 from adaptive_mbrl.planning import PlannerConfig
 from adaptive_mbrl.planning.value import ValueConfig, ValueFunction
-from adaptive_mbrl.spec import RobotSpec
+from adaptive_mbrl.spec import RobotSpec, spec_differences
 from adaptive_mbrl.storage import atomic_folder, write_bytes_atomically
 
 FORMAT_VERSION = 2
@@ -237,23 +236,9 @@ def require_robot(checkpoint: Checkpoint, spec: RobotSpec, source: str) -> None:
 
 def require_same_spec(stored: RobotSpec, spec: RobotSpec, source: str) -> None:
     """Refuse what was trained on the robot `stored` where channels, units, limits or control period of `spec` differ."""
-    difference = next(_differences(stored, spec, ""), None)
+    difference = next(spec_differences(stored, spec), None)
     if difference is not None:
         raise CheckpointError(f"{source}: trained on another robot: {difference}")
-
-
-def _differences(stored: Any, here: Any, where: str) -> Iterator[str]:
-    """What a checkpoint's spec (or one channel of it) and the robot's do not have in common, in words."""
-    for item in dataclasses.fields(stored):
-        got, wanted = getattr(stored, item.name), getattr(here, item.name)
-        if not isinstance(got, tuple):
-            if got != wanted:
-                yield f"{where}{item.name} is {got}; the robot here has {wanted}"
-        elif [c.name for c in got] != [c.name for c in wanted]:
-            yield f"{item.name} is {[c.name for c in got]}; the robot here has {[c.name for c in wanted]}"
-        else:
-            for channel, other in zip(got, wanted, strict=True):
-                yield from _differences(channel, other, f"{item.name} '{channel.name}': ")
 
 
 def load_weights(module: torch.nn.Module, weights: Mapping[str, Tensor], source: Path) -> None:

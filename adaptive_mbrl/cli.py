@@ -47,6 +47,7 @@ class Command:
 COMMANDS = (
     Command("demo", options.DemoOptions, "sim.commands:demo"),
     Command("train", options.TrainOptions, "sim.commands:train", "adaptive_mbrl.training.command:train"),
+    Command("runs", options.RunsOptions, "adaptive_mbrl.training.runs:runs"),
     Command("train-baseline", options.TrainBaselineOptions, "sim.baselines.command:train_baseline"),
     Command("evaluate", options.EvaluateOptions, "sim.commands:evaluate"),
     Command("benchmark", options.BenchmarkOptions, "sim.benchmark.command:benchmark"),

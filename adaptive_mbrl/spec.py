@@ -6,8 +6,10 @@ channels, units or control period differ from those that it was trained on.
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from adaptive_mbrl.config import did_you_mean
 from adaptive_mbrl.errors import ConfigError
@@ -35,6 +37,8 @@ class Channel:
     target: Target = "delta"
 
     def __post_init__(self) -> None:
+        if self.kind == "angle" and self.unit != "rad":
+            raise ConfigError(f"channel '{self.name}': an angle has the unit 'rad', got '{self.unit}'; allowed: rad")
         if self.kind == "angle" and self.target == "direct":
             raise ConfigError(f"channel '{self.name}': an angle cannot have target 'direct'; allowed: delta")
 
@@ -143,3 +147,17 @@ class RobotSpec:
                 f"unknown channel '{name}'{hint} of robot '{self.name}'; known channels: {', '.join(self.obs_names)}"
             )
         return self.obs_names.index(name)
+
+
+def spec_differences(stored: Any, here: Any, where: str = "") -> Iterator[str]:
+    """What a stored spec (or one channel of it) and the robot's do not have in common, in words; nothing if they are equal."""
+    for item in dataclasses.fields(stored):
+        got, wanted = getattr(stored, item.name), getattr(here, item.name)
+        if not isinstance(got, tuple):
+            if got != wanted:
+                yield f"{where}{item.name} is {got}; the robot here has {wanted}"
+        elif [c.name for c in got] != [c.name for c in wanted]:
+            yield f"{item.name} is {[c.name for c in got]}; the robot here has {[c.name for c in wanted]}"
+        else:
+            for channel, other in zip(got, wanted, strict=True):
+                yield from spec_differences(channel, other, f"{item.name} '{channel.name}': ")

@@ -32,6 +32,7 @@ from adaptive_mbrl.options import (
     InfoOptions,
     PreflightOptions,
     ReplayOptions,
+    RunsOptions,
     SimulatedRobotOptions,
     TrainBaselineOptions,
     TrainOptions,
@@ -83,6 +84,7 @@ def test_help_lists_every_command():
     [
         ("demo --no-video --out a/b".split(), DemoOptions(out=Path("a/b"), video=False)),
         ("train --config half_cheetah --resume".split(), TrainOptions("half_cheetah", resume=True)),
+        ("runs a/b".split(), RunsOptions(Path("a/b"))),
         ("train-baseline --config cartpole_ppo --run r".split(), TrainBaselineOptions("cartpole_ppo", run=Path("r"))),
         (
             "evaluate --checkpoint c --scenario s --episodes 3 --json o.json --no-oracle --multitask m --baselines a b".split(),

@@ -16,7 +16,7 @@ from adaptive_mbrl.config import load_yaml, save_yaml
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.shards import read_shard, shard_bytes
 from adaptive_mbrl.errors import CheckpointError
-from adaptive_mbrl.spec import RobotSpec
+from adaptive_mbrl.spec import RobotSpec, spec_differences
 from adaptive_mbrl.storage import write_new_bytes_atomically
 
 SPEC_FILE = "spec.yaml"
@@ -54,7 +54,7 @@ class EpisodeStore:
             damaged: is told of each batch that cannot be read and is skipped; None to raise the error instead.
             names: names of the files to read; None for all.
         """
-        if spec is not None and not (folder / SPEC_FILE).exists():
+        if spec is not None and not folder.is_file() and not (folder / SPEC_FILE).exists():
             save_yaml(folder / SPEC_FILE, spec)
         store = cls(cls.check(folder, spec), folder)
         for file in shard_files(folder):
@@ -77,11 +77,14 @@ class EpisodeStore:
     def check(folder: Path, spec: RobotSpec | None = None) -> RobotSpec:
         """The spec of the store in `folder`; an error if there is none, or if it is not `spec`."""
         path = folder / SPEC_FILE
+        if folder.is_file():
+            raise CheckpointError(f"{folder}: is a file; allowed: a folder of episodes")
         if not path.exists():
             raise CheckpointError(f"{folder}: no episodes there (no {SPEC_FILE})")
         stored = load_yaml(path, RobotSpec)
         if spec is not None and stored != spec:
-            raise CheckpointError(f"{folder}: holds episodes of another robot spec ('{stored.name}'); wanted '{spec.name}'")
+            difference = next(spec_differences(stored, spec))
+            raise CheckpointError(f"{folder}: holds episodes of another robot: {difference}")
         return stored
 
     @property

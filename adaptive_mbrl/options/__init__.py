@@ -23,7 +23,7 @@ from adaptive_mbrl.options.simulation import (
     InfoOptions,
     ReplayOptions,
 )
-from adaptive_mbrl.options.training import FineTuneOptions, TrainBaselineOptions, TrainOptions
+from adaptive_mbrl.options.training import FineTuneOptions, RunsOptions, TrainBaselineOptions, TrainOptions
 
 __all__ = [
     "BenchmarkOptions",
@@ -45,6 +45,7 @@ __all__ = [
     "InfoOptions",
     "PreflightOptions",
     "ReplayOptions",
+    "RunsOptions",
     "SimulatedRobotOptions",
     "TrainBaselineOptions",
     "TrainOptions",

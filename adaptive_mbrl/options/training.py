@@ -39,7 +39,7 @@ class TrainOptions:
         data: folder of recorded episodes to train on, as `data import`, `import-bag` and `collect` write them.
         set: settings that replace those of the configuration, as KEY=VALUE with dots between the names of a nested key, for
             example data.oracle_episodes=0 seed=1. The run's config.yaml records them.
-        compare: with --data, also train the multi-task model, and compare; takes about half as long again.
+        compare: with --data, whether to train the multi-task model, too, and to compare.
         run: folder of the run; runs/train/NAME if not given, where the name includes the settings of --set.
         resume: only continue an existing run, never start a new one.
         device: where the networks run; auto takes a GPU when there is one.
@@ -91,6 +91,19 @@ class TrainOptions:
             return False
         path = Path(self.config)
         return not path.is_file() or with_settings(read_mapping(path), self.set).get("scenarios") is not None
+
+
+@dataclass(frozen=True)
+class RunsOptions:
+    """List the trainings in a folder: their state, how far they are, and what they reach.
+
+    Example: adaptive-mbrl runs runs/train
+
+    Attributes:
+        folder: folder of runs, or of folders of runs.
+    """
+
+    folder: Positional[Path] = Path("runs")
 
 
 @dataclass(frozen=True)

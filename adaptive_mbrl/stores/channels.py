@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -35,6 +36,18 @@ _EULER = ("roll", "pitch", "yaw")
 """Angles whose rates are often those of the body, which they do not change with."""
 _PIECE = 1 << 17
 """Steps that figures are taken of at once."""
+
+
+class Warned(NamedTuple):
+    """Something that looks wrong.
+
+    Attributes:
+        key: which channel it is about, and in what way.
+        text: a sentence about it.
+    """
+
+    key: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -125,11 +138,12 @@ class ChannelFigures:
         """Share of the steps in which each action is at a limit, (action_dim,)."""
         return self._saturated / max(1, self.steps)
 
-    def warnings(self) -> Iterator[str]:
-        """One sentence about each thing that looks wrong."""
+    def warnings(self) -> Iterator[Warned]:
+        """Each thing that looks wrong."""
         for name, num in zip((*self.spec.obs_names, *self.spec.action_names), self._not_finite, strict=True):
             if num:
-                yield f"'{name}' is not finite in {num} steps, which the other figures leave out; a training refuses them"
+                said = f"'{name}' is not finite in {num} steps, which the other figures leave out; a training refuses them"
+                yield Warned(f"finite {name}", said)
         if self.obs is None or self.action is None:
             return
         yield from _constant("observation", self.spec.obs, self.obs)
@@ -139,22 +153,25 @@ class ChannelFigures:
             if self.frozen[column] > MANY_FROZEN and not constant[column]:
                 share = f"{100 * self.frozen[column]:.0f} % of the steps"
                 which = f"{share}, {FROZEN_STEPS} or more in a row"
-                yield f"observation '{channel.name}' stands still in {which}, while others or commands change"
+                said = f"observation '{channel.name}' stands still in {which}, while others or commands change"
+                yield Warned(f"frozen {channel.name}", said)
         for column, action in enumerate(self.spec.action):
             if self.saturated[column] > MANY_SATURATED:
-                yield f"action '{action.name}' is at its limit in {100 * self.saturated[column]:.0f} % of the steps"
+                share = f"{100 * self.saturated[column]:.0f} % of the steps"
+                yield Warned(f"saturated {action.name}", f"action '{action.name}' is at its limit in {share}")
         yield from self._disagreements()
 
-    def _disagreements(self) -> Iterator[str]:
+    def _disagreements(self) -> Iterator[Warned]:
         for pair, (vv, vc, cc) in zip(self._pairs, self._squares, strict=True):
             if vv == 0 or cc == 0:
                 continue
             slope, correlation = vc / vv, vc / np.sqrt(vv * cc)
             if correlation < WORST_CORRELATION or abs(slope - 1) > WORST_SLOPE:
                 position, velocity = self.spec.obs[pair.position].name, self.spec.obs[pair.velocity].name
-                yield (
+                yield Warned(
+                    f"pair {position}",
                     f"'{position}' changes {slope:.2f} times as fast as '{velocity}' says (correlation {correlation:.2f}); "
-                    "is one of them in another unit, of another sign, or of another joint?"
+                    "is one of them in another unit, of another sign, or of another joint, or is the time wrong?",
                 )
 
 
@@ -180,10 +197,12 @@ def frozen_steps(obs: NDArray[np.float32], action: NDArray[np.float32]) -> NDArr
     return found
 
 
-def _constant(what: str, channels: Sequence[Channel | ActionChannel], moments: Moments) -> Iterator[str]:
+def _constant(what: str, channels: Sequence[Channel | ActionChannel], moments: Moments) -> Iterator[Warned]:
     for channel, low, high in zip(channels, moments.low.tolist(), moments.high.tolist(), strict=True):
         if low == high:
-            yield f"{what} '{channel.name}' is always {low:g} {channel.unit}; is it connected?"
+            yield Warned(
+                f"constant {channel.name}", f"{what} '{channel.name}' is always {low:g} {channel.unit}; is it connected?"
+            )
 
 
 def _merged(total: Moments | None, rows: NDArray[np.float32]) -> Moments:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -52,4 +53,11 @@ def _coverage(episodes: Sequence[Episode], name: str) -> Coverage:
         key = situation_key(episode.tags[name]) if name in episode.tags else ""
         counts[key] += 1
         steps[key] += len(episode) - episode.history
-    return {tag_text(json.loads(key)) if key else "(none)": (counts[key], steps[key]) for key in sorted(counts)}
+    texts = {key: tag_text(json.loads(key)) if key else "(none)" for key in counts}
+    return {texts[key]: (counts[key], steps[key]) for key in sorted(counts, key=lambda key: _natural(texts[key]))}
+
+
+def _natural(text: str) -> list[tuple[int, float, str]]:
+    """A key by which run2 comes before run10."""
+    parts = re.split(r"(\d+\.?\d*)", text)
+    return [(0, float(part), "") if i % 2 else (1, 0.0, part) for i, part in enumerate(parts)]

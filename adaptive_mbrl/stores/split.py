@@ -61,7 +61,7 @@ def _held_out(options: DataSplitOptions, episodes: Sequence[Episode]) -> set[int
     texts = {tag_text(json.loads(key)): key for key in sorted(set(keys.values()))}
     for value in options.held_out:
         if value not in texts:
-            hint = did_you_mean(value, list(texts))
+            hint = " (several values are separated by spaces)" if "," in value else did_you_mean(value, list(texts))
             raise ConfigError(f"--held-out: no episode has {options.by} '{value}'{hint}; values: {'; '.join(texts)}")
     wanted = {texts[value] for value in options.held_out} or set(_some(list(texts.values()), options))
     return {i for i, key in keys.items() if key in wanted}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,11 @@ from adaptive_mbrl.data.statistics import Moments
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.options import DataStatsOptions
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
-from adaptive_mbrl.stores.channels import ChannelFigures
+from adaptive_mbrl.stores.channels import ChannelFigures, velocity_pairs
 from adaptive_mbrl.stores.coverage import coverage_by_tag
 
+MOST_WARNINGS = 20
+"""Warnings that are printed."""
 WIDTH = 100
 """Columns of a table if the output is no terminal."""
 
@@ -31,9 +34,10 @@ def stats(options: DataStatsOptions) -> None:
     if not store.episodes:
         raise ConfigError(f"{options.folder}: holds no episode that can be read")
     coverage = coverage_by_tag(store.episodes, options.by)
-    figures = ChannelFigures(store.spec)
+    figures, of_batch = ChannelFigures(store.spec), defaultdict[int, ChannelFigures](lambda: ChannelFigures(store.spec))
     for episode in tqdm(store.episodes, desc="read", unit="episode", leave=False, disable=None):
         figures.add(episode)
+        of_batch[episode.batch].add(episode)
     console = Console(highlight=False)
     console = console if console.is_terminal else Console(highlight=False, width=WIDTH)
     hours = store.num_steps * store.spec.dt / 3600
@@ -46,16 +50,39 @@ def stats(options: DataStatsOptions) -> None:
         console.print(_channel_table("action", store.spec.action, figures.action, figures.saturated, "at a limit"))
     for name, counts in coverage.items():
         console.print(_coverage_table(name, counts, store.spec))
-    warnings = list(figures.warnings())
-    for warning in warnings:
-        console.print(f"Warning: {warning}", markup=False, soft_wrap=True)
-    if figures.steps == 0:
-        warnings.append("the episodes have no steps")
-        console.print("Warning: the episodes have no steps")
-    if not warnings:
-        console.print("Nothing looks wrong.")
+    for line in warning_lines(store, figures, of_batch):
+        console.print(line, markup=False, soft_wrap=True)
     if options.plot is not None:
         _plot(options.plot, store, figures)
+
+
+def warning_lines(store: EpisodeStore, figures: ChannelFigures, of_batch: Mapping[int, ChannelFigures]) -> Iterator[str]:
+    """What looks wrong about the whole store, or about single recordings.
+
+    Args:
+        store: the episodes.
+        figures: of all of them.
+        of_batch: of those of each batch; an imported file is one batch.
+    """
+    if figures.steps == 0:
+        yield "Warning: the episodes have no steps"
+        return
+    single = [(batch, warned) for batch, found in sorted(of_batch.items()) for warned in found.warnings()]
+    concerned = Counter(warned.key for _, warned in single)
+    # what is wrong with most recordings is said once, and what is wrong with a few is said of these
+    common = {key for key, num in concerned.items() if 2 * num > len(of_batch)}
+    whole = [warned for warned in figures.warnings() if warned.key in common or warned.key not in concerned]
+    known = {warned.key for warned in whole}
+    names = {e.batch: str(e.tags.get("file") or e.tags.get("bag") or f"batch {e.batch}") for e in store.episodes}
+    lines = [f"Warning: {warned.text}" for warned in whole]
+    lines += [f"Warning: {names[batch]}: {warned.text}" for batch, warned in single if warned.key not in known]
+    yield from lines[:MOST_WARNINGS]
+    if len(lines) > MOST_WARNINGS:
+        yield f"... and {len(lines) - MOST_WARNINGS} more warnings about single recordings"
+    if not lines:
+        pairs = [store.spec.obs[pair.position].name for pair in velocity_pairs(store.spec)]
+        checked = f"; compared with their velocities: {', '.join(pairs)}" if pairs else ""
+        yield f"Nothing looks wrong{checked}."
 
 
 def _channel_table(

@@ -13,7 +13,7 @@ from pathlib import Path
 from adaptive_mbrl.device import resolve_device
 from adaptive_mbrl.errors import EXIT_INTERRUPTED, ConfigError
 from adaptive_mbrl.options import TrainOptions
-from adaptive_mbrl.training.config import read_train_config
+from adaptive_mbrl.training.config import config_for_recordings, read_train_config
 from adaptive_mbrl.training.from_episodes import train_and_compare, train_from_episodes
 from adaptive_mbrl.training.plain_progress import plain_bars
 from adaptive_mbrl.training.run_folder import RunFolderError
@@ -21,7 +21,11 @@ from adaptive_mbrl.training.run_folder import RunFolderError
 
 def train(options: TrainOptions) -> None:
     """Start or resume a training on recorded episodes alone."""
-    config = read_train_config(None if options.config is None else Path(options.config), options.settings)
+    path = None if options.config is None else Path(options.config)
+    if path is None or options.data is not None:
+        config = config_for_recordings(path, options.settings)
+    else:
+        config = read_train_config(path, options.settings)
     device = resolve_device(options.device)
     compared = options.data is not None and options.compare
     start = train_and_compare if compared else train_from_episodes

@@ -122,17 +122,26 @@ class TrainConfig:
             )
 
 
-def read_train_config(path: Path | None, settings: Sequence[str] = ()) -> TrainConfig:
+def read_train_config(path: Path, settings: Sequence[str] = ()) -> TrainConfig:
     """Read a configuration.
 
     Args:
-        path: the YAML file; None for `FROM_RECORDINGS`.
+        path: the YAML file.
         settings: texts ``KEY=VALUE`` that replace values of the file.
     """
     source = str(path) if not settings else f"{path} with --set {' '.join(settings)}"
-    if path is None:
-        return from_mapping(TrainConfig, with_settings(FROM_RECORDINGS, settings), source="the settings of train --data")
     return from_mapping(TrainConfig, with_settings(read_mapping(path), settings), source=source)
+
+
+def config_for_recordings(path: Path | None, settings: Sequence[str] = ()) -> TrainConfig:
+    """The configuration of `train --data`: what a file leaves out is as in `FROM_RECORDINGS`.
+
+    Args:
+        path: the YAML file; None for no file.
+        settings: texts ``KEY=VALUE`` that replace values of the file.
+    """
+    content = FROM_RECORDINGS if path is None else {**FROM_RECORDINGS, **read_mapping(path)}
+    return from_mapping(TrainConfig, with_settings(content, settings), source="train --data" if path is None else str(path))
 
 
 FROM_RECORDINGS: Mapping[str, Any] = {
@@ -144,4 +153,4 @@ FROM_RECORDINGS: Mapping[str, Any] = {
     "updates_initial": 3000,
     "updates_final": 3000,
 }
-"""What `train --data` trains where no configuration is given: the composition that predicts best on the shipped robots."""
+"""What `train --data` trains where a file does not say otherwise: the composition that predicts best on the shipped robots."""

@@ -35,8 +35,8 @@ def slider(seed: int, steps: int = 60, **tags: object) -> Episode:
     rng = np.random.default_rng(seed)
     velocity = np.cumsum(rng.normal(0, 0.3, (steps + 1, 2)), axis=0)
     position = np.concatenate([np.zeros((1, 2)), np.cumsum((velocity[1:] + velocity[:-1]) / 2 * DT, axis=0)])
-    hinge = np.angle(np.exp(1j * 8 * position[:, 1]))
-    obs = np.stack([position[:, 0], velocity[:, 0], hinge, 8 * velocity[:, 1]], axis=1).astype(np.float32)
+    hinge = np.angle(np.exp(1j * 3 * position[:, 1]))
+    obs = np.stack([position[:, 0], velocity[:, 0], hinge, 3 * velocity[:, 1]], axis=1).astype(np.float32)
     return Episode(obs, rng.uniform(-1, 1, (steps, 1)).astype(np.float32), np.zeros(steps, np.float32), dict(tags))
 
 
@@ -57,7 +57,7 @@ def warnings_of(*episodes: Episode) -> list[str]:
     figures = ChannelFigures(SPEC)
     for episode in episodes:
         figures.add(episode)
-    return list(figures.warnings())
+    return [warned.text for warned in figures.warnings()]
 
 
 # --- what looks wrong ---------------------------------------------------------------------------------------------------------
@@ -135,7 +135,7 @@ def test_what_is_not_finite_is_named_and_left_out(column: int):
     figures.add(dataclasses.replace(episode, obs=obs, action=action))
 
     name = (*SPEC.obs_names, *SPEC.action_names)[column]
-    assert list(figures.warnings()) == [
+    assert [warned.text for warned in figures.warnings()] == [
         f"'{name}' is not finite in 1 steps, which the other figures leave out; a training refuses them"
     ]
     assert figures.obs is not None
@@ -196,7 +196,7 @@ def test_stats_shows_channels_and_coverage(tmp_path: Path, capsys: pytest.Captur
     counts = [line.split() for line in out.splitlines()]
     assert ["8", "2", "120", "12"] in counts
     assert ["(none)", "1", "60", "6"] in counts
-    assert "Nothing looks wrong." in out
+    assert "Nothing looks wrong; compared with their velocities: slide_position, hinge_angle." in out
     assert (tmp_path / "h.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -211,6 +211,26 @@ def test_stats_skips_and_names_a_torn_file(tmp_path: Path, capsys: pytest.Captur
     assert "Skipped" in out
     assert "000000.safetensors: damaged" in out
     assert "1 episodes of 'slider', 60 steps" in out
+
+
+def test_stats_names_the_recording_that_the_others_hide(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    wrong = with_obs(slider(9, file="run9.csv"), 3, -slider(9).obs[:, 3])
+    folder = stored(tmp_path / "a", *([slider(i, file=f"run{i}.csv")] for i in range(9)), [wrong])
+
+    assert cli.main(["data", "stats", str(folder)]) == 0
+
+    warnings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Warning")]
+    assert len(warnings) == 1
+    assert warnings[0].startswith("Warning: run9.csv: 'hinge_angle' changes -1.00 times as fast as 'hinge_velocity' says")
+
+
+def test_values_are_listed_by_their_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folder = stored(tmp_path / "a", [slider(i, wind=wind) for i, wind in enumerate((10, 5, 0.5, 20))])
+
+    assert cli.main(["data", "stats", str(folder), "--by", "wind"]) == 0
+
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [row[0] for row in rows if row[1:2] == ["1"]] == ["0.5", "5", "10", "20"]
 
 
 def test_check_passes_what_is_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

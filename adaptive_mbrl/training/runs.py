@@ -1,0 +1,124 @@
+"""The sub-command `runs`: which trainings there are, how far they are, and what they reach."""
+
+from __future__ import annotations
+
+import fcntl
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from adaptive_mbrl.config import load_yaml, read_mapping
+from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.options import RunsOptions
+from adaptive_mbrl.training.config import TrainConfig
+from adaptive_mbrl.training.recorder import RECORD_FILE
+from adaptive_mbrl.training.rounds import RoundRecord
+from adaptive_mbrl.training.run_folder import CONFIG_FILE, LOCK_FILE
+
+WIDTH = 120
+"""Columns of the table if the output is no terminal."""
+COLUMNS = ("run", "state", "rounds", "updates", "env steps", "minutes", "return", "error", "prior", "last change")
+
+EXPLANATION = (
+    "return: mean of the last collection, with exploration.",
+    "error, prior: with and without adapting, at the furthest validated step ahead up to 10, on held-out episodes [target stds].",
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training, as its folder tells.
+
+    Attributes:
+        folder: the run folder.
+        state: `training` while a process holds it, `done`, or `stopped`.
+        rounds: number of complete rounds; `total` is that of all.
+        record: the figures of the last complete round; None before the first.
+        changed: when something was last written, since the epoch [s].
+    """
+
+    folder: Path
+    state: str
+    rounds: int
+    total: int
+    record: RoundRecord | None
+    changed: float
+
+
+def runs(options: RunsOptions) -> None:
+    """Print one line for each run below a folder.
+
+    Raises:
+        ConfigError: there is no run.
+    """
+    found = list(find_runs(options.folder))
+    if not found:
+        raise ConfigError(f"{options.folder}: no run is there; a run is a folder that 'adaptive-mbrl train' wrote")
+    console = Console(highlight=False)
+    console = console if console.is_terminal else Console(highlight=False, width=WIDTH)
+    table = Table(box=SIMPLE)
+    for i, column in enumerate(COLUMNS):
+        table.add_column(column, justify="left" if i < 2 else "right", overflow="fold")
+    for run in found:
+        table.add_row(*map(Text, row_of(run, options.folder, time.time())))
+    console.print(table)
+    for line in EXPLANATION:
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def find_runs(folder: Path) -> Iterator[Run]:
+    """The runs in a folder and below it, by their names."""
+    for config in sorted(folder.rglob(CONFIG_FILE)):
+        if (config.parent / LOCK_FILE).is_file() and "scenarios" in read_mapping(config):
+            yield _read(config.parent)
+
+
+def row_of(run: Run, root: Path, now: float) -> Sequence[str]:
+    """The cells of a run's line, in the order of `COLUMNS`."""
+    name = str(run.folder.relative_to(root)) if run.folder != root else run.folder.name
+    rounds, ago = f"{run.rounds}/{run.total}", _ago(now - run.changed)
+    if run.record is None:
+        return (name, run.state, rounds, "", "", "", "", "", "", ago)
+    scalars = run.record.scalars
+    steps = [int(key.split("_")[-2]) for key in scalars if key.startswith("validation/adapted_error_")]
+    furthest = max((s for s in steps if s <= 10), default=0)
+    errors = [scalars.get(f"validation/{which}_error_{furthest}_steps") for which in ("adapted", "prior")]
+    figures = [_number(scalars.get("collect/return"), 1), *(_number(e, 3) for e in errors)]
+    counts = (f"{run.record.updates:,}", f"{run.record.env_steps:,}", f"{run.record.seconds / 60:.0f}")
+    return (name, run.state, rounds, *counts, *figures, ago)
+
+
+def _read(folder: Path) -> Run:
+    config = load_yaml(folder / CONFIG_FILE, TrainConfig)
+    done = sorted(p for p in (folder / "rounds").glob("[0-9]*") if (p / RECORD_FILE).is_file())
+    record = load_yaml(done[-1] / RECORD_FILE, RoundRecord) if done else None
+    state = "done" if (folder / "checkpoint").is_dir() else "training" if _is_held(folder / LOCK_FILE) else "stopped"
+    changed = max(path.stat().st_mtime for path in (folder, *done, *folder.glob("tensorboard/*"), *folder.glob("episodes/*")))
+    return Run(folder, state, len(done), config.num_rounds, record, changed)
+
+
+def _is_held(lock: Path) -> bool:
+    """Whether a process is training in the folder of this lock."""
+    with lock.open(encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def _ago(seconds: float) -> str:
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit} ago"
+    return f"{max(0, seconds):.0f} s ago"
