@@ -209,7 +209,7 @@ FLOORS = {
         {"dump"},
         {"predictor"},
         {"data"},
-        {"datasets", "logs"},
+        {"logs", "stores"},
         {"dynamics"},
         {"adaptation"},
         {"planning"},

@@ -8,6 +8,7 @@ from tqdm import tqdm
 
 from adaptive_mbrl.data.episodes import SPEC_FILE, EpisodeStore, shard_files
 from adaptive_mbrl.data.shards import check_shard, hash_of, read_shard, written_hash
+from adaptive_mbrl.data.stored_objective import load_objective, save_objective
 from adaptive_mbrl.errors import CheckpointError
 from adaptive_mbrl.options import DataMergeOptions
 
@@ -33,6 +34,13 @@ def merge(options: DataMergeOptions) -> None:
     skipped = 0
     for file in tqdm(files, desc="merge", unit="file", leave=False, disable=None):
         skipped += not _append(store, file, there)
+    for folder in options.folders:
+        objective = load_objective(folder, spec)
+        if objective is not None:
+            save_objective(options.out, objective)
+    held_out = sum(bool(e.tags.get("validation")) for e in store.episodes)
+    if held_out:
+        print(f"{held_out} episodes are marked as held out, and stay so; merge first, and split then")
     print(f"{options.out}: {len(store.episodes)} episodes, {store.num_steps} steps; {skipped} files were there already")
 
 

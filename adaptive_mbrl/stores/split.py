@@ -16,6 +16,7 @@ from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import EpisodeStore, shard_files
 from adaptive_mbrl.data.shards import check_shard, read_shard
 from adaptive_mbrl.data.situations import situation_key, tag_text
+from adaptive_mbrl.data.stored_objective import load_objective, save_objective
 from adaptive_mbrl.errors import CheckpointError, ConfigError
 from adaptive_mbrl.options import DataSplitOptions
 from adaptive_mbrl.storage import atomic_folder
@@ -49,6 +50,9 @@ def split(options: DataSplitOptions) -> None:
         for file in tqdm(files, desc="split", unit="file", leave=False, disable=None):
             found, about = read_shard(file)
             store.append([_marked(e, next(numbers) in held_out) for e in found], about)
+        objective = load_objective(options.folder, spec)
+        if objective is not None:
+            save_objective(temporary, objective)
     _print(options, episodes, held_out)
 
 

@@ -42,7 +42,7 @@ def run_with_hints(options: TrainOptions, start: Callable[[Path], Path]) -> None
     run = options.run_folder
     if options.resume and not (run / "config.yaml").is_file():
         raise ConfigError(f"--resume: no run to go on with in {run} (it has no config.yaml); leave --resume out to start one")
-    again = shlex.join(["adaptive-mbrl", "train", *_as_before(options), "--run", str(run)])
+    again = shlex.join(["adaptive-mbrl", "train", *_source(options), "--run", str(run), *_as_before(options)])
     try:
         with plain_bars():
             checkpoint = start(run)
@@ -59,10 +59,15 @@ def run_with_hints(options: TrainOptions, start: Callable[[Path], Path]) -> None
     print(f"Checkpoint: {checkpoint}")
 
 
+def _source(options: TrainOptions) -> list[str]:
+    """The flags that say what is trained."""
+    given = {"--config": options.config, "--data": options.data}
+    return [word for flag, value in given.items() if value is not None for word in (flag, str(value))]
+
+
 def _as_before(options: TrainOptions) -> list[str]:
-    """The flags of a training but its folder, as far as they were given."""
-    given = {"--config": options.config, "--data": options.data, "--threads": options.threads}
-    flags = [word for flag, value in given.items() if value is not None for word in (flag, str(value))]
-    flags += [] if options.device == "auto" else ["--device", options.device]
-    flags += [] if options.compare else ["--no-compare"]
-    return flags + (["--set", *options.set] if options.set else [])
+    """The other flags of a training, as far as they were given."""
+    settings = ["--set", *options.set] if options.set else []
+    compare = [] if options.compare else ["--no-compare"]
+    device = [] if options.device == "auto" else ["--device", options.device]
+    return settings + compare + device + ([] if options.threads is None else ["--threads", str(options.threads)])

@@ -11,6 +11,7 @@ import torch
 from adaptive_mbrl.adaptation.none import NoneConfig
 from adaptive_mbrl.checkpoint import load_checkpoint
 from adaptive_mbrl.data.episodes import EpisodeStore
+from adaptive_mbrl.data.stored_objective import load_objective
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.objective import Objective
 from adaptive_mbrl.revision import git_revision
@@ -115,7 +116,8 @@ def _result(comparison: Comparison | None, anything_held_out: bool, is_multitask
 
 def _objective(config: TrainConfig, spec: RobotSpec) -> Objective | None:
     if not config.objective:
-        return None
+        assert config.data.episodes_from is not None
+        return load_objective(folder_of_episodes(config.data.episodes_from), spec)
     try:
         return Objective(spec, config.objective, config.goal_names)
     except ConfigError as error:

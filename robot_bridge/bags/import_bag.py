@@ -10,6 +10,7 @@ import torch
 from adaptive_mbrl.checkpoint import load_checkpoint
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import SPEC_FILE, EpisodeStore
+from adaptive_mbrl.data.stored_objective import save_objective
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.healthy import is_healthy
 from adaptive_mbrl.logs.grid import Stretch
@@ -44,6 +45,7 @@ def import_bag(options: ImportBagOptions) -> None:
     if any(about.get("bag") == tags for about in store.abouts):
         raise ConfigError(f"{options.bag}: {options.out} holds its episodes already")
     store.append(episodes, {"bag": tags})
+    save_objective(options.out, description.objective)
     print(f"{options.out}: {len(store.episodes)} episodes, {store.num_steps} steps")
 
 

@@ -134,7 +134,7 @@ def test_mistakes_are_one_line_and_leave_nothing(tmp_path: Path, folders: tuple[
 
     for arguments, expected in (
         (["--episodes", str(tmp_path / "none")], f"{tmp_path / 'none'}: no episodes there (no spec.yaml)"),
-        (["--episodes", str(tmp_path / "others")], f"{tmp_path / 'others'}: holds episodes of another robot spec"),
+        (["--episodes", str(tmp_path / "others")], f"{tmp_path / 'others'}: holds episodes of another robot: "),
         (["--episodes", str(episodes), "--query", "90"], f"{episodes}: no episode is long enough to hold out a part"),
         (["--episodes", str(episodes), "--held-out", "1.0"], "--held-out: 1.0 is out of range; allowed: above 0 and below 1"),
         (["--episodes", str(episodes), "--learning-rate", "0"], "--learning-rate: 0.0 is out of range; allowed: above 0"),

@@ -69,7 +69,7 @@ def test_another_robot_is_refused(lab: Path, capsys: pytest.CaptureFixture[str])
     Path("other.yaml").write_text(yaml.safe_dump(CART | {"dt": 0.2}))
 
     assert run("logs/monday/b.csv", config="other.yaml") == 2
-    assert "holds episodes of another robot spec" in capsys.readouterr().err
+    assert "holds episodes of another robot: " in capsys.readouterr().err
 
 
 def test_a_damaged_file_is_named_and_the_others_are_imported(lab: Path, capsys: pytest.CaptureFixture[str]):

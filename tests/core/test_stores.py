@@ -12,6 +12,8 @@ import torch
 from adaptive_mbrl import cli
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import EpisodeStore, shard_files
+from adaptive_mbrl.data.stored_objective import load_objective, save_objective
+from adaptive_mbrl.objective import Objective, Term
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
 from adaptive_mbrl.stores import channels
 from adaptive_mbrl.stores.channels import ChannelFigures, frozen_steps, velocity_pairs
@@ -269,6 +271,20 @@ def test_merging_twice_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFix
     assert "3 episodes, 180 steps; 3 files were there already" in capsys.readouterr().out
     found = EpisodeStore.open(tmp_path / "all").episodes
     assert [e.obs.tobytes() for e in found] == [slider(i).obs.tobytes() for i in range(3)]
+
+
+def test_the_objective_goes_with_the_episodes(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """So that a checkpoint of the copy can control the robot."""
+    folder = stored(tmp_path / "a", [slider(0), slider(1, validation=True)])
+    save_objective(folder, Objective(SPEC, (Term("action_quadratic"),), ()))
+
+    for words in (["merge", str(folder)], ["split", str(folder), "--share", "0.5"]):
+        out = tmp_path / words[0]
+        assert cli.main(["data", *words, "--out", str(out)]) == 0
+        found = load_objective(out, SPEC)
+        assert found is not None
+        assert [term.kind for term in found.terms] == ["action_quadratic"]
+    assert "1 episodes are marked as held out, and stay so; merge first, and split then" in capsys.readouterr().out
 
 
 def test_merging_what_is_damaged_writes_nothing(tmp_path: Path):

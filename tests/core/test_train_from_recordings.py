@@ -13,9 +13,11 @@ from adaptive_mbrl.adaptation.none import NoneConfig
 from adaptive_mbrl.checkpoint import load_checkpoint
 from adaptive_mbrl.config import load_yaml, with_settings
 from adaptive_mbrl.data.episodes import EpisodeStore, shard_files
+from adaptive_mbrl.data.stored_objective import save_objective
 from adaptive_mbrl.data.windows import WindowSampler
 from adaptive_mbrl.meta.losses import query_errors
 from adaptive_mbrl.meta.trainer import MetaTrainer
+from adaptive_mbrl.objective import Objective, Term
 from adaptive_mbrl.options import TrainOptions
 from adaptive_mbrl.training import from_episodes
 from adaptive_mbrl.training.comparison import compare
@@ -132,6 +134,15 @@ def test_without_held_out_episodes_the_card_says_so(recordings: Path, capsys: py
 
     assert "Nothing was compared, because no episode is held out." in capsys.readouterr().out
     assert "nothing says whether adapting pays" in Path("run/checkpoint/README.md").read_text()
+
+
+def test_the_objective_of_the_recordings_is_that_of_the_checkpoint(recordings: Path):
+    save_objective(recordings, Objective(POINT, (Term("action_quadratic", weight=0.5),), ()))
+
+    assert train("--run", "run", "--no-compare") == 0
+
+    (term,) = load_checkpoint("run/checkpoint").description.terms
+    assert (term.kind, term.weight) == ("action_quadratic", 0.5)
 
 
 def test_a_damaged_file_is_named_and_the_rest_is_trained_on(recordings: Path, capsys: pytest.CaptureFixture[str]):

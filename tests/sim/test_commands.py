@@ -255,7 +255,7 @@ def test_collect_does_not_mix_robots(tmp_path: Path, capsys: pytest.CaptureFixtu
     capsys.readouterr()
 
     assert cli.main([*arguments, "--robot", "half_cheetah"]) == 2
-    assert "another robot spec ('cartpole'); wanted 'half_cheetah'" in capsys.readouterr().err
+    assert "another robot: name is cartpole; the robot here has half_cheetah" in capsys.readouterr().err
     assert len(EpisodeStore.open(tmp_path).episodes) == 1
 
 

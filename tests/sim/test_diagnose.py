@@ -183,7 +183,7 @@ def test_mistakes_are_one_line_and_leave_nothing(
 
     for (checkpoint, episodes), more, expected in (
         ((folders[0], tmp_path / "none"), [], f"{tmp_path / 'none'}: no episodes there (no spec.yaml)"),
-        ((folders[0], tmp_path / "others"), [], f"{tmp_path / 'others'}: holds episodes of another robot spec"),
+        ((folders[0], tmp_path / "others"), [], f"{tmp_path / 'others'}: holds episodes of another robot: "),
         (
             (folders[0], tmp_path / "few"),
             [],

@@ -132,7 +132,7 @@ def test_a_folder_without_episodes_and_an_unfinished_run_are_refused(tmp_path: P
 
 
 def test_another_robots_episodes_and_short_ones_are_refused_and_begin_no_run(tmp_path: Path):
-    with pytest.raises(CheckpointError, match=r"another robot spec \('cartpole'\); wanted 'half_cheetah'"):
+    with pytest.raises(CheckpointError, match=r"another robot: name is cartpole; the robot here has half_cheetah"):
         given_episodes(config_for(recorded(tmp_path / "a")), load_robot("half_cheetah").spec)
 
     short = recorded(tmp_path / "b", lengths=(3, 2))
