@@ -399,7 +399,8 @@ def test_episodes_of_another_robot_are_not_mixed(tmp_path: Path, run: Callable):
     EpisodeStore.open(tmp_path / "episodes", spec)
 
     assert (
-        "holds episodes of another robot: name is arm; the robot here has cartpole" in run(write_bag(tmp_path / "b", session(0.0, 20)))[2]
+        "holds episodes of another robot: name is arm; the robot here has cartpole"
+        in run(write_bag(tmp_path / "b", session(0.0, 20)))[2]
     )
 
 

@@ -1,0 +1,27 @@
+"""docs/data.md shows the settings of `train --data` as they are."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import yaml
+
+from adaptive_mbrl.data.shards import READ_BELOW, SCHEMA_VERSION
+from adaptive_mbrl.data.steps import MOST_IN_MEMORY
+from adaptive_mbrl.stores.channels import FROZEN_STEPS
+from adaptive_mbrl.training.config import FROM_RECORDINGS
+
+PAGE = (Path(__file__).resolve().parent.parent / "docs" / "data.md").read_text(encoding="utf-8")
+
+
+def test_the_settings_are_those_of_the_program():
+    (shown,) = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.S)
+    assert yaml.safe_load(shown) == FROM_RECORDINGS
+
+
+def test_the_numbers_are_those_of_the_program():
+    assert f"`schema` ({SCHEMA_VERSION})" in PAGE
+    assert f"Files of {READ_BELOW >> 20} MiB and more are mapped" in PAGE
+    assert f"Up to {MOST_IN_MEMORY >> 30} GiB of observations and actions" in PAGE
+    assert f"for {FROZEN_STEPS} steps or more" in PAGE
