@@ -157,16 +157,19 @@ def test_a_kill_at_any_line_never_leaves_half_a_file_or_folder(tmp_path: Path):
     assert sorted(os.listdir(root)) == ["file", "folder"]
 
 
-@pytest.mark.parametrize("links", [True, False])
-def test_a_new_file_replaces_none(links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Also where the file system has no hard links."""
-    if not links:
+@pytest.fixture(params=[True, False], ids=["links", "no links"])
+def links(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system with hard links, and one without."""
+    if not request.param:
 
         def refuse(*_: object) -> None:
             raise PermissionError("no links here")
 
         monkeypatch.setattr(os, "link", refuse)
 
+
+@pytest.mark.usefixtures("links")
+def test_a_new_file_replaces_none(tmp_path: Path):
     assert write_new_bytes_atomically(tmp_path / "file", b"first")
     assert not write_new_bytes_atomically(tmp_path / "file", b"second")
 
@@ -174,14 +177,8 @@ def test_a_new_file_replaces_none(links: bool, tmp_path: Path, monkeypatch: pyte
     assert os.listdir(tmp_path) == ["file"]
 
 
-@pytest.mark.parametrize("links", [True, False])
-def test_of_many_writers_of_a_new_file_one_wins(links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    if not links:
-
-        def refuse(*_: object) -> None:
-            raise PermissionError("no links here")
-
-        monkeypatch.setattr(os, "link", refuse)
+@pytest.mark.usefixtures("links")
+def test_of_many_writers_of_a_new_file_one_wins(tmp_path: Path):
     with ThreadPoolExecutor(8) as pool:
         won = list(pool.map(lambda i: write_new_bytes_atomically(tmp_path / "file", bytes([i])), range(32)))
 
