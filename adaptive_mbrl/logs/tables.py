@@ -48,7 +48,7 @@ def read_table(path: Path, wanted: Mapping[str, str]) -> dict[str, np.ndarray]:
         wanted: for each wanted column, the key of the YAML file that names it.
 
     Returns:
-        The columns, (S,), as they stand there: numbers, texts or dates.
+        The columns, (S,), as they stand there: numbers, texts, dates or durations.
 
     Raises:
         ConfigError: the file cannot be read, is of no known format, lacks a column, or its columns differ in length.
@@ -81,8 +81,11 @@ def numbers(column: np.ndarray, name: str) -> Array:
     """A column as numbers, (S,); NaN for an empty cell and for what is not finite.
 
     Raises:
-        ConfigError: a cell is a text or a date.
+        ConfigError: a cell is a text, a date or a duration.
     """
+    if column.dtype.kind in "mM":
+        # NumPy would make a number of some of them, in whatever unit they have
+        raise ConfigError(f"column '{name}' has {'dates' if column.dtype.kind == 'M' else 'durations'}; allowed: numbers")
     if column.dtype.kind in "biuf":
         found = column.astype(np.float64)
         return np.where(np.isfinite(found), found, np.nan)
