@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from adaptive_mbrl.config import read_mapping
+from adaptive_mbrl.config import read_mapping, to_mapping
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import SPEC_FILE, EpisodeStore
 from adaptive_mbrl.errors import ConfigError
@@ -34,7 +34,7 @@ def import_logs(options: DataImportOptions) -> None:
     """
     config = load_log_config(options.config)
     files = log_files(options.files)
-    mapping = json.dumps(read_mapping(options.config), sort_keys=True, default=str)
+    mapping = json.dumps(to_mapping(read_mapping(options.config)), sort_keys=True, default=str)
     target = _Target(options.out, config.spec, hashlib.sha256(mapping.encode()).hexdigest())
     failed = []
     with tqdm(files, desc="import", unit="file", leave=False, disable=None) as bar:

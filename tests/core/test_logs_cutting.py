@@ -87,13 +87,13 @@ def test_columns_say_where_episodes_begin_and_what_they_are(tmp_path: Path):
     columns |= {"run": [1] * 10 + [2] * 20, "floor": ["ice"] * 20 + [""] * 4 + ["mud"] * 6}
     tags = {"columns": ["floor"], "constant": {"lab": "A"}, "path": r"m(?P<mass>\d+)_(?P<who>[a-z]+)"}
 
-    log = read(tmp_path, columns, "m07_kim.csv", episode="run", tags=tags, situation=["mass", "floor"])
+    log = read(tmp_path, columns, "m7_kim.csv", episode="run", tags=tags, situation=["mass", "floor"])
 
     assert [len(e) for e in log.episodes] == [9, 13, 5]
     assert [e.tags["floor"] for e in log.episodes] == ["ice", "ice", "mud"]  # an empty cell says nothing new
     assert log.episodes[0].tags == {
         "source": "log",
-        "file": "m07_kim.csv",
+        "file": "m7_kim.csv",
         "lab": "A",
         "mass": 7,
         "who": "kim",
