@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.logs.cells import numbers, truths
 from adaptive_mbrl.logs.columns import TimeColumn
 from adaptive_mbrl.logs.config import LogConfig
 from adaptive_mbrl.logs.samples import Array, in_order
-from adaptive_mbrl.logs.tables import numbers, read_table
+from adaptive_mbrl.logs.tables import read_table
 
 SECONDS: Mapping[str, float] = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
@@ -65,7 +66,7 @@ def read_rows(path: Path, config: LogConfig) -> Rows:
     Raises:
         ConfigError: it is damaged, or does not hold what the configuration says.
     """
-    table = read_table(path, config.columns)
+    table = read_table(path, config.columns, config.as_written)
     try:
         return _rows(table, config)
     except ConfigError as error:
@@ -89,7 +90,7 @@ def _rows(table: Mapping[str, np.ndarray], config: LogConfig) -> Rows:
         action=action,
         reward=found[config.reward][:, None] if config.reward else np.zeros((size, 0)),
         goal=goal,
-        ended=numbers(table[config.ended], config.ended) > 0 if config.ended else np.zeros(size, dtype=bool),
+        ended=truths(table[config.ended], config.ended) if config.ended else np.zeros(size, dtype=bool),
         labels={name: _filled(table[name], name) for name in config.labels},
     )
 
@@ -138,7 +139,7 @@ def _dates(column: np.ndarray) -> NDArray[np.datetime64] | None:
 def _filled(column: np.ndarray, name: str) -> np.ndarray:
     """A column in which an empty cell has the value of the last row that has one, and the first rows that of the next one."""
     values = column if column.dtype.kind in "biufU" else np.where(column == column, column.astype(np.str_), "")
-    known = values != "" if values.dtype.kind == "U" else np.isfinite(values)
+    known = ~np.isin(np.char.lower(values), ("", "nan")) if values.dtype.kind == "U" else np.isfinite(values)
     if not known.any():
         raise ConfigError(f"column '{name}' is empty")
     newest = np.maximum.accumulate(np.where(known, np.arange(len(values)), int(known.argmax())))
