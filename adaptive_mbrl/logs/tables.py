@@ -99,6 +99,10 @@ def _place(names: Sequence[str], name: str, key: str) -> tuple[str, int | None]:
 def _column(array: np.ndarray, base: str, index: int | None, name: str) -> np.ndarray:
     if array.dtype.kind == "S":
         array = np.char.decode(array, "utf-8")
+    if array.dtype.kind not in "biufUmM":
+        raise ConfigError(
+            f"column '{name}' has the type {array.dtype}; allowed: numbers, texts, truth values, dates and durations"
+        )
     if array.ndim == 1 and index is None:
         return array
     if array.ndim == 2 and index is not None and index < array.shape[1]:

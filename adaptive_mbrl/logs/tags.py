@@ -42,10 +42,13 @@ class TagsConfig:
         try:
             names = self.names
         except re.error as error:
-            raise ConfigError(f"key 'path': '{self.path}' is no regular expression: {error}") from error
+            raise ConfigError(f"key 'path': '{_text(self.path)}' is no regular expression: {error}") from error
         if self.path is not None and not re.compile(self.path).groupindex:
-            raise ConfigError(f"key 'path': '{self.path}' has no named group, such as (?P<payload>[0-9]+)")
-        check_json("constant", self.constant)
+            raise ConfigError(f"key 'path': '{_text(self.path)}' has no named group, such as (?P<payload>[0-9]+)")
+        try:
+            check_json("constant", self.constant)
+        except RecursionError:
+            raise ConfigError("key 'constant': a value is nested too deep or holds itself; allowed: what JSON holds") from None
         for name in names:
             if name in RESERVED:
                 raise ConfigError(f"tag '{name}' has a meaning of its own; allowed: any name but {', '.join(RESERVED)}")
@@ -67,7 +70,7 @@ class TagsConfig:
             return dict(self.constant)
         found = re.search(self.path, path.as_posix())
         if found is None:
-            raise ConfigError(f"{path}: its path does not have what key 'tags.path' searches for: {self.path}")
+            raise ConfigError(f"{path}: its path does not have what key 'tags.path' searches for: {_text(self.path)}")
         return {**self.constant, **{name: plain(text) for name, text in found.groupdict().items() if text is not None}}
 
 

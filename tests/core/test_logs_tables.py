@@ -142,6 +142,14 @@ def test_texts_in_bytes_are_texts(tmp_path: Path):
         read_table(tmp_path / "a.npz", {"bad": ""})
 
 
+@pytest.mark.parametrize("dtype", ["complex128", "V4", [("a", "f4"), ("b", "f4")]])
+def test_what_is_neither_number_text_nor_date_is_refused(tmp_path: Path, dtype: str | list):
+    np.savez(tmp_path / "a.npz", x=np.zeros(4, dtype=dtype))
+
+    with pytest.raises(ConfigError, match=r"a\.npz: column 'x' has the type .*; allowed: numbers, texts, truth values, dates"):
+        read_table(tmp_path / "a.npz", {"x": ""}, ["x"])
+
+
 def test_truth_values_and_numbers_that_are_not_finite():
     assert numbers(np.array([True, False]), "ended").tolist() == [1.0, 0.0]
     np.testing.assert_array_equal(numbers(np.array([1.0, np.inf, -np.inf]), "x"), [1.0, np.nan, np.nan])

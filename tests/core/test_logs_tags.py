@@ -83,6 +83,7 @@ def test_a_tag_of_the_project_is_refused(kind: str, name: str):
         ("{mass: .nan}", "key 'constant.mass': got nan (float); allowed: texts, finite numbers"),
         ("{mass: [.inf]}", "key 'constant.mass[0]': got inf (float)"),
         ("{parts: !!set {a, b}}", "key 'constant.parts': got "),
+        ("&all {lab: *all}", "key 'constant': a value is nested too deep or holds itself; allowed: what JSON holds"),
         ("{photo: !!binary aGVsbG8=}", "key 'constant.photo': got b'hello' (bytes)"),
     ],
 )
