@@ -12,7 +12,7 @@ import yaml
 from adaptive_mbrl.logs.columns import LogAction, LogChannel, NumberColumn, TimeColumn
 from adaptive_mbrl.logs.config import LogConfig
 from adaptive_mbrl.logs.tables import FORMATS
-from adaptive_mbrl.logs.tags import TagsConfig
+from adaptive_mbrl.logs.tags import RESERVED, TagsConfig
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "logs.md").read_text(encoding="utf-8")
@@ -53,6 +53,12 @@ def test_the_keys_of_a_goal_and_the_endings_of_files_are_named():
     assert sentence is not None
     assert re.findall(r"`(\w+)`", sentence[1]) == [field.name for field in dataclasses.fields(NumberColumn)]
     assert all(f"`{ending}`" in PAGE for ending in FORMATS if not ending.endswith(".gz"))
+
+
+def test_the_tags_that_are_refused_are_named():
+    sentence = re.search(r"Some names are refused, because they have a meaning of their own:([^.]*)", PAGE)
+    assert sentence is not None
+    assert re.findall(r"`(\w+)`", sentence[1]) == list(RESERVED)
 
 
 def test_the_example_is_the_one_that_is_shipped():

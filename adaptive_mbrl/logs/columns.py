@@ -19,7 +19,7 @@ class TimeColumn:
 
     Attributes:
         column: name of the column.
-        unit: unit of its numbers; a column of dates, such as ``2024-05-31T14:00:00.25``, has none.
+        unit: unit of its numbers; dates, such as ``2024-05-31T14:00:00.25``, and durations bring their own.
     """
 
     column: str

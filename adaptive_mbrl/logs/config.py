@@ -34,7 +34,7 @@ class LogConfig:
         situation: names of the tags that together say which episodes have equal dynamics; with none, each episode is a situation
             of its own.
         episode: column whose value changes where a new episode starts.
-        ended: column that is true, or not 0, where an episode ended by itself, such as by a crash.
+        ended: column that is true, or a number other than 0, where an episode ended by itself, such as by a crash.
         max_gap: longest time between two values that is bridged [s]; 2.5 dt if not given.
         min_steps: number of control steps below which a stretch is left out.
     """
@@ -93,6 +93,11 @@ class LogConfig:
     def labels(self) -> tuple[str, ...]:
         """The columns that are constant within an episode."""
         return tuple(dict.fromkeys((*self.tags.columns, *([self.episode] if self.episode else []))))
+
+    @property
+    def as_written(self) -> tuple[str, ...]:
+        """The columns that may hold words, or numbers whose text matters."""
+        return (*self.labels, self.ended) if self.ended else self.labels
 
     @property
     def numbers(self) -> dict[str, str]:

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from adaptive_mbrl.config import read_mapping
+from adaptive_mbrl.config import read_mapping, to_mapping
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import SPEC_FILE, EpisodeStore
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.logs.config import LogConfig, load_log_config
 from adaptive_mbrl.logs.log import read_log
 from adaptive_mbrl.logs.outcome_table import print_stretches
+from adaptive_mbrl.logs.store_lock import store_lock
 from adaptive_mbrl.logs.tables import FORMATS, is_log
 from adaptive_mbrl.options import DataImportOptions
 from adaptive_mbrl.spec import RobotSpec
@@ -30,12 +31,22 @@ def import_logs(options: DataImportOptions) -> None:
     A file that the store holds already is left out. A file that cannot be read is named, and the others are imported.
 
     Raises:
+        StoreInUseError: another process imports into the store.
         ConfigError: a file could not be read; all others are imported by then.
     """
     config = load_log_config(options.config)
     files = log_files(options.files)
-    mapping = json.dumps(read_mapping(options.config), sort_keys=True, default=str)
-    target = _Target(options.out, config.spec, hashlib.sha256(mapping.encode()).hexdigest())
+    mapping = json.dumps(to_mapping(read_mapping(options.config)), sort_keys=True, default=str)
+    digest = hashlib.sha256(mapping.encode()).hexdigest()
+    with store_lock(options.out):
+        failed = _import_files(files, config, _Target(options.out, config.spec, digest))
+    if failed:
+        names = ", ".join(map(str, failed[:MAX_NAMES])) + (", ..." if len(failed) > MAX_NAMES else "")
+        raise ConfigError(f"{len(failed)} of {len(files)} files could not be imported: {names}")
+
+
+def _import_files(files: Sequence[Path], config: LogConfig, target: _Target) -> list[Path]:
+    """Import files, and name those that could not be."""
     failed = []
     with tqdm(files, desc="import", unit="file", leave=False, disable=None) as bar:
         for path in bar:
@@ -46,9 +57,7 @@ def import_logs(options: DataImportOptions) -> None:
                     failed.append(path)
                     print(f"skipped: {error}")
     print(target.summary())
-    if failed:
-        names = ", ".join(map(str, failed[:MAX_NAMES])) + (", ..." if len(failed) > MAX_NAMES else "")
-        raise ConfigError(f"{len(failed)} of {len(files)} files could not be imported: {names}")
+    return failed
 
 
 def log_files(paths: Sequence[Path]) -> list[Path]:
@@ -67,7 +76,7 @@ def log_files(paths: Sequence[Path]) -> list[Path]:
 
 
 class _Target:
-    """The store that episodes are appended to; it is made with the first ones.
+    """The store that episodes are appended to; it is made with the first ones. Of one that is there, damaged files are skipped.
 
     Args:
         folder: the folder of the store.
@@ -77,7 +86,9 @@ class _Target:
 
     def __init__(self, folder: Path, spec: RobotSpec, mapping: str) -> None:
         self._folder, self._spec, self._mapping = folder, spec, mapping
-        self._store = EpisodeStore.open(folder, spec) if (folder / SPEC_FILE).exists() else None
+        self._store = None
+        if (folder / SPEC_FILE).exists():
+            self._store = EpisodeStore.open(folder, spec, damaged=lambda error: print(f"Skipped: {error}"))
 
     def holds(self, digest: str) -> bool:
         """Whether the store holds a file with this content.

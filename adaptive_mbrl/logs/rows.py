@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -10,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.logs.cells import numbers, truths
 from adaptive_mbrl.logs.columns import TimeColumn
 from adaptive_mbrl.logs.config import LogConfig
 from adaptive_mbrl.logs.samples import Array, in_order
-from adaptive_mbrl.logs.tables import numbers, read_table
+from adaptive_mbrl.logs.tables import read_table
 
 SECONDS: Mapping[str, float] = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
@@ -64,7 +66,7 @@ def read_rows(path: Path, config: LogConfig) -> Rows:
     Raises:
         ConfigError: it is damaged, or does not hold what the configuration says.
     """
-    table = read_table(path, config.columns)
+    table = read_table(path, config.columns, config.as_written)
     try:
         return _rows(table, config)
     except ConfigError as error:
@@ -88,42 +90,56 @@ def _rows(table: Mapping[str, np.ndarray], config: LogConfig) -> Rows:
         action=action,
         reward=found[config.reward][:, None] if config.reward else np.zeros((size, 0)),
         goal=goal,
-        ended=numbers(table[config.ended], config.ended) > 0 if config.ended else np.zeros(size, dtype=bool),
+        ended=truths(table[config.ended], config.ended) if config.ended else np.zeros(size, dtype=bool),
         labels={name: _filled(table[name], name) for name in config.labels},
     )
 
 
 def _seconds(table: Mapping[str, np.ndarray], time: TimeColumn) -> Array:
     """The time of each row since the first one that has a time [s], (S,); NaN for a row without."""
-    column, unit = table[time.column], SECONDS[time.unit]
+    stamps = _stamps(table[time.column], time.column)
+    known = np.isfinite(stamps)
+    if not known.any():
+        raise ConfigError(f"column '{time.column}': none of its {len(stamps)} rows has a time")
+    passed = stamps - stamps[known][0]
+    seconds: Array = passed / np.timedelta64(1, "s") if passed.dtype.kind == "m" else SECONDS[time.unit] * passed
+    return seconds
+
+
+def _stamps(column: np.ndarray, name: str) -> np.ndarray:
+    """A column of stamps as numbers, dates or durations, (S,)."""
+    if column.dtype.kind in "mM":
+        try:
+            # whole months and years become seconds, too; anything finer stays as it is
+            return column.astype(np.promote_types(column.dtype, f"{column.dtype.kind}8[s]"))
+        except TypeError:
+            raise ConfigError(f"column '{name}': its durations are months or years, which differ in length") from None
     try:
-        stamps = numbers(column, time.column)
+        return numbers(column, name)
     except ConfigError:
         dates = _dates(column)
         if dates is None:
             raise
-        stamps, unit = np.where(np.isnat(dates), np.nan, dates.astype(np.float64)), SECONDS["ns"]
-    known = np.isfinite(stamps)
-    if not known.any():
-        raise ConfigError(f"column '{time.column}': none of its {len(stamps)} rows has a time")
-    seconds: Array = unit * (stamps - stamps[known][0])
-    return seconds
+        return dates
 
 
 def _dates(column: np.ndarray) -> NDArray[np.datetime64] | None:
-    """A column of dates, or of texts that are dates, (S,); None if it is neither."""
+    """Texts as dates, (S,); None if one of them is no date."""
+    if column.dtype.kind != "U":
+        return None
     try:
-        # NumPy knows no time zones, and all stamps of one log are of one zone
-        texts = np.char.rstrip(column, "Z") if column.dtype.kind == "U" else column
-        return texts.astype("datetime64[ns]")
+        with warnings.catch_warnings():
+            # of a date with an offset from UTC, NumPy gives the time in UTC, and warns that it keeps no time zone
+            warnings.simplefilter("ignore", UserWarning)
+            return column.astype("datetime64[ns]")
     except ValueError:
         return None
 
 
 def _filled(column: np.ndarray, name: str) -> np.ndarray:
     """A column in which an empty cell has the value of the last row that has one, and the first rows that of the next one."""
-    values = column if column.dtype.kind in "biufU" else column.astype(np.str_)
-    known = values != "" if values.dtype.kind == "U" else np.isfinite(values)
+    values = column if column.dtype.kind in "biufU" else np.where(column == column, column.astype(np.str_), "")
+    known = ~np.isin(np.char.lower(values), ("", "nan")) if values.dtype.kind == "U" else np.isfinite(values)
     if not known.any():
         raise ConfigError(f"column '{name}' is empty")
     newest = np.maximum.accumulate(np.where(known, np.arange(len(values)), int(known.argmax())))

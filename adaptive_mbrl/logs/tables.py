@@ -6,7 +6,7 @@ An array with two dimensions is as many columns: `pose[0]`, `pose[1]` and so on,
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -14,13 +14,13 @@ import numpy as np
 
 from adaptive_mbrl.config import did_you_mean
 from adaptive_mbrl.errors import AdaptiveMBRLError, ConfigError
+from adaptive_mbrl.logs.formats.columns import Columns
 from adaptive_mbrl.logs.formats.hdf5 import open_hdf5
 from adaptive_mbrl.logs.formats.npz import open_npz
 from adaptive_mbrl.logs.formats.parquet import open_parquet
 from adaptive_mbrl.logs.formats.text import open_text
-from adaptive_mbrl.logs.samples import Array
 
-Opener = Callable[[Path], AbstractContextManager[Mapping[str, np.ndarray]]]
+Opener = Callable[[Path], AbstractContextManager[Columns]]
 FORMATS: dict[str, Opener] = {
     ".csv": open_text,
     ".csv.gz": open_text,
@@ -40,15 +40,16 @@ def is_log(path: Path) -> bool:
     return _ending(path) in FORMATS
 
 
-def read_table(path: Path, wanted: Mapping[str, str]) -> dict[str, np.ndarray]:
+def read_table(path: Path, wanted: Mapping[str, str], as_written: Collection[str] = ()) -> dict[str, np.ndarray]:
     """Read some columns of a log file.
 
     Args:
         path: the file.
         wanted: for each wanted column, the key of the YAML file that names it.
+        as_written: the columns in which cells that differ must stay different; those of a text file are texts.
 
     Returns:
-        The columns, (S,), as they stand there: numbers, texts or dates.
+        The columns, (S,), as they stand there: numbers, texts, dates or durations.
 
     Raises:
         ConfigError: the file cannot be read, is of no known format, lacks a column, or its columns differ in length.
@@ -58,9 +59,10 @@ def read_table(path: Path, wanted: Mapping[str, str]) -> dict[str, np.ndarray]:
     if not is_log(path):
         raise ConfigError(f"{path}: not a log file; allowed: names that end in {', '.join(FORMATS)}")
     try:
-        with FORMATS[_ending(path)](path) as arrays:
-            places = {name: _place(arrays, name, key) for name, key in wanted.items()}
-            read = {base: arrays[base] for base in {base for base, _ in places.values()}}
+        with FORMATS[_ending(path)](path) as columns:
+            places = {name: _place(columns.names, name, key) for name, key in wanted.items()}
+            bases = {base for base, _ in places.values()}
+            read = columns.read(bases, {places[name][0] for name in as_written})
             table = {name: _column(read[base], base, index, name) for name, (base, index) in places.items()}
     except AdaptiveMBRLError as error:
         raise ConfigError(f"{path}: {error}") from error
@@ -77,41 +79,30 @@ def read_table(path: Path, wanted: Mapping[str, str]) -> dict[str, np.ndarray]:
     return table
 
 
-def numbers(column: np.ndarray, name: str) -> Array:
-    """A column as numbers, (S,); NaN for an empty cell and for what is not finite.
-
-    Raises:
-        ConfigError: a cell is a text or a date.
-    """
-    if column.dtype.kind in "biuf":
-        found = column.astype(np.float64)
-        return np.where(np.isfinite(found), found, np.nan)
-    for row, cell in enumerate(column):
-        try:
-            float(cell or "nan")
-        except (TypeError, ValueError):
-            raise ConfigError(f"column '{name}', row {row + 1}: {str(cell)!r} is no number") from None
-    return numbers(np.array([float(cell or "nan") for cell in column]), name)
-
-
 def _ending(path: Path) -> str:
     endings = [ending for ending in FORMATS if path.name.lower().endswith(ending)]
     return max(endings, key=len, default="")
 
 
-def _place(arrays: Mapping[str, np.ndarray], name: str, key: str) -> tuple[str, int | None]:
+def _place(names: Sequence[str], name: str, key: str) -> tuple[str, int | None]:
     """The array that holds a column, and which of its columns it is; None for an array that is the column itself."""
     indexed = _INDEXED.fullmatch(name)
-    if name in arrays:
+    if name in names:
         return name, None
-    if indexed is not None and indexed[1] in arrays:
+    if indexed is not None and indexed[1] in names:
         return indexed[1], int(indexed[2] or indexed[3])
-    known = sorted(arrays)
+    known = sorted(names)
     shown = ", ".join(known[:_MOST_NAMES]) + (", ..." if len(known) > _MOST_NAMES else "")
     raise ConfigError(f"no column '{name}' (key '{key}'){did_you_mean(name, known)}; columns: {shown}")
 
 
 def _column(array: np.ndarray, base: str, index: int | None, name: str) -> np.ndarray:
+    if array.dtype.kind == "S":
+        array = np.char.decode(array, "utf-8")
+    if array.dtype.kind not in "biufUmM":
+        raise ConfigError(
+            f"column '{name}' has the type {array.dtype}; allowed: numbers, texts, truth values, dates and durations"
+        )
     if array.ndim == 1 and index is None:
         return array
     if array.ndim == 2 and index is not None and index < array.shape[1]:

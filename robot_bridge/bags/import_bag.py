@@ -16,6 +16,7 @@ from adaptive_mbrl.healthy import is_healthy
 from adaptive_mbrl.logs.grid import Stretch
 from adaptive_mbrl.logs.outcome_table import print_stretches
 from adaptive_mbrl.logs.samples import Array
+from adaptive_mbrl.logs.store_lock import store_lock
 from adaptive_mbrl.objective import Objective
 from adaptive_mbrl.options import ImportBagOptions
 from robot_bridge.bags.recording import Recording, read_recording
@@ -41,11 +42,12 @@ def import_bag(options: ImportBagOptions) -> None:
     episodes = [episode(s, recording, config.goal, description.objective, tags) for s in stretches if not s.reason]
     if not episodes:
         raise ConfigError(f"{options.bag}: nothing to import: no stretch of {min_steps} steps without a gap")
-    store = EpisodeStore.open(options.out, spec)
-    if any(about.get("bag") == tags for about in store.abouts):
-        raise ConfigError(f"{options.bag}: {options.out} holds its episodes already")
-    store.append(episodes, {"bag": tags})
-    save_objective(options.out, description.objective)
+    with store_lock(options.out):
+        store = EpisodeStore.open(options.out, spec, damaged=lambda error: print(f"Skipped: {error}"))
+        if any(about.get("bag") == tags for about in store.abouts):
+            raise ConfigError(f"{options.bag}: {options.out} holds its episodes already")
+        store.append(episodes, {"bag": tags})
+        save_objective(options.out, description.objective)
     print(f"{options.out}: {len(store.episodes)} episodes, {store.num_steps} steps")
 
 

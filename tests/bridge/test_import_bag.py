@@ -16,6 +16,7 @@ from adaptive_mbrl.checkpoint import load_checkpoint, save_checkpoint
 from adaptive_mbrl.config import save_yaml
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import EpisodeStore
+from adaptive_mbrl.logs.store_lock import store_lock
 from adaptive_mbrl.objective import Term
 from adaptive_mbrl.spec import HealthyRange
 from robot_bridge.bags.types import encode, typestore
@@ -135,6 +136,20 @@ def test_an_episode_ended_by_itself_where_the_robot_was_no_longer_healthy(tmp_pa
     assert run(write_bag(tmp_path / "bag", [*session(0.0, 50), *session(20.0, 30)]))[0] == 0
 
     assert [e.ended for e in episodes(tmp_path)] == [False, True]
+
+
+def test_an_import_beside_another_is_refused_and_a_damaged_file_is_skipped(tmp_path: Path, run: Callable):
+    bag = write_bag(tmp_path / "bag", session(0.0, 20))
+    with store_lock(tmp_path / "episodes"):
+        code, _, error = run(bag)
+    assert (code, "is importing into this folder" in error) == (2, True)
+    assert run(bag)[0] == 0
+    shard = tmp_path / "episodes" / "000000.safetensors"
+    shard.write_bytes(shard.read_bytes()[:-5])
+
+    code, output, _ = run(bag)
+
+    assert (code, f"Skipped: {shard}: damaged episode file" in output) == (0, True)
 
 
 def test_a_bag_is_imported_once(tmp_path: Path, run: Callable):

@@ -59,6 +59,7 @@ def test_the_robot_is_that_of_the_file():
         ({"tags": {"columns": ["scenario"]}}, "key 'tags': tag 'scenario' has a meaning of its own"),
         ({"tags": {"columns": ["a"], "constant": {"a": 1}}}, "key 'tags': tag 'a' stands there twice"),
         ({"tags": {"path": "(?P<a"}}, "key 'path': '(?P<a' is no regular expression"),
+        ({"tags": {"path": "(?P<a\n"}}, "key 'path': '(?P<a' is no regular expression"),
         ({"tags": {"path": "[0-9]+"}}, "key 'path': '[0-9]+' has no named group"),
     ],
 )

@@ -12,6 +12,8 @@ from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.logs.log import Log, read_log
 from tests.core.cart_logs import DT, cart_config, cart_log, write_csv
 
+CRASHED = np.arange(30) == 14
+
 
 def read(tmp_path: Path, columns: dict, name: str = "log.csv", **changes: object) -> Log:
     return read_log(write_csv(tmp_path / name, columns), cart_config(**changes))
@@ -87,13 +89,13 @@ def test_columns_say_where_episodes_begin_and_what_they_are(tmp_path: Path):
     columns |= {"run": [1] * 10 + [2] * 20, "floor": ["ice"] * 20 + [""] * 4 + ["mud"] * 6}
     tags = {"columns": ["floor"], "constant": {"lab": "A"}, "path": r"m(?P<mass>\d+)_(?P<who>[a-z]+)"}
 
-    log = read(tmp_path, columns, "m07_kim.csv", episode="run", tags=tags, situation=["mass", "floor"])
+    log = read(tmp_path, columns, "m7_kim.csv", episode="run", tags=tags, situation=["mass", "floor"])
 
     assert [len(e) for e in log.episodes] == [9, 13, 5]
     assert [e.tags["floor"] for e in log.episodes] == ["ice", "ice", "mud"]  # an empty cell says nothing new
     assert log.episodes[0].tags == {
         "source": "log",
-        "file": "m07_kim.csv",
+        "file": "m7_kim.csv",
         "lab": "A",
         "mass": 7,
         "who": "kim",
@@ -120,6 +122,50 @@ def test_an_episode_ends_by_itself_where_the_log_says_so(tmp_path: Path):
     log = read(tmp_path, columns, ended="crashed")
 
     assert [(len(e), e.ended) for e in log.episodes] == [(14, True), (14, False)]
+
+
+@pytest.mark.parametrize(
+    ("no", "yes"), [("False", "True"), ("false", "TRUE"), ("", "true"), ("0", "-1"), ("0.0", "0.5"), ("nan", "1"), ("FALSE", "2")]
+)
+def test_an_end_is_true_or_a_number_other_than_0(tmp_path: Path, no: str, yes: str):
+    columns = cart_log(DT * np.arange(30), np.ones(30)) | {"crashed": [no] * 14 + [yes] + [no] * 15}
+
+    assert [(len(e), e.ended) for e in read(tmp_path, columns, ended="crashed").episodes] == [(14, True), (14, False)]
+
+
+@pytest.mark.parametrize("values", [CRASHED, -CRASHED.astype(np.int8), np.where(CRASHED, -1, np.nan)])
+def test_an_end_in_an_archive(tmp_path: Path, values: np.ndarray):
+    np.savez(tmp_path / "log.npz", **cart_log(DT * np.arange(30), np.ones(30)), crashed=values)
+
+    log = read_log(tmp_path / "log.npz", cart_config(ended="crashed"))
+
+    assert [(len(e), e.ended) for e in log.episodes] == [(14, True), (14, False)]
+
+
+def test_another_word_is_no_end(tmp_path: Path):
+    columns = cart_log(DT * np.arange(3), np.ones(3)) | {"crashed": ["true", "no", "1"]}
+
+    with pytest.raises(ConfigError, match="column 'crashed', row 2: 'no' is no number; allowed: true, false and numbers"):
+        read(tmp_path, columns, ended="crashed")
+
+
+@pytest.mark.parametrize("key", ["episode", "tag"])
+def test_long_ids_that_differ_are_two_episodes(tmp_path: Path, key: str):
+    columns = cart_log(DT * np.arange(20), np.ones(20)) | {"id": ["20240531142233123"] * 10 + ["20240531142233125"] * 10}
+
+    log = read(tmp_path, columns, **({"episode": "id"} if key == "episode" else {"tags": {"columns": ["id"]}}))
+
+    assert [len(e) for e in log.episodes] == [9, 9]
+    assert [e.tags.get("id") for e in log.episodes] in ([None, None], [20240531142233123, 20240531142233125])
+
+
+@pytest.mark.parametrize("text", ["007", "1e5", "2024_05_31", "1.10"])
+def test_a_tag_of_a_column_is_what_was_written(tmp_path: Path, text: str):
+    columns = cart_log(DT * np.arange(10), np.ones(10)) | {"id": [text] * 4 + ["nan", ""] + [text] * 4}
+
+    (episode,) = read(tmp_path, columns, tags={"columns": ["id"]}).episodes
+
+    assert episode.tags["id"] == text
 
 
 def test_what_follows_a_fall_is_left_out_until_the_robot_stands_again(tmp_path: Path):

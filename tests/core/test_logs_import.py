@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import runpy
+import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +16,7 @@ import yaml
 from adaptive_mbrl import cli
 from adaptive_mbrl.checkpoint import load_checkpoint
 from adaptive_mbrl.data.episodes import EpisodeStore
+from adaptive_mbrl.logs.store_lock import store_lock
 from adaptive_mbrl.training.config import read_train_config
 from adaptive_mbrl.training.from_episodes import train_from_episodes
 from tests.core.cart_logs import CART, DT, cart_log, write_csv
@@ -82,6 +86,54 @@ def test_a_damaged_file_is_named_and_the_others_are_imported(lab: Path, capsys: 
     assert "skipped: missing.csv: cannot be read: No such file or directory" in printed.out
     assert printed.err == "error: 2 of 4 files could not be imported: logs/aa.npz, missing.csv\n"
     assert len(EpisodeStore.open(Path("episodes")).episodes) == 2
+
+
+def test_a_damaged_file_of_the_store_stands_in_nobodys_way(lab: Path, capsys: pytest.CaptureFixture[str]):
+    run("logs/a.csv")
+    shard = Path("episodes/000000.safetensors")
+    shard.write_bytes(shard.read_bytes()[:-5])
+
+    assert run("logs") == 0
+
+    printed = capsys.readouterr().out
+    assert f"Skipped: {shard}: damaged episode file" in printed
+    # its episodes are imported again
+    assert printed.endswith("episodes: 2 episodes, 19 steps\n")
+    assert run("logs") == 0
+    assert capsys.readouterr().out.count(": imported already") == 2
+
+
+def test_two_imports_at_once_are_refused(lab: Path, capsys: pytest.CaptureFixture[str]):
+    with store_lock(Path("episodes")):
+        assert run("logs") == 2
+        holder = f"process {os.getpid()} on {socket.gethostname()}"
+        assert capsys.readouterr().err == (
+            f"error: episodes: {holder} is importing into this folder; wait until it has ended, or choose another --out folder\n"
+        )
+    assert not Path("episodes").exists()
+
+    assert run("logs") == 0
+    assert sorted(p.name for p in Path("episodes").iterdir()) == ["000000.safetensors", "000001.safetensors", "spec.yaml"]
+
+
+def test_imports_that_start_together_store_each_file_once(lab: Path):
+    for number in range(20):
+        write_csv(Path(f"logs/{number}.csv"), cart_log(DT * np.arange(30 + number), np.ones(30 + number)))
+    arguments = ["data", "import", "logs", "--config", "logs.yaml", "--out", "episodes"]
+    code = f"import sys; from adaptive_mbrl.cli import main; sys.exit(main({arguments}))"
+    started = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL) for _ in range(2)]
+
+    assert 0 in [process.wait() for process in started]
+
+    files = [about["log"]["file"] for about in EpisodeStore.open(Path("episodes")).abouts]
+    assert len(files) == len(set(files)) == 22
+
+
+def test_the_lock_of_a_killed_import_is_nobodys(lab: Path):
+    Path("episodes").mkdir()
+    Path("episodes/lock").write_text("process 1 on a-machine-that-is-gone")
+
+    assert run("logs") == 0
 
 
 def test_nothing_is_written_where_nothing_can_be_kept(lab: Path, capsys: pytest.CaptureFixture[str]):

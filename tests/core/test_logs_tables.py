@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import gzip
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from adaptive_mbrl.errors import ConfigError
-from adaptive_mbrl.logs.tables import numbers, read_table
+from adaptive_mbrl.logs.cells import numbers
+from adaptive_mbrl.logs.tables import read_table
 from tests.core.cart_logs import write_csv
 
 COLUMNS = {"t": np.arange(4.0), "x": np.array([1.5, np.nan, -2.0, 0.25]), "floor": np.array(["ice", "", "mud", "mud"])}
@@ -76,6 +78,76 @@ def test_texts_as_programs_write_them(tmp_path: Path):
     assert table["t"].tolist() == [0, 1, 2]
     np.testing.assert_array_equal(table["x"], [0.001, np.nan, np.nan])
     assert table["floor"].tolist() == ["a;b", "c", ""]
+
+
+def test_of_a_text_only_the_wanted_columns_are_kept(tmp_path: Path):
+    path = tmp_path / "log.csv"
+    row = ",".join(["0.123456"] * 50) + "\n"
+    path.write_text(",".join(f"c{i}" for i in range(50)) + "\n" + row * 10_000)
+
+    tracemalloc.start()
+    try:
+        table = read_table(path, {"c7": "", "c40": ""})
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert {name: len(column) for name, column in table.items()} == {"c7": 10_000, "c40": 10_000}
+    # a cell is 9 bytes on disk, and would be 57 as a text of Python's
+    assert peak < path.stat().st_size
+
+
+def test_a_column_may_say_late_that_it_has_texts(tmp_path: Path):
+    path = write_csv(
+        tmp_path / "log.csv", {"x": [1] * 2000 + ["?"], "t": [""] * 2000 + ["2024-05-31"], "floor": [7] * 2000 + ["ice"]}
+    )
+
+    table = read_table(path, WANTED, ["floor"])
+
+    assert table["floor"].tolist() == ["7"] * 2000 + ["ice"]
+    assert table["t"].tolist() == [""] * 2000 + ["2024-05-31"]
+    with pytest.raises(ConfigError, match="column 'x', row 2001: '\\?' is no number"):
+        numbers(table["x"], "x")
+
+
+def test_a_date_is_no_number_of_python(tmp_path: Path):
+    path = write_csv(tmp_path / "log.csv", {"x": ["2024_05_31"]})
+
+    with pytest.raises(ConfigError, match="column 'x', row 1: '2024_05_31' is no number"):
+        numbers(read_table(path, {"x": ""})["x"], "x")
+
+
+def test_integers_of_which_some_are_missing_keep_their_digits(tmp_path: Path):
+    pyarrow = pytest.importorskip("pyarrow", reason="needs the extra logs")
+    parquet = pytest.importorskip("pyarrow.parquet", reason="needs the extra logs")
+    ids = [20240531142233123, None, 20240531142233125]
+    pose = [None, [1.0, 2.0], [3.0, 4.0]]
+    parquet.write_table(pyarrow.table({"id": ids, "x": [1, None, 3], "pose": pose}), tmp_path / "a.parquet")
+
+    table = read_table(tmp_path / "a.parquet", {"id": "", "x": "", "pose[1]": ""}, ["id"])
+
+    assert table["id"].tolist() == ["20240531142233123", "", "20240531142233125"]
+    np.testing.assert_array_equal(table["x"], [1, np.nan, 3])
+    np.testing.assert_array_equal(table["pose[1]"], [np.nan, 2, 4])
+
+
+def test_texts_in_bytes_are_texts(tmp_path: Path):
+    np.savez(tmp_path / "a.npz", floor=np.array(["Grüße".encode(), b""]), x=np.array([b"1.5", b""]), bad=np.array([b"\xff"] * 2))
+
+    table = read_table(tmp_path / "a.npz", {"floor": "", "x": ""})
+
+    assert table["floor"].tolist() == ["Grüße", ""]
+    np.testing.assert_array_equal(numbers(table["x"], "x"), [1.5, np.nan])
+    with pytest.raises(ConfigError, match=r"a\.npz: cannot be read"):
+        read_table(tmp_path / "a.npz", {"bad": ""})
+
+
+@pytest.mark.parametrize("dtype", ["complex128", "V4", [("a", "f4"), ("b", "f4")]])
+def test_what_is_neither_number_text_nor_date_is_refused(tmp_path: Path, dtype: str | list):
+    np.savez(tmp_path / "a.npz", x=np.zeros(4, dtype=dtype))
+
+    with pytest.raises(ConfigError, match=r"a\.npz: column 'x' has the type .*; allowed: numbers, texts, truth values, dates"):
+        read_table(tmp_path / "a.npz", {"x": ""}, ["x"])
 
 
 def test_truth_values_and_numbers_that_are_not_finite():

@@ -1,1 +1,1 @@
-"""One file per format of logs: each opens a file as a mapping from names to arrays, which are read when they are asked for."""
+"""One file per format of logs: each opens a file as `Columns`, whose arrays are read when they are asked for."""

@@ -2,42 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from adaptive_mbrl.logs.formats.columns import Columns
 from adaptive_mbrl.logs.formats.extra import extra_package
 
 
 @contextmanager
-def open_hdf5(path: Path) -> Iterator[Mapping[str, np.ndarray]]:
+def open_hdf5(path: Path) -> Iterator[Columns]:
     """The data sets of a file."""
     h5py = extra_package("h5py")
     with h5py.File(path, "r") as file:
         names: list[str] = []
         file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
-        yield _Datasets(file, tuple(names))
+        yield _Datasets(file, names)
 
 
-class _Datasets(Mapping[str, np.ndarray]):
-    """Data sets that are read when they are asked for."""
+class _Datasets:
+    def __init__(self, file: Any, names: Sequence[str]) -> None:
+        self._file, self.names = file, names
 
-    def __init__(self, file: Any, names: tuple[str, ...]) -> None:
-        self._file, self._names = file, names
+    def read(self, names: Collection[str], as_written: Collection[str]) -> dict[str, np.ndarray]:
+        return {name: _array(self._file[name][()]) for name in names}
 
-    def __getitem__(self, name: str) -> np.ndarray:
-        if name not in self._names:
-            raise KeyError(name)
-        data = self._file[name][()]
-        if isinstance(data, np.ndarray) and data.dtype == object:
-            return np.array([cell.decode() if isinstance(cell, bytes) else str(cell) for cell in data], dtype=np.str_)
-        return np.asarray(data)
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
+def _array(data: Any) -> np.ndarray:
+    if isinstance(data, np.ndarray) and data.dtype == object:
+        return np.array([cell.decode() if isinstance(cell, bytes) else str(cell) for cell in data], dtype=np.str_)
+    return np.asarray(data)

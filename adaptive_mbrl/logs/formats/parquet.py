@@ -2,49 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from numbers import Number
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from adaptive_mbrl.logs.formats.columns import Columns
 from adaptive_mbrl.logs.formats.extra import extra_package
 
 
 @contextmanager
-def open_parquet(path: Path) -> Iterator[Mapping[str, np.ndarray]]:
+def open_parquet(path: Path) -> Iterator[Columns]:
     """The columns of a file."""
     parquet = extra_package("pyarrow.parquet")
     with parquet.ParquetFile(path) as file:
         yield _Columns(file)
 
 
-class _Columns(Mapping[str, np.ndarray]):
-    """Columns that are read when they are asked for."""
-
+class _Columns:
     def __init__(self, file: Any) -> None:
         self._file = file
 
-    def __getitem__(self, name: str) -> np.ndarray:
-        if name not in self._file.schema_arrow.names:
-            raise KeyError(name)
-        column = self._file.read(columns=[name], use_pandas_metadata=False).column(name).to_numpy(zero_copy_only=False)
-        if column.dtype != object:
-            return column
-        if len(column) and isinstance(column[0], np.ndarray):
-            return np.stack(column)
-        return _without_none(column)
+    @property
+    def names(self) -> Sequence[str]:
+        return self._file.schema_arrow.names
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._file.schema_arrow.names)
+    def read(self, names: Collection[str], as_written: Collection[str]) -> dict[str, np.ndarray]:
+        return {name: self._array(name, name in as_written) for name in names}
 
-    def __len__(self) -> int:
-        return len(self._file.schema_arrow.names)
+    def _array(self, name: str, as_written: bool) -> np.ndarray:
+        column = self._file.read(columns=[name], use_pandas_metadata=False).column(name)
+        array = column.to_numpy(zero_copy_only=False)
+        if as_written and array.dtype.kind == "f" and extra_package("pyarrow").types.is_integer(column.type):
+            # some are missing, so NumPy has made floats of the others
+            return _without_none(np.array([None if cell is None else str(cell) for cell in column.to_pylist()], dtype=object))
+        if array.dtype != object:
+            return array
+        lists = [cell for cell in array if isinstance(cell, np.ndarray)]
+        if lists:
+            missing = np.full(len(lists[0]), np.nan)
+            return np.stack([missing if cell is None else cell for cell in array])
+        return _without_none(array)
 
 
 def _without_none(column: np.ndarray) -> np.ndarray:
-    """Texts or truth values, of which those that are missing are empty or NaN."""
-    if any(isinstance(cell, str) for cell in column):
-        return np.array(["" if cell is None else str(cell) for cell in column], dtype=np.str_)
-    return np.array([np.nan if cell is None else float(cell) for cell in column], dtype=np.float64)
+    """Texts or numbers, of which those that are missing are empty or NaN."""
+    if all(cell is None or isinstance(cell, Number) for cell in column):
+        return np.array([np.nan if cell is None else float(cell) for cell in column], dtype=np.float64)
+    cells = [cell.decode() if isinstance(cell, bytes) else "" if cell is None else str(cell) for cell in column]
+    return np.array(cells, dtype=np.str_)

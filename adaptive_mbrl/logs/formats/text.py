@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
 import numpy as np
 
 from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.logs.cells import number_of
+from adaptive_mbrl.logs.formats.columns import Columns
 
 _DELIMITERS = ",;\t"
+_LINES_AT_ONCE = 512
+"""So many lines of a file are in memory; of those before, only the columns that are wanted."""
 
 
 @contextmanager
-def open_text(path: Path) -> Iterator[Mapping[str, np.ndarray]]:
+def open_text(path: Path) -> Iterator[Columns]:
     """The columns of a text file.
 
-    A column is of numbers if each of its cells is a number or empty, which is NaN; else it is of texts. A line that ends early,
-    such as the last one of a recording that was cut off, has empty cells at its end. Columns are separated by whichever of comma,
-    semicolon and tabulator the first line has most of.
+    A column is of numbers if each of its cells is a number or empty, which is NaN; else, or on request, it is of texts. A line
+    that ends early, such as the last one of a recording that was cut off, has empty cells at its end. Columns are separated by
+    whichever of comma, semicolon and tabulator the first line has most of.
 
     Raises:
         ConfigError: the file is empty, names a column twice, or has a line with too many cells.
@@ -37,37 +42,50 @@ def open_text(path: Path) -> Iterator[Mapping[str, np.ndarray]]:
         repeated = [name for name in names if names.count(name) > 1]
         if repeated:
             raise ConfigError(f"its first line has the name '{repeated[0]}' twice; each column needs a name of its own")
-        columns = _cells(csv.reader(file, delimiter=delimiter), len(names))
-    yield _Columns(dict(zip(names, columns, strict=True)))
+        yield _Columns(csv.reader(file, delimiter=delimiter), names)
 
 
-def _cells(lines: Iterator[list[str]], num: int) -> list[list[str]]:
-    """The cells of each of `num` columns, from lines of cells; blank lines are left out."""
-    columns: list[list[str]] = [[] for _ in range(num)]
+class _Columns:
+    def __init__(self, lines: Iterator[list[str]], names: Sequence[str]) -> None:
+        self._lines, self.names = lines, names
+
+    def read(self, names: Collection[str], as_written: Collection[str]) -> dict[str, np.ndarray]:
+        places = {name: self.names.index(name) for name in names}
+        columns = {name: _Column(name in as_written) for name in names}
+        lines = _checked(self._lines, len(self.names))
+        while some := list(islice(lines, _LINES_AT_ONCE)):
+            for name, i in places.items():
+                columns[name].add([line[i].strip() if i < len(line) else "" for line in some])
+        return {name: column.array() for name, column in columns.items()}
+
+
+def _checked(lines: Iterator[list[str]], num: int) -> Iterator[list[str]]:
+    """The lines that are not blank, which have at most `num` cells."""
     for number, line in enumerate(lines, start=2):
         if len(line) > num:
             raise ConfigError(f"line {number} has {len(line)} cells, and the first line {num} names")
         if line:
-            for i, column in enumerate(columns):
-                column.append(line[i].strip() if i < len(line) else "")
-    return columns
+            yield line
 
 
-class _Columns(Mapping[str, np.ndarray]):
-    """Columns of texts, which become numbers when they are asked for."""
+class _Column:
+    """The cells of a column, in parts; they are numbers until one is none."""
 
-    def __init__(self, cells: Mapping[str, Sequence[str]]) -> None:
-        self._cells = cells
+    def __init__(self, are_texts: bool) -> None:
+        self._are_texts = are_texts
+        self._parts: list[np.ndarray] = []
 
-    def __getitem__(self, name: str) -> np.ndarray:
-        cells = self._cells[name]
-        try:
-            return np.array([float(cell or "nan") for cell in cells], dtype=np.float64)
-        except ValueError:
-            return np.array(cells, dtype=np.str_)
+    def add(self, cells: list[str]) -> None:
+        """Add cells below the others."""
+        if not self._are_texts:
+            try:
+                self._parts.append(np.array([number_of(cell) for cell in cells]))
+                return
+            except ValueError:
+                self._are_texts = True
+                self._parts = [np.where(np.isnan(part), "", part.astype(np.str_)) for part in self._parts]
+        self._parts.append(np.array(cells, dtype=np.str_))
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._cells)
-
-    def __len__(self) -> int:
-        return len(self._cells)
+    def array(self) -> np.ndarray:
+        """All cells, (S,)."""
+        return np.concatenate(self._parts) if self._parts else np.zeros(0)
