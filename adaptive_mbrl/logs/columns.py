@@ -61,11 +61,22 @@ class NumberColumn:
         return factor * table[self.columns[0]] + self.offset
 
 
+_NOT_SI = {"deg": "rad", "degree": "rad", "degrees": "rad", "°": "rad", "deg/s": "rad/s", "dps": "rad/s", "°/s": "rad/s"}
+"""Units of angles that are no SI units, and what stands in their place."""
+
+
+def require_si(name: str, unit: str) -> None:
+    """Refuse a channel in degrees: whoever reads its values later would take them for radians."""
+    if unit in _NOT_SI:
+        raise ConfigError(f"'{name}': channels have SI units, got '{unit}'; allowed: unit: {_NOT_SI[unit]} with degrees: true")
+
+
 @dataclass(frozen=True)
 class LogAction(NumberColumn, ActionChannel):
     """An action channel, and the column that holds its commands."""
 
     def __post_init__(self) -> None:
+        require_si(self.name, self.unit)
         NumberColumn.__post_init__(self)
         ActionChannel.__post_init__(self)
 
@@ -83,6 +94,7 @@ class LogChannel(NumberColumn, Channel):
     angle: Angle | None = None
 
     def __post_init__(self) -> None:
+        require_si(self.name, self.unit)
         NumberColumn.__post_init__(self)
         Channel.__post_init__(self)
         if (self.quaternion is None) != (self.angle is None):

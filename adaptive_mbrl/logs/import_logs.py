@@ -12,6 +12,7 @@ from tqdm import tqdm
 from adaptive_mbrl.config import read_mapping, to_mapping
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import SPEC_FILE, EpisodeStore
+from adaptive_mbrl.data.stored_objective import save_objective
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.logs.config import LogConfig, load_log_config
 from adaptive_mbrl.logs.log import read_log
@@ -19,7 +20,6 @@ from adaptive_mbrl.logs.outcome_table import print_stretches
 from adaptive_mbrl.logs.store_lock import store_lock
 from adaptive_mbrl.logs.tables import FORMATS, is_log
 from adaptive_mbrl.options import DataImportOptions
-from adaptive_mbrl.spec import RobotSpec
 
 MAX_NAMES = 5
 """Files that the last error names; each has said before why it was skipped."""
@@ -38,8 +38,13 @@ def import_logs(options: DataImportOptions) -> None:
     files = log_files(options.files)
     mapping = json.dumps(to_mapping(read_mapping(options.config)), sort_keys=True, default=str)
     digest = hashlib.sha256(mapping.encode()).hexdigest()
+    if options.out.is_file():
+        raise ConfigError(f"--out: {options.out} is a file; allowed: a folder")
     with store_lock(options.out):
-        failed = _import_files(files, config, _Target(options.out, config.spec, digest))
+        target = _Target(options.out, config, digest)
+        failed = _import_files(files, config, target)
+    if not failed and target.is_empty:
+        raise ConfigError(f"nothing was imported from {len(files)} files; the tables above say why")
     if failed:
         names = ", ".join(map(str, failed[:MAX_NAMES])) + (", ..." if len(failed) > MAX_NAMES else "")
         raise ConfigError(f"{len(failed)} of {len(files)} files could not be imported: {names}")
@@ -80,15 +85,22 @@ class _Target:
 
     Args:
         folder: the folder of the store.
-        spec: the robot.
+        config: the robot, and what it is rewarded for.
         mapping: digest of the YAML file that the logs are read with.
     """
 
-    def __init__(self, folder: Path, spec: RobotSpec, mapping: str) -> None:
-        self._folder, self._spec, self._mapping = folder, spec, mapping
+    def __init__(self, folder: Path, config: LogConfig, mapping: str) -> None:
+        self._folder, self._config, self._mapping = folder, config, mapping
         self._store = None
         if (folder / SPEC_FILE).exists():
-            self._store = EpisodeStore.open(folder, spec, damaged=lambda error: print(f"Skipped: {error}"))
+            self._store = EpisodeStore.open(folder, config.spec, damaged=lambda error: print(f"Skipped: {error}"))
+            if any(about["log"]["mapping"] != mapping for about in self._store.abouts if "log" in about):
+                print(f"Note: other files in {folder} were imported by another mapping of columns; do the two mean the same?")
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no episode in the store."""
+        return self._store is None or not self._store.episodes
 
     def holds(self, digest: str) -> bool:
         """Whether the store holds a file with this content.
@@ -107,12 +119,14 @@ class _Target:
     def append(self, path: Path, digest: str, episodes: Sequence[Episode]) -> None:
         """Append the episodes of a file."""
         if self._store is None:
-            self._store = EpisodeStore.open(self._folder, self._spec)
+            self._store = EpisodeStore.open(self._folder, self._config.spec)
+        if self._config.reward_function is not None:
+            save_objective(self._folder, self._config.reward_function)
         self._store.append(episodes, {"log": {"file": path.name, "sha256": digest, "mapping": self._mapping}})
 
     def summary(self) -> str:
         """What the store holds now."""
-        store = self._store or EpisodeStore(self._spec)
+        store = self._store or EpisodeStore(self._config.spec)
         return f"{self._folder}: {len(store.episodes)} episodes, {store.num_steps} steps"
 
 

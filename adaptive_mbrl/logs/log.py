@@ -19,6 +19,8 @@ from adaptive_mbrl.logs.rows import Rows, read_rows
 from adaptive_mbrl.logs.segments import segments_of
 from adaptive_mbrl.logs.tags import plain
 
+MOST_APART = 100.0
+"""Rows that are so many times further apart than `dt`, or closer, have another unit of time."""
 ROUNDING = 1e-3
 """How far beyond its limits a command may be without a word, as a share of their range; logs round their numbers."""
 
@@ -46,6 +48,7 @@ def read_log(path: Path, config: LogConfig) -> Log:
     """
     tags = {"source": "log", "file": path.name, **config.tags.of_path(path)}
     rows, notes = _clipped(read_rows(path, config), config)
+    notes += _about_time(rows, config)
     segments = segments_of(rows, config)
     episodes: list[Episode] = []
     stretches = [Stretch(a, b, f"a gap of {b - a:.3g} s") for a, b in segments.gaps]
@@ -57,6 +60,20 @@ def read_log(path: Path, config: LogConfig) -> Log:
             own["situation"] = {name: own.get(name) for name in config.situation}
         episodes += [_episode(stretch, segment, config, own) for stretch in found if not stretch.reason]
     return Log(tuple(episodes), tuple(sorted(stretches, key=lambda s: s.begin)), (*segments.notes, *notes))
+
+
+def _about_time(rows: Rows, config: LogConfig) -> list[str]:
+    """What there is to say about the times of a log that were not given, or that cannot be right."""
+    if config.time is None:
+        if config.period is not None:
+            return []
+        return [f"there is no 'time', so rows are taken to be {config.dt:g} s apart, as 'dt' says; give 'period' if they are not"]
+    apart = np.diff(rows.times[np.isfinite(rows.times)])
+    apart = apart[apart > 0]  # rows of one time are joined
+    typical = float(np.median(apart)) if len(apart) else config.dt
+    if config.dt / MOST_APART <= typical <= MOST_APART * config.dt:
+        return []
+    return [f"rows are {typical:g} s apart, and 'dt' is {config.dt:g} s; is 'time.unit: {config.time.unit}' right?"]
 
 
 def _clipped(rows: Rows, config: LogConfig) -> tuple[Rows, list[str]]:

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.logs.columns import LogAction, LogChannel
 from adaptive_mbrl.logs.config import load_log_config
 from adaptive_mbrl.logs.log import read_log
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
@@ -103,3 +104,14 @@ def test_a_log_without_rows_is_a_mistake(tmp_path: Path):
 
     with pytest.raises(ConfigError, match=f"{path}: it has no rows"):
         read_log(path, cart_config())
+
+
+@pytest.mark.parametrize(("unit", "allowed"), [("deg", "rad"), ("deg/s", "rad/s"), ("dps", "rad/s")])
+def test_degrees_are_no_unit_of_a_channel(unit: str, allowed: str):
+    """Whoever reads the store later would take them for radians."""
+    for make in (
+        lambda: LogChannel(name="turn", unit=unit, kind="velocity"),
+        lambda: LogAction(name="turn", unit=unit, low=-1.0, high=1.0),
+    ):
+        with pytest.raises(ConfigError, match=f"got '{unit}'; allowed: unit: {allowed} with degrees: true"):
+            make()

@@ -16,6 +16,7 @@ import yaml
 from adaptive_mbrl import cli
 from adaptive_mbrl.checkpoint import load_checkpoint
 from adaptive_mbrl.data.episodes import EpisodeStore
+from adaptive_mbrl.data.stored_objective import load_objective
 from adaptive_mbrl.logs.store_lock import store_lock
 from adaptive_mbrl.training.config import read_train_config
 from adaptive_mbrl.training.from_episodes import train_from_episodes
@@ -139,7 +140,7 @@ def test_the_lock_of_a_killed_import_is_nobodys(lab: Path):
 def test_nothing_is_written_where_nothing_can_be_kept(lab: Path, capsys: pytest.CaptureFixture[str]):
     Path("logs.yaml").write_text(yaml.safe_dump(CART | {"min_steps": 50}))
 
-    assert run("logs") == 0
+    assert run("logs") == 2
     assert "dropped: 9 steps; at least 50 are needed" in capsys.readouterr().out
     assert not Path("episodes").exists()
 
@@ -174,3 +175,44 @@ def test_the_example_goes_from_logs_to_a_checkpoint(tmp_path: Path, monkeypatch:
     config = read_train_config(EXAMPLES / "train.yaml", ["updates_initial=3", "updates_final=0"])
     checkpoint = load_checkpoint(train_from_episodes(config, Path("runs/rover/model")))
     assert checkpoint.description.spec == store.spec
+
+
+def test_the_objective_of_the_file_is_that_of_the_store(lab: Path):
+    assert run("logs") == 0
+
+    found = load_objective(Path("episodes"), EpisodeStore.check(Path("episodes")))
+    assert (found is None) == ("objective" not in CART)
+    Path("rewarded.yaml").write_text(yaml.safe_dump({**CART, "objective": [{"kind": "action_quadratic"}]}))
+    words = ["data", "import", "logs", "--config", "rewarded.yaml", "--out", "rewarded"]
+    assert cli.main(words) == 0
+    rewarded = load_objective(Path("rewarded"), EpisodeStore.check(Path("rewarded")))
+    assert rewarded is not None
+    assert [term.kind for term in rewarded.terms] == ["action_quadratic"]
+
+
+def test_a_new_file_by_another_mapping_is_noted(lab: Path, capsys: pytest.CaptureFixture[str]):
+    assert run("logs/a.csv") == 0
+    assert "another mapping" not in capsys.readouterr().out
+    Path("other.yaml").write_text(yaml.safe_dump({**CART, "max_gap": 0.35}))
+
+    assert run("logs/monday/b.csv", config="other.yaml") == 0
+
+    assert "Note: other files in episodes were imported by another mapping of columns" in capsys.readouterr().out
+
+
+def test_a_wrong_unit_of_time_is_guessed(lab: Path, capsys: pytest.CaptureFixture[str]):
+    Path("other.yaml").write_text(yaml.safe_dump({**CART, "dt": 1e-5}))
+
+    assert run("logs/a.csv", config="other.yaml") == 2
+
+    printed = capsys.readouterr()
+    assert "rows are 0.1 s apart, and 'dt' is 1e-05 s; is 'time.unit: s' right?" in printed.out
+    assert "error: nothing was imported from 1 files; the tables above say why" in printed.err
+
+
+def test_logs_without_stamps_are_said_to_be_taken_at_dt(lab: Path, capsys: pytest.CaptureFixture[str]):
+    Path("other.yaml").write_text(yaml.safe_dump({name: value for name, value in CART.items() if name != "time"}))
+
+    assert run("logs/a.csv", config="other.yaml") == 0
+
+    assert "there is no 'time', so rows are taken to be 0.1 s apart, as 'dt' says" in capsys.readouterr().out
