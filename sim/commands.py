@@ -28,6 +28,7 @@ from sim.evaluation.setup import prepare
 from sim.evaluation.summary import Report
 from sim.evaluation.terminal import live_progress, make_console, print_report
 from sim.evaluation.video import render_first_episode, require_renderer
+from sim.paths import find_config
 from sim.robot.robot import Robot, load_robot
 from sim.scenarios.loading import load_scenario
 from sim.scenarios.scenario import Scenario
@@ -56,7 +57,9 @@ def demo(options: DemoOptions) -> None:
 
 def train(options: TrainOptions) -> None:
     """Start or resume a training run in simulation, or on recorded episodes alone where `--set` takes the scenarios away."""
-    if options.config is None or options.data is not None:
+    assert options.config is not None
+    if options.data is not None:
+        find_config("train", options.config)
         raise ConfigError(
             f"--data: {options.config} names scenarios, which need a simulator; "
             "allowed: a configuration without them, which says the reward in 'objective', or no --config"

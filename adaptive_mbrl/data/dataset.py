@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -42,12 +42,18 @@ class Dataset(Protocol):
         """Windows spread evenly over episodes that are not trained on; None where nothing is held out."""
 
 
-def _first_not_finite(episodes: Sequence[Episode]) -> str:
-    for episode in episodes:
-        bad = np.argwhere(~np.isfinite(episode.obs))
-        if len(bad):
-            return f"batch {episode.batch} of the episodes has an observation that is not finite; 'data check' names the step"
-    return "an observation is not finite"
+def require_finite(episodes: Iterable[Episode]) -> None:
+    """Refuse numbers that no model can be fitted to.
+
+    Raises:
+        ConfigError: an observation or an action is not finite.
+    """
+    for number, episode in enumerate(episodes):
+        for what, values in (("observation", episode.obs), ("action", episode.action)):
+            rows = np.flatnonzero(~np.isfinite(values).all(axis=1))
+            if len(rows):
+                where = f"step {rows[0]} of episode {number}" + (f" ({episode.tags['file']})" if "file" in episode.tags else "")
+                raise ConfigError(f"an {what} is not finite: {where}; 'adaptive-mbrl data check' names all of them")
 
 
 class EpisodeDataset:
@@ -97,15 +103,8 @@ class EpisodeDataset:
         return self._training.sample_tasks(num_tasks, per_task, generator)
 
     def statistics(self) -> TransitionStatistics:
-        """See `Dataset.statistics`.
-
-        Raises:
-            ConfigError: an episode holds a number that is not finite.
-        """
-        found = transition_statistics(self.spec, self._training.transitions())
-        if not all(bool(m.mean.isfinite().all()) for m in found):
-            raise ConfigError(_first_not_finite(self._training.episodes))
-        return found
+        """See `Dataset.statistics`."""
+        return transition_statistics(self.spec, self._training.transitions())
 
     def held_out(self, num: int) -> Windows | None:
         """See `Dataset.held_out`."""

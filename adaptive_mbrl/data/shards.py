@@ -56,11 +56,10 @@ def read_shard(path: Path, batch: int = 0) -> tuple[list[Episode], dict[str, Any
         CheckpointError: the file is not complete, or no shard.
     """
     tensors, header = _mapped(path)
-    if int(header.get("schema", 1)) > SCHEMA_VERSION:
-        raise CheckpointError(
-            f"{path}: written by a newer version of adaptive-mbrl (schema {header['schema']}; known: up to {SCHEMA_VERSION})"
-        )
     with _damage_named(path):
+        if int(header.get("schema", 1)) > SCHEMA_VERSION:
+            known = f"schema {header['schema']}; known: up to {SCHEMA_VERSION}"
+            raise CheckpointError(f"{path}: written by a newer version of adaptive-mbrl ({known})")
         if "schema" not in header:
             return _read_schema_1(tensors, header, batch)
         return _episodes(tensors, json.loads(header["episodes"]), batch), json.loads(header["about"])
@@ -79,8 +78,10 @@ def check_shard(path: Path) -> None:
     """
     read_shard(path)
     tensors, header = _mapped(path)
+    if "schema" not in header:
+        return
     written = header.pop("sha256", None)
-    if written is not None and _hash(tensors, header) != written:
+    if _hash(tensors, header) != written:
         raise CheckpointError(f"{path}: damaged episode file: its content is not what was written (another hash)")
 
 
@@ -123,6 +124,8 @@ def _mapped(path: Path) -> tuple[Tensors, Header]:
             raise ValueError("it ends within its header")
         entries = json.loads(content[8:begin].tobytes())
         header = entries.pop("__metadata__")
+        if not isinstance(header, dict):
+            raise ValueError("its metadata are no texts")
         end = begin + max((e["data_offsets"][1] for e in entries.values()), default=0)
         if end != size:
             raise ValueError(f"it has {size} bytes; {end} were written")

@@ -12,12 +12,12 @@ from tqdm import tqdm
 from adaptive_mbrl.config import read_mapping, to_mapping
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import SPEC_FILE, EpisodeStore
+from adaptive_mbrl.data.store_lock import store_lock
 from adaptive_mbrl.data.stored_objective import save_objective
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.logs.config import LogConfig, load_log_config
 from adaptive_mbrl.logs.log import read_log
 from adaptive_mbrl.logs.outcome_table import print_stretches
-from adaptive_mbrl.logs.store_lock import store_lock
 from adaptive_mbrl.logs.tables import FORMATS, is_log
 from adaptive_mbrl.options import DataImportOptions
 

@@ -59,6 +59,9 @@ class TrainOptions:
         require_threads(self.threads)
         if self.config is None and self.data is None:
             raise ConfigError("train: got neither of --config and --data; give one, or both")
+        for setting in self.set if self.data is not None else ():
+            if setting.partition("=")[0] in ("scenarios", "data.episodes_from"):
+                raise ConfigError(f"--set {setting}: --data says what is trained on; allowed: one of the two")
 
     @property
     def settings(self) -> tuple[str, ...]:

@@ -120,6 +120,15 @@ class ChannelFigures:
         margin = 1e-3 * (self._high - self._low)
         self._saturated += ((action <= self._low + margin) | (action >= self._high - margin)).sum(0)
 
+    def merge(self, other: ChannelFigures) -> None:
+        """Count what another one has counted, too."""
+        self.steps += other.steps
+        for name in ("_not_finite", "_frozen", "_saturated", "_squares"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        if other.obs is not None and other.action is not None:
+            self.obs = other.obs if self.obs is None else self.obs.merged(other.obs)
+            self.action = other.action if self.action is None else self.action.merged(other.action)
+
     def _rates(self, obs: NDArray[np.float32], pair: Pair) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The mean velocity over each step, (T,), and the rate at which the position changed, (T,)."""
         change = np.diff(obs[:, pair.position].astype(np.float64))

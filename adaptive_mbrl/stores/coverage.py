@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Sequence
 
 from adaptive_mbrl.config import did_you_mean
 from adaptive_mbrl.data.episode import Episode
-from adaptive_mbrl.data.situations import situation_key, tag_text
+from adaptive_mbrl.data.situations import tag_text
 from adaptive_mbrl.errors import ConfigError
 
 FEW_VALUES = 20
@@ -50,11 +49,10 @@ def _coverage(episodes: Sequence[Episode], name: str) -> Coverage:
     counts: Counter[str] = Counter()
     steps: Counter[str] = Counter()
     for episode in episodes:
-        key = situation_key(episode.tags[name]) if name in episode.tags else ""
-        counts[key] += 1
-        steps[key] += len(episode) - episode.history
-    texts = {key: tag_text(json.loads(key)) if key else "(none)" for key in counts}
-    return {texts[key]: (counts[key], steps[key]) for key in sorted(counts, key=lambda key: _natural(texts[key]))}
+        text = tag_text(episode.tags[name]) if name in episode.tags else "(none)"
+        counts[text] += 1
+        steps[text] += len(episode) - episode.history
+    return {text: (counts[text], steps[text]) for text in sorted(counts, key=_natural)}
 
 
 def _natural(text: str) -> list[tuple[int, float, str]]:

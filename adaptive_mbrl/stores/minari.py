@@ -2,7 +2,7 @@
 
 Minari (Younis et al. 2024, https://minari.farama.org) is the dataset library of the Gymnasium family. Its folder is
 `MINARI_DATASETS_PATH`, or `~/.minari/datasets`. What its format has no place for (channels, units, tags, histories) is written
-into its metadata, so that a store that is exported and imported again is the same.
+into its metadata, so that the episodes of a store that is exported and imported again are the same.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import json
+import re
 import warnings
 from collections.abc import Iterator
 from types import ModuleType
@@ -20,7 +21,8 @@ from tqdm import tqdm
 
 from adaptive_mbrl.config import from_mapping, load_yaml, to_mapping
 from adaptive_mbrl.data.episode import Episode
-from adaptive_mbrl.data.episodes import SPEC_FILE, EpisodeStore
+from adaptive_mbrl.data.episodes import EpisodeStore
+from adaptive_mbrl.data.store_lock import store_lock
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.options import DataExportMinariOptions, DataImportMinariOptions
 from adaptive_mbrl.spec import RobotSpec
@@ -28,6 +30,7 @@ from adaptive_mbrl.spec import RobotSpec
 FACTS = "adaptive_mbrl"
 """Key in Minari's metadata of what only this project knows: the spec as JSON, and of each episode its tags and its history."""
 EPISODES_PER_BATCH = 1000
+_NAME = re.compile(r"([\w-]+/)*[\w-]+-v\d+")
 
 
 def export_minari(options: DataExportMinariOptions) -> None:
@@ -37,6 +40,8 @@ def export_minari(options: DataExportMinariOptions) -> None:
         ConfigError: Minari is not installed, or has a dataset of that name.
     """
     minari = minari_package()
+    if not _NAME.fullmatch(options.name):
+        raise ConfigError(f"{options.name}: is no name of Minari's; allowed: [NAMESPACE/...]NAME-vN, such as rover/drives-v0")
     store = EpisodeStore.open(options.folder)
     if not store.episodes:
         raise ConfigError(f"{options.folder}: holds no episode to export")
@@ -73,16 +78,21 @@ def import_minari(options: DataImportMinariOptions) -> None:
         raise ConfigError(f"{options.name}: Minari has no such dataset here; local ones: {', '.join(known) or 'none'}")
     dataset = minari.load_dataset(options.name)
     spec = _spec(dataset, options)
-    store = EpisodeStore.open(options.out, spec) if (options.out / SPEC_FILE).exists() else None
-    about = {"minari": options.name}
-    if store is not None and about in store.abouts:
-        raise ConfigError(f"{options.name}: {options.out} holds its episodes already")
     episodes = tqdm(_episodes(dataset, options.name), desc="import", unit="episode", leave=False, disable=None)
-    first = list(itertools.islice(episodes, EPISODES_PER_BATCH))
-    store = store or EpisodeStore.open(options.out, spec)
-    while first:
-        store.append(first, about)
-        first = list(itertools.islice(episodes, EPISODES_PER_BATCH))
+    with store_lock(options.out):
+        store = EpisodeStore.open(options.out, spec)
+        appended = 0
+        for number in itertools.count():
+            batch = list(itertools.islice(episodes, EPISODES_PER_BATCH))
+            # an import that was interrupted goes on behind the batches that are there
+            about = {"minari": options.name, "batch": number}
+            if not batch:
+                break
+            if about not in store.abouts:
+                store.append(batch, about)
+                appended += 1
+    if appended == 0:
+        raise ConfigError(f"{options.name}: {options.out} holds its episodes already")
     print(f"{options.out}: {len(store.episodes)} episodes, {store.num_steps} steps")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -62,12 +63,16 @@ def _held_out(options: DataSplitOptions, episodes: Sequence[Episode]) -> set[int
         return set(_some(range(len(episodes)), options))
     require_tag(episodes, options.by)
     keys = {i: situation_key(e.tags[options.by]) for i, e in enumerate(episodes) if options.by in e.tags}
-    texts = {tag_text(json.loads(key)): key for key in sorted(set(keys.values()))}
+    texts: dict[str, set[str]] = defaultdict(set)
+    for key in sorted(set(keys.values())):
+        # 40, 40.0 and "40" are written alike, and meant alike
+        texts[tag_text(json.loads(key))].add(key)
     for value in options.held_out:
         if value not in texts:
             hint = " (several values are separated by spaces)" if "," in value else did_you_mean(value, list(texts))
             raise ConfigError(f"--held-out: no episode has {options.by} '{value}'{hint}; values: {'; '.join(texts)}")
-    wanted = {texts[value] for value in options.held_out} or set(_some(list(texts.values()), options))
+    chosen = options.held_out or _some(list(texts), options)
+    wanted = set().union(*(texts[value] for value in chosen))
     return {i for i, key in keys.items() if key in wanted}
 
 

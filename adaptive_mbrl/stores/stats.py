@@ -36,8 +36,9 @@ def stats(options: DataStatsOptions) -> None:
     coverage = coverage_by_tag(store.episodes, options.by)
     figures, of_batch = ChannelFigures(store.spec), defaultdict[int, ChannelFigures](lambda: ChannelFigures(store.spec))
     for episode in tqdm(store.episodes, desc="read", unit="episode", leave=False, disable=None):
-        figures.add(episode)
         of_batch[episode.batch].add(episode)
+    for found in of_batch.values():
+        figures.merge(found)
     console = Console(highlight=False)
     console = console if console.is_terminal else Console(highlight=False, width=WIDTH)
     hours = store.num_steps * store.spec.dt / 3600
@@ -72,10 +73,15 @@ def warning_lines(store: EpisodeStore, figures: ChannelFigures, of_batch: Mappin
     # what is wrong with most recordings is said once, and what is wrong with a few is said of these
     common = {key for key, num in concerned.items() if 2 * num > len(of_batch)}
     whole = [warned for warned in figures.warnings() if warned.key in common or warned.key not in concerned]
-    known = {warned.key for warned in whole}
     names = {e.batch: str(e.tags.get("file") or e.tags.get("bag") or f"batch {e.batch}") for e in store.episodes}
+    said = {warned.key for warned in whole}
     lines = [f"Warning: {warned.text}" for warned in whole]
-    lines += [f"Warning: {names[batch]}: {warned.text}" for batch, warned in single if warned.key not in known]
+    for batch, warned in single:
+        if warned.key not in said:
+            count = f" (and in {concerned[warned.key] - 1} more recordings)" if warned.key in common else ""
+            lines.append(f"Warning: {names[batch]}: {warned.text}{count}")
+        if warned.key in common:
+            said.add(warned.key)
     yield from lines[:MOST_WARNINGS]
     if len(lines) > MOST_WARNINGS:
         yield f"... and {len(lines) - MOST_WARNINGS} more warnings about single recordings"

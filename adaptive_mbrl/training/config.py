@@ -140,7 +140,10 @@ def config_for_recordings(path: Path | None, settings: Sequence[str] = ()) -> Tr
         path: the YAML file; None for no file.
         settings: texts ``KEY=VALUE`` that replace values of the file.
     """
-    content = FROM_RECORDINGS if path is None else {**FROM_RECORDINGS, **read_mapping(path)}
+    content = dict(FROM_RECORDINGS)
+    for key, value in ({} if path is None else read_mapping(path)).items():
+        inner = content.get(key)
+        content[key] = {**inner, **value} if isinstance(inner, Mapping) and isinstance(value, Mapping) else value
     return from_mapping(TrainConfig, with_settings(content, settings), source="train --data" if path is None else str(path))
 
 

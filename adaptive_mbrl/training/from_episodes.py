@@ -10,8 +10,9 @@ import torch
 
 from adaptive_mbrl.adaptation.none import NoneConfig
 from adaptive_mbrl.checkpoint import load_checkpoint
+from adaptive_mbrl.data.dataset import require_finite
 from adaptive_mbrl.data.episodes import EpisodeStore
-from adaptive_mbrl.data.stored_objective import load_objective
+from adaptive_mbrl.data.stored_objective import OBJECTIVE_FILE, load_objective
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.objective import Objective
 from adaptive_mbrl.revision import git_revision
@@ -83,8 +84,13 @@ class _Recordings(NamedTuple):
 def _recordings(config: TrainConfig, run: Path) -> _Recordings:
     if config.data.episodes_from is None:
         raise ConfigError("key 'data.episodes_from': missing; a training without a simulator needs recorded episodes")
-    spec = EpisodeStore.check(folder_of_episodes(config.data.episodes_from))
+    folder = folder_of_episodes(config.data.episodes_from)
+    spec = EpisodeStore.check(folder)
     files = files_of_recordings(config, run)
+    stored = folder / OBJECTIVE_FILE
+    if not config.objective and stored.is_file():
+        # what the checkpoint is rewarded for must not change while the run is interrupted
+        files |= {OBJECTIVE_FILE: stored.read_text(encoding="utf-8")}
     store = given_episodes(config, spec, files)
     assert store is not None
     return _Recordings(store, files)
@@ -96,6 +102,7 @@ def _train(recordings: _Recordings, config: TrainConfig, run: Path, device: torc
     # what cannot be trained begins no run
     new_value(config, spec, objective)
     revision = git_revision() or "unknown"
+    require_finite(recordings.store.episodes)
     with claimed(run, config, recordings.files, revision):
         training = Training(config, run, spec, objective, device, revision, recordings.store)
         try:

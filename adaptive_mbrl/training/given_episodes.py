@@ -9,7 +9,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from adaptive_mbrl.data.episodes import SPEC_FILE, EpisodeStore, shard_files
-from adaptive_mbrl.data.shards import written_hash
+from adaptive_mbrl.data.shards import read_shard, written_hash
 from adaptive_mbrl.errors import CheckpointError, ConfigError
 from adaptive_mbrl.meta.fine_tune import split
 from adaptive_mbrl.spec import RobotSpec
@@ -37,11 +37,13 @@ def files_of_recordings(config: TrainConfig, run: Path) -> dict[str, str]:
     if source is None or folder_of_episodes(source) != source:
         return {}
     listed = run / FILES_FILE
+    if not any((run / "rounds").glob("[0-9]*")):
+        return {FILES_FILE: "".join(_lines(source))}
     if not listed.is_file():
-        # a run of an earlier version has no list
-        return {} if (run / "config.yaml").exists() else {FILES_FILE: "".join(_lines(source))}
+        # a run of an earlier version
+        return {}
     text = listed.read_text(encoding="utf-8")
-    for name, digest in (line.split() for line in text.splitlines()):
+    for name, _, digest in (line.rpartition(" ") for line in text.splitlines()):
         if not (source / name).is_file() or _digest(source / name) != digest:
             raise ConfigError(
                 f"{listed}: this run began with {source / name}, which is not there any more or has another content; "
@@ -70,7 +72,7 @@ def given_episodes(config: TrainConfig, spec: RobotSpec, files: Mapping[str, str
         return None
     folder = folder_of_episodes(source)
     listed = None if files is None else files.get(FILES_FILE)
-    names = None if listed is None else [line.split()[0] for line in listed.splitlines()]
+    names = None if listed is None else {line.rpartition(" ")[0] for line in listed.splitlines()}
     store = EpisodeStore.open(folder, EpisodeStore.check(folder, spec), names=names)
     if folder != source or fraction == 0 or any(e.tags.get("validation") for e in store.episodes):
         return store
@@ -103,6 +105,7 @@ def folder_of_episodes(source: Path) -> Path:
 def _lines(source: Path) -> Iterator[str]:
     for file in shard_files(source):
         try:
+            read_shard(file)
             yield f"{file.name} {_digest(file)}\n"
         except CheckpointError as error:
             tqdm.write(f"Left out: {error}")

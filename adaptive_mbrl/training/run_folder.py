@@ -87,7 +87,7 @@ def _check_same_run(run: Path, config: Any, files: Mapping[str, str]) -> None:
     if load_yaml(path, type(config)) != config:
         raise ConfigError(f"{path}: this run was started with another configuration; choose another --run folder or delete it")
     for name, text in files.items():
-        if (run / name).read_text() != text:
+        if not (run / name).is_file() or (run / name).read_text() != text:
             raise ConfigError(
-                f"{run / name}: this run was started with another content of that file; choose another --run folder"
+                f"{run / name}: this run was started with another content of that file; choose another --run folder or delete it"
             )

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from adaptive_mbrl.config import load_yaml, read_mapping
+from adaptive_mbrl.config import load_yaml
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.options import RunsOptions
 from adaptive_mbrl.training.config import TrainConfig
@@ -37,7 +37,8 @@ class Run:
 
     Attributes:
         folder: the run folder.
-        state: `training` while a process holds it, `done`, or `stopped`.
+        state: `training` while a process holds it, `done`, or `stopped`; `of another kind` if it is a baseline's or of
+            another version.
         rounds: number of complete rounds; `total` is that of all.
         record: the figures of the last complete round; None before the first.
         changed: when something was last written, since the epoch [s].
@@ -75,14 +76,19 @@ def runs(options: RunsOptions) -> None:
 def find_runs(folder: Path) -> Iterator[Run]:
     """The runs in a folder and below it, by their names."""
     for config in sorted(folder.rglob(CONFIG_FILE)):
-        if (config.parent / LOCK_FILE).is_file() and "scenarios" in read_mapping(config):
-            yield _read(config.parent)
+        if (config.parent / LOCK_FILE).is_file():
+            try:
+                yield _read(config.parent)
+            except ConfigError:
+                # a baseline's, or of another version
+                changed = config.stat().st_mtime
+                yield Run(config.parent, "of another kind", len(_rounds(config.parent)), 0, None, changed)
 
 
 def row_of(run: Run, root: Path, now: float) -> Sequence[str]:
     """The cells of a run's line, in the order of `COLUMNS`."""
     name = str(run.folder.relative_to(root)) if run.folder != root else run.folder.name
-    rounds, ago = f"{run.rounds}/{run.total}", _ago(now - run.changed)
+    rounds, ago = f"{run.rounds}/{run.total}" if run.total else str(run.rounds or ""), _ago(now - run.changed)
     if run.record is None:
         return (name, run.state, rounds, "", "", "", "", "", "", ago)
     scalars = run.record.scalars
@@ -96,11 +102,17 @@ def row_of(run: Run, root: Path, now: float) -> Sequence[str]:
 
 def _read(folder: Path) -> Run:
     config = load_yaml(folder / CONFIG_FILE, TrainConfig)
-    done = sorted(p for p in (folder / "rounds").glob("[0-9]*") if (p / RECORD_FILE).is_file())
+    done = _rounds(folder)
     record = load_yaml(done[-1] / RECORD_FILE, RoundRecord) if done else None
     state = "done" if (folder / "checkpoint").is_dir() else "training" if _is_held(folder / LOCK_FILE) else "stopped"
-    changed = max(path.stat().st_mtime for path in (folder, *done, *folder.glob("tensorboard/*"), *folder.glob("episodes/*")))
+    changed = max(
+        path.stat().st_mtime for path in (folder, *done, *folder.glob("tensorboard/*"), *folder.glob("episodes/[0-9]*"))
+    )
     return Run(folder, state, len(done), config.num_rounds, record, changed)
+
+
+def _rounds(folder: Path) -> list[Path]:
+    return sorted(p for p in (folder / "rounds").glob("[0-9]*") if (p / RECORD_FILE).is_file())
 
 
 def _is_held(lock: Path) -> bool:
@@ -108,8 +120,11 @@ def _is_held(lock: Path) -> bool:
     with lock.open(encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             return True
+        except OSError:
+            # a file system without locks
+            return False
     return False
 
 

@@ -10,13 +10,13 @@ import torch
 from adaptive_mbrl.checkpoint import load_checkpoint
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import SPEC_FILE, EpisodeStore
+from adaptive_mbrl.data.store_lock import store_lock
 from adaptive_mbrl.data.stored_objective import save_objective
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.healthy import is_healthy
 from adaptive_mbrl.logs.grid import Stretch
 from adaptive_mbrl.logs.outcome_table import print_stretches
 from adaptive_mbrl.logs.samples import Array
-from adaptive_mbrl.logs.store_lock import store_lock
 from adaptive_mbrl.objective import Objective
 from adaptive_mbrl.options import ImportBagOptions
 from robot_bridge.bags.recording import Recording, read_recording

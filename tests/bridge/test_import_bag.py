@@ -16,7 +16,7 @@ from adaptive_mbrl.checkpoint import load_checkpoint, save_checkpoint
 from adaptive_mbrl.config import save_yaml
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import EpisodeStore
-from adaptive_mbrl.logs.store_lock import store_lock
+from adaptive_mbrl.data.store_lock import store_lock
 from adaptive_mbrl.objective import Term
 from adaptive_mbrl.spec import HealthyRange
 from robot_bridge.bags.types import encode, typestore

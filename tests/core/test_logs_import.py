@@ -16,8 +16,8 @@ import yaml
 from adaptive_mbrl import cli
 from adaptive_mbrl.checkpoint import load_checkpoint
 from adaptive_mbrl.data.episodes import EpisodeStore
+from adaptive_mbrl.data.store_lock import store_lock
 from adaptive_mbrl.data.stored_objective import load_objective
-from adaptive_mbrl.logs.store_lock import store_lock
 from adaptive_mbrl.training.config import read_train_config
 from adaptive_mbrl.training.from_episodes import train_from_episodes
 from tests.core.cart_logs import CART, DT, cart_log, write_csv

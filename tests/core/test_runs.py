@@ -63,6 +63,14 @@ def test_the_command_prints_them(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "[target stds]" in out
 
 
+def test_what_cannot_be_read_hides_nothing(tmp_path: Path):
+    begin(tmp_path / "a", 1)
+    begin(tmp_path / "b", 1)
+    (tmp_path / "a" / "config.yaml").write_text("algorithm: {ppo: {}}\n")
+
+    assert [(run.folder.name, run.state) for run in find_runs(tmp_path)] == [("a", "of another kind"), ("b", "stopped")]
+
+
 def test_no_run_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert cli.main(["runs", str(tmp_path)]) == 2
     assert capsys.readouterr().err == f"error: {tmp_path}: no run is there; a run is a folder that 'adaptive-mbrl train' wrote\n"

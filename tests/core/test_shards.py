@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +148,17 @@ def test_a_torn_file_is_named_and_the_rest_is_kept(size: int, episodes: list[Epi
     assert "000001.safetensors" in str(told[0])
     assert_same(found.episodes, [*episodes, *episodes])
     assert [e.batch for e in found.episodes] == [0] * 3 + [1] * 3
+
+
+def test_damage_of_the_header_is_named_whatever_it_is(episodes: list[Episode], tmp_path: Path):
+    """Every byte of the header is changed once; what can still be read has another hash."""
+    content = shard_bytes(episodes[:1], {})
+    size = 8 + int.from_bytes(content[:8], "little")
+    for place in range(size):
+        path = written(tmp_path, content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with suppress(CheckpointError):
+            check_shard(path)
+            assert content[place : place + 1] == b" ", f"byte {place} was changed, and nobody noticed"
 
 
 def test_a_shard_of_a_later_version_says_so(episodes: list[Episode], tmp_path: Path):

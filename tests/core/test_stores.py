@@ -226,6 +226,19 @@ def test_stats_names_the_recording_that_the_others_hide(tmp_path: Path, capsys: 
     assert warnings[0].startswith("Warning: run9.csv: 'hinge_angle' changes -1.00 times as fast as 'hinge_velocity' says")
 
 
+def test_what_most_recordings_have_is_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """A channel that stays the same in each recording, but not over all of them."""
+    recordings = [with_obs(slider(i, file=f"run{i}.csv"), 1, np.full(61, float(i))) for i in range(5)]
+    folder = stored(tmp_path / "a", *([episode] for episode in recordings))
+
+    assert cli.main(["data", "stats", str(folder)]) == 0
+
+    lines = [line for line in capsys.readouterr().out.splitlines() if "'slide_velocity' is always" in line]
+    assert lines == [
+        "Warning: run0.csv: observation 'slide_velocity' is always 0 m/s; is it connected? (and in 4 more recordings)"
+    ]
+
+
 def test_values_are_listed_by_their_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     folder = stored(tmp_path / "a", [slider(i, wind=wind) for i, wind in enumerate((10, 5, 0.5, 20))])
 
@@ -287,6 +300,16 @@ def test_the_objective_goes_with_the_episodes(tmp_path: Path, capsys: pytest.Cap
     assert "1 episodes are marked as held out, and stay so; merge first, and split then" in capsys.readouterr().out
 
 
+def test_stores_with_different_rewards_are_not_merged(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folders = [stored(tmp_path / name, [slider(i)]) for i, name in enumerate("ab")]
+    for folder, weight in zip(folders, (0.5, 7.0), strict=True):
+        save_objective(folder, Objective(SPEC, (Term("action_quadratic", weight=weight),), ()))
+
+    assert cli.main(["data", "merge", *map(str, folders), "--out", str(tmp_path / "all")]) == 2
+    assert "say different rewards" in capsys.readouterr().err
+    assert not (tmp_path / "all").exists()
+
+
 def test_merging_what_is_damaged_writes_nothing(tmp_path: Path):
     first, second = stored(tmp_path / "a", [slider(0)]), stored(tmp_path / "b", [slider(2)])
     file = shard_files(second)[0]
@@ -327,6 +350,16 @@ def test_equal_situations_are_held_out_together_however_they_are_written(tmp_pat
     assert cli.main(words) == 0
 
     assert [e.tags.get("validation") for e in EpisodeStore.open(tmp_path / "b").episodes] == [True, True, None]
+
+
+def test_values_that_are_written_alike_are_meant_alike(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folder = stored(tmp_path / "a", [slider(i, payload=value) for i, value in enumerate((40, 40.0, "40", 5))])
+    words = ["data", "split", str(folder), "--by", "payload", "--held-out", "40", "--out", str(tmp_path / "b")]
+
+    assert cli.main(words) == 0
+    assert [e.tags.get("validation") for e in EpisodeStore.open(tmp_path / "b").episodes] == [True, True, True, None]
+    assert cli.main(["data", "stats", str(folder), "--by", "payload"]) == 0
+    assert ["40", "3", "180", "18"] in [line.split() for line in capsys.readouterr().out.splitlines()]
 
 
 def test_numbers_that_are_nearly_equal_are_two_values(tmp_path: Path):

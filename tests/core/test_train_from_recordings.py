@@ -21,7 +21,7 @@ from adaptive_mbrl.objective import Objective, Term
 from adaptive_mbrl.options import TrainOptions
 from adaptive_mbrl.training import from_episodes
 from adaptive_mbrl.training.comparison import compare
-from adaptive_mbrl.training.config import TrainConfig
+from adaptive_mbrl.training.config import FROM_RECORDINGS, TrainConfig, config_for_recordings
 from tests.core.analytic import POINT, point_episodes
 from tests.core.point_training import QUERY, WINDOW, point_dataset, point_trainer
 
@@ -103,14 +103,20 @@ def test_both_models_are_trained_on_the_same_files_although_others_come_meanwhil
     assert "| trained on | 6 | 240 |" in Path("run/checkpoint/README.md").read_text()
 
 
-def test_a_number_that_is_not_finite_is_no_divergence(recordings: Path, capsys: pytest.CaptureFixture[str]):
+@pytest.mark.parametrize("held_out", [False, True])
+@pytest.mark.parametrize(("where", "what"), [("obs", "observation"), ("action", "action")])
+def test_a_number_that_is_not_finite_is_no_divergence(
+    where: str, what: str, held_out: bool, recordings: Path, capsys: pytest.CaptureFixture[str]
+):
     (bad,) = point_episodes(1, seed=0)
-    bad.obs[7, 0] = float("nan")
-    EpisodeStore.open(Path("logs")).append([bad])
+    getattr(bad, where)[7, 0] = float("nan")
+    tags = {"file": "run9.csv", **({"validation": True} if held_out else {})}
+    EpisodeStore.open(Path("logs")).append([dataclasses.replace(bad, tags=tags)])
 
     assert train("--run", "run") == 2
 
-    assert "batch 4 of the episodes has an observation that is not finite; 'data check' names the step" in capsys.readouterr().err
+    assert f"{what} is not finite: step 7 of episode 8 (run9.csv); 'adaptive-mbrl data check'" in capsys.readouterr().err
+    assert not Path("run").exists()
 
 
 def test_a_configuration_of_the_simulator_is_refused(recordings: Path, capsys: pytest.CaptureFixture[str]):
@@ -164,6 +170,17 @@ def test_a_configuration_says_what_is_trained_and_data_on_what(recordings: Path)
     assert about.is_multitask
     assert [term.kind for term in about.terms] == ["action_quadratic"]
     assert not Path("run/multitask").exists()
+
+
+def test_a_file_may_name_some_keys_of_a_group_only(recordings: Path):
+    Path("mine.yaml").write_text("outer: {query: 4}\nmodel: {hidden: [16]}\nadaptation: none\n")
+
+    config = config_for_recordings(Path("mine.yaml"), TrainOptions("mine.yaml", recordings).settings)
+
+    expected = FROM_RECORDINGS["outer"] | {"query": 4}
+    assert {key: getattr(config.outer, key) for key in expected} == expected
+    assert (config.model.hidden, config.model.members) == ((16,), FROM_RECORDINGS["model"]["members"])
+    assert config.adaptation == (NoneConfig(),)
 
 
 def test_the_folder_of_the_run_is_named_after_the_recordings():
