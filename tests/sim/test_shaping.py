@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from adaptive_mbrl.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
 from adaptive_mbrl.config import read_mapping
@@ -52,9 +54,14 @@ def test_each_arm_plans_for_what_its_checkpoint_was_trained_for(
         assert reward.terms == objective.terms, arm
 
 
-def test_a_checkpoint_that_does_not_say_so_plans_with_shaping() -> None:
-    assert load_checkpoint("half_cheetah").description.shaping
-    assert "shaping" not in read_mapping(find_checkpoint("half_cheetah") / "checkpoint.yaml")
+def test_a_checkpoint_that_does_not_say_so_plans_with_shaping(tmp_path: Path) -> None:
+    """As checkpoints of before do."""
+    older = shutil.copytree(find_checkpoint("half_cheetah"), tmp_path / "older")
+    content = dict(read_mapping(older / "checkpoint.yaml"))
+    del content["shaping"]
+    (older / "checkpoint.yaml").write_text(yaml.safe_dump(content))
+
+    assert load_checkpoint(older).description.shaping
 
 
 def test_a_training_without_shaping_plans_and_saves_the_bare_objective(tmp_path: Path) -> None:

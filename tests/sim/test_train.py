@@ -515,7 +515,7 @@ def test_episodes_of_a_run_that_does_not_exist_are_an_error_and_no_new_folder(tm
 def test_episodes_of_another_robot_are_refused(finished: Path, tmp_path: Path):
     config = dataclasses.replace(multitask_of(finished), scenarios="half_cheetah/cadm_cripple:train")
 
-    with pytest.raises(CheckpointError, match=r"'cartpole'.*'half_cheetah'"):
+    with pytest.raises(CheckpointError, match="name is cartpole; the robot here has half_cheetah"):
         train(config, tmp_path / "run")
 
 
