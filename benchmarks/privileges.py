@@ -65,20 +65,24 @@ def main(
     if {key: report[key] for key in asked} != asked:
         raise ConfigError(f"{out}: holds a report about other episodes or another reference; choose another --out")
     report["commands"] = [*report["commands"], shlex.join(["python", "benchmarks/privileges.py", *sys.argv[1:]])]
-    for name in names:
-        if name not in report["privileges"]:
-            begun = time.perf_counter()
-            returns = (
-                reported(Path(name), scenario, episodes, seed) if name.endswith(".json") else run(name, scenario, episodes, seed)
-            )
-            report["privileges"][name] = {**about(name), "returns_after_change": [round(r, 2) for r in returns.tolist()]}
-            print(f"{name}: {returns.mean():.1f} ({time.perf_counter() - begun:.0f} s)", flush=True)
+    # before the ledger, a file of the repository, has a line of this run
+    machine = {"cpu": cpu_model(), "git_revision": git_revision()}
+    missing = [name for name in names if name not in report["privileges"]]
+    entries = ledger_entries([name for name in missing if not name.endswith(".json")], scenario, episodes, seed)
+    for name in missing:
+        begun = time.perf_counter()
+        if name.endswith(".json"):
+            returns = reported(Path(name), scenario, episodes, seed)
+        else:
+            returns = run(name, scenario, episodes, seed)
+            append_to_ledger(LEDGER, [entry for entry in entries if entry.checkpoint == name])
+        report["privileges"][name] = {**about(name), "returns_after_change": [round(r, 2) for r in returns.tolist()]}
+        print(f"{name}: {returns.mean():.1f} ({time.perf_counter() - begun:.0f} s)", flush=True)
     reference = np.array(report["privileges"][names[0]]["returns_after_change"])
     for entry in report["privileges"].values():
         returns = np.array(entry["returns_after_change"])
         entry["return_after_change"] = mean_and_interval(returns)
         entry["ratio"] = ratio_and_interval(returns, reference)
-    machine = {"cpu": cpu_model(), "git_revision": git_revision()}
     write_text_atomically(out, json.dumps({**report, "machine": machine}, indent=1) + "\n")
 
 
@@ -87,7 +91,6 @@ def run(name: str, scenario: str, episodes: int, seed: int) -> Returns:
     setup = prepare(checkpoint_of(name), scenario, episodes=episodes, seed=seed, oracle=False)
     policy = ControllerPolicy(setup.controllers["adaptive"])
     recorded = run_scenarios(setup.robot, setup.scenarios, policy, source="policy")
-    append_to_ledger(LEDGER, ledger_entries([name], setup.scenarios[0].name, episodes, seed))
     return np.array([e.reward[s.last_change :].sum() for e, s in zip(recorded.episodes, setup.scenarios, strict=True)])
 
 
