@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from adaptive_mbrl.console import make_console
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.device import resolve_device
@@ -26,7 +27,7 @@ from sim.evaluation.plots import plot_recovery
 from sim.evaluation.report import ledger_of, make_report, write_report
 from sim.evaluation.setup import prepare
 from sim.evaluation.summary import Report
-from sim.evaluation.terminal import live_progress, make_console, print_report
+from sim.evaluation.terminal import live_progress, print_report
 from sim.evaluation.video import render_first_episode, require_renderer
 from sim.paths import find_config
 from sim.robot.robot import Robot, load_robot

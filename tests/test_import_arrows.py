@@ -202,6 +202,7 @@ FLOORS = {
             "process",
             "runtime",
             "device",
+            "console",
             "options",
         },
         {"healthy"},

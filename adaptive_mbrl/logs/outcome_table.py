@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from adaptive_mbrl.console import make_console
 from adaptive_mbrl.logs.grid import NO_COMMANDS, Stretch
 
-WIDTH = 100
-"""Columns of the table if the output is no terminal."""
 MAX_ROWS = 40
 """Stretches of which each has a row of its own; of more of them, those with the same outcome share one."""
 
@@ -25,8 +23,7 @@ def print_stretches(stretches: Sequence[Stretch], dt: float, notes: Sequence[str
         dt: control period [s].
         notes: sentences for the user, which are printed below the table.
     """
-    console = Console(highlight=False)
-    console = console if console.is_terminal else Console(highlight=False, width=WIDTH)
+    console = make_console()
     steps = [0 if s.reason == NO_COMMANDS else round((s.end - s.begin) / dt) for s in stretches]
     console.print(_every_stretch(stretches, steps) if len(stretches) <= MAX_ROWS else _by_outcome(stretches, steps))
     for note in notes:

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from tqdm import tqdm
 
+from adaptive_mbrl.console import make_console
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.data.statistics import Moments
 from adaptive_mbrl.errors import ConfigError
@@ -24,8 +24,6 @@ from adaptive_mbrl.stores.coverage import coverage_by_tag
 
 MOST_WARNINGS = 20
 """Warnings that are printed."""
-WIDTH = 100
-"""Columns of a table if the output is no terminal."""
 
 
 def stats(options: DataStatsOptions) -> None:
@@ -39,8 +37,7 @@ def stats(options: DataStatsOptions) -> None:
         of_batch[episode.batch].add(episode)
     for found in of_batch.values():
         figures.merge(found)
-    console = Console(highlight=False)
-    console = console if console.is_terminal else Console(highlight=False, width=WIDTH)
+    console = make_console()
     hours = store.num_steps * store.spec.dt / 3600
     about = (
         f"{len(store.episodes)} episodes of '{store.spec.name}', {store.num_steps} steps of {store.spec.dt:g} s ({hours:.2f} h)"

@@ -93,6 +93,7 @@ def _recordings(config: TrainConfig, run: Path) -> _Recordings:
         files |= {OBJECTIVE_FILE: stored.read_text(encoding="utf-8")}
     store = given_episodes(config, spec, files)
     assert store is not None
+    require_finite(store.episodes)
     return _Recordings(store, files)
 
 
@@ -102,7 +103,6 @@ def _train(recordings: _Recordings, config: TrainConfig, run: Path, device: torc
     # what cannot be trained begins no run
     new_value(config, spec, objective)
     revision = git_revision() or "unknown"
-    require_finite(recordings.store.episodes)
     with claimed(run, config, recordings.files, revision):
         training = Training(config, run, spec, objective, device, revision, recordings.store)
         try:

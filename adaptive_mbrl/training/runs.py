@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from adaptive_mbrl.config import load_yaml
+from adaptive_mbrl.console import make_console
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.options import RunsOptions
 from adaptive_mbrl.training.config import TrainConfig
@@ -61,8 +61,7 @@ def runs(options: RunsOptions) -> None:
     found = list(find_runs(options.folder))
     if not found:
         raise ConfigError(f"{options.folder}: no run is there; a run is a folder that 'adaptive-mbrl train' wrote")
-    console = Console(highlight=False)
-    console = console if console.is_terminal else Console(highlight=False, width=WIDTH)
+    console = make_console(WIDTH)
     table = Table(box=SIMPLE)
     for i, column in enumerate(COLUMNS):
         table.add_column(column, justify="left" if i < 2 else "right", overflow="fold")

@@ -7,6 +7,7 @@ import time
 
 from rich.console import Console
 
+from adaptive_mbrl.console import make_console
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.options import PreflightOptions
@@ -21,7 +22,7 @@ from robot_bridge.preflight.inputs_check import check_inputs
 from robot_bridge.preflight.listening import listen
 from robot_bridge.preflight.motion import GentleMotion
 from robot_bridge.preflight.response import check_responses
-from robot_bridge.preflight.table import make_console, print_checks, write_checks
+from robot_bridge.preflight.table import WIDTH, print_checks, write_checks
 from robot_bridge.robot_files import load_controller, make_supervisor
 from robot_bridge.safety.supervisor import SafetySupervisor
 from robot_bridge.stopping import stop_on_signals
@@ -37,7 +38,7 @@ def preflight(options: PreflightOptions) -> None:
     supervisor = make_supervisor(config, controller, options.bridge)
     if options.test_motion and not options.yes and not sys.stdin.isatty():
         raise ConfigError("--test-motion: no terminal to ask on; give --yes if the robot may move")
-    console = make_console()
+    console = make_console(WIDTH)
     transport = open_transport(options.transport, "preflight", options.domain, options.interface)
     try:
         listening = listen(config, transport, options.seconds)

@@ -19,12 +19,6 @@ WIDTH = 130
 _STYLES = {Verdict.PASS: "green", Verdict.INFO: "cyan", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"}
 
 
-def make_console() -> Console:
-    """The console of standard output, which is wider than 80 columns if the output is no terminal."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=WIDTH)
-
-
 def print_checks(checks: Sequence[Check], title: str, console: Console) -> None:
     """Print the table, and a line that sums it up."""
     table = Table(title=Text(title), box=SIMPLE, title_style="bold", title_justify="left")

@@ -7,6 +7,7 @@ import shlex
 import sys
 from pathlib import Path
 
+from adaptive_mbrl.console import make_console
 from adaptive_mbrl.errors import EXIT_INTERRUPTED, AdaptiveMBRLError
 from adaptive_mbrl.options import BenchmarkOptions
 from adaptive_mbrl.runtime import use_threads
@@ -21,7 +22,6 @@ from sim.benchmark.runner import run_plan
 from sim.benchmark.suite import Suite, load_suite
 from sim.benchmark.summary import Report, summarize
 from sim.evaluation.report import write_report
-from sim.evaluation.terminal import make_console
 
 
 class BenchmarkError(AdaptiveMBRLError):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from adaptive_mbrl.checkpoint import DESCRIPTION_FILE
 from adaptive_mbrl.config import load_yaml, read_mapping
+from adaptive_mbrl.console import make_console
 from adaptive_mbrl.errors import EXIT_INTERRUPTED, AdaptiveMBRLError, ConfigError
 from adaptive_mbrl.options import TrainSuiteOptions
 from adaptive_mbrl.runtime import THREADS
@@ -21,7 +22,6 @@ from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.run_folder import CONFIG_FILE
 from sim.benchmark.progress import Progress, shown_progress
 from sim.benchmark.suite import Suite, load_suite
-from sim.evaluation.terminal import make_console
 from sim.training.config import load_train_config
 
 SECONDS_BETWEEN_LOOKS = 20.0

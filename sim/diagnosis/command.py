@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from adaptive_mbrl.checkpoint import load_checkpoint, save_checkpoint
+from adaptive_mbrl.console import make_console
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.device import resolve_device
 from adaptive_mbrl.diagnosis import DiagnosisConfig
@@ -16,7 +17,6 @@ from adaptive_mbrl.meta.diagnosis_fit import Accuracy, accuracy, fit_diagnosis
 from adaptive_mbrl.options import DiagnoseOptions
 from adaptive_mbrl.revision import git_revision
 from sim.diagnosis.windows import divide, draw_examples, known_stretches
-from sim.evaluation.terminal import make_console
 from sim.scenarios.parameters import varying_parameters
 
 _SHARE_OF_OTHERS = 4  # there are so many fewer windows to calibrate and to compare on

@@ -16,14 +16,6 @@ from sim.evaluation.plain_progress import PlainProgress
 from sim.evaluation.summary import COMPARED_WITH, Report, compared_with
 
 FEW_EPISODES = 5
-WIDTH = 100
-"""Width of the output [characters] where there is no terminal that has a width."""
-
-
-def make_console(*, stderr: bool = False) -> Console:
-    """A console that does not fold the table when the output goes to a file."""
-    console = Console(stderr=stderr, highlight=False)
-    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=WIDTH)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from adaptive_mbrl.adaptation import NetworkAdapter
 from adaptive_mbrl.checkpoint import load_checkpoint
+from adaptive_mbrl.console import WIDTH
 from adaptive_mbrl.control.step import ControlSettings
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.dataset import EpisodeDataset
@@ -32,7 +33,7 @@ from sim.evaluation.performance import performance
 from sim.evaluation.plots import recovery_figure
 from sim.evaluation.report import make_report
 from sim.evaluation.setup import prepare
-from sim.evaluation.terminal import WIDTH, print_report
+from sim.evaluation.terminal import print_report
 from sim.robot.robot import load_robot
 from sim.scenarios.scenario import Scenario
 from sim.simulation.batch import BatchSimulation

@@ -18,6 +18,7 @@ from torch import Tensor
 
 import sim.evaluation.evaluate as module
 from adaptive_mbrl.adaptation import NetworkAdapter
+from adaptive_mbrl.console import WIDTH
 from adaptive_mbrl.control.step import ControlSettings
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.episode import Episode
@@ -34,7 +35,7 @@ from sim.evaluation.open_loop import open_loop_errors
 from sim.evaluation.plots import recovery_figure
 from sim.evaluation.report import describe, make_report, write_report
 from sim.evaluation.setup import Setup, prepare
-from sim.evaluation.terminal import WIDTH, print_report
+from sim.evaluation.terminal import print_report
 from sim.scenarios.change import Change
 from sim.simulation.instability import Instability, SimulationError
 
