@@ -65,6 +65,8 @@ COMMANDS = (
     Command("data split", options.DataSplitOptions, "adaptive_mbrl.stores.split:split"),
     Command("data export-minari", options.DataExportMinariOptions, "adaptive_mbrl.stores.minari:export_minari"),
     Command("data import-minari", options.DataImportMinariOptions, "adaptive_mbrl.stores.minari:import_minari"),
+    Command("data export-lerobot", options.DataExportLeRobotOptions, "adaptive_mbrl.stores.lerobot.export:export_lerobot"),
+    Command("data import-lerobot", options.DataImportLeRobotOptions, "adaptive_mbrl.stores.lerobot.importing:import_lerobot"),
     Command("fine-tune", options.FineTuneOptions, "adaptive_mbrl.meta.fine_tune:fine_tune"),
     Command("diagnose", options.DiagnoseOptions, "sim.diagnosis.command:diagnose"),
     Command("replay", options.ReplayOptions, "sim.replay:replay"),

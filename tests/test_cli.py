@@ -18,7 +18,9 @@ from adaptive_mbrl.options import (
     CallOptions,
     CollectOptions,
     DataCheckOptions,
+    DataExportLeRobotOptions,
     DataExportMinariOptions,
+    DataImportLeRobotOptions,
     DataImportMinariOptions,
     DataImportOptions,
     DataMergeOptions,
@@ -125,6 +127,8 @@ def test_help_lists_every_command():
         ),
         ("data export-minari a r/d-v0".split(), DataExportMinariOptions(Path("a"), "r/d-v0")),
         ("data import-minari r/d-v0 --out a".split(), DataImportMinariOptions("r/d-v0", Path("a"))),
+        ("data export-lerobot a --out b".split(), DataExportLeRobotOptions(Path("a"), Path("b"))),
+        ("data import-lerobot b --out a".split(), DataImportLeRobotOptions(Path("b"), Path("a"))),
         (
             "fine-tune c --episodes e --out o --updates 9 --held-out 0.3".split(),
             FineTuneOptions("c", Path("e"), Path("o"), updates=9, held_out=0.3),
@@ -168,7 +172,7 @@ def test_flags_become_options(arguments: list[str], expected: object):
         (
             "data stast".split(),
             "error: unknown command of data 'stast' (did you mean 'stats'?); "
-            "commands: import, check, stats, merge, split, export-minari, import-minari",
+            "commands: import, check, stats, merge, split, export-minari, import-minari, export-lerobot, import-lerobot",
         ),
         ("data check".split(), "error: no folder given; allowed: one or more folders of episodes"),
         ("data stats a --plot b.jpg".split(), "error: --plot: b.jpg is no .png file; allowed: a name that ends in .png"),

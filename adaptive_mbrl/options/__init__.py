@@ -8,7 +8,9 @@ from adaptive_mbrl.options.benchmark import BenchmarkOptions, TrainSuiteOptions
 from adaptive_mbrl.options.bridge import BridgeOptions, CallOptions, PreflightOptions, SimulatedRobotOptions
 from adaptive_mbrl.options.data import (
     DataCheckOptions,
+    DataExportLeRobotOptions,
     DataExportMinariOptions,
+    DataImportLeRobotOptions,
     DataImportMinariOptions,
     DataImportOptions,
     DataMergeOptions,
@@ -31,7 +33,9 @@ __all__ = [
     "CallOptions",
     "CollectOptions",
     "DataCheckOptions",
+    "DataExportLeRobotOptions",
     "DataExportMinariOptions",
+    "DataImportLeRobotOptions",
     "DataImportMinariOptions",
     "DataImportOptions",
     "DataMergeOptions",

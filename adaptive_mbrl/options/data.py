@@ -159,6 +159,39 @@ class DataImportMinariOptions:
     spec: OptionalFile = None
 
 
+@dataclass(frozen=True)
+class DataExportLeRobotOptions:
+    """Write a store of episodes as a dataset of LeRobot, the robot learning library of Hugging Face, in its format v3.0.
+
+    Needs the extra packages of 'adaptive-mbrl[lerobot]'. Example: adaptive-mbrl data export-lerobot runs/logs --out rover_drives
+
+    Attributes:
+        folder: folder of the episodes.
+        out: new folder of the dataset.
+    """
+
+    folder: Positional[Path]
+    out: Path
+
+
+@dataclass(frozen=True)
+class DataImportLeRobotOptions:
+    """Append the episodes of a dataset of LeRobot, format v3.0, to a store; images and videos are left out.
+
+    Needs the extra packages of 'adaptive-mbrl[lerobot]'. Example: adaptive-mbrl data import-lerobot rover_drives --out runs/logs
+
+    Attributes:
+        folder: folder of the dataset, which holds meta/info.json.
+        out: folder of the episodes; new ones are appended.
+        spec: YAML file that says which channels there are, with name, obs and action as in a store's spec.yaml; a dataset that
+            `data export-lerobot` wrote knows it.
+    """
+
+    folder: Positional[Path]
+    out: Path
+    spec: OptionalFile = None
+
+
 def _require_folders(folders: tuple[Path, ...]) -> None:
     if not folders:
         raise ConfigError("no folder given; allowed: one or more folders of episodes")

@@ -8,24 +8,22 @@ into its metadata, so that the episodes of a store that is exported and imported
 from __future__ import annotations
 
 import importlib
-import itertools
 import json
 import re
 import warnings
-from collections.abc import Iterator
-from types import ModuleType
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from adaptive_mbrl.config import from_mapping, load_yaml, to_mapping
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import EpisodeStore
-from adaptive_mbrl.data.store_lock import store_lock
 from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.extras import extra_package
 from adaptive_mbrl.options import DataExportMinariOptions, DataImportMinariOptions
 from adaptive_mbrl.spec import RobotSpec
+from adaptive_mbrl.stores.exchange import Batch, append_batches
 
 FACTS = "adaptive_mbrl"
 """Key in Minari's metadata of what only this project knows: the spec as JSON, and of each episode its tags and its history."""
@@ -39,7 +37,7 @@ def export_minari(options: DataExportMinariOptions) -> None:
     Raises:
         ConfigError: Minari is not installed, or has a dataset of that name.
     """
-    minari = minari_package()
+    minari = extra_package("minari", "minari")
     if not _NAME.fullmatch(options.name):
         raise ConfigError(f"{options.name}: is no name of Minari's; allowed: [NAMESPACE/...]NAME-vN, such as rover/drives-v0")
     store = EpisodeStore.open(options.folder)
@@ -72,36 +70,18 @@ def import_minari(options: DataImportMinariOptions) -> None:
     Raises:
         ConfigError: there is no such dataset, or nothing says what its columns mean.
     """
-    minari = minari_package()
+    minari = extra_package("minari", "minari")
     known = sorted(minari.list_local_datasets())
     if options.name not in known:
         raise ConfigError(f"{options.name}: Minari has no such dataset here; local ones: {', '.join(known) or 'none'}")
     dataset = minari.load_dataset(options.name)
     spec = _spec(dataset, options)
-    episodes = tqdm(_episodes(dataset, options.name), desc="import", unit="episode", leave=False, disable=None)
-    with store_lock(options.out):
-        store = EpisodeStore.open(options.out, spec)
-        appended = 0
-        for number in itertools.count():
-            batch = list(itertools.islice(episodes, EPISODES_PER_BATCH))
-            # an import that was interrupted goes on behind the batches that are there
-            about = {"minari": options.name, "batch": number}
-            if not batch:
-                break
-            if about not in store.abouts:
-                store.append(batch, about)
-                appended += 1
-    if appended == 0:
-        raise ConfigError(f"{options.name}: {options.out} holds its episodes already")
-    print(f"{options.out}: {len(store.episodes)} episodes, {store.num_steps} steps")
-
-
-def minari_package() -> ModuleType:
-    """The library, or an error that says how to install it."""
-    try:
-        return importlib.import_module("minari")
-    except ModuleNotFoundError as error:
-        raise ConfigError("package 'minari' is not installed; pip install 'adaptive-mbrl[minari]'") from error
+    numbers = list(dataset.episode_indices)
+    batches = []
+    for place, begin in enumerate(range(0, len(numbers), EPISODES_PER_BATCH)):
+        part = numbers[begin : begin + EPISODES_PER_BATCH]
+        batches.append(Batch({"minari": options.name, "batch": place}, len(part), _episodes(dataset, part, options.name)))
+    append_batches(options.name, options.out, spec, batches)
 
 
 def spaces_of(spec: RobotSpec) -> dict[str, Any]:
@@ -142,9 +122,9 @@ def _spec(dataset: Any, options: DataImportMinariOptions) -> RobotSpec:
     return spec
 
 
-def _episodes(dataset: Any, name: str) -> Iterator[Episode]:
-    metadata = dataset.storage.get_episode_metadata(dataset.episode_indices)
-    for episode, about in zip(dataset.iterate_episodes(), metadata, strict=True):
+def _episodes(dataset: Any, numbers: Sequence[int], name: str) -> Iterator[Episode]:
+    metadata = dataset.storage.get_episode_metadata(numbers)
+    for episode, about in zip(dataset.iterate_episodes(numbers), metadata, strict=True):
         facts = json.loads(about.get(FACTS, "{}"))
         obs, action, reward = (np.asarray(x, np.float32) for x in (episode.observations, episode.actions, episode.rewards))
         tags = facts.get("tags", {"source": "minari", "dataset": name})

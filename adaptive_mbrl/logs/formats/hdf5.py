@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from adaptive_mbrl.extras import extra_package
 from adaptive_mbrl.logs.formats.columns import Columns
-from adaptive_mbrl.logs.formats.extra import extra_package
 
 
 @contextmanager
 def open_hdf5(path: Path) -> Iterator[Columns]:
     """The data sets of a file."""
-    h5py = extra_package("h5py")
+    h5py = extra_package("h5py", "logs")
     with h5py.File(path, "r") as file:
         names: list[str] = []
         file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)

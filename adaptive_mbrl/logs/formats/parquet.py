@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from adaptive_mbrl.extras import extra_package
 from adaptive_mbrl.logs.formats.columns import Columns
-from adaptive_mbrl.logs.formats.extra import extra_package
 
 
 @contextmanager
 def open_parquet(path: Path) -> Iterator[Columns]:
     """The columns of a file."""
-    parquet = extra_package("pyarrow.parquet")
+    parquet = extra_package("pyarrow.parquet", "logs")
     with parquet.ParquetFile(path) as file:
         yield _Columns(file)
 
@@ -36,7 +36,7 @@ class _Columns:
     def _array(self, name: str, as_written: bool) -> np.ndarray:
         column = self._file.read(columns=[name], use_pandas_metadata=False).column(name)
         array = column.to_numpy(zero_copy_only=False)
-        if as_written and array.dtype.kind == "f" and extra_package("pyarrow").types.is_integer(column.type):
+        if as_written and array.dtype.kind == "f" and extra_package("pyarrow", "logs").types.is_integer(column.type):
             # some are missing, so NumPy has made floats of the others
             return _without_none(np.array([None if cell is None else str(cell) for cell in column.to_pylist()], dtype=object))
         if array.dtype != object:

@@ -1,0 +1,66 @@
+"""What all imports of other libraries' datasets have in common: batches that are appended to a store, each of them once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from adaptive_mbrl.data.episode import Episode
+from adaptive_mbrl.data.episodes import SPEC_FILE, EpisodeStore
+from adaptive_mbrl.data.store_lock import store_lock
+from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.spec import RobotSpec
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Episodes that are written as one file.
+
+    Attributes:
+        about: facts that tell this batch from all others.
+        size: number of its episodes.
+        episodes: the episodes, which are read when they are looked at.
+    """
+
+    about: dict[str, Any]
+    size: int
+    episodes: Iterable[Episode]
+
+
+def append_batches(name: str, folder: Path, spec: RobotSpec, batches: Sequence[Batch]) -> None:
+    """Append the batches of a dataset to a store, and print what the store holds then.
+
+    An import that was interrupted goes on behind the batches that are there. Nothing is made before the first batch is read.
+
+    Args:
+        name: name of the dataset, for messages.
+        folder: folder of the store, which may be new.
+        spec: the robot.
+        batches: all batches of the dataset.
+
+    Raises:
+        StoreInUseError: another process imports into the store.
+        CheckpointError: the store is that of another robot.
+        ConfigError: the store holds all of the batches already, or they hold no episode.
+    """
+    with store_lock(folder):
+        store = EpisodeStore.open(folder, spec) if (folder / SPEC_FILE).exists() else None
+        new = [batch for batch in batches if store is None or batch.about not in store.abouts]
+        if not new:
+            raise ConfigError(f"{name}: {folder} holds its episodes already")
+        with tqdm(total=sum(b.size for b in new), desc="import", unit="episode", leave=False, disable=None) as bar:
+            for batch in new:
+                episodes = []
+                for episode in batch.episodes:
+                    episodes.append(episode)
+                    bar.update()
+                if episodes:
+                    store = store or EpisodeStore.open(folder, spec)
+                    store.append(episodes, batch.about)
+    if store is None:
+        raise ConfigError(f"{name}: holds no episode to import")
+    print(f"{folder}: {len(store.episodes)} episodes, {store.num_steps} steps")

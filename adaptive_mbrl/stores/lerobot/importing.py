@@ -1,0 +1,126 @@
+"""The sub-command `data import-lerobot`: the episodes of a dataset of LeRobot in a store."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from adaptive_mbrl.data.episode import Episode
+from adaptive_mbrl.data.stored_objective import save_objective
+from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.healthy import is_healthy
+from adaptive_mbrl.options import DataImportLeRobotOptions
+from adaptive_mbrl.spec import RobotSpec
+from adaptive_mbrl.stores.exchange import Batch, append_batches
+from adaptive_mbrl.stores.lerobot import layout
+from adaptive_mbrl.stores.lerobot.channels import (
+    DatasetConfig,
+    channel_values,
+    guessed_spec,
+    load_dataset_config,
+    plain_config,
+)
+from adaptive_mbrl.stores.lerobot.names import Names
+from adaptive_mbrl.stores.lerobot.ours import Facts, load_facts, load_our_objective, load_spec
+from adaptive_mbrl.stores.lerobot.reader import Dataset, Entry, open_dataset
+
+
+def import_lerobot(options: DataImportLeRobotOptions) -> None:
+    """Append the episodes of a dataset of LeRobot to a store.
+
+    Raises:
+        ConfigError: pyarrow is not installed, there is no such dataset, it is damaged, or `--spec` does not fit it.
+    """
+    dataset = open_dataset(options.folder)
+    spec = load_spec(dataset.root)
+    if spec is None:
+        _import_foreign(dataset, options)
+        return
+    if options.spec is not None:
+        raise ConfigError(f"--spec: {dataset.root} says itself what its channels mean; leave the flag out")
+    for feature, names in ((layout.STATE, spec.obs_names), (layout.ACTION, spec.action_names)):
+        if list(dataset.features.get(feature, {}).get("names", ())) != list(names):
+            raise ConfigError(f"{dataset.root}: its '{feature}' does not have the channels of its {layout.OURS}")
+    facts = load_facts(dataset.root, dataset.num_episodes)
+    batches = [_batch(dataset, file, _own_episodes(dataset, file, facts)) for file in dataset.files]
+    append_batches(str(dataset.root), options.out, spec, batches)
+    objective = load_our_objective(dataset.root, spec)
+    if objective is not None:
+        save_objective(options.out, objective)
+
+
+def _import_foreign(dataset: Dataset, options: DataImportLeRobotOptions) -> None:
+    """Import a dataset that somebody else wrote, of which less is known."""
+    names = Names(dataset)
+    if options.spec is None:
+        config = plain_config(guessed_spec(dataset, names))
+    else:
+        config = load_dataset_config(options.spec, dataset, names)
+    if names.left_out:
+        print(f"Left out: {', '.join(names.left_out)}; only arrays of numbers are imported")
+    if options.spec is None:
+        print(
+            "Note: nothing says what the channels mean, so all are linear and without a unit, and the limits of the actions are "
+            "their smallest and largest value; --spec FILE says more"
+        )
+    source = _Source(dataset, names, config)
+    batches = [_batch(dataset, file, source.episodes(file)) for file in dataset.files]
+    append_batches(str(dataset.root), options.out, source.spec, batches)
+
+
+def _batch(dataset: Dataset, file: tuple[int, int], episodes: Iterator[Episode]) -> Batch:
+    path = dataset.path(file)
+    try:
+        with path.open("rb") as content:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    return Batch({"lerobot": {"file": path.name, "sha256": digest}}, len(dataset.files[file]), episodes)
+
+
+def _own_episodes(dataset: Dataset, file: tuple[int, int], facts: Sequence[Facts]) -> Iterator[Episode]:
+    """The episodes of a file that `data export-lerobot` wrote, as they were."""
+    for entry, columns in dataset.episodes(file, (layout.STATE, layout.ACTION, layout.REWARD)):
+        of = facts[entry.index]
+        frames, action = (columns[name].reshape(entry.length, -1) for name in (layout.STATE, layout.ACTION))
+        obs = np.concatenate([frames, of.last_obs[None]])
+        yield Episode(obs, action, columns[layout.REWARD], of.tags, of.history, of.ended)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A dataset that somebody else wrote.
+
+    Attributes:
+        dataset: the dataset.
+        names: the numbers of its observations and actions.
+        config: which of them are channels.
+        spec: the robot.
+    """
+
+    dataset: Dataset
+    names: Names
+    config: DatasetConfig
+    spec: RobotSpec = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "spec", self.config.spec(self.dataset.fps))
+
+    def episodes(self, file: tuple[int, int]) -> Iterator[Episode]:
+        """The episodes of a file. There is no step after the last frame, because nobody knows what its action led to."""
+        rewards = (layout.REWARD,) if layout.REWARD in self.dataset.features else ()
+        for entry, columns in self.dataset.episodes(file, (*self.names.features, *rewards)):
+            if entry.length > 1:
+                yield self._episode(entry, columns)
+
+    def _episode(self, entry: Entry, columns: dict[str, np.ndarray]) -> Episode:
+        obs = channel_values(self.config.obs, self.names.obs, columns)
+        action = channel_values(self.config.action, self.names.action, columns)[:-1]
+        reward = columns.get(layout.REWARD, np.zeros(entry.length)).reshape(-1)[:-1].astype(np.float32)
+        tags = {"source": "lerobot", "dataset": self.dataset.root.resolve().name, "task": "; ".join(entry.tasks)}
+        ended = self.spec.can_end and not bool(is_healthy(self.spec, torch.from_numpy(obs[-1])))
+        return Episode(obs, action, reward, tags, ended=ended)
