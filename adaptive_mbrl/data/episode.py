@@ -21,6 +21,9 @@ class Episode:
         history: number of first steps that only lead up to the rest: queries begin after them, and they are not counted.
         ended: whether the episode ended by itself at its last step (a fall, an unstable simulation), and was not cut at a limit.
         batch: the number of the batch that holds it in its store; a store says it when it takes or reads an episode.
+        stamps: when each observation was measured [s], (T + 1,) float64, by the recording's own clock, which counts from the
+            epoch where the recording says so; never decreasing. None where nobody measured it, as in simulation. Steps are dt
+            apart all the same: an observation on the control grid has the stamp of the measurement that is nearest to it.
     """
 
     obs: np.ndarray
@@ -30,6 +33,7 @@ class Episode:
     history: int = 0
     ended: bool = False
     batch: int = 0
+    stamps: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.action)

@@ -1,11 +1,13 @@
 """The files of an episode store: flat arrays of many episodes one after another; large ones are mapped instead of read.
 
 A shard is one safetensors file. Its tensors are `obs` (rows, obs_dim), T + 1 rows for an episode of T steps, `action`
-(steps, action_dim) and `reward` (steps,), float32, and `steps` (E,), int64, the T of each of the E episodes. Its metadata are the
-index: the tags of each episode, facts about the batch, the schema's version, and a hash of all content. Opening a shard reads the
-metadata and `steps` only; a page of the rest is read when somebody looks at it.
+(steps, action_dim) and `reward` (steps,), float32, and `steps` (E,), int64, the T of each of the E episodes. Where some episodes
+have measured stamps, these are in `stamps`, float64, T + 1 of each of them. Its metadata are the index: the tags of each episode,
+facts about the batch, the schema's version, and a hash of all content. Opening a shard reads the metadata and `steps` only; a
+page of the rest is read when somebody looks at it.
 
-Shards of schema 1 have one tensor `i.obs`, `i.action` and `i.reward` for each episode i, and no hash. They can still be read.
+A shard without stamps is written in schema 2, which had none, so that equal content has equal hashes. Shards of schema 1 have one
+tensor `i.obs`, `i.action` and `i.reward` for each episode i, and no hash. They can still be read.
 """
 
 from __future__ import annotations
@@ -25,11 +27,12 @@ from safetensors.numpy import save as save_tensors
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.errors import CheckpointError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+_SCHEMA_WITHOUT_STAMPS = 2
 READ_BELOW = 1 << 20
 """Files with fewer bytes are read at once; a mapping costs a descriptor, and a store may have thousands of small files."""
 _FIELDS = ("obs", "action", "reward")
-_DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "I64": np.dtype("<i8")}
+_DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8"), "I64": np.dtype("<i8")}
 
 Header = dict[str, str]
 Tensors = dict[str, np.ndarray]
@@ -97,8 +100,13 @@ def _encoded(episodes: Sequence[Episode], about: dict[str, Any]) -> tuple[Tensor
     tensors: Tensors = {"steps": np.array([len(e) for e in episodes], dtype=np.int64)}
     if episodes:
         tensors |= {name: np.concatenate([getattr(e, name) for e in episodes]).astype(np.float32) for name in _FIELDS}
-    index = json.dumps([{"tags": e.tags, "history": e.history, "ended": e.ended} for e in episodes])
-    header = {"schema": str(SCHEMA_VERSION), "about": json.dumps(about), "episodes": index}
+    facts: list[dict[str, Any]] = [{"tags": e.tags, "history": e.history, "ended": e.ended} for e in episodes]
+    schema = _SCHEMA_WITHOUT_STAMPS
+    if stamps := [e.stamps for e in episodes if e.stamps is not None]:
+        schema = SCHEMA_VERSION
+        tensors["stamps"] = np.concatenate(stamps).astype(np.float64)
+        facts = [{**of, "stamped": e.stamps is not None} for of, e in zip(facts, episodes, strict=True)]
+    header = {"schema": str(schema), "about": json.dumps(about), "episodes": json.dumps(facts)}
     return tensors, {**header, "sha256": _hash(tensors, header)}
 
 
@@ -168,13 +176,24 @@ def _episodes(tensors: Tensors, index: Sequence[dict[str, Any]], batch: int) -> 
             raise ValueError(f"its episodes have {sum(lengths)} steps, its arrays {sizes}")
         if any(not 0 <= facts["history"] <= length for facts, length in zip(index, lengths, strict=True)):
             raise ValueError("an episode has a longer history than steps")
+    stamps = _stamps(tensors, index, lengths)
     found, at = [], 0
     for number, (length, facts) in enumerate(zip(lengths, index, strict=True)):
         rows = slice(at, at + length)
         obs = tensors["obs"][at + number : at + number + length + 1]
-        found.append(Episode(obs, tensors["action"][rows], tensors["reward"][rows], **facts, batch=batch))
+        own = {name: value for name, value in facts.items() if name != "stamped"}
+        found.append(Episode(obs, tensors["action"][rows], tensors["reward"][rows], **own, batch=batch, stamps=stamps[number]))
         at += length
     return found
+
+
+def _stamps(tensors: Tensors, index: Sequence[dict[str, Any]], lengths: Sequence[int]) -> list[np.ndarray | None]:
+    """The stamps of each episode."""
+    sizes = [length + 1 if facts.get("stamped") else 0 for facts, length in zip(index, lengths, strict=True)]
+    if sum(sizes) != len(tensors.get("stamps", ())):
+        raise ValueError(f"its episodes have {sum(sizes)} stamps, its array {len(tensors.get('stamps', ()))}")
+    ends = np.cumsum(sizes, dtype=np.int64).tolist()
+    return [tensors["stamps"][end - size : end] if size else None for size, end in zip(sizes, ends, strict=True)]
 
 
 def _read_schema_1(tensors: Tensors, header: Header, batch: int) -> tuple[list[Episode], dict[str, Any]]:

@@ -106,4 +106,5 @@ def _episode(stretch: Stretch, segment: Rows, config: LogConfig, tags: Mapping[s
     fell = config.spec.can_end and not bool(is_healthy(config.spec, torch.from_numpy(obs[-1])))
     reached = bool(segment.ended[-1]) and stretch.end > segment.times[-1] - config.dt
     tags = {**tags, "begin_seconds": round(stretch.begin, 3) + 0.0}
-    return Episode(obs, action, total.astype(np.float32), tags, ended=fell or reached)
+    stamps = segment.stamps(stretch.ticks)
+    return Episode(obs, action, total.astype(np.float32), tags, ended=fell or reached, stamps=stamps)

@@ -14,7 +14,7 @@ from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.logs.cells import numbers, truths
 from adaptive_mbrl.logs.columns import TimeColumn
 from adaptive_mbrl.logs.config import LogConfig
-from adaptive_mbrl.logs.samples import Array, in_order
+from adaptive_mbrl.logs.samples import Array, in_order, measured_at
 from adaptive_mbrl.logs.tables import read_table
 
 SECONDS: Mapping[str, float] = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
@@ -26,6 +26,7 @@ class Rows:
 
     Attributes:
         times: time of each row since the log's first stamp [s], (S,).
+        first_stamp: the log's first stamp by its own clock [s], since the epoch for dates; None without stamps.
         obs: observations, (S, obs_dim).
         action: commands, (S, action_dim).
         reward: rewards, (S, 1), or (S, 0) if the log has none.
@@ -40,6 +41,7 @@ class Rows:
     reward: Array
     goal: Array
     ended: NDArray[np.bool_]
+    first_stamp: float | None = None
     labels: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -47,8 +49,14 @@ class Rows:
 
     def part(self, which: slice | NDArray[np.bool_]) -> Rows:
         """Some of the rows."""
-        arrays = {f.name: getattr(self, f.name)[which] for f in fields(self) if f.name != "labels"}
-        return Rows(**arrays, labels={name: label[which] for name, label in self.labels.items()})
+        arrays = {f.name: getattr(self, f.name)[which] for f in fields(self) if f.name not in ("labels", "first_stamp")}
+        return replace(self, **arrays, labels={name: label[which] for name, label in self.labels.items()})
+
+    def stamps(self, ticks: Array) -> Array | None:
+        """When the observations at some times were measured, by the log's clock [s], (T,); None if the log has no stamps."""
+        if self.first_stamp is None:
+            return None
+        return self.first_stamp + measured_at(ticks, [self.times[np.isfinite(column)] for column in self.obs.T])
 
     def in_order(self) -> Rows:
         """Rows in the order of time, those of one time in one; what comes too late is left out. All have the same labels."""
@@ -83,9 +91,12 @@ def _rows(table: Mapping[str, np.ndarray], config: LogConfig) -> Rows:
         for channels in (config.obs, config.action, config.goal)
     )
     period = config.dt if config.period is None else config.period
-    times = period * np.arange(size, dtype=np.float64) if config.time is None else _seconds(table, config.time)
+    times, first_stamp = period * np.arange(size, dtype=np.float64), None
+    if config.time is not None:
+        times, first_stamp = _seconds(table, config.time)
     return Rows(
         times=times,
+        first_stamp=first_stamp,
         obs=obs,
         action=action,
         reward=found[config.reward][:, None] if config.reward else np.zeros((size, 0)),
@@ -95,15 +106,18 @@ def _rows(table: Mapping[str, np.ndarray], config: LogConfig) -> Rows:
     )
 
 
-def _seconds(table: Mapping[str, np.ndarray], time: TimeColumn) -> Array:
-    """The time of each row since the first one that has a time [s], (S,); NaN for a row without."""
+def _seconds(table: Mapping[str, np.ndarray], time: TimeColumn) -> tuple[Array, float]:
+    """The time of each row since the first one that has a time [s], (S,), NaN for a row without; and that first time."""
     stamps = _stamps(table[time.column], time.column)
     known = np.isfinite(stamps)
     if not known.any():
         raise ConfigError(f"column '{time.column}': none of its {len(stamps)} rows has a time")
-    passed = stamps - stamps[known][0]
-    seconds: Array = passed / np.timedelta64(1, "s") if passed.dtype.kind == "m" else SECONDS[time.unit] * passed
-    return seconds
+    first = stamps[known][0]
+    passed = stamps - first
+    if passed.dtype.kind != "m":
+        return SECONDS[time.unit] * passed, float(SECONDS[time.unit] * first)
+    since = first - np.datetime64(0, "s") if stamps.dtype.kind == "M" else first
+    return passed / np.timedelta64(1, "s"), float(since / np.timedelta64(1, "s"))
 
 
 def _stamps(column: np.ndarray, name: str) -> np.ndarray:

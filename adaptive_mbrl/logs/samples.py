@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,6 +80,24 @@ def interpolate(times: Array, values: Array, at: Array, max_gap: float, *, angle
     at_sample = np.minimum(np.abs(at - times[left]), np.abs(at - times[left + 1])) <= SAME_TIME
     known = at_sample | ((share >= 0) & (share <= 1) & (gap <= max_gap))
     return np.where(known, values[left] + np.clip(share, 0, 1) * change, np.nan)
+
+
+def measured_at(at: Array, channels: Sequence[Array]) -> Array:
+    """When what is known at some times was measured: at the nearest sample of each channel, of which the oldest counts.
+
+    Args:
+        at: times, increasing, (T,).
+        channels: times of the samples of each channel, increasing, at least one each.
+
+    Returns:
+        Times, never decreasing, (T,).
+    """
+    nearest = []
+    for times in channels:
+        place = np.clip(np.searchsorted(times, at), 1, max(1, len(times) - 1))
+        before, after = times[place - 1], times[np.minimum(place, len(times) - 1)]
+        nearest.append(np.where(at - before <= after - at + SAME_TIME, before, after))
+    return np.min(nearest, axis=0)
 
 
 def hold(times: Array, rows: Array, at: Array, max_age: float) -> Array:

@@ -143,6 +143,7 @@ def _part(episode: Episode, begin: int, end: int, history: int) -> Episode:
         tags={**episode.tags, "begin_step": episode.tags.get("begin_step", 0) + begin} if begin else episode.tags,
         history=history,
         ended=episode.ended and end == len(episode),
+        stamps=None if episode.stamps is None else episode.stamps[begin : end + 1],
     )
 
 

@@ -63,6 +63,8 @@ def problems_of(episode: Episode, spec: RobotSpec) -> Iterator[str]:
             return
         if not np.isfinite(array).all():
             yield f"{name} holds values that are not finite, the first one at step {int(np.argwhere(~np.isfinite(array))[0, 0])}"
+    if episode.stamps is not None:
+        yield from _problems_of_stamps(episode.stamps, steps)
     for column, channel in enumerate(spec.action):
         margin = LIMIT_TOLERANCE * (channel.high - channel.low)
         values = episode.action[:, column]
@@ -71,3 +73,14 @@ def problems_of(episode: Episode, spec: RobotSpec) -> Iterator[str]:
             step = int(beyond.argmax())
             limits = f"{channel.low:g} to {channel.high:g} {channel.unit}"
             yield f"action '{channel.name}' is {values[step]:g} at step {step}; its limits are {limits}"
+
+
+def _problems_of_stamps(stamps: np.ndarray, steps: int) -> Iterator[str]:
+    if stamps.shape != (steps + 1,):
+        yield f"stamps has the shape {stamps.shape}; {(steps + 1,)} is right"
+        return
+    if not np.isfinite(stamps).all():
+        yield f"a stamp is not finite, the first one at step {int(np.argwhere(~np.isfinite(stamps))[0, 0])}"
+    backwards = np.diff(stamps) < 0
+    if backwards.any():
+        yield f"stamps go back {int(backwards.sum())} times, the first time after step {int(backwards.argmax())}"

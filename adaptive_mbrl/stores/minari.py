@@ -27,6 +27,8 @@ from adaptive_mbrl.stores.exchange import Batch, append_batches
 
 FACTS = "adaptive_mbrl"
 """Key in Minari's metadata of what only this project knows: the spec as JSON, and of each episode its tags and its history."""
+STAMPS = "stamps"
+"""Key in the infos of an episode: when its observations were measured [s], (T + 1,)."""
 EPISODES_PER_BATCH = 1000
 _NAME = re.compile(r"([\w-]+/)*[\w-]+-v\d+")
 
@@ -103,7 +105,7 @@ def _buffer(buffer: Any, number: int, episode: Episode) -> Any:
         rewards=np.array(episode.reward),
         terminations=last & episode.ended,
         truncations=last & (not episode.ended),
-        infos={},
+        infos={} if episode.stamps is None else {STAMPS: np.array(episode.stamps)},
     )
 
 
@@ -128,7 +130,8 @@ def _episodes(dataset: Any, numbers: Sequence[int], name: str) -> Iterator[Episo
         facts = json.loads(about.get(FACTS, "{}"))
         obs, action, reward = (np.asarray(x, np.float32) for x in (episode.observations, episode.actions, episode.rewards))
         tags = facts.get("tags", {"source": "minari", "dataset": name})
-        yield Episode(obs, action, reward, tags, facts.get("history", 0), bool(episode.terminations[-1]))
+        stamps = (episode.infos or {}).get(STAMPS)
+        yield Episode(obs, action, reward, tags, facts.get("history", 0), bool(episode.terminations[-1]), stamps=stamps)
 
 
 def _next(name: str) -> str:

@@ -16,7 +16,7 @@ from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.healthy import is_healthy
 from adaptive_mbrl.logs.grid import Stretch
 from adaptive_mbrl.logs.outcome_table import print_stretches
-from adaptive_mbrl.logs.samples import Array
+from adaptive_mbrl.logs.samples import Array, measured_at
 from adaptive_mbrl.objective import Objective
 from adaptive_mbrl.options import ImportBagOptions
 from robot_bridge.bags.recording import Recording, read_recording
@@ -63,7 +63,10 @@ def episode(
     goals = _goals((stretch.ticks[:-1] + stretch.ticks[1:]) / 2, recording, goal)
     reward = objective(*(torch.from_numpy(x) for x in (obs[:-1], action, obs[1:], goals.astype(np.float32))))
     ended = objective.spec.can_end and not bool(is_healthy(objective.spec, torch.from_numpy(obs[-1])))
-    return Episode(obs, action, reward.numpy(), {**tags, "begin_seconds": round(stretch.begin, 3)}, ended=ended)
+    channels = [samples.times[np.isfinite(samples.values[:, 0])] for samples in recording.channels.values()]
+    stamps = 1e-9 * recording.start + measured_at(stretch.ticks, channels)
+    begin = {"begin_seconds": round(stretch.begin, 3)}
+    return Episode(obs, action, reward.numpy(), {**tags, **begin}, ended=ended, stamps=stamps)
 
 
 def _goals(moments: Array, recording: Recording, goal: GoalInput | None) -> Array:

@@ -120,6 +120,8 @@ def test_two_sessions_are_two_episodes_with_obs_actions_rewards_and_where_they_c
     np.testing.assert_allclose(second.obs, [motion(20 + DT * k) for k in range(31)], atol=1e-5)
     np.testing.assert_allclose(first.action[:, 0], 0.01 * np.arange(50), atol=1e-6)
     assert second.tags == {"source": "bag", "bag": "bag", "start": round(WALL * 1e9), "begin_seconds": 20.0}
+    # joint states are measured every 0.01 s, and each tick is at one of them
+    np.testing.assert_allclose(second.stamps, WALL + 20 + DT * np.arange(31), atol=1e-5, rtol=0)
     x, angle, _, velocity = first.obs[1:].T
     expected = 0.5 * np.cos(angle) + 0.3 * np.exp(-(x**2)) + 0.2 * np.exp(-(velocity**2) / 16) - 0.01 * first.action[:, 0] ** 2
     np.testing.assert_allclose(first.reward, expected, atol=1e-5)

@@ -62,7 +62,7 @@ def test_it_begins_with_the_checkpoint_and_keeps_its_normalizer(checkpoint: Chec
 
 
 def test_the_last_part_of_each_episode_is_held_out_and_only_led_up_to():
-    one = dataclasses.replace(point_episodes(1, 0)[0], ended=True, batch=2)
+    one = dataclasses.replace(point_episodes(1, 0)[0], ended=True, batch=2, stamps=5.0 + np.arange(41))
     short = Episode(*(x[:9] for x in (point_episodes(1, 1)[0].obs,)), np.zeros((8, 1)), np.zeros(8))
     steps = len(one)
 
@@ -76,6 +76,8 @@ def test_the_last_part_of_each_episode_is_held_out_and_only_led_up_to():
     np.testing.assert_array_equal(training[0].obs, one.obs[: steps - last + 1])
     np.testing.assert_array_equal(held_out[0].obs, one.obs[steps - last - 4 :])
     np.testing.assert_array_equal(held_out[0].action, one.action[steps - last - 4 :])
+    np.testing.assert_array_equal(training[0].stamps, 5.0 + np.arange(steps - last + 1))
+    np.testing.assert_array_equal(held_out[0].stamps, 5.0 + np.arange(steps - last - 4, steps + 1))
 
 
 def test_episodes_that_are_marked_are_held_out_as_a_whole():

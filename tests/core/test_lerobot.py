@@ -24,7 +24,13 @@ parquet = pytest.importorskip("pyarrow.parquet", reason="needs the extra 'lerobo
 THEIRS = Path(__file__).parent / "data" / "lerobot_v3"
 """Written by LeRobot; its README.md says how."""
 EPISODES = [
-    dataclasses.replace(e, tags={"source": "log", "situation": {"gain": i}, "note": "über"}, ended=i == 1, history=i)
+    dataclasses.replace(
+        e,
+        tags={"source": "log", "situation": {"gain": i}, "note": "über"},
+        ended=i == 1,
+        history=i,
+        stamps=1.7e9 + np.arange(13.0) ** 2 / 7 if i == 2 else None,
+    )
     for i, e in enumerate(point_episodes(3, seed=0, steps=12))
 ]
 
@@ -48,7 +54,7 @@ def error_of(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 def assert_same(found: list[Episode], wanted: list[Episode]) -> None:
     for got, of in zip(found, wanted, strict=True):
         assert (got.tags, got.history, got.ended) == (of.tags, of.history, of.ended)
-        for name in ("obs", "action", "reward"):
+        for name in ("obs", "action", "reward", "stamps"):
             np.testing.assert_array_equal(getattr(got, name), getattr(of, name))
 
 
@@ -177,6 +183,24 @@ def test_a_dataset_that_lerobot_wrote_comes_in(capsys: pytest.CaptureFixture[str
     assert [(c.low, c.high) for c in back.spec.action] == [(action.min(), action.max())]
     assert run("check", "back") == 0
     assert "holds its episodes already" in error_of(capsys, "import-lerobot", str(THEIRS), "--out", "back")
+
+
+@pytest.mark.parametrize(("jitter", "measured"), [(1e-5, False), (0.01, True)])
+def test_times_that_somebody_measured_are_kept(jitter: float, measured: bool):
+    shutil.copytree(THEIRS, "other")
+    path = Path("other/data/chunk-000/file-000.parquet")
+    table = parquet.read_table(path)
+    times = table.column("timestamp").to_numpy() + jitter * np.random.default_rng(0).uniform(-1, 1, len(table)).astype(np.float32)
+    place = table.column_names.index("timestamp")
+    parquet.write_table(table.set_column(place, "timestamp", [times]), path)
+
+    assert run("import-lerobot", "other", "--out", "back") == 0
+
+    first = EpisodeStore.open(Path("back")).episodes[0]
+    if measured:
+        np.testing.assert_array_equal(first.stamps, times[:12].astype(np.float64))
+    else:
+        assert first.stamps is None
 
 
 SLIDER = {

@@ -149,3 +149,50 @@ def test_commands_beyond_their_limits_are_clipped_and_told(tmp_path: Path):
     assert log.episodes[0].action[:, 0].tolist() == pytest.approx([1, 5, -5, 5, 0])
     assert log.notes == ("'push': 2 of 6 commands are outside of -5 to 5 (they go from -9 to 7), and are clipped to it",)
     assert outcome(log) == [(0.0, 0.5, "")]
+
+
+# --- stamps -------------------------------------------------------------------------------------------------------------------
+
+
+def stamps_of(folder: Path, columns: dict[str, np.ndarray], **changes: object) -> np.ndarray | None:
+    (episode,) = read_log(write_csv(folder / "log.csv", columns), cart_config(**changes)).episodes
+    assert episode.stamps is None or episode.stamps.shape == (len(episode) + 1,)
+    return episode.stamps
+
+
+def test_stamps_are_those_of_the_rows_as_the_log_counts(tmp_path: Path):
+    """Rows come late by up to a fifth of a period, and the log counts milliseconds since the epoch."""
+    late = 0.02 * np.random.default_rng(0).uniform(0, 1, 30)
+    log = cart_log(DT * np.arange(30) + late, np.ones(30))
+    ms = np.round(1.7e12 + 1e3 * log["t"])
+    log["t"] = ms
+
+    stamps = stamps_of(tmp_path, log, time={"column": "t", "unit": "ms"})
+
+    # the first row is before the grid begins, which is in phase with all of them
+    np.testing.assert_allclose(stamps, 1e-3 * ms[1 : len(stamps) + 1], atol=1e-6, rtol=0)
+
+
+def test_stamps_of_dates_count_from_the_epoch(tmp_path: Path):
+    log = cart_log(DT * np.arange(10), np.ones(10))
+    log["t"] = np.array([f"2024-05-31T14:00:00.{k}00+02:00" for k in range(10)])
+
+    stamps = stamps_of(tmp_path, log)
+
+    np.testing.assert_allclose(stamps, 1717156800 + DT * np.arange(10), atol=1e-6, rtol=0)
+
+
+def test_without_a_column_of_time_nothing_was_measured(tmp_path: Path):
+    log = cart_log(DT * np.arange(10), np.ones(10))
+
+    assert stamps_of(tmp_path, {name: column for name, column in log.items() if name != "t"}, time=None) is None
+
+
+def test_the_stamp_is_that_of_the_oldest_channel(tmp_path: Path):
+    """A channel with half the rate: an observation is known as well as the channel that was measured further in the past."""
+    log = cart_log(DT * np.arange(11), np.ones(11))
+    log["x"][1::2] = np.nan
+
+    stamps = stamps_of(tmp_path, log)
+
+    np.testing.assert_allclose(stamps, DT * (np.arange(11) // 2 * 2), atol=1e-9)

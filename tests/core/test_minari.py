@@ -18,7 +18,13 @@ from tests.core.analytic import MIXED, POINT, point_episodes
 
 minari = pytest.importorskip("minari", reason="needs the extra 'minari'")
 EPISODES = [
-    dataclasses.replace(e, tags={"source": "log", "situation": {"gain": i}, "note": "über"}, ended=i == 1, history=i)
+    dataclasses.replace(
+        e,
+        tags={"source": "log", "situation": {"gain": i}, "note": "über"},
+        ended=i == 1,
+        history=i,
+        stamps=1.7e9 + np.arange(13.0) ** 2 / 7 if i == 2 else None,
+    )
     for i, e in enumerate(point_episodes(3, seed=0, steps=12))
 ]
 NAME = "point/pushes-v0"
@@ -45,7 +51,7 @@ def test_what_goes_there_and_back_is_the_same():
     assert back.spec == POINT
     for got, wanted in zip(back.episodes, EPISODES, strict=True):
         assert (got.tags, got.history, got.ended) == (wanted.tags, wanted.history, wanted.ended)
-        for name in ("obs", "action", "reward"):
+        for name in ("obs", "action", "reward", "stamps"):
             np.testing.assert_array_equal(getattr(got, name), getattr(wanted, name))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ import pytest
 import torch
 from safetensors.numpy import save
 
+from adaptive_mbrl import cli
 from adaptive_mbrl.data import shards, steps
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import EpisodeStore, shard_files
@@ -24,13 +26,14 @@ from adaptive_mbrl.data.windows import WindowSampler
 from adaptive_mbrl.errors import CheckpointError
 from tests.core.analytic import POINT, point_episodes
 
+STAMPS = 1.7e9 + np.arange(10.0) / 7
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
 def episodes() -> list[Episode]:
     return [
-        dataclasses.replace(e, tags={"number": i}, history=i, ended=i == 1)
+        dataclasses.replace(e, tags={"number": i}, history=i, ended=i == 1, stamps=None if i == 1 else STAMPS[: len(e) + 1])
         for i, e in enumerate(e for n in (5, 9, 3) for e in point_episodes(1, seed=n, steps=n))
     ]
 
@@ -52,12 +55,17 @@ def assert_same(got: list[Episode], wanted: list[Episode]) -> None:
     assert len(got) == len(wanted)
     for a, b in zip(got, wanted, strict=True):
         assert (a.tags, a.history, a.ended) == (b.tags, b.history, b.ended)
-        for name in ("obs", "action", "reward"):
+        for name in ("obs", "action", "reward", "stamps"):
             np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
 
 
-@pytest.mark.parametrize("write", [shard_bytes, of_schema_1])
-def test_both_schemas_are_read(write, episodes: list[Episode], tmp_path: Path):
+def without_stamps(episodes: list[Episode]) -> list[Episode]:
+    return [dataclasses.replace(e, stamps=None) for e in episodes]
+
+
+@pytest.mark.parametrize(("write", "has_stamps"), [(shard_bytes, True), (shard_bytes, False), (of_schema_1, False)])
+def test_all_schemas_are_read(write, has_stamps: bool, episodes: list[Episode], tmp_path: Path):
+    episodes = episodes if has_stamps else without_stamps(episodes)
     path = written(tmp_path, write(episodes, {"note": 1}))
 
     found, about = read_shard(path)
@@ -65,6 +73,45 @@ def test_both_schemas_are_read(write, episodes: list[Episode], tmp_path: Path):
     assert about == {"note": 1}
     assert_same(found, episodes)
     check_shard(path)
+
+
+def test_a_store_of_the_version_before_stamps_is_read_merged_and_added_to(tmp_path: Path):
+    """`data/store_v2` was written by that version."""
+    folder = tmp_path / "store"
+    shutil.copytree(Path(__file__).parent / "data" / "store_v2", folder)
+    wanted = [dataclasses.replace(e, history=i, ended=i == 1) for i, e in enumerate(point_episodes(2, seed=3, steps=5))]
+
+    store = EpisodeStore.open(folder)
+    assert_same(store.episodes, wanted)
+    check_shard(shard_files(folder)[0])
+    store.append([dataclasses.replace(wanted[0], stamps=np.arange(6.0))])
+    assert_same(EpisodeStore.open(folder).episodes[:2], wanted)
+    # the same content again has the same hash, so it is not copied twice
+    for _ in range(2):
+        assert cli.main(["data", "merge", str(folder), "--out", str(tmp_path / "all")]) == 0
+    assert len(EpisodeStore.open(tmp_path / "all").episodes) == 3
+
+
+def test_a_changed_stamp_is_found_by_the_hash(episodes: list[Episode], tmp_path: Path):
+    path = written(tmp_path, shard_bytes(episodes, {}))
+    found, _ = read_shard(path)
+    assert found[2].stamps is not None
+    content = bytearray(path.read_bytes())
+    place = content.index(found[2].stamps.tobytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+    with pytest.raises(CheckpointError, match="another hash"):
+        check_shard(path)
+
+
+def test_stamps_that_do_not_fit_the_episodes_are_damage(episodes: list[Episode], tmp_path: Path):
+    tensors, header = shards._encoded(episodes, {})
+    tensors["stamps"] = tensors["stamps"][:-1]
+    path = written(tmp_path, save(tensors, metadata=header))
+
+    with pytest.raises(CheckpointError, match="damaged episode file: its episodes have 10 stamps, its array 9"):
+        read_shard(path)
 
 
 @pytest.mark.parametrize("large", [False, True])
@@ -162,10 +209,10 @@ def test_damage_of_the_header_is_named_whatever_it_is(episodes: list[Episode], t
 
 
 def test_a_shard_of_a_later_version_says_so(episodes: list[Episode], tmp_path: Path):
-    content = shard_bytes(episodes, {}).replace(b'"schema":"2"', b'"schema":"3"')
+    content = shard_bytes(episodes, {}).replace(b'"schema":"3"', b'"schema":"4"')
     path = written(tmp_path, content)
 
-    with pytest.raises(CheckpointError, match=r"newer version of adaptive-mbrl \(schema 3; known: up to 2\)"):
+    with pytest.raises(CheckpointError, match=r"newer version of adaptive-mbrl \(schema 4; known: up to 3\)"):
         read_shard(path)
 
 

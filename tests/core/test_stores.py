@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from adaptive_mbrl.objective import Objective, Term
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
 from adaptive_mbrl.stores import channels
 from adaptive_mbrl.stores.channels import ChannelFigures, frozen_steps, velocity_pairs
+from adaptive_mbrl.stores.check import problems_of
 
 DT = 0.1
 SPEC = RobotSpec(
@@ -246,6 +248,34 @@ def test_values_are_listed_by_their_size(tmp_path: Path, capsys: pytest.CaptureF
 
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert [row[0] for row in rows if row[1:2] == ["1"]] == ["0.5", "5", "10", "20"]
+
+
+def test_merge_and_split_keep_stamps(tmp_path: Path):
+    stamps = 1.7e9 + DT * np.arange(61)
+    a = stored(tmp_path / "a", [dataclasses.replace(slider(0), stamps=stamps), slider(1)])
+    b = stored(tmp_path / "b", [dataclasses.replace(slider(2), stamps=stamps + 1)])
+
+    assert cli.main(["data", "merge", str(a), str(b), "--out", str(tmp_path / "all")]) == 0
+    assert cli.main(["data", "split", str(tmp_path / "all"), "--share", "0.4", "--out", str(tmp_path / "split")]) == 0
+
+    first, second, third = EpisodeStore.open(tmp_path / "split").episodes
+    np.testing.assert_array_equal(first.stamps, stamps)
+    assert second.stamps is None
+    np.testing.assert_array_equal(third.stamps, stamps + 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda s: s[:-1], "stamps has the shape (60,); (61,) is right"),
+        (lambda s: np.where(np.arange(61) == 7, np.nan, s), "a stamp is not finite, the first one at step 7"),
+        (lambda s: np.where(np.arange(61) > 30, s - 10, s), "stamps go back 1 times, the first time after step 30"),
+    ],
+)
+def test_check_names_impossible_stamps(change: Callable[[np.ndarray], np.ndarray], said: str):
+    stamps = change(1.7e9 + DT * np.arange(61))
+
+    assert list(problems_of(dataclasses.replace(slider(0), stamps=stamps), SPEC)) == [said]
 
 
 def test_check_passes_what_is_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

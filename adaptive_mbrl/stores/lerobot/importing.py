@@ -28,6 +28,9 @@ from adaptive_mbrl.stores.lerobot.names import Names
 from adaptive_mbrl.stores.lerobot.ours import Facts, load_facts, load_our_objective, load_spec
 from adaptive_mbrl.stores.lerobot.reader import Dataset, Entry, open_dataset
 
+_ROUNDING = 0.01
+"""How far the time of a frame may be from a multiple of the frame's period, as a share of it, and still be computed."""
+
 
 def import_lerobot(options: DataImportLeRobotOptions) -> None:
     """Append the episodes of a dataset of LeRobot to a store.
@@ -88,7 +91,7 @@ def _own_episodes(dataset: Dataset, file: tuple[int, int], facts: Sequence[Facts
         of = facts[entry.index]
         frames, action = (columns[name].reshape(entry.length, -1) for name in (layout.STATE, layout.ACTION))
         obs = np.concatenate([frames, of.last_obs[None]])
-        yield Episode(obs, action, columns[layout.REWARD], of.tags, of.history, of.ended)
+        yield Episode(obs, action, columns[layout.REWARD], of.tags, of.history, of.ended, stamps=of.stamps)
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,7 @@ class _Source:
     def episodes(self, file: tuple[int, int]) -> Iterator[Episode]:
         """The episodes of a file. There is no step after the last frame, because nobody knows what its action led to."""
         rewards = (layout.REWARD,) if layout.REWARD in self.dataset.features else ()
-        for entry, columns in self.dataset.episodes(file, (*self.names.features, *rewards)):
+        for entry, columns in self.dataset.episodes(file, (*self.names.features, *rewards, layout.TIME)):
             if entry.length > 1:
                 yield self._episode(entry, columns)
 
@@ -123,4 +126,10 @@ class _Source:
         reward = columns.get(layout.REWARD, np.zeros(entry.length)).reshape(-1)[:-1].astype(np.float32)
         tags = {"source": "lerobot", "dataset": self.dataset.root.resolve().name, "task": "; ".join(entry.tasks)}
         ended = self.spec.can_end and not bool(is_healthy(self.spec, torch.from_numpy(obs[-1])))
-        return Episode(obs, action, reward, tags, ended=ended)
+        return Episode(obs, action, reward, tags, ended=ended, stamps=self._stamps(columns[layout.TIME]))
+
+    def _stamps(self, times: np.ndarray) -> np.ndarray | None:
+        """The times of the frames [s], if somebody measured them; LeRobot itself writes multiples of the frame's period."""
+        since = times.astype(np.float64) - times[0]
+        computed = np.arange(len(times)) / self.dataset.fps
+        return None if np.abs(since - computed).max() < _ROUNDING / self.dataset.fps else times.astype(np.float64)

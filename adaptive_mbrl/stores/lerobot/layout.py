@@ -20,7 +20,8 @@ VIDEO_MEGABYTES_PER_FILE = 200
 
 STATE, ACTION, OBSERVATIONS = "observation.state", "action", "observation."
 REWARD, DONE, TRUNCATED = "next.reward", "next.done", "next.truncated"
-COUNTERS = {"timestamp": "float32", "frame_index": "int64", "episode_index": "int64", "index": "int64", "task_index": "int64"}
+TIME = "timestamp"
+COUNTERS = {TIME: "float32", "frame_index": "int64", "episode_index": "int64", "index": "int64", "task_index": "int64"}
 """What every dataset has, and its type: the time since the episode's begin [s], and numbers of the frame in its episode, of the
 episode, of the frame in the dataset, and of the task."""
 

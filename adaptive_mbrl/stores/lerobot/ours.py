@@ -1,7 +1,8 @@
 """What LeRobot's format has no place for, in a folder of its own within the dataset.
 
 `spec.yaml` and `objective.yaml` are those of a store. `episodes.parquet` has one row for each episode: its tags as JSON, its
-history, whether it ended by itself, and the last observation, which no frame holds, because a frame has an action.
+history, whether it ended by itself, the last observation, which no frame holds, because a frame has an action, and its measured
+stamps, because the times of LeRobot's frames are a frame's period apart.
 """
 
 from __future__ import annotations
@@ -35,12 +36,14 @@ class Facts(NamedTuple):
         history: its number of steps that only lead up to the rest.
         ended: whether it ended by itself.
         last_obs: observation after its last step, (obs_dim,).
+        stamps: when its observations were measured [s], (T + 1,); None where nobody measured it.
     """
 
     tags: dict[str, Any]
     history: int
     ended: bool
     last_obs: np.ndarray
+    stamps: np.ndarray | None
 
 
 def save_ours(root: Path, store: EpisodeStore, episodes: Sequence[Episode]) -> None:
@@ -62,6 +65,7 @@ def save_ours(root: Path, store: EpisodeStore, episodes: Sequence[Episode]) -> N
         "history": pa.array([e.history for e in episodes], pa.int64()),
         "ended": pa.array([e.ended for e in episodes], pa.bool_()),
         "last_obs": pa.array([e.obs[-1] for e in episodes], pa.list_(pa.float32())),
+        "stamps": pa.array([e.stamps for e in episodes], pa.list_(pa.float64())),
     }
     parquet.write_table(pa.table(columns), root / OURS / EPISODES_FILE)
 
@@ -86,9 +90,11 @@ def load_facts(root: Path, num_episodes: int) -> list[Facts]:
     path = root / OURS / EPISODES_FILE
     parquet = extra_package("pyarrow.parquet", "lerobot")
     with damage_named(path):
-        rows = parquet.read_table(path).to_pylist()
+        table = parquet.read_table(path)
+        columns = (table.column(name).to_numpy() for name in ("tags", "history", "ended", "last_obs", "stamps"))
         facts = [
-            Facts(json.loads(row["tags"]), row["history"], row["ended"], np.array(row["last_obs"], np.float32)) for row in rows
+            Facts(json.loads(tags), int(history), bool(ended), last_obs, stamps)
+            for tags, history, ended, last_obs, stamps in zip(*columns, strict=True)
         ]
     if len(facts) != num_episodes:
         raise ConfigError(

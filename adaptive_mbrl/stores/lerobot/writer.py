@@ -102,7 +102,7 @@ class DatasetWriter:
             layout.REWARD: np.asarray(episode.reward, np.float32),
             layout.DONE: last,
             layout.TRUNCATED: last & (not episode.ended),
-            "timestamp": (frames / self._fps).astype(np.float32),
+            layout.TIME: (frames / self._fps).astype(np.float32),
             "frame_index": frames,
             "episode_index": np.full(len(episode), self._num_episodes),
             "index": self._num_frames + frames,
