@@ -9,7 +9,8 @@ import yaml
 
 from adaptive_mbrl.data.shards import READ_BELOW, SCHEMA_VERSION
 from adaptive_mbrl.data.steps import MOST_IN_MEMORY
-from adaptive_mbrl.stores.channels import FROZEN_STEPS
+from adaptive_mbrl.stores.frozen import FROZEN_STEPS
+from adaptive_mbrl.stores.stamps import GAP_PERIODS
 from adaptive_mbrl.training.config import FROM_RECORDINGS
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "data.md").read_text(encoding="utf-8")
@@ -25,3 +26,4 @@ def test_the_numbers_are_those_of_the_program():
     assert f"Files of {READ_BELOW >> 20} MiB and more are mapped" in PAGE
     assert f"Up to {MOST_IN_MEMORY >> 30} GiB of observations and actions" in PAGE
     assert f"for {FROZEN_STEPS} steps or more" in PAGE
+    assert f"more than {GAP_PERIODS:g} control periods" in PAGE

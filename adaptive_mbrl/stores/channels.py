@@ -1,8 +1,9 @@
 """Figures of each channel of a store, gathered episode by episode, and what looks wrong about them.
 
 A channel is suspicious if it holds values that are not finite, if it never changes, if it stands still while others move or
-commands change (a driver that hangs repeats its last values), if an action is at its limit most of the time, or if the change of
-a position is not what its velocity says: then one of the two has another unit, another sign, or is of another joint.
+commands change (a driver that hangs repeats its last values), if an action is at its limit most of the time, if the change of a
+position is not what its velocity says (then one of the two has another unit, another sign, or is of another joint), or if stamps
+jump or stand still.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.statistics import Moments
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
+from adaptive_mbrl.stores.frozen import FROZEN_STEPS, frozen_steps
+from adaptive_mbrl.stores.stamps import StampFigures, advances
+from adaptive_mbrl.stores.warned import Warned
 
-FROZEN_STEPS = 10
-"""A channel that repeats its value for this many steps while others change is frozen."""
 MANY_FROZEN = 0.01
 """Share of steps with a frozen value that is worth a warning."""
 MANY_SATURATED = 0.5
@@ -36,18 +37,6 @@ _EULER = ("roll", "pitch", "yaw")
 """Angles whose rates are often those of the body, which they do not change with."""
 _PIECE = 1 << 17
 """Steps that figures are taken of at once."""
-
-
-class Warned(NamedTuple):
-    """Something that looks wrong.
-
-    Attributes:
-        key: which channel it is about, and in what way.
-        text: a sentence about it.
-    """
-
-    key: str
-    text: str
 
 
 @dataclass(frozen=True)
@@ -86,6 +75,8 @@ class ChannelFigures:
         self._pairs = velocity_pairs(spec)
         self._not_finite = np.zeros(spec.obs_dim + spec.action_dim, np.int64)
         self._frozen = np.zeros(spec.obs_dim, np.int64)
+        self._standing = 0
+        self.stamps = StampFigures(spec.dt)
         self._saturated = np.zeros(spec.action_dim, np.int64)
         self._squares = np.zeros((len(self._pairs), 3))  # velocity², velocity * change, change²
         self._low = np.array([c.low for c in spec.action], np.float32)
@@ -93,15 +84,19 @@ class ChannelFigures:
 
     def add(self, episode: Episode) -> None:
         """Count an episode, without its history."""
+        self.stamps.add(episode)
+        new = advances(episode)
         for begin in range(episode.history, len(episode), _PIECE):
             end = min(begin + _PIECE, len(episode))
-            self._add(episode.obs[begin : end + 1], episode.action[begin:end])
+            self._add(episode.obs[begin : end + 1], episode.action[begin:end], None if new is None else new[begin:end])
 
-    def _add(self, obs: NDArray[np.float32], action: NDArray[np.float32]) -> None:
+    def _add(self, obs: NDArray[np.float32], action: NDArray[np.float32], new: NDArray[np.bool_] | None) -> None:
         self.steps += len(action)
         bad = np.concatenate([~np.isfinite(obs[1:]), ~np.isfinite(action)], axis=1)
         self._not_finite += bad.sum(0)
-        self._frozen += frozen_steps(obs, action)
+        frozen = frozen_steps(obs, action, new)
+        self._frozen += frozen.channels
+        self._standing += frozen.altogether
         if bad.any() or not np.isfinite(obs[0]).all():
             # the other figures are those of the rest
             whole = np.isfinite(obs[:-1]).all(1) & ~bad.any(1)
@@ -122,8 +117,8 @@ class ChannelFigures:
 
     def merge(self, other: ChannelFigures) -> None:
         """Count what another one has counted, too."""
-        self.steps += other.steps
-        for name in ("_not_finite", "_frozen", "_saturated", "_squares"):
+        self.stamps.merge(other.stamps)
+        for name in ("steps", "_not_finite", "_frozen", "_standing", "_saturated", "_squares"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         if other.obs is not None and other.action is not None:
             self.obs = other.obs if self.obs is None else self.obs.merged(other.obs)
@@ -164,11 +159,16 @@ class ChannelFigures:
                 which = f"{share}, {FROZEN_STEPS} or more in a row"
                 said = f"observation '{channel.name}' stands still in {which}, while others or commands change"
                 yield Warned(f"frozen {channel.name}", said)
+        if self._standing > MANY_FROZEN * self.steps:
+            share = f"{100 * self._standing / self.steps:.0f} % of the steps, {FROZEN_STEPS} or more in a row"
+            said = f"nothing changes at all in {share}, while stamps advance; does the robot stand still, or its driver hang?"
+            yield Warned("standing", said)
         for column, action in enumerate(self.spec.action):
             if self.saturated[column] > MANY_SATURATED:
                 share = f"{100 * self.saturated[column]:.0f} % of the steps"
                 yield Warned(f"saturated {action.name}", f"action '{action.name}' is at its limit in {share}")
         yield from self._disagreements()
+        yield from self.stamps.warnings()
 
     def _disagreements(self) -> Iterator[Warned]:
         for pair, (vv, vc, cc) in zip(self._pairs, self._squares, strict=True):
@@ -182,28 +182,6 @@ class ChannelFigures:
                     f"'{position}' changes {slope:.2f} times as fast as '{velocity}' says (correlation {correlation:.2f}); "
                     "is one of them in another unit, of another sign, or of another joint, or is the time wrong?",
                 )
-
-
-def frozen_steps(obs: NDArray[np.float32], action: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Of each channel the number of steps in runs of `FROZEN_STEPS` or more without any change, while something else changes.
-
-    Something else is another channel or the command. Steps in which nothing at all changes belong to no run and end none.
-
-    Args:
-        obs: observations of one episode, (T + 1, obs_dim).
-        action: commands, (T, action_dim).
-    """
-    same = obs[1:] == obs[:-1]
-    moved = np.ones(len(action), bool)
-    moved[1:] = (action[1:] != action[:-1]).any(axis=1)
-    # a robot that stands still altogether freezes nothing
-    same = same[moved | ~same.all(axis=1)]
-    edges = np.diff(np.pad(same.astype(np.int8), ((1, 1), (0, 0))), axis=0)
-    found = np.zeros(obs.shape[1], np.int64)
-    for column in np.flatnonzero(same.any(axis=0)):
-        lengths = np.flatnonzero(edges[:, column] == -1) - np.flatnonzero(edges[:, column] == 1)
-        found[column] = lengths[lengths >= FROZEN_STEPS].sum()
-    return found
 
 
 def _constant(what: str, channels: Sequence[Channel | ActionChannel], moments: Moments) -> Iterator[Warned]:

@@ -46,6 +46,9 @@ def stats(options: DataStatsOptions) -> None:
     if figures.obs is not None and figures.action is not None:
         console.print(_channel_table("observation", store.spec.obs, figures.obs, figures.frozen, "stands still"))
         console.print(_channel_table("action", store.spec.action, figures.action, figures.saturated, "at a limit"))
+    if figures.stamps.episodes:
+        of = f"{figures.stamps.episodes} of {len(store.episodes)} episodes"
+        console.print(f"Measured stamps: {of}, up to {figures.stamps.longest:.3g} s apart", markup=False, soft_wrap=True)
     for name, counts in coverage.items():
         console.print(_coverage_table(name, counts, store.spec))
     for line in warning_lines(store, figures, of_batch):

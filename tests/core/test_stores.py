@@ -17,8 +17,9 @@ from adaptive_mbrl.data.stored_objective import load_objective, save_objective
 from adaptive_mbrl.objective import Objective, Term
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
 from adaptive_mbrl.stores import channels
-from adaptive_mbrl.stores.channels import ChannelFigures, frozen_steps, velocity_pairs
+from adaptive_mbrl.stores.channels import ChannelFigures, velocity_pairs
 from adaptive_mbrl.stores.check import problems_of
+from adaptive_mbrl.stores.frozen import frozen_steps
 
 DT = 0.1
 SPEC = RobotSpec(
@@ -107,7 +108,7 @@ def test_values_that_stand_still_while_others_move_are_frozen():
     hung = episode.obs[:, 2].copy()
     hung[20:41] = hung[20]
 
-    assert frozen_steps(with_obs(episode, 2, hung).obs, episode.action).tolist() == [0, 0, 20, 0]
+    assert frozen_steps(with_obs(episode, 2, hung).obs, episode.action).channels.tolist() == [0, 0, 20, 0]
     warnings = warnings_of(with_obs(episode, 2, hung))
     said = "observation 'hinge_angle' stands still in 33 % of the steps, 10 or more in a row, while others or commands change"
     assert said in warnings
@@ -116,7 +117,7 @@ def test_values_that_stand_still_while_others_move_are_frozen():
 def test_a_robot_that_stands_still_altogether_freezes_nothing():
     still = np.zeros((50, 4), np.float32)
 
-    assert frozen_steps(still, np.full((49, 1), 0.5, np.float32)).tolist() == [0, 0, 0, 0]
+    assert frozen_steps(still, np.full((49, 1), 0.5, np.float32)).channels.tolist() == [0, 0, 0, 0]
 
 
 def test_a_driver_that_hangs_altogether_is_found_by_the_commands():
@@ -124,7 +125,7 @@ def test_a_driver_that_hangs_altogether_is_found_by_the_commands():
     hung = episode.obs.copy()
     hung[10:31] = hung[10]
 
-    assert frozen_steps(hung, episode.action).tolist() == [20, 20, 20, 20]
+    assert frozen_steps(hung, episode.action).channels.tolist() == [20, 20, 20, 20]
 
 
 @pytest.mark.parametrize("column", [0, 4])
@@ -163,7 +164,78 @@ def test_short_repetitions_are_no_freeze():
     values = np.repeat(np.arange(10.0), 6)[:, None]
     moving = np.arange(60.0)[:, None]
 
-    assert frozen_steps(np.hstack([values, moving]).astype(np.float32), np.zeros((59, 1), np.float32)).tolist() == [0, 0]
+    assert frozen_steps(np.hstack([values, moving]).astype(np.float32), np.zeros((59, 1), np.float32)).channels.tolist() == [0, 0]
+
+
+# --- stamps -------------------------------------------------------------------------------------------------------------------
+
+
+def with_stamps(episode: Episode, apart: np.ndarray) -> Episode:
+    """An episode whose stamps are so many seconds apart, (T,)."""
+    return dataclasses.replace(episode, stamps=1.7e9 + np.concatenate([[0.0], np.cumsum(apart)]))
+
+
+def test_stamps_with_jitter_have_no_warning():
+    apart = DT + 0.03 * np.random.default_rng(0).uniform(-1, 1, 60)
+
+    assert warnings_of(with_stamps(slider(0), apart)) == []
+
+
+@pytest.mark.parametrize(
+    ("places", "said"),
+    [
+        ([10], "stamps jump once by more than 3 control periods, up to 0.45 s; measurements are missing there"),
+        ([10, 40], "stamps jump 2 times by more than 3 control periods, up to 0.45 s; measurements are missing there"),
+    ],
+)
+def test_gaps_in_the_stamps_are_counted(places: list[int], said: str):
+    apart = np.full(60, DT)
+    apart[places] = 0.35
+    apart[places[-1]] = 0.45
+
+    (warning,) = warnings_of(with_stamps(slider(0), apart))
+
+    assert warning == said
+
+
+def test_stamps_that_stand_still_are_no_freeze_but_are_told():
+    episode = slider(0)
+    hung = episode.obs[:, 2].copy()
+    hung[20:41] = hung[20]
+    apart = np.where((np.arange(60) >= 20) & (np.arange(60) < 40), 0.0, DT)
+
+    warnings = warnings_of(with_stamps(with_obs(episode, 2, hung), apart))
+
+    assert any(w.startswith("nothing new was measured in 33 % of the steps (their stamps stand still)") for w in warnings)
+    assert not any("while others or commands change" in w for w in warnings)
+    assert any("while others or commands change" in w for w in warnings_of(with_obs(episode, 2, hung)))
+
+
+def test_a_driver_that_repeats_everything_is_found_by_the_stamps():
+    """Without stamps this is a robot that stands still."""
+    episode = slider(0)
+    obs, action = episode.obs.copy(), episode.action.copy()
+    obs[30:], action[30:] = obs[30], action[30]
+    hung = dataclasses.replace(episode, obs=obs, action=action)
+
+    said = "nothing changes at all in 48 % of the steps, 10 or more in a row, while stamps advance; does the robot stand still"
+    assert any(w.startswith(said) for w in warnings_of(with_stamps(hung, np.full(60, DT))))
+    assert not any("nothing changes" in w for w in warnings_of(hung))
+
+
+def test_figures_of_stamps_are_merged_and_leave_history_out():
+    apart = np.full(60, DT)
+    apart[5] = apart[30] = 1.0
+    led_up_to = dataclasses.replace(with_stamps(slider(0), apart), history=20)
+    one, other = ChannelFigures(SPEC), ChannelFigures(SPEC)
+    one.add(led_up_to)
+    other.add(with_stamps(slider(1), apart))
+    other.add(slider(2))
+
+    assert (one.stamps.gaps, one.stamps.steps) == (1, 40)
+    one.merge(other)
+    assert (one.stamps.gaps, one.stamps.steps, one.stamps.episodes, one.steps) == (3, 100, 2, 160)
+    assert one.stamps.longest == pytest.approx(1.0)
 
 
 def test_actions_at_their_limits_are_named():
