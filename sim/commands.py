@@ -10,6 +10,7 @@ from pathlib import Path
 from adaptive_mbrl.console import make_console
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import EpisodeStore
+from adaptive_mbrl.data.stored_objective import save_objective
 from adaptive_mbrl.device import resolve_device
 from adaptive_mbrl.dump import DUMP_FOLDER
 from adaptive_mbrl.errors import ConfigError
@@ -144,6 +145,7 @@ def collect(options: CollectOptions) -> None:
                 new += recorded.episodes
     if not new:
         raise SimulationError(f"{options.out}: nothing collected: the physics of all robots became unstable")
+    save_objective(options.out, robot.objective)
     mean = sum(float(e.reward.sum()) for e in new) / len(new)
     print(f"{len(new)} episodes, {sum(map(len, new))} steps, mean return {mean:.1f}")
     if isinstance(policy, OraclePolicy):

@@ -11,6 +11,7 @@ from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.logs.orientation import Angle, angle_of
 from adaptive_mbrl.logs.samples import Array
 from adaptive_mbrl.spec import ActionChannel, Channel
+from adaptive_mbrl.units import require_kind, require_si
 
 
 @dataclass(frozen=True)
@@ -61,16 +62,6 @@ class NumberColumn:
         return factor * table[self.columns[0]] + self.offset
 
 
-_NOT_SI = {"deg": "rad", "degree": "rad", "degrees": "rad", "°": "rad", "deg/s": "rad/s", "dps": "rad/s", "°/s": "rad/s"}
-"""Units of angles that are no SI units, and what stands in their place."""
-
-
-def require_si(name: str, unit: str) -> None:
-    """Refuse a channel in degrees: whoever reads its values later would take them for radians."""
-    if unit in _NOT_SI:
-        raise ConfigError(f"'{name}': channels have SI units, got '{unit}'; allowed: unit: {_NOT_SI[unit]} with degrees: true")
-
-
 @dataclass(frozen=True)
 class LogAction(NumberColumn, ActionChannel):
     """An action channel, and the column that holds its commands."""
@@ -95,6 +86,7 @@ class LogChannel(NumberColumn, Channel):
 
     def __post_init__(self) -> None:
         require_si(self.name, self.unit)
+        require_kind(self.name, self.unit, self.kind)
         NumberColumn.__post_init__(self)
         Channel.__post_init__(self)
         if (self.quaternion is None) != (self.angle is None):

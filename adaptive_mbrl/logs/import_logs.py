@@ -20,6 +20,7 @@ from adaptive_mbrl.logs.log import read_log
 from adaptive_mbrl.logs.outcome_table import print_stretches
 from adaptive_mbrl.logs.tables import FORMATS, is_log
 from adaptive_mbrl.options import DataImportOptions
+from adaptive_mbrl.units import notes_on_units
 
 MAX_NAMES = 5
 """Files that the last error names; each has said before why it was skipped."""
@@ -40,6 +41,8 @@ def import_logs(options: DataImportOptions) -> None:
     digest = hashlib.sha256(mapping.encode()).hexdigest()
     if options.out.is_file():
         raise ConfigError(f"--out: {options.out} is a file; allowed: a folder")
+    for note in notes_on_units(config.spec):
+        print(f"Note: {note}")
     with store_lock(options.out):
         target = _Target(options.out, config, digest)
         failed = _import_files(files, config, target)

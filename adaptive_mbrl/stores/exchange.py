@@ -9,11 +9,13 @@ from typing import Any
 
 from tqdm import tqdm
 
+from adaptive_mbrl.config import load_yaml
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import SPEC_FILE, EpisodeStore
 from adaptive_mbrl.data.store_lock import store_lock
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.spec import RobotSpec
+from adaptive_mbrl.units import notes_on_units, require_units
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,27 @@ class Batch:
     about: dict[str, Any]
     size: int
     episodes: Iterable[Episode]
+
+
+def spec_with_si_units(path: Path) -> RobotSpec:
+    """Read the YAML file of a robot whose data are imported.
+
+    Raises:
+        ConfigError: it is wrong, or a channel has a unit that is a usual mistake.
+    """
+    spec = load_yaml(path, RobotSpec)
+    try:
+        require_units(spec)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    print_notes_on_units(spec)
+    return spec
+
+
+def print_notes_on_units(spec: RobotSpec) -> None:
+    """Name each unit that nobody knows here."""
+    for note in notes_on_units(spec):
+        print(f"Note: {note}")
 
 
 def append_batches(name: str, folder: Path, spec: RobotSpec, batches: Sequence[Batch]) -> None:

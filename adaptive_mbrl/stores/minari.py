@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from adaptive_mbrl.config import from_mapping, load_yaml, to_mapping
+from adaptive_mbrl.config import from_mapping, to_mapping
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.extras import extra_package
 from adaptive_mbrl.options import DataExportMinariOptions, DataImportMinariOptions
 from adaptive_mbrl.spec import RobotSpec
-from adaptive_mbrl.stores.exchange import Batch, append_batches
+from adaptive_mbrl.stores.exchange import Batch, append_batches, spec_with_si_units
 
 FACTS = "adaptive_mbrl"
 """Key in Minari's metadata of what only this project knows: the spec as JSON, and of each episode its tags and its history."""
@@ -112,7 +112,7 @@ def _buffer(buffer: Any, number: int, episode: Episode) -> Any:
 def _spec(dataset: Any, options: DataImportMinariOptions) -> RobotSpec:
     """What the columns mean: the file that the user gives, or what an export of this project has written."""
     if options.spec is not None:
-        spec = load_yaml(options.spec, RobotSpec)
+        spec = spec_with_si_units(options.spec)
     elif FACTS in dataset.storage.metadata:
         spec = from_mapping(RobotSpec, json.loads(dataset.storage.metadata[FACTS]), source=options.name)
     else:

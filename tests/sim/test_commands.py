@@ -19,6 +19,7 @@ import torch
 from adaptive_mbrl import cli
 from adaptive_mbrl.config import load_yaml, save_yaml
 from adaptive_mbrl.data.episodes import EpisodeStore
+from adaptive_mbrl.data.stored_objective import load_objective
 from adaptive_mbrl.device import resolve_device
 from adaptive_mbrl.dynamics.model import ModelConfig
 from adaptive_mbrl.errors import ConfigError
@@ -30,6 +31,7 @@ from adaptive_mbrl.training.data_config import DataConfig
 from sim import commands
 from sim.demo import run_demo
 from sim.evaluation import video
+from sim.robot.robot import load_robot
 
 MakeCheckpoint = Callable[..., Path]
 
@@ -176,6 +178,10 @@ def test_collect_appends_episodes(
     assert [e.tags["scenario"]["seed"] for e in store.episodes] == [0, 1, 7]
     assert {e.tags["source"] for e in store.episodes} == {"policy" if policy == "checkpoint" else policy}
     assert all(np.isfinite(e.reward).all() for e in store.episodes)
+    # a training on these episodes alone knows what they were rewarded for
+    objective, robot = load_objective(tmp_path / "data", store.spec), load_robot("cartpole")
+    assert objective is not None
+    assert (objective.terms, objective.goal_names) == (robot.objective.terms, robot.objective.goal_names)
     assert capsys.readouterr().out.splitlines()[-1] == f"{tmp_path / 'data'}: 3 episodes, 12 steps"
 
 

@@ -14,6 +14,7 @@ from adaptive_mbrl.config import did_you_mean, load_yaml
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.logs.columns import LogAction, LogChannel
 from adaptive_mbrl.spec import ActionChannel, Channel, HealthyRange, RobotSpec
+from adaptive_mbrl.stores.exchange import print_notes_on_units
 from adaptive_mbrl.stores.lerobot.names import Names, Number
 from adaptive_mbrl.stores.lerobot.reader import Dataset
 
@@ -74,7 +75,7 @@ def load_dataset_config(path: Path, dataset: Dataset, names: Names) -> DatasetCo
         ConfigError: it names a number that the dataset does not have, or another control period.
     """
     config = load_yaml(path, DatasetConfig)
-    _ = config.spec(dataset.fps)
+    print_notes_on_units(config.spec(dataset.fps))
     if config.dt is not None and abs(config.dt * dataset.fps - 1) > 1e-3:
         raise ConfigError(f"{path}: key 'dt': is {config.dt:g}; allowed: {1 / dataset.fps:g}, as {dataset.root} says, or none")
     for key, channels, known in (("obs", config.obs, names.obs), ("action", config.action, names.action)):
