@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
 
 from adaptive_mbrl.errors import AdaptiveMBRLError
-
-LOCK_FILE = "lock"
+from adaptive_mbrl.file_lock import LOCK_FILE, Purpose, locked_file
 
 
 class StoreInUseError(AdaptiveMBRLError):
     """Another process imports into the same store."""
+
+
+_IMPORT = Purpose("importing into", "imports into", "--out", StoreInUseError)
 
 
 @contextmanager
@@ -29,11 +27,8 @@ def store_lock(folder: Path) -> Iterator[None]:
         StoreInUseError: another process holds it.
     """
     is_new = not folder.exists()
-    file = _opened(folder)
+    file = locked_file(folder, _IMPORT)
     try:
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}")
-        file.flush()
         yield
     finally:
         (folder / LOCK_FILE).unlink(missing_ok=True)
@@ -41,30 +36,3 @@ def store_lock(folder: Path) -> Iterator[None]:
         if is_new:
             with suppress(OSError):
                 folder.rmdir()
-
-
-def _opened(folder: Path) -> TextIO:
-    """The lock file of a folder, which is locked until it is closed."""
-    while True:
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            file = (folder / LOCK_FILE).open("a+", encoding="utf-8")
-        except FileNotFoundError:
-            # the other process has just removed the folder
-            continue
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            holder = file.read().strip() or "another process"
-            file.close()
-            raise StoreInUseError(
-                f"{folder}: {holder} is importing into this folder; wait until it has ended, or choose another --out folder"
-            ) from error
-        except OSError as error:
-            print(f"{folder}: cannot be locked ({error.strerror}); make sure that no other process imports into this folder")
-            return file
-        if os.fstat(file.fileno()).st_nlink:
-            return file
-        # the other process has just removed the file
-        file.close()

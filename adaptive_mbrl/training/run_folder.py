@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from adaptive_mbrl.config import load_yaml, save_yaml
 from adaptive_mbrl.errors import AdaptiveMBRLError, ConfigError
+from adaptive_mbrl.file_lock import Purpose, locked_file
 from adaptive_mbrl.storage import remove_leftovers, write_text_atomically
 
 CONFIG_FILE = "config.yaml"
-LOCK_FILE = "lock"
 
 
 class RunFolderError(AdaptiveMBRLError):
     """A run folder belongs to another process, or it cannot be written."""
+
+
+_TRAINING = Purpose("training in", "trains in", "--run", RunFolderError)
 
 
 @contextmanager
@@ -54,20 +52,7 @@ def claimed(run: Path, config: Any, files: Mapping[str, str], revision: str) -> 
 @contextmanager
 def _locked(run: Path) -> Iterator[None]:
     """Hold the lock of a run folder; the operating system releases it when the process ends, however that happens."""
-    with (run / LOCK_FILE).open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            holder = file.read().strip() or "another process"
-            raise RunFolderError(
-                f"{run}: {holder} is training in this folder; wait until it has ended, or choose another --run folder"
-            ) from error
-        except OSError as error:
-            tqdm.write(f"{run}: cannot be locked ({error.strerror}); make sure that no other process trains in this folder")
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}")
-        file.flush()
+    with locked_file(run, _TRAINING) as file:
         try:
             yield
         finally:

@@ -15,11 +15,12 @@ from rich.text import Text
 from adaptive_mbrl.config import load_yaml
 from adaptive_mbrl.console import make_console
 from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.file_lock import LOCK_FILE
 from adaptive_mbrl.options import RunsOptions
 from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.recorder import RECORD_FILE
 from adaptive_mbrl.training.rounds import RoundRecord
-from adaptive_mbrl.training.run_folder import CONFIG_FILE, LOCK_FILE
+from adaptive_mbrl.training.run_folder import CONFIG_FILE
 
 WIDTH = 120
 """Columns of the table if the output is no terminal."""
