@@ -68,8 +68,10 @@ def append_batches(name: str, folder: Path, spec: RobotSpec, batches: Sequence[B
     Raises:
         StoreInUseError: another process imports into the store.
         CheckpointError: the store is that of another robot.
-        ConfigError: the store holds all of the batches already, or they hold no episode.
+        ConfigError: the folder is a file, the store holds all of the batches already, or they hold no episode.
     """
+    if folder.is_file():
+        raise ConfigError(f"--out: {folder} is a file; allowed: a folder")
     with store_lock(folder):
         store = EpisodeStore.open(folder, spec) if (folder / SPEC_FILE).exists() else None
         new = [batch for batch in batches if store is None or batch.about not in store.abouts]

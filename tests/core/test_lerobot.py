@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -132,6 +133,19 @@ def test_the_schema_is_that_of_lerobot():
     for feature in ("observation.state", "action", "next.reward", "next.done", "timestamp", "index"):
         assert infos[0]["features"][feature].keys() == infos[1]["features"][feature].keys()
         assert infos[0]["features"][feature]["dtype"] == infos[1]["features"][feature]["dtype"]
+
+
+def test_files_of_measured_numbers_keep_their_limit(tmp_path: Path):
+    rng, most_bytes = np.random.default_rng(0), 200_000
+    writer = DatasetWriter(tmp_path / "large", POINT, most_bytes)
+    for _ in range(20):
+        obs, action = rng.normal(size=(1001, 2)).astype(np.float32), rng.uniform(-1, 1, (1000, 1)).astype(np.float32)
+        writer.add(Episode(obs, action, rng.normal(size=1000).astype(np.float32)), "push")
+    writer.finish()
+
+    files = sorted((tmp_path / "large" / "data").rglob("*.parquet"))
+    assert len(files) > 2
+    assert all(file.stat().st_size <= most_bytes for file in files)
 
 
 def test_statistics_of_parts_are_those_of_all():
@@ -272,6 +286,7 @@ def test_mistakes_are_one_line(capsys: pytest.CaptureFixture[str]):
     assert "is no dataset of LeRobot (no meta/info.json)" in error_of(capsys, "import-lerobot", "store", "--out", "b")
     assert run("export-lerobot", "store", "--out", "theirs") == 0
     assert "exists already; a dataset is never overwritten" in error_of(capsys, "export-lerobot", "store", "--out", "theirs")
+    assert "--out: store/spec.yaml is a file" in error_of(capsys, "import-lerobot", "theirs", "--out", "store/spec.yaml")
     Path("spec.yaml").write_text(yaml.safe_dump(to_mapping(MIXED)))
     said = error_of(capsys, "import-lerobot", "theirs", "--out", "b", "--spec", "spec.yaml")
     assert "says itself what its channels mean" in said
@@ -286,6 +301,15 @@ def test_mistakes_are_one_line(capsys: pytest.CaptureFixture[str]):
     assert "file-000.parquet: damaged: " in error_of(capsys, "import-lerobot", "other", "--out", "b")
     data.unlink()
     assert "file-000.parquet: cannot be read" in error_of(capsys, "import-lerobot", "other", "--out", "b")
+    assert not Path("b").exists()
+
+
+@pytest.mark.parametrize("words", [["export-lerobot", "store", "--out", "b"], ["import-lerobot", str(THEIRS), "--out", "b"]])
+def test_a_missing_package_is_named(words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    for name in ("pyarrow", "pyarrow.parquet"):
+        monkeypatch.setitem(sys.modules, name, None)
+
+    assert "package 'pyarrow' is not installed; pip install 'adaptive-mbrl[lerobot]'" in error_of(capsys, *words)
     assert not Path("b").exists()
 
 

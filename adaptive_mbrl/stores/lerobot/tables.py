@@ -41,7 +41,8 @@ class RollingFiles:
             chunk, file = divmod(self._number, FILES_PER_CHUNK)
             path = self._root / self._pattern.format(chunk_index=chunk, file_index=file)
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = extra_package("pyarrow.parquet", "lerobot").ParquetWriter(path, table.schema)
+            # a dictionary of measured numbers is as large as these, and the file would be larger than its limit
+            self._writer = extra_package("pyarrow.parquet", "lerobot").ParquetWriter(path, table.schema, use_dictionary=False)
         self._writer.write_table(table)
         self._bytes += table.nbytes
 
