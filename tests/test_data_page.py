@@ -7,9 +7,11 @@ from pathlib import Path
 
 import yaml
 
+from adaptive_mbrl.config import from_mapping
 from adaptive_mbrl.data.shards import READ_BELOW, SCHEMA_VERSION
 from adaptive_mbrl.data.steps import MOST_IN_MEMORY
 from adaptive_mbrl.stores.frozen import FROZEN_STEPS
+from adaptive_mbrl.stores.lerobot.channels import DatasetConfig
 from adaptive_mbrl.stores.stamps import GAP_PERIODS
 from adaptive_mbrl.training.config import FROM_RECORDINGS
 
@@ -19,6 +21,12 @@ PAGE = (Path(__file__).resolve().parent.parent / "docs" / "data.md").read_text(e
 def test_the_settings_are_those_of_the_program():
     (shown,) = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.S)
     assert yaml.safe_load(shown) == FROM_RECORDINGS
+
+
+def test_the_file_of_a_lerobot_dataset_is_read():
+    (shown,) = re.findall(r"```\n(name: .*?)```", PAGE, flags=re.S)
+    config = from_mapping(DatasetConfig, yaml.safe_load(shown), source="data.md")
+    assert config.spec(fps=50).obs_names == ("elbow_angle",)
 
 
 def test_the_numbers_are_those_of_the_program():

@@ -130,7 +130,8 @@ def _episodes(dataset: Any, numbers: Sequence[int], name: str) -> Iterator[Episo
         facts = json.loads(about.get(FACTS, "{}"))
         obs, action, reward = (np.asarray(x, np.float32) for x in (episode.observations, episode.actions, episode.rewards))
         tags = facts.get("tags", {"source": "minari", "dataset": name})
-        stamps = (episode.infos or {}).get(STAMPS)
+        # infos of somebody else may have this name and mean another thing
+        stamps = (episode.infos or {}).get(STAMPS) if facts else None
         yield Episode(obs, action, reward, tags, facts.get("history", 0), bool(episode.terminations[-1]), stamps=stamps)
 
 

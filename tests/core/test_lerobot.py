@@ -168,7 +168,8 @@ def test_a_changed_dataset_is_not_taken_for_ours(capsys: pytest.CaptureFixture[s
 
     said = error_of(capsys, "import-lerobot", "theirs", "--out", "back")
 
-    assert "is about 2 episodes, and the dataset has 3, so it was changed after its export" in said
+    said_of = "is about 2 episodes with 24 frames, and the dataset has 3 with 36, so it was changed after its export"
+    assert said_of in said
     assert not Path("back").exists()
 
 
@@ -243,6 +244,21 @@ def test_a_file_says_what_the_channels_are():
         np.testing.assert_allclose(got.obs[:, 0], np.deg2rad(of.obs[:, 1]), rtol=1e-6)
         np.testing.assert_array_equal(got.action, of.action)
         assert not got.ended
+
+
+def test_the_spec_of_a_store_says_what_the_channels_of_a_second_dataset_are():
+    assert run("import-lerobot", str(THEIRS), "--out", "back") == 0
+    shutil.copytree(THEIRS, "other")
+    path = Path("other/data/chunk-000/file-000.parquet")
+    table = parquet.read_table(path)
+    halved = (0.5 * table.column("action").to_numpy()).astype(np.float32)
+    parquet.write_table(table.set_column(table.column_names.index("action"), "action", [halved]), path)
+
+    assert run("import-lerobot", "other", "--out", "back", "--spec", "back/spec.yaml") == 0
+
+    episodes = EpisodeStore.open(Path("back")).episodes
+    assert [e.tags["dataset"] for e in episodes] == ["lerobot_v3"] * 3 + ["other"] * 3
+    np.testing.assert_array_equal(episodes[3].action, 0.5 * episodes[0].action)
 
 
 @pytest.mark.parametrize(

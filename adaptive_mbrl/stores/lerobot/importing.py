@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.stored_objective import save_objective
@@ -46,10 +47,10 @@ def import_lerobot(options: DataImportLeRobotOptions) -> None:
     if options.spec is not None:
         raise ConfigError(f"--spec: {dataset.root} says itself what its channels mean; leave the flag out")
     for feature, names in ((layout.STATE, spec.obs_names), (layout.ACTION, spec.action_names)):
-        if list(dataset.features.get(feature, {}).get("names", ())) != list(names):
+        if dataset.features.get(feature, {}).get("names") != list(names):
             raise ConfigError(f"{dataset.root}: its '{feature}' does not have the channels of its {layout.OURS}")
-    facts = load_facts(dataset.root, dataset.num_episodes)
-    batches = [_batch(dataset, file, _own_episodes(dataset, file, facts)) for file in dataset.files]
+    facts = load_facts(dataset.root, dataset.lengths)
+    batches = _batches(dataset, lambda file: _own_episodes(dataset, file, facts))
     append_batches(str(dataset.root), options.out, spec, batches)
     objective = load_our_objective(dataset.root, spec)
     if objective is not None:
@@ -71,21 +72,24 @@ def _import_foreign(dataset: Dataset, options: DataImportLeRobotOptions) -> None
             "their smallest and largest value; --spec FILE says more"
         )
     source = _Source(dataset, names, config)
-    batches = [_batch(dataset, file, source.episodes(file)) for file in dataset.files]
-    append_batches(str(dataset.root), options.out, source.spec, batches)
+    append_batches(str(dataset.root), options.out, source.spec, _batches(dataset, source.episodes))
 
 
-def _batch(dataset: Dataset, file: tuple[int, int], episodes: Iterator[Episode]) -> Batch:
-    path = dataset.path(file)
-    try:
-        with path.open("rb") as content:
-            digest = hashlib.file_digest(content, "sha256").hexdigest()
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    return Batch({"lerobot": {"file": path.name, "sha256": digest}}, len(dataset.files[file]), episodes)
+def _batches(dataset: Dataset, episodes: Callable[[tuple[int, int]], Iterator[Episode]]) -> list[Batch]:
+    """A batch for each file, known by its content."""
+    found = []
+    for file in tqdm(dataset.files, desc="hash", unit="file", leave=False, disable=None):
+        path = dataset.path(file)
+        try:
+            with path.open("rb") as content:
+                digest = hashlib.file_digest(content, "sha256").hexdigest()
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+        found.append(Batch({"lerobot": {"file": path.name, "sha256": digest}}, len(dataset.files[file]), episodes(file)))
+    return found
 
 
-def _own_episodes(dataset: Dataset, file: tuple[int, int], facts: Sequence[Facts]) -> Iterator[Episode]:
+def _own_episodes(dataset: Dataset, file: tuple[int, int], facts: Mapping[int, Facts]) -> Iterator[Episode]:
     """The episodes of a file that `data export-lerobot` wrote, as they were."""
     for entry, columns in dataset.episodes(file, (layout.STATE, layout.ACTION, layout.REWARD)):
         of = facts[entry.index]
@@ -102,16 +106,16 @@ class _Source:
         dataset: the dataset.
         names: the numbers of its observations and actions.
         config: which of them are channels.
-        spec: the robot.
     """
 
     dataset: Dataset
     names: Names
     config: DatasetConfig
-    spec: RobotSpec = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "spec", self.config.spec(self.dataset.fps))
+    @property
+    def spec(self) -> RobotSpec:
+        """The robot."""
+        return self.config.spec(self.dataset.fps)
 
     def episodes(self, file: tuple[int, int]) -> Iterator[Episode]:
         """The episodes of a file. There is no step after the last frame, because nobody knows what its action led to."""
@@ -125,7 +129,8 @@ class _Source:
         action = channel_values(self.config.action, self.names.action, columns)[:-1]
         reward = columns.get(layout.REWARD, np.zeros(entry.length)).reshape(-1)[:-1].astype(np.float32)
         tags = {"source": "lerobot", "dataset": self.dataset.root.resolve().name, "task": "; ".join(entry.tasks)}
-        ended = self.spec.can_end and not bool(is_healthy(self.spec, torch.from_numpy(obs[-1])))
+        spec = self.spec
+        ended = spec.can_end and not bool(is_healthy(spec, torch.from_numpy(obs[-1])))
         return Episode(obs, action, reward, tags, ended=ended, stamps=self._stamps(columns[layout.TIME]))
 
     def _stamps(self, times: np.ndarray) -> np.ndarray | None:

@@ -8,7 +8,7 @@ stamps, because the times of LeRobot's frames are a frame's period apart.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -61,6 +61,7 @@ def save_ours(root: Path, store: EpisodeStore, episodes: Sequence[Episode]) -> N
         save_objective(root / OURS, objective)
     columns = {
         "episode_index": pa.array(range(len(episodes)), pa.int64()),
+        "length": pa.array(map(len, episodes), pa.int64()),
         "tags": pa.array([json.dumps(e.tags) for e in episodes], pa.string()),
         "history": pa.array([e.history for e in episodes], pa.int64()),
         "ended": pa.array([e.ended for e in episodes], pa.bool_()),
@@ -81,8 +82,12 @@ def load_our_objective(root: Path, spec: RobotSpec) -> Objective | None:
     return load_objective(root / OURS, spec)
 
 
-def load_facts(root: Path, num_episodes: int) -> list[Facts]:
-    """The facts of all episodes of a dataset that `data export-lerobot` wrote.
+def load_facts(root: Path, lengths: Mapping[int, int]) -> dict[int, Facts]:
+    """The facts of all episodes of a dataset that `data export-lerobot` wrote, by the numbers of the episodes.
+
+    Args:
+        root: folder of the dataset.
+        lengths: the number of frames of each episode, as the dataset has them.
 
     Raises:
         ConfigError: the file is damaged, or is about other episodes.
@@ -91,14 +96,17 @@ def load_facts(root: Path, num_episodes: int) -> list[Facts]:
     parquet = extra_package("pyarrow.parquet", "lerobot")
     with damage_named(path):
         table = parquet.read_table(path)
-        columns = (table.column(name).to_numpy() for name in ("tags", "history", "ended", "last_obs", "stamps"))
-        facts = [
-            Facts(json.loads(tags), int(history), bool(ended), last_obs, stamps)
-            for tags, history, ended, last_obs, stamps in zip(*columns, strict=True)
-        ]
-    if len(facts) != num_episodes:
+        names = ("episode_index", "tags", "history", "ended", "last_obs", "stamps")
+        columns = (table.column(name).to_numpy() for name in names)
+        facts = {
+            int(index): Facts(json.loads(tags), int(history), bool(ended), last_obs, stamps)
+            for index, tags, history, ended, last_obs, stamps in zip(*columns, strict=True)
+        }
+        of_export = dict(zip(facts, table.column("length").to_pylist(), strict=True))
+    if of_export != lengths:
         raise ConfigError(
-            f"{path}: is about {len(facts)} episodes, and the dataset has {num_episodes}, so it was changed after its export; "
+            f"{path}: is about {len(of_export)} episodes with {sum(of_export.values())} frames, and the dataset has "
+            f"{len(lengths)} with {sum(lengths.values())}, so it was changed after its export; "
             f"to import it without tags and histories, delete {root / OURS}"
         )
     return facts

@@ -53,8 +53,9 @@ class Dataset:
     files: Mapping[tuple[int, int], tuple[Entry, ...]]
 
     @property
-    def num_episodes(self) -> int:
-        return sum(map(len, self.files.values()))
+    def lengths(self) -> dict[int, int]:
+        """The number of frames of each episode, by the number of the episode."""
+        return {entry.index: entry.length for entries in self.files.values() for entry in entries}
 
     def path(self, file: tuple[int, int]) -> Path:
         """The file of frames with these numbers."""
