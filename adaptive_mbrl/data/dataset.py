@@ -11,7 +11,7 @@ import torch
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.statistics import TransitionStatistics, transition_statistics
 from adaptive_mbrl.data.weighting import WeightingConfig, episode_weights
-from adaptive_mbrl.data.windows import Windows, WindowSampler
+from adaptive_mbrl.data.windows import ALL, Windows, WindowSampler
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.spec import RobotSpec
 
@@ -22,17 +22,18 @@ class Dataset(Protocol):
     def __len__(self) -> int:
         """Number of training windows."""
 
-    def sample(self, num: int, generator: torch.Generator) -> Windows:
-        """Training windows, drawn with replacement."""
+    def sample(self, num: int, generator: torch.Generator, part: slice = ALL) -> Windows:
+        """Training windows, `num` of them, drawn with replacement; only those in `part` are put together."""
 
     @property
     def num_tasks(self) -> int:
         """Number of training situations; `Windows.task` of a training window is below it, and of a held-out one is not."""
 
-    def sample_tasks(self, num_tasks: int, per_task: int, generator: torch.Generator) -> Windows:
+    def sample_tasks(self, num_tasks: int, per_task: int, generator: torch.Generator, part: slice = ALL) -> Windows:
         """Training windows of `num_tasks` situations, `per_task` of each one after another, drawn with replacement.
 
-        A situation is as likely to be drawn as a window of it is in `sample`.
+        A situation is as likely to be drawn as a window of it is in `sample`. With `part`, only the windows of these of the
+        situations.
         """
 
     def statistics(self) -> TransitionStatistics:
@@ -89,18 +90,18 @@ class EpisodeDataset:
     def __len__(self) -> int:
         return len(self._training)
 
-    def sample(self, num: int, generator: torch.Generator) -> Windows:
+    def sample(self, num: int, generator: torch.Generator, part: slice = ALL) -> Windows:
         """See `Dataset.sample`."""
-        return self._training.sample(num, generator)
+        return self._training.sample(num, generator, part)
 
     @property
     def num_tasks(self) -> int:
         """See `Dataset.num_tasks`."""
         return self._training.num_tasks
 
-    def sample_tasks(self, num_tasks: int, per_task: int, generator: torch.Generator) -> Windows:
+    def sample_tasks(self, num_tasks: int, per_task: int, generator: torch.Generator, part: slice = ALL) -> Windows:
         """See `Dataset.sample_tasks`."""
-        return self._training.sample_tasks(num_tasks, per_task, generator)
+        return self._training.sample_tasks(num_tasks, per_task, generator, part)
 
     def statistics(self) -> TransitionStatistics:
         """See `Dataset.statistics`."""

@@ -17,6 +17,9 @@ from adaptive_mbrl.data.steps import steps_of, transitions_of
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.transitions import Transitions
 
+ALL = slice(None)
+"""All that is drawn."""
+
 
 class Windows(NamedTuple):
     """A meta-batch of W windows.
@@ -135,17 +138,21 @@ class WindowSampler:
         """All (obs, next_obs) in pieces, each (S, obs_dim); without history, which other episodes hold already."""
         return transitions_of(self.episodes, self.device)
 
-    def sample(self, num: int, generator: torch.Generator) -> Windows:
-        """`num` windows, with replacement."""
-        return self.at(self._pick(num, generator))
+    def sample(self, num: int, generator: torch.Generator, part: slice = ALL) -> Windows:
+        """`num` windows, with replacement; only those in `part` are put together."""
+        return self.at(self._pick(num, generator)[part])
 
-    def sample_tasks(self, num_tasks: int, per_task: int, generator: torch.Generator) -> Windows:
-        """`num_tasks` situations, each as likely as its windows together, and `per_task` windows of each, one after another."""
+    def sample_tasks(self, num_tasks: int, per_task: int, generator: torch.Generator, part: slice = ALL) -> Windows:
+        """`num_tasks` situations, each as likely as its windows together, and `per_task` windows of each, one after another.
+
+        Only the windows of the situations in `part` are put together.
+        """
         spans, low, high = self._by_task
         task = self._spans.task[self._span_of(self._pick(num_tasks, generator))]
         begin, end = spans.cumulative[low[task]] - spans.weight[low[task]], spans.cumulative[high[task]]
         share = torch.rand(num_tasks, per_task, generator=generator, dtype=torch.float64)
-        cumulative = (begin[:, None] + (end - begin)[:, None] * share).flatten()
+        cumulative = (begin[:, None] + (end - begin)[:, None] * share)[part].flatten()
+        task = task[part]
         return self.at(spans.windows_at(cumulative, *(bound[task].repeat_interleave(per_task) for bound in (low, high))))
 
     @functools.cached_property

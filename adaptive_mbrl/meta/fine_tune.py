@@ -9,8 +9,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from adaptive_mbrl.canary import CANARY_WINDOWS, make_canary
@@ -22,6 +24,7 @@ from adaptive_mbrl.device import resolve_device
 from adaptive_mbrl.dump import DUMP_FOLDER
 from adaptive_mbrl.errors import CheckpointError, ConfigError, DivergenceError
 from adaptive_mbrl.meta.dump import written
+from adaptive_mbrl.meta.observer import FitObserver
 from adaptive_mbrl.meta.trainer import MetaTrainer, OuterConfig
 from adaptive_mbrl.options import FineTuneOptions
 from adaptive_mbrl.revision import git_revision
@@ -87,12 +90,8 @@ def fine_tuned(
     dataset = EpisodeDataset(description.spec, training, held_out, description.window, config.query, device)
     before = trainer.validate(dataset)
     with tqdm(total=updates, desc="fine-tune", unit="update", leave=False) as bar:
-
-        def report(done: int, scalars: Scalars) -> None:
-            bar.update(done - bar.n)
-
         try:
-            trainer.fit(dataset, updates, report, fit_normalizer=False)
+            trainer.fit(dataset, updates, _OnBar(bar), fit_normalizer=False)
         except DivergenceError as error:
             raise written(error, DUMP_FOLDER, description, trainer) from error
     # while the adapter still is where the windows are
@@ -101,6 +100,19 @@ def fine_tuned(
     # a diagnosis reads the beliefs of the adapter that it was fitted to, no other's
     about = dataclasses.replace(description, diagnosis=None)
     return Checkpoint(about, adapter.cpu(), canary, checkpoint.value), before, after
+
+
+class _OnBar(FitObserver):
+    """Moves a bar with the outer steps."""
+
+    def __init__(self, bar: tqdm[NoReturn]) -> None:
+        self._bar = bar
+
+    def updated(self, losses: Tensor) -> None:
+        self._bar.update()
+
+    def skipped(self, error: DivergenceError) -> None:
+        tqdm.write(f"skipped: {error}")
 
 
 def split(episodes: Sequence[Episode], window: int, query: int, fraction: float) -> tuple[list[Episode], list[Episode]]:

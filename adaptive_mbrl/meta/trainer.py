@@ -11,7 +11,6 @@ comparison that meta-learning has to beat.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,14 +21,13 @@ from adaptive_mbrl.adaptation.base import Adapter
 from adaptive_mbrl.config import bounded
 from adaptive_mbrl.data.dataset import Dataset
 from adaptive_mbrl.data.windows import Windows
-from adaptive_mbrl.errors import DivergenceError
+from adaptive_mbrl.errors import ConfigError, DivergenceError
 from adaptive_mbrl.meta.balancing import BalancingConfig
 from adaptive_mbrl.meta.balancing.mean import MeanConfig
 from adaptive_mbrl.meta.losses import multi_step_loss, one_step_loss_on_query, query_errors
+from adaptive_mbrl.meta.observer import FitObserver
 from adaptive_mbrl.predictor import Predictor
-from adaptive_mbrl.process import SINGLE, Process
-
-Report = Callable[[int, dict[str, float]], None]
+from adaptive_mbrl.process import SINGLE, Process, Share
 
 REPORT_EVERY = 50
 """Outer steps between two reports of their mean loss."""
@@ -50,6 +48,8 @@ class OuterConfig:
         final_learning_rate_fraction: the rate decays along a cosine to this fraction over a fit.
         weight_decay: decoupled decay of the network's weights.
         gradient_clip: largest norm of the outer gradient; 0 does not clip.
+        max_skipped_steps: how many outer steps of a fit may be skipped because their gradient is not finite; at the next one the
+            training stops.
         precision: number format of matrix products while training; `bfloat16` is faster on processors that have it.
         validation_windows: how many windows of held-out episodes each validation uses.
     """
@@ -62,6 +62,7 @@ class OuterConfig:
     final_learning_rate_fraction: float = bounded(0.1, low=0.0, high=1.0)
     weight_decay: float = bounded(1e-5, low=0.0)
     gradient_clip: float = bounded(5.0, low=0.0)
+    max_skipped_steps: int = bounded(10, low=0)
     precision: Literal["float32", "bfloat16"] = "float32"
     validation_windows: int = bounded(512, low=1)
 
@@ -74,7 +75,10 @@ class MetaTrainer:
         config: the outer loop.
         seed: fixes the order of the windows.
         device: where to train.
-        process: this process among those that train together.
+        process: this process among those that train together, each on its share of every meta-batch.
+
+    Raises:
+        ConfigError: there are more processes than windows, or situations of a balancing that draws those, in a meta-batch.
     """
 
     def __init__(
@@ -88,8 +92,15 @@ class MetaTrainer:
         self.config, self.device, self.process = config, torch.device(device), process
         self.adapter = adapter.to(self.device)
         process.broadcast(self.adapter.state_dict().values())
-        self.generator = torch.Generator().manual_seed(seed + process.rank)
+        self.generator = torch.Generator().manual_seed(seed)
         self.balancing = config.balancing.make(adapter).to(self.device)
+        # what is drawn for one outer step: windows, or situations with several windows of each
+        self._drawn = max(1, config.meta_batch_size // (self.balancing.windows_per_task or 1))
+        if process.world_size > self._drawn:
+            raise ConfigError(
+                f"key 'outer.meta_batch_size': {config.meta_batch_size} windows make {self._drawn} shares at most, and there are "
+                f"{process.world_size} processes; allowed: fewer processes, or more windows"
+            )
         groups = [
             {
                 "params": group.parameters,
@@ -106,50 +117,70 @@ class MetaTrainer:
         self,
         dataset: Dataset,
         num_updates: int,
-        report: Report = lambda updates, scalars: None,
+        observer: FitObserver = FitObserver(),  # noqa: B008
         *,
         fit_normalizer: bool = True,
+        before: Tensor | None = None,
     ) -> dict[str, float]:
-        """Take `num_updates` outer steps.
+        """Take `num_updates` outer steps, or those of them that are left.
 
         Args:
             dataset: the windows to train on.
             num_updates: outer steps.
-            report: called with the updates done in this fit and scalars: the recent loss every `REPORT_EVERY` updates, and once
-                per epoch (as many windows as there are) what `gradient_conflict` returns.
+            observer: hears of the recent loss every `REPORT_EVERY` updates, and once per epoch (as many windows as there are) of
+                what `gradient_conflict` returns.
             fit_normalizer: False keeps the statistics that the weights were trained with.
+            before: the fit was interrupted, and this trainer is as it was then: what `FitObserver.updated` was called with last.
 
         Returns:
             Scalars at the end of the fit.
 
         Raises:
-            DivergenceError: a gradient is not finite; the weights are those before that step.
+            DivergenceError: more gradients than `max_skipped_steps` were not finite; the weights are those before that step.
         """
         epoch = max(1, len(dataset) // self.config.meta_batch_size)
         self.adapter.train()
-        if fit_normalizer:
+        if fit_normalizer and before is None:
             self.adapter.normalizer.fit(dataset.statistics())
             self.process.broadcast(self.adapter.normalizer.buffers())
         # one tensor: small ones that stay, allocated between the large ones of each step, would fragment the memory
         losses = torch.zeros(num_updates, device=self.device)
-        for update in range(num_updates):
+        done = 0 if before is None else len(before)
+        if before is not None:
+            losses[:done] = before
+        for update in range(done, num_updates):
             self._set_learning_rate(update / num_updates)
-            losses[update] = self.step(self._draw(dataset))
+            try:
+                losses[update] = self.step(*self._draw(dataset))
+            except DivergenceError as error:
+                losses[update] = torch.nan
+                # where two in a row fail at the end, it is the weights that are broken
+                at_end = update + 1 == num_updates and bool(losses[-2:].isnan().all())
+                if at_end or int(losses.isnan().sum()) > self.config.max_skipped_steps:
+                    raise
+                observer.skipped(error)
             if (update + 1) % REPORT_EVERY == 0 or update + 1 == num_updates:
                 recent = losses[max(0, update + 1 - REPORT_EVERY) : update + 1]
-                report(update + 1, {"train/query_loss": float(recent.mean())})
+                observer.report(update + 1, {"train/query_loss": float(recent.nanmean())})
             if (update + 1) % epoch == 0:
-                report(update + 1, self.gradient_conflict(dataset))
+                observer.report(update + 1, self.gradient_conflict(dataset))
+            observer.updated(losses[: update + 1])
         self.adapter.eval()
         if num_updates == 0:
             return {}
-        return {"train/query_loss": float(losses[-max(1, num_updates // 10) :].mean())}
+        scalars = {"train/query_loss": float(losses[-max(1, num_updates // 10) :].nanmean())}
+        skipped = int(losses.isnan().sum())
+        return scalars | ({"train/skipped_steps": float(skipped)} if skipped else {})
 
-    def step(self, windows: Windows) -> Tensor:
+    def step(self, windows: Windows, share: Share | None = None) -> Tensor:
         """One outer step.
 
+        Args:
+            windows: this process's.
+            share: which windows of the meta-batch these are; if not given, each process has as many.
+
         Returns:
-            The mean loss before it, a scalar.
+            The mean loss of the meta-batch before it, a scalar.
 
         Raises:
             DivergenceError: the gradient is not finite; weights, optimiser and balancing are those before the step.
@@ -158,10 +189,11 @@ class MetaTrainer:
         # a balancing's state moves with its backward pass, before anybody can know whether the step is taken
         balancing_before = {name: value.clone() for name, value in self.balancing.state_dict().items()}
         losses = self.loss(windows)
-        loss = losses.detach().mean()
-        self.balancing.backward(losses, windows.task)
+        share = share or self.process.share(len(losses) * self.process.world_size)
+        loss = share.mean(losses.detach())
+        self.balancing.backward(losses, windows.task, share)
         trained = (p for group in self.optimizer.param_groups for p in group["params"])
-        self.process.reduce(p.grad for p in trained if p.grad is not None)
+        self.process.reduce([loss, *(p.grad for p in trained if p.grad is not None)])
         norm = torch.nn.utils.clip_grad_norm_(self.adapter.parameters(), self.config.gradient_clip or math.inf)
         if not math.isfinite(norm):
             self.balancing.load_state_dict(balancing_before)
@@ -169,16 +201,16 @@ class MetaTrainer:
                 f"training diverged at update {self.updates_done} (loss {loss.item():.3g}); try a smaller outer.learning_rate",
                 windows,
             )
-        self.process.reduce(state for state in self.balancing.buffers() if state.is_floating_point())
         self.optimizer.step()
         self.updates_done += 1
         return loss
 
-    def _draw(self, dataset: Dataset) -> Windows:
-        per_task = self.balancing.windows_per_task
+    def _draw(self, dataset: Dataset) -> tuple[Windows, Share]:
+        """This process's windows of the next meta-batch."""
+        share, per_task = self.process.share(self._drawn), self.balancing.windows_per_task
         if per_task == 0:
-            return dataset.sample(self.config.meta_batch_size, self.generator)
-        return dataset.sample_tasks(max(1, self.config.meta_batch_size // per_task), per_task, self.generator)
+            return dataset.sample(self._drawn, self.generator, share.slice), share
+        return dataset.sample_tasks(self._drawn, per_task, self.generator, share.slice), share.times(per_task)
 
     def loss(self, windows: Windows) -> Tensor:
         """Post-adaptation loss of each window, (W,)."""

@@ -21,7 +21,7 @@ OptionalInt = Annotated[int | None, arg(metavar="INT", help_behavior_hint="")]
 MAX_THREADS = 1024
 
 
-def require_at_least(flag: str, value: int | None, low: int) -> None:
+def require_at_least(flag: str, value: float | None, low: float) -> None:
     """Refuse a number below `low`; a flag that was not given is fine."""
     if value is not None and value < low:
         raise ConfigError(f"{flag}: {value} is out of range; allowed: at least {low}")

@@ -23,6 +23,8 @@ from adaptive_mbrl.options.common import (
 )
 
 _MAX_SETTINGS_IN_NAME = 150
+SAVE_EVERY = 300.0
+"""Seconds between two saves within a round."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class TrainOptions:
         resume: only continue an existing run, never start a new one.
         device: where the networks run; auto takes a GPU when there is one.
         threads: number of threads of torch and of the simulator; OMP_NUM_THREADS if not given, else all usable cores.
+        save_every: seconds between two saves within a round, so that no more is lost when the training is killed; 0 saves after
+            each update.
     """
 
     config: OptionalName = None
@@ -54,9 +58,11 @@ class TrainOptions:
     resume: bool = False
     device: Device = "auto"
     threads: OptionalInt = None
+    save_every: float = SAVE_EVERY
 
     def __post_init__(self) -> None:
         require_threads(self.threads)
+        require_at_least("--save-every", self.save_every, 0)
         if self.config is None and self.data is None:
             raise ConfigError("train: got neither of --config and --data; give one, or both")
         for setting in self.set if self.data is not None else ():

@@ -20,18 +20,25 @@ from adaptive_mbrl.spec import RobotSpec
 from adaptive_mbrl.training.card import summary, write_card
 from adaptive_mbrl.training.comparison import Comparison, compare
 from adaptive_mbrl.training.config import TrainConfig
+from adaptive_mbrl.training.execution import Execution
 from adaptive_mbrl.training.given_episodes import files_of_recordings, folder_of_episodes, given_episodes
 from adaptive_mbrl.training.run import Training, new_value
-from adaptive_mbrl.training.run_folder import claimed
+from adaptive_mbrl.training.run_folder import claimed_by_all
 
 
-def train_from_episodes(config: TrainConfig, run: Path, device: torch.device | str = "cpu") -> Path:
+def train_from_episodes(
+    config: TrainConfig,
+    run: Path,
+    device: torch.device | str = "cpu",
+    execution: Execution = Execution(),  # noqa: B008
+) -> Path:
     """Run or resume a training on the episodes that `data.episodes_from` names.
 
     Args:
         config: the configuration of the run; it has no `scenarios`.
         run: the run folder; a new one is made, an existing one must be of the same run.
         device: where the model is trained.
+        execution: how the training is carried out.
 
     Returns:
         The folder of the final checkpoint.
@@ -40,10 +47,15 @@ def train_from_episodes(config: TrainConfig, run: Path, device: torch.device | s
         ConfigError: the configuration names no episodes, or its objective does not fit their channels.
         CheckpointError: the episodes are damaged.
     """
-    return _train(_recordings(config, run), config, run, torch.device(device))
+    return _train(_recordings(config, run), config, run, torch.device(device), execution)
 
 
-def train_and_compare(config: TrainConfig, run: Path, device: torch.device | str = "cpu") -> Path:
+def train_and_compare(
+    config: TrainConfig,
+    run: Path,
+    device: torch.device | str = "cpu",
+    execution: Execution = Execution(),  # noqa: B008
+) -> Path:
     """Run or resume a training on recorded episodes, then one of the multi-task model on the same, and compare the two.
 
     The multi-task model has the same network, episodes and number of updates; its run is in the folder `multitask` of the run.
@@ -54,23 +66,26 @@ def train_and_compare(config: TrainConfig, run: Path, device: torch.device | str
         config: see `train_from_episodes`.
         run: the run folder.
         device: where the models are trained.
+        execution: how the trainings are carried out.
 
     Returns:
         The folder of the checkpoint that adapts.
     """
     recordings = _recordings(config, run)
-    checkpoint = _train(recordings, config, run, torch.device(device))
+    say = print if execution.process.is_main else _be_quiet
+    checkpoint = _train(recordings, config, run, torch.device(device), execution)
     trained = load_checkpoint(checkpoint)
     training = [e for e in recordings.store.episodes if not e.tags.get("validation")]
     held_out = [e for e in recordings.store.episodes if e.tags.get("validation")]
     comparison = None
     if held_out and not trained.description.is_multitask:
-        print("Multi-task model, for comparison:")
+        say("Multi-task model, for comparison:")
         plain = dataclasses.replace(config, adaptation=(NoneConfig(),))
-        other = load_checkpoint(_train(recordings, plain, run / "multitask", torch.device(device)))
+        other = load_checkpoint(_train(recordings, plain, run / "multitask", torch.device(device), execution))
         comparison = compare(trained.adapter, other.adapter, held_out, config.window, config.outer.query)
-    write_card(checkpoint, trained.description, training, held_out, comparison)
-    print(_result(comparison, bool(held_out), trained.description.is_multitask))
+    if execution.process.is_main:
+        write_card(checkpoint, trained.description, training, held_out, comparison)
+    say(_result(comparison, bool(held_out), trained.description.is_multitask))
     return checkpoint
 
 
@@ -97,18 +112,22 @@ def _recordings(config: TrainConfig, run: Path) -> _Recordings:
     return _Recordings(store, files)
 
 
-def _train(recordings: _Recordings, config: TrainConfig, run: Path, device: torch.device) -> Path:
+def _train(recordings: _Recordings, config: TrainConfig, run: Path, device: torch.device, execution: Execution) -> Path:
     spec = recordings.store.spec
     objective = _objective(config, spec)
     # what cannot be trained begins no run
     new_value(config, spec, objective)
     revision = git_revision() or "unknown"
-    with claimed(run, config, recordings.files, revision):
-        training = Training(config, run, spec, objective, device, revision, recordings.store)
+    with claimed_by_all(execution.process, run, config, recordings.files, revision):
+        training = Training(config, run, spec, objective, device, revision, recordings.store, execution)
         try:
             return training.run()
         finally:
             training.recorder.close()
+
+
+def _be_quiet(line: str) -> None:
+    """Print nothing, because the main process does."""
 
 
 def _result(comparison: Comparison | None, anything_held_out: bool, is_multitask: bool) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
+from torch import Tensor
 
 from adaptive_mbrl.checkpoint import WEIGHTS_FILE, load_weights
 from adaptive_mbrl.errors import CheckpointError
@@ -39,14 +40,19 @@ class RoundRecord:
     scalars: dict[str, float] = field(default_factory=dict)
 
 
-def save_trainer_state(trainer: MetaTrainer, folder: Path) -> None:
-    """Write the optimiser, the balancing, the random generator and the counters, as tensors."""
+def trainer_state(trainer: MetaTrainer) -> dict[str, Tensor]:
+    """The optimiser, the balancing, the random generator and the counters, as tensors on the CPU."""
     tensors = {"generator": trainer.generator.get_state(), "updates": torch.tensor(trainer.updates_done)}
     tensors |= {f"balancing.{name}": value.cpu().clone() for name, value in trainer.balancing.state_dict().items()}
     for index, state in trainer.optimizer.state_dict()["state"].items():
         for name, value in state.items():
             tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value).detach().cpu().clone()
-    write_bytes_atomically(folder / "trainer.safetensors", save(tensors))
+    return tensors
+
+
+def save_trainer_state(trainer: MetaTrainer, folder: Path) -> None:
+    """Write all state of a trainer but the model's weights, which the checkpoint in the same folder has."""
+    write_bytes_atomically(folder / "trainer.safetensors", save(trainer_state(trainer)))
 
 
 def load_trainer_state(trainer: MetaTrainer, folder: Path) -> None:
@@ -58,11 +64,19 @@ def load_trainer_state(trainer: MetaTrainer, folder: Path) -> None:
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{folder}: damaged training state: {error}") from error
     load_weights(trainer.adapter, weights, folder / WEIGHTS_FILE)
+    restore_trainer(trainer, tensors, path)
+
+
+def restore_trainer(trainer: MetaTrainer, tensors: dict[str, Tensor], path: Path) -> None:
+    """Put a trainer into the state that `trainer_state` gave.
+
+    Args:
+        trainer: the trainer; the model's weights stay.
+        tensors: the state; is used up.
+        path: the file that it comes from, for messages.
+    """
     trainer.generator.set_state(tensors.pop("generator"))
     trainer.updates_done = int(tensors.pop("updates"))
-    if not trainer.process.is_main:
-        # the file has the main process's generator; each process draws windows of its own
-        trainer.generator.manual_seed(trainer.process.world_size * trainer.updates_done + trainer.process.rank)
     of_balancing = {key: tensors.pop(key) for key in [*tensors] if key.startswith("balancing.")}
     load_weights(trainer.balancing, {key.removeprefix("balancing."): value for key, value in of_balancing.items()}, path)
     state: dict[int, dict[str, Any]] = {}

@@ -1,4 +1,4 @@
-"""A training run in rounds: fit, validate and save, resumable after every round.
+"""A training run in rounds: fit, validate and save, resumable after every round and within a fit.
 
 Round 0 fits the model to its first episodes. Every later round may collect episodes and fits again; the last round only fits.
 Where the episodes come from is the business of whoever runs it: `from_episodes` takes recorded ones, `sim.training` collects. A
@@ -8,6 +8,7 @@ run is a folder:
     robot.yaml, scenarios.yaml       copies of the files that the configuration names, where it names some
     git_revision.txt                 git revision of the code that started the run
     lock                             which process is training in this folder; empty when none is
+    fit.safetensors                  a fit that is going on, as it was last saved
     episodes/                        all data, one file per round that collected
     rounds/NNN/                      checkpoint, optimiser state and figures after round NNN; complete or not there at all
     tensorboard/                     scalars
@@ -20,9 +21,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from adaptive_mbrl.adaptation import NetworkAdapter, make_adapter
@@ -48,12 +50,15 @@ from adaptive_mbrl.meta.trainer import MetaTrainer
 from adaptive_mbrl.meta.value_fit import fit_value
 from adaptive_mbrl.objective import Objective
 from adaptive_mbrl.planning.value import ValueFunction
-from adaptive_mbrl.process import SINGLE, Process
 from adaptive_mbrl.spec import RobotSpec
 from adaptive_mbrl.storage import atomic_folder
 from adaptive_mbrl.training.config import TrainConfig
+from adaptive_mbrl.training.execution import Execution
+from adaptive_mbrl.training.fit_watch import FitWatch
 from adaptive_mbrl.training.recorder import Recorder
 from adaptive_mbrl.training.rounds import RoundRecord, load_trainer_state, save_trainer_state
+from adaptive_mbrl.training.stopping import StopRequest
+from adaptive_mbrl.training.unfinished_fit import FIT_FILE, UnfinishedFit, load_fit, save_fit
 
 
 class Training:
@@ -67,7 +72,7 @@ class Training:
         device: where the model is trained.
         revision: git revision of the running code.
         given: the episodes to train on; None if the training collects its own (`collect`).
-        process: this process among those that train together.
+        execution: how it is carried out.
     """
 
     def __init__(
@@ -79,14 +84,15 @@ class Training:
         device: torch.device,
         revision: str,
         given: EpisodeStore | None,
-        process: Process = SINGLE,
+        execution: Execution = Execution(),  # noqa: B008
     ) -> None:
         self.config, self.folder, self.device = config, run, device
-        self.spec, self.objective, self.revision, self.process = spec, objective, revision, process
+        self.spec, self.objective, self.revision = spec, objective, revision
+        self.execution, self.process, self.stop = execution, execution.process, StopRequest()
         self.adapter: NetworkAdapter = make_adapter(
             DynamicsModel(spec, config.model, config.seed), config.adaptation, config.window
         )
-        self.trainer = MetaTrainer(self.adapter, config.outer, config.seed, device, process)
+        self.trainer = MetaTrainer(self.adapter, config.outer, config.seed, device, self.process)
         self.value = new_value(config, spec, objective)
         self.canary: Canary | None = None
         self.recorder = Recorder(run)
@@ -115,13 +121,15 @@ class Training:
 
     def run(self) -> Path:
         """Run all rounds that are left, and return the folder of the final checkpoint."""
-        for index in range(self.next_round, self.num_rounds):
-            self.run_round(index)
-        return self.publish()
+        with self.stop.on_signals():
+            for index in range(self.next_round, self.num_rounds):
+                self.run_round(index)
+                if self.stop.is_made(self.process):
+                    self.stop.obey()
+            return self.publish()
 
     def run_round(self, index: int) -> None:
         """Collect, fit, validate and save."""
-        begun = time.monotonic()
         about: dict[str, Any] = {}
         last = index == self.num_rounds - 1 and self.config.updates_final > 0
         if self.config.data.episodes_from is None and not last:
@@ -131,12 +139,12 @@ class Training:
                 self.process.barrier()
                 if not self.process.is_main:
                     self.store = EpisodeStore.open(self.folder / "episodes", self.spec, index + 1)
-                begun = time.monotonic()
             about = self.store.abouts[index]
-        scalars: dict[str, float] = dict(about.get("scalars", {}))
-        scalars |= self._fit(index, self._updates(index, last))
-        self.record = self._record_after(about.get("seconds", 0.0) + time.monotonic() - begun, scalars)
-        self._save(index)
+        with self.stop.deferred():
+            seconds, scalars = self._fit(index, self._updates(index, last))
+            scalars = dict(about.get("scalars", {})) | scalars
+            self.record = self._record_after(about.get("seconds", 0.0) + seconds, scalars)
+            self._save(index)
 
     def publish(self) -> Path:
         """Copy the last round's checkpoint to `checkpoint/`, without the optimiser state, and return that folder."""
@@ -155,37 +163,56 @@ class Training:
             return self.config.updates_initial
         return self.config.updates_final if last else self.config.updates_per_iteration
 
-    def _fit(self, index: int, updates: int) -> dict[str, float]:
+    def _fit(self, index: int, updates: int) -> tuple[float, dict[str, float]]:
+        """Fit what is left of a round; its computing time [s] and its figures."""
         window, query = self.config.window, self.config.outer.query
         training = [e for e in self.store.episodes if not e.tags.get("validation")]
         validation = [e for e in self.store.episodes if e.tags.get("validation")]
         dataset = EpisodeDataset(self.spec, training, validation, window, query, self.device, self.config.data.weighting)
-        if index in self.config.resets.rounds:
+        unfinished = load_fit(self.folder, index, self.trainer)
+        # nobody saves again before all have read it
+        self.process.barrier()
+        if unfinished is None and index in self.config.resets.rounds:
             # other weights than those that the training began with, and others in every round
             reset_layers(self.trainer, self.adapter, self.config.resets.layers, self.config.seed + 7919 * (index + 1))
-        with tqdm(
+        begun = time.monotonic() - (0.0 if unfinished is None else unfinished.seconds)
+        before = None if unfinished is None else unfinished.losses
+        with self._bar(index, updates, before) as bar:
+            watch = FitWatch(
+                bar,
+                self.execution,
+                self.stop,
+                record=lambda scalars: self.recorder.scalars(scalars, self.trainer.updates_done),
+                save=lambda losses: self._save_fit(index, losses, time.monotonic() - begun),
+                dump=self._dumped,
+            )
+            try:
+                scalars = self.trainer.fit(dataset, updates, watch, before=before)
+            except DivergenceError as error:
+                raise (self._dumped(error) if self.process.is_main else error) from error
+        recorded = dataset.held_out(CANARY_WINDOWS)
+        self.canary = None if recorded is None else make_canary(self.adapter, recorded)
+        scalars |= self.trainer.validate(dataset) | self.trainer.gradient_conflict(dataset)
+        scalars |= self._fit_value(training, index)
+        return time.monotonic() - begun, scalars
+
+    def _bar(self, index: int, updates: int, before: Tensor | None) -> tqdm[NoReturn]:
+        """The bar of a fit, of which some may have been done before."""
+        return tqdm(
             total=updates,
+            initial=0 if before is None else len(before),
             desc=f"round {index}/{self.num_rounds - 1} fit",
             unit="update",
             leave=False,
             disable=not self.process.is_main,
-        ) as bar:
+        )
 
-            def report(done: int, scalars: dict[str, float]) -> None:
-                bar.update(done - bar.n)
-                if "train/query_loss" in scalars:
-                    bar.set_postfix(loss=f"{scalars['train/query_loss']:.3f}")
-                if self.process.is_main:
-                    self.recorder.scalars(scalars, self.trainer.updates_done)
+    def _save_fit(self, index: int, losses: Tensor, seconds: float) -> None:
+        save_fit(self.folder, UnfinishedFit(index, self.store.num_batches, seconds, losses), self.trainer)
 
-            try:
-                scalars = self.trainer.fit(dataset, updates, report)
-            except DivergenceError as error:
-                raise written(error, self.dump_folder, self.description(), self.trainer) from error
-        recorded = dataset.held_out(CANARY_WINDOWS)
-        self.canary = None if recorded is None else make_canary(self.adapter, recorded)
-        scalars |= self.trainer.validate(dataset) | self.trainer.gradient_conflict(dataset)
-        return scalars | self._fit_value(training, index)
+    def _dumped(self, error: DivergenceError) -> DivergenceError:
+        """The error with the command that replays its step, which is written."""
+        return written(error, self.dump_folder, self.description(), self.trainer)
 
     def _fit_value(self, training: Sequence[Episode], index: int) -> dict[str, float]:
         if self.value is None or self.objective is None:
@@ -214,6 +241,7 @@ class Training:
             write_checkpoint_files(temporary, Checkpoint(self.description(), self.adapter, self.canary, self.value))
             save_trainer_state(self.trainer, temporary)
             self.recorder.save_record(temporary, self.record)
+        (self.folder / FIT_FILE).unlink(missing_ok=True)
         self.recorder.print_round(index, self.record)
         self.process.barrier()
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from adaptive_mbrl.config import load_yaml, save_yaml
 from adaptive_mbrl.errors import AdaptiveMBRLError, ConfigError
 from adaptive_mbrl.file_lock import Purpose, locked_file
+from adaptive_mbrl.process import Process
 from adaptive_mbrl.storage import remove_leftovers, write_text_atomically
 
 CONFIG_FILE = "config.yaml"
@@ -46,6 +47,14 @@ def claimed(run: Path, config: Any, files: Mapping[str, str], revision: str) -> 
                 remove_leftovers(folder)
         else:
             _set_up(run, config, files, revision)
+        yield
+
+
+@contextmanager
+def claimed_by_all(process: Process, run: Path, config: Any, files: Mapping[str, str], revision: str) -> Iterator[None]:
+    """What `claimed` does, for processes that train together: the main one claims the folder, then all may read it."""
+    with claimed(run, config, files, revision) if process.is_main else nullcontext():
+        process.barrier()
         yield
 
 

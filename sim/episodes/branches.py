@@ -9,6 +9,7 @@ unstable.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -18,6 +19,7 @@ from torch import Tensor
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.situations import change_in_force
 from adaptive_mbrl.planning.base import Planner
+from adaptive_mbrl.process import SINGLE, Process
 from sim.episodes.recorded import Recorded
 from sim.robot.robot import Robot
 from sim.simulation.batch import BatchSimulation
@@ -67,7 +69,13 @@ def revisit(robot: Robot, recorded: Recorded, num: int) -> Iterator[tuple[int, l
 
 
 def branch_episodes(
-    robot: Robot, planner: Planner, recorded: Recorded, window: int, num_branches: int, seed: int = 0
+    robot: Robot,
+    planner: Planner,
+    recorded: Recorded,
+    window: int,
+    num_branches: int,
+    seed: int = 0,
+    process: Process = SINGLE,
 ) -> list[Episode]:
     """Simulate `num_branches` candidates at every snapshot of every robot.
 
@@ -78,11 +86,17 @@ def branch_episodes(
         window: K, the number of steps of history that a branch starts with; near an episode's beginning there are fewer.
         num_branches: number of candidates per state.
         seed: fixes the candidates.
+        process: this process among those that share the snapshots; each gets all branches.
     """
-    branches, generator = [], torch.Generator(planner.device).manual_seed(seed)
+    branches: list[Episode] = []
+    generator = torch.Generator(planner.device).manual_seed(seed)
+    steps = [step for step in recorded.snapshots if recorded.running_at(step)]
+    own = set(steps[process.share(len(steps)).slice])
     for step, running, simulation, oracle in revisit(robot, recorded, num_branches):
         trunk = [recorded.episodes[i] for i in running]
         actions = candidate_plans(planner, trunk, step, num_branches, generator).cpu()
+        if step not in own:
+            continue
         futures = oracle.roll_out(torch.from_numpy(simulation.obs), actions)
         next_obs = futures.next_obs[0]
         # a candidate that broke goes on at its last step: the simulator failed there, not the robot
@@ -95,7 +109,7 @@ def branch_episodes(
                 if valid := int(oracle.valid_steps[i, j]):
                     future = (next_obs[i, j, :valid], actions[i, j, :valid], rewards[i, j, :valid])
                     branches.append(_branch(episode, step, window, *future, ended=not alive[i, j, valid - 1]))
-    return branches
+    return list(itertools.chain.from_iterable(process.gather(branches)))
 
 
 def _branch(

@@ -14,6 +14,7 @@ from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.planning import PlannerConfig, make_planner
 from adaptive_mbrl.planning.base import Planner
+from adaptive_mbrl.process import SINGLE, Process, Share
 from adaptive_mbrl.training.data_config import DataConfig
 from sim.episodes.branches import branch_episodes
 from sim.episodes.policies import ControllerPolicy, OraclePolicy, Policy, RandomPolicy
@@ -52,6 +53,7 @@ class Collector:
         seed: seed of all randomness.
         dump_folder: where steps that become unstable are written for a replay; None writes nothing.
         shaping: whether the oracle's planner maximises the robot's shaping terms too.
+        process: this process among those that share the robots; each gets all that they collect.
     """
 
     def __init__(
@@ -65,8 +67,9 @@ class Collector:
         dump_folder: Path | None = None,
         *,
         shaping: bool = True,
+        process: Process = SINGLE,
     ) -> None:
-        self.shaping = shaping
+        self.shaping, self.process = shaping, process
         self.config, self.robot, self.distribution = config, robot, distribution
         self.planner, self.window, self.seed, self.dump_folder = planner, window, seed, dump_folder
 
@@ -77,14 +80,18 @@ class Collector:
         episodes: list[Episode] = []
         scalars: dict[str, float] = {}
         if config.random_episodes:
-            random = self._run(RandomPolicy(spec, self.seed, config.steps), "random", config.random_episodes, (0, 0), 0.0)
+            policy = RandomPolicy(spec, self.seed, config.steps, share=self._share(config.random_episodes))
+            random = self._run(policy, "random", config.random_episodes, (0, 0), 0.0)
             episodes += random.episodes
             scalars["collect/random_return"] = mean_return(random)
         if config.oracle_episodes:
             recorded = self._run(oracle, "oracle", config.oracle_episodes, (0, 1), config.action_noise)
             episodes += [*recorded.episodes, *self._branches(recorded, make_planner(spec, self.planner), 0)]
             scalars["collect/oracle_return"] = mean_return(recorded)
-        return Collected(episodes, oracle.steps_simulated, scalars)
+        oracle_steps = oracle.steps_simulated
+        if config.oracle_episodes and self._share(config.oracle_episodes).process.world_size > 1:
+            oracle_steps = sum(self.process.gather(oracle_steps))
+        return Collected(episodes, oracle_steps, scalars)
 
     def on_policy(self, index: int, controller: AdaptiveController) -> Collected:
         """Episodes of round `index` with the current controller, and how well its model orders plans."""
@@ -118,7 +125,9 @@ class Collector:
         rng = np.random.default_rng([self.seed, *stream])
         scenarios = [self.distribution.sample(rng, self.config.steps) for _ in range(num)]
         last_snapshot = self.config.steps - self.planner.horizon
-        with tqdm(total=self.config.steps, desc=f"collect ({source})", unit="step", leave=False) as bar:
+        with tqdm(
+            total=self.config.steps, desc=f"collect ({source})", unit="step", leave=False, disable=not self.process.is_main
+        ) as bar:
             recorded = run_scenarios(
                 self.robot,
                 scenarios,
@@ -129,8 +138,10 @@ class Collector:
                 snapshot_steps=range(self.config.branch_every, last_snapshot + 1, self.config.branch_every),
                 hook=lambda t, simulation: bar.update(),
                 dump_folder=self.dump_folder,
+                share=self._share(num),
             )
-        recorded = recorded.without_unstable(lambda line: tqdm.write(f"left out of the collection ({source}): {line}"))
+        say = tqdm.write if self.process.is_main else _be_quiet
+        recorded = recorded.without_unstable(lambda line: say(f"left out of the collection ({source}): {line}"))
         if not recorded.episodes:
             raise SimulationError(f"the collection ({source}) has no episode left: the physics of all robots became unstable")
         num = len(recorded.episodes)
@@ -141,7 +152,13 @@ class Collector:
 
     def _branches(self, recorded: Recorded, planner: Planner, index: int) -> list[Episode]:
         num = self.config.branches_per_state
-        return branch_episodes(self.robot, planner, recorded, self.window, num, self._seed_of(index, 3)) if num else []
+        if not num:
+            return []
+        return branch_episodes(self.robot, planner, recorded, self.window, num, self._seed_of(index, 3), self.process)
+
+    def _share(self, num: int) -> Share:
+        """The robots that this process simulates, of `num`; all of them where there are too few to share."""
+        return (self.process if num >= self.process.world_size else SINGLE).share(num)
 
     def _seed_of(self, *stream: int) -> int:
         return int(np.random.default_rng([self.seed, *stream]).integers(2**31))
@@ -151,6 +168,10 @@ class Collector:
         """Steps of the snapshots at one third and at two thirds of all."""
         steps = sorted(recorded.snapshots)
         return sorted({steps[len(steps) // 3], steps[2 * len(steps) // 3]}) if steps else ()
+
+
+def _be_quiet(line: str) -> None:
+    """Print nothing, because the main process does."""
 
 
 def mean_return(recorded: Recorded) -> float:

@@ -16,6 +16,7 @@ from adaptive_mbrl.controller import AdaptiveController, StepInfo, StepOptions
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.planning import PlannerConfig, PlanState, Score, make_planner
 from adaptive_mbrl.planning.sampling import coloured_noise_matrix
+from adaptive_mbrl.process import SINGLE, Share
 from adaptive_mbrl.spec import RobotSpec
 from sim.robot.robot import Robot
 from sim.simulation.batch import BatchSimulation
@@ -61,16 +62,19 @@ class RandomPolicy:
         seed: seed of the noise, or one seed for each robot.
         steps: number of control steps of an episode.
         beta: exponent of the noise's spectrum within a block; 0 is white noise.
+        share: which of the robots that have one seed are simulated by this process; all of them if not given.
     """
 
     preview = 0
 
-    def __init__(self, spec: RobotSpec, seed: int | Sequence[int], steps: int, beta: float = 1.0) -> None:
+    def __init__(
+        self, spec: RobotSpec, seed: int | Sequence[int], steps: int, beta: float = 1.0, share: Share | None = None
+    ) -> None:
         self._low = np.array([a.low for a in spec.action])
         self._high = np.array([a.high for a in spec.action])
         self._colour = coloured_noise_matrix(min(steps, _NOISE_BLOCK), beta).numpy()
         self._rngs = [np.random.default_rng(s) for s in ([seed] if isinstance(seed, int) else seed)]
-        self._is_shared = isinstance(seed, int)
+        self._is_shared, self._share = isinstance(seed, int), share
         self._noise = np.zeros((0, 0, 0))
         self._step = 0
 
@@ -91,8 +95,9 @@ class RandomPolicy:
         """Noise of unit variance, (B, steps of a block, action_dim)."""
         if not self._is_shared and num_robots != len(self._rngs):
             raise ValueError(f"random policy: it has seeds for {len(self._rngs)} robots, got {num_robots}")
-        shape = (num_robots if self._is_shared else 1, len(self._colour), len(self._low))
-        white = np.concatenate([rng.standard_normal(shape) for rng in self._rngs])
+        share = self._share or SINGLE.share(num_robots)
+        shape = (share.total if self._is_shared else 1, len(self._colour), len(self._low))
+        white = np.concatenate([rng.standard_normal(shape) for rng in self._rngs])[share.slice]
         return np.einsum("hk,bka->bha", self._colour, white)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -51,6 +52,18 @@ class ControllerLog:
             np.stack([i.diagnosis for i in infos]),
         )
 
+    @classmethod
+    def joined(cls, parts: Sequence[ControllerLog]) -> ControllerLog:
+        """One log of all robots; a step took as long as in the slowest part."""
+        return cls(
+            np.concatenate([p.adapted_error for p in parts], axis=1),
+            np.concatenate([p.prior_error for p in parts], axis=1),
+            np.concatenate([p.fell_back for p in parts], axis=1),
+            np.max([p.adapt_seconds for p in parts], axis=0),
+            np.max([p.plan_seconds for p in parts], axis=0),
+            np.concatenate([p.diagnosis for p in parts], axis=1),
+        )
+
     def select(self, robots: Sequence[int]) -> ControllerLog:
         """The reports on some of the robots; computing times stay those of the whole batch."""
         rows = list(robots)
@@ -80,6 +93,19 @@ class Recorded:
     log: ControllerLog | None
     snapshots: dict[int, SimulationState]
     instabilities: tuple[Instability | None, ...]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Recorded]) -> Recorded:
+        """What several processes recorded at the same steps, as if one had simulated the robots of all."""
+        if len(parts) == 1:
+            return parts[0]
+        logs = [p.log for p in parts if p.log is not None]
+        return cls(
+            tuple(itertools.chain.from_iterable(p.episodes for p in parts)),
+            ControllerLog.joined(logs) if logs else None,
+            {step: SimulationState.joined([p.snapshots[step] for p in parts]) for step in parts[0].snapshots},
+            tuple(itertools.chain.from_iterable(p.instabilities for p in parts)),
+        )
 
     def running_at(self, step: int) -> list[int]:
         """The robots whose episode had not ended before control step `step`."""

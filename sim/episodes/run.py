@@ -10,6 +10,7 @@ import numpy as np
 
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.process import SINGLE, Share
 from sim.episodes.policies import Policy
 from sim.episodes.recorded import ControllerLog, Recorded
 from sim.robot.robot import Robot
@@ -32,8 +33,9 @@ def run_scenarios(
     snapshot_steps: Sequence[int] = (),
     hook: StepHook | None = None,
     dump_folder: Path | None = None,
+    share: Share | None = None,
 ) -> Recorded:
-    """Run one episode per scenario, all at once.
+    """Run one episode per scenario, all at once; several processes may share the work, and each gets all that was recorded.
 
     The episode of a robot that is no longer healthy, or whose physics becomes unstable, ends there; the other robots go on as if
     nothing had happened.
@@ -49,7 +51,11 @@ def run_scenarios(
         snapshot_steps: control steps before which the simulation's state is kept.
         hook: called before every control step, see `StepHook`.
         dump_folder: where a step that becomes unstable is written for a replay; None writes nothing.
+        share: which of the scenarios this process simulates; all of them if not given.
     """
+    share = share or SINGLE.share(len(scenarios))
+    noise = np.broadcast_to(np.reshape(action_noise, (-1, 1)), (len(scenarios), 1))[share.slice]
+    scenarios = scenarios[share.slice]
     steps = scenarios[0].steps
     if any(s.steps != steps for s in scenarios):
         raise ConfigError("scenarios that run together need the same number of steps")
@@ -59,11 +65,11 @@ def run_scenarios(
     policy.reset(simulation)
     rng = np.random.default_rng(noise_seed)
     half_range = (robot.action_high - robot.action_low) / 2
-    noise = np.reshape(action_noise, (-1, 1))
     all_obs, true_obs, infos, snapshots = [obs], [simulation.true_obs], [], {}
     actions: list[np.ndarray] = []
     for t in range(steps):
-        if simulation.ended.all():
+        # all processes go on until the last robot of the last one has ended
+        if not share.process.any(not simulation.ended.all()):
             break
         apply_changes(simulation, scenarios)
         if hook is not None:
@@ -72,7 +78,9 @@ def run_scenarios(
             snapshots[t] = simulation.state()
         sent = actions[-1] if actions else None
         planned, info = policy.act(obs, robot.known_goals(goals, t, policy.preview), sent)
-        disturbance = noise * half_range * rng.standard_normal(planned.shape) if np.any(noise) else 0.0
+        disturbance: float | np.ndarray = 0.0
+        if np.any(action_noise):
+            disturbance = noise * half_range * rng.standard_normal((share.total, planned.shape[1]))[share.slice]
         action = simulation.clip(planned + disturbance)
         obs = simulation.step(action)
         all_obs.append(obs)
@@ -83,7 +91,8 @@ def run_scenarios(
     rewards = robot.rewards(np.stack(true_obs, 1), np.stack(actions, 1), goals[:, : len(actions)])
     tags = [{"source": source, "scenario": scenario.to_mapping()} for scenario in scenarios]
     episodes = _episodes(np.stack(all_obs, 1), np.stack(actions, 1), rewards, tags, simulation.lengths)
-    return Recorded(episodes, ControllerLog.of(infos) if infos else None, snapshots, simulation.instabilities)
+    recorded = Recorded(episodes, ControllerLog.of(infos) if infos else None, snapshots, simulation.instabilities)
+    return Recorded.joined(share.process.gather(recorded))
 
 
 def _episodes(

@@ -44,6 +44,22 @@ class SimulationState:
     instabilities: tuple[Instability | None, ...]
     fallen: tuple[int | None, ...]
 
+    @classmethod
+    def joined(cls, parts: Sequence[SimulationState]) -> SimulationState:
+        """One snapshot of the robots of several, taken at the same step."""
+        return cls(
+            physics=np.concatenate([p.physics for p in parts]),
+            changes=tuple(change for p in parts for change in p.changes),
+            seeds=tuple(seed for p in parts for seed in p.seeds),
+            step=parts[0].step,
+            begun=np.concatenate([p.begun for p in parts]),
+            sent=np.concatenate([p.sent for p in parts]),
+            obs=np.concatenate([p.obs for p in parts]),
+            true_obs=np.concatenate([p.true_obs for p in parts]),
+            instabilities=tuple(instability for p in parts for instability in p.instabilities),
+            fallen=tuple(after for p in parts for after in p.fallen),
+        )
+
     def select(self, robots: Sequence[int]) -> SimulationState:
         """The snapshot of some of the robots, as if there had never been others."""
         rows = list(robots)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -19,36 +19,46 @@ from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.planning import Score, make_planner
-from adaptive_mbrl.process import SINGLE, Process
 from adaptive_mbrl.revision import git_revision
 from adaptive_mbrl.training.config import TrainConfig
+from adaptive_mbrl.training.execution import Execution
 from adaptive_mbrl.training.given_episodes import files_of_recordings, given_episodes
 from adaptive_mbrl.training.run import Training, new_value
-from adaptive_mbrl.training.run_folder import claimed
+from adaptive_mbrl.training.run_folder import claimed_by_all
 from sim.episodes.collect import Collector
 from sim.robot.robot import Robot, load_robot
 from sim.scenarios.distribution import ScenarioDistribution
 from sim.scenarios.loading import files_of_training, load_training_part
 
 
-def train(config: TrainConfig, run: Path, device: torch.device | str = "cpu", process: Process = SINGLE) -> Path:
+def train(
+    config: TrainConfig,
+    run: Path,
+    device: torch.device | str = "cpu",
+    execution: Execution = Execution(),  # noqa: B008
+) -> Path:
     """Run or resume a training.
 
     Args:
         config: the configuration of the run.
         run: the run folder; a new one is made, an existing one must be of the same run.
         device: where the model is trained.
-        process: this process among those that train together; the main one writes the run's files.
+        execution: how the training is carried out.
 
     Returns:
         The folder of the final checkpoint.
     """
-    with open_training(config, run, torch.device(device), process) as training:
+    with open_training(config, run, torch.device(device), execution) as training:
         return training.run()
 
 
 @contextmanager
-def open_training(config: TrainConfig, run: Path, device: torch.device, process: Process = SINGLE) -> Iterator[SimulatedTraining]:
+def open_training(
+    config: TrainConfig,
+    run: Path,
+    device: torch.device,
+    execution: Execution = Execution(),  # noqa: B008
+) -> Iterator[SimulatedTraining]:
     """Check a configuration, claim its run folder for this process, and load what earlier rounds have left there."""
     if config.scenarios is None:
         raise ConfigError(
@@ -63,10 +73,8 @@ def open_training(config: TrainConfig, run: Path, device: torch.device, process:
     # the revision of the code that is running: the checkout may change during a long training
     revision = git_revision() or "unknown"
     files = files_of_training(config.scenarios, distribution) | recordings
-    with claimed(run, config, files, revision) if process.is_main else nullcontext():
-        # the others may read the folder once the main process has claimed it
-        process.barrier()
-        training = SimulatedTraining(config, run, robot, distribution, device, revision, given, process)
+    with claimed_by_all(execution.process, run, config, files, revision):
+        training = SimulatedTraining(config, run, robot, distribution, device, revision, given, execution)
         try:
             yield training
         finally:
@@ -84,7 +92,7 @@ class SimulatedTraining(Training):
         device: where the model is trained.
         revision: git revision of the running code.
         given: the episodes to train on; None if the training collects its own.
-        process: this process among those that train together.
+        execution: how it is carried out.
     """
 
     def __init__(
@@ -96,10 +104,10 @@ class SimulatedTraining(Training):
         device: torch.device,
         revision: str,
         given: EpisodeStore | None,
-        process: Process = SINGLE,
+        execution: Execution = Execution(),  # noqa: B008
     ) -> None:
         objective = robot.objective_to_plan(config.shaping)
-        super().__init__(config, run, robot.spec, objective, device, revision, given, process)
+        super().__init__(config, run, robot.spec, objective, device, revision, given, execution)
         self.robot, self.distribution = robot, distribution
 
     def controller(self, seed: int, bonus: float = 0.0) -> AdaptiveController:
@@ -117,9 +125,7 @@ class SimulatedTraining(Training):
         return AdaptiveController(self.spec, settings, self.config.window, StepDump(self.dump_folder, self.description()))
 
     def collect(self, index: int) -> None:
-        """Collect the episodes of a round and store them with what their collection cost and showed; in the main process only."""
-        if not self.process.is_main:
-            return
+        """Collect the episodes of a round, each process its share, and store them with what their collection cost and showed."""
         begun = time.monotonic()
         config = self.config
         collector = Collector(
@@ -131,11 +137,14 @@ class SimulatedTraining(Training):
             config.seed,
             self.dump_folder,
             shaping=config.shaping,
+            process=self.process,
         )
         if index == 0:
             collected = collector.initial()
         else:
             collected = collector.on_policy(index, self.controller(config.seed * 1000 + index, config.data.bonus_in(index)))
+        if not self.process.is_main:
+            return
         seconds = time.monotonic() - begun
         costs = {"oracle_steps": collected.oracle_steps, "scalars": collected.scalars, "seconds": seconds}
         self.store.append(collected.episodes, costs)

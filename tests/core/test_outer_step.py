@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import itertools
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from adaptive_mbrl.adaptation.gradient import GradientConfig
 from adaptive_mbrl.config import from_mapping
-from adaptive_mbrl.errors import AdaptiveMBRLError, ConfigError, DivergenceError
+from adaptive_mbrl.data.windows import ALL, Windows
+from adaptive_mbrl.errors import AdaptiveMBRLError, CheckpointError, ConfigError, DivergenceError
+from adaptive_mbrl.meta.observer import FitObserver
 from adaptive_mbrl.meta.trainer import OuterConfig
+from adaptive_mbrl.training.unfinished_fit import FIT_FILE, UnfinishedFit, load_fit, save_fit
 from tests.core.point_training import point_dataset, point_trainer, some_windows, weights
 
 
@@ -77,6 +85,96 @@ def test_a_large_gradient_is_clipped():
     assert norms == pytest.approx([1e-3] * 3, rel=1e-3)
 
 
+class Heard(FitObserver):
+    """Keeps what a fit told."""
+
+    def __init__(self) -> None:
+        self.reports: list[tuple[int, set[str]]] = []
+        self.losses = torch.empty(0)
+        self.errors: list[DivergenceError] = []
+
+    def report(self, updates: int, scalars: Mapping[str, float]) -> None:
+        self.reports.append((updates, set(scalars)))
+
+    def updated(self, losses: Tensor) -> None:
+        self.losses = losses.clone()
+
+    def skipped(self, error: DivergenceError) -> None:
+        self.errors.append(error)
+
+
+class Broken:
+    """The point mass's dataset, with a number that is not finite in some of the meta-batches, which are counted from 0."""
+
+    def __init__(self, *broken: int) -> None:
+        self._data, self._broken, self._drawn = point_dataset(), broken, 0
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._data, name)
+
+    def sample(self, num: int, generator: torch.Generator, part: slice = ALL) -> Windows:
+        windows = self._data.sample(num, generator, part)
+        if self._drawn in self._broken:
+            windows.obs[0, 1] = torch.nan
+        self._drawn += 1
+        return windows
+
+
+def test_a_step_that_is_not_finite_is_left_out_and_the_fit_goes_on():
+    heard = Heard()
+    one = point_trainer(max_skipped_steps=2, meta_batch_size=8)
+
+    scalars = one.fit(Broken(3, 8), 12, heard)
+
+    assert heard.losses.isnan().nonzero().flatten().tolist() == [3, 8]
+    assert [int(e.windows.obs.isnan().sum() > 0) for e in heard.errors] == [1, 1]
+    assert one.updates_done == 10
+    assert scalars["train/skipped_steps"] == 2
+    assert math.isfinite(scalars["train/query_loss"])
+    assert all(tensor.isfinite().all() for tensor in weights(one).values())
+
+
+def test_no_more_steps_are_skipped_than_the_configuration_allows():
+    heard = Heard()
+    with pytest.raises(DivergenceError, match="diverged at update 7"):
+        point_trainer(max_skipped_steps=1, meta_batch_size=8).fit(Broken(3, 8), 12, heard)
+
+    assert len(heard.errors) == 1
+
+
+def test_a_fit_goes_on_to_the_bit_where_it_was_interrupted(tmp_path: Path):
+    straight, halted, other = (point_trainer(seed, meta_batch_size=8) for seed in (0, 0, 9))
+
+    class Interrupting(FitObserver):
+        def updated(self, losses: Tensor) -> None:
+            if len(losses) == 5:
+                save_fit(tmp_path, UnfinishedFit(2, 1, 7.5, losses), halted)
+                raise KeyboardInterrupt
+
+    expected = straight.fit(Broken(3, 8), 12)
+    with pytest.raises(KeyboardInterrupt):
+        halted.fit(Broken(3), 12, Interrupting())
+
+    assert load_fit(tmp_path, 1, other) is None
+    unfinished = load_fit(tmp_path, 2, other)
+    assert unfinished is not None
+    assert (unfinished.batches, unfinished.seconds, len(unfinished.losses)) == (1, 7.5, 5)
+    # five meta-batches of the data have been drawn
+    assert other.fit(Broken(3), 12, before=unfinished.losses) == expected
+
+    assert other.updates_done == straight.updates_done
+    assert all(torch.equal(tensor, weights(straight)[name]) for name, tensor in weights(other).items())
+
+
+def test_a_damaged_file_of_a_fit_is_named(tmp_path: Path):
+    (tmp_path / FIT_FILE).write_bytes(b"torn")
+    with pytest.raises(CheckpointError, match=r"fit\.safetensors: damaged.*delete it, and the round begins anew"):
+        load_fit(tmp_path, 0, point_trainer())
+
+
 @pytest.mark.parametrize("updates", [7, 60])
 def test_a_training_that_diverges_says_so(updates: int):
     """Also a short one, and at its end: a checkpoint of NaN must not come out of it."""
@@ -119,9 +217,10 @@ def test_statistics_are_kept_where_the_normalizer_is_not_to_be_fitted():
 
 
 def test_reports_come_every_fifty_updates_and_once_per_epoch():
-    reports: list[tuple[int, set[str]]] = []
+    heard = Heard()
+    reports = heard.reports
 
-    scalars = point_trainer(meta_batch_size=100).fit(point_dataset(), 60, lambda done, about: reports.append((done, set(about))))
+    scalars = point_trainer(meta_batch_size=100).fit(point_dataset(), 60, heard)
 
     # 8 episodes of 40 steps have 304 windows: an epoch is 3 updates
     losses = [done for done, names in reports if names == {"train/query_loss"}]

@@ -15,6 +15,7 @@ from adaptive_mbrl.data.windows import Windows
 from adaptive_mbrl.dynamics.network_predictor import NetworkPredictor
 from adaptive_mbrl.meta.losses import multi_step_loss
 from adaptive_mbrl.meta.trainer import MetaTrainer
+from adaptive_mbrl.process import Share
 from tests.core.analytic import POINT_MODEL
 from tests.core.point_training import QUERY, held_out, point_dataset, point_trainer, some_windows, weights
 
@@ -46,9 +47,9 @@ def test_a_fit_keeps_nothing_of_the_steps_that_are_done(monkeypatch: pytest.Monk
     losses: list[weakref.ref[Any]] = []
     step = MetaTrainer.step
 
-    def watched(self: MetaTrainer, windows: Windows) -> torch.Tensor:
+    def watched(self: MetaTrainer, windows: Windows, share: Share) -> torch.Tensor:
         assert all(loss() is None for loss in losses)
-        loss = step(self, windows)
+        loss = step(self, windows, share)
         losses.append(weakref.ref(loss))
         return loss
 

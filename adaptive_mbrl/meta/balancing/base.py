@@ -13,6 +13,7 @@ from abc import abstractmethod
 from torch import Tensor, nn
 
 from adaptive_mbrl.adaptation.base import ParameterGroup
+from adaptive_mbrl.process import SINGLE, Share
 
 
 class Balancing(nn.Module):
@@ -20,7 +21,7 @@ class Balancing(nn.Module):
 
     Its parameters are trained beside the meta-parameters, by the same optimiser; its buffers are state that is saved with the
     trainer. `backward` may change both; the trainer puts them back where the step is not taken. Where several processes train
-    together, each balances its own windows, and the gradients are averaged.
+    together, each has a share of the windows, and all of them come to the same state.
     """
 
     @property
@@ -29,13 +30,19 @@ class Balancing(nn.Module):
         return 0
 
     @abstractmethod
-    def backward(self, losses: Tensor, task: Tensor) -> None:
+    def balance(self, losses: Tensor, task: Tensor, share: Share) -> None:
+        """What `backward` does, for a share of a meta-batch: the mean of the processes' gradients is the gradient."""
+
+    def backward(self, losses: Tensor, task: Tensor, share: Share | None = None) -> None:
         """Set the gradient of the meta-parameters, and of the parameters of this object.
 
         Args:
             losses: of each window, (W,).
             task: the training situation of each window, (W,).
+            share: which windows of the meta-batch these are; all of them if not given. Where processes share a meta-batch, the
+                gradient is the mean of theirs.
         """
+        self.balance(losses, task, SINGLE.share(len(losses)) if share is None else share)
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """See `Adapter.parameter_groups`; of this object's own parameters."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from adaptive_mbrl.adaptation.base import Adapter
 from adaptive_mbrl.meta.balancing.base import Balancing
 from adaptive_mbrl.meta.balancing.groups import gradients_of, gram_matrix, group_losses
+from adaptive_mbrl.process import Share
 
 
 class CombinationBalancing(Balancing):
@@ -37,9 +38,9 @@ class CombinationBalancing(Balancing):
             (G,).
         """
 
-    def backward(self, losses: Tensor, task: Tensor) -> None:
-        of_groups = group_losses(losses, task % self.groups)
-        gradients = gradients_of(of_groups.loss, self._trained)
+    def balance(self, losses: Tensor, task: Tensor, share: Share) -> None:
+        of_groups = group_losses(losses, task % self.groups, share)
+        gradients = gradients_of(of_groups.loss, self._trained, share)
         weights = self.weights(gram_matrix(gradients), of_groups.share.double().cpu()).tolist()
         for parameter, *parts in zip(self._trained, *gradients, strict=True):
             used = [weight * part for weight, part in zip(weights, parts, strict=True) if part is not None]

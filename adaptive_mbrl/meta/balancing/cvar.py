@@ -18,6 +18,7 @@ from adaptive_mbrl.adaptation.base import Adapter
 from adaptive_mbrl.config import bounded
 from adaptive_mbrl.meta.balancing.base import Balancing
 from adaptive_mbrl.meta.balancing.groups import group_losses
+from adaptive_mbrl.process import Share
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,8 @@ class CVaRBalancing(Balancing):
     def windows_per_task(self) -> int:
         return self.config.windows_per_task
 
-    def backward(self, losses: Tensor, task: Tensor) -> None:
-        of_tasks = group_losses(losses, task).loss
+    def balance(self, losses: Tensor, task: Tensor, share: Share) -> None:
+        of_tasks = group_losses(losses, task, share)
         # a product such as 0.1 * 30 may lie a little above the whole number that is meant
-        worst = max(1, math.ceil(self.config.fraction * len(of_tasks) - 1e-9))
-        of_tasks.topk(worst).values.mean().backward()
+        worst = max(1, math.ceil(self.config.fraction * len(of_tasks.value) - 1e-9))
+        (of_tasks.loss[of_tasks.value.topk(worst).indices].mean() * share.process.world_size).backward()

@@ -20,6 +20,7 @@ from adaptive_mbrl.adaptation.base import Adapter, ParameterGroup
 from adaptive_mbrl.config import bounded
 from adaptive_mbrl.meta.balancing.base import Balancing
 from adaptive_mbrl.meta.balancing.groups import gradients_of, group_losses
+from adaptive_mbrl.process import Share
 
 _SMALLEST_WEIGHT = 1e-2
 
@@ -60,20 +61,20 @@ class GradNormBalancing(Balancing):
         self.config = config
         self._last = adapter.last_weights()
         self.weight = nn.Parameter(torch.ones(config.groups))
-        # infinite until a group is seen; where processes average it, until all of them have seen it
+        # infinite until a group is seen
         self.register_buffer("initial", torch.full((config.groups,), torch.inf))
 
-    def backward(self, losses: Tensor, task: Tensor) -> None:
-        group, loss, _ = group_losses(losses, task % self.config.groups)
+    def balance(self, losses: Tensor, task: Tensor, share: Share) -> None:
+        group, part, loss, _ = group_losses(losses, task % self.config.groups, share)
         with torch.no_grad():
             self.weight.clamp_(min=_SMALLEST_WEIGHT)
             self.weight.mul_(len(self.weight) / self.weight.sum())
             known = self.initial[group]
             self.initial[group] = torch.where(known.isinf() & loss.isfinite(), loss, known).to(known.dtype)
         weight = self.weight.detach()[group]
-        length = torch.stack([_norm(gradient) for gradient in gradients_of(loss, self._last)])
-        (weight * loss).mean().backward()
-        rate = loss.detach() / self.initial[group]
+        length = torch.stack([_norm(gradient) for gradient in gradients_of(part, self._last, share)])
+        ((weight * part).mean() * share.process.world_size).backward()
+        rate = loss / self.initial[group]
         target = (weight * length).mean() * (rate / rate.mean()) ** self.config.alpha
         # the derivative of |w_i l_i - target_i|
         self.weight.grad = torch.zeros_like(self.weight)

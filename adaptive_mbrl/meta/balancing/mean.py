@@ -9,6 +9,7 @@ from torch import Tensor
 
 from adaptive_mbrl.adaptation.base import Adapter
 from adaptive_mbrl.meta.balancing.base import Balancing
+from adaptive_mbrl.process import Share
 
 
 @dataclass(frozen=True)
@@ -25,5 +26,5 @@ class MeanConfig:
 class MeanBalancing(Balancing):
     """The gradient of the mean loss."""
 
-    def backward(self, losses: Tensor, task: Tensor) -> None:
-        losses.mean().backward()
+    def balance(self, losses: Tensor, task: Tensor, share: Share) -> None:
+        share.mean(losses).backward()

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from adaptive_mbrl.adaptation.base import Adapter, ParameterGroup
 from adaptive_mbrl.config import bounded
 from adaptive_mbrl.meta.balancing.base import Balancing
+from adaptive_mbrl.process import Share
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,9 @@ class UncertaintyBalancing(Balancing):
         self.config = config
         self.log_variance = nn.Parameter(torch.zeros(config.count))
 
-    def backward(self, losses: Tensor, task: Tensor) -> None:
+    def balance(self, losses: Tensor, task: Tensor, share: Share) -> None:
         log_variance = self.log_variance[task % self.config.count]
-        (0.5 * (-log_variance).exp() * losses + 0.5 * log_variance).mean().backward()
+        share.mean(0.5 * (-log_variance).exp() * losses + 0.5 * log_variance).backward()
 
     def parameter_groups(self) -> list[ParameterGroup]:
         return [ParameterGroup([self.log_variance], learning_rate=self.config.learning_rate)]

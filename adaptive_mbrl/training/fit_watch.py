@@ -1,0 +1,62 @@
+"""Watches the fit of a round: shows and records its figures, saves it from time to time, and stops it when it is asked to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import NoReturn
+
+from torch import Tensor
+from tqdm import tqdm
+
+from adaptive_mbrl.errors import DivergenceError
+from adaptive_mbrl.meta.observer import FitObserver
+from adaptive_mbrl.training.execution import Execution
+from adaptive_mbrl.training.stopping import StopRequest
+
+
+class FitWatch(FitObserver):
+    """Watches the fit of one round.
+
+    Args:
+        bar: the bar of the fit.
+        execution: how often the fit is saved.
+        stop: whether it has been asked to stop.
+        record: takes the figures.
+        save: saves the fit, given its losses so far.
+        dump: writes a step that was skipped, and says where.
+        clock: the time [s].
+    """
+
+    def __init__(
+        self,
+        bar: tqdm[NoReturn],
+        execution: Execution,
+        stop: StopRequest,
+        record: Callable[[Mapping[str, float]], None],
+        save: Callable[[Tensor], None],
+        dump: Callable[[DivergenceError], DivergenceError],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._bar, self._execution, self._stop = bar, execution, stop
+        self._record, self._save, self._dump, self._clock = record, save, dump, clock
+        self._saved = clock()
+
+    def report(self, updates: int, scalars: Mapping[str, float]) -> None:
+        if "train/query_loss" in scalars:
+            self._bar.set_postfix(loss=f"{scalars['train/query_loss']:.3f}")
+        if self._execution.process.is_main:
+            self._record(scalars)
+
+    def updated(self, losses: Tensor) -> None:
+        self._bar.update(len(losses) - self._bar.n)
+        process, stopping = self._execution.process, self._stop.is_made(self._execution.process)
+        if process.is_main and (stopping or self._clock() - self._saved >= self._execution.save_every):
+            self._save(losses)
+            self._saved = self._clock()
+        if stopping:
+            self._stop.obey()
+
+    def skipped(self, error: DivergenceError) -> None:
+        if self._execution.process.is_main:
+            tqdm.write(f"skipped: {self._dump(error)}")

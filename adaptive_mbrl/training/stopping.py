@@ -1,0 +1,82 @@
+"""A training that is asked to stop, by a scheduler (SIGTERM) or at the keyboard (Ctrl-C), saves what it has first."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
+
+from adaptive_mbrl.process import Process
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Stopped(BaseException):
+    """The training has been asked to stop, and what it has is saved.
+
+    It is no error, and passes by whoever handles those.
+
+    Args:
+        number: the signal that asked; SIGTERM if another process of the training got one.
+    """
+
+    def __init__(self, number: signal.Signals) -> None:
+        super().__init__(number.name)
+        self.number = number
+
+
+class StopRequest:
+    """Whether this process has been asked to stop.
+
+    Within `on_signals`, a signal stops the training at once, and within `deferred` it waits
+    until somebody looks at `is_made`. A second Ctrl-C does not wait.
+    """
+
+    def __init__(self) -> None:
+        self.number: signal.Signals | None = None
+        self._waits = False
+
+    @contextmanager
+    def on_signals(self) -> Iterator[None]:
+        """Hear signals in this block; outside the main thread, where Python allows none, nothing changes."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self._hear) for number in _SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """A block in which what is not saved yet would be lost."""
+        self._waits = True
+        try:
+            yield
+        finally:
+            self._waits = False
+
+    def is_made(self, process: Process) -> bool:
+        """Whether one of the processes has been asked to stop; all of them have to ask at the same point of the training."""
+        return process.any(self.number is not None)
+
+    def obey(self) -> NoReturn:
+        """Stop, because this process or another one has been asked to.
+
+        Raises:
+            Stopped: always.
+        """
+        raise Stopped(self.number or signal.SIGTERM)
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        again, self.number = self.number is not None, signal.Signals(number)
+        if self._waits and not (again and number == signal.SIGINT):
+            return
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise Stopped(self.number)
