@@ -20,11 +20,15 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.errors import AdaptiveMBRLError, ConfigError
 from adaptive_mbrl.process import SINGLE, Process
 
 TIMEOUT = datetime.timedelta(hours=2)
 """How long a process waits for the others: as long as the main one may work alone."""
+
+
+class LostProcessError(AdaptiveMBRLError):
+    """Another process of the training has ended or does not answer."""
 
 
 @dataclass(frozen=True)
@@ -35,18 +39,21 @@ class GroupProcess(Process):
         for same in _by_kind(tensors):
             # one message for all of them: small ones cost as much as large ones
             flat = torch.cat([tensor.detach().flatten() for tensor in same])
-            dist.all_reduce(flat)
+            with _nobody_lost():
+                dist.all_reduce(flat)
             _scatter(flat / self.world_size, same)
 
     def broadcast(self, tensors: Iterable[Tensor]) -> None:
         for same in _by_kind(tensors):
             flat = torch.cat([tensor.detach().flatten() for tensor in same])
-            dist.broadcast(flat, src=0)
+            with _nobody_lost():
+                dist.broadcast(flat, src=0)
             _scatter(flat, same)
 
     def gather(self, value: Any) -> list[Any]:
         everything: list[Any] = [None] * self.world_size
-        dist.all_gather_object(everything, value)
+        with _nobody_lost():
+            dist.all_gather_object(everything, value)
         return everything
 
     def barrier(self) -> None:
@@ -80,6 +87,22 @@ def process_of_launcher() -> Iterator[Process]:
         yield GroupProcess(rank, world_size)
     finally:
         dist.destroy_process_group()
+
+
+@contextmanager
+def _nobody_lost() -> Iterator[None]:
+    """Say what has happened where the others cannot be reached.
+
+    Raises:
+        LostProcessError: one of them has ended, or is not heard of for longer than `TIMEOUT`.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        raise LostProcessError(
+            f"another process of this training was lost ({' '.join(str(error).split())[:120]}); what was saved is kept, and the "
+            "launcher starts all of them again if it was given --max-restarts"
+        ) from error
 
 
 def _by_kind(tensors: Iterable[Tensor]) -> Iterable[list[Tensor]]:
