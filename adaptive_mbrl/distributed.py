@@ -19,6 +19,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.rendezvous import rendezvous
 
 from adaptive_mbrl.errors import AdaptiveMBRLError, ConfigError
 from adaptive_mbrl.process import SINGLE, Process
@@ -82,11 +83,26 @@ def process_of_launcher() -> Iterator[Process]:
     if torch.cuda.is_available():
         torch.cuda.set_device(_number("LOCAL_RANK") % torch.cuda.device_count())
         backend = "cpu:gloo,cuda:nccl"
-    dist.init_process_group(backend, timeout=TIMEOUT)
+    with _nobody_lost():
+        dist.init_process_group(backend, store=_store(), rank=rank, world_size=world_size, timeout=TIMEOUT)
     try:
         yield GroupProcess(rank, world_size)
     finally:
         dist.destroy_process_group()
+
+
+def _store() -> Any:
+    """Where the processes find each other.
+
+    The launcher keeps one store for all its attempts, and in the next one the addresses of the last would be found there. On one
+    machine each attempt has a number. Launchers on several machines count by themselves; docs/scaling.md says what to tell them.
+    """
+    store, _, _ = next(iter(rendezvous("env://")))
+    if os.environ.get("GROUP_WORLD_SIZE") != "1":
+        return store
+    return dist.PrefixStore(  # type: ignore[attr-defined]
+        f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store
+    )
 
 
 @contextmanager

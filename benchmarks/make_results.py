@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from scaling_tables import interrupted_table, scaling_table
+
 from adaptive_mbrl.checkpoint import DESCRIPTION_FILE, find_checkpoint, read_description
 from sim.benchmark.markdown import (
     COMPARISON,
@@ -31,7 +33,7 @@ from sim.benchmark.markdown import (
 from sim.evaluation.summary import summarize
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-PAGES = ("results.md", "adaptation.md", "data.md", "physics.md", "robot.md", "training.md", "walker.md")
+PAGES = ("results.md", "adaptation.md", "data.md", "physics.md", "robot.md", "scaling.md", "training.md", "walker.md")
 SHORT = ("never_worse", "multitask")
 """Reports of benchmarks that are shown with one line for each arm."""
 LAST_NARROW = "36f922467660"
@@ -495,6 +497,8 @@ TABLES = {
     "faults": faults_table,
     "latency_cases": latency_cost_table,
     "meta_batches_per_second": large_store_table,
+    "weak_scaling_of_two": scaling_table,
+    "killed_often": interrupted_table,
 }
 """How a report is shown, by a key that only reports of its kind have."""
 
