@@ -201,6 +201,7 @@ FLOORS = {
             "units",
             "transitions",
             "process",
+            "distributed",
             "runtime",
             "device",
             "console",
