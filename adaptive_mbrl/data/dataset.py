@@ -82,7 +82,8 @@ class EpisodeDataset:
         weighting: WeightingConfig = WeightingConfig(),  # noqa: B008
     ) -> None:
         self.spec = spec
-        self._training = WindowSampler(training, window, query, device, episode_weights(training, weighting))
+        weights = episode_weights(training, weighting)
+        self._training = WindowSampler(training, window, query, device, weights, balance=weighting.situations)
         usable = [e for e in held_out if not e.ended or len(e) - e.history >= query]
         # a situation that is held out is none of the training's, even where the dynamics are the same
         self._held_out = WindowSampler(usable, window, query, device, first_task=self.num_tasks) if usable else None

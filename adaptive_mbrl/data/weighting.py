@@ -1,4 +1,4 @@
-"""Which episodes a training looks at more often: newer ones, or those with a higher reward.
+"""Which windows a training looks at more often: those of newer episodes, of better ones, or of rare situations.
 
 Windows are drawn uniformly over all steps by default. A model that plans is asked about states that a good controller visits,
 while most of the data of a training on its own episodes comes from earlier, worse controllers. The weight of episode e is
@@ -7,6 +7,9 @@ while most of the data of a training on its own episodes comes from earlier, wor
 
 where age_e is 0 for the first batch of the data and 1 for the last one, in equal steps, so that the branches of a round are as
 old as the episodes that they leave, and z_e is the episode's mean reward, standardised over the episodes that are no branches.
+Windows of a training situation whose weights sum to W have their weights multiplied by W^-situations, so that with 1 all
+situations are drawn equally often, however much was recorded of each.
+
 The loss is not corrected for the weights: the aim is another distribution of states.
 """
 
@@ -26,7 +29,7 @@ _LARGEST_Z = 2.0
 
 @dataclass(frozen=True)
 class WeightingConfig:
-    """How often the windows of an episode are drawn, in logarithms of ratios; with both 0 all windows are alike.
+    """How often windows are drawn; with all 0 they are alike.
 
     Attributes:
         recency: a window of the last batch of episodes is drawn e^recency times as often as one of the first. A round of a
@@ -34,15 +37,12 @@ class WeightingConfig:
         reward: a window of an episode whose mean reward is one standard deviation higher is drawn e^reward times as often; two
             standard deviations above or below the mean are the most that counts. Mean and standard deviation are those of the
             episodes that are no branches.
+        situations: with 1 every training situation is drawn equally often, with 0 as often as it has windows.
     """
 
     recency: float = bounded(0.0, low=0.0, high=10.0)
     reward: float = bounded(0.0, low=0.0, high=10.0)
-
-    @property
-    def is_uniform(self) -> bool:
-        """Whether all windows are alike."""
-        return self.recency == 0 and self.reward == 0
+    situations: float = bounded(0.0, low=0.0, high=1.0)
 
 
 def episode_weights(episodes: Sequence[Episode], config: WeightingConfig) -> NDArray[np.float64] | None:
@@ -52,7 +52,7 @@ def episode_weights(episodes: Sequence[Episode], config: WeightingConfig) -> NDA
         episodes: the data; each says the batch that it was collected in.
         config: the strengths.
     """
-    if config.is_uniform or not episodes:
+    if (config.recency == 0 and config.reward == 0) or not episodes:
         return None
     batches, batch = np.unique([e.batch for e in episodes], return_inverse=True)
     age = batch / max(1, len(batches) - 1)

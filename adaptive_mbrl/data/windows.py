@@ -65,11 +65,13 @@ class _Spans(NamedTuple):
     first: Tensor
 
     @classmethod
-    def of(cls, numbered: Sequence[NumberedSpan], weights: NDArray[np.float64] | None) -> _Spans:
-        """Spans in the given order; `weights` is that of a window of each episode, (E,), None for 1."""
+    def of(cls, numbered: Sequence[NumberedSpan], weights: NDArray[np.float64] | None, balance: float) -> _Spans:
+        """Spans in the given order; `weights` are those of a window of each episode, (E,), None for 1."""
         episode, begin, end, task = torch.tensor(numbered).T.contiguous()
         num = end - begin
         weight = num.double() if weights is None else num * torch.from_numpy(weights)[episode]
+        if balance > 0:
+            weight = weight * task.bincount(weight)[task] ** -balance
         return cls(episode, begin, num, task, weight, weight.cumsum(0), num.cumsum(0) - num)
 
     def in_order(self, order: Tensor) -> _Spans:
@@ -106,6 +108,7 @@ class WindowSampler:
         device: where the windows are put together.
         weights: relative weight of a window of each episode, (E,); None for the same of all.
         first_task: number of the first situation.
+        balance: with 1 every situation is drawn equally often, with 0 by the weight of its windows.
     """
 
     def __init__(
@@ -116,6 +119,7 @@ class WindowSampler:
         device: torch.device | str = "cpu",
         weights: NDArray[np.float64] | None = None,
         first_task: int = 0,
+        balance: float = 0.0,
     ) -> None:
         chosen = [i for i, e in enumerate(episodes) if len(e) - e.history >= query]
         if not chosen:
@@ -127,8 +131,8 @@ class WindowSampler:
         queries = [(e.history, len(e) - query + 1) for e in self.episodes]
         numbered, self.num_tasks = number_situations(self.episodes, queries)
         self.first_task = first_task
-        self._weighted = weights is not None
-        self._spans = _Spans.of(numbered, None if weights is None else weights[chosen])
+        self._weighted = weights is not None or balance > 0
+        self._spans = _Spans.of(numbered, None if weights is None else weights[chosen], balance)
         self._len = int(self._spans.num.sum())
 
     def __len__(self) -> int:

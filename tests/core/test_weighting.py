@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -49,6 +50,21 @@ def test_newer_episodes_are_drawn_more_often_by_the_stated_ratio():
 
     assert found[3] / found[2] == pytest.approx(math.exp(0.5), rel=0.07)
     assert found[2] / found[1] == pytest.approx(math.exp(0.5), rel=0.07)
+
+
+@pytest.mark.parametrize(("strength", "expected"), [(0.0, 4.0), (0.5, 2.0), (1.0, 1.0)])
+def test_rare_situations_are_drawn_more_often(strength: float, expected: float):
+    """Four episodes of one situation and one of another; those of the same one are alike."""
+    often = [tagged(episode(i), "wind") for i in range(1, 5)]
+
+    found = shares([*often, tagged(episode(9), "calm")], WeightingConfig(situations=strength))
+
+    assert sum(found[i] for i in range(1, 5)) / found[9] == pytest.approx(expected, rel=0.07)
+    assert found[1] / found[4] == pytest.approx(1.0, rel=0.1)
+
+
+def tagged(of: Episode, situation: str) -> Episode:
+    return dataclasses.replace(of, tags={**of.tags, "situation": situation})
 
 
 def test_branches_are_as_old_as_the_episodes_of_their_round(tmp_path: Path):
