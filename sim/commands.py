@@ -67,7 +67,8 @@ def train(options: TrainOptions) -> None:
         )
     config = load_train_config(options.config, options.settings)
     start = train_from_episodes if config.scenarios is None else run_training
-    run_with_hints(options, lambda run: start(config, run, resolve_device(options.device)))
+    device = resolve_device(options.device)
+    run_with_hints(options, lambda run: start(config, run, device, loggers=options.loggers))
 
 
 def evaluate(options: EvaluateOptions) -> None:

@@ -21,6 +21,7 @@ from adaptive_mbrl.options.common import (
     require_seed,
     require_threads,
 )
+from adaptive_mbrl.options.loggers import DEFAULT_LOGGER, NO_LOGGER, LoggerNames, require_loggers
 
 _MAX_SETTINGS_IN_NAME = 150
 
@@ -42,6 +43,8 @@ class TrainOptions:
         compare: with --data, whether to train the multi-task model, too, and to compare.
         run: folder of the run; runs/train/NAME if not given, where the name includes the settings of --set.
         resume: only continue an existing run, never start a new one.
+        logger: where the curves are shown: tensorboard, wandb (Weights & Biases), trackio, several of them, or none. A run may go
+            on with others than it began with.
         device: where the networks run; auto takes a GPU when there is one.
         threads: number of threads of torch and of the simulator; OMP_NUM_THREADS if not given, else all usable cores.
     """
@@ -52,11 +55,13 @@ class TrainOptions:
     compare: bool = True
     run: OptionalPath = None
     resume: bool = False
+    logger: LoggerNames = (DEFAULT_LOGGER,)
     device: Device = "auto"
     threads: OptionalInt = None
 
     def __post_init__(self) -> None:
         require_threads(self.threads)
+        require_loggers(self.logger)
         if self.config is None and self.data is None:
             raise ConfigError("train: got neither of --config and --data; give one, or both")
         for setting in self.set if self.data is not None else ():
@@ -70,6 +75,11 @@ class TrainOptions:
             return self.set
         # JSON, because a path may have characters that mean something in YAML
         return (f"data.episodes_from={json.dumps(str(self.data))}", "data.iterations=0", *self.set)
+
+    @property
+    def loggers(self) -> tuple[str, ...]:
+        """The loggers of --logger, without the word for none."""
+        return tuple(name for name in self.logger if name != NO_LOGGER)
 
     @property
     def source(self) -> str:

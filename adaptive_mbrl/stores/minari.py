@@ -24,6 +24,7 @@ from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.data.store_lock import store_lock
 from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.extra import extra_package
 from adaptive_mbrl.options import DataExportMinariOptions, DataImportMinariOptions
 from adaptive_mbrl.spec import RobotSpec
 
@@ -98,10 +99,7 @@ def import_minari(options: DataImportMinariOptions) -> None:
 
 def minari_package() -> ModuleType:
     """The library, or an error that says how to install it."""
-    try:
-        return importlib.import_module("minari")
-    except ModuleNotFoundError as error:
-        raise ConfigError("package 'minari' is not installed; pip install 'adaptive-mbrl[minari]'") from error
+    return extra_package("minari", "minari")
 
 
 def spaces_of(spec: RobotSpec) -> dict[str, Any]:

@@ -13,8 +13,10 @@ from pathlib import Path
 from adaptive_mbrl.device import resolve_device
 from adaptive_mbrl.errors import EXIT_INTERRUPTED, ConfigError
 from adaptive_mbrl.options import TrainOptions
+from adaptive_mbrl.options.loggers import DEFAULT_LOGGER
 from adaptive_mbrl.training.config import config_for_recordings, read_train_config
 from adaptive_mbrl.training.from_episodes import train_and_compare, train_from_episodes
+from adaptive_mbrl.training.loggers import prepare_loggers
 from adaptive_mbrl.training.plain_progress import plain_bars
 from adaptive_mbrl.training.run_folder import RunFolderError
 
@@ -29,7 +31,7 @@ def train(options: TrainOptions) -> None:
     device = resolve_device(options.device)
     compared = options.data is not None and options.compare
     start = train_and_compare if compared else train_from_episodes
-    run_with_hints(options, lambda run: start(config, run, device))
+    run_with_hints(options, lambda run: start(config, run, device, loggers=options.loggers))
 
 
 def run_with_hints(options: TrainOptions, start: Callable[[Path], Path]) -> None:
@@ -39,6 +41,7 @@ def run_with_hints(options: TrainOptions, start: Callable[[Path], Path]) -> None
         options: what the user asked for.
         start: runs or resumes the training in the folder that it is given, and returns that of the checkpoint.
     """
+    prepare_loggers(options.loggers)
     run = options.run_folder
     if options.resume and not (run / "config.yaml").is_file():
         raise ConfigError(f"--resume: no run to go on with in {run} (it has no config.yaml); leave --resume out to start one")
@@ -70,4 +73,5 @@ def _as_before(options: TrainOptions) -> list[str]:
     settings = ["--set", *options.set] if options.set else []
     compare = [] if options.compare else ["--no-compare"]
     device = [] if options.device == "auto" else ["--device", options.device]
-    return settings + compare + device + ([] if options.threads is None else ["--threads", str(options.threads)])
+    loggers = [] if options.logger == (DEFAULT_LOGGER,) else ["--logger", *options.logger]
+    return settings + compare + device + loggers + ([] if options.threads is None else ["--threads", str(options.threads)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,17 +22,21 @@ from adaptive_mbrl.training.card import summary, write_card
 from adaptive_mbrl.training.comparison import Comparison, compare
 from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.given_episodes import files_of_recordings, folder_of_episodes, given_episodes
+from adaptive_mbrl.training.loggers import DEFAULT_LOGGERS
 from adaptive_mbrl.training.run import Training, new_value
 from adaptive_mbrl.training.run_folder import claimed
 
 
-def train_from_episodes(config: TrainConfig, run: Path, device: torch.device | str = "cpu") -> Path:
+def train_from_episodes(
+    config: TrainConfig, run: Path, device: torch.device | str = "cpu", loggers: Sequence[str] = DEFAULT_LOGGERS
+) -> Path:
     """Run or resume a training on the episodes that `data.episodes_from` names.
 
     Args:
         config: the configuration of the run; it has no `scenarios`.
         run: the run folder; a new one is made, an existing one must be of the same run.
         device: where the model is trained.
+        loggers: names of the loggers that get the run's curves.
 
     Returns:
         The folder of the final checkpoint.
@@ -40,10 +45,12 @@ def train_from_episodes(config: TrainConfig, run: Path, device: torch.device | s
         ConfigError: the configuration names no episodes, or its objective does not fit their channels.
         CheckpointError: the episodes are damaged.
     """
-    return _train(_recordings(config, run), config, run, torch.device(device))
+    return _train(_recordings(config, run), config, run, torch.device(device), loggers)
 
 
-def train_and_compare(config: TrainConfig, run: Path, device: torch.device | str = "cpu") -> Path:
+def train_and_compare(
+    config: TrainConfig, run: Path, device: torch.device | str = "cpu", loggers: Sequence[str] = DEFAULT_LOGGERS
+) -> Path:
     """Run or resume a training on recorded episodes, then one of the multi-task model on the same, and compare the two.
 
     The multi-task model has the same network, episodes and number of updates; its run is in the folder `multitask` of the run.
@@ -54,12 +61,13 @@ def train_and_compare(config: TrainConfig, run: Path, device: torch.device | str
         config: see `train_from_episodes`.
         run: the run folder.
         device: where the models are trained.
+        loggers: names of the loggers that get the curves of both.
 
     Returns:
         The folder of the checkpoint that adapts.
     """
     recordings = _recordings(config, run)
-    checkpoint = _train(recordings, config, run, torch.device(device))
+    checkpoint = _train(recordings, config, run, torch.device(device), loggers)
     trained = load_checkpoint(checkpoint)
     training = [e for e in recordings.store.episodes if not e.tags.get("validation")]
     held_out = [e for e in recordings.store.episodes if e.tags.get("validation")]
@@ -67,7 +75,7 @@ def train_and_compare(config: TrainConfig, run: Path, device: torch.device | str
     if held_out and not trained.description.is_multitask:
         print("Multi-task model, for comparison:")
         plain = dataclasses.replace(config, adaptation=(NoneConfig(),))
-        other = load_checkpoint(_train(recordings, plain, run / "multitask", torch.device(device)))
+        other = load_checkpoint(_train(recordings, plain, run / "multitask", torch.device(device), loggers))
         comparison = compare(trained.adapter, other.adapter, held_out, config.window, config.outer.query)
     write_card(checkpoint, trained.description, training, held_out, comparison)
     print(_result(comparison, bool(held_out), trained.description.is_multitask))
@@ -97,14 +105,14 @@ def _recordings(config: TrainConfig, run: Path) -> _Recordings:
     return _Recordings(store, files)
 
 
-def _train(recordings: _Recordings, config: TrainConfig, run: Path, device: torch.device) -> Path:
+def _train(recordings: _Recordings, config: TrainConfig, run: Path, device: torch.device, loggers: Sequence[str]) -> Path:
     spec = recordings.store.spec
     objective = _objective(config, spec)
     # what cannot be trained begins no run
     new_value(config, spec, objective)
     revision = git_revision() or "unknown"
     with claimed(run, config, recordings.files, revision):
-        training = Training(config, run, spec, objective, device, revision, recordings.store)
+        training = Training(config, run, spec, objective, device, revision, recordings.store, loggers=loggers)
         try:
             return training.run()
         finally:

@@ -10,7 +10,7 @@ run is a folder:
     lock                             which process is training in this folder; empty when none is
     episodes/                        all data, one file per round that collected
     rounds/NNN/                      checkpoint, optimiser state and figures after round NNN; complete or not there at all
-    tensorboard/                     scalars
+    tensorboard/                     curves, if TensorBoard is a logger of the run
     dumps/                           steps that were not finite, for `adaptive-mbrl replay`; only if there was one
     checkpoint                       copy of the last round's checkpoint, written when the run is complete
 """
@@ -52,6 +52,7 @@ from adaptive_mbrl.process import SINGLE, Process
 from adaptive_mbrl.spec import RobotSpec
 from adaptive_mbrl.storage import atomic_folder
 from adaptive_mbrl.training.config import TrainConfig
+from adaptive_mbrl.training.loggers import DEFAULT_LOGGERS
 from adaptive_mbrl.training.recorder import Recorder
 from adaptive_mbrl.training.rounds import RoundRecord, load_trainer_state, save_trainer_state
 
@@ -68,6 +69,7 @@ class Training:
         revision: git revision of the running code.
         given: the episodes to train on; None if the training collects its own (`collect`).
         process: this process among those that train together.
+        loggers: names of the loggers that get the run's curves.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Training:
         revision: str,
         given: EpisodeStore | None,
         process: Process = SINGLE,
+        loggers: Sequence[str] = DEFAULT_LOGGERS,
     ) -> None:
         self.config, self.folder, self.device = config, run, device
         self.spec, self.objective, self.revision, self.process = spec, objective, revision, process
@@ -89,7 +92,7 @@ class Training:
         self.trainer = MetaTrainer(self.adapter, config.outer, config.seed, device, process)
         self.value = new_value(config, spec, objective)
         self.canary: Canary | None = None
-        self.recorder = Recorder(run)
+        self.recorder = Recorder(run, config, loggers)
         done = sorted(p for p in (run / "rounds").glob("[0-9]*") if p.name.isdigit())
         self.next_round = len(done)
         self.record = self.recorder.load_record(done[-1]) if done else RoundRecord(0, 0, 0, 0, 0, 0.0)

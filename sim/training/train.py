@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from adaptive_mbrl.process import SINGLE, Process
 from adaptive_mbrl.revision import git_revision
 from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.given_episodes import files_of_recordings, given_episodes
+from adaptive_mbrl.training.loggers import DEFAULT_LOGGERS
 from adaptive_mbrl.training.run import Training, new_value
 from adaptive_mbrl.training.run_folder import claimed
 from sim.episodes.collect import Collector
@@ -31,7 +32,13 @@ from sim.scenarios.distribution import ScenarioDistribution
 from sim.scenarios.loading import files_of_training, load_training_part
 
 
-def train(config: TrainConfig, run: Path, device: torch.device | str = "cpu", process: Process = SINGLE) -> Path:
+def train(
+    config: TrainConfig,
+    run: Path,
+    device: torch.device | str = "cpu",
+    process: Process = SINGLE,
+    loggers: Sequence[str] = DEFAULT_LOGGERS,
+) -> Path:
     """Run or resume a training.
 
     Args:
@@ -39,16 +46,23 @@ def train(config: TrainConfig, run: Path, device: torch.device | str = "cpu", pr
         run: the run folder; a new one is made, an existing one must be of the same run.
         device: where the model is trained.
         process: this process among those that train together; the main one writes the run's files.
+        loggers: names of the loggers that get the run's curves.
 
     Returns:
         The folder of the final checkpoint.
     """
-    with open_training(config, run, torch.device(device), process) as training:
+    with open_training(config, run, torch.device(device), process, loggers) as training:
         return training.run()
 
 
 @contextmanager
-def open_training(config: TrainConfig, run: Path, device: torch.device, process: Process = SINGLE) -> Iterator[SimulatedTraining]:
+def open_training(
+    config: TrainConfig,
+    run: Path,
+    device: torch.device,
+    process: Process = SINGLE,
+    loggers: Sequence[str] = DEFAULT_LOGGERS,
+) -> Iterator[SimulatedTraining]:
     """Check a configuration, claim its run folder for this process, and load what earlier rounds have left there."""
     if config.scenarios is None:
         raise ConfigError(
@@ -66,7 +80,7 @@ def open_training(config: TrainConfig, run: Path, device: torch.device, process:
     with claimed(run, config, files, revision) if process.is_main else nullcontext():
         # the others may read the folder once the main process has claimed it
         process.barrier()
-        training = SimulatedTraining(config, run, robot, distribution, device, revision, given, process)
+        training = SimulatedTraining(config, run, robot, distribution, device, revision, given, process, loggers)
         try:
             yield training
         finally:
@@ -85,6 +99,7 @@ class SimulatedTraining(Training):
         revision: git revision of the running code.
         given: the episodes to train on; None if the training collects its own.
         process: this process among those that train together.
+        loggers: names of the loggers that get the run's curves.
     """
 
     def __init__(
@@ -97,9 +112,10 @@ class SimulatedTraining(Training):
         revision: str,
         given: EpisodeStore | None,
         process: Process = SINGLE,
+        loggers: Sequence[str] = DEFAULT_LOGGERS,
     ) -> None:
         objective = robot.objective_to_plan(config.shaping)
-        super().__init__(config, run, robot.spec, objective, device, revision, given, process)
+        super().__init__(config, run, robot.spec, objective, device, revision, given, process, loggers)
         self.robot, self.distribution = robot, distribution
 
     def controller(self, seed: int, bonus: float = 0.0) -> AdaptiveController:

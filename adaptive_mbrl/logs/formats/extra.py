@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from types import ModuleType
 
-from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl import extra
 
 
 def extra_package(name: str) -> ModuleType:
@@ -14,8 +13,4 @@ def extra_package(name: str) -> ModuleType:
     Raises:
         ConfigError: it is not installed.
     """
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        package = name.partition(".")[0]
-        raise ConfigError(f"package '{package}' is not installed; pip install 'adaptive-mbrl[logs]'") from error
+    return extra.extra_package(name, "logs")
