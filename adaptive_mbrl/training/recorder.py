@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
 from adaptive_mbrl.config import load_yaml, save_yaml, to_mapping
+from adaptive_mbrl.console import WIDTH
 from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.loggers import make_loggers
 from adaptive_mbrl.training.rounds import RoundRecord
@@ -51,8 +53,17 @@ class Recorder:
         """Read the figures of a round from the folder of that round."""
         return load_yaml(folder / RECORD_FILE, RoundRecord)
 
-    def print_round(self, index: int, record: RoundRecord) -> None:
-        """Print one line about a finished round."""
-        figures = ", ".join(f"{k} {v:.3f}" for k, v in record.scalars.items() if k.startswith(_SHOWN))
+    def print_round(self, name: str, record: RoundRecord, status: str = "") -> None:
+        """Print a few lines about a finished round.
+
+        Args:
+            name: the number of the round, such as ``2/8``.
+            record: its figures.
+            status: how fast it was, and how long the rest will take.
+        """
         steps = f"{record.env_steps} env, {record.branch_steps} branch, {record.oracle_steps} oracle steps"
-        tqdm.write(f"round {index}: {steps}; {record.seconds:.0f} s; {figures}")
+        tqdm.write("; ".join(part for part in (f"round {name}: {steps}", f"{record.seconds:.0f} s", status) if part))
+        # a name and its figure stay together
+        figures = (f"{k}\xa0{v:.3f}" for k, v in record.scalars.items() if k.startswith(_SHOWN))
+        for line in textwrap.wrap(", ".join(figures), WIDTH, initial_indent="  ", subsequent_indent="  ", break_long_words=False):
+            tqdm.write(line.replace("\xa0", " "))

@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from adaptive_mbrl.adaptation import NetworkAdapter, make_adapter
 from adaptive_mbrl.adaptation.none import NoneConfig
@@ -55,6 +54,7 @@ from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.loggers import DEFAULT_LOGGERS
 from adaptive_mbrl.training.recorder import Recorder
 from adaptive_mbrl.training.rounds import RoundRecord, load_trainer_state, save_trainer_state
+from adaptive_mbrl.training.status import Status
 
 
 class Training:
@@ -92,7 +92,7 @@ class Training:
         self.trainer = MetaTrainer(self.adapter, config.outer, config.seed, device, process)
         self.value = new_value(config, spec, objective)
         self.canary: Canary | None = None
-        self.recorder = Recorder(run, config, loggers)
+        self.recorder, self.status = Recorder(run, config, loggers), Status(config, device)
         done = sorted(p for p in (run / "rounds").glob("[0-9]*") if p.name.isdigit())
         self.next_round = len(done)
         self.record = self.recorder.load_record(done[-1]) if done else RoundRecord(0, 0, 0, 0, 0, 0.0)
@@ -126,8 +126,7 @@ class Training:
         """Collect, fit, validate and save."""
         begun = time.monotonic()
         about: dict[str, Any] = {}
-        last = index == self.num_rounds - 1 and self.config.updates_final > 0
-        if self.config.data.episodes_from is None and not last:
+        if self.config.collects(index):
             # a round that was interrupted after its collection finds its episodes on disk
             if self.store.num_batches == index:
                 self.collect(index)
@@ -136,8 +135,9 @@ class Training:
                     self.store = EpisodeStore.open(self.folder / "episodes", self.spec, index + 1)
                 begun = time.monotonic()
             about = self.store.abouts[index]
+            self.status.collected(self.store.episodes, about, index)
         scalars: dict[str, float] = dict(about.get("scalars", {}))
-        scalars |= self._fit(index, self._updates(index, last))
+        scalars |= self._fit(index, self.config.updates_of(index))
         self.record = self._record_after(about.get("seconds", 0.0) + time.monotonic() - begun, scalars)
         self._save(index)
 
@@ -153,11 +153,6 @@ class Training:
         """Append the episodes of a round to the store; a training that is given its episodes never asks for it."""
         raise NotImplementedError
 
-    def _updates(self, index: int, last: bool) -> int:
-        if index == 0:
-            return self.config.updates_initial
-        return self.config.updates_final if last else self.config.updates_per_iteration
-
     def _fit(self, index: int, updates: int) -> dict[str, float]:
         window, query = self.config.window, self.config.outer.query
         training = [e for e in self.store.episodes if not e.tags.get("validation")]
@@ -166,18 +161,10 @@ class Training:
         if index in self.config.resets.rounds:
             # other weights than those that the training began with, and others in every round
             reset_layers(self.trainer, self.adapter, self.config.resets.layers, self.config.seed + 7919 * (index + 1))
-        with tqdm(
-            total=updates,
-            desc=f"round {index}/{self.num_rounds - 1} fit",
-            unit="update",
-            leave=False,
-            disable=not self.process.is_main,
-        ) as bar:
+        with self.status.fitting(index, updates, self.process.is_main) as bar:
 
             def report(done: int, scalars: dict[str, float]) -> None:
-                bar.update(done - bar.n)
-                if "train/query_loss" in scalars:
-                    bar.set_postfix(loss=f"{scalars['train/query_loss']:.3f}")
+                bar.report(done, scalars)
                 if self.process.is_main:
                     self.recorder.scalars(scalars, self.trainer.updates_done)
 
@@ -217,7 +204,7 @@ class Training:
             write_checkpoint_files(temporary, Checkpoint(self.description(), self.adapter, self.canary, self.value))
             save_trainer_state(self.trainer, temporary)
             self.recorder.save_record(temporary, self.record)
-        self.recorder.print_round(index, self.record)
+        self.recorder.print_round(f"{index}/{self.num_rounds - 1}", self.record, self.status.of_round())
         self.process.barrier()
 
     def description(self) -> Description:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from rich.box import SIMPLE
 from rich.table import Table
@@ -20,6 +21,8 @@ from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.recorder import RECORD_FILE
 from adaptive_mbrl.training.rounds import RoundRecord
 from adaptive_mbrl.training.run_folder import CONFIG_FILE, LOCK_FILE
+
+T = TypeVar("T")
 
 WIDTH = 120
 """Columns of the table if the output is no terminal."""
@@ -41,6 +44,7 @@ class Run:
             another version.
         rounds: number of complete rounds; `total` is that of all.
         record: the figures of the last complete round; None before the first.
+        collected: mean return of the last collection with a controller; None before one.
         changed: when something was last written, since the epoch [s].
     """
 
@@ -49,6 +53,7 @@ class Run:
     rounds: int
     total: int
     record: RoundRecord | None
+    collected: float | None
     changed: float
 
 
@@ -81,7 +86,7 @@ def find_runs(folder: Path) -> Iterator[Run]:
             except ConfigError:
                 # a baseline's, or of another version
                 changed = config.stat().st_mtime
-                yield Run(config.parent, "of another kind", len(_rounds(config.parent)), 0, None, changed)
+                yield Run(config.parent, "of another kind", len(_rounds(config.parent)), 0, None, None, changed)
 
 
 def row_of(run: Run, root: Path, now: float) -> Sequence[str]:
@@ -94,7 +99,7 @@ def row_of(run: Run, root: Path, now: float) -> Sequence[str]:
     steps = [int(key.split("_")[-2]) for key in scalars if key.startswith("validation/adapted_error_")]
     furthest = max((s for s in steps if s <= 10), default=0)
     errors = [scalars.get(f"validation/{which}_error_{furthest}_steps") for which in ("adapted", "prior")]
-    figures = [_number(scalars.get("collect/return"), 1), *(_number(e, 3) for e in errors)]
+    figures = [_number(run.collected, 1), *(_number(e, 3) for e in errors)]
     counts = (f"{run.record.updates:,}", f"{run.record.env_steps:,}", f"{run.record.seconds / 60:.0f}")
     return (name, run.state, rounds, *counts, *figures, ago)
 
@@ -102,12 +107,18 @@ def row_of(run: Run, root: Path, now: float) -> Sequence[str]:
 def _read(folder: Path) -> Run:
     config = load_yaml(folder / CONFIG_FILE, TrainConfig)
     done = _rounds(folder)
-    record = load_yaml(done[-1] / RECORD_FILE, RoundRecord) if done else None
+    records = [load_yaml(path / RECORD_FILE, RoundRecord) for path in done]
+    returns = [r.scalars["collect/return"] for r in records if "collect/return" in r.scalars]
     state = "done" if (folder / "checkpoint").is_dir() else "training" if _is_held(folder / LOCK_FILE) else "stopped"
     changed = max(
         path.stat().st_mtime for path in (folder, *done, *folder.glob("tensorboard/*"), *folder.glob("episodes/[0-9]*"))
     )
-    return Run(folder, state, len(done), config.num_rounds, record, changed)
+    return Run(folder, state, len(done), config.num_rounds, last(records), last(returns), changed)
+
+
+def last(values: Sequence[T]) -> T | None:
+    """The last of some values; None if there is none."""
+    return values[-1] if values else None
 
 
 def _rounds(folder: Path) -> list[Path]:

@@ -118,7 +118,7 @@ class Collector:
         rng = np.random.default_rng([self.seed, *stream])
         scenarios = [self.distribution.sample(rng, self.config.steps) for _ in range(num)]
         last_snapshot = self.config.steps - self.planner.horizon
-        with tqdm(total=self.config.steps, desc=f"collect ({source})", unit="step", leave=False) as bar:
+        with tqdm(total=num * self.config.steps, desc=f"collect ({source})", unit=" env steps", leave=False) as bar:
             recorded = run_scenarios(
                 self.robot,
                 scenarios,
@@ -127,7 +127,7 @@ class Collector:
                 action_noise=noise * 0.5 * (np.arange(num) % 3),
                 noise_seed=int(rng.integers(2**31)),
                 snapshot_steps=range(self.config.branch_every, last_snapshot + 1, self.config.branch_every),
-                hook=lambda t, simulation: bar.update(),
+                hook=lambda t, simulation: bar.update(num),
                 dump_folder=self.dump_folder,
             )
         recorded = recorded.without_unstable(lambda line: tqdm.write(f"left out of the collection ({source}): {line}"))
