@@ -17,6 +17,7 @@ from adaptive_mbrl.options import CollectOptions, DemoOptions, EvaluateOptions, 
 from adaptive_mbrl.planning import ICEMConfig
 from adaptive_mbrl.training.command import run_with_hints
 from adaptive_mbrl.training.from_episodes import train_from_episodes
+from adaptive_mbrl.training.seeds import train_seeds
 from sim.demo import default_multitask, default_scenario, run_demo
 from sim.episodes.policies import ControllerPolicy, OraclePolicy, Policy, RandomPolicy, load_controller
 from sim.episodes.run import run_scenarios
@@ -66,6 +67,9 @@ def train(options: TrainOptions) -> None:
             "allowed: a configuration without them, which says the reward in 'objective', or no --config"
         )
     config = load_train_config(options.config, options.settings)
+    if options.seeds is not None:
+        train_seeds(options, config)
+        return
     start = train_from_episodes if config.scenarios is None else run_training
     device = resolve_device(options.device)
     run_with_hints(options, lambda run: start(config, run, device, loggers=options.loggers))

@@ -203,6 +203,7 @@ FLOORS = {
             "runtime",
             "device",
             "console",
+            "progress",
             "extra",
             "options",
         },

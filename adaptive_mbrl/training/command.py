@@ -13,12 +13,13 @@ from pathlib import Path
 from adaptive_mbrl.device import resolve_device
 from adaptive_mbrl.errors import EXIT_INTERRUPTED, ConfigError
 from adaptive_mbrl.options import TrainOptions
-from adaptive_mbrl.options.loggers import DEFAULT_LOGGER
 from adaptive_mbrl.training.config import config_for_recordings, read_train_config
 from adaptive_mbrl.training.from_episodes import train_and_compare, train_from_episodes
 from adaptive_mbrl.training.loggers import prepare_loggers
 from adaptive_mbrl.training.plain_progress import plain_bars
 from adaptive_mbrl.training.run_folder import RunFolderError
+from adaptive_mbrl.training.seeds import train_seeds
+from adaptive_mbrl.training.words import words_of
 
 
 def train(options: TrainOptions) -> None:
@@ -28,6 +29,9 @@ def train(options: TrainOptions) -> None:
         config = config_for_recordings(path, options.settings)
     else:
         config = read_train_config(path, options.settings)
+    if options.seeds is not None:
+        train_seeds(options, config)
+        return
     device = resolve_device(options.device)
     compared = options.data is not None and options.compare
     start = train_and_compare if compared else train_from_episodes
@@ -45,7 +49,7 @@ def run_with_hints(options: TrainOptions, start: Callable[[Path], Path]) -> None
     run = options.run_folder
     if options.resume and not (run / "config.yaml").is_file():
         raise ConfigError(f"--resume: no run to go on with in {run} (it has no config.yaml); leave --resume out to start one")
-    again = shlex.join(["adaptive-mbrl", "train", *_source(options), "--run", str(run), *_as_before(options)])
+    again = shlex.join(["adaptive-mbrl", *words_of(options)])
     try:
         with plain_bars():
             checkpoint = start(run)
@@ -60,18 +64,3 @@ def run_with_hints(options: TrainOptions, start: Callable[[Path], Path]) -> None
         print(f"\ninterrupted; finished rounds are kept, go on with: {again}", file=sys.stderr)
         raise SystemExit(EXIT_INTERRUPTED) from None
     print(f"Checkpoint: {checkpoint}")
-
-
-def _source(options: TrainOptions) -> list[str]:
-    """The flags that say what is trained."""
-    given = {"--config": options.config, "--data": options.data}
-    return [word for flag, value in given.items() if value is not None for word in (flag, str(value))]
-
-
-def _as_before(options: TrainOptions) -> list[str]:
-    """The other flags of a training, as far as they were given."""
-    settings = ["--set", *options.set] if options.set else []
-    compare = [] if options.compare else ["--no-compare"]
-    device = [] if options.device == "auto" else ["--device", options.device]
-    loggers = [] if options.logger == (DEFAULT_LOGGER,) else ["--logger", *options.logger]
-    return settings + compare + device + loggers + ([] if options.threads is None else ["--threads", str(options.threads)])

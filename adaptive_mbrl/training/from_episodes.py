@@ -24,7 +24,7 @@ from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.given_episodes import files_of_recordings, folder_of_episodes, given_episodes
 from adaptive_mbrl.training.loggers import DEFAULT_LOGGERS
 from adaptive_mbrl.training.run import Training, new_value
-from adaptive_mbrl.training.run_folder import claimed
+from adaptive_mbrl.training.run_folder import MULTITASK, claimed
 
 
 def train_from_episodes(
@@ -75,7 +75,7 @@ def train_and_compare(
     if held_out and not trained.description.is_multitask:
         print("Multi-task model, for comparison:")
         plain = dataclasses.replace(config, adaptation=(NoneConfig(),))
-        other = load_checkpoint(_train(recordings, plain, run / "multitask", torch.device(device), loggers))
+        other = load_checkpoint(_train(recordings, plain, run / MULTITASK, torch.device(device), loggers))
         comparison = compare(trained.adapter, other.adapter, held_out, config.window, config.outer.query)
     write_card(checkpoint, trained.description, training, held_out, comparison)
     print(_result(comparison, bool(held_out), trained.description.is_multitask))

@@ -18,6 +18,8 @@ from adaptive_mbrl.storage import remove_leftovers, write_text_atomically
 
 CONFIG_FILE = "config.yaml"
 LOCK_FILE = "lock"
+MULTITASK = "multitask"
+"""Folder of the multi-task model's run, within the run of a training that is compared with it."""
 
 
 class RunFolderError(AdaptiveMBRLError):
@@ -49,6 +51,19 @@ def claimed(run: Path, config: Any, files: Mapping[str, str], revision: str) -> 
         else:
             _set_up(run, config, files, revision)
         yield
+
+
+def is_held(run: Path) -> bool:
+    """Whether a process is training in this run folder."""
+    try:
+        with (run / LOCK_FILE).open(encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        # no run yet, or a file system without locks
+        return False
+    return False
 
 
 @contextmanager

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from rich.box import SIMPLE
 from rich.table import Table
@@ -20,9 +18,7 @@ from adaptive_mbrl.options import RunsOptions
 from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.recorder import RECORD_FILE
 from adaptive_mbrl.training.rounds import RoundRecord
-from adaptive_mbrl.training.run_folder import CONFIG_FILE, LOCK_FILE
-
-T = TypeVar("T")
+from adaptive_mbrl.training.run_folder import CONFIG_FILE, LOCK_FILE, is_held
 
 WIDTH = 120
 """Columns of the table if the output is no terminal."""
@@ -109,33 +105,16 @@ def _read(folder: Path) -> Run:
     done = _rounds(folder)
     records = [load_yaml(path / RECORD_FILE, RoundRecord) for path in done]
     returns = [r.scalars["collect/return"] for r in records if "collect/return" in r.scalars]
-    state = "done" if (folder / "checkpoint").is_dir() else "training" if _is_held(folder / LOCK_FILE) else "stopped"
+    state = "done" if (folder / "checkpoint").is_dir() else "training" if is_held(folder) else "stopped"
     changed = max(
         path.stat().st_mtime for path in (folder, *done, *folder.glob("tensorboard/*"), *folder.glob("episodes/[0-9]*"))
     )
-    return Run(folder, state, len(done), config.num_rounds, last(records), last(returns), changed)
-
-
-def last(values: Sequence[T]) -> T | None:
-    """The last of some values; None if there is none."""
-    return values[-1] if values else None
+    record, collected = records[-1] if records else None, returns[-1] if returns else None
+    return Run(folder, state, len(done), config.num_rounds, record, collected, changed)
 
 
 def _rounds(folder: Path) -> list[Path]:
     return sorted(p for p in (folder / "rounds").glob("[0-9]*") if (p / RECORD_FILE).is_file())
-
-
-def _is_held(lock: Path) -> bool:
-    """Whether a process is training in the folder of this lock."""
-    with lock.open(encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:
-            # a file system without locks
-            return False
-    return False
 
 
 def _number(value: float | None, digits: int) -> str:
