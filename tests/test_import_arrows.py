@@ -222,6 +222,7 @@ FLOORS = {
         {"meta"},
         {"controller"},
         {"training"},
+        {"sweeps"},
         {"cli"},
         {"__main__"},
     ),

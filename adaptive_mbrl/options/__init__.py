@@ -23,6 +23,7 @@ from adaptive_mbrl.options.simulation import (
     InfoOptions,
     ReplayOptions,
 )
+from adaptive_mbrl.options.sweep import SweepOptions
 from adaptive_mbrl.options.training import FineTuneOptions, RunsOptions, TrainBaselineOptions, TrainOptions
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "ReplayOptions",
     "RunsOptions",
     "SimulatedRobotOptions",
+    "SweepOptions",
     "TrainBaselineOptions",
     "TrainOptions",
     "TrainSuiteOptions",

@@ -153,11 +153,17 @@ def config_for_recordings(path: Path | None, settings: Sequence[str] = ()) -> Tr
         path: the YAML file; None for no file.
         settings: texts ``KEY=VALUE`` that replace values of the file.
     """
+    content = with_settings(content_for_recordings(path), settings)
+    return from_mapping(TrainConfig, content, source="train --data" if path is None else str(path))
+
+
+def content_for_recordings(path: Path | None) -> dict[str, Any]:
+    """The plain values of `config_for_recordings`, before any setting."""
     content = dict(FROM_RECORDINGS)
     for key, value in ({} if path is None else read_mapping(path)).items():
         inner = content.get(key)
         content[key] = {**inner, **value} if isinstance(inner, Mapping) and isinstance(value, Mapping) else value
-    return from_mapping(TrainConfig, with_settings(content, settings), source="train --data" if path is None else str(path))
+    return content
 
 
 FROM_RECORDINGS: Mapping[str, Any] = {

@@ -1,25 +1,31 @@
-"""The command line of a training, from its options: for the processes that are started, and for the hint how to go on."""
+"""The command line of a training or a sweep, from its options: for processes that are started, and for the hint how to go on."""
 
 from __future__ import annotations
 
-from adaptive_mbrl.options import TrainOptions
-from adaptive_mbrl.options.loggers import DEFAULT_LOGGER
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+from adaptive_mbrl.options import SweepOptions, TrainOptions
 
 
 def words_of(options: TrainOptions) -> list[str]:
     """The words behind `adaptive-mbrl` that start or resume this training; `--resume` is not among them."""
-    given = {"--config": options.config, "--data": options.data}
-    source = [word for flag, value in given.items() if value is not None for word in (flag, str(value))]
-    return ["train", *source, "--run", str(options.run_folder), *_others(options)]
+    return ["train", *_flags(dataclasses.replace(options, run=options.run_folder, resume=False))]
 
 
-def _others(options: TrainOptions) -> list[str]:
-    """The flags that were given beside the source and the folder."""
-    settings = ["--set", *options.set] if options.set else []
-    compare = [] if options.compare else ["--no-compare"]
-    seeds = [] if options.seeds is None else ["--seeds", options.seeds]
-    jobs = [] if options.jobs == 1 else ["--jobs", str(options.jobs)]
-    device = [] if options.device == "auto" else ["--device", options.device]
-    loggers = [] if options.logger == (DEFAULT_LOGGER,) else ["--logger", *options.logger]
-    threads = [] if options.threads is None else ["--threads", str(options.threads)]
-    return settings + compare + seeds + jobs + device + loggers + threads
+def words_of_sweep(options: SweepOptions) -> list[str]:
+    """The words behind `adaptive-mbrl` that begin this sweep or go on with it."""
+    return ["sweep", *_flags(dataclasses.replace(options, run=options.folder))]
+
+
+def _flags(options: Any) -> Iterator[str]:
+    """Each flag whose value is not its default, in the order of the help."""
+    for field in dataclasses.fields(options):
+        value, flag = getattr(options, field.name), field.name.replace("_", "-")
+        if value == field.default:
+            continue
+        if isinstance(value, bool):
+            yield f"--{flag}" if value else f"--no-{flag}"
+        else:
+            yield from (f"--{flag}", *(map(str, value) if isinstance(value, tuple) else [str(value)]))
