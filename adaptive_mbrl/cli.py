@@ -47,6 +47,7 @@ class Command:
 COMMANDS = (
     Command("demo", options.DemoOptions, "sim.commands:demo"),
     Command("train", options.TrainOptions, "sim.commands:train", "adaptive_mbrl.training.command:train"),
+    Command("sweep", options.SweepOptions, "sim.commands:sweep", "adaptive_mbrl.sweeps.command:sweep"),
     Command("runs", options.RunsOptions, "adaptive_mbrl.training.runs:runs"),
     Command("train-baseline", options.TrainBaselineOptions, "sim.baselines.command:train_baseline"),
     Command("evaluate", options.EvaluateOptions, "sim.commands:evaluate"),

@@ -63,6 +63,19 @@ def locked_file(folder: Path, purpose: Purpose) -> TextIO:
     return file
 
 
+def is_held(folder: Path) -> bool:
+    """Whether a process holds the lock of a folder."""
+    try:
+        with (folder / LOCK_FILE).open(encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        # there is no lock yet, or the file system has none
+        return False
+    return False
+
+
 def _lock(file: TextIO, folder: Path, purpose: Purpose) -> bool:
     """Lock a file; False if the file system cannot."""
     try:

@@ -77,6 +77,11 @@ class Share:
     total: int
 
     @property
+    def size(self) -> int:
+        """Number of items of the part."""
+        return self.end - self.begin
+
+    @property
     def slice(self) -> slice:
         """The part, to index the list with."""
         return slice(self.begin, self.end)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from adaptive_mbrl.config import read_mapping
 from adaptive_mbrl.console import make_console
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import EpisodeStore
@@ -14,10 +15,12 @@ from adaptive_mbrl.data.stored_objective import save_objective
 from adaptive_mbrl.device import resolve_device
 from adaptive_mbrl.dump import DUMP_FOLDER
 from adaptive_mbrl.errors import ConfigError
-from adaptive_mbrl.options import CollectOptions, DemoOptions, EvaluateOptions, TrainOptions
+from adaptive_mbrl.options import CollectOptions, DemoOptions, EvaluateOptions, SweepOptions, TrainOptions
 from adaptive_mbrl.planning import ICEMConfig
+from adaptive_mbrl.sweeps.command import run_sweep
 from adaptive_mbrl.training.command import run_with_hints
 from adaptive_mbrl.training.from_episodes import train_from_episodes
+from adaptive_mbrl.training.seeds import train_seeds
 from sim.demo import default_multitask, default_scenario, run_demo
 from sim.episodes.policies import ControllerPolicy, OraclePolicy, Policy, RandomPolicy, load_controller
 from sim.episodes.run import run_scenarios
@@ -62,13 +65,30 @@ def train(options: TrainOptions) -> None:
     assert options.config is not None
     if options.data is not None:
         find_config("train", options.config)
-        raise ConfigError(
-            f"--data: {options.config} names scenarios, which need a simulator; "
-            "allowed: a configuration without them, which says the reward in 'objective', or no --config"
-        )
+        raise _data_and_scenarios(options.config)
     config = load_train_config(options.config, options.settings)
+    if options.seeds is not None:
+        train_seeds(options, config)
+        return
     start = train_from_episodes if config.scenarios is None else run_training
-    run_with_hints(options, lambda run, execution: start(config, run, resolve_device(options.device), execution))
+    device = resolve_device(options.device)
+    run_with_hints(options, lambda run, execution: start(config, run, device, execution))
+
+
+def sweep(options: SweepOptions) -> None:
+    """Begin a sweep of trainings in simulation, or go on with it."""
+    assert options.config is not None
+    path = find_config("train", options.config)
+    if options.data is not None:
+        raise _data_and_scenarios(options.config)
+    run_sweep(options, read_mapping(path))
+
+
+def _data_and_scenarios(config: str) -> ConfigError:
+    return ConfigError(
+        f"--data: {config} names scenarios, which need a simulator; "
+        "allowed: a configuration without them, which says the reward in 'objective', or no --config"
+    )
 
 
 def evaluate(options: EvaluateOptions) -> None:

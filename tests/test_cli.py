@@ -36,6 +36,7 @@ from adaptive_mbrl.options import (
     ReplayOptions,
     RunsOptions,
     SimulatedRobotOptions,
+    SweepOptions,
     TrainBaselineOptions,
     TrainOptions,
     TrainSuiteOptions,
@@ -86,6 +87,10 @@ def test_help_lists_every_command():
     [
         ("demo --no-video --out a/b".split(), DemoOptions(out=Path("a/b"), video=False)),
         ("train --config half_cheetah --resume".split(), TrainOptions("half_cheetah", resume=True)),
+        (
+            "sweep --space s.yaml --data d --trials 9 --jobs 2".split(),
+            SweepOptions(Path("s.yaml"), data=Path("d"), trials=9, jobs=2),
+        ),
         ("runs a/b".split(), RunsOptions(Path("a/b"))),
         ("train-baseline --config cartpole_ppo --run r".split(), TrainBaselineOptions("cartpole_ppo", run=Path("r"))),
         (

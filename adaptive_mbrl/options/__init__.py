@@ -25,6 +25,7 @@ from adaptive_mbrl.options.simulation import (
     InfoOptions,
     ReplayOptions,
 )
+from adaptive_mbrl.options.sweep import SweepOptions
 from adaptive_mbrl.options.training import FineTuneOptions, RunsOptions, TrainBaselineOptions, TrainOptions
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "ReplayOptions",
     "RunsOptions",
     "SimulatedRobotOptions",
+    "SweepOptions",
     "TrainBaselineOptions",
     "TrainOptions",
     "TrainSuiteOptions",

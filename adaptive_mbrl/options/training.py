@@ -21,6 +21,8 @@ from adaptive_mbrl.options.common import (
     require_seed,
     require_threads,
 )
+from adaptive_mbrl.options.loggers import DEFAULT_LOGGER, NO_LOGGER, LoggerNames, require_loggers
+from adaptive_mbrl.options.seeds import parse_seeds
 
 _MAX_SETTINGS_IN_NAME = 150
 SAVE_EVERY = 300.0
@@ -44,6 +46,11 @@ class TrainOptions:
         compare: with --data, whether to train the multi-task model, too, and to compare.
         run: folder of the run; runs/train/NAME if not given, where the name includes the settings of --set.
         resume: only continue an existing run, never start a new one.
+        seeds: training seeds, such as 0..4 or 0,3,7: one training for each, in RUN/seed_N with its output in RUN/seed_N.log, and
+            a table of the validation figures over all of them. Finished ones are skipped, and half-done ones go on.
+        jobs: number of seeds that are trained at once, each with one thread; with 1, the default, a training has all of them.
+        logger: where the curves are shown: tensorboard, wandb (Weights & Biases), trackio, several of them, or none. A run may go
+            on with others than it began with.
         device: where the networks run; auto takes a GPU when there is one.
         threads: number of threads of torch and of the simulator; OMP_NUM_THREADS if not given, else all usable cores.
         save_every: seconds between two saves within a round, so that no more is lost when the training is killed; 0 saves after
@@ -56,6 +63,9 @@ class TrainOptions:
     compare: bool = True
     run: OptionalPath = None
     resume: bool = False
+    seeds: OptionalName = None
+    jobs: int = 1
+    logger: LoggerNames = (DEFAULT_LOGGER,)
     device: Device = "auto"
     threads: OptionalInt = None
     save_every: float = SAVE_EVERY
@@ -63,11 +73,24 @@ class TrainOptions:
     def __post_init__(self) -> None:
         require_threads(self.threads)
         require_at_least("--save-every", self.save_every, 0)
+        require_loggers(self.logger)
+        require_at_least("--jobs", self.jobs, 1)
+        self._check_seeds()
         if self.config is None and self.data is None:
             raise ConfigError("train: got neither of --config and --data; give one, or both")
         for setting in self.set if self.data is not None else ():
             if setting.partition("=")[0] in ("scenarios", "data.episodes_from"):
                 raise ConfigError(f"--set {setting}: --data says what is trained on; allowed: one of the two")
+
+    def _check_seeds(self) -> None:
+        if self.seeds is None:
+            if self.jobs > 1:
+                raise ConfigError(f"--jobs: got {self.jobs} without --seeds; allowed: 1, or several seeds, such as --seeds 0..4")
+            return
+        parse_seeds(self.seeds)
+        for setting in self.set:
+            if setting.partition("=")[0] == "seed":
+                raise ConfigError(f"--set {setting}: --seeds says which seeds are trained; allowed: one of the two")
 
     @property
     def settings(self) -> tuple[str, ...]:
@@ -76,6 +99,11 @@ class TrainOptions:
             return self.set
         # JSON, because a path may have characters that mean something in YAML
         return (f"data.episodes_from={json.dumps(str(self.data))}", "data.iterations=0", *self.set)
+
+    @property
+    def loggers(self) -> tuple[str, ...]:
+        """The loggers of --logger, without the word for none."""
+        return tuple(name for name in self.logger if name != NO_LOGGER)
 
     @property
     def source(self) -> str:

@@ -15,13 +15,15 @@ from adaptive_mbrl.device import resolve_device
 from adaptive_mbrl.distributed import process_of_launcher
 from adaptive_mbrl.errors import EXIT_INTERRUPTED, ConfigError
 from adaptive_mbrl.options import TrainOptions
-from adaptive_mbrl.options.training import SAVE_EVERY
 from adaptive_mbrl.training.config import config_for_recordings, read_train_config
 from adaptive_mbrl.training.execution import Execution
 from adaptive_mbrl.training.from_episodes import train_and_compare, train_from_episodes
+from adaptive_mbrl.training.loggers import prepare_loggers
 from adaptive_mbrl.training.plain_progress import plain_bars
 from adaptive_mbrl.training.run_folder import RunFolderError
+from adaptive_mbrl.training.seeds import train_seeds
 from adaptive_mbrl.training.stopping import Stopped
+from adaptive_mbrl.training.words import words_of
 
 
 def train(options: TrainOptions) -> None:
@@ -31,6 +33,9 @@ def train(options: TrainOptions) -> None:
         config = config_for_recordings(path, options.settings)
     else:
         config = read_train_config(path, options.settings)
+    if options.seeds is not None:
+        train_seeds(options, config)
+        return
     device = resolve_device(options.device)
     compared = options.data is not None and options.compare
     start = train_and_compare if compared else train_from_episodes
@@ -45,13 +50,14 @@ def run_with_hints(options: TrainOptions, start: Callable[[Path, Execution], Pat
         start: runs or resumes the training in the folder that it is given, in the way that it is told, and returns the folder of
             the checkpoint.
     """
+    prepare_loggers(options.loggers)
     run = options.run_folder
     if options.resume and not (run / "config.yaml").is_file():
         raise ConfigError(f"--resume: no run to go on with in {run} (it has no config.yaml); leave --resume out to start one")
-    again = shlex.join(["adaptive-mbrl", "train", *_source(options), "--run", str(run), *_as_before(options)])
+    again = shlex.join(["adaptive-mbrl", *words_of(options)])
     try:
         with plain_bars(), process_of_launcher() as process:
-            checkpoint = start(run, Execution(process, options.save_every))
+            checkpoint = start(run, Execution(process, options.save_every, options.loggers))
     except ConfigError as error:
         # some mistakes in a configuration are only found by a training, which does not know the file's name
         raise ConfigError(f"{options.source}: {error}" if str(error).startswith("key ") else str(error)) from error
@@ -67,18 +73,3 @@ def run_with_hints(options: TrainOptions, start: Callable[[Path, Execution], Pat
         raise SystemExit(0 if by_scheduler else EXIT_INTERRUPTED) from None
     if process.is_main:
         print(f"Checkpoint: {checkpoint}")
-
-
-def _source(options: TrainOptions) -> list[str]:
-    """The flags that say what is trained."""
-    given = {"--config": options.config, "--data": options.data}
-    return [word for flag, value in given.items() if value is not None for word in (flag, str(value))]
-
-
-def _as_before(options: TrainOptions) -> list[str]:
-    """The other flags of a training, as far as they were given."""
-    settings = ["--set", *options.set] if options.set else []
-    compare = [] if options.compare else ["--no-compare"]
-    device = [] if options.device == "auto" else ["--device", options.device]
-    saves = [] if options.save_every == SAVE_EVERY else ["--save-every", f"{options.save_every:g}"]
-    return settings + compare + device + saves + ([] if options.threads is None else ["--threads", str(options.threads)])

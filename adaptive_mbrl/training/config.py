@@ -83,6 +83,19 @@ class TrainConfig:
         """Number of rounds of the whole run: the first one, those that collect with the controller, and the last one."""
         return 1 + self.data.iterations + (self.updates_final > 0)
 
+    def collects(self, round_index: int) -> bool:
+        """Whether a round collects episodes."""
+        return self.data.episodes_from is None and not self._is_final(round_index)
+
+    def updates_of(self, round_index: int) -> int:
+        """Number of outer steps of a round."""
+        if round_index == 0:
+            return self.updates_initial
+        return self.updates_final if self._is_final(round_index) else self.updates_per_iteration
+
+    def _is_final(self, round_index: int) -> bool:
+        return self.updates_final > 0 and round_index == self.num_rounds - 1
+
     def _check_source(self) -> None:
         """Refuse a training that has neither a simulator nor episodes, or two objectives."""
         if self.scenarios is None and self.data.episodes_from is None:
@@ -140,11 +153,17 @@ def config_for_recordings(path: Path | None, settings: Sequence[str] = ()) -> Tr
         path: the YAML file; None for no file.
         settings: texts ``KEY=VALUE`` that replace values of the file.
     """
+    content = with_settings(content_for_recordings(path), settings)
+    return from_mapping(TrainConfig, content, source="train --data" if path is None else str(path))
+
+
+def content_for_recordings(path: Path | None) -> dict[str, Any]:
+    """The plain values of `config_for_recordings`, before any setting."""
     content = dict(FROM_RECORDINGS)
     for key, value in ({} if path is None else read_mapping(path)).items():
         inner = content.get(key)
         content[key] = {**inner, **value} if isinstance(inner, Mapping) and isinstance(value, Mapping) else value
-    return from_mapping(TrainConfig, with_settings(content, settings), source="train --data" if path is None else str(path))
+    return content
 
 
 FROM_RECORDINGS: Mapping[str, Any] = {

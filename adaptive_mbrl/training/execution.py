@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from adaptive_mbrl.options.loggers import DEFAULT_LOGGER
 from adaptive_mbrl.options.training import SAVE_EVERY
 from adaptive_mbrl.process import SINGLE, Process
 
@@ -14,8 +15,10 @@ class Execution:
 
     Attributes:
         process: this process among those that train together.
+        loggers: names of the loggers that get the curves.
         save_every: time after which a fit that is going on is saved again, so that no more is lost when it is killed [s].
     """
 
     process: Process = SINGLE
     save_every: float = SAVE_EVERY
+    loggers: tuple[str, ...] = (DEFAULT_LOGGER,)

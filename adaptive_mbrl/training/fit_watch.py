@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import NoReturn
 
 from torch import Tensor
 from tqdm import tqdm
@@ -12,6 +11,7 @@ from tqdm import tqdm
 from adaptive_mbrl.errors import DivergenceError
 from adaptive_mbrl.meta.observer import FitObserver
 from adaptive_mbrl.training.execution import Execution
+from adaptive_mbrl.training.status import FitBar
 from adaptive_mbrl.training.stopping import StopRequest
 
 
@@ -30,7 +30,7 @@ class FitWatch(FitObserver):
 
     def __init__(
         self,
-        bar: tqdm[NoReturn],
+        bar: FitBar,
         execution: Execution,
         stop: StopRequest,
         record: Callable[[Mapping[str, float]], None],
@@ -43,8 +43,7 @@ class FitWatch(FitObserver):
         self._saved = clock()
 
     def report(self, updates: int, scalars: Mapping[str, float]) -> None:
-        if "train/query_loss" in scalars:
-            self._bar.set_postfix(loss=f"{scalars['train/query_loss']:.3f}")
+        self._bar.report(scalars)
         if self._execution.process.is_main:
             self._record(scalars)
 

@@ -23,7 +23,7 @@ from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.execution import Execution
 from adaptive_mbrl.training.given_episodes import files_of_recordings, folder_of_episodes, given_episodes
 from adaptive_mbrl.training.run import Training, new_value
-from adaptive_mbrl.training.run_folder import claimed_by_all
+from adaptive_mbrl.training.run_folder import MULTITASK, claimed_by_all
 
 
 def train_from_episodes(
@@ -81,7 +81,7 @@ def train_and_compare(
     if held_out and not trained.description.is_multitask:
         say("Multi-task model, for comparison:")
         plain = dataclasses.replace(config, adaptation=(NoneConfig(),))
-        other = load_checkpoint(_train(recordings, plain, run / "multitask", torch.device(device), execution))
+        other = load_checkpoint(_train(recordings, plain, run / MULTITASK, torch.device(device), execution))
         comparison = compare(trained.adapter, other.adapter, held_out, config.window, config.outer.query)
     if execution.process.is_main:
         write_card(checkpoint, trained.description, training, held_out, comparison)

@@ -1,19 +1,17 @@
-"""What a training tells of itself: curves for TensorBoard, figures in each round's folder, and a line on the screen."""
+"""What a training tells of itself: curves for loggers, figures in each round's folder, and lines on the screen."""
 
 from __future__ import annotations
 
-import os
-import socket
-import time
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tensorboard.compat.proto.event_pb2 import Event  # type: ignore[import-untyped]
-from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[import-untyped]
-from tensorboard.summary.writer.record_writer import RecordWriter  # type: ignore[import-untyped]
 from tqdm import tqdm
 
-from adaptive_mbrl.config import load_yaml, save_yaml
+from adaptive_mbrl.config import load_yaml, save_yaml, to_mapping
+from adaptive_mbrl.console import WIDTH
+from adaptive_mbrl.training.config import TrainConfig
+from adaptive_mbrl.training.loggers import make_loggers
 from adaptive_mbrl.training.rounds import RoundRecord
 
 RECORD_FILE = "round.yaml"
@@ -25,11 +23,12 @@ class Recorder:
 
     Args:
         run: the run folder.
+        config: the configuration of the run.
+        loggers: names of the loggers that get its curves.
     """
 
-    def __init__(self, run: Path) -> None:
-        self._folder = run / "tensorboard"
-        self._curves: RecordWriter | None = None
+    def __init__(self, run: Path, config: TrainConfig, loggers: Sequence[str]) -> None:
+        self._loggers = make_loggers(loggers, run, to_mapping(config))
 
     def scalars(self, values: Mapping[str, float], updates: int) -> None:
         """Add a point to each curve.
@@ -38,29 +37,13 @@ class Recorder:
             values: the new value of each curve, by its name.
             updates: number of outer steps so far.
         """
-        if self._curves is None:
-            # only when there is something to write, so that a finished run is left alone
-            self._curves = self._open()
-        summary = Summary(value=[Summary.Value(tag=name, simple_value=value) for name, value in values.items()])
-        self._curves.write(Event(wall_time=time.time(), step=updates, summary=summary).SerializeToString())
-        self._curves.flush()
+        for logger in self._loggers:
+            logger.scalars(values, updates)
 
     def close(self) -> None:
-        """Close TensorBoard's file."""
-        if self._curves is not None:
-            self._curves.close()
-            self._curves = None
-
-    def _open(self) -> RecordWriter:
-        """Begin a file for TensorBoard.
-
-        It is written directly, because TensorBoard's own writer meets a full disk in a thread, where it cannot be handled.
-        """
-        self._folder.mkdir(parents=True, exist_ok=True)
-        name = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}"
-        curves = RecordWriter((self._folder / name).open("ab"))
-        curves.write(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
-        return curves
+        """Close the loggers."""
+        for logger in self._loggers:
+            logger.close()
 
     def save_record(self, folder: Path, record: RoundRecord) -> None:
         """Write the figures of a round into the folder of that round."""
@@ -70,8 +53,17 @@ class Recorder:
         """Read the figures of a round from the folder of that round."""
         return load_yaml(folder / RECORD_FILE, RoundRecord)
 
-    def print_round(self, index: int, record: RoundRecord) -> None:
-        """Print one line about a finished round."""
-        figures = ", ".join(f"{k} {v:.3f}" for k, v in record.scalars.items() if k.startswith(_SHOWN))
+    def print_round(self, name: str, record: RoundRecord, status: str = "") -> None:
+        """Print a few lines about a finished round.
+
+        Args:
+            name: the number of the round, such as ``2/8``.
+            record: its figures.
+            status: how fast it was, and how long the rest will take.
+        """
         steps = f"{record.env_steps} env, {record.branch_steps} branch, {record.oracle_steps} oracle steps"
-        tqdm.write(f"round {index}: {steps}; {record.seconds:.0f} s; {figures}")
+        tqdm.write("; ".join(part for part in (f"round {name}: {steps}", f"{record.seconds:.0f} s", status) if part))
+        # a name and its figure stay together
+        figures = (f"{k}\xa0{v:.3f}" for k, v in record.scalars.items() if k.startswith(_SHOWN))
+        for line in textwrap.wrap(", ".join(figures), WIDTH, initial_indent="  ", subsequent_indent="  ", break_long_words=False):
+            tqdm.write(line.replace("\xa0", " "))

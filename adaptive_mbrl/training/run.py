@@ -11,7 +11,7 @@ run is a folder:
     fit.safetensors                  a fit that is going on, as it was last saved
     episodes/                        all data, one file per round that collected
     rounds/NNN/                      checkpoint, optimiser state and figures after round NNN; complete or not there at all
-    tensorboard/                     scalars
+    tensorboard/                     curves, if TensorBoard is a logger of the run
     dumps/                           steps that were not finite, for `adaptive-mbrl replay`; only if there was one
     checkpoint                       copy of the last round's checkpoint, written when the run is complete
 """
@@ -21,11 +21,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from adaptive_mbrl.adaptation import NetworkAdapter, make_adapter
 from adaptive_mbrl.adaptation.none import NoneConfig
@@ -57,6 +56,7 @@ from adaptive_mbrl.training.execution import Execution
 from adaptive_mbrl.training.fit_watch import FitWatch
 from adaptive_mbrl.training.recorder import Recorder
 from adaptive_mbrl.training.rounds import RoundRecord, load_trainer_state, save_trainer_state
+from adaptive_mbrl.training.status import Status
 from adaptive_mbrl.training.stopping import StopRequest
 from adaptive_mbrl.training.unfinished_fit import FIT_FILE, UnfinishedFit, load_fit, save_fit
 
@@ -95,7 +95,8 @@ class Training:
         self.trainer = MetaTrainer(self.adapter, config.outer, config.seed, device, self.process)
         self.value = new_value(config, spec, objective)
         self.canary: Canary | None = None
-        self.recorder = Recorder(run)
+        loggers = execution.loggers if self.process.is_main else ()
+        self.recorder, self.status = Recorder(run, config, loggers), Status(config, device)
         done = sorted(p for p in (run / "rounds").glob("[0-9]*") if p.name.isdigit())
         self.next_round = len(done)
         self.record = self.recorder.load_record(done[-1]) if done else RoundRecord(0, 0, 0, 0, 0, 0.0)
@@ -131,8 +132,7 @@ class Training:
     def run_round(self, index: int) -> None:
         """Collect, fit, validate and save."""
         about: dict[str, Any] = {}
-        last = index == self.num_rounds - 1 and self.config.updates_final > 0
-        if self.config.data.episodes_from is None and not last:
+        if self.config.collects(index):
             # a round that was interrupted after its collection finds its episodes on disk
             if self.store.num_batches == index:
                 self.collect(index)
@@ -140,8 +140,9 @@ class Training:
                 if not self.process.is_main:
                     self.store = EpisodeStore.open(self.folder / "episodes", self.spec, index + 1)
             about = self.store.abouts[index]
+            self.status.collected(self.store.episodes, about, index)
         with self.stop.deferred():
-            seconds, scalars = self._fit(index, self._updates(index, last))
+            seconds, scalars = self._fit(index, self.config.updates_of(index))
             scalars = dict(about.get("scalars", {})) | scalars
             self.record = self._record_after(about.get("seconds", 0.0) + seconds, scalars)
             self._save(index)
@@ -158,11 +159,6 @@ class Training:
         """Append the episodes of a round to the store; a training that is given its episodes never asks for it."""
         raise NotImplementedError
 
-    def _updates(self, index: int, last: bool) -> int:
-        if index == 0:
-            return self.config.updates_initial
-        return self.config.updates_final if last else self.config.updates_per_iteration
-
     def _fit(self, index: int, updates: int) -> tuple[float, dict[str, float]]:
         """Fit what is left of a round; its computing time [s] and its figures."""
         window, query = self.config.window, self.config.outer.query
@@ -177,7 +173,8 @@ class Training:
             reset_layers(self.trainer, self.adapter, self.config.resets.layers, self.config.seed + 7919 * (index + 1))
         begun = time.monotonic() - (0.0 if unfinished is None else unfinished.seconds)
         before = None if unfinished is None else unfinished.losses
-        with self._bar(index, updates, before) as bar:
+        done = 0 if before is None else len(before)
+        with self.status.fitting(index, updates, shown=self.process.is_main, done=done) as bar:
             watch = FitWatch(
                 bar,
                 self.execution,
@@ -195,17 +192,6 @@ class Training:
         scalars |= self.trainer.validate(dataset) | self.trainer.gradient_conflict(dataset)
         scalars |= self._fit_value(training, index)
         return time.monotonic() - begun, scalars
-
-    def _bar(self, index: int, updates: int, before: Tensor | None) -> tqdm[NoReturn]:
-        """The bar of a fit, of which some may have been done before."""
-        return tqdm(
-            total=updates,
-            initial=0 if before is None else len(before),
-            desc=f"round {index}/{self.num_rounds - 1} fit",
-            unit="update",
-            leave=False,
-            disable=not self.process.is_main,
-        )
 
     def _save_fit(self, index: int, losses: Tensor, seconds: float) -> None:
         save_fit(self.folder, UnfinishedFit(index, self.store.num_batches, seconds, losses), self.trainer)
@@ -242,7 +228,7 @@ class Training:
             save_trainer_state(self.trainer, temporary)
             self.recorder.save_record(temporary, self.record)
         (self.folder / FIT_FILE).unlink(missing_ok=True)
-        self.recorder.print_round(index, self.record)
+        self.recorder.print_round(f"{index}/{self.num_rounds - 1}", self.record, self.status.of_round())
         self.process.barrier()
 
     def description(self) -> Description:

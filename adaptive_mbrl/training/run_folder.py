@@ -14,6 +14,8 @@ from adaptive_mbrl.process import Process
 from adaptive_mbrl.storage import remove_leftovers, write_text_atomically
 
 CONFIG_FILE = "config.yaml"
+MULTITASK = "multitask"
+"""Folder of the multi-task model's run, within the run of a training that is compared with it."""
 
 
 class RunFolderError(AdaptiveMBRLError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from rich.text import Text
 from adaptive_mbrl.config import load_yaml
 from adaptive_mbrl.console import make_console
 from adaptive_mbrl.errors import ConfigError
-from adaptive_mbrl.file_lock import LOCK_FILE
+from adaptive_mbrl.file_lock import LOCK_FILE, is_held
 from adaptive_mbrl.options import RunsOptions
 from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.recorder import RECORD_FILE
@@ -42,6 +41,7 @@ class Run:
             another version.
         rounds: number of complete rounds; `total` is that of all.
         record: the figures of the last complete round; None before the first.
+        collected: mean return of the last collection with a controller; None before one.
         changed: when something was last written, since the epoch [s].
     """
 
@@ -50,6 +50,7 @@ class Run:
     rounds: int
     total: int
     record: RoundRecord | None
+    collected: float | None
     changed: float
 
 
@@ -82,7 +83,7 @@ def find_runs(folder: Path) -> Iterator[Run]:
             except ConfigError:
                 # a baseline's, or of another version
                 changed = config.stat().st_mtime
-                yield Run(config.parent, "of another kind", len(_rounds(config.parent)), 0, None, changed)
+                yield Run(config.parent, "of another kind", len(_rounds(config.parent)), 0, None, None, changed)
 
 
 def row_of(run: Run, root: Path, now: float) -> Sequence[str]:
@@ -95,7 +96,7 @@ def row_of(run: Run, root: Path, now: float) -> Sequence[str]:
     steps = [int(key.split("_")[-2]) for key in scalars if key.startswith("validation/adapted_error_")]
     furthest = max((s for s in steps if s <= 10), default=0)
     errors = [scalars.get(f"validation/{which}_error_{furthest}_steps") for which in ("adapted", "prior")]
-    figures = [_number(scalars.get("collect/return"), 1), *(_number(e, 3) for e in errors)]
+    figures = [_number(run.collected, 1), *(_number(e, 3) for e in errors)]
     counts = (f"{run.record.updates:,}", f"{run.record.env_steps:,}", f"{run.record.seconds / 60:.0f}")
     return (name, run.state, rounds, *counts, *figures, ago)
 
@@ -103,29 +104,18 @@ def row_of(run: Run, root: Path, now: float) -> Sequence[str]:
 def _read(folder: Path) -> Run:
     config = load_yaml(folder / CONFIG_FILE, TrainConfig)
     done = _rounds(folder)
-    record = load_yaml(done[-1] / RECORD_FILE, RoundRecord) if done else None
-    state = "done" if (folder / "checkpoint").is_dir() else "training" if _is_held(folder / LOCK_FILE) else "stopped"
+    records = [load_yaml(path / RECORD_FILE, RoundRecord) for path in done]
+    returns = [r.scalars["collect/return"] for r in records if "collect/return" in r.scalars]
+    state = "done" if (folder / "checkpoint").is_dir() else "training" if is_held(folder) else "stopped"
     changed = max(
         path.stat().st_mtime for path in (folder, *done, *folder.glob("tensorboard/*"), *folder.glob("episodes/[0-9]*"))
     )
-    return Run(folder, state, len(done), config.num_rounds, record, changed)
+    record, collected = records[-1] if records else None, returns[-1] if returns else None
+    return Run(folder, state, len(done), config.num_rounds, record, collected, changed)
 
 
 def _rounds(folder: Path) -> list[Path]:
     return sorted(p for p in (folder / "rounds").glob("[0-9]*") if (p / RECORD_FILE).is_file())
-
-
-def _is_held(lock: Path) -> bool:
-    """Whether a process is training in the folder of this lock."""
-    with lock.open(encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:
-            # a file system without locks
-            return False
-    return False
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from adaptive_mbrl.console import make_console
 from adaptive_mbrl.errors import EXIT_INTERRUPTED, AdaptiveMBRLError
 from adaptive_mbrl.options import BenchmarkOptions
+from adaptive_mbrl.progress import shown_progress
 from adaptive_mbrl.runtime import use_threads
 from adaptive_mbrl.storage import write_text_atomically
 from sim.benchmark.cells import Plan
@@ -17,7 +18,6 @@ from sim.benchmark.html import html_report
 from sim.benchmark.looks import Looks
 from sim.benchmark.markdown import markdown_report
 from sim.benchmark.plan import make_plan
-from sim.benchmark.progress import shown_progress
 from sim.benchmark.runner import run_plan
 from sim.benchmark.suite import Suite, load_suite
 from sim.benchmark.summary import Report, summarize

@@ -9,10 +9,10 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 
+from adaptive_mbrl.progress import Progress
 from adaptive_mbrl.runtime import prepare_process, use_threads
 from adaptive_mbrl.storage import remove_leftovers
 from sim.benchmark.cells import PREDICTION, Cell, Plan
-from sim.benchmark.progress import Progress
 from sim.benchmark.run_cell import read_result, run_cell
 
 

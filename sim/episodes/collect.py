@@ -125,9 +125,8 @@ class Collector:
         rng = np.random.default_rng([self.seed, *stream])
         scenarios = [self.distribution.sample(rng, self.config.steps) for _ in range(num)]
         last_snapshot = self.config.steps - self.planner.horizon
-        with tqdm(
-            total=self.config.steps, desc=f"collect ({source})", unit="step", leave=False, disable=not self.process.is_main
-        ) as bar:
+        steps, quiet = self._share(num).size * self.config.steps, not self.process.is_main
+        with tqdm(total=steps, desc=f"collect ({source})", unit=" env steps", leave=False, disable=quiet) as bar:
             recorded = run_scenarios(
                 self.robot,
                 scenarios,
@@ -136,7 +135,7 @@ class Collector:
                 action_noise=noise * 0.5 * (np.arange(num) % 3),
                 noise_seed=int(rng.integers(2**31)),
                 snapshot_steps=range(self.config.branch_every, last_snapshot + 1, self.config.branch_every),
-                hook=lambda t, simulation: bar.update(),
+                hook=lambda t, simulation: bar.update(simulation.num_robots),
                 dump_folder=self.dump_folder,
                 share=self._share(num),
             )

@@ -23,30 +23,14 @@ from adaptive_mbrl.training import from_episodes
 from adaptive_mbrl.training.comparison import compare
 from adaptive_mbrl.training.config import FROM_RECORDINGS, TrainConfig, config_for_recordings
 from tests.core.analytic import POINT, point_episodes
+from tests.core.point_recordings import SMALL, write_recordings
 from tests.core.point_training import QUERY, WINDOW, point_dataset, point_trainer
-
-SMALL = (
-    "model.hidden=[16]",
-    "model.members=1",
-    "model.context_dim=2",
-    "window=4",
-    "outer.query=3",
-    "outer.meta_batch_size=16",
-    "outer.validation_windows=16",
-    "updates_initial=4",
-    "updates_final=4",
-)
 
 
 @pytest.fixture
 def recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Eight episodes in four files; the gain is the situation, and those of the last file are held out."""
     monkeypatch.chdir(tmp_path)
-    store = EpisodeStore.open(Path("logs"), POINT)
-    for i in range(4):
-        tags = {"source": "log", "situation": {"gain": i}, **({"validation": True} if i == 3 else {})}
-        store.append([dataclasses.replace(e, tags=tags) for e in point_episodes(2, seed=i)])
-    return tmp_path / "logs"
+    return write_recordings(Path("logs"))
 
 
 def train(*flags: str) -> int:

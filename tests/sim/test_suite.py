@@ -9,7 +9,7 @@ import pytest
 from adaptive_mbrl.errors import AdaptiveMBRLError, CheckpointError, ConfigError
 from sim.benchmark.plan import make_plan
 from sim.benchmark.suite import load_suite
-from sim.benchmark.train_suite import suite_runs
+from sim.benchmark.train_suite import suite_jobs
 from sim.paths import known_configs
 
 HEAD = "episodes: 3\nprotocols:\n  - name: p\n    scenarios: [cartpole/weak_motor]\n    methods:\n"
@@ -26,7 +26,7 @@ def test_every_shipped_suite_loads_and_all_that_it_does_not_train_is_shipped(nam
     suite = load_suite(name)
     plan = make_plan(suite, Path("runs/suite"), skip_missing=True)
 
-    trained = {str(run.folder / "checkpoint") for run in suite_runs(suite, Path("runs/suite"))}
+    trained = {str(run.folder / "checkpoint") for run in suite_jobs(suite, Path("runs/suite"))}
     assert set(plan.missing) <= trained
     with_shipped = {protocol.name for protocol in suite.protocols if any(method.checkpoint for method in protocol.methods)}
     assert {field.protocol for field in plan.fields} == with_shipped

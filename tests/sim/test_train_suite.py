@@ -17,12 +17,14 @@ from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.meta.trainer import OuterConfig
 from adaptive_mbrl.options import TrainSuiteOptions
 from adaptive_mbrl.planning import ICEMConfig
+from adaptive_mbrl.progress import Progress
+from adaptive_mbrl.training import side_by_side as module
 from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.data_config import DataConfig
-from sim.benchmark import train_suite as module
-from sim.benchmark.progress import Progress
+from adaptive_mbrl.training.job import Job
+from adaptive_mbrl.training.side_by_side import run_jobs
 from sim.benchmark.suite import load_suite
-from sim.benchmark.train_suite import Run, TrainSuiteError, run_trainings, suite_runs, train_suite
+from sim.benchmark.train_suite import DEFAULT_RUNS, TrainSuiteError, suite_jobs, train_suite
 from sim.training.config import load_train_config
 
 PLANNER = ICEMConfig(horizon=5, num_samples=8, num_iterations=1, num_elites=3)
@@ -53,15 +55,15 @@ def suite(tmp_path: Path) -> Path:
 
 def test_every_training_of_a_suite_is_there_once():
     suite = load_suite("full")
-    runs = suite_runs(suite, Path("r"))
+    runs = suite_jobs(suite, Path("r"), "cpu")
 
     trained = {(m.train, seed) for protocol in suite.protocols for m in protocol.methods if m.train for seed in m.seeds}
-    assert {(run.config, run.seed) for run in runs} == trained
+    assert {(run.kind, run.config.seed) for run in runs} == trained
     assert len({run.folder for run in runs}) == len(runs) == len(trained) > 50
     assert runs[0].folder == Path("r/half_cheetah/seed_1")
     assert runs[0].log == Path("r/half_cheetah/seed_1.log")
-    command = runs[0].command("cpu")
-    assert command[:3] == [sys.executable, "-m", "adaptive_mbrl"]
+    command = runs[0].command
+    assert command[:3] == (sys.executable, "-m", "adaptive_mbrl")
     # the command is one that the command line knows
     options = cli.parse(command[3:])
     assert (options.config, options.run, options.threads) == ("half_cheetah", Path("r/half_cheetah/seed_1"), 1)
@@ -69,12 +71,12 @@ def test_every_training_of_a_suite_is_there_once():
 
 
 def test_a_multi_task_run_takes_the_data_of_the_same_seed_and_comes_after_it():
-    runs = suite_runs(load_suite("full"), Path("r"))
+    runs = suite_jobs(load_suite("full"), Path("r"))
 
     folders = [run.folder for run in runs]
     run = next(run for run in runs if run.folder == Path("r/quadrotor_multitask/seed_3"))
     assert run.source == Path("r/quadrotor/seed_3")
-    assert cli.parse(run.command("cpu")[3:]).set == ("seed=3", "data.episodes_from=r/quadrotor/seed_3")
+    assert cli.parse(run.command[3:]).set == ("seed=3", "data.episodes_from=r/quadrotor/seed_3")
     for run in runs:
         assert run.source is None or run.folder.parent.name == f"{run.source.parent.name}_multitask"
         assert run.source is None or folders.index(run.source) < folders.index(run.folder)
@@ -84,7 +86,7 @@ def test_a_multi_task_run_takes_the_data_of_the_same_seed_and_comes_after_it():
 def dependent(tmp_path: Path) -> Path:
     """A training, one that takes its episodes, and one of a seed whose episodes the suite does not make."""
     save_yaml(tmp_path / "fine.yaml", TINY)
-    data = dataclasses.replace(TINY.data, episodes_from=module.DEFAULT_RUNS / "fine", iterations=0)
+    data = dataclasses.replace(TINY.data, episodes_from=DEFAULT_RUNS / "fine", iterations=0)
     save_yaml(tmp_path / "after.yaml", dataclasses.replace(TINY, data=data))
     (tmp_path / "suite.yaml").write_text(
         "protocols:\n  - name: p\n    scenarios: [cartpole/weak_motor]\n    methods:\n"
@@ -93,17 +95,17 @@ def dependent(tmp_path: Path) -> Path:
     return tmp_path / "suite.yaml"
 
 
-def finished(run: Run) -> None:
+def finished(run: Job) -> None:
     save_yaml(run.folder / "checkpoint" / "checkpoint.yaml", load_checkpoint("cartpole").description)
     save_yaml(run.folder / "rounds" / "000" / "checkpoint.yaml", load_checkpoint("cartpole").description)
 
 
 @pytest.mark.parametrize("processes", [1, 3])
 def test_a_run_starts_when_its_source_is_done(dependent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int):
-    runs = suite_runs(load_suite(dependent), tmp_path / "runs")
+    runs = suite_jobs(load_suite(dependent), tmp_path / "runs")
     ended: list[str] = []
 
-    def train(run: Run, device: str, note: object) -> int:
+    def train(run: Job, threads: object, note: object) -> int:
         assert run.source is None or "fine seed 3" in ended
         finished(run)
         ended.append(run.label)
@@ -117,15 +119,15 @@ def test_a_run_starts_when_its_source_is_done(dependent: Path, tmp_path: Path, m
         "after seed 3": tmp_path / "runs" / "fine" / "seed_3",
         "after seed 4": None,
     }
-    assert run_trainings(runs, "cpu", processes, Progress(lambda line: None)) == {}
+    assert run_jobs(runs, processes, Progress(lambda line: None)) == {}
     assert set(ended) == {"fine seed 3", "after seed 3", "after seed 4"}
 
 
 def test_a_run_whose_source_failed_is_not_started(dependent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    runs = [run for run in suite_runs(load_suite(dependent), tmp_path / "runs") if run.seed == 3]
+    runs = [run for run in suite_jobs(load_suite(dependent), tmp_path / "runs") if run.config.seed == 3]
     started: list[str] = []
 
-    def failing(run: Run, device: str, note: object) -> int:
+    def failing(run: Job, threads: object, note: object) -> int:
         started.append(run.label)
         run.log.parent.mkdir(parents=True)
         run.log.write_text("what went wrong\n")
@@ -133,7 +135,7 @@ def test_a_run_whose_source_failed_is_not_started(dependent: Path, tmp_path: Pat
 
     monkeypatch.setattr(module, "_train", failing)
 
-    failed = run_trainings(runs, "cpu", 2, Progress(lambda line: None))
+    failed = run_jobs(runs, 2, Progress(lambda line: None))
 
     assert started == ["fine seed 3"]
     assert failed["fine seed 3"].startswith("what went wrong (see ")
@@ -141,8 +143,8 @@ def test_a_run_whose_source_failed_is_not_started(dependent: Path, tmp_path: Pat
 
 
 def test_a_run_that_was_trained_on_another_seeds_episodes_is_refused(dependent: Path, tmp_path: Path):
-    run = next(run for run in suite_runs(load_suite(dependent), tmp_path / "runs") if run.source is not None)
-    save_yaml(run.folder / "config.yaml", load_train_config(run.config, ["seed=3"]))
+    run = next(run for run in suite_jobs(load_suite(dependent), tmp_path / "runs") if run.source is not None)
+    save_yaml(run.folder / "config.yaml", load_train_config(run.kind, ["seed=3"]))
 
     with pytest.raises(ConfigError, match=r"with --set seed=3 data.episodes_from=.*fine/seed_3; delete it"):
         train_suite(TrainSuiteOptions(str(dependent), tmp_path / "runs", device="cpu"))
@@ -173,7 +175,7 @@ def test_finished_trainings_are_skipped_and_failed_ones_reported(
     folder = runs / "fine" / "seed_3"
     assert load_checkpoint(folder / "checkpoint").description.provenance["updates"] == 6
     assert load_yaml(folder / "config.yaml", TrainConfig) == dataclasses.replace(TINY, seed=3)
-    state = suite_runs(load_suite(suite), runs)[0].state()
+    state = suite_jobs(load_suite(suite), runs)[0].state()
     assert (state.rounds, state.expected) == (3, pytest.approx(state.seconds))
     assert "round" in (runs / "fine" / "seed_3.log").read_text()
 
@@ -192,13 +194,13 @@ def test_finished_trainings_are_skipped_and_failed_ones_reported(
 def test_a_half_done_training_is_started_again_and_the_others_skipped(
     suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    runs = suite_runs(load_suite(suite), tmp_path / "runs")
+    runs = suite_jobs(load_suite(suite), tmp_path / "runs")
     shipped = load_checkpoint("cartpole").description
     for run in runs[:2]:
         save_yaml(run.folder / "rounds" / "000" / "checkpoint.yaml", shipped)
     shutil.copytree(runs[0].folder / "rounds" / "000", runs[0].folder / "checkpoint")
     started: list[str] = []
-    monkeypatch.setattr(module, "_train", lambda run, device, note: started.append(run.label) or 1)
+    monkeypatch.setattr(module, "_train", lambda run, threads, note: started.append(run.label) or 1)
     for run in runs:
         run.log.parent.mkdir(parents=True, exist_ok=True)
         run.log.write_text("what went wrong\n")
