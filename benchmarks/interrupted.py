@@ -33,7 +33,9 @@ from adaptive_mbrl.training.unfinished_fit import FIT_FILE
 from sim.evaluation.report import cpu_model
 
 LOSS = "validation/adapted_loss"
-SECONDS = (0.5, 6.0)
+SAVE_EVERY = 0.3
+"""Time between two saves [s]."""
+SECONDS = (0.0, 1.5)
 """A process is killed so long after it has saved for the first time, or has been busy for `START_UP` [s]."""
 START_UP = 60.0
 
@@ -69,8 +71,8 @@ def command(store: Path, config: Path, run: Path, seed: int, processes: int = 1)
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     launched = [*launcher, "-m", "--"] if processes > 1 else ["-m"]
     train = ["adaptive_mbrl", "train", "--data", str(store), "--config", str(config), "--no-compare", "--run", str(run)]
-    # saved after each update, so that as many kills as possible meet a save
-    return [sys.executable, *launched, *train, "--device", "cpu", "--save-every", "0", "--set", f"seed={seed}"]
+    # saved often, so that many kills meet a save
+    return [sys.executable, *launched, *train, "--device", "cpu", "--save-every", str(SAVE_EVERY), "--set", f"seed={seed}"]
 
 
 def undisturbed(words: list[str]) -> None:
