@@ -36,7 +36,7 @@ from sim.scenarios.scenario import Scenario
 from sim.simulation.batch import BatchSimulation
 from sim.simulation.instability import SimulationError
 from sim.training.config import load_train_config
-from sim.training.train import train as run_training
+from sim.training.overlapped import train_with_collectors
 
 DEFAULT_STEPS = 200
 ROBOTS_SIDE_BY_SIDE = 64
@@ -66,8 +66,15 @@ def train(options: TrainOptions) -> None:
             "allowed: a configuration without them, which says the reward in 'objective', or no --config"
         )
     config = load_train_config(options.config, options.settings)
-    start = train_from_episodes if config.scenarios is None else run_training
-    run_with_hints(options, lambda run: start(config, run, resolve_device(options.device)))
+    if config.scenarios is None:
+        if options.collectors:
+            raise ConfigError(
+                "--collectors: there are no scenarios to simulate; allowed: no --collectors, or the key 'scenarios'"
+            )
+        run_with_hints(options, lambda run: train_from_episodes(config, run, resolve_device(options.device)))
+        return
+    device, collectors, engine = resolve_device(options.device), options.collectors, options.engine
+    run_with_hints(options, lambda run: train_with_collectors(config, run, device, collectors, engine))
 
 
 def evaluate(options: EvaluateOptions) -> None:

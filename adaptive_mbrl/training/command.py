@@ -26,6 +26,8 @@ def train(options: TrainOptions) -> None:
         config = config_for_recordings(path, options.settings)
     else:
         config = read_train_config(path, options.settings)
+    if options.collectors:
+        raise ConfigError(f"--collectors: {options.source} names no scenarios to simulate; allowed: no --collectors")
     device = resolve_device(options.device)
     compared = options.data is not None and options.compare
     start = train_and_compare if compared else train_from_episodes
@@ -69,5 +71,14 @@ def _as_before(options: TrainOptions) -> list[str]:
     """The other flags of a training, as far as they were given."""
     settings = ["--set", *options.set] if options.set else []
     compare = [] if options.compare else ["--no-compare"]
+    collectors = ["--collectors", str(options.collectors)] if options.collectors else []
+    engine = [] if options.engine == "local" else ["--engine", options.engine]
     device = [] if options.device == "auto" else ["--device", options.device]
-    return settings + compare + device + ([] if options.threads is None else ["--threads", str(options.threads)])
+    return (
+        settings
+        + compare
+        + collectors
+        + engine
+        + device
+        + ([] if options.threads is None else ["--threads", str(options.threads)])
+    )
