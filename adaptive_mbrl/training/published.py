@@ -1,7 +1,7 @@
 """Checkpoints that a training publishes while it goes on, so that collectors and robots can take up the newest one.
 
-RUN/published/000900/    a checkpoint, by its number of updates; complete or not there at all
-RUN/published/newest     a symbolic link to the newest of them, replaced in one step
+`RUN/published/000900/` is a checkpoint, named by its number of updates; it is complete or not there at all.
+`RUN/published/newest` is a symbolic link to the newest of them, which is replaced in one step.
 """
 
 from __future__ import annotations

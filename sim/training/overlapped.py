@@ -1,15 +1,14 @@
 """A training whose episodes are collected while it fits, by collectors in other processes.
 
 Round 0 is that of a training that alternates. Then, while round k fits, collectors collect iteration k with the checkpoint of
-round k - 1, and round k + 1 begins when both have ended. So the number of episodes and of updates is the same, and the episodes of
-an iteration are fitted to one round later. The last round begins when everything is collected.
+round k - 1, and round k + 1 begins when both have ended. So the number of episodes and of updates is the same, and what an
+iteration collects is fitted to one round later. The last round begins when everything is collected.
 """
 
 from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal

@@ -23,7 +23,7 @@ from sim.training.collectors import Outcome
 from sim.training.parts import Part
 
 ADDRESS = "RAY_ADDRESS"
-"""Environment variable with the address of a running cluster; without it Ray starts on this machine and ends with the training."""
+"""Environment variable with the address of a running cluster; without it Ray starts here, and ends with the training."""
 
 
 class RayEngine:
