@@ -74,11 +74,5 @@ def _as_before(options: TrainOptions) -> list[str]:
     collectors = ["--collectors", str(options.collectors)] if options.collectors else []
     engine = [] if options.engine == "local" else ["--engine", options.engine]
     device = [] if options.device == "auto" else ["--device", options.device]
-    return (
-        settings
-        + compare
-        + collectors
-        + engine
-        + device
-        + ([] if options.threads is None else ["--threads", str(options.threads)])
-    )
+    threads = [] if options.threads is None else ["--threads", str(options.threads)]
+    return settings + compare + collectors + engine + device + threads
