@@ -12,6 +12,7 @@ from adaptive_mbrl.options.data import (
     DataImportMinariOptions,
     DataImportOptions,
     DataMergeOptions,
+    DataPushOptions,
     DataSplitOptions,
     DataStatsOptions,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "DataImportMinariOptions",
     "DataImportOptions",
     "DataMergeOptions",
+    "DataPushOptions",
     "DataSplitOptions",
     "DataStatsOptions",
     "DemoOptions",

@@ -15,6 +15,8 @@ from adaptive_mbrl.spec import RobotSpec
 
 SEEN = "seen"
 """Folder of a run that says what its rounds saw. A run has it if its episodes are collected while it fits."""
+PUSHED = "pushed_from"
+"""Fact about a batch that `data push` added: the store that it came from. Its fact `digest` is the hash of its file there."""
 
 
 @dataclass(frozen=True)

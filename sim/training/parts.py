@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from adaptive_mbrl.training.seen import PUSHED
+
 
 @dataclass(frozen=True, order=True)
 class Part:
@@ -96,7 +98,7 @@ def collected_parts(abouts: Iterable[Mapping[str, Any]], episodes: int) -> Itera
     for about in abouts:
         if "part" in about:
             yield Part(**about["part"])
-        elif "pushed_from" not in about:
+        elif PUSHED not in about:
             if rounds:
                 yield Part(rounds, 0, episodes)
             rounds += 1

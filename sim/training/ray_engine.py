@@ -6,7 +6,9 @@ The machines of the cluster need this package and the files of the scenarios and
 from __future__ import annotations
 
 import os
+import secrets
 import signal
+import socket
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -24,6 +26,9 @@ from sim.training.parts import Part
 
 ADDRESS = "RAY_ADDRESS"
 """Environment variable with the address of a running cluster; without it Ray starts here, and ends with the training."""
+
+CONNECT_SECONDS = 10.0
+"""How long the cluster at that address has to answer [s]."""
 
 
 class RayEngine:
@@ -125,23 +130,34 @@ class Collecting:
 
 def _connected(num: int) -> Any:
     """Ray, connected to a cluster or started here without what reports to others."""
-    # before Ray is imported
+    address = os.environ.get(ADDRESS)
+    # these are read when Ray is imported
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    if not address and "RAY_AUTH_MODE" not in os.environ:
+        # a token for this training alone, where Ray would write one into the user's home
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     try:
         import ray
         import ray.exceptions
     except ModuleNotFoundError as error:
         raise ConfigError(f"package '{error.name}' is not installed; pip install 'adaptive-mbrl[ray]'") from error
-    address = os.environ.get(ADDRESS)
     on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         if address:
+            _require_answer(address)
             ray.init(address=address, log_to_driver=False)
         else:
             ray.init(address="local", num_cpus=num, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1")
-    except (ConnectionError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise ConfigError(f"environment variable {ADDRESS}: no Ray cluster answers at {address}: {error}") from error
     if on_sigterm is not signal.SIG_DFL:
         # Ray puts its own in the place of the training's
         signal.signal(signal.SIGTERM, on_sigterm)
     return ray
+
+
+def _require_answer(address: str) -> None:
+    """Raise an `OSError` if nobody listens at an address; Ray itself would try for minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
