@@ -61,7 +61,8 @@ class CallOptions:
     Attributes:
         service: what the bridge shall do. After an emergency stop, clear_estop ends it and activate starts again.
         off: let the belief adapt again; only with freeze_adaptation.
-        timeout: longest wait for the answer [s]; activate and reload, which may load a checkpoint, get a minute at least.
+        timeout: longest wait for the service and for its answer [s]; activate and reload, which may load a checkpoint, have a
+            minute to answer.
         domain: ROS 2's domain id; the environment variable ROS_DOMAIN_ID if not given.
         interface: network interface to use; the environment variable CYCLONEDDS_URI wins over it.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from adaptive_mbrl.config import load_yaml
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import EpisodeStore, shard_files
 from adaptive_mbrl.data.shards import hash_of, read_shard, written_hash
@@ -12,8 +13,9 @@ from adaptive_mbrl.errors import CheckpointError, ConfigError
 from adaptive_mbrl.options import DataPushOptions
 from adaptive_mbrl.spec import RobotSpec
 from adaptive_mbrl.stores.check import checked
+from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.run_folder import CONFIG_FILE
-from adaptive_mbrl.training.seen import PUSHED, takes_batches
+from adaptive_mbrl.training.seen import PUSHED, seen_by, takes_batches
 
 
 def push(options: DataPushOptions) -> None:
@@ -47,8 +49,11 @@ def _require_open(run: Path) -> None:
         raise ConfigError(f"{run}: no training is there (it has no {CONFIG_FILE}); allowed: the --run folder of one")
     if not takes_batches(run):
         raise ConfigError(f"{run}: this training collects all of its episodes itself; allowed: one started with --collectors")
-    if (run / "checkpoint").is_dir():
-        raise ConfigError(f"{run}: this training is complete; allowed: one that goes on, or fine-tune its checkpoint")
+    last = load_yaml(run / CONFIG_FILE, TrainConfig).num_rounds - 1
+    if seen_by(run, last) is not None:
+        raise ConfigError(
+            f"{run}: the last round has begun or is over; allowed: a training that has more, or fine-tune its checkpoint"
+        )
 
 
 def _read(file: Path, spec: RobotSpec) -> list[Episode]:

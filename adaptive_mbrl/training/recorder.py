@@ -17,7 +17,7 @@ from adaptive_mbrl.config import load_yaml, save_yaml
 from adaptive_mbrl.training.rounds import RoundRecord
 
 RECORD_FILE = "round.yaml"
-_SHOWN = ("collect/return", "validation", "rank")
+_SHOWN = ("collect/return", "collect/staleness", "validation", "rank")
 
 
 class Recorder:

@@ -69,8 +69,8 @@ def call(options: CallOptions) -> None:
     request = SetBoolRequest(not options.off) if options.service == "freeze_adaptation" else TriggerRequest()
     transport = DdsTransport(environment_domain() if options.domain is None else options.domain, options.interface)
     try:
-        timeout = max(options.timeout, LOADING_SECONDS) if options.service in ("activate", "reload") else options.timeout
-        response = transport.call(f"/{NODE_NAME}/{options.service}", request, timeout)
+        patience = max(options.timeout, LOADING_SECONDS) if options.service in ("activate", "reload") else options.timeout
+        response = transport.call(f"/{NODE_NAME}/{options.service}", request, options.timeout, patience)
     finally:
         transport.close()
     if not response.success:

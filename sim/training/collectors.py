@@ -98,11 +98,12 @@ class Collectors:
         Raises:
             CollectorError: no collector is left.
         """
-        with self._changed:
+        with tqdm(desc=f"waiting for iteration {iteration}", bar_format="{desc}: {elapsed}", leave=False) as bar, self._changed:
             while not self._plan.is_complete(iteration):
                 if self._error is not None:
                     raise self._error
                 self._changed.wait(LOOK_SECONDS)
+                bar.refresh()
 
     def _work(self) -> None:
         try:

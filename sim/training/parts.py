@@ -29,7 +29,12 @@ class Part:
         return range(self.first, self.first + self.num)
 
     def __str__(self) -> str:
-        return f"episodes {self.first} to {self.first + self.num - 1} of iteration {self.iteration}"
+        last = self.first + self.num - 1
+        return (
+            f"episodes {self.first} to {last} of iteration {self.iteration}"
+            if self.num > 1
+            else f"episode {last} of iteration {self.iteration}"
+        )
 
 
 class Plan:

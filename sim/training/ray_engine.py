@@ -18,9 +18,13 @@ from typing import Any
 
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import EpisodeStore
+from adaptive_mbrl.dump import DUMP_FOLDER
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.spec import RobotSpec
 from adaptive_mbrl.training.config import TrainConfig
+from sim.robot.robot import load_robot
+from sim.scenarios.loading import load_training_part
+from sim.training.collecting import collect_part
 from sim.training.collectors import Outcome
 from sim.training.parts import Part
 
@@ -101,9 +105,6 @@ class Collecting:
     """
 
     def __init__(self, config: TrainConfig) -> None:
-        from sim.robot.robot import load_robot
-        from sim.scenarios.loading import load_training_part
-
         assert config.scenarios is not None
         self._config = config
         self._distribution = load_training_part(config.scenarios)
@@ -119,9 +120,6 @@ class Collecting:
         Returns:
             What `collect_part` returns.
         """
-        from adaptive_mbrl.dump import DUMP_FOLDER
-        from sim.training.collecting import collect_part
-
         with tempfile.TemporaryDirectory() as folder:
             for name, content in checkpoint.items():
                 (Path(folder) / name).write_bytes(content)

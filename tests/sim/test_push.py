@@ -59,7 +59,7 @@ def test_the_next_round_is_fitted_to_what_was_pushed_while_the_one_before_went_o
     assert readable_rounds(interrupted) == 4
     sources = [e.tags["source"] for e in EpisodeStore.open(interrupted / "episodes").episodes]
     assert sources.count("bag") == 2
-    with pytest.raises(ConfigError, match="this training is complete; allowed: one that goes on, or fine-tune its checkpoint"):
+    with pytest.raises(ConfigError, match="the last round has begun or is over; allowed: a training that has more, or fine-tune"):
         push(DataPushOptions(tmp_path / "monday", interrupted))
 
 
