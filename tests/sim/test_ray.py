@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -118,3 +120,47 @@ def test_an_address_without_a_cluster_is_named(monkeypatch: pytest.MonkeyPatch):
 
     with pytest.raises(ConfigError, match=r"RAY_ADDRESS: no Ray cluster answers at 127.0.0.1:9"):
         _connected(1)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a cluster that was there before the training."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    monkeypatch.setenv("RAY_AUTH_TOKEN", f"{os.getpid():064x}")
+    # Ray 2.60 sends the token of the environment to an existing cluster only if it is told to
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    command = [Path(sys.executable).parent / "ray", "start", "--head", f"--port={port}", "--num-cpus=2", "--block"]
+    flags = ["--include-dashboard=false", "--disable-usage-stats"]
+    with (tmp_path / "cluster.log").open("w") as log:
+        head = subprocess.Popen([*command, *flags], stdout=log, stderr=log)
+
+    def answers() -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            return head.poll() is not None
+        return True
+
+    try:
+        wait_until(answers)
+        yield f"127.0.0.1:{port}"
+        assert head.poll() is None, "the training has ended a cluster that is not its own"
+    finally:
+        head.terminate()
+        head.wait(PATIENCE)
+
+
+@pytest.mark.slow
+def test_a_cluster_that_is_there_is_used_and_left_alone(tmp_path: Path, cluster: str):
+    run, config = tmp_path / "run", tmp_path / "config.yaml"
+    save_yaml(config, SLOW_EPISODES)
+    script = SCRIPT.replace("collectors=2", "collectors=2, engine='ray'")
+    # a process of its own, because Ray reads its environment once
+    environment = {**os.environ, "RAY_ADDRESS": cluster}
+    subprocess.run([sys.executable, "-c", script, str(config), str(run)], env=environment, check=True, timeout=5 * PATIENCE)
+
+    store = EpisodeStore.open(run / "episodes")
+    assert sum(e.tags["source"] == "policy" for e in store.episodes) == 4
+    # what was collected came through the cluster
+    assert not (run / "collectors").exists()
