@@ -1,4 +1,4 @@
-"""Checkpoints that a training publishes while it goes on, so that collectors and robots can take up the newest one.
+"""Checkpoints that a training publishes while it goes on, so that robots can take up the newest one.
 
 `RUN/published/000900/` is a checkpoint, named by its number of updates; it is complete or not there at all.
 `RUN/published/newest` is a symbolic link to the newest of them, which is replaced in one step.
@@ -45,9 +45,3 @@ def publish(run: Path, checkpoint: Path, updates: int) -> Path:
     for path in older[: -(KEPT - 1)]:
         shutil.rmtree(path, ignore_errors=True)
     return target
-
-
-def newest(run: Path) -> Path | None:
-    """The folder of the newest published checkpoint of a run; None before the first."""
-    link = run / PUBLISHED / NEWEST
-    return link.resolve() if link.is_dir() else None

@@ -1,4 +1,4 @@
-"""Collecting a training's episodes with a controller: in its own process, or with a published checkpoint in others."""
+"""Collecting a training's episodes with a controller: in its own process, or with a saved checkpoint in others."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from typing import Protocol
 from tqdm import tqdm
 
 from adaptive_mbrl.errors import AdaptiveMBRLError
-from adaptive_mbrl.training.published import newest
+from adaptive_mbrl.training.rounds import round_folder
 from sim.training.parts import Part, Plan
 
 LOOK_SECONDS = 0.2
@@ -58,13 +58,14 @@ class Engine(Protocol):
 class Collectors:
     """Collects the episodes of a plan while the block runs.
 
-    Iteration k is collected with the checkpoint of round k - 1 or a newer one; so collectors do not run ahead of the learner.
+    Iteration k is collected with the checkpoint of round k - 1, once it is there; so collectors do not run ahead of the learner,
+    and what they collect does not depend on how fast they are, or on who was lost.
 
     Args:
         engine: runs the collectors.
         num: number of collectors.
         plan: what is to be collected.
-        run: the run folder, which checkpoints are published in.
+        run: the run folder, whose rounds are the checkpoints.
     """
 
     def __init__(self, engine: Engine, num: int, plan: Plan, run: Path) -> None:
@@ -72,7 +73,7 @@ class Collectors:
         self._idle = list(range(num))
         self._parts: dict[int, Part] = {}
         self._losses: Counter[int] = Counter()
-        self._published = -1
+        self._saved = -1
         self._error: Exception | None = None
         self._changed = threading.Condition()
         self._stop = threading.Event()
@@ -87,10 +88,10 @@ class Collectors:
         self._thread.join()
         self._engine.close()
 
-    def published(self, index: int) -> None:
-        """Say that the checkpoint of round `index` is published."""
+    def saved(self, index: int) -> None:
+        """Say that round `index` is saved."""
         with self._changed:
-            self._published = index
+            self._saved = index
 
     def wait_for(self, iteration: int) -> None:
         """Wait until all iterations up to this one are collected.
@@ -125,15 +126,15 @@ class Collectors:
             return self._plan.is_complete(self._plan.iterations)
 
     def _hand_out(self) -> None:
-        checkpoint = newest(self._run)
-        while self._idle and checkpoint is not None:
+        while self._idle:
             with self._changed:
-                part = self._plan.next(self._published + 1)
+                # iterations count from 1, so there is nothing to do before round 0 is saved
+                part = self._plan.next(self._saved + 1)
             if part is None:
                 return
             collector = self._idle.pop(0)
             self._parts[collector] = part
-            self._engine.collect(collector, part, checkpoint)
+            self._engine.collect(collector, part, round_folder(self._run, part.iteration - 1))
 
     def _receive(self, outcome: Outcome) -> None:
         collector = outcome.collector

@@ -19,7 +19,8 @@ from adaptive_mbrl.data.episodes import EpisodeStore, shard_files
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.process import SINGLE, Process
 from adaptive_mbrl.training.config import TrainConfig
-from adaptive_mbrl.training.published import newest, publish
+from adaptive_mbrl.training.published import publish
+from adaptive_mbrl.training.rounds import round_folder
 from adaptive_mbrl.training.seen import SEEN, Seen, first_batches, save_seen, seen_by, takes_batches
 from sim.training.collecting import collect_part
 from sim.training.collectors import Collectors, Engine
@@ -93,7 +94,7 @@ class OverlappedTraining(SimulatedTraining):
             return super().run()
 
     def run_round(self, index: int) -> None:
-        """Take up what was collected, fit, validate, save and publish."""
+        """Take up what was collected, fit, validate, save and publish; collectors go on with what was saved."""
         begun = time.monotonic()
         last = index == self.num_rounds - 1 and self.config.updates_final > 0
         scalars = self._take_up(index)
@@ -143,17 +144,16 @@ class OverlappedTraining(SimulatedTraining):
             self._collectors.wait_for(iteration)
             return
         while (part := self._plan.next(iteration)) is not None:
-            checkpoint = newest(self.folder)
-            assert checkpoint is not None, "the round before was published"
+            checkpoint = round_folder(self.folder, part.iteration - 1)
             arguments = (self.config, self.robot, self.distribution, part, checkpoint, self.dump_folder)
             EpisodeStore(self.spec, self.folder / "episodes").append(*collect_part(*arguments))
             self._plan.finish(part)
 
     def _publish(self, index: int) -> None:
         if self.process.is_main:
-            publish(self.folder, self.folder / "rounds" / f"{index:03d}", self.trainer.updates_done)
+            publish(self.folder, round_folder(self.folder, index), self.trainer.updates_done)
             if self._collectors is not None:
-                self._collectors.published(index)
+                self._collectors.saved(index)
 
     def _make_engine(self) -> Engine:
         if self._engine == "local":

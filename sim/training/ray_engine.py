@@ -22,6 +22,8 @@ from adaptive_mbrl.dump import DUMP_FOLDER
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.spec import RobotSpec
 from adaptive_mbrl.training.config import TrainConfig
+from adaptive_mbrl.training.recorder import RECORD_FILE
+from adaptive_mbrl.training.rounds import TRAINER_FILE
 from sim.robot.robot import load_robot
 from sim.scenarios.loading import load_training_part
 from sim.training.collecting import collect_part
@@ -63,7 +65,7 @@ class RayEngine:
     def collect(self, collector: int, part: Part, checkpoint: Path) -> None:
         if self._sent is None or self._sent[0] != checkpoint:
             # once for all actors that take it up
-            self._sent = checkpoint, self._ray.put({file.name: file.read_bytes() for file in checkpoint.iterdir()})
+            self._sent = checkpoint, self._ray.put(_files(checkpoint))
         result = self._actors[collector].collect.remote(asdict(part), self._sent[1])
         self._results[result] = collector
 
@@ -124,6 +126,11 @@ class Collecting:
             for name, content in checkpoint.items():
                 (Path(folder) / name).write_bytes(content)
             return collect_part(self._config, self._robot, self._distribution, Part(**part), Path(folder), DUMP_FOLDER)
+
+
+def _files(checkpoint: Path) -> dict[str, bytes]:
+    """The contents of a checkpoint's files, by name, without the optimiser's state that lies beside them in a round's folder."""
+    return {file.name: file.read_bytes() for file in checkpoint.iterdir() if file.name not in (TRAINER_FILE, RECORD_FILE)}
 
 
 def _connected(num: int) -> Any:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from adaptive_mbrl.training.published import publish
 from sim.training.collectors import ATTEMPTS, CollectorError, Collectors, Outcome
 from sim.training.parts import Part, Plan
 
@@ -42,40 +41,33 @@ class Played:
         return self.given.get(timeout=PATIENCE)
 
 
-@pytest.fixture
-def run(tmp_path: Path, make_checkpoint) -> Path:
-    publish(tmp_path, make_checkpoint(tmp_path / "first"), 100)
-    return tmp_path
-
-
-def test_an_iteration_begins_when_the_round_before_is_published(run: Path, make_checkpoint):
+def test_an_iteration_begins_when_the_round_before_is_saved(tmp_path: Path):
     engine, plan = Played(), Plan(2, 4, 2)
-    with Collectors(engine, 2, plan, run) as collectors:
-        collectors.published(0)
+    with Collectors(engine, 2, plan, tmp_path) as collectors:
+        collectors.saved(0)
         (one, part, checkpoint), (other, rest, _) = engine.gets(), engine.gets()
         assert {part, rest} == {Part(1, 0, 2), Part(1, 2, 2)}
-        assert checkpoint == run / "published" / "000100"
+        assert checkpoint == tmp_path / "rounds" / "000"
         engine.to_tell.put(Outcome(one))
         engine.to_tell.put(Outcome(other))
         collectors.wait_for(1)
         assert engine.given.empty()
 
-        publish(run, make_checkpoint(run / "second", seed=2), 200)
-        collectors.published(1)
+        collectors.saved(1)
         for _ in range(2):
             collector, part, checkpoint = engine.gets()
             assert part.iteration == 2
-            assert checkpoint == run / "published" / "000200"
+            assert checkpoint == tmp_path / "rounds" / "001"
             engine.to_tell.put(Outcome(collector))
         collectors.wait_for(2)
     assert engine.closed >= 1
     assert sorted(engine.started) == [0, 1]
 
 
-def test_the_part_of_a_lost_collector_is_collected_by_the_next_one_that_is_free(run: Path, capsys):
+def test_the_part_of_a_lost_collector_is_collected_by_the_next_one_that_is_free(tmp_path: Path, capsys):
     engine = Played()
-    with Collectors(engine, 1, Plan(1, 3, 3), run) as collectors:
-        collectors.published(0)
+    with Collectors(engine, 1, Plan(1, 3, 3), tmp_path) as collectors:
+        collectors.saved(0)
         _, part, _ = engine.gets()
         engine.to_tell.put(Outcome(0, "killed by signal 9"))
         assert engine.gets()[1] == part
@@ -87,10 +79,10 @@ def test_the_part_of_a_lost_collector_is_collected_by_the_next_one_that_is_free(
     assert told in capsys.readouterr().out
 
 
-def test_when_no_collector_works_the_training_is_told_why(run: Path):
+def test_when_no_collector_works_the_training_is_told_why(tmp_path: Path):
     engine = Played()
-    with Collectors(engine, 1, Plan(1, 3, 3), run) as collectors:
-        collectors.published(0)
+    with Collectors(engine, 1, Plan(1, 3, 3), tmp_path) as collectors:
+        collectors.saved(0)
         for _ in range(ATTEMPTS):
             engine.gets()
             engine.to_tell.put(Outcome(0, "no memory"))
@@ -100,15 +92,15 @@ def test_when_no_collector_works_the_training_is_told_why(run: Path):
     assert engine.closed >= 1
 
 
-def test_a_collector_that_cannot_even_start_does_not_stop_the_others(run: Path):
+def test_a_collector_that_cannot_even_start_does_not_stop_the_others(tmp_path: Path):
     engine = Played()
     for _ in range(ATTEMPTS):
         engine.to_tell.put(Outcome(1, "no module"))
-    with Collectors(engine, 2, Plan(1, 4, 2), run) as collectors:
-        # nothing is published, so both have nothing to do
+    with Collectors(engine, 2, Plan(1, 4, 2), tmp_path) as collectors:
+        # no round is saved, so both have nothing to do
         while not engine.to_tell.empty():
             collectors.wait_for(0)
-        collectors.published(0)
+        collectors.saved(0)
         for _ in range(2):
             collector, _, _ = engine.gets()
             assert collector == 0
@@ -116,11 +108,11 @@ def test_a_collector_that_cannot_even_start_does_not_stop_the_others(run: Path):
         collectors.wait_for(1)
 
 
-def test_collectors_end_as_soon_as_everything_is_collected(run: Path):
+def test_collectors_end_as_soon_as_everything_is_collected(tmp_path: Path):
     """The last round has the cores to itself."""
     engine = Played()
-    with Collectors(engine, 1, Plan(1, 2, 2), run) as collectors:
-        collectors.published(0)
+    with Collectors(engine, 1, Plan(1, 2, 2), tmp_path) as collectors:
+        collectors.saved(0)
         engine.gets()
         engine.to_tell.put(Outcome(0))
         collectors.wait_for(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import signal
 import subprocess
@@ -25,10 +26,11 @@ from adaptive_mbrl.training.rounds import RoundRecord
 from adaptive_mbrl.training.seen import Seen, seen_by
 from sim.training.collectors import CollectorError
 from sim.training.local_engine import LocalEngine
-from sim.training.overlapped import train_with_collectors
-from sim.training.train import train
+from sim.training.overlapped import OverlappedTraining, train_with_collectors
+from sim.training.train import open_training, train
 from tests.bridge.waiting import PATIENCE, wait_until
-from tests.sim.test_train import ROUNDS, TINY, Interruption, assert_same_end, interrupt_call, readable_rounds
+from tests.core.halves import Half, in_two
+from tests.sim.test_train import CPU, ROUNDS, TINY, Interruption, assert_same_end, interrupt_call, readable_rounds
 
 ROOT = Path(__file__).resolve().parents[2]
 SLOW_EPISODES = dataclasses.replace(
@@ -101,6 +103,24 @@ def test_one_collector_draws_the_scenarios_of_a_training_that_alternates(overlap
     first = [e for e in theirs if e.batch == 1]
     for a, b in zip([e for e in ours if e.batch == 1], first, strict=True):
         assert np.array_equal(a.action, b.action)
+
+
+def test_processes_that_train_together_see_the_same_batches(tmp_path: Path):
+    """Only the main one has collectors."""
+    run, seen = tmp_path / "run", {}
+
+    def half_of_a_training(process: Half) -> None:
+        kind = functools.partial(OverlappedTraining, num=1, engine="local")
+        with open_training(TINY, run, CPU, process, kind) as training:
+            training.run()
+            seen[process.rank] = training.store.num_batches, training.adapter.state_dict()
+
+    in_two(half_of_a_training)
+
+    (ours, weights), (theirs, other_weights) = seen[0], seen[1]
+    assert ours == theirs == 3
+    assert all(torch.equal(tensor, other_weights[name]) for name, tensor in weights.items())
+    assert records(run)[-1].env_steps == (3 + 2 + 2 * 3) * 12
 
 
 MOMENTS = {
