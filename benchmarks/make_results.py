@@ -479,7 +479,7 @@ def overlap_table(report: dict[str, Any]) -> str:
     lines = [
         f"`{report['config']}` with `{' '.join(report['settings'])}`, training seeds {', '.join(map(str, report['seeds']))}; "
         f"{report['episodes']} episodes of `{report['scenario']}` each; {machine['cpu']}, {machine['cores']} cores, "
-        f"load before the first training {machine['load_before']}, revision {report['git_revision']}.",
+        f"load average {machine['load']}, revision {report['git_revision']}.",
         "",
         "| training | wall-clock time [s] | env steps | updates | staleness [updates] | return [95 %] | error, held-out |",
         "|---|---|---|---|---|---|---|",

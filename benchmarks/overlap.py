@@ -5,7 +5,7 @@ Usage: python benchmarks/overlap.py [--seeds 0 1] [--runs runs/overlap] [--out d
 Each training is a process of its own, one after the other: alternating with one thread and with two, and with one collector,
 where learner and collector have one thread each. All have the same configuration, seeds, env steps and updates. The trained
 controllers then run the same episodes, of the train part under seeds that no training draws, and predict the held-out episodes of
-all trainings. Times are worth something on a machine that does nothing else: the report has its load before the first training.
+all trainings. Times are worth something on a machine that does nothing else: the report has its load when the script began.
 Trainings in --runs that are complete are not repeated.
 """
 
@@ -100,7 +100,7 @@ def main(
         "scenario": config.scenarios,
         "seeds": seeds,
         "episodes": EPISODES,
-        "machine": {"cpu": cpu_model(), "cores": os.cpu_count(), "load_before": round(load, 1)},
+        "machine": {"cpu": cpu_model(), "cores": os.cpu_count(), "load": round(load, 1)},
         "git_revision": git_revision(),
         "command": shlex.join(["python", "benchmarks/overlap.py", *sys.argv[1:]]),
     }
