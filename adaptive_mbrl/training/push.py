@@ -50,7 +50,7 @@ def _require_open(run: Path) -> None:
     if not takes_batches(run):
         raise ConfigError(f"{run}: this training collects all of its episodes itself; allowed: one started with --collectors")
     last = load_yaml(run / CONFIG_FILE, TrainConfig).num_rounds - 1
-    if seen_by(run, last) is not None:
+    if seen_by(run, last) is not None or (run / "checkpoint").is_dir():
         raise ConfigError(
             f"{run}: the last round has begun or is over; allowed: a training that has more, or fine-tune its checkpoint"
         )

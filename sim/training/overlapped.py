@@ -21,7 +21,7 @@ from adaptive_mbrl.process import SINGLE, Process
 from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.published import publish
 from adaptive_mbrl.training.rounds import round_folder
-from adaptive_mbrl.training.seen import SEEN, Seen, first_batches, save_seen, seen_by, takes_batches
+from adaptive_mbrl.training.seen import PUSHED, SEEN, Seen, first_batches, save_seen, seen_by, takes_batches
 from sim.training.collecting import collect_part
 from sim.training.collectors import Collectors, Engine
 from sim.training.local_engine import LocalEngine
@@ -79,14 +79,14 @@ class OverlappedTraining(SimulatedTraining):
         super().__init__(*arguments)
         self._num, self._engine = num, engine
         self._collectors: Collectors | None = None
+        data = self.config.data
+        size = -(-data.episodes_per_iteration // max(1, num))
+        self._plan = Plan(data.iterations, data.episodes_per_iteration, size, self.store.abouts)
         (self.folder / SEEN).mkdir(exist_ok=True)
 
     def run(self) -> Path:
         """Run all rounds that are left, and return the folder of the final checkpoint."""
-        data = self.config.data
-        size = -(-data.episodes_per_iteration // max(1, self._num))
-        self._plan = Plan(data.iterations, data.episodes_per_iteration, size, self.store.abouts)
-        is_needed = self.process.is_main and self._num > 0 and not self._plan.is_complete(data.iterations)
+        is_needed = self.process.is_main and self._num > 0 and not self._plan.is_complete(self.config.data.iterations)
         with Collectors(self._make_engine(), self._num, self._plan, self.folder) if is_needed else nullcontext() as collectors:
             self._collectors = collectors
             if 0 < self.next_round < self.num_rounds:
@@ -129,7 +129,8 @@ class OverlappedTraining(SimulatedTraining):
     def _now_seen(self, index: int) -> Seen:
         """Wait for the episodes that round `index` needs, and settle what it sees."""
         if index == 0:
-            if not self.store.abouts:
+            # a robot's episodes may be there before the first ones of the training
+            if all(PUSHED in about for about in self.store.abouts):
                 self.collect(0)
         else:
             self._wait_for(min(self.config.data.iterations, index if index == self.num_rounds - 1 else index - 1))

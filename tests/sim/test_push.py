@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,11 @@ from adaptive_mbrl.meta.trainer import MetaTrainer
 from adaptive_mbrl.options import DataPushOptions
 from adaptive_mbrl.training.push import push
 from adaptive_mbrl.training.rounds import RoundRecord
-from adaptive_mbrl.training.seen import seen_by
+from adaptive_mbrl.training.seen import Seen, seen_by
 from sim.robot.robot import load_robot
-from sim.training.overlapped import train_with_collectors
-from tests.sim.test_train import TINY, Interruption, first_round, interrupt_call, readable_rounds
+from sim.training.overlapped import OverlappedTraining, train_with_collectors
+from sim.training.train import open_training
+from tests.sim.test_train import CPU, TINY, Interruption, first_round, interrupt_call, readable_rounds
 
 
 def recorded(folder: Path, robot: str = "cartpole", seed: int = 0, steps: int = 12) -> EpisodeStore:
@@ -61,6 +63,19 @@ def test_the_next_round_is_fitted_to_what_was_pushed_while_the_one_before_went_o
     assert sources.count("bag") == 2
     with pytest.raises(ConfigError, match="the last round has begun or is over; allowed: a training that has more, or fine-tune"):
         push(DataPushOptions(tmp_path / "monday", interrupted))
+
+
+def test_a_robot_may_be_earlier_than_the_first_episodes_of_the_training(tmp_path: Path):
+    run = tmp_path / "run"
+    recorded(tmp_path / "monday")
+    with open_training(TINY, run, CPU, kind=functools.partial(OverlappedTraining, num=1, engine="local")):
+        push(DataPushOptions(tmp_path / "monday", run))
+
+    train_with_collectors(TINY, run, collectors=1)
+
+    assert seen_by(run, 0) == Seen(2, (-1, -1))
+    last = load_yaml(run / "rounds" / "003" / "round.yaml", RoundRecord)
+    assert last.env_steps == (3 + 2 + 2 * 3 + 1) * 12
 
 
 def refused(folder: Path, run: Path, kind: type[AdaptiveMBRLError], match: str) -> None:
