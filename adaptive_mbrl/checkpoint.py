@@ -214,8 +214,13 @@ def read_value(folder: Path, value: ValueFunction) -> ValueFunction:
 
 
 def find_checkpoint(path: str | Path) -> Path:
-    """The folder of a checkpoint given by folder or by the name of a shipped one."""
+    """The folder of a checkpoint given by folder or by the name of a shipped one.
+
+    A link is followed here, once: all files of a checkpoint are then of the same one, also if the link is replaced meanwhile.
+    """
     folder = Path(path)
+    if folder.is_symlink():
+        folder = folder.resolve()
     if (folder / DESCRIPTION_FILE).is_file():
         return folder
     shipped = Path(str(resources.files("adaptive_mbrl") / "pretrained"))

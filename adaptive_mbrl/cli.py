@@ -63,6 +63,7 @@ COMMANDS = (
     Command("data check", options.DataCheckOptions, "adaptive_mbrl.stores.check:check"),
     Command("data stats", options.DataStatsOptions, "adaptive_mbrl.stores.stats:stats"),
     Command("data merge", options.DataMergeOptions, "adaptive_mbrl.stores.merge:merge"),
+    Command("data push", options.DataPushOptions, "adaptive_mbrl.training.push:push"),
     Command("data split", options.DataSplitOptions, "adaptive_mbrl.stores.split:split"),
     Command("data export-minari", options.DataExportMinariOptions, "adaptive_mbrl.stores.minari:export_minari"),
     Command("data import-minari", options.DataImportMinariOptions, "adaptive_mbrl.stores.minari:import_minari"),

@@ -79,10 +79,15 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         raise
 
 
+def temporary_name(path: Path) -> Path:
+    """A name beside `path` for something that is renamed to it when it is complete; `remove_leftovers` knows it."""
+    return path.parent / f"{_UNFINISHED}{path.name}-{os.getpid()}"
+
+
 def remove_leftovers(folder: Path) -> None:
     """Delete what a killed writer left unfinished; call it only for a folder that no other process is writing to."""
     for path in folder.glob(f"{_UNFINISHED}*"):
-        if path.is_dir():
+        if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)

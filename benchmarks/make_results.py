@@ -475,6 +475,25 @@ def large_store_table(report: dict[str, Any]) -> str:
     return "\n".join(lines + [f"| {name} | {value} |" for name, value in rows.items()])
 
 
+def overlap_table(report: dict[str, Any]) -> str:
+    """Trainings that alternate and trainings with a collector, one row each."""
+    machine = report["machine"]
+    lines = [
+        f"`{report['config']}` with `{' '.join(report['settings'])}`, training seeds {', '.join(map(str, report['seeds']))}; "
+        f"{report['episodes']} episodes of `{report['scenario']}` each; {machine['cpu']}, {machine['cores']} cores, "
+        f"load average {machine['load']}, revision {report['git_revision']}.",
+        "",
+        "| training | wall-clock time [s] | env steps | updates | staleness [updates] | return [95 %] | error, held-out |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for way, run in report["overlap"].items():
+        seconds = ", ".join(f"{value:.0f}" for value in run["seconds"])
+        counts = f"{run['env_steps']:,} | {run['updates']:,} | {_number(run['staleness'], 0)}"
+        errors = ", ".join(f"{value:.3f}" for value in run["error"])
+        lines.append(f"| {way} | {seconds} | {counts} | {_interval(_named(run['return']), 1)} | {errors} |")
+    return "\n".join(lines)
+
+
 def _trained_as(name: str, checkpoint: str) -> str:
     """What a row is called. A report may be about an earlier checkpoint of a name that has another training today."""
     if not name.endswith(".json"):
@@ -499,6 +518,7 @@ TABLES = {
     "meta_batches_per_second": large_store_table,
     "weak_scaling_of_two": scaling_table,
     "killed_often": interrupted_table,
+    "overlap": overlap_table,
 }
 """How a report is shown, by a key that only reports of its kind have."""
 

@@ -142,7 +142,8 @@ class BridgeConfig:
     """A robot behind ROS 2.
 
     Attributes:
-        checkpoint: folder of a checkpoint, or name of a shipped one.
+        checkpoint: folder of a checkpoint, or name of a shipped one. It may be a link that is replaced, as a training's
+            published/newest; `~/reload` takes up what it points to.
         inputs: topics that are subscribed to, under names that `obs` refers to.
         obs: the place where each observation channel is read.
         output: the topic that commands are published on.
@@ -150,6 +151,8 @@ class BridgeConfig:
         goal: the goal's topic, which an objective with a goal needs.
         latency: shortest time from a measurement to the effect of a command that answers it at once, through sensors, network
             and actuators [s]. The planner looks so much further ahead. Further delays of observations are found from stamps.
+        newest_at_activate: whether `activate` takes up a checkpoint that has come in the place of the one in use, as `~/reload`
+            does. It takes some seconds longer then.
     """
 
     checkpoint: str
@@ -159,6 +162,7 @@ class BridgeConfig:
     safety: SafetyConfig
     goal: GoalInput | None = None
     latency: float = bounded(0.0, low=0.0, high=1.0)
+    newest_at_activate: bool = False
 
     def __post_init__(self) -> None:
         taken = [name for name, topic in self.inputs.items() if topic.topic == self.output.topic]

@@ -14,11 +14,18 @@ from robot_bridge.bridge_config import BridgeConfig, require_goal, require_spec
 from robot_bridge.safety.supervisor import SafetySupervisor, TrainingRange
 
 
-def load_controller(config: BridgeConfig, path: Path, device: str) -> AdaptiveController:
-    """Load the controller of the checkpoint that the bridge file at `path` names, and check that the two fit."""
+def load_controller(config: BridgeConfig, path: Path, device: str, folder: Path | None = None) -> AdaptiveController:
+    """Load the controller of the checkpoint that the bridge file at `path` names, and check that the two fit.
+
+    Args:
+        config: the bridge file's content.
+        path: the bridge file.
+        device: where the networks run.
+        folder: folder of the checkpoint where its name is a link; None to follow the link now.
+    """
     try:
         controller = AdaptiveController.load(
-            config.checkpoint, device=resolve_device(device), dump_folder=DUMP_FOLDER, dump_in_background=True
+            folder or config.checkpoint, device=resolve_device(device), dump_folder=DUMP_FOLDER, dump_in_background=True
         )
     except CheckpointError as error:
         raise ConfigError(f"{path}: key 'checkpoint': {error}") from error
@@ -27,11 +34,25 @@ def load_controller(config: BridgeConfig, path: Path, device: str) -> AdaptiveCo
     return controller
 
 
+def training_range(controller: AdaptiveController) -> TrainingRange:
+    """What the data were like that a controller's model was trained on."""
+    normalizer = controller.settings.adapter.normalizer
+    return TrainingRange(*(x.cpu().numpy().astype(np.float64) for x in (normalizer.obs_mean, normalizer.obs_std)))
+
+
+def require_latency(config: BridgeConfig, controller: AdaptiveController, path: Path) -> None:
+    """Refuse a latency that the controller's planner does not look over."""
+    reach = controller.settings.planner.horizon * controller.spec.dt
+    if config.latency > reach:
+        raise ConfigError(
+            f"{path}: key 'latency': {config.latency:g} s is out of range; allowed: at most {reach:g} s, "
+            "as far as the planner looks ahead"
+        )
+
+
 def make_supervisor(config: BridgeConfig, controller: AdaptiveController, path: Path) -> SafetySupervisor:
     """Make the safety supervisor that the bridge file at `path` describes, for the robot of a controller."""
-    normalizer = controller.settings.adapter.normalizer
-    training = TrainingRange(*(x.cpu().numpy().astype(np.float64) for x in (normalizer.obs_mean, normalizer.obs_std)))
     try:
-        return SafetySupervisor(controller.spec, config.safety, training)
+        return SafetySupervisor(controller.spec, config.safety, training_range(controller))
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error

@@ -40,7 +40,7 @@ from sim.scenarios.scenario import Scenario
 from sim.simulation.batch import BatchSimulation
 from sim.simulation.instability import SimulationError
 from sim.training.config import load_train_config
-from sim.training.train import train as run_training
+from sim.training.overlapped import train_with_collectors
 
 DEFAULT_STEPS = 200
 ROBOTS_SIDE_BY_SIDE = 64
@@ -70,9 +70,15 @@ def train(options: TrainOptions) -> None:
     if options.seeds is not None:
         train_seeds(options, config)
         return
-    start = train_from_episodes if config.scenarios is None else run_training
-    device = resolve_device(options.device)
-    run_with_hints(options, lambda run, execution: start(config, run, device, execution))
+    device, collectors, engine = resolve_device(options.device), options.collectors, options.engine
+    if config.scenarios is None:
+        if collectors:
+            raise ConfigError(
+                "--collectors: there are no scenarios to simulate; allowed: no --collectors, or the key 'scenarios'"
+            )
+        run_with_hints(options, lambda run, execution: train_from_episodes(config, run, device, execution))
+        return
+    run_with_hints(options, lambda run, execution: train_with_collectors(config, run, device, collectors, engine, execution))
 
 
 def sweep(options: SweepOptions) -> None:

@@ -24,6 +24,7 @@ from adaptive_mbrl.options import (
     DataImportMinariOptions,
     DataImportOptions,
     DataMergeOptions,
+    DataPushOptions,
     DataSplitOptions,
     DataStatsOptions,
     DemoOptions,
@@ -86,7 +87,10 @@ def test_help_lists_every_command():
     ("arguments", "expected"),
     [
         ("demo --no-video --out a/b".split(), DemoOptions(out=Path("a/b"), video=False)),
-        ("train --config half_cheetah --resume".split(), TrainOptions("half_cheetah", resume=True)),
+        (
+            "train --config half_cheetah --resume --collectors 2 --engine ray".split(),
+            TrainOptions("half_cheetah", resume=True, collectors=2, engine="ray"),
+        ),
         (
             "sweep --space s.yaml --data d --trials 9 --jobs 2".split(),
             SweepOptions(Path("s.yaml"), data=Path("d"), trials=9, jobs=2),
@@ -126,6 +130,7 @@ def test_help_lists_every_command():
         ("data check a b".split(), DataCheckOptions((Path("a"), Path("b")))),
         ("data stats a --by wind --plot c.png".split(), DataStatsOptions(Path("a"), "wind", Path("c.png"))),
         ("data merge a b --out c".split(), DataMergeOptions((Path("a"), Path("b")), Path("c"))),
+        ("data push a b".split(), DataPushOptions(Path("a"), Path("b"))),
         (
             "data split a --by wind --held-out 8 12 --out b".split(),
             DataSplitOptions(Path("a"), Path("b"), by="wind", held_out=("8", "12")),
@@ -177,7 +182,16 @@ def test_flags_become_options(arguments: list[str], expected: object):
         (
             "data stast".split(),
             "error: unknown command of data 'stast' (did you mean 'stats'?); "
-            "commands: import, check, stats, merge, split, export-minari, import-minari, export-lerobot, import-lerobot",
+            "commands: import, check, stats, merge, push, split, export-minari, import-minari, export-lerobot, import-lerobot",
+        ),
+        ("train --config c --collectors -1".split(), "error: --collectors: -1 is out of range; allowed: at least 0"),
+        (
+            "train --config c --engine ray".split(),
+            "error: --engine: 'ray' has nothing to run; allowed: with --collectors of at least 1",
+        ),
+        (
+            "train --data d --collectors 1".split(),
+            "error: --collectors: a training on --data collects nothing; allowed: one of the two",
         ),
         ("data check".split(), "error: no folder given; allowed: one or more folders of episodes"),
         ("data stats a --plot b.jpg".split(), "error: --plot: b.jpg is no .png file; allowed: a name that ends in .png"),

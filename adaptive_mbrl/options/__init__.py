@@ -14,6 +14,7 @@ from adaptive_mbrl.options.data import (
     DataImportMinariOptions,
     DataImportOptions,
     DataMergeOptions,
+    DataPushOptions,
     DataSplitOptions,
     DataStatsOptions,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "DataImportMinariOptions",
     "DataImportOptions",
     "DataMergeOptions",
+    "DataPushOptions",
     "DataSplitOptions",
     "DataStatsOptions",
     "DemoOptions",

@@ -61,12 +61,13 @@ class CallOptions:
     Attributes:
         service: what the bridge shall do. After an emergency stop, clear_estop ends it and activate starts again.
         off: let the belief adapt again; only with freeze_adaptation.
-        timeout: longest wait for the answer [s].
+        timeout: longest wait for the service and for its answer [s]; activate and reload, which may load a checkpoint, have a
+            minute to answer.
         domain: ROS 2's domain id; the environment variable ROS_DOMAIN_ID if not given.
         interface: network interface to use; the environment variable CYCLONEDDS_URI wins over it.
     """
 
-    service: Positional[Literal["estop", "clear_estop", "activate", "deactivate", "reset_belief", "freeze_adaptation"]]
+    service: Positional[Literal["estop", "clear_estop", "activate", "deactivate", "reset_belief", "freeze_adaptation", "reload"]]
     off: bool = False
     timeout: float = 3.0
     domain: OptionalInt = None

@@ -93,6 +93,22 @@ class DataMergeOptions:
 
 
 @dataclass(frozen=True)
+class DataPushOptions:
+    """Add the episodes of a store, such as a robot's, to a training that goes on; its next rounds are fitted to them, too.
+
+    The training has to be one that was started with --collectors. What it was given before is left out, so the command can be run
+    again with a store that has grown. Example: adaptive-mbrl data push runs/monday runs/train/cartpole
+
+    Attributes:
+        folder: folder of the episodes, as `import-bag`, `data import` and `collect` write them.
+        run: folder of the training.
+    """
+
+    folder: Positional[Path]
+    run: Positional[Path]
+
+
+@dataclass(frozen=True)
 class DataSplitOptions:
     """Copy a store with some of its episodes marked as held out: trainings compare on these instead of training on them.
 

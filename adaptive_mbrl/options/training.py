@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
@@ -45,6 +45,10 @@ class TrainOptions:
             example data.oracle_episodes=0 seed=1. The run's config.yaml records them.
         compare: with --data, whether to train the multi-task model, too, and to compare.
         run: folder of the run; runs/train/NAME if not given, where the name includes the settings of --set.
+        collectors: number of processes that collect episodes while the training fits; with 0 it does one after the other. A run
+            may go on with another number.
+        engine: where collectors run: local processes, or actors of Ray, which needs the extra packages of 'adaptive-mbrl[ray]'.
+            The environment variable RAY_ADDRESS names a running cluster; without it Ray starts on this machine.
         resume: only continue an existing run, never start a new one.
         seeds: training seeds, such as 0..4 or 0,3,7: one training for each, in RUN/seed_N with its output in RUN/seed_N.log, and
             a table of the validation figures over all of them. Finished ones are skipped, and half-done ones go on.
@@ -62,6 +66,8 @@ class TrainOptions:
     set: Annotated[tuple[str, ...], arg(metavar="KEY=VALUE", help_behavior_hint="")] = ()
     compare: bool = True
     run: OptionalPath = None
+    collectors: int = 0
+    engine: Literal["local", "ray"] = "local"
     resume: bool = False
     seeds: OptionalName = None
     jobs: int = 1
@@ -76,6 +82,11 @@ class TrainOptions:
         require_loggers(self.logger)
         require_at_least("--jobs", self.jobs, 1)
         self._check_seeds()
+        require_at_least("--collectors", self.collectors, 0)
+        if self.engine != "local" and self.collectors == 0:
+            raise ConfigError(f"--engine: '{self.engine}' has nothing to run; allowed: with --collectors of at least 1")
+        if self.data is not None and self.collectors > 0:
+            raise ConfigError("--collectors: a training on --data collects nothing; allowed: one of the two")
         if self.config is None and self.data is None:
             raise ConfigError("train: got neither of --config and --data; give one, or both")
         for setting in self.set if self.data is not None else ():

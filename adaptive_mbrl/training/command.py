@@ -33,6 +33,8 @@ def train(options: TrainOptions) -> None:
         config = config_for_recordings(path, options.settings)
     else:
         config = read_train_config(path, options.settings)
+    if options.collectors:
+        raise ConfigError(f"--collectors: {options.source} names no scenarios to simulate; allowed: no --collectors")
     if options.seeds is not None:
         train_seeds(options, config)
         return

@@ -16,6 +16,9 @@ from adaptive_mbrl.errors import CheckpointError
 from adaptive_mbrl.meta.trainer import MetaTrainer
 from adaptive_mbrl.storage import write_bytes_atomically
 
+TRAINER_FILE = "trainer.safetensors"
+"""The trainer's state in the folder of a round, beside the files of the checkpoint."""
+
 
 @dataclass(frozen=True)
 class RoundRecord:
@@ -40,6 +43,11 @@ class RoundRecord:
     scalars: dict[str, float] = field(default_factory=dict)
 
 
+def round_folder(run: Path, index: int) -> Path:
+    """The folder of round `index` of a run; it is a checkpoint."""
+    return run / "rounds" / f"{index:03d}"
+
+
 def trainer_state(trainer: MetaTrainer) -> dict[str, Tensor]:
     """The optimiser, the balancing, the random generator and the counters, as tensors on the CPU."""
     tensors = {"generator": trainer.generator.get_state(), "updates": torch.tensor(trainer.updates_done)}
@@ -52,12 +60,12 @@ def trainer_state(trainer: MetaTrainer) -> dict[str, Tensor]:
 
 def save_trainer_state(trainer: MetaTrainer, folder: Path) -> None:
     """Write all state of a trainer but the model's weights, which the checkpoint in the same folder has."""
-    write_bytes_atomically(folder / "trainer.safetensors", save(trainer_state(trainer)))
+    write_bytes_atomically(folder / TRAINER_FILE, save(trainer_state(trainer)))
 
 
 def load_trainer_state(trainer: MetaTrainer, folder: Path) -> None:
     """Read what `save_trainer_state` wrote, and the model's weights from the checkpoint in the same folder."""
-    path = folder / "trainer.safetensors"
+    path = folder / TRAINER_FILE
     try:
         tensors = load_file(path)
         weights = load_file(folder / WEIGHTS_FILE)

@@ -14,6 +14,12 @@ run is a folder:
     tensorboard/                     curves, if TensorBoard is a logger of the run
     dumps/                           steps that were not finite, for `adaptive-mbrl replay`; only if there was one
     checkpoint                       copy of the last round's checkpoint, written when the run is complete
+
+and where episodes are collected while it fits (`seen.py`, `published.py`):
+
+    seen/NNN.yaml                    which batches round NNN is fitted to
+    published/NNNNNN                 the newest checkpoints, by number of updates; `published/newest` is a link to the last
+    collectors/N.log                 what collector N printed
 """
 
 from __future__ import annotations

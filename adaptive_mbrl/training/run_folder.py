@@ -44,7 +44,7 @@ def claimed(run: Path, config: Any, files: Mapping[str, str], revision: str) -> 
     run.mkdir(parents=True, exist_ok=True)
     with _locked(run):
         if (run / CONFIG_FILE).exists():
-            _check_same_run(run, config, files)
+            check_same_run(run, config, files)
             for folder in (run, run / "rounds", run / "episodes"):
                 remove_leftovers(folder)
         else:
@@ -78,7 +78,12 @@ def _set_up(run: Path, config: Any, files: Mapping[str, str], revision: str) -> 
     save_yaml(run / CONFIG_FILE, config)
 
 
-def _check_same_run(run: Path, config: Any, files: Mapping[str, str]) -> None:
+def check_same_run(run: Path, config: Any, files: Mapping[str, str]) -> None:
+    """Refuse a configuration and files that are not those of the run in a folder.
+
+    Raises:
+        ConfigError: one of them differs.
+    """
     path = run / CONFIG_FILE
     if load_yaml(path, type(config)) != config:
         raise ConfigError(f"{path}: this run was started with another configuration; choose another --run folder or delete it")

@@ -102,6 +102,10 @@ class GoalReader:
         self.refused = 0
         transport.subscribe(config.topic, MESSAGES[config.type], self.receive, reliable=True)
 
+    def look_ahead(self, horizon: int) -> None:
+        """From now on goals are for plans of this horizon [control periods]."""
+        self._steps = np.arange(horizon)
+
     def receive(self, message: Message, received: float) -> None:
         """Take over a goal. A message with a value that is missing or not finite is counted and changes nothing."""
         goals = read_goals(message, self._config)

@@ -30,7 +30,7 @@ from robot_bridge.control.outputs import Send
 from robot_bridge.control.plan_ahead import PlanAhead
 from robot_bridge.control.sent_commands import SentCommands
 from robot_bridge.safety.states import State
-from robot_bridge.safety.supervisor import Decision, Observed, SafetySupervisor
+from robot_bridge.safety.supervisor import Decision, Observed, SafetySupervisor, TrainingRange
 
 Array = NDArray[np.float64]
 GoalAt = Callable[[float], Array | None]
@@ -122,6 +122,11 @@ class ControlLoop:
         """Start to control; this has no effect in an emergency stop. The arguments are those of `SafetySupervisor.activate`."""
         with self._lock:
             self.supervisor.activate(self.clock(), dry_run=dry_run, present=present)
+
+    def trained_on(self, training: TrainingRange) -> None:
+        """Say what the training data of the controller are like that plans from now on."""
+        with self._lock:
+            self.supervisor.trained_on(training)
 
     def deactivate(self) -> None:
         """Bring the actuators to rest, then send no more commands."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -46,7 +47,7 @@ class PlanStatistics:
 
 
 class PlanAhead:
-    """Owns the controller. All methods but `reset_belief` and `freeze` are for the control loop's thread only.
+    """Owns the controller. All methods but `reset_belief`, `freeze` and `take_up` are for the control loop's thread only.
 
     Args:
         controller: the controller of one robot.
@@ -85,6 +86,7 @@ class PlanAhead:
         self._errors: deque[float] = deque(maxlen=ERROR_WINDOW)
         self._is_dropped = False
         self._reset_wanted = False
+        self._successor: tuple[WarmedUp, float, OnCpu | None, threading.Event] | None = None
 
     @property
     def is_free(self) -> bool:
@@ -127,6 +129,7 @@ class PlanAhead:
             Whether a plan that is due was not ready in time.
         """
         self._period += 1
+        self._switch()
         # a period for which no plan was started is a miss as well
         missed = self._take() or (self.command is not None and self._period > self._valid_until)
         self._missed.append(missed)
@@ -182,9 +185,38 @@ class PlanAhead:
         """Freeze the belief, or let it adapt again; this may be called from any thread."""
         self.is_frozen = frozen
 
+    def take_up(self, warmed_up: WarmedUp, lead: float, on_cpu: OnCpu | None, seconds: float) -> bool:
+        """Plan with another controller from the next control period on that has no plan; this may be called from other threads.
+
+        Args:
+            warmed_up: the controller, with how long it takes.
+            lead: the lead for its plans.
+            on_cpu: loads the same controller on the CPU, as for a new `PlanAhead`.
+            seconds: how long to wait for such a control period [s].
+
+        Returns:
+            Whether the other controller is in use; if not, it will not be.
+        """
+        taken = threading.Event()
+        self._successor = warmed_up, lead, on_cpu, taken
+        taken.wait(seconds)
+        self._successor = None
+        return taken.is_set()
+
     def close(self) -> None:
         """End the planning thread; a plan under way may go on for `CLOSE_SECONDS`."""
         self._thread.close(CLOSE_SECONDS)
+
+    def _switch(self) -> None:
+        """Take up the successor that is waiting, if no plan is under way or followed."""
+        if self._successor is None or not self.is_idle:
+            return
+        (self.controller, self.plan_seconds, self.overhead), self.lead, self._on_cpu, taken = self._successor
+        self._successor = None
+        self.budget = self._new_budget()
+        self._missed.clear()
+        self._errors.clear()
+        taken.set()
 
     def _take(self) -> bool:
         if self._pending is None:

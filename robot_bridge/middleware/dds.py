@@ -102,13 +102,14 @@ class DdsTransport:
 
         requests: DataReader = self._listen(self._service_topic("rq", f"{name}Request", request_type), _SERVICE_QOS, reply)
 
-    def call(self, name: str, request: Request, timeout: float = 3.0) -> Response:
+    def call(self, name: str, request: Request, timeout: float = 3.0, answer_seconds: float | None = None) -> Response:
         """Call a service and wait for its answer.
 
         Args:
             name: the service's ROS 2 name.
             request: the request.
-            timeout: longest time to find the service, and then to wait for its answer [s].
+            timeout: longest time to find the service [s].
+            answer_seconds: longest time to wait for its answer then [s]; None for `timeout`.
 
         Raises:
             BridgeError: the service was not found or did not answer.
@@ -129,10 +130,11 @@ class DdsTransport:
                 raise BridgeError(f"service '{name}': nobody serves it {where}; give --domain and --interface of the node")
             time.sleep(0.01)
         writer.write(_framed(request, client, 1))
+        patience = timeout if answer_seconds is None else answer_seconds
         try:
-            return answers.get(timeout=timeout)
+            return answers.get(timeout=patience)
         except queue.Empty:
-            raise BridgeError(f"service '{name}': no answer within {timeout:g} s") from None
+            raise BridgeError(f"service '{name}': no answer within {patience:g} s") from None
 
     def log(self, name: str, level: LogLevel, text: str) -> None:
         with self._lock:

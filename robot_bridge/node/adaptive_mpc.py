@@ -14,8 +14,8 @@ from functools import partial
 
 import numpy as np
 
-from adaptive_mbrl.errors import BridgeError
-from robot_bridge.middleware.messages import Response, SetBoolRequest, TriggerRequest
+from adaptive_mbrl.errors import AdaptiveMBRLError, BridgeError
+from robot_bridge.middleware.messages import LogLevel, Response, SetBoolRequest, TriggerRequest
 from robot_bridge.middleware.transport import Transport
 from robot_bridge.node.parameters import NodeParameters
 from robot_bridge.node.running import Running
@@ -44,10 +44,14 @@ class AdaptiveMpc:
         self._estop_latched = False
         # configure and clean-up may be called from different threads, but must not run at the same time
         self._configuring = threading.Lock()
+        # no checkpoint is taken up while the node activates
+        self._switching = threading.Lock()
+        self._log = partial(transport.log, name)
         triggers: dict[str, Callable[[], str]] = {
             "estop": self.estop,
             "clear_estop": self.clear_estop,
             "reset_belief": self.reset_belief,
+            "reload": self.reload,
         }
         for service, act in triggers.items():
             transport.serve(f"/{name}/{service}", TriggerRequest, partial(_trigger, act))
@@ -93,10 +97,25 @@ class AdaptiveMpc:
     def activate(self) -> None:
         """Start to control once the robot is observed, or after `FIRST_OBSERVATION_SECONDS` at the latest.
 
+        If the bridge file says so, a checkpoint that has come in the place of the one in use is taken up first.
+
         Raises:
             BridgeError: there is an emergency stop, the node is active already, or it does not know where the joints are.
         """
         running = self._running()
+        if running.config.newest_at_activate and self.state is State.INACTIVE:
+            try:
+                self._log(LogLevel.INFO, self.reload())
+            except BridgeError as error:
+                self._log(LogLevel.WARN, str(error))
+        if not self._switching.acquire(blocking=False):
+            raise BridgeError("cannot activate: another checkpoint is being taken up, or the node is activating")
+        try:
+            self._activate(running)
+        finally:
+            self._switching.release()
+
+    def _activate(self, running: Running) -> None:
         loop = running.loop
         # whoever starts the robot is taken to have checked the clocks, so the shortest delays are measured anew
         loop.inputs.forget_delays()
@@ -151,6 +170,32 @@ class AdaptiveMpc:
             self._configured.loop.clear_estop()
             self._collect_garbage()
         return self.state.value
+
+    def reload(self) -> str:
+        """Take up the checkpoint that has come in the place of the one in use; only while the node controls nothing.
+
+        Returns:
+            A line that says which checkpoint is in use now.
+
+        Raises:
+            BridgeError: the robot is controlled, or the new checkpoint cannot be used; the old one stays in use then.
+        """
+        self._running()
+        if not self._switching.acquire(blocking=False):
+            raise BridgeError("cannot reload: the node is activating, or takes up a checkpoint already")
+        try:
+            with self._configuring:
+                running = self._running()
+                if self.state is not State.INACTIVE:
+                    first = "clear_estop" if self.state is State.ESTOP else "deactivate"
+                    raise BridgeError(f"cannot reload in state '{self.state.value}'; call {first} first")
+                return running.reload()
+        except BridgeError:
+            raise
+        except AdaptiveMBRLError as error:
+            raise BridgeError(f"the checkpoint in use stays: {error}") from error
+        finally:
+            self._switching.release()
 
     def reset_belief(self) -> str:
         """Let the next plan start with the prior again."""

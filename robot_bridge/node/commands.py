@@ -13,6 +13,8 @@ from robot_bridge.node.adaptive_mpc import NODE_NAME, AdaptiveMpc
 from robot_bridge.node.parameters import NodeParameters
 from robot_bridge.stopping import stop_on_signals
 
+LOADING_SECONDS = 60.0
+"""Longest wait for the answer of a service that may load a checkpoint [s]."""
 REPORT_EVERY = 1.0
 """Time between two reports on the terminal [s]."""
 
@@ -67,7 +69,8 @@ def call(options: CallOptions) -> None:
     request = SetBoolRequest(not options.off) if options.service == "freeze_adaptation" else TriggerRequest()
     transport = DdsTransport(environment_domain() if options.domain is None else options.domain, options.interface)
     try:
-        response = transport.call(f"/{NODE_NAME}/{options.service}", request, options.timeout)
+        patience = max(options.timeout, LOADING_SECONDS) if options.service in ("activate", "reload") else options.timeout
+        response = transport.call(f"/{NODE_NAME}/{options.service}", request, options.timeout, patience)
     finally:
         transport.close()
     if not response.success:

@@ -18,30 +18,33 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.errors import BridgeError
 from robot_bridge.bags.recorder import BagRecorder
 from robot_bridge.bags.recording_transport import RecordingTransport
-from robot_bridge.bridge_config import BridgeConfig, load_bridge_config
+from robot_bridge.bridge_config import load_bridge_config
 from robot_bridge.control.inputs import GoalReader, Inputs
 from robot_bridge.control.loop import ControlLoop
 from robot_bridge.control.outputs import command_sender, present_positions
 from robot_bridge.control.plan_ahead import PlanAhead
-from robot_bridge.control.warm_up import WarmedUp, lead_for, warm_up
+from robot_bridge.control.warm_up import lead_for, warm_up
 from robot_bridge.middleware.messages import DiagnosticArray
 from robot_bridge.middleware.transport import Transport
 from robot_bridge.node.diagnostics import Diagnostics
 from robot_bridge.node.log import StateLog
+from robot_bridge.node.newest_checkpoint import NewestCheckpoint
 from robot_bridge.node.parameters import NodeParameters
 from robot_bridge.node.telemetry import Telemetry
 from robot_bridge.preflight.checks import require_passed, summary
 from robot_bridge.preflight.inputs_check import check_inputs
 from robot_bridge.preflight.listening import listen
-from robot_bridge.robot_files import load_controller, make_supervisor
+from robot_bridge.robot_files import make_supervisor, require_latency, training_range
 from robot_bridge.safety.watchdog import Watchdog
 
 _LOG = logging.getLogger(__name__)
 DIAGNOSTICS_PERIOD = 1.0
 """Time between two messages on `/diagnostics` [s]."""
+TAKE_UP_SECONDS = 5.0
+"""Longest wait for the control loop to take up another controller, which it does at its next tick [s]."""
 LOOK_PERIOD = 0.1
 """Time between two looks for the log [s]."""
 SWITCH_SECONDS = 0.0005
@@ -70,14 +73,12 @@ class Running:
     def __init__(self, parameters: NodeParameters, transport: Transport, preflight_transport: Transport, name: str) -> None:
         path = Path(parameters.bridge)
         self.config = config = load_bridge_config(path)
-        controller = load_controller(config, path, parameters.device)
+        self._parameters = parameters
+        self._newest = NewestCheckpoint(config, path, parameters.device)
+        controller, on_cpu = self._newest.first()
         supervisor = make_supervisor(config, controller, path)
         dt, horizon = controller.spec.dt, controller.settings.planner.horizon
-        if config.latency > horizon * dt:
-            raise ConfigError(
-                f"{path}: key 'latency': {config.latency:g} s is out of range; allowed: at most {horizon * dt:g} s, "
-                "as far as the planner looks ahead"
-            )
+        require_latency(config, controller, path)
         self.preflight = ""
         if parameters.preflight_seconds > 0:
             listening = listen(config, preflight_transport, parameters.preflight_seconds)
@@ -95,7 +96,6 @@ class Running:
                 torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
             controller, plan_seconds, overhead = warm_up(controller, parameters.deadline * dt)
             lead = lead_for(plan_seconds, dt, parameters.deadline)
-            on_cpu = partial(_on_cpu, config, path, parameters.deadline)
             planning = PlanAhead(
                 controller,
                 dt,
@@ -103,7 +103,7 @@ class Running:
                 overhead=overhead,
                 lead=lead,
                 deadline=parameters.deadline,
-                on_cpu=on_cpu,
+                on_cpu=None if on_cpu is None else partial(warm_up, on_cpu, parameters.deadline * dt),
             )
             self._ending.callback(planning.close)
             self._recorder = BagRecorder(Path(parameters.record)) if parameters.record else None
@@ -143,6 +143,31 @@ class Running:
         """
         self._ending.close()
         return self._recorder.report() if self._recorder is not None else ""
+
+    def reload(self) -> str:
+        """Take up the checkpoint that has come in the place of the one in use, while the robot is not controlled.
+
+        Returns:
+            A line that says which checkpoint is in use now.
+
+        Raises:
+            AdaptiveMBRLError: the new one cannot be used; the old one stays in use then.
+        """
+        planning, seconds = self.loop.planning, self._parameters.deadline * self.loop.dt
+        found = self._newest.successor(planning.controller)
+        if found is None:
+            return f"{self._newest.folder} is in use already"
+        controller, spare = found
+        warmed_up = warm_up(controller, seconds)
+        on_cpu = None if spare is None else partial(warm_up, spare, seconds)
+        lead = lead_for(warmed_up.seconds, self.loop.dt, self._parameters.deadline)
+        if not planning.take_up(warmed_up, lead, on_cpu, TAKE_UP_SECONDS):
+            raise BridgeError("the checkpoint in use stays: the control loop stands still")
+        self.loop.trained_on(training_range(controller))
+        if self._goals is not None:
+            self._goals.look_ahead(controller.settings.planner.horizon)
+        self._newest.is_in_use()
+        return f"{self._newest.folder} is in use now; {self.timing()}"
 
     def present(self) -> NDArray[np.float64] | None:
         """The joints' positions as `present_positions` gives them, with NaN for a position that is not known at the moment."""
@@ -206,8 +231,3 @@ class Running:
 
 def _send_nothing(command: NDArray[np.float64]) -> None:
     """Takes the place of the sender in a dry run, in which the node must not even be a publisher of commands."""
-
-
-def _on_cpu(config: BridgeConfig, path: Path, deadline: float) -> WarmedUp:
-    controller = load_controller(config, path, "cpu")
-    return warm_up(controller, deadline * controller.spec.dt)

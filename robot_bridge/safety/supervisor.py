@@ -92,8 +92,7 @@ class SafetySupervisor:
 
     def __init__(self, spec: RobotSpec, config: SafetyConfig, training: TrainingRange | None = None) -> None:
         self.spec, self.config = spec, config
-        self._training = training
-        self._possible_low, self._possible_high = self._possible_ranges()
+        self.trained_on(training)
         actions, channels = spec.action_names, spec.obs_names
         _require_names("safety.rate_limits", config.rate_limits, actions, complete=True)
         _require_names("safety.action_limits", config.action_limits, actions)
@@ -118,6 +117,11 @@ class SafetySupervisor:
         self._missed_in_a_row = 0
         self._model_error_steps = 0
         self._estop_is_silent = True
+
+    def trained_on(self, training: TrainingRange | None) -> None:
+        """From now on the limit `max_training_stds` is about these training data; None for no such limit."""
+        self._training = training
+        self._possible_low, self._possible_high = self._possible_ranges()
 
     @property
     def rest_seconds(self) -> float:

@@ -80,24 +80,32 @@ class Collector:
         episodes: list[Episode] = []
         scalars: dict[str, float] = {}
         if config.random_episodes:
-            policy = RandomPolicy(spec, self.seed, config.steps, share=self._share(config.random_episodes))
-            random = self._run(policy, "random", config.random_episodes, (0, 0), 0.0)
+            numbers = range(config.random_episodes)
+            policy = RandomPolicy(spec, self.seed, config.steps, share=self._share(len(numbers)))
+            random = self._run(policy, "random", numbers, (0, 0), 0.0)
             episodes += random.episodes
             scalars["collect/random_return"] = mean_return(random)
         if config.oracle_episodes:
-            recorded = self._run(oracle, "oracle", config.oracle_episodes, (0, 1), config.action_noise)
-            episodes += [*recorded.episodes, *self._branches(recorded, make_planner(spec, self.planner), 0)]
+            recorded = self._run(oracle, "oracle", range(config.oracle_episodes), (0, 1), config.action_noise)
+            episodes += [*recorded.episodes, *self._branches(recorded, make_planner(spec, self.planner), (0, 3))]
             scalars["collect/oracle_return"] = mean_return(recorded)
         oracle_steps = oracle.steps_simulated
         if config.oracle_episodes and self._share(config.oracle_episodes).process.world_size > 1:
             oracle_steps = sum(self.process.gather(oracle_steps))
         return Collected(episodes, oracle_steps, scalars)
 
-    def on_policy(self, index: int, controller: AdaptiveController) -> Collected:
-        """Episodes of round `index` with the current controller, and how well its model orders plans."""
-        recorded = self._run(
-            ControllerPolicy(controller), "policy", self.config.episodes_per_iteration, (index, 2), self.config.action_noise
-        )
+    def on_policy(self, index: int, controller: AdaptiveController, part: range | None = None) -> Collected:
+        """Episodes of round `index` with the current controller, and how well its model orders plans.
+
+        Args:
+            index: number of the round.
+            controller: the controller.
+            part: numbers of the round's episodes to collect; None for all. A part has random numbers of its own: those of no
+                other part.
+        """
+        numbers = range(self.config.episodes_per_iteration) if part is None else part
+        streams = {use: (index, use) if part is None else (index, use, part.start) for use in (2, 3, 4)}
+        recorded = self._run(ControllerPolicy(controller), "policy", numbers, streams[2], self.config.action_noise, part is None)
         assert recorded.log is not None, "a controller reports every step"
         scalars = {"collect/return": mean_return(recorded)}
         for name in ("adapted_error", "prior_error", "fell_back"):
@@ -108,52 +116,60 @@ class Collector:
         horizon = self.planner.horizon
         few = dataclasses.replace(recorded, snapshots={t: recorded.snapshots[t] for t in self._middle_of(recorded)})
         horizons = sorted({h for h in (1, 5, 10, horizon) if h <= horizon})
-        for h, value in rank_correlation(self.robot, controller, few, horizons, seed=self._seed_of(index, 4)).items():
+        for h, value in rank_correlation(self.robot, controller, few, horizons, seed=self._seed_of(*streams[4])).items():
             scalars[f"rank_correlation/{h}_steps"] = value
-        return Collected([*recorded.episodes, *self._branches(recorded, controller.settings.planner, index)], scalars=scalars)
+        branches = self._branches(recorded, controller.settings.planner, streams[3])
+        return Collected([*recorded.episodes, *branches], scalars=scalars)
 
-    def _run(self, policy: Policy, source: str, num: int, stream: tuple[int, int], noise: float) -> Recorded:
+    def _run(
+        self, policy: Policy, source: str, numbers: range, stream: tuple[int, ...], noise: float, is_whole: bool = True
+    ) -> Recorded:
         """Run new scenarios and tag the episodes that are held out for validation.
 
         Args:
             policy: chooses the actions.
             source: tag of the episodes.
-            num: number of scenarios; those that become unstable are left out.
+            numbers: numbers of the scenarios within their round; those that become unstable are left out.
             stream: keeps the random numbers of this collection apart from those of others.
             noise: std of the noise on the actions [half ranges].
+            is_whole: whether these are all of the round; if not, the round's first episodes are still those that are held out.
         """
         rng = np.random.default_rng([self.seed, *stream])
-        scenarios = [self.distribution.sample(rng, self.config.steps) for _ in range(num)]
+        scenarios = [self.distribution.sample(rng, self.config.steps) for _ in numbers]
         last_snapshot = self.config.steps - self.planner.horizon
-        steps, quiet = self._share(num).size * self.config.steps, not self.process.is_main
+        share = self._share(len(numbers))
+        steps, quiet = share.size * self.config.steps, not self.process.is_main
         with tqdm(total=steps, desc=f"collect ({source})", unit=" env steps", leave=False, disable=quiet) as bar:
             recorded = run_scenarios(
                 self.robot,
                 scenarios,
                 policy,
                 source=source,
-                action_noise=noise * 0.5 * (np.arange(num) % 3),
+                action_noise=noise * 0.5 * (np.array(numbers) % 3),
                 noise_seed=int(rng.integers(2**31)),
                 snapshot_steps=range(self.config.branch_every, last_snapshot + 1, self.config.branch_every),
                 hook=lambda t, simulation: bar.update(simulation.num_robots),
                 dump_folder=self.dump_folder,
-                share=self._share(num),
+                share=share,
             )
         say = tqdm.write if self.process.is_main else _be_quiet
         recorded = recorded.without_unstable(lambda line: say(f"left out of the collection ({source}): {line}"))
         if not recorded.episodes:
             raise SimulationError(f"the collection ({source}) has no episode left: the physics of all robots became unstable")
-        num = len(recorded.episodes)
+        num = len(recorded.episodes) if is_whole else self.config.episodes_per_iteration
         fraction = self.config.validation_fraction
         held_out = min(num - 1, max(1, round(num * fraction))) if fraction > 0 else 0
-        tagged = (dataclasses.replace(e, tags={**e.tags, "validation": i < held_out}) for i, e in enumerate(recorded.episodes))
+        tagged = (
+            dataclasses.replace(e, tags={**e.tags, "validation": i < held_out})
+            for i, e in enumerate(recorded.episodes, numbers.start)
+        )
         return dataclasses.replace(recorded, episodes=tuple(tagged))
 
-    def _branches(self, recorded: Recorded, planner: Planner, index: int) -> list[Episode]:
+    def _branches(self, recorded: Recorded, planner: Planner, stream: tuple[int, ...]) -> list[Episode]:
         num = self.config.branches_per_state
         if not num:
             return []
-        return branch_episodes(self.robot, planner, recorded, self.window, num, self._seed_of(index, 3), self.process)
+        return branch_episodes(self.robot, planner, recorded, self.window, num, self._seed_of(*stream), self.process)
 
     def _share(self, num: int) -> Share:
         """The robots that this process simulates, of `num`; all of them where there are too few to share."""

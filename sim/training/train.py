@@ -5,30 +5,26 @@ Round 0 collects random and oracle episodes. Every later round collects with the
 
 from __future__ import annotations
 
-import copy
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
-from adaptive_mbrl.control.dump import StepDump
-from adaptive_mbrl.control.step import ControlSettings
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.errors import ConfigError
-from adaptive_mbrl.planning import Score, make_planner
 from adaptive_mbrl.revision import git_revision
 from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.execution import Execution
 from adaptive_mbrl.training.given_episodes import files_of_recordings, given_episodes
 from adaptive_mbrl.training.run import Training, new_value
 from adaptive_mbrl.training.run_folder import claimed_by_all
-from sim.episodes.collect import Collector
 from sim.robot.robot import Robot, load_robot
 from sim.scenarios.distribution import ScenarioDistribution
 from sim.scenarios.loading import files_of_training, load_training_part
+from sim.training.collecting import exploring_controller, new_collector
 
 
 def train(
@@ -58,8 +54,17 @@ def open_training(
     run: Path,
     device: torch.device,
     execution: Execution = Execution(),  # noqa: B008
+    kind: Callable[..., SimulatedTraining] | None = None,
 ) -> Iterator[SimulatedTraining]:
-    """Check a configuration, claim its run folder for this process, and load what earlier rounds have left there."""
+    """Check a configuration, claim its run folder for this process, and load what earlier rounds have left there.
+
+    Args:
+        config: the configuration of the run.
+        run: the run folder.
+        device: where the model is trained.
+        execution: how the training is carried out.
+        kind: makes the training, from the arguments of `SimulatedTraining`; None for one that alternates.
+    """
     if config.scenarios is None:
         raise ConfigError(
             "key 'scenarios': missing; a training in simulation needs a split's part, such as cartpole/mass_gain:train"
@@ -74,7 +79,7 @@ def open_training(
     revision = git_revision() or "unknown"
     files = files_of_training(config.scenarios, distribution) | recordings
     with claimed_by_all(execution.process, run, config, files, revision):
-        training = SimulatedTraining(config, run, robot, distribution, device, revision, given, execution)
+        training = (kind or SimulatedTraining)(config, run, robot, distribution, device, revision, given, execution)
         try:
             yield training
         finally:
@@ -117,28 +122,23 @@ class SimulatedTraining(Training):
             seed: seed of its planner's noise.
             bonus: weight of the ensemble's spread of returns in the planner's score, for exploration.
         """
-        planner = make_planner(self.spec, self.config.planner, seed, self.device)
-        # a copy, so that the value that is trained stays where it is
-        value = None if self.value is None else copy.deepcopy(self.value).to(self.device)
-        score = Score(self.robot.objective_to_plan(self.config.shaping), planner.uncertainty_penalty - bonus, value)
-        settings = ControlSettings(self.adapter, planner, score, precision=self.config.outer.precision)
-        return AdaptiveController(self.spec, settings, self.config.window, StepDump(self.dump_folder, self.description()))
+        return exploring_controller(
+            self.config,
+            self.robot,
+            self.adapter,
+            self.value,
+            self.description(),
+            seed=seed,
+            bonus=bonus,
+            device=self.device,
+            dump_folder=self.dump_folder,
+        )
 
     def collect(self, index: int) -> None:
         """Collect the episodes of a round, each process its share, and store them with what their collection cost and showed."""
         begun = time.monotonic()
         config = self.config
-        collector = Collector(
-            config.data,
-            self.robot,
-            self.distribution,
-            config.planner,
-            config.window,
-            config.seed,
-            self.dump_folder,
-            shaping=config.shaping,
-            process=self.process,
-        )
+        collector = new_collector(config, self.robot, self.distribution, self.dump_folder, self.process)
         if index == 0:
             collected = collector.initial()
         else:

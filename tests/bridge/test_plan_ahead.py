@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from robot_bridge.control.plan_ahead import TOO_MANY_MISSES
+from robot_bridge.control.warm_up import WarmedUp
 from robot_bridge.safety.states import State
 from tests.bridge.loop_parts import DT, Controller, Parts, make
 
@@ -111,6 +113,26 @@ def test_when_a_gpu_fails_the_safe_action_is_sent_until_a_controller_on_the_cpu_
     assert parts.loop.planning.plan_seconds == 0.2
     assert parts.loop.planning.budget.overhead == 0.5
     assert len(healthy.asked) == 3
+
+
+def test_another_controller_is_taken_up_in_a_period_without_a_plan_or_never():
+    parts, other = make(), Controller()
+    planning = parts.loop.planning
+    parts.step()
+
+    assert not planning.take_up(WarmedUp(other, 0.3, 0.1), 0.5, None, seconds=0.0)
+    parts.step()
+    assert planning.controller is parts.controller
+
+    planning.forget()
+    planning.close()
+    with ThreadPoolExecutor(1) as pool:
+        taken = pool.submit(planning.take_up, WarmedUp(other, 0.3, 0.1), 0.5, None, 10.0)
+        while not taken.done():
+            planning.next_period()
+        assert taken.result()
+    assert planning.controller is other
+    assert (planning.lead, planning.plan_seconds, planning.overhead) == (0.5, 0.3, 0.1)
 
 
 def test_a_controller_that_cannot_be_replaced_says_why():

@@ -1,0 +1,170 @@
+"""A training whose episodes are collected while it fits, by collectors in other processes.
+
+Round 0 is that of a training that alternates. Then, while round k fits, collectors collect iteration k with the checkpoint of
+round k - 1, and round k + 1 begins when both have ended. So the number of episodes and of updates is the same, and what an
+iteration collects is fitted to one round later. The last round begins when everything is collected.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from adaptive_mbrl.data.episodes import EpisodeStore, shard_files
+from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.training.config import TrainConfig
+from adaptive_mbrl.training.execution import Execution
+from adaptive_mbrl.training.published import publish
+from adaptive_mbrl.training.rounds import round_folder
+from adaptive_mbrl.training.seen import PUSHED, SEEN, Seen, first_batches, save_seen, seen_by, takes_batches
+from sim.training.collecting import collect_part
+from sim.training.collectors import Collectors, Engine
+from sim.training.local_engine import LocalEngine
+from sim.training.parts import Plan
+from sim.training.train import SimulatedTraining, open_training, train
+
+EngineName = Literal["local", "ray"]
+
+
+def train_with_collectors(
+    config: TrainConfig,
+    run: Path,
+    device: torch.device | str = "cpu",
+    collectors: int = 0,
+    engine: EngineName = "local",
+    execution: Execution = Execution(),  # noqa: B008
+) -> Path:
+    """Run or resume a training whose episodes are collected while it fits. A run may go on with another number of collectors.
+
+    Args:
+        config: the configuration of the run.
+        run: the run folder; a new one is made, an existing one must be of the same run.
+        device: where the model is trained.
+        collectors: number of collectors. With 0 nothing is collected while the training fits: it alternates, as `train` does.
+        engine: where collectors run: as processes of this machine, or as actors of a Ray cluster.
+        execution: how the training is carried out.
+
+    Returns:
+        The folder of the final checkpoint.
+
+    Raises:
+        CollectorError: no collector works.
+    """
+    if collectors == 0 and not takes_batches(run):
+        return train(config, run, device, execution)
+    if execution.process.world_size > 1:
+        raise ConfigError(
+            "--collectors: the processes that torchrun started simulate by themselves; allowed: no --collectors, and a run that "
+            "never had any"
+        )
+    if config.data.episodes_from is not None or config.data.iterations == 0:
+        key = "data.iterations" if config.data.episodes_from is None else "data.episodes_from"
+        raise ConfigError(f"key '{key}': nothing is left for collectors; allowed: no --collectors, or a training that collects")
+    num = min(collectors, config.data.episodes_per_iteration)
+    kind = functools.partial(OverlappedTraining, num=num, engine=engine)
+    with open_training(config, run, torch.device(device), execution, kind) as training:
+        return training.run()
+
+
+class OverlappedTraining(SimulatedTraining):
+    """A training in simulation with collectors.
+
+    Args:
+        arguments: those of `SimulatedTraining`.
+        num: number of collectors; 0 collects in this process, between the fits.
+        engine: where they run.
+    """
+
+    def __init__(self, *arguments: Any, num: int, engine: EngineName) -> None:
+        super().__init__(*arguments)
+        self._num, self._engine = num, engine
+        self._collectors: Collectors | None = None
+        data = self.config.data
+        size = -(-data.episodes_per_iteration // max(1, num))
+        self._plan = Plan(data.iterations, data.episodes_per_iteration, size, self.store.abouts)
+        (self.folder / SEEN).mkdir(exist_ok=True)
+
+    def run(self) -> Path:
+        """Run all rounds that are left, and return the folder of the final checkpoint."""
+        is_needed = self.process.is_main and self._num > 0 and not self._plan.is_complete(self.config.data.iterations)
+        with Collectors(self._make_engine(), self._num, self._plan, self.folder) if is_needed else nullcontext() as collectors:
+            self._collectors = collectors
+            if 0 < self.next_round < self.num_rounds:
+                self._publish(self.next_round - 1)
+            return super().run()
+
+    def run_round(self, index: int) -> None:
+        """Take up what was collected, fit, validate, save and publish; collectors go on with what was saved."""
+        begun = time.monotonic()
+        scalars = self._take_up(index)
+        waited = time.monotonic() - begun
+        with self.stop.deferred():
+            seconds, figures = self._fit(index, self.config.updates_of(index))
+            self.record = self._record_after(waited + seconds, scalars | figures)
+            self._save(index)
+            self._publish(index)
+
+    def _take_up(self, index: int) -> dict[str, float]:
+        """Open the batches that round `index` is fitted to, and return figures about those that are new."""
+        seen = seen_by(self.folder, index)
+        if seen is None and self.process.is_main:
+            save_seen(self.folder, index, self._now_seen(index))
+        self.process.barrier()
+        seen = seen_by(self.folder, index)
+        assert seen is not None
+        before = self.record.batches
+        self.store = first_batches(self.folder / "episodes", self.spec, seen.batches)
+        new = self.store.abouts[before:]
+        figures: dict[str, list[float]] = {}
+        for about in new:
+            for name, value in about.get("scalars", {}).items():
+                figures.setdefault(name, []).append(value)
+        staleness = [float(value) for value in seen.staleness if value >= 0]
+        if self.process.is_main:
+            for value in staleness:
+                self.recorder.scalars({"collect/staleness_of_batch": value}, self.trainer.updates_done)
+        if staleness:
+            figures |= {"collect/staleness": staleness, "collect/max_staleness": [max(staleness)]}
+        return {name: sum(values) / len(values) for name, values in figures.items()} | {"collect/new_batches": float(len(new))}
+
+    def _now_seen(self, index: int) -> Seen:
+        """Wait for the episodes that round `index` needs, and settle what it sees."""
+        if index == 0:
+            # a robot's episodes may be there before the first ones of the training
+            if all(PUSHED in about for about in self.store.abouts):
+                self.collect(0)
+        else:
+            self._wait_for(min(self.config.data.iterations, index if index == self.num_rounds - 1 else index - 1))
+        folder = self.folder / "episodes"
+        store = first_batches(folder, self.spec, len(shard_files(folder)))
+        updates = self.trainer.updates_done
+        new = store.abouts[self.record.batches :]
+        return Seen(store.num_batches, tuple(updates - a["updates"] if "part" in a else -1 for a in new))
+
+    def _wait_for(self, iteration: int) -> None:
+        if self._collectors is not None:
+            self._collectors.wait_for(iteration)
+            return
+        while (part := self._plan.next(iteration)) is not None:
+            checkpoint = round_folder(self.folder, part.iteration - 1)
+            arguments = (self.config, self.robot, self.distribution, part, checkpoint, self.dump_folder)
+            EpisodeStore(self.spec, self.folder / "episodes").append(*collect_part(*arguments))
+            self._plan.finish(part)
+
+    def _publish(self, index: int) -> None:
+        if self.process.is_main:
+            publish(self.folder, round_folder(self.folder, index), self.trainer.updates_done)
+            if self._collectors is not None:
+                self._collectors.saved(index)
+
+    def _make_engine(self) -> Engine:
+        if self._engine == "local":
+            return LocalEngine(self.folder, self._num)
+        from sim.training.ray_engine import RayEngine
+
+        return RayEngine(self.config, self.spec, self.folder, self._num)
