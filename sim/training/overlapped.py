@@ -57,11 +57,6 @@ def train_with_collectors(
     """
     if collectors == 0 and not takes_batches(run):
         return train(config, run, device, execution)
-    if execution.process.world_size > 1:
-        raise ConfigError(
-            "--collectors: the processes that torchrun started simulate by themselves; allowed: no --collectors, and a run that "
-            "never had any"
-        )
     if config.data.episodes_from is not None or config.data.iterations == 0:
         key = "data.iterations" if config.data.episodes_from is None else "data.episodes_from"
         raise ConfigError(f"key '{key}': nothing is left for collectors; allowed: no --collectors, or a training that collects")
@@ -111,8 +106,13 @@ class OverlappedTraining(SimulatedTraining):
 
     def _take_up(self, index: int) -> dict[str, float]:
         """Open the batches that round `index` is fitted to, and return figures about those that are new."""
-        seen = seen_by(self.folder, index)
-        if seen is None and self.process.is_main:
+        is_settled = seen_by(self.folder, index) is not None
+        # nobody settles it before all have looked
+        self.process.barrier()
+        # a robot's episodes may be there before the first ones of the training
+        if not is_settled and index == 0 and all(PUSHED in about for about in self.store.abouts):
+            self.collect(0)
+        if not is_settled and self.process.is_main:
             save_seen(self.folder, index, self._now_seen(index))
         self.process.barrier()
         seen = seen_by(self.folder, index)
@@ -134,11 +134,7 @@ class OverlappedTraining(SimulatedTraining):
 
     def _now_seen(self, index: int) -> Seen:
         """Wait for the episodes that round `index` needs, and settle what it sees."""
-        if index == 0:
-            # a robot's episodes may be there before the first ones of the training
-            if all(PUSHED in about for about in self.store.abouts):
-                self.collect(0)
-        else:
+        if index > 0:
             self._wait_for(min(self.config.data.iterations, index if index == self.num_rounds - 1 else index - 1))
         folder = self.folder / "episodes"
         store = first_batches(folder, self.spec, len(shard_files(folder)))

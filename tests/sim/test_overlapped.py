@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.core.halves import Half, in_two
 
 from adaptive_mbrl.config import load_yaml, save_yaml
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.meta.trainer import MetaTrainer
 from adaptive_mbrl.training.config import TrainConfig
+from adaptive_mbrl.training.execution import Execution
 from adaptive_mbrl.training.published import KEPT
 from adaptive_mbrl.training.rounds import RoundRecord
 from adaptive_mbrl.training.seen import Seen, seen_by
@@ -30,6 +30,7 @@ from sim.training.local_engine import LocalEngine
 from sim.training.overlapped import OverlappedTraining, train_with_collectors
 from sim.training.train import open_training, train
 from tests.bridge.waiting import PATIENCE, wait_until
+from tests.core.together import ThreadProcess, together
 from tests.sim.test_train import CPU, ROUNDS, TINY, Interruption, assert_same_end, interrupt_call, readable_rounds
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -109,13 +110,13 @@ def test_processes_that_train_together_see_the_same_batches(tmp_path: Path):
     """Only the main one has collectors."""
     run, seen = tmp_path / "run", {}
 
-    def half_of_a_training(process: Half) -> None:
+    def half_of_a_training(process: ThreadProcess) -> None:
         kind = functools.partial(OverlappedTraining, num=1, engine="local")
-        with open_training(TINY, run, CPU, process, kind) as training:
+        with open_training(TINY, run, CPU, Execution(process), kind) as training:
             training.run()
             seen[process.rank] = training.store.num_batches, training.adapter.state_dict()
 
-    in_two(half_of_a_training)
+    together(2, half_of_a_training)
 
     (ours, weights), (theirs, other_weights) = seen[0], seen[1]
     assert ours == theirs == 3
