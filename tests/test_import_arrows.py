@@ -200,6 +200,7 @@ FLOORS = {
             "spec",
             "units",
             "transitions",
+            "stamp_order",
             "process",
             "distributed",
             "runtime",
