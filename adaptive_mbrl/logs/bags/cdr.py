@@ -36,7 +36,7 @@ _Reader = Callable[[_Bytes], Any]
 
 
 def decoder(message_type: str, types: Types) -> Callable[[bytes], dict[str, Any]]:
-    """What reads the messages of a type: a dictionary of fields. Messages in it are dictionaries, too, and lists of numbers arrays.
+    """What reads the messages of a type: dictionaries of their fields, in which lists of numbers are arrays.
 
     Raises:
         ConfigError: the type, or one that it is made of, is not known or cannot be read. The function raises it for bytes

@@ -1,7 +1,7 @@
 """An MCAP file whose end is missing, as after a kill or a power failure, made readable without a copy of it.
 
-What is whole stays: the file's records, and the messages of a chunk that was being written, if it is not compressed. An empty footer
-says that there is no index, so that readers look through the whole file.
+What is whole stays: the file's records, and the messages of a chunk that was being written, if it is not compressed.
+An empty footer says that there is no index, so that readers look through the whole file.
 """
 
 from __future__ import annotations

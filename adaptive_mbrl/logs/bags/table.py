@@ -158,7 +158,9 @@ def _topics(connections: Sequence[Any], wanted: Mapping[str, str], as_written: C
     }
     for name, key in wanted.items():
         column = column_of(name, key, message_types, types)
-        topics[column.topic].columns.append(_Cells(column, column.type == "string" or name in as_written))
+        if column.type == "string" and name not in as_written:
+            raise ConfigError(f"column '{name}' (key '{key}') has texts; allowed: numbers")
+        topics[column.topic].columns.append(_Cells(column, name in as_written))
     return topics
 
 
