@@ -16,21 +16,25 @@ from adaptive_mbrl import cli
 from adaptive_mbrl.config import from_mapping
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.errors import ConfigError
-from adaptive_mbrl.logs.config import LogConfig
+from adaptive_mbrl.logs.config import LogConfig, load_log_config
 from adaptive_mbrl.logs.log import Log, read_log
 from tests.core.bag_logs import (
     WALL,
     Sent,
     boolean,
+    header,
     joint_state,
+    make,
     mcap_file,
     orientation,
     stamped_vector,
     text,
     twist,
+    vector,
     write_bag,
 )
 
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "logs" / "bag.yaml"
 DT = 0.1
 ARM: dict[str, Any] = {
     "name": "arm",
@@ -209,6 +213,38 @@ def test_a_sensor_that_fails_before_an_end_is_none(tmp_path: Path):
     log = read_log(mcap_file(tmp_path / "log.mcap", [*sent, ("/crash", 3.9, boolean(True))]), arm_config(ended="/crash.data"))
 
     assert [e.ended for e in log.episodes] == [False]
+
+
+def rover(seconds: float) -> list[Sent]:
+    """The topics of the shipped example; the rover turns with 0.5 rad/s, and its mast goes up."""
+    sent: list[Sent] = [("/surface", 0.01, text("grass"))]
+    nothing = make("geometry_msgs/msg/Point", x=0.0, y=0.0, z=0.0)
+    none = np.zeros(36)
+    for k in range(round(seconds / 0.02)):
+        at = 0.02 * k
+        turn = make("geometry_msgs/msg/Quaternion", w=math.cos(at / 4), x=0.0, y=0.0, z=math.sin(at / 4))
+        pose = make("geometry_msgs/msg/Pose", position=nothing, orientation=turn)
+        where = make("geometry_msgs/msg/PoseWithCovariance", pose=pose, covariance=none)
+        moves = make("geometry_msgs/msg/TwistWithCovariance", twist=twist(1.5), covariance=none)
+        odometry = make("nav_msgs/msg/Odometry", header=header(at), child_frame_id="base", pose=where, twist=moves)
+        rates = {"angular_velocity": vector(z=0.5), "linear_acceleration": vector()}
+        rates |= {f"{name}_covariance": np.zeros(9) for name in ("orientation", "angular_velocity", "linear_acceleration")}
+        imu = make("sensor_msgs/msg/Imu", header=header(at), orientation=turn, **rates)
+        joints = joint_state(at, ["wheel", "mast_joint"], [7.0, 0.1 * at])
+        sent += [("/odom", at, odometry), ("/imu", at, imu), ("/joint_states", at, joints), ("/cmd_vel", at, twist(1.5, 0.5))]
+    return sent
+
+
+def test_the_shipped_example_reads_a_rovers_bag(tmp_path: Path):
+    (episode,) = read_log(write_bag(tmp_path / "monday", rover(4.0)), load_log_config(EXAMPLE)).episodes
+
+    ticks = episode.tags["begin_seconds"] + DT * np.arange(len(episode) + 1)
+    assert len(episode) >= 37
+    np.testing.assert_allclose(
+        episode.obs, np.stack([ticks / 2, ticks * 0 + 1.5, ticks * 0 + 0.5, ticks / 10], axis=1), atol=1e-3
+    )
+    np.testing.assert_allclose(episode.action, [[1.5, 0.5]] * len(episode))
+    assert episode.tags["situation"] == {"/surface.data": "grass"}
 
 
 # --- mistakes -----------------------------------------------------------------------------------------------------------------

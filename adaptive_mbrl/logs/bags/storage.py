@@ -103,7 +103,7 @@ class Storage:
 
     def _unreadable(self, error: Exception) -> ConfigError:
         reason = " ".join(str(error).split()) or type(error).__name__
-        if isinstance(error, KeyError) or "Profile" in reason:
+        if isinstance(error, KeyError) or reason.startswith(("Profile", "Serialization format")):
             # how rosbags says that it does not know the encoding
             return ConfigError(f"{self.path}: not a recording of ROS 2 ({reason}); {ALLOWED}")
         return ConfigError(f"{self.path}: the bag cannot be read ({reason}); 'ros2 bag reindex' or 'mcap recover' may restore it")
