@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from adaptive_mbrl import cli
 from adaptive_mbrl.config import from_mapping
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.logs.bags.cut_mcap import open_cut
+from adaptive_mbrl.logs.bags.table import read_bag
 from adaptive_mbrl.logs.config import LogConfig, load_log_config
 from adaptive_mbrl.logs.log import Log, read_log
 from tests.core.bag_logs import (
@@ -247,6 +250,29 @@ def test_the_shipped_example_reads_a_rovers_bag(tmp_path: Path):
     assert episode.tags["situation"] == {"/surface.data": "grass"}
 
 
+def test_entries_of_lists_within_lists_go_by_the_names_around_them(tmp_path: Path):
+    second = make("builtin_interfaces/msg/Duration", sec=1, nanosec=0)
+    sent: list[Sent] = []
+    for k in range(3):
+        points = [
+            make(
+                "trajectory_msgs/msg/JointTrajectoryPoint",
+                time_from_start=second,
+                positions=np.array([10.0 * ahead + k, -1.0]),
+                **{name: np.zeros(0) for name in ("velocities", "accelerations", "effort")},
+            )
+            for ahead in range(k + 1)
+        ]
+        command = {"joint_names": ["elbow", "wrist"], "points": points}
+        sent.append(("/command", 0.1 * k, make("trajectory_msgs/msg/JointTrajectory", header=header(None), **command)))
+
+    names = [f"/command.points[{ahead}].positions[elbow]" for ahead in range(2)]
+    table = read_bag(write_bag(tmp_path / "bag", sent), dict.fromkeys(names, "obs[0]"))
+
+    np.testing.assert_array_equal(table.columns[names[0]], [0.0, 1.0, 2.0])
+    np.testing.assert_array_equal(table.columns[names[1]], [np.nan, 11.0, 12.0])
+
+
 # --- mistakes -----------------------------------------------------------------------------------------------------------------
 
 
@@ -290,6 +316,13 @@ def test_a_wrong_column_is_one_line_with_what_is_allowed(tmp_path: Path, column:
     assert message in str(error.value)
     assert str(error.value).startswith(f"{file}: ")
     assert "\n" not in str(error.value)
+
+
+def test_a_missing_package_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "rosbags.rosbag2", None)
+
+    with pytest.raises(ConfigError, match=r"package 'rosbags' is not installed; pip install 'adaptive-mbrl\[logs\]'"):
+        read_log(mcap_file(tmp_path / "log.mcap", session(1.0)), arm_config())
 
 
 @pytest.mark.parametrize("key", [{"time": {"column": "/pose.header.stamp.sec"}}, {"period": 0.1}])
@@ -340,6 +373,28 @@ def test_a_file_that_was_cut_is_read_up_to_its_last_whole_message(tmp_path: Path
 
     check(log, seconds=5.0 * share - 0.3)
     assert log.notes == (CUT,)
+
+
+def test_a_file_without_chunks_may_have_its_messages_in_any_order(tmp_path: Path):
+    """As `ros2 bag record --storage-preset-profile fastwrite` writes it."""
+    file = mcap_file(tmp_path / "log.mcap", session())
+    content = file.read_bytes()
+    begin = uncompressed_chunk_begin(content)
+    (size,) = struct.unpack_from("<Q", content, begin + 1)
+    file.write_bytes(content[: begin + 9 + size - 1])
+    with open_cut(file) as whole:
+        content = whole.read()
+    messages, others, at = [], [], 8
+    while at < len(content) - 8:
+        record = content[at : at + 9 + struct.unpack_from("<Q", content, at + 1)[0]]
+        (messages if record[0] == 0x05 else others).append(record)
+        at += len(record)
+    file.write_bytes(content[:8] + b"".join([*others[:-1], *reversed(messages), others[-1]]) + content[-8:])
+
+    log = read_log(file, arm_config())
+
+    check(log)
+    assert log.notes == ()
 
 
 def test_a_bag_whose_recorder_was_killed_is_read(tmp_path: Path):
