@@ -1,4 +1,4 @@
-"""docs/logs.md explains every key of a log's YAML file with its default, and its example is the one that is shipped."""
+"""docs/logs.md explains every key of a log's YAML file with its default, and its examples are those that are shipped."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from adaptive_mbrl.logs.bags.files import STORAGE
 from adaptive_mbrl.logs.columns import LogAction, LogChannel, NumberColumn, TimeColumn
 from adaptive_mbrl.logs.config import LogConfig
 from adaptive_mbrl.logs.tables import FORMATS
@@ -52,7 +53,7 @@ def test_the_keys_of_a_goal_and_the_endings_of_files_are_named():
     sentence = re.search(r"An entry of `goal` has the keys (.*?), which", PAGE)
     assert sentence is not None
     assert re.findall(r"`(\w+)`", sentence[1]) == [field.name for field in dataclasses.fields(NumberColumn)]
-    assert all(f"`{ending}`" in PAGE for ending in FORMATS if not ending.endswith(".gz"))
+    assert all(f"`{ending}`" in PAGE for ending in (*FORMATS, *STORAGE) if not ending.endswith(".gz"))
 
 
 def test_the_tags_that_are_refused_are_named():
@@ -61,7 +62,7 @@ def test_the_tags_that_are_refused_are_named():
     assert re.findall(r"`(\w+)`", sentence[1]) == list(RESERVED)
 
 
-def test_the_example_is_the_one_that_is_shipped():
-    (example,) = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.S)
-    shipped = yaml.safe_load((ROOT / "examples" / "logs" / "logs.yaml").read_text(encoding="utf-8"))
-    assert yaml.safe_load(example) == shipped
+def test_the_examples_are_those_that_are_shipped():
+    examples = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.S)]
+    files = [ROOT / "examples" / "logs" / name for name in ("logs.yaml", "bag.yaml")]
+    assert examples == [yaml.safe_load(file.read_text(encoding="utf-8")) for file in files]

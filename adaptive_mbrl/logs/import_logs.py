@@ -16,9 +16,9 @@ from adaptive_mbrl.data.store_lock import store_lock
 from adaptive_mbrl.data.stored_objective import save_objective
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.logs.config import LogConfig, load_log_config
+from adaptive_mbrl.logs.files import content_digest, log_files
 from adaptive_mbrl.logs.log import read_log
 from adaptive_mbrl.logs.outcome_table import print_stretches
-from adaptive_mbrl.logs.tables import FORMATS, is_log
 from adaptive_mbrl.options import DataImportOptions
 from adaptive_mbrl.units import notes_on_units
 
@@ -66,21 +66,6 @@ def _import_files(files: Sequence[Path], config: LogConfig, target: _Target) -> 
                     print(f"skipped: {error}")
     print(target.summary())
     return failed
-
-
-def log_files(paths: Sequence[Path]) -> list[Path]:
-    """The log files that are meant; a folder stands for all log files in it and in the folders below it.
-
-    Raises:
-        ConfigError: a folder holds no log file.
-    """
-    found: list[Path] = []
-    for path in paths:
-        inside = sorted(p for p in path.rglob("*") if p.is_file() and is_log(p)) if path.is_dir() else [path]
-        if not inside:
-            raise ConfigError(f"{path}: no log files in it; allowed: files that end in {', '.join(FORMATS)}")
-        found += inside
-    return list(dict.fromkeys(found))
 
 
 class _Target:
@@ -134,7 +119,7 @@ class _Target:
 
 
 def _import_file(path: Path, config: LogConfig, target: _Target) -> None:
-    digest = _digest(path)
+    digest = content_digest(path)
     try:
         if target.holds(digest):
             print(f"{path}: imported already")
@@ -147,12 +132,3 @@ def _import_file(path: Path, config: LogConfig, target: _Target) -> None:
     print()
     if log.episodes:
         target.append(path, digest, log.episodes)
-
-
-def _digest(path: Path) -> str:
-    """What tells the content of a file from any other one."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error

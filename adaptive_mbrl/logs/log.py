@@ -48,7 +48,7 @@ def read_log(path: Path, config: LogConfig) -> Log:
     """
     tags = {"source": "log", "file": path.name, **config.tags.of_path(path)}
     rows, notes = _clipped(read_rows(path, config), config)
-    notes += _about_time(rows, config)
+    notes = [*rows.notes, *notes, *_about_time(rows, config)]
     segments = segments_of(rows, config)
     episodes: list[Episode] = []
     stretches = [Stretch(a, b, f"a gap of {b - a:.3g} s") for a, b in segments.gaps]
@@ -65,7 +65,7 @@ def read_log(path: Path, config: LogConfig) -> Log:
 def _about_time(rows: Rows, config: LogConfig) -> list[str]:
     """What there is to say about the times of a log that were not given, or that cannot be right."""
     if config.time is None:
-        if config.period is not None:
+        if config.period is not None or rows.first_stamp is not None:
             return []
         return [f"there is no 'time', so rows are taken to be {config.dt:g} s apart, as 'dt' says; give 'period' if they are not"]
     apart = np.diff(rows.times[np.isfinite(rows.times)])
@@ -82,10 +82,11 @@ def _clipped(rows: Rows, config: LogConfig) -> tuple[Rows, list[str]]:
     notes = []
     for channel, column in zip(config.action, rows.action.T, strict=True):
         rounding = ROUNDING * (channel.high - channel.low)
+        given = np.isfinite(column).sum()
         outside = (column < channel.low - rounding) | (column > channel.high + rounding)
         if outside.any():
             notes.append(
-                f"'{channel.name}': {outside.sum()} of {len(column)} commands are outside of {channel.low:g} to {channel.high:g} "
+                f"'{channel.name}': {outside.sum()} of {given} commands are outside of {channel.low:g} to {channel.high:g} "
                 f"(they go from {np.nanmin(column):.3g} to {np.nanmax(column):.3g}), and are clipped to it"
             )
     return replace(rows, action=np.clip(rows.action, low, high)), notes
@@ -104,7 +105,16 @@ def _episode(stretch: Stretch, segment: Rows, config: LogConfig, tags: Mapping[s
     if objective is not None:
         total = objective(*(torch.from_numpy(x) for x in (obs[:-1], action, obs[1:], goal.astype(np.float32)))).numpy()
     fell = config.spec.can_end and not bool(is_healthy(config.spec, torch.from_numpy(obs[-1])))
-    reached = bool(segment.ended[-1]) and stretch.end > segment.times[-1] - config.dt
+    reached = bool(segment.ended[-1]) and stretch.end > _last_time(segment, config.longest_gap) - config.dt
     tags = {**tags, "begin_seconds": round(stretch.begin, 3) + 0.0}
     stamps = segment.stamps(stretch.ticks)
     return Episode(obs, action, total.astype(np.float32), tags, ended=fell or reached, stamps=stamps)
+
+
+def _last_time(segment: Rows, max_gap: float) -> float:
+    """The last time at which all observations of a segment are known, as each topic of a bag ends at a time of its own.
+
+    A channel that was lost more than `max_gap` before the end of the segment is none of its end.
+    """
+    last = min(float(segment.times[np.isfinite(column)].max(initial=-np.inf)) for column in segment.obs.T)
+    return max(last, float(segment.times[-1]) - max_gap)

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.logs.bags.files import is_bag
+from adaptive_mbrl.logs.bags.table import read_bag
 from adaptive_mbrl.logs.cells import numbers, truths
 from adaptive_mbrl.logs.columns import TimeColumn
 from adaptive_mbrl.logs.config import LogConfig
@@ -33,6 +35,7 @@ class Rows:
         goal: goals, (S, goal_dim).
         ended: whether an episode ended by itself at a row, (S,).
         labels: columns that are constant within an episode, (S,) each.
+        notes: sentences that a user should read about the file.
     """
 
     times: Array
@@ -43,13 +46,14 @@ class Rows:
     ended: NDArray[np.bool_]
     first_stamp: float | None = None
     labels: Mapping[str, np.ndarray] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.times)
 
     def part(self, which: slice | NDArray[np.bool_]) -> Rows:
         """Some of the rows."""
-        arrays = {f.name: getattr(self, f.name)[which] for f in fields(self) if f.name not in ("labels", "first_stamp")}
+        arrays = {f.name: getattr(self, f.name)[which] for f in fields(self) if f.name not in ("labels", "first_stamp", "notes")}
         return replace(self, **arrays, labels={name: label[which] for name, label in self.labels.items()})
 
     def stamps(self, ticks: Array) -> Array | None:
@@ -74,26 +78,46 @@ def read_rows(path: Path, config: LogConfig) -> Rows:
     Raises:
         ConfigError: it is damaged, or does not hold what the configuration says.
     """
+    if is_bag(path):
+        return _rows_of_bag(path, config)
     table = read_table(path, config.columns, config.as_written)
     try:
-        return _rows(table, config)
+        times, first_stamp = _times(table, config)
+        return _rows(table, times, config, first_stamp)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
 
 
-def _rows(table: Mapping[str, np.ndarray], config: LogConfig) -> Rows:
-    found = {name: numbers(table[name], name) for name in config.numbers}
+def _rows_of_bag(path: Path, config: LogConfig) -> Rows:
+    """The rows of a recording of messages, in the order of time: one for each time at which something was measured."""
+    for key in ("time", "period"):
+        if getattr(config, key) is not None:
+            raise ConfigError(f"{path}: key '{key}': the messages of a bag have stamps of their own; leave the key out")
+    bag = read_bag(path, config.columns, config.as_written)
+    try:
+        return replace(_rows(bag.columns, bag.times, config, bag.first_stamp), notes=bag.notes)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _times(table: Mapping[str, np.ndarray], config: LogConfig) -> tuple[Array, float | None]:
+    """The time of each row [s], (S,), and the first stamp; None for a log without stamps."""
     size = len(next(iter(table.values())))
     if size == 0:
         raise ConfigError("it has no rows")
+    if config.time is not None:
+        return _seconds(table, config.time)
+    period = config.dt if config.period is None else config.period
+    return period * np.arange(size, dtype=np.float64), None
+
+
+def _rows(table: Mapping[str, np.ndarray], times: Array, config: LogConfig, first_stamp: float | None) -> Rows:
+    found = {name: numbers(table[name], name) for name in config.numbers}
+    size = len(times)
     obs, action, goal = (
         np.stack([channel.values(found) for channel in channels], axis=1) if channels else np.zeros((size, 0))
         for channels in (config.obs, config.action, config.goal)
     )
-    period = config.dt if config.period is None else config.period
-    times, first_stamp = period * np.arange(size, dtype=np.float64), None
-    if config.time is not None:
-        times, first_stamp = _seconds(table, config.time)
     return Rows(
         times=times,
         first_stamp=first_stamp,

@@ -14,6 +14,7 @@ import numpy as np
 
 from adaptive_mbrl.config import did_you_mean
 from adaptive_mbrl.errors import AdaptiveMBRLError, ConfigError
+from adaptive_mbrl.logs.bags.files import STORAGE
 from adaptive_mbrl.logs.formats.columns import Columns
 from adaptive_mbrl.logs.formats.hdf5 import open_hdf5
 from adaptive_mbrl.logs.formats.npz import open_npz
@@ -57,7 +58,7 @@ def read_table(path: Path, wanted: Mapping[str, str], as_written: Collection[str
     if not path.is_file():
         raise ConfigError(f"{path}: no such file")
     if not is_log(path):
-        raise ConfigError(f"{path}: not a log file; allowed: names that end in {', '.join(FORMATS)}")
+        raise ConfigError(f"{path}: not a log file; allowed: names that end in {', '.join((*FORMATS, *STORAGE))}")
     try:
         with FORMATS[_ending(path)](path) as columns:
             places = {name: _place(columns.names, name, key) for name, key in wanted.items()}

@@ -18,13 +18,13 @@ OptionalFraction = Annotated[float | None, arg(metavar="SHARE", help_behavior_hi
 
 @dataclass(frozen=True)
 class DataImportOptions:
-    """Turn a robot's logs (CSV, TSV, Parquet, NPZ, HDF5) into episodes for training.
+    """Turn a robot's logs (CSV, TSV, Parquet, NPZ, HDF5, MCAP, rosbag2) into episodes for training.
 
-    Parquet and HDF5 need the extra packages of 'adaptive-mbrl[logs]'. A file that cannot be read is skipped; the others are
-    imported, and the exit code is 2.
+    Parquet, HDF5, MCAP and rosbag2 need the extra packages of 'adaptive-mbrl[logs]'. A file that cannot be read is skipped; the
+    others are imported, and the exit code is 2.
 
     Attributes:
-        files: log files, and folders that hold some.
+        files: log files, rosbag2 folders, and folders that hold some.
         config: YAML file that says what the columns mean.
         out: folder of the episodes; new ones are appended, and a file that was imported before is left out.
     """

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_mbrl.logs.samples import Measured
+from adaptive_mbrl.logs.stamps import notes_on_stamps
 from adaptive_mbrl.spec import RobotSpec
 from robot_bridge.bags.samples import Samples
 from robot_bridge.bridge_config import ChannelInput, GoalInput, OutputConfig
@@ -52,14 +53,9 @@ class RecordedTopic:
             max_age: the age limit, as in `Samples.measured` [s].
             notes: sentences for the user, which this appends to.
         """
-        measured = self.samples.measured(start, max_age)
-        repeated = len(self.samples.received) - len(measured.times)
-        if repeated:
-            notes.append(f"{self.name}: {repeated} messages left out, their stamps stand still or go back")
-        if any(self.samples.stamps) and measured.by_stamp < 1:
-            share = f"{1 - measured.by_stamp:.0%}"
-            notes.append(f"{self.name}: {share} of its stamps are of another clock; the time of arrival is used there")
-        return measured
+        found = self.samples.measured(start, max_age)
+        notes += notes_on_stamps(self.name, self.samples.stamps, found)
+        return found
 
 
 @dataclass

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_mbrl.spec import RobotSpec
+from adaptive_mbrl.stamp_order import is_new
 from robot_bridge.bridge_config import BridgeConfig, ChannelInput, GoalInput
-from robot_bridge.control.sender_clock import DelayEstimator, is_new
+from robot_bridge.control.sender_clock import DelayEstimator
 from robot_bridge.middleware.fields import field_of, joint_value
 from robot_bridge.middleware.messages import MESSAGES, JointState, Message
 from robot_bridge.middleware.transport import Transport

@@ -6,8 +6,8 @@ import difflib
 
 import numpy as np
 
+from adaptive_mbrl.stamp_order import CLOCK_JUMP, which_are_new
 from robot_bridge.bridge_config import BridgeConfig, TopicConfig
-from robot_bridge.control.sender_clock import CLOCK_JUMP, which_are_new
 from robot_bridge.middleware.endpoints import Endpoints
 from robot_bridge.preflight.checks import Check, Verdict
 from robot_bridge.preflight.listening import InputRecord
