@@ -209,9 +209,11 @@ class PlanAhead:
 
     def _switch(self) -> None:
         """Take up the successor that is waiting, if no plan is under way or followed."""
-        if self._successor is None or not self.is_idle:
+        # a copy, since whoever waits for it may take it back meanwhile
+        successor = self._successor
+        if successor is None or not self.is_idle:
             return
-        (self.controller, self.plan_seconds, self.overhead), self.lead, self._on_cpu, taken = self._successor
+        (self.controller, self.plan_seconds, self.overhead), self.lead, self._on_cpu, taken = successor
         self._successor = None
         self.budget = self._new_budget()
         self._missed.clear()

@@ -192,7 +192,8 @@ class AdaptiveMpc:
                 return running.reload()
         except BridgeError:
             raise
-        except AdaptiveMBRLError as error:
+        except (AdaptiveMBRLError, OSError, RuntimeError) as error:
+            # a training may also remove the folder meanwhile, or a GPU may have no room for it
             raise BridgeError(f"the checkpoint in use stays: {error}") from error
         finally:
             self._switching.release()
