@@ -24,8 +24,8 @@ class Status:
         device: where the model is trained.
     """
 
-    def __init__(self, config: TrainConfig, device: torch.device) -> None:
-        self._config, self._device = config, device
+    def __init__(self, config: TrainConfig, device: torch.device | str) -> None:
+        self._config, self._device = config, torch.device(device)
         self._round = 0
         self._collected: tuple[float, float] | None = None
         self._collection_seconds: float | None = None

@@ -109,7 +109,7 @@ def test_training_prints_where_the_checkpoint_is(train_config: Path, tmp_path: P
 
 def test_a_run_is_named_after_its_config(train_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     asked: list[Path] = []
-    monkeypatch.setattr(commands, "run_training", lambda config, run, device: asked.append(run))
+    monkeypatch.setattr(commands, "run_training", lambda config, run, device, loggers: asked.append(run))
 
     commands.train(TrainOptions(str(train_config)))
 
