@@ -35,7 +35,7 @@ from sim.evaluation.terminal import live_progress, print_report
 from sim.evaluation.video import render_first_episode, require_renderer
 from sim.paths import find_config
 from sim.robot.robot import Robot, load_robot
-from sim.scenarios.loading import load_scenario
+from sim.scenarios.loading import load_scenario, load_training_part
 from sim.scenarios.scenario import Scenario
 from sim.simulation.batch import BatchSimulation
 from sim.simulation.instability import SimulationError
@@ -87,6 +87,10 @@ def sweep(options: SweepOptions) -> None:
     path = find_config("train", options.config)
     if options.data is not None:
         raise _data_and_scenarios(options.config)
+    scenarios = load_train_config(options.config, options.set).scenarios
+    if scenarios is not None:
+        # every trial would fail of a wrong name
+        load_training_part(scenarios)
     run_sweep(options, read_mapping(path))
 
 

@@ -41,7 +41,7 @@ class SweepOptions:
         set: settings that all trials have, as KEY=VALUE.
         run: folder of the sweep; runs/sweep/NAME if not given, where NAME is that of the configuration or of the data.
         storage: address of a database that Optuna can use, for sweeps on several machines; the file study.db in RUN if not given.
-        seed: seed of the search; a new one every time if not given.
+        seed: seed of the search, for one process; a new one every time if not given.
         logger: where the curves are shown: tensorboard, wandb, trackio, several of them, or none.
         device: where the networks run; auto takes a GPU when there is one.
         threads: number of threads of torch and of the simulator if --jobs is 1.

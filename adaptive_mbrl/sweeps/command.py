@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from adaptive_mbrl.config import from_mapping, read_mapping, to_mapping, with_settings
+from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.extras import extra_package
 from adaptive_mbrl.options import SweepOptions
@@ -23,6 +24,7 @@ from adaptive_mbrl.sweeps.study import Trials, folder_number
 from adaptive_mbrl.sweeps.trial import Interrupted, Pruned, TrialError, run_trial
 from adaptive_mbrl.sweeps.workers import Worker
 from adaptive_mbrl.training.config import TrainConfig, content_for_recordings
+from adaptive_mbrl.training.given_episodes import folder_of_episodes
 from adaptive_mbrl.training.job import Job
 from adaptive_mbrl.training.loggers import prepare_loggers
 from adaptive_mbrl.training.side_by_side import Started, TerminatedError, child_processes, stopped
@@ -50,7 +52,10 @@ def run_sweep(options: SweepOptions, content: Mapping[str, Any]) -> None:
     """
     training = options.training(())
     content = with_settings(content, training.settings)
-    from_mapping(TrainConfig, content, source=training.source)
+    base = from_mapping(TrainConfig, content, source=training.source)
+    if base.data.episodes_from is not None:
+        # every trial would fail of it
+        EpisodeStore.check(folder_of_episodes(base.data.episodes_from))
     config, space = load_space(options.space, content)
     prepare_loggers(options.logger_names)
     extra_package("optuna", "sweep")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from adaptive_mbrl.errors import AdaptiveMBRLError, ConfigError
 from adaptive_mbrl.extras import extra_package
 from adaptive_mbrl.sweeps.space import SweepConfig
-from adaptive_mbrl.sweeps.workers import SECONDS_UNTIL_DEAD, Worker
+from adaptive_mbrl.sweeps.workers import SECONDS_UNTIL_DEAD, Worker, alone
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -51,17 +51,20 @@ class Trials:
         self._optuna = extra_package("optuna", "sweep")
         self._optuna.logging.set_verbosity(self._optuna.logging.WARNING)
         self.num, self._worker, self._lock = num, worker, Lock()
-        self.study = self._open(folder, storage, config, seed)
-        stored = self.study.user_attrs.get(ASKED_FOR)
+        self._folder = folder
         text = json.dumps(asked_for, sort_keys=True)
-        if stored is None:
-            self.study.set_user_attr(ASKED_FOR, text)
-        elif stored != text:
+        with alone(folder):
+            # two processes that begin a sweep at the same moment would both make its tables
+            self.study = self._open(storage, config, seed)
+            stored = self.study.user_attrs.get(ASKED_FOR)
+            if stored is None:
+                self.study.set_user_attr(ASKED_FOR, text)
+        if stored is not None and stored != text:
             raise ConfigError(f"{folder}: this sweep was begun with another configuration or space; choose another --run folder")
 
     def next(self) -> Trial | None:
         """A trial to work on: one that died is taken up again before a new one begins. None if all have been begun."""
-        with self._lock:
+        with self._lock, alone(self._folder):
             self._fail_dead()
             trials = self.study.get_trials(deepcopy=False)
             begun = sum(RETRY_OF not in t.user_attrs for t in trials)
@@ -118,21 +121,21 @@ class Trials:
         # a trial gets its name a moment after it begins
         return trial.datetime_start is not None and (datetime.now() - trial.datetime_start).total_seconds() > SECONDS_UNTIL_DEAD
 
-    def _open(self, folder: Path, storage: str | None, config: SweepConfig, seed: int | None) -> Study:
+    def _open(self, storage: str | None, config: SweepConfig, seed: int | None) -> Study:
         optuna = self._optuna
         own = storage is None or storage.startswith("sqlite")
         arguments = {"connect_args": {"timeout": _SECONDS_FOR_DATABASE}} if own else {}
-        address = storage or f"sqlite:///{(folder / STUDY_FILE).resolve()}"
+        address = storage or f"sqlite:///{(self._folder / STUDY_FILE).resolve()}"
         try:
             study = optuna.create_study(
                 storage=optuna.storages.RDBStorage(address, engine_kwargs=arguments),
-                study_name="sweep" if storage is None else str(folder),
+                study_name="sweep" if storage is None else str(self._folder),
                 direction="minimize" if config.direction == "minimise" else "maximize",
                 load_if_exists=True,
             )
         except Exception as error:  # whatever a database raises
             reason = " ".join(str(error).split())
-            raise SweepError(f"{storage or folder / STUDY_FILE}: cannot be used as storage: {reason}") from error
+            raise SweepError(f"{storage or self._folder / STUDY_FILE}: cannot be used as storage: {reason}") from error
         # a sweep that goes on must not draw its first trials again
         seed = None if seed is None else seed + len(study.trials)
         study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)

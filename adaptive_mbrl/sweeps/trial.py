@@ -52,9 +52,9 @@ def run_trial(trial: Trial, job: Job, figure: str, threads: int | None, started:
         The figure of the last round that has it.
 
     Raises:
-        Pruned: see there.
-        Interrupted: see there.
-        TrialError: see there.
+        Pruned: other trials were better after the same round.
+        Interrupted: the sweep or the training was asked to end; the trial can go on.
+        TrialError: the training failed, or it does not have the figure.
     """
     told: dict[int, float] = {}
     # a process that a killed sweep has left behind goes on training; it costs nothing to let it

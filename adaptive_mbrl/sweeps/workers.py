@@ -17,9 +17,19 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 WORKERS = "workers"
+LOCK_FILE = "study.lock"
 SECONDS_BETWEEN_SIGNS = 10.0
 SECONDS_UNTIL_DEAD = 120.0
 """After so long without a sign of life a process on another machine counts as dead."""
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Within the block, no other process that shares the sweep's folder is in such a block, if the file system has locks."""
+    with (folder / LOCK_FILE).open("w", encoding="utf-8") as file:
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 class Worker:

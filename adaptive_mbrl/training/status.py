@@ -13,7 +13,7 @@ from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.training.config import TrainConfig
 
 _LINE = "{desc} {percentage:3.0f}%|{bar:6}| {status}"
-"""Of `tqdm`; all that it says fits into 100 columns."""
+"""The format of `tqdm`; all that it says fits into 100 columns."""
 
 
 class Status:
@@ -24,8 +24,8 @@ class Status:
         device: where the model is trained.
     """
 
-    def __init__(self, config: TrainConfig, device: torch.device) -> None:
-        self._config, self._device = config, device
+    def __init__(self, config: TrainConfig, device: torch.device | str) -> None:
+        self._config, self._device = config, torch.device(device)
         self._round = 0
         self._collected: tuple[float, float] | None = None
         self._collection_seconds: float | None = None
@@ -40,10 +40,11 @@ class Status:
             index: number of the round.
         """
         steps = sum(len(e) - e.history for e in episodes if e.batch == index and e.tags.get("source") != "branch")
-        self._collected = (float(steps), about["seconds"])
+        seconds = about.get("seconds")
+        self._collected = None if not seconds else (float(steps), seconds)
         if index > 0:
             # a controller collects in another way than round 0, so that says nothing about what is to come
-            self._collection_seconds = about["seconds"]
+            self._collection_seconds = seconds
 
     @contextmanager
     def fitting(self, index: int, updates: int, *, shown: bool, done: int = 0) -> Iterator[FitBar]:
@@ -73,8 +74,9 @@ class Status:
     def of_round(self) -> str:
         """Speeds and the time that is left, for the line of a round that is done; empty if nothing is known."""
         parts = []
-        if self._collected is not None and self._collected[1] > 0:
-            parts.append(f"{speed(self._collected[0] / self._collected[1])} env steps/s")
+        if self._collected is not None:
+            steps, seconds = self._collected
+            parts.append(f"{speed(steps / seconds)} env steps/s")
         self._collected = None
         if self._updates_per_second is not None:
             parts.append(f"{speed(self._updates_per_second)} updates/s")
@@ -144,6 +146,5 @@ def gpu_use(device: torch.device) -> list[str]:
     memory = f"{(total - free) / 2**30:.0f}/{total / 2**30:.0f} GB"
     try:
         return [f"GPU {torch.cuda.utilization(device)}% {memory}"]
-    except (ModuleNotFoundError, RuntimeError):
-        # nvidia-ml-py, which asks the driver, is not installed or does not know this GPU
+    except Exception:  # nvidia-ml-py, which asks the driver, is not installed, or raises an error of its own about this GPU
         return [f"GPU {memory}"]

@@ -136,7 +136,7 @@ class Failing:
 
 
 def test_a_logger_that_does_not_start_is_told_once_and_left_out(capsys: pytest.CaptureFixture[str]):
-    failing = Failing(start=RuntimeError("no key;\n log in"))
+    failing = Failing(start=RuntimeError("no key;\n log in."))
     guarded = GuardedLogger("wandb", failing, {})
 
     guarded.scalars({"a": 1.0}, 1)

@@ -244,6 +244,38 @@ def test_without_optuna_no_folder_is_made(recordings: Path, monkeypatch: pytest.
     assert not Path("sweep").exists()
 
 
+def test_processes_that_begin_at_the_same_moment_share_one_sweep(recordings: Path):
+    program = (
+        "import sys; from pathlib import Path; from tests.core.test_sweep import trials_of, Worker\n"
+        "folder = Path('shared'); worker = Worker(folder); import optuna; print(flush=True); sys.stdin.read()\n"
+        "with worker.alive():\n"
+        "    trials = trials_of(folder, worker, num=6, seed=None)\n"
+        "    while (trial := trials.next()) is not None: trials.complete(trial, 1.0)\n"
+    )
+    (recordings.parent / "shared").mkdir()
+    command = [sys.executable, "-c", program]
+    processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(3)]
+    for process in processes:
+        # it has loaded everything
+        assert process.stdout is not None
+        process.stdout.readline()
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.close()
+        process.stdin = None
+    for process in processes:
+        process.communicate()
+
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert len(trials_of(recordings.parent / "shared", Worker(recordings.parent / "shared"), num=6).ended()) == 6
+
+
+def test_missing_recordings_are_told_before_any_trial(recordings: Path, capsys: pytest.CaptureFixture[str]):
+    assert cli.main(["sweep", "--space", "space.yaml", "--data", "nowhere", "--run", "sweep"]) == 2
+    assert "error: key 'data.episodes_from': nowhere holds no episodes" in capsys.readouterr().err
+    assert not Path("sweep").exists()
+
+
 def test_a_wrong_configuration_is_named(recordings: Path, capsys: pytest.CaptureFixture[str]):
     assert cli.main(words("space.yaml", 1, "windw=3")) == 2
     assert "--data: unknown key 'windw' (did you mean 'window'?)" in capsys.readouterr().err

@@ -46,7 +46,7 @@ class GuardedLogger:
         except Exception as error:  # whatever a logger raises, the training is worth more
             if not self._warned:
                 self._warned = True
-                reason = " ".join(str(error).split()) or type(error).__name__
+                reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
                 tqdm.write(f"warning: logger {self._name}: {reason}; {consequence}, and the training goes on")
             return False
         return True
