@@ -188,7 +188,7 @@ SKY_TASK = {
     },
     "num_nodes": WHOLE,
     "workdir": TEXT,
-    "envs": {"CONFIG": TEXT},
+    "envs": {"CONFIG": TEXT, "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": TEXT},
     "file_mounts": {"/runs": {"name": TEXT, "mode": TEXT}},
     "setup": TEXT,
     "run": TEXT,
@@ -219,7 +219,7 @@ def test_the_pytorch_job_has_the_form_that_the_operator_knows():
     assert spec["runPolicy"]["cleanPodPolicy"] in ("None", "Running", "All")
     (container,) = worker["template"]["spec"]["containers"]
     assert container["name"] == "pytorch"
-    assert container["command"] == ["torchrun", "-m", "adaptive_mbrl"]
+    assert container["command"] == ["torchrun", "-m", "--", "adaptive_mbrl"]
     options = parse(container["args"])
     (mount,) = container["volumeMounts"]
     assert Path(mount["mountPath"]) in options.run.parents
@@ -236,5 +236,5 @@ def test_the_task_of_skypilot_has_the_form_that_it_knows():
     assert differences(task, SKY_TASK) == []
     assert task["file_mounts"]["/runs"]["mode"] in ("MOUNT", "COPY", "MOUNT_CACHED")
     assert subprocess.run(["bash", "-n"], input=task["run"] + task["setup"], text=True).returncode == 0
-    line = task["run"].replace("\\\n", " ").replace("$CONFIG", task["envs"]["CONFIG"]).partition("-m adaptive_mbrl")[2]
+    line = task["run"].replace("\\\n", " ").replace("$CONFIG", task["envs"]["CONFIG"]).partition("-m -- adaptive_mbrl")[2]
     assert parse(shlex.split(line)) == TrainOptions("cartpole", run=Path("/runs/train/cartpole"))
