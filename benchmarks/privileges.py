@@ -66,7 +66,7 @@ def main(
         raise ConfigError(f"{out}: holds a report about other episodes or another reference; choose another --out")
     report["commands"] = [*report["commands"], shlex.join(["python", "benchmarks/privileges.py", *sys.argv[1:]])]
     # before the ledger, a file of the repository, has a line of this run
-    machine = {"cpu": cpu_model(), "git_revision": git_revision()}
+    revision = git_revision() or "unknown"
     missing = [name for name in names if name not in report["privileges"]]
     entries = ledger_entries([name for name in missing if not name.endswith(".json")], scenario, episodes, seed)
     for name in missing:
@@ -76,13 +76,22 @@ def main(
         else:
             returns = run(name, scenario, episodes, seed)
             append_to_ledger(LEDGER, [entry for entry in entries if entry.checkpoint == name])
-        report["privileges"][name] = {**about(name), "returns_after_change": [round(r, 2) for r in returns.tolist()]}
+        report["privileges"][name] = {
+            **about(name),
+            "evaluated_at": revision,
+            "returns_after_change": [round(r, 2) for r in returns.tolist()],
+        }
         print(f"{name}: {returns.mean():.1f} ({time.perf_counter() - begun:.0f} s)", flush=True)
     reference = np.array(report["privileges"][names[0]]["returns_after_change"])
     for entry in report["privileges"].values():
         returns = np.array(entry["returns_after_change"])
         entry["return_after_change"] = mean_and_interval(returns)
         entry["ratio"] = ratio_and_interval(returns, reference)
+    # what FILE holds already was measured at the revision that it says
+    machine = {
+        "cpu": cpu_model(),
+        "git_revision": ", ".join(dict.fromkeys(e["evaluated_at"] for e in report["privileges"].values())),
+    }
     write_text_atomically(out, json.dumps({**report, "machine": machine}, indent=1) + "\n")
 
 
