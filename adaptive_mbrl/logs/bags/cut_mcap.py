@@ -22,7 +22,7 @@ _TIMES_SIZE_AND_CHECKSUM = 28
 def is_complete(path: Path) -> bool:
     """Whether an MCAP file has its end."""
     with path.open("rb") as file:
-        size = _size_without_zeros(file)
+        size = file.seek(0, io.SEEK_END)
         file.seek(max(0, size - len(MAGIC)))
         return size > len(MAGIC) and file.read() == MAGIC
 
