@@ -30,7 +30,7 @@ def is_complete(path: Path) -> bool:
 def open_cut(path: Path) -> BinaryIO:
     """The file as if its recorder had ended it after the last whole message."""
     file = path.open("rb")
-    size = file.seek(0, io.SEEK_END)
+    size = _size_without_zeros(file)
     end = _end_of_records(file, min(len(MAGIC), size), size)
     parts = [(file, 0, end)]
     inside = _messages_of_chunk(file, end, size)
@@ -38,6 +38,19 @@ def open_cut(path: Path) -> BinaryIO:
         parts.append((file, inside, _end_of_records(file, inside, size)))
     footer = io.BytesIO(_EMPTY_FOOTER)
     return io.BufferedReader(_Parts([*parts, (footer, 0, len(_EMPTY_FOOTER))]))
+
+
+def _size_without_zeros(file: BinaryIO) -> int:
+    """Where the zeros begin that a file system leaves at the end of a file after a power failure."""
+    end = file.seek(0, io.SEEK_END)
+    while end > 0:
+        begin = max(0, end - io.DEFAULT_BUFFER_SIZE)
+        file.seek(begin)
+        data = file.read(end - begin).rstrip(b"\0")
+        if data:
+            return begin + len(data)
+        end = begin
+    return 0
 
 
 def _end_of_records(file: BinaryIO, begin: int, size: int) -> int:

@@ -13,8 +13,7 @@ from typing import Any
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.extras import extra_package
 
-STAMP = "builtin_interfaces/msg/Time"
-HEADER = "std_msgs/msg/Header"
+_HEADER = "std_msgs/msg/Header"
 _IDL_SEPARATOR = "=" * 80 + "\n"
 
 
@@ -60,6 +59,11 @@ def types_of(connections: list[Any]) -> Types:
             reason = " ".join(str(error).split())[:200]
             raise ConfigError(f"{connection.topic}: the definition of {connection.msgtype} cannot be read: {reason}") from error
     return found
+
+
+def has_header(message_type: str, types: Types) -> bool:
+    """Whether messages of a type have a header, which has a stamp."""
+    return any(part.name == "header" and part.type == _HEADER for part in types[message_type])
 
 
 def _parsed(connection: Any, typesys: Any) -> Iterator[tuple[str, Any]]:

@@ -110,4 +110,7 @@ class Storage:
 
 
 def _is_cut(path: Path) -> bool:
-    return path.suffix.lower() == ".mcap" and not is_complete(path)
+    try:
+        return path.suffix.lower() == ".mcap" and not is_complete(path)
+    except OSError:
+        return False  # opening it says what is wrong
