@@ -1,9 +1,10 @@
 """A training in several processes, which PyTorch's own launcher starts, on one machine or many.
 
-    torchrun --nproc-per-node 2 -m adaptive_mbrl train --config cartpole
+    torchrun --standalone --nproc-per-node 2 -m -- adaptive_mbrl train --config cartpole
 
 The launcher tells each process its rank through the environment, and starts all of them again where one has died. Processes on
-CPUs speak through gloo; with GPUs, each takes one of its machine's, and tensors on them go through NCCL.
+CPUs speak through gloo; with GPUs, each takes one of its machine's, and tensors on them go through NCCL, unless there are fewer
+GPUs than processes.
 """
 
 from __future__ import annotations
@@ -82,7 +83,8 @@ def process_of_launcher() -> Iterator[Process]:
     backend = "gloo"
     if torch.cuda.is_available():
         torch.cuda.set_device(_number("LOCAL_RANK") % torch.cuda.device_count())
-        backend = "cpu:gloo,cuda:nccl"
+        # NCCL refuses processes that share a GPU
+        backend = "cpu:gloo,cuda:nccl" if _number("LOCAL_WORLD_SIZE") <= torch.cuda.device_count() else "gloo"
     with _nobody_lost():
         dist.init_process_group(backend, store=_store(), rank=rank, world_size=world_size, timeout=TIMEOUT)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -14,6 +15,8 @@ from tqdm import tqdm
 from adaptive_mbrl.errors import AdaptiveMBRLError
 
 LOCK_FILE = "lock"
+SECONDS_OF_A_LOOK = 0.1
+"""`is_held` has a lock for a much shorter time than this."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,12 @@ def is_held(folder: Path) -> bool:
 def _lock(file: TextIO, folder: Path, purpose: Purpose) -> bool:
     """Lock a file; False if the file system cannot."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            # somebody may just be looking whether it is held
+            time.sleep(SECONDS_OF_A_LOOK)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         file.seek(0)
         holder = file.read().strip() or "another process"

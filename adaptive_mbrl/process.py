@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,11 @@ class Process:
     def is_main(self) -> bool:
         """Whether this process writes files and talks to people."""
         return self.rank == 0
+
+    def say(self, line: str) -> None:
+        """Print a line, where this is the main process; bars stay below it."""
+        if self.is_main:
+            tqdm.write(line)
 
     def share(self, total: int) -> Share:
         """The items of a list of `total` that are this process's; those before and after them are its neighbours'."""

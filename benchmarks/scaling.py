@@ -24,6 +24,7 @@ import numpy as np
 import torch
 import tyro
 from large_store import CONFIG, write_store
+from scipy.optimize import nnls
 from torch import Tensor
 
 from adaptive_mbrl.adaptation import make_adapter
@@ -43,6 +44,7 @@ from sim.training.config import load_train_config
 SIZES = (100_000, 1_000_000, 10_000_000)
 """Transitions of the stores, besides the largest one."""
 WARM_UP, STEPS = 5, 40
+PARTS = ("compute", "sampling", "all_reduce")
 
 
 @dataclass(frozen=True)
@@ -174,39 +176,42 @@ def work(folder: Path, case: Case) -> None:
 
 
 def prediction(report: dict[str, Any]) -> dict[str, Any]:
-    """A model of the time of a step, its coefficients, and how far it is from the cases that it was not fitted to.
+    """A model of each part of a step, fitted to some of the cases, and how far it is from the others.
 
-        step = max(1, R / cores) w (c + d P) + s w + [R > 1] (a + b R P)
+        compute    = max(1, R / cores) (k + w (c + d P))
+        sampling   = max(1, R / cores) s w
+        all-reduce = [R > 1] (a + b R P)
 
-    w are the windows of a process, P the parameters.
+    w are the windows of a process, P the parameters. Waiting for slower processes is in the all-reduce.
     """
-    cores = report["cores"]
 
-    def row(case: dict[str, Any]) -> list[float]:
-        crowd, w, size, several = max(1.0, case["processes"] / cores), case["windows"], case["parameters"], case["processes"] > 1
-        return [crowd * w, crowd * w * size, float(several), several * case["processes"] * size]
+    def rows(case: dict[str, Any]) -> dict[str, list[float]]:
+        crowd, w, size = max(1.0, case["processes"] / report["cores"]), case["windows"], case["parameters"]
+        several = float(case["processes"] > 1)
+        return {
+            "compute": [crowd, crowd * w, crowd * w * size],
+            "sampling": [crowd * w],
+            "all_reduce": [several, several * case["processes"] * size],
+        }
 
     fitted = [case for case in report["cases"] if case["fitted"]]
-    rows, times = np.array([row(case) for case in fitted]), np.array([case["step_ms"] for case in fitted])
-    # relative errors count, and no part of a step takes less than no time
-    from scipy.optimize import nnls
-
-    scale = np.abs(rows).max(0)
-    coefficients = nnls(rows / scale / times[:, None], np.ones(len(times)))[0] / scale
+    coefficients = {part: _fitted([(rows(case)[part], case[f"{part}_ms"]) for case in fitted]) for part in PARTS}
     tested = [
         {k: case[k] for k in ("processes", "windows", "transitions", "width", "step_ms")}
-        | {"predicted_ms": round(float(np.dot(row(case), coefficients)), 3)}
+        | {"predicted_ms": round(sum(float(np.dot(rows(case)[part], coefficients[part])) for part in PARTS), 3)}
         for case in report["cases"]
         if not case["fitted"]
     ]
     one, two = (next(c["step_ms"] for c in report["cases"] if c["processes"] == r and c["width"] == 256) for r in (1, 2))
-    return {
-        "coefficients": dict(
-            zip(("window", "window_parameter", "message", "process_parameter"), coefficients.tolist(), strict=True)
-        ),
-        "tested": tested,
-        "weak_scaling_of_two": round(one / two, 3),
-    }
+    return {"coefficients": coefficients, "tested": tested, "weak_scaling_of_two": round(one / two, 3)}
+
+
+def _fitted(pairs: list[tuple[list[float], float]]) -> list[float]:
+    """Coefficients that are not negative, by least relative squares; pairs without time tell nothing."""
+    told = [(row, time) for row, time in pairs if time > 0]
+    rows, times = np.array([row for row, _ in told]), np.array([time for _, time in told])
+    scale = np.abs(rows).max(0)
+    return [float(c) for c in nnls(rows / scale / times[:, None], np.ones(len(times)))[0] / scale]
 
 
 def entry(folder: tyro.conf.Positional[Path], out: str, largest: int = 50_000_000, case: str = "") -> None:

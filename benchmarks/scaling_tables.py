@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+PARTS = ("compute", "sampling", "all_reduce")
+
 GPU_COMPUTE_MS = 3.0
 """Assumed time of a step's compute on a GPU: the launches of some hundred small kernels, whatever their size."""
 WINDOWS_PER_GPU = 128
@@ -57,15 +59,17 @@ def scaling_table(report: dict[str, Any]) -> str:
         f"{_case(c)} {c['step_ms']:.1f} | {c['compute_ms']:.1f} | {c['sampling_ms']:.2f} | {c['all_reduce_ms']:.1f} |"
         for c in report["cases"]
     ]
-    window, product, message, reduced = report["coefficients"].values()
+    (constant, window, product), (sampled,), (message, reduced) = (report["coefficients"][part] for part in PARTS)
     lines += [
         "",
         f"Weak scaling of two processes (64 windows each, against one with 64): {report['weak_scaling_of_two']:.2f}.",
         "",
-        "The model of the time, with w windows for each of R processes, P parameters and C cores, fitted to some of the cases:",
+        "A model of the parts [ms], with w windows for each of R processes, P parameters and C cores, fitted to some cases:",
         "",
         "```",
-        f"step [ms] = max(1, R / C) w ({window:.3g} + {product:.3g} P) + [R > 1] ({message:.3g} + {reduced:.3g} R P)",
+        f"compute    = max(1, R / C) ({constant:.3g} + w ({window:.3g} + {product:.3g} P))",
+        f"sampling   = max(1, R / C) {sampled:.3g} w",
+        f"all-reduce = [R > 1] ({message:.3g} + {reduced:.3g} R P)",
         "```",
         "",
         "Cases that it was not fitted to:",

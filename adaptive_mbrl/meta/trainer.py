@@ -18,9 +18,10 @@ import torch
 from torch import Tensor
 
 from adaptive_mbrl.adaptation.base import Adapter
+from adaptive_mbrl.adaptation.belief import map_belief
 from adaptive_mbrl.config import bounded
 from adaptive_mbrl.data.dataset import Dataset
-from adaptive_mbrl.data.windows import Windows
+from adaptive_mbrl.data.windows import Windows, concatenate
 from adaptive_mbrl.errors import ConfigError, DivergenceError
 from adaptive_mbrl.meta.balancing import BalancingConfig
 from adaptive_mbrl.meta.balancing.mean import MeanConfig
@@ -157,7 +158,9 @@ class MetaTrainer:
                 # where two in a row fail at the end, it is the weights that are broken
                 at_end = update + 1 == num_updates and bool(losses[-2:].isnan().all())
                 if at_end or int(losses.isnan().sum()) > self.config.max_skipped_steps:
-                    raise
+                    raise DivergenceError(
+                        f"training diverged: {error}; try a smaller outer.learning_rate", error.windows
+                    ) from error
                 observer.skipped(error)
             if (update + 1) % REPORT_EVERY == 0 or update + 1 == num_updates:
                 recent = losses[max(0, update + 1 - REPORT_EVERY) : update + 1]
@@ -198,8 +201,7 @@ class MetaTrainer:
         if not math.isfinite(norm):
             self.balancing.load_state_dict(balancing_before)
             raise DivergenceError(
-                f"training diverged at update {self.updates_done} (loss {loss.item():.3g}); try a smaller outer.learning_rate",
-                windows,
+                f"the gradient is not finite at update {self.updates_done} (loss {loss.item():.3g})", self._of_all(windows)
             )
         self.optimizer.step()
         self.updates_done += 1
@@ -211,6 +213,12 @@ class MetaTrainer:
         if per_task == 0:
             return dataset.sample(self._drawn, self.generator, share.slice), share
         return dataset.sample_tasks(self._drawn, per_task, self.generator, share.slice), share.times(per_task)
+
+    def _of_all(self, windows: Windows) -> Windows:
+        """The windows of all processes, in order."""
+        if self.process.world_size == 1:
+            return windows
+        return concatenate(self.process.gather(map_belief(lambda tensor: tensor.cpu(), windows)))
 
     def loss(self, windows: Windows) -> Tensor:
         """Post-adaptation loss of each window, (W,)."""
@@ -247,7 +255,9 @@ class MetaTrainer:
 
     def gradient_conflict(self, dataset: Dataset) -> dict[str, float]:
         """Norms of the gradients of the loss after and without adapting, at the present parameters, and their cosine."""
-        windows = dataset.sample(self.config.meta_batch_size, torch.Generator().manual_seed(self.updates_done))
+        size, generator = self.config.meta_batch_size, torch.Generator().manual_seed(self.updates_done)
+        share = self.process.share(size)
+        windows = dataset.sample(size, generator, share.slice)
         parameters = [p for p in self.adapter.parameters() if p.requires_grad]
 
         def flat_gradient(loss: Tensor) -> Tensor:
@@ -256,10 +266,11 @@ class MetaTrainer:
                 [(torch.zeros_like(p) if g is None else g).flatten() for g, p in zip(gradients, parameters, strict=True)]
             )
 
-        adapted = flat_gradient(self.loss(windows).mean())
+        adapted = flat_gradient(share.mean(self.loss(windows)))
         with self._autocast():
-            prior_loss = self._loss_under(self.adapter.prior(len(windows.obs)), windows).mean()
+            prior_loss = share.mean(self._loss_under(self.adapter.prior(len(windows.obs)), windows))
         prior = flat_gradient(prior_loss)
+        self.process.reduce([adapted, prior])
         cosine = torch.nn.functional.cosine_similarity(adapted, prior, dim=0)
         return {
             "gradient/adapted_norm": float(adapted.norm()),

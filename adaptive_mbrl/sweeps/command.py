@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import time
 from collections.abc import Mapping
@@ -27,8 +28,9 @@ from adaptive_mbrl.training.config import TrainConfig, content_for_recordings
 from adaptive_mbrl.training.given_episodes import folder_of_episodes
 from adaptive_mbrl.training.job import Job
 from adaptive_mbrl.training.loggers import prepare_loggers
-from adaptive_mbrl.training.side_by_side import Started, TerminatedError, child_processes, stopped
-from adaptive_mbrl.training.words import words_of, words_of_sweep
+from adaptive_mbrl.training.side_by_side import Started, child_processes
+from adaptive_mbrl.training.stopping import Stopped, exit_after
+from adaptive_mbrl.training.words import flags_of, words_of
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -66,9 +68,14 @@ def run_sweep(options: SweepOptions, content: Mapping[str, Any]) -> None:
     try:
         with worker.alive():
             _Sweep(options, content, config, space, trials).run()
-    except (KeyboardInterrupt, TerminatedError) as stop:
-        raise stopped(stop, ["adaptive-mbrl", *words_of_sweep(options)]) from None
+    except (KeyboardInterrupt, Stopped) as stop:
+        raise exit_after(stop, ["adaptive-mbrl", *words_of_sweep(options)]) from None
     print_result(options.folder, config, trials)
+
+
+def words_of_sweep(options: SweepOptions) -> list[str]:
+    """The words behind `adaptive-mbrl` that begin this sweep or go on with it."""
+    return ["sweep", *flags_of(dataclasses.replace(options, run=options.folder))]
 
 
 class _Sweep:

@@ -5,15 +5,14 @@
 
 from __future__ import annotations
 
+import os
 import shlex
-import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from adaptive_mbrl.device import resolve_device
 from adaptive_mbrl.distributed import process_of_launcher
-from adaptive_mbrl.errors import EXIT_INTERRUPTED, ConfigError
+from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.options import TrainOptions
 from adaptive_mbrl.training.config import config_for_recordings, read_train_config
 from adaptive_mbrl.training.execution import Execution
@@ -22,7 +21,7 @@ from adaptive_mbrl.training.loggers import prepare_loggers
 from adaptive_mbrl.training.plain_progress import plain_bars
 from adaptive_mbrl.training.run_folder import RunFolderError
 from adaptive_mbrl.training.seeds import train_seeds
-from adaptive_mbrl.training.stopping import Stopped
+from adaptive_mbrl.training.stopping import Stopped, StopRequest, exit_after
 from adaptive_mbrl.training.words import words_of
 
 
@@ -56,22 +55,22 @@ def run_with_hints(options: TrainOptions, start: Callable[[Path, Execution], Pat
     run = options.run_folder
     if options.resume and not (run / "config.yaml").is_file():
         raise ConfigError(f"--resume: no run to go on with in {run} (it has no config.yaml); leave --resume out to start one")
-    again = shlex.join(["adaptive-mbrl", *words_of(options)])
+    launched = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    again = [*(("torchrun", "...", "-m", "--", "adaptive_mbrl") if launched else ("adaptive-mbrl",)), *words_of(options)]
+    stop = StopRequest()
     try:
-        with plain_bars(), process_of_launcher() as process:
-            checkpoint = start(run, Execution(process, options.save_every, options.loggers))
+        with stop.on_signals(), plain_bars(), process_of_launcher() as process:
+            checkpoint = start(run, Execution(process, options.save_every, options.loggers, stop))
     except ConfigError as error:
         # some mistakes in a configuration are only found by a training, which does not know the file's name
         raise ConfigError(f"{options.source}: {error}" if str(error).startswith("key ") else str(error)) from error
     except OSError as error:
         if error.filename is not None:
             raise
-        raise RunFolderError(f"{run}: {error.strerror or error}; finished rounds are kept, go on with: {again}") from error
-    except (KeyboardInterrupt, Stopped) as stop:
-        by_scheduler = isinstance(stop, Stopped) and stop.number == signal.SIGTERM
-        kept = "what is done is saved" if isinstance(stop, Stopped) else "finished rounds are kept"
-        print(f"\n{'stopped' if by_scheduler else 'interrupted'}; {kept}, go on with: {again}", file=sys.stderr)
-        # to a scheduler, a training that has saved what it has is no failure
-        raise SystemExit(0 if by_scheduler else EXIT_INTERRUPTED) from None
+        raise RunFolderError(
+            f"{run}: {error.strerror or error}; what is done is kept, go on with: {shlex.join(again)}"
+        ) from error
+    except (KeyboardInterrupt, Stopped) as asked:
+        raise exit_after(asked, again, quiet=os.environ.get("RANK", "0") != "0") from None
     if process.is_main:
         print(f"Checkpoint: {checkpoint}")

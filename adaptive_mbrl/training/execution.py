@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from adaptive_mbrl.options.loggers import DEFAULT_LOGGER
 from adaptive_mbrl.options.training import SAVE_EVERY
 from adaptive_mbrl.process import SINGLE, Process
+from adaptive_mbrl.training.stopping import StopRequest
 
 
 @dataclass(frozen=True)
@@ -15,10 +16,12 @@ class Execution:
 
     Attributes:
         process: this process among those that train together.
-        loggers: names of the loggers that get the curves.
         save_every: time after which a fit that is going on is saved again, so that no more is lost when it is killed [s].
+        loggers: names of the loggers that get the curves.
+        stop: whether it has been asked to stop; whoever starts it decides which signals are heard.
     """
 
     process: Process = SINGLE
     save_every: float = SAVE_EVERY
     loggers: tuple[str, ...] = (DEFAULT_LOGGER,)
+    stop: StopRequest = field(default_factory=StopRequest)

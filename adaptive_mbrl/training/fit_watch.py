@@ -12,7 +12,9 @@ from adaptive_mbrl.errors import DivergenceError
 from adaptive_mbrl.meta.observer import FitObserver
 from adaptive_mbrl.training.execution import Execution
 from adaptive_mbrl.training.status import FitBar
-from adaptive_mbrl.training.stopping import StopRequest
+
+STEPS_BETWEEN_QUESTIONS = 10
+"""Where several processes train together, they ask each other so often whether one of them has been asked to stop."""
 
 
 class FitWatch(FitObserver):
@@ -20,8 +22,7 @@ class FitWatch(FitObserver):
 
     Args:
         bar: the bar of the fit.
-        execution: how often the fit is saved.
-        stop: whether it has been asked to stop.
+        execution: how often the fit is saved, and whether it has been asked to stop.
         record: takes the figures.
         save: saves the fit, given its losses so far.
         dump: writes a step that was skipped, and says where.
@@ -32,13 +33,12 @@ class FitWatch(FitObserver):
         self,
         bar: FitBar,
         execution: Execution,
-        stop: StopRequest,
         record: Callable[[Mapping[str, float]], None],
         save: Callable[[Tensor], None],
         dump: Callable[[DivergenceError], DivergenceError],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._bar, self._execution, self._stop = bar, execution, stop
+        self._bar, self._execution = bar, execution
         self._record, self._save, self._dump, self._clock = record, save, dump, clock
         self._saved = clock()
 
@@ -49,12 +49,14 @@ class FitWatch(FitObserver):
 
     def updated(self, losses: Tensor) -> None:
         self._bar.update(len(losses) - self._bar.n)
-        process, stopping = self._execution.process, self._stop.is_made(self._execution.process)
+        process, stop = self._execution.process, self._execution.stop
+        # asking the others costs a message
+        stopping = (process.world_size == 1 or len(losses) % STEPS_BETWEEN_QUESTIONS == 0) and stop.is_made(process)
         if process.is_main and (stopping or self._clock() - self._saved >= self._execution.save_every):
             self._save(losses)
             self._saved = self._clock()
         if stopping:
-            self._stop.obey()
+            stop.obey()
 
     def skipped(self, error: DivergenceError) -> None:
         if self._execution.process.is_main:

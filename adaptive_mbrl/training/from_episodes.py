@@ -72,20 +72,19 @@ def train_and_compare(
         The folder of the checkpoint that adapts.
     """
     recordings = _recordings(config, run)
-    say = print if execution.process.is_main else _be_quiet
     checkpoint = _train(recordings, config, run, torch.device(device), execution)
     trained = load_checkpoint(checkpoint)
     training = [e for e in recordings.store.episodes if not e.tags.get("validation")]
     held_out = [e for e in recordings.store.episodes if e.tags.get("validation")]
     comparison = None
     if held_out and not trained.description.is_multitask:
-        say("Multi-task model, for comparison:")
+        execution.process.say("Multi-task model, for comparison:")
         plain = dataclasses.replace(config, adaptation=(NoneConfig(),))
         other = load_checkpoint(_train(recordings, plain, run / MULTITASK, torch.device(device), execution))
         comparison = compare(trained.adapter, other.adapter, held_out, config.window, config.outer.query)
     if execution.process.is_main:
         write_card(checkpoint, trained.description, training, held_out, comparison)
-    say(_result(comparison, bool(held_out), trained.description.is_multitask))
+    execution.process.say(_result(comparison, bool(held_out), trained.description.is_multitask))
     return checkpoint
 
 
@@ -124,10 +123,6 @@ def _train(recordings: _Recordings, config: TrainConfig, run: Path, device: torc
             return training.run()
         finally:
             training.recorder.close()
-
-
-def _be_quiet(line: str) -> None:
-    """Print nothing, because the main process does."""
 
 
 def _result(comparison: Comparison | None, anything_held_out: bool, is_multitask: bool) -> str:

@@ -14,6 +14,7 @@ from adaptive_mbrl.errors import CheckpointError, ConfigError
 from adaptive_mbrl.meta.fine_tune import split
 from adaptive_mbrl.spec import RobotSpec
 from adaptive_mbrl.training.config import TrainConfig
+from adaptive_mbrl.training.run_folder import CONFIG_FILE
 
 _KEY = "key 'data.episodes_from'"
 FILES_FILE = "episodes.txt"
@@ -37,7 +38,7 @@ def files_of_recordings(config: TrainConfig, run: Path) -> dict[str, str]:
     if source is None or folder_of_episodes(source) != source:
         return {}
     listed = run / FILES_FILE
-    if not any((run / "rounds").glob("[0-9]*")):
+    if not (run / CONFIG_FILE).is_file():
         return {FILES_FILE: "".join(_lines(source))}
     if not listed.is_file():
         # a run of an earlier version

@@ -63,7 +63,6 @@ from adaptive_mbrl.training.fit_watch import FitWatch
 from adaptive_mbrl.training.recorder import Recorder
 from adaptive_mbrl.training.rounds import RoundRecord, load_trainer_state, save_trainer_state
 from adaptive_mbrl.training.status import Status
-from adaptive_mbrl.training.stopping import StopRequest
 from adaptive_mbrl.training.unfinished_fit import FIT_FILE, UnfinishedFit, load_fit, save_fit
 
 
@@ -94,7 +93,7 @@ class Training:
     ) -> None:
         self.config, self.folder, self.device = config, run, device
         self.spec, self.objective, self.revision = spec, objective, revision
-        self.execution, self.process, self.stop = execution, execution.process, StopRequest()
+        self.execution, self.process, self.stop = execution, execution.process, execution.stop
         self.adapter: NetworkAdapter = make_adapter(
             DynamicsModel(spec, config.model, config.seed), config.adaptation, config.window
         )
@@ -115,6 +114,8 @@ class Training:
                 f"but {run} began with {self.record.batches}; choose another --run folder"
             )
         self.store = EpisodeStore.open(run / "episodes", spec, self.record.batches) if given is None else given
+        # nobody writes a first batch before all have looked what is there
+        self.process.barrier()
 
     @property
     def dump_folder(self) -> Path:
@@ -128,12 +129,11 @@ class Training:
 
     def run(self) -> Path:
         """Run all rounds that are left, and return the folder of the final checkpoint."""
-        with self.stop.on_signals():
-            for index in range(self.next_round, self.num_rounds):
-                self.run_round(index)
-                if self.stop.is_made(self.process):
-                    self.stop.obey()
-            return self.publish()
+        for index in range(self.next_round, self.num_rounds):
+            self.run_round(index)
+            if self.stop.is_made(self.process):
+                self.stop.obey()
+        return self.publish()
 
     def run_round(self, index: int) -> None:
         """Collect, fit, validate and save."""
@@ -184,7 +184,6 @@ class Training:
             watch = FitWatch(
                 bar,
                 self.execution,
-                self.stop,
                 record=lambda scalars: self.recorder.scalars(scalars, self.trainer.updates_done),
                 save=lambda losses: self._save_fit(index, losses, time.monotonic() - begun),
                 dump=self._dumped,

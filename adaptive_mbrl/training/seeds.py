@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import sys
 from pathlib import Path
 
@@ -18,7 +17,8 @@ from adaptive_mbrl.training.job import FINISHED, Job
 from adaptive_mbrl.training.loggers import prepare_loggers
 from adaptive_mbrl.training.run_folder import CONFIG_FILE
 from adaptive_mbrl.training.seed_table import print_seeds
-from adaptive_mbrl.training.side_by_side import TerminatedError, run_jobs, stopped
+from adaptive_mbrl.training.side_by_side import run_jobs
+from adaptive_mbrl.training.stopping import Stopped, exit_after
 from adaptive_mbrl.training.words import words_of
 
 
@@ -38,8 +38,6 @@ def train_seeds(options: TrainOptions, config: TrainConfig) -> None:
         ConfigError: a run folder is that of another configuration.
     """
     assert options.seeds is not None
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise ConfigError("--seeds: each seed is a training of one process; allowed: without torchrun")
     prepare_loggers(options.loggers)
     folders = {seed: options.run_folder / f"seed_{seed}" for seed in parse_seeds(options.seeds)}
     jobs = [_job(options, config, seed, folder) for seed, folder in folders.items()]
@@ -49,9 +47,9 @@ def train_seeds(options: TrainOptions, config: TrainConfig) -> None:
         job.check()
     try:
         with shown_progress(make_console(stderr=True), "train") as progress:
-            failed = run_jobs(jobs, options.jobs, progress, threads=1 if options.jobs > 1 else options.threads)
-    except (KeyboardInterrupt, TerminatedError) as error:
-        raise stopped(error, ["adaptive-mbrl", *words_of(options)]) from None
+            failed = run_jobs(jobs, options.jobs, progress, threads=_threads(options))
+    except (KeyboardInterrupt, Stopped) as error:
+        raise exit_after(error, ["adaptive-mbrl", *words_of(options)]) from None
     done = [job.folder for job in jobs if job.is_done]
     if done:
         print_seeds(options.run_folder, done)
@@ -60,10 +58,15 @@ def train_seeds(options: TrainOptions, config: TrainConfig) -> None:
         raise SeedError(f"{len(failed)} of {len(jobs)} trainings failed, the first was {first}: {why}")
 
 
+def _threads(options: TrainOptions) -> int | None:
+    """The threads of each training."""
+    return 1 if options.jobs > 1 else options.threads
+
+
 def _job(options: TrainOptions, config: TrainConfig, seed: int, folder: Path) -> Job:
     """The training of one seed."""
-    settings, threads = (*options.set, f"seed={seed}"), 1 if options.jobs > 1 else options.threads
-    own = dataclasses.replace(options, set=settings, run=folder, seeds=None, jobs=1, threads=threads)
+    settings = (*options.set, f"seed={seed}")
+    own = dataclasses.replace(options, set=settings, run=folder, seeds=None, jobs=1, threads=_threads(options))
     compared = options.data is not None and options.compare
     return Job(
         folder,

@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import os
-import shlex
-import signal
 import subprocess
-import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
-from adaptive_mbrl.errors import EXIT_INTERRUPTED
+from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.progress import Progress
 from adaptive_mbrl.runtime import THREADS
 from adaptive_mbrl.training.job import FINISHED, Job, label_of
+from adaptive_mbrl.training.stopping import StopRequest
 
 SECONDS_BETWEEN_LOOKS = 20.0
 """How often running trainings are asked how far they are."""
 
 Started = Callable[["subprocess.Popen[bytes]"], None]
 """Is told about each process that begins."""
-
-
-class TerminatedError(BaseException):
-    """The process was asked to end (SIGTERM), as a scheduler does before it takes the machine away."""
 
 
 def run_jobs(jobs: Sequence[Job], processes: int, progress: Progress, threads: int | None = 1) -> dict[str, str]:
@@ -50,9 +41,9 @@ def run_jobs(jobs: Sequence[Job], processes: int, progress: Progress, threads: i
     for job in jobs:
         if job.is_done:
             progress.reused(job.kind, job.state().seconds)
-    progress.begin([job.kind for job in todo], processes)
     failed: dict[str, str] = {}
     with child_processes(processes) as (pool, started):
+        progress.begin([job.kind for job in todo], processes)
         futures: dict[Path, Future[int | None]] = {}
         for job in todo:
             before = None if job.source is None else futures.get(job.source)
@@ -71,19 +62,6 @@ def run_jobs(jobs: Sequence[Job], processes: int, progress: Progress, threads: i
     return failed
 
 
-def stopped(error: BaseException, again: Sequence[str]) -> SystemExit:
-    """Tell how to go on, and give what ends the program: 130 after Ctrl-C, 0 after SIGTERM, so that a scheduler starts it again.
-
-    Args:
-        error: a `KeyboardInterrupt` or a `TerminatedError`.
-        again: the words of the command that goes on.
-    """
-    terminated = isinstance(error, TerminatedError)
-    what = "terminated" if terminated else "interrupted"
-    print(f"\n{what}; finished rounds are kept, go on with: {shlex.join(again)}", file=sys.stderr)
-    return SystemExit(0 if terminated else EXIT_INTERRUPTED)
-
-
 def start_training(job: Job, threads: int | None) -> subprocess.Popen[bytes]:
     """Start the process of a training; its output goes behind what is in its log."""
     job.folder.mkdir(parents=True, exist_ok=True)
@@ -100,38 +78,27 @@ def last_line(log: Path) -> str:
 
 @contextmanager
 def child_processes(num: int) -> Iterator[tuple[ThreadPoolExecutor, Started]]:
-    """Threads that each wait for one process; the processes are ended where the block is left by Ctrl-C, SIGTERM or an error."""
+    """Threads that each wait for one process; the processes are ended where the block is left by Ctrl-C, SIGTERM or an error.
+
+    Raises:
+        Stopped: after SIGTERM.
+        ConfigError: this process is one of several that a launcher has started.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError("several trainings are started as processes of their own; allowed: without torchrun")
     children: list[subprocess.Popen[bytes]] = []
     pool = ThreadPoolExecutor(num)
     try:
-        with _terminated_as_error():
+        with StopRequest().on_signals():
             yield pool, children.append
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
         for child in children:
-            # a run can be killed at any moment, and goes on from its last round
+            # it saves what it has
             child.terminate()
         raise
     finally:
         pool.shutdown()
-
-
-@contextmanager
-def _terminated_as_error() -> Iterator[None]:
-    """Within the block, SIGTERM raises `TerminatedError` in the main thread."""
-    if threading.current_thread() is not threading.main_thread():
-        # only the main thread may change what a signal does
-        yield
-        return
-
-    def raise_it(number: int, frame: FrameType | None) -> Any:
-        raise TerminatedError
-
-    before = signal.signal(signal.SIGTERM, raise_it)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _tell_rounds(jobs: Sequence[Job], rounds: dict[Path, int], progress: Progress) -> None:

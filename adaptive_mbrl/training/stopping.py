@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
+from adaptive_mbrl.errors import EXIT_INTERRUPTED
 from adaptive_mbrl.process import Process
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -26,6 +29,21 @@ class Stopped(BaseException):
     def __init__(self, number: signal.Signals) -> None:
         super().__init__(number.name)
         self.number = number
+
+
+def exit_after(stop: BaseException, again: Sequence[str], quiet: bool = False) -> SystemExit:
+    """Tell how to go on, and give what ends the program: 130 after Ctrl-C, 0 after SIGTERM, which a scheduler wants.
+
+    Args:
+        stop: a `Stopped` or a `KeyboardInterrupt`.
+        again: the words of the command that goes on.
+        quiet: whether another process tells it.
+    """
+    by_scheduler = isinstance(stop, Stopped) and stop.number == signal.SIGTERM
+    if not quiet:
+        what = "stopped" if by_scheduler else "interrupted"
+        print(f"\n{what}; what is done is kept, go on with: {shlex.join(again)}", file=sys.stderr)
+    return SystemExit(0 if by_scheduler else EXIT_INTERRUPTED)
 
 
 class StopRequest:

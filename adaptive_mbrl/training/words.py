@@ -1,4 +1,4 @@
-"""The command line of a training or a sweep, from its options: for processes that are started, and for the hint how to go on."""
+"""The words of a command line, from its options: for processes that are started, and for the hint how to go on."""
 
 from __future__ import annotations
 
@@ -6,20 +6,15 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from adaptive_mbrl.options import SweepOptions, TrainOptions
+from adaptive_mbrl.options import TrainOptions
 
 
 def words_of(options: TrainOptions) -> list[str]:
     """The words behind `adaptive-mbrl` that start or resume this training; `--resume` is not among them."""
-    return ["train", *_flags(dataclasses.replace(options, run=options.run_folder, resume=False))]
+    return ["train", *flags_of(dataclasses.replace(options, run=options.run_folder, resume=False))]
 
 
-def words_of_sweep(options: SweepOptions) -> list[str]:
-    """The words behind `adaptive-mbrl` that begin this sweep or go on with it."""
-    return ["sweep", *_flags(dataclasses.replace(options, run=options.folder))]
-
-
-def _flags(options: Any) -> Iterator[str]:
+def flags_of(options: Any) -> Iterator[str]:
     """Each flag whose value is not its default, in the order of the help."""
     for field in dataclasses.fields(options):
         value, flag = getattr(options, field.name), field.name.replace("_", "-")

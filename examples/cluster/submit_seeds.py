@@ -5,7 +5,7 @@
     python examples/cluster/submit_seeds.py --config cartpole --seeds 0..4 --cluster local      # on this machine, without SLURM
 
 Each job is a training in RUN/seed_N. When SLURM preempts a job or its time is up, the training ends and submitit queues the job
-again, which goes on from the last finished round.
+again, which goes on from its last save.
 """
 
 from __future__ import annotations

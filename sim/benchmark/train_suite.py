@@ -12,7 +12,8 @@ from adaptive_mbrl.errors import AdaptiveMBRLError
 from adaptive_mbrl.options import TrainSuiteOptions
 from adaptive_mbrl.progress import shown_progress
 from adaptive_mbrl.training.job import Job
-from adaptive_mbrl.training.side_by_side import TerminatedError, run_jobs, stopped
+from adaptive_mbrl.training.side_by_side import run_jobs
+from adaptive_mbrl.training.stopping import Stopped, exit_after
 from sim.benchmark.suite import Suite, load_suite
 from sim.training.config import load_train_config
 
@@ -37,9 +38,9 @@ def train_suite(options: TrainSuiteOptions) -> None:
     try:
         with shown_progress(console, f"train-suite {suite.name}") as progress:
             failed = run_jobs(jobs, options.processes or len(os.sched_getaffinity(0)), progress)
-    except (KeyboardInterrupt, TerminatedError) as stop:
+    except (KeyboardInterrupt, Stopped) as stop:
         again = ["adaptive-mbrl", "train-suite", "--suite", options.suite, "--runs", str(options.runs)]
-        raise stopped(stop, again) from None
+        raise exit_after(stop, again) from None
     if failed:
         first, error = next(iter(failed.items()))
         raise TrainSuiteError(f"{len(failed)} of {len(jobs)} trainings failed, the first was {first}: {error}")

@@ -152,8 +152,7 @@ class Collector:
                 dump_folder=self.dump_folder,
                 share=share,
             )
-        say = tqdm.write if self.process.is_main else _be_quiet
-        recorded = recorded.without_unstable(lambda line: say(f"left out of the collection ({source}): {line}"))
+        recorded = recorded.without_unstable(lambda line: self.process.say(f"left out of the collection ({source}): {line}"))
         if not recorded.episodes:
             raise SimulationError(f"the collection ({source}) has no episode left: the physics of all robots became unstable")
         num = len(recorded.episodes) if is_whole else self.config.episodes_per_iteration
@@ -183,10 +182,6 @@ class Collector:
         """Steps of the snapshots at one third and at two thirds of all."""
         steps = sorted(recorded.snapshots)
         return sorted({steps[len(steps) // 3], steps[2 * len(steps) // 3]}) if steps else ()
-
-
-def _be_quiet(line: str) -> None:
-    """Print nothing, because the main process does."""
 
 
 def mean_return(recorded: Recorded) -> float:

@@ -135,7 +135,7 @@ def test_a_window_that_is_not_finite_stops_the_training_and_changes_nothing(conf
     broken = some_windows(torch.arange(32))
     broken.obs[1, 2, 0] = torch.nan
 
-    with pytest.raises(DivergenceError, match="diverged at update 2"):
+    with pytest.raises(DivergenceError, match="not finite at update 2"):
         trainer.step(broken)
 
     assert all(torch.equal(tensor, before[name]) for name, tensor in weights(trainer).items())

@@ -139,7 +139,7 @@ def test_a_step_that_is_not_finite_is_left_out_and_the_fit_goes_on():
 
 def test_no_more_steps_are_skipped_than_the_configuration_allows():
     heard = Heard()
-    with pytest.raises(DivergenceError, match="diverged at update 7"):
+    with pytest.raises(DivergenceError, match="not finite at update 7"):
         point_trainer(max_skipped_steps=1, meta_batch_size=8).fit(Broken(3, 8), 12, heard)
 
     assert len(heard.errors) == 1
@@ -193,7 +193,7 @@ def test_a_step_that_diverges_changes_nothing_and_hands_out_its_windows():
     broken = some_windows(torch.arange(4))
     broken.obs[1, 2, 0] = torch.nan
 
-    with pytest.raises(DivergenceError, match="diverged at update 2") as caught:
+    with pytest.raises(DivergenceError, match="not finite at update 2") as caught:
         one.step(broken)
 
     assert caught.value.windows is broken

@@ -107,7 +107,31 @@ def test_a_gradient_that_is_not_finite_in_one_process_stops_all():
         assert all(torch.equal(tensor, before[name]) for name, tensor in weights(trainer).items())
         return str(caught.value)
 
-    assert all("diverged at update 0" in text for text in together(2, train))
+    assert all("not finite at update 0" in text for text in together(2, train))
+
+
+def test_a_step_that_fails_in_one_process_is_handed_out_as_a_whole():
+    """So that its dump shows what was wrong, whoever had it."""
+
+    def failed(process: ThreadProcess) -> Windows:
+        trainer = point_trainer(process=process)
+        windows = some_windows(torch.arange(4) + 4 * process.rank)
+        if process.rank == 1:
+            windows.obs[2, 1] = torch.nan
+        with pytest.raises(DivergenceError) as caught:
+            trainer.step(windows)
+        return caught.value.windows
+
+    for whole in together(2, failed):
+        assert len(whole.obs) == 8
+        assert whole.obs.isnan().any(dim=(1, 2)).nonzero().tolist() == [[6]]
+
+
+def test_gradients_are_compared_over_all_processes():
+    alone = point_trainer().gradient_conflict(point_dataset())
+
+    for found in together(2, lambda process: point_trainer(process=process).gradient_conflict(point_dataset())):
+        assert found == pytest.approx(alone, rel=1e-4)
 
 
 def test_one_process_is_alone_and_the_main_one():

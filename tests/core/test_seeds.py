@@ -22,7 +22,8 @@ from adaptive_mbrl.training.recorder import RECORD_FILE
 from adaptive_mbrl.training.rounds import RoundRecord
 from adaptive_mbrl.training.run_folder import claimed
 from adaptive_mbrl.training.seed_table import figures_over
-from adaptive_mbrl.training.side_by_side import TerminatedError, child_processes, stopped
+from adaptive_mbrl.training.side_by_side import child_processes
+from adaptive_mbrl.training.stopping import Stopped, exit_after
 from adaptive_mbrl.training.words import words_of
 from tests.core.point_recordings import SMALL, write_recordings
 
@@ -74,7 +75,9 @@ def test_under_torchrun_it_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert cli.main(["train", "--data", str(write_recordings(tmp_path / "logs")), "--seeds", "0..1"]) == 2
-    assert "each seed is a training of one process; allowed: without torchrun" in capsys.readouterr().err
+    assert (
+        capsys.readouterr().err == "error: several trainings are started as processes of their own; allowed: without torchrun\n"
+    )
 
 
 def train(*flags: str) -> int:
@@ -167,7 +170,7 @@ def test_sigterm_ends_the_trainings_before_it_leaves():
             os.kill(os.getpid(), signal.SIGTERM)
             waiting.result()
 
-    with pytest.raises(TerminatedError):
+    with pytest.raises(Stopped):
         train_until_terminated()
 
     assert children[0].returncode == -signal.SIGTERM
@@ -175,13 +178,13 @@ def test_sigterm_ends_the_trainings_before_it_leaves():
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "word"), [(KeyboardInterrupt(), 130, "interrupted"), (TerminatedError(), 0, "terminated")]
+    ("error", "code", "word"), [(KeyboardInterrupt(), 130, "interrupted"), (Stopped(signal.SIGTERM), 0, "stopped")]
 )
 def test_a_scheduler_that_ends_it_finds_exit_code_0(
     error: BaseException, code: int, word: str, capsys: pytest.CaptureFixture[str]
 ):
-    assert stopped(error, ["adaptive-mbrl", "train"]).code == code
-    assert capsys.readouterr().err == f"\n{word}; finished rounds are kept, go on with: adaptive-mbrl train\n"
+    assert exit_after(error, ["adaptive-mbrl", "train"]).code == code
+    assert capsys.readouterr().err == f"\n{word}; what is done is kept, go on with: adaptive-mbrl train\n"
 
 
 def test_a_shipped_configuration_is_checked_before_anything_starts(

@@ -13,9 +13,9 @@ from adaptive_mbrl import cli
 from adaptive_mbrl.config import from_mapping, load_yaml, with_settings
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.options import SweepOptions, TrainOptions
+from adaptive_mbrl.sweeps.command import words_of_sweep
 from adaptive_mbrl.sweeps.space import SweepConfig, assignment, figures_of, load_space
 from adaptive_mbrl.training.config import TrainConfig
-from adaptive_mbrl.training.words import words_of_sweep
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CONTENT: dict[str, Any] = {"data": {"episodes_from": "logs", "iterations": 0}, "outer": {"query": 4}}

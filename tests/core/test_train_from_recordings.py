@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,7 @@ from adaptive_mbrl.options import TrainOptions
 from adaptive_mbrl.training import from_episodes
 from adaptive_mbrl.training.comparison import compare
 from adaptive_mbrl.training.config import FROM_RECORDINGS, TrainConfig, config_for_recordings
+from adaptive_mbrl.training.rounds import RoundRecord
 from tests.core.analytic import POINT, point_episodes
 from tests.core.point_recordings import SMALL, write_recordings
 from tests.core.point_training import QUERY, WINDOW, point_dataset, point_trainer
@@ -54,6 +57,34 @@ def test_recordings_alone_give_a_checkpoint_and_a_comparison(recordings: Path, c
     assert "| held out | 2 | 80 |" in card
     assert "| transitions seen | 0 | 1 | 2 | 4 | multi-task |" in card
     assert "| gain 3 | 2 |" in card
+
+
+def test_a_run_that_was_stopped_in_its_first_round_goes_on_with_the_files_that_it_began_with(
+    recordings: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A store grows while a robot runs."""
+    monkeypatch.setattr(MetaTrainer, "validate", lambda *args: os.kill(os.getpid(), signal.SIGTERM) or {})
+    with pytest.raises(SystemExit) as caught:
+        train("--run", "run", "--save-every", "0", "--no-compare")
+    assert caught.value.code == 0
+    monkeypatch.undo()
+    monkeypatch.chdir(recordings.parent)
+    EpisodeStore.open(Path("logs")).append(point_episodes(2, seed=9))
+
+    assert train("--run", "run", "--no-compare") == 0
+
+    assert load_yaml(Path("run/rounds/001/round.yaml"), RoundRecord).env_steps == 8 * 40
+
+
+def test_sigterm_between_the_trainings_ends_them_with_a_hint(
+    recordings: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(from_episodes, "compare", lambda *args: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(SystemExit) as caught:
+        train("--run", "run")
+
+    assert caught.value.code == 0
+    assert "stopped; what is done is kept, go on with: adaptive-mbrl train --data logs" in capsys.readouterr().err
 
 
 def test_the_run_goes_on_where_it_stopped_and_is_left_alone_when_it_is_done(recordings: Path):

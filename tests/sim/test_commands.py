@@ -75,7 +75,7 @@ def test_ctrl_c_in_training_leaves_a_run_that_resumes(train_config: Path, tmp_pa
     first_round = (run / "rounds" / "000" / "weights.safetensors").read_bytes()
 
     assert code == 130
-    assert line.startswith("interrupted; finished rounds are kept, go on with: adaptive-mbrl train --config ")
+    assert line.startswith("interrupted; what is done is kept, go on with: adaptive-mbrl train --config ")
     assert line.endswith(f"--run {run}")
     code, line = until_interrupted(rounds=len(before) + 1)
     assert (code, line.partition(";")[0]) == (130, "interrupted")
@@ -95,7 +95,7 @@ def test_a_full_disk_is_one_line_that_says_how_to_go_on(
     assert cli.main(["train", "--config", str(train_config), "--run", str(run), "--device", "cpu"]) == 2
 
     assert capsys.readouterr().err.splitlines()[-1] == (
-        f"error: {run}: No space left on device; finished rounds are kept, "
+        f"error: {run}: No space left on device; what is done is kept, "
         f"go on with: adaptive-mbrl train --config {train_config} --run {run} --device cpu"
     )
 
