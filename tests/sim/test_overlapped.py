@@ -171,6 +171,25 @@ def test_parts_hold_out_the_episodes_that_the_whole_would(tmp_path: Path, overla
     assert max(e.batch for e in ours) == 2 * 3
 
 
+def test_episodes_of_a_collector_that_outlived_its_training_do_not_count_twice(tmp_path: Path, overlapped: Path):
+    """It appends what the training that was started anew has collected already."""
+    run = tmp_path / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        interrupt_call(patch, MetaTrainer, "step", 2 * 3 + 2)
+        with pytest.raises(Interruption):
+            train_with_collectors(TINY, run, collectors=1)
+    store = EpisodeStore.open(run / "episodes")
+    store.append([e for e in store.episodes if e.batch == 1], store.abouts[1])
+
+    train_with_collectors(TINY, run, collectors=1)
+
+    ours, theirs = (load_file(r / "checkpoint" / "weights.safetensors") for r in (run, overlapped))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    last = records(run)[-1]
+    assert (last.batches, last.env_steps) == (4, (3 + 2 + 2 * 3) * 12)
+    assert (last.scalars["collect/new_batches"], last.scalars["collect/staleness"]) == (1, 3)
+
+
 def test_a_killed_collector_costs_its_episodes_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
     run, killed = tmp_path / "run", []
     collect = LocalEngine.collect
