@@ -66,7 +66,7 @@ class Collectors:
         engine: runs the collectors.
         num: number of collectors.
         plan: what is to be collected.
-        run: the run folder, whose rounds are the checkpoints. What is in its store counts as collected, whatever a collector says.
+        run: the run folder, whose rounds are the checkpoints. What is in its store is collected, whatever a collector says.
     """
 
     def __init__(self, engine: Engine, num: int, plan: Plan, run: Path) -> None:
