@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import time
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
@@ -123,6 +124,7 @@ class OverlappedTraining(SimulatedTraining):
         repeated = repeated_batches(self.store.abouts, self.config.data.episodes_per_iteration)
         self.store.episodes = [episode for episode in self.store.episodes if episode.batch not in repeated]
         new = {n: self.store.abouts[n] for n in range(self.record.batches, seen.batches) if n not in repeated}
+        self._tell_status(new)
         figures: dict[str, list[float]] = {}
         for about in new.values():
             for name, value in about.get("scalars", {}).items():
@@ -134,6 +136,23 @@ class OverlappedTraining(SimulatedTraining):
         if staleness:
             figures |= {"collect/staleness": staleness, "collect/max_staleness": [max(staleness)]}
         return {name: sum(values) / len(values) for name, values in figures.items()} | {"collect/new_batches": float(len(new))}
+
+    def _tell_status(self, new: Mapping[int, Mapping[str, Any]]) -> None:
+        """Let the line of the round say how fast the new batches were collected.
+
+        Args:
+            new: facts about those that count, by their numbers.
+        """
+        collected = {number: about for number, about in new.items() if "seconds" in about}
+        if not collected:
+            return
+        counted = [e for e in self.store.episodes if e.batch in collected and e.tags.get("source") != "branch"]
+        parts = [about["part"]["num"] for about in collected.values() if "part" in about]
+        # the first episodes of all are collected in this process alone
+        at_once = max(1, self._num) if parts else 1
+        seconds = sum(about["seconds"] for about in collected.values()) / at_once
+        per_round = seconds * self.config.data.episodes_per_iteration / sum(parts) if parts else None
+        self.status.collected_batches(sum(len(e) - e.history for e in counted), seconds, per_round, while_fitting=self._num > 0)
 
     def _now_seen(self, index: int) -> Seen:
         """Wait for the episodes that round `index` needs, and settle what it sees."""

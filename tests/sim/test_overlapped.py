@@ -84,6 +84,15 @@ def test_it_has_the_budget_of_a_training_that_alternates(overlapped: Path):
     assert last.updates == 3 + 3 + 3 + 2
 
 
+def test_the_line_of_a_round_says_how_fast_was_collected_and_how_long_the_rest_takes(tmp_path: Path, capsys):
+    train_with_collectors(TINY, tmp_path / "run", collectors=1)
+
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("round ")]
+    # nothing is new in round 1, and no controller has collected before round 2
+    assert ["env steps/s" in line for line in lines] == [True, False, True, True]
+    assert ["left" in line for line in lines] == [False, False, True, False]
+
+
 def test_the_newest_checkpoints_are_published_and_the_link_points_to_the_last(overlapped: Path):
     published = overlapped / "published"
 
