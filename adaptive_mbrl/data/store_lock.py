@@ -1,4 +1,4 @@
-"""Keeps a second import out of a folder, so that no file is stored twice."""
+"""Keeps a second program that adds files out of a store, so that no file is stored twice."""
 
 from __future__ import annotations
 
@@ -11,23 +11,28 @@ from adaptive_mbrl.file_lock import LOCK_FILE, Purpose, locked_file
 
 
 class StoreInUseError(AdaptiveMBRLError):
-    """Another process imports into the same store."""
+    """Another process adds files to the same store."""
 
 
-_IMPORT = Purpose("importing into", "imports into", "--out", StoreInUseError)
+IMPORT = Purpose("importing into", "imports into", "--out", StoreInUseError)
+PUSH = Purpose("adding episodes to", "adds episodes to", "training's", StoreInUseError)
 
 
 @contextmanager
-def store_lock(folder: Path) -> Iterator[None]:
+def store_lock(folder: Path, purpose: Purpose = IMPORT) -> Iterator[None]:
     """Hold the lock of a store's folder; the operating system releases it when the process ends, however that happens.
 
     A folder that does not exist is made, and removed in the end if nothing was stored in it.
+
+    Args:
+        folder: the folder of the store.
+        purpose: what it is locked for.
 
     Raises:
         StoreInUseError: another process holds it.
     """
     is_new = not folder.exists()
-    file = locked_file(folder, _IMPORT)
+    file = locked_file(folder, purpose)
     try:
         yield
     finally:

@@ -8,7 +8,7 @@ from adaptive_mbrl.config import load_yaml
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import EpisodeStore, shard_files
 from adaptive_mbrl.data.shards import hash_of, read_shard, written_hash
-from adaptive_mbrl.data.store_lock import store_lock
+from adaptive_mbrl.data.store_lock import PUSH, store_lock
 from adaptive_mbrl.errors import CheckpointError, ConfigError
 from adaptive_mbrl.options import DataPushOptions
 from adaptive_mbrl.spec import RobotSpec
@@ -33,7 +33,7 @@ def push(options: DataPushOptions) -> None:
     if not new:
         raise CheckpointError(f"{options.folder}: holds no episodes; allowed: a store that has some")
     # two programs that push the same store at the same time would both find nothing there
-    with store_lock(target):
+    with store_lock(target, PUSH):
         there = {about["digest"] for about in EpisodeStore.open(target, spec).abouts if PUSHED in about}
         fresh = {digest: episodes for digest, episodes in new.items() if digest not in there}
         for digest, episodes in fresh.items():

@@ -171,7 +171,7 @@ class Training:
         training = [e for e in self.store.episodes if not e.tags.get("validation")]
         validation = [e for e in self.store.episodes if e.tags.get("validation")]
         dataset = EpisodeDataset(self.spec, training, validation, window, query, self.device, self.config.data.weighting)
-        unfinished = load_fit(self.folder, index, self.trainer)
+        unfinished = load_fit(self.folder, index, self.store.num_batches, self.trainer)
         # nobody saves again before all have read it
         self.process.barrier()
         if unfinished is None and index in self.config.resets.rounds:

@@ -26,7 +26,7 @@ class Seen:
     Attributes:
         batches: number of batches in the store when the round began; it is fitted to these.
         staleness: for each batch that no earlier round saw, the learner's updates minus those of the collector's checkpoint; -1
-            for a batch that no checkpoint of this run collected.
+            for a batch that no checkpoint of this run collected, and for one that repeats an earlier batch and so does not count.
     """
 
     batches: int

@@ -29,6 +29,7 @@ class Status:
         self._round = 0
         self._collected: tuple[float, float] | None = None
         self._collection_seconds: float | None = None
+        self._is_while_fitting = False
         self._updates_per_second: float | None = None
 
     def collected(self, episodes: Sequence[Episode], about: Mapping[str, Any], index: int) -> None:
@@ -45,6 +46,19 @@ class Status:
         if index > 0:
             # a controller collects in another way than round 0, so that says nothing about what is to come
             self._collection_seconds = seconds
+
+    def collected_batches(self, steps: int, seconds: float, per_round: float | None, *, while_fitting: bool) -> None:
+        """Take note of what was collected since the last round, in any number of batches.
+
+        Args:
+            steps: number of env steps.
+            seconds: how long their collection took, by all collectors at once [s].
+            per_round: how long they need for the episodes of a round [s]; None if no controller has collected.
+            while_fitting: whether a round is collected while another one is fitted, so that the slower of both counts.
+        """
+        self._collected = (float(steps), seconds) if seconds else None
+        self._collection_seconds = per_round or self._collection_seconds
+        self._is_while_fitting = while_fitting
 
     @contextmanager
     def fitting(self, index: int, updates: int, *, shown: bool, done: int = 0) -> Iterator[FitBar]:
@@ -65,11 +79,11 @@ class Status:
     def seconds_after(self, updates_per_second: float) -> float | None:
         """How long the rounds after this one will take [s]; None while no controller has collected, but will."""
         config, later = self._config, range(self._round + 1, self._config.num_rounds)
-        updates = sum(config.updates_of(index) for index in later)
-        collections = sum(config.collects(index) for index in later)
-        if collections and self._collection_seconds is None:
+        if any(config.collects(index) for index in later) and self._collection_seconds is None:
             return None
-        return updates / updates_per_second + collections * (self._collection_seconds or 0.0)
+        fits = [config.updates_of(index) / updates_per_second for index in later]
+        collections = [config.collects(index) * (self._collection_seconds or 0.0) for index in later]
+        return sum(map(max, fits, collections)) if self._is_while_fitting else sum(fits) + sum(collections)
 
     def of_round(self) -> str:
         """Speeds and the time that is left, for the line of a round that is done; empty if nothing is known."""

@@ -44,19 +44,20 @@ def save_fit(run: Path, fit: UnfinishedFit, trainer: MetaTrainer) -> None:
     write_bytes_atomically(run / FIT_FILE, save(content))
 
 
-def load_fit(run: Path, index: int, trainer: MetaTrainer) -> UnfinishedFit | None:
+def load_fit(run: Path, index: int, batches: int, trainer: MetaTrainer) -> UnfinishedFit | None:
     """Put a trainer where an interrupted fit has left it.
 
     Args:
         run: the folder of the run.
         index: the round that is to be fitted.
+        batches: number of batches of episodes that the round sees.
         trainer: gets the weights and all other state, if there is any.
 
     Returns:
         The fit; None if that round has not been interrupted in its fit, or has not been saved since it began.
 
     Raises:
-        CheckpointError: the file is damaged.
+        CheckpointError: the file is damaged, or the fit is about another number of batches.
     """
     path = run / FIT_FILE
     if not path.is_file():
@@ -68,6 +69,11 @@ def load_fit(run: Path, index: int, trainer: MetaTrainer) -> UnfinishedFit | Non
     fit = UnfinishedFit(int(tensors["round"]), int(tensors["batches"]), float(tensors["seconds"]), tensors["losses"])
     if fit.round != index:
         return None
+    if fit.batches != batches:
+        raise CheckpointError(
+            f"{path}: this fit is about {fit.batches} batches of episodes, but now there are {batches}; "
+            "restore the folder of the episodes, or delete this file, and the round begins anew"
+        )
     load_weights(trainer.adapter, _below("adapter.", tensors), path)
     restore_trainer(trainer, _below("trainer.", tensors), path)
     return fit

@@ -87,6 +87,8 @@ class PlanAhead:
         self._is_dropped = False
         self._reset_wanted = False
         self._successor: tuple[WarmedUp, float, OnCpu | None, threading.Event] | None = None
+        # held while the successor is taken up or withdrawn
+        self._switching = threading.Lock()
 
     @property
     def is_free(self) -> bool:
@@ -200,8 +202,9 @@ class PlanAhead:
         taken = threading.Event()
         self._successor = warmed_up, lead, on_cpu, taken
         taken.wait(seconds)
-        self._successor = None
-        return taken.is_set()
+        with self._switching:
+            self._successor = None
+            return taken.is_set()
 
     def close(self) -> None:
         """End the planning thread; a plan under way may go on for `CLOSE_SECONDS`."""
@@ -209,16 +212,18 @@ class PlanAhead:
 
     def _switch(self) -> None:
         """Take up the successor that is waiting, if no plan is under way or followed."""
-        # a copy, since whoever waits for it may take it back meanwhile
-        successor = self._successor
-        if successor is None or not self.is_idle:
+        if self._successor is None or not self.is_idle:
             return
-        (self.controller, self.plan_seconds, self.overhead), self.lead, self._on_cpu, taken = successor
-        self._successor = None
-        self.budget = self._new_budget()
-        self._missed.clear()
-        self._errors.clear()
-        taken.set()
+        with self._switching:
+            if self._successor is None:
+                # it was withdrawn in between
+                return
+            (self.controller, self.plan_seconds, self.overhead), self.lead, self._on_cpu, taken = self._successor
+            self._successor = None
+            self.budget = self._new_budget()
+            self._missed.clear()
+            self._errors.clear()
+            taken.set()
 
     def _take(self) -> bool:
         if self._pending is None:

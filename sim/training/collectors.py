@@ -12,6 +12,7 @@ from typing import Protocol
 
 from tqdm import tqdm
 
+from adaptive_mbrl.data.batch_facts import BatchFacts
 from adaptive_mbrl.errors import AdaptiveMBRLError
 from adaptive_mbrl.training.rounds import round_folder
 from sim.training.parts import Part, Plan
@@ -32,7 +33,7 @@ class Outcome:
 
     Attributes:
         collector: number of the collector.
-        lost: why the collector is lost, and with it its unfinished episodes; empty if its part is in the store.
+        lost: why the collector is lost, and with it what is not in the store of its part; empty if it has finished its part.
     """
 
     collector: int
@@ -65,11 +66,12 @@ class Collectors:
         engine: runs the collectors.
         num: number of collectors.
         plan: what is to be collected.
-        run: the run folder, whose rounds are the checkpoints.
+        run: the run folder, whose rounds are the checkpoints. What is in its store is collected, whatever a collector says.
     """
 
     def __init__(self, engine: Engine, num: int, plan: Plan, run: Path) -> None:
         self._engine, self._plan, self._run = engine, plan, run
+        self._facts = BatchFacts(run / "episodes")
         self._idle = list(range(num))
         self._parts: dict[int, Part] = {}
         self._losses: Counter[int] = Counter()
@@ -139,22 +141,16 @@ class Collectors:
     def _receive(self, outcome: Outcome) -> None:
         collector = outcome.collector
         part = self._parts.pop(collector, None)
+        is_left = part is not None and self._is_left(part)
         if not outcome.lost:
-            assert part is not None, "a collector without a part has no outcome"
-            with self._changed:
-                self._plan.finish(part)
-                self._changed.notify_all()
             self._losses[collector] = 0
             self._idle.append(collector)
             return
         self._losses[collector] += 1
         again = self._losses[collector] < ATTEMPTS
-        if part is not None:
-            with self._changed:
-                self._plan.give_back(part)
-        elif collector in self._idle:
+        if collector in self._idle:
             self._idle.remove(collector)
-        what = "it had nothing to do" if part is None else f"{part} are collected again"
+        what = "it had nothing to do" if part is None else f"{part} are {'collected again' if is_left else 'in the store'}"
         then = "it is started anew" if again else f"it is not started a {ATTEMPTS + 1}th time"
         tqdm.write(f"collector {collector} is lost: {outcome.lost}; {what}, and {then}")
         if again:
@@ -162,3 +158,11 @@ class Collectors:
             self._idle.append(collector)
         elif not (self._idle or self._parts):
             raise CollectorError(f"no collector works: {outcome.lost}; what was collected is kept, run the same command again")
+
+    def _is_left(self, part: Part) -> bool:
+        """Count what the store has, since a collector may be killed before it has said so; whether the part is not all there."""
+        abouts = self._facts.read()
+        with self._changed:
+            self._plan.count(abouts)
+            self._changed.notify_all()
+            return self._plan.give_back(part)

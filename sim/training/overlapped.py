@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import functools
 import time
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
+from adaptive_mbrl.data.batch_facts import BatchFacts
 from adaptive_mbrl.data.episodes import EpisodeStore, shard_files
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.training.config import TrainConfig
@@ -25,7 +27,7 @@ from adaptive_mbrl.training.seen import PUSHED, SEEN, Seen, first_batches, save_
 from sim.training.collecting import collect_part
 from sim.training.collectors import Collectors, Engine
 from sim.training.local_engine import LocalEngine
-from sim.training.parts import Plan
+from sim.training.parts import Plan, repeated_batches
 from sim.training.train import SimulatedTraining, open_training, train
 
 EngineName = Literal["local", "ray"]
@@ -82,6 +84,7 @@ class OverlappedTraining(SimulatedTraining):
         data = self.config.data
         size = -(-data.episodes_per_iteration // max(1, num))
         self._plan = Plan(data.iterations, data.episodes_per_iteration, size, self.store.abouts)
+        self._facts = BatchFacts(self.folder / "episodes")
         (self.folder / SEEN).mkdir(exist_ok=True)
 
     def run(self) -> Path:
@@ -117,11 +120,13 @@ class OverlappedTraining(SimulatedTraining):
         self.process.barrier()
         seen = seen_by(self.folder, index)
         assert seen is not None
-        before = self.record.batches
         self.store = first_batches(self.folder / "episodes", self.spec, seen.batches)
-        new = self.store.abouts[before:]
+        repeated = repeated_batches(self.store.abouts, self.config.data.episodes_per_iteration)
+        self.store.episodes = [episode for episode in self.store.episodes if episode.batch not in repeated]
+        new = {n: self.store.abouts[n] for n in range(self.record.batches, seen.batches) if n not in repeated}
+        self._tell_status(new)
         figures: dict[str, list[float]] = {}
-        for about in new:
+        for about in new.values():
             for name, value in about.get("scalars", {}).items():
                 figures.setdefault(name, []).append(value)
         staleness = [float(value) for value in seen.staleness if value >= 0]
@@ -132,6 +137,23 @@ class OverlappedTraining(SimulatedTraining):
             figures |= {"collect/staleness": staleness, "collect/max_staleness": [max(staleness)]}
         return {name: sum(values) / len(values) for name, values in figures.items()} | {"collect/new_batches": float(len(new))}
 
+    def _tell_status(self, new: Mapping[int, Mapping[str, Any]]) -> None:
+        """Let the line of the round say how fast the new batches were collected.
+
+        Args:
+            new: facts about those that count, by their numbers.
+        """
+        collected = {number: about for number, about in new.items() if "seconds" in about}
+        if not collected:
+            return
+        counted = [e for e in self.store.episodes if e.batch in collected and e.tags.get("source") != "branch"]
+        parts = [about["part"]["num"] for about in collected.values() if "part" in about]
+        # the first episodes of all are collected in this process alone
+        at_once = max(1, self._num) if parts else 1
+        seconds = sum(about["seconds"] for about in collected.values()) / at_once
+        per_round = seconds * self.config.data.episodes_per_iteration / sum(parts) if parts else None
+        self.status.collected_batches(sum(len(e) - e.history for e in counted), seconds, per_round, while_fitting=self._num > 0)
+
     def _now_seen(self, index: int) -> Seen:
         """Wait for the episodes that round `index` needs, and settle what it sees."""
         if index > 0:
@@ -139,8 +161,9 @@ class OverlappedTraining(SimulatedTraining):
         folder = self.folder / "episodes"
         store = first_batches(folder, self.spec, len(shard_files(folder)))
         updates = self.trainer.updates_done
-        new = store.abouts[self.record.batches :]
-        return Seen(store.num_batches, tuple(updates - a["updates"] if "part" in a else -1 for a in new))
+        repeated = repeated_batches(store.abouts, self.config.data.episodes_per_iteration)
+        new = [(about, number not in repeated) for number, about in enumerate(store.abouts)][self.record.batches :]
+        return Seen(store.num_batches, tuple(updates - a["updates"] if "part" in a and counts else -1 for a, counts in new))
 
     def _wait_for(self, iteration: int) -> None:
         if self._collectors is not None:
@@ -150,7 +173,8 @@ class OverlappedTraining(SimulatedTraining):
             checkpoint = round_folder(self.folder, part.iteration - 1)
             arguments = (self.config, self.robot, self.distribution, part, checkpoint, self.dump_folder)
             EpisodeStore(self.spec, self.folder / "episodes").append(*collect_part(*arguments))
-            self._plan.finish(part)
+            self._plan.count(self._facts.read())
+            self._plan.give_back(part)
 
     def _publish(self, index: int) -> None:
         if self.process.is_main:

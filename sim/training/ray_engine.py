@@ -16,10 +16,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.dump import DUMP_FOLDER
 from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.extras import extra_package
 from adaptive_mbrl.spec import RobotSpec
 from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.recorder import RECORD_FILE
@@ -36,6 +39,9 @@ ADDRESS = "RAY_ADDRESS"
 CONNECT_SECONDS = 10.0
 """How long the cluster at that address has to answer [s]."""
 
+START_SECONDS = 120.0
+"""How long a collector has to start; it may have to wait for a free core of the cluster [s]."""
+
 
 class RayEngine:
     """Runs a `Collecting` actor for each collector, on one core each.
@@ -47,7 +53,7 @@ class RayEngine:
         num: number of collectors.
 
     Raises:
-        ConfigError: Ray is not installed, or there is no cluster at the address.
+        ConfigError: Ray is not installed or does not start, or there is no cluster at the address.
     """
 
     def __init__(self, config: TrainConfig, spec: RobotSpec, run: Path, num: int) -> None:
@@ -55,12 +61,14 @@ class RayEngine:
         self._config = config
         self._spec, self._folder = spec, run / "episodes"
         self._actors: dict[int, Any] = {}
+        self._starting: dict[int, tuple[Any, float]] = {}
         self._results: dict[Any, int] = {}
         self._sent: tuple[Path, Any] | None = None
 
     def start(self, collector: int) -> None:
         remote = self._ray.remote(num_cpus=1, max_restarts=0)(Collecting)
-        self._actors[collector] = remote.remote(self._config)
+        self._actors[collector] = actor = remote.remote(self._config)
+        self._starting[collector] = actor.__ray_ready__.remote(), time.monotonic() + START_SECONDS
 
     def collect(self, collector: int, part: Part, checkpoint: Path) -> None:
         if self._sent is None or self._sent[0] != checkpoint:
@@ -70,6 +78,8 @@ class RayEngine:
         self._results[result] = collector
 
     def outcomes(self, seconds: float) -> Sequence[Outcome]:
+        if late := self._late():
+            return late
         if not self._results:
             # an actor that is lost while it has nothing to do is noticed when it gets something
             time.sleep(seconds)
@@ -81,9 +91,25 @@ class RayEngine:
         for actor in self._actors.values():
             self._ray.kill(actor)
         self._actors.clear()
+        self._starting.clear()
         self._results.clear()
         self._sent = None
         self._ray.shutdown()
+
+    def _late(self) -> Sequence[Outcome]:
+        """Give up the collectors that have not started in time."""
+        for collector, (ready, _) in [*self._starting.items()]:
+            if self._ray.wait([ready], timeout=0)[0]:
+                del self._starting[collector]
+        now = time.monotonic()
+        late = [collector for collector, (_, until) in self._starting.items() if now > until]
+        for collector in late:
+            del self._starting[collector]
+            self._ray.kill(self._actors[collector])
+        self._results = {result: collector for result, collector in self._results.items() if collector not in late}
+        return [
+            Outcome(collector, f"the Ray cluster has had no free core for it for {START_SECONDS:.0f} s") for collector in late
+        ]
 
     def _outcome(self, result: Any) -> Outcome:
         collector = self._results.pop(result)
@@ -141,24 +167,39 @@ def _connected(num: int) -> Any:
     if not address and "RAY_AUTH_MODE" not in os.environ:
         # a token for this training alone, where Ray would write one into the user's home
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    try:
-        import ray
-        import ray.exceptions
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"package '{error.name}' is not installed; pip install 'adaptive-mbrl[ray]'") from error
+    ray = extra_package("ray", "ray")
     on_sigterm = signal.getsignal(signal.SIGTERM)
-    try:
-        if address:
-            _require_answer(address)
-            ray.init(address=address, log_to_driver=False)
-        else:
-            ray.init(address="local", num_cpus=num, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1")
-    except (OSError, RuntimeError, ValueError) as error:
-        raise ConfigError(f"environment variable {ADDRESS}: no Ray cluster answers at {address}: {error}") from error
+    if address:
+        _join(ray, address, num)
+    else:
+        _begin(ray, num)
     if on_sigterm is not signal.SIG_DFL:
         # Ray puts its own in the place of the training's
         signal.signal(signal.SIGTERM, on_sigterm)
     return ray
+
+
+def _join(ray: Any, address: str, num: int) -> None:
+    try:
+        _require_answer(address)
+        ray.init(address=address, log_to_driver=False)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ConfigError(f"environment variable {ADDRESS}: no Ray cluster answers at {address}: {error}") from error
+    free = int(ray.available_resources().get("CPU", 0))
+    if free < num:
+        # others may end, or the cluster may grow
+        tqdm.write(
+            f"The Ray cluster at {address} has {free} free cores for {num} collectors; one that gets none within "
+            f"{START_SECONDS:.0f} s counts as lost"
+        )
+
+
+def _begin(ray: Any, num: int) -> None:
+    try:
+        ray.init(address="local", num_cpus=num, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1")
+    except Exception as error:  # Ray raises plain ones, too
+        told = " ".join(str(error).split())
+        raise ConfigError(f"flag '--engine ray': Ray cannot start on this machine: {type(error).__name__}: {told}") from error
 
 
 def _require_answer(address: str) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import pytest
 
 from robot_bridge.control.plan_ahead import TOO_MANY_MISSES
+from robot_bridge.control.sample_budget import SampleBudget
 from robot_bridge.control.warm_up import WarmedUp
 from robot_bridge.safety.states import State
 from tests.bridge.loop_parts import DT, Controller, Parts, make
@@ -133,6 +134,27 @@ def test_another_controller_is_taken_up_in_a_period_without_a_plan_or_never():
         assert taken.result()
     assert planning.controller is other
     assert (planning.lead, planning.plan_seconds, planning.overhead) == (0.5, 0.3, 0.1)
+
+
+def test_a_controller_that_is_being_taken_up_when_the_wait_ends_is_in_use(monkeypatch: pytest.MonkeyPatch):
+    parts, other, answers = make(), Controller(), list[Future[bool]]()
+    planning = parts.loop.planning
+    make_budget = planning._new_budget
+
+    def wait_for_the_answer() -> SampleBudget:
+        """It must not come before the controller is taken up, so this wait ends with its time."""
+        wait(answers, 0.2)
+        return make_budget()
+
+    monkeypatch.setattr(planning, "_new_budget", wait_for_the_answer)
+    with ThreadPoolExecutor(1) as pool:
+        answers.append(pool.submit(planning.take_up, WarmedUp(other, 0.3, 0.1), 0.5, None, 0.02))
+        while planning._successor is None and not answers[0].done():
+            pass
+        planning.next_period()
+    planning.close()
+
+    assert answers[0].result() == (planning.controller is other)
 
 
 def test_a_controller_that_cannot_be_replaced_says_why():

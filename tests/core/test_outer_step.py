@@ -158,8 +158,8 @@ def test_a_fit_goes_on_to_the_bit_where_it_was_interrupted(tmp_path: Path):
     with pytest.raises(KeyboardInterrupt):
         halted.fit(Broken(3), 12, Interrupting())
 
-    assert load_fit(tmp_path, 1, other) is None
-    unfinished = load_fit(tmp_path, 2, other)
+    assert load_fit(tmp_path, 1, 1, other) is None
+    unfinished = load_fit(tmp_path, 2, 1, other)
     assert unfinished is not None
     assert (unfinished.batches, unfinished.seconds, len(unfinished.losses)) == (1, 7.5, 5)
     # five meta-batches of the data have been drawn
@@ -172,7 +172,15 @@ def test_a_fit_goes_on_to_the_bit_where_it_was_interrupted(tmp_path: Path):
 def test_a_damaged_file_of_a_fit_is_named(tmp_path: Path):
     (tmp_path / FIT_FILE).write_bytes(b"torn")
     with pytest.raises(CheckpointError, match=r"fit\.safetensors: damaged.*delete it, and the round begins anew"):
-        load_fit(tmp_path, 0, point_trainer())
+        load_fit(tmp_path, 0, 1, point_trainer())
+
+
+def test_a_fit_does_not_go_on_with_other_episodes(tmp_path: Path):
+    trainer = point_trainer()
+    save_fit(tmp_path, UnfinishedFit(2, 3, 7.5, torch.zeros(5)), trainer)
+
+    with pytest.raises(CheckpointError, match=r"fit\.safetensors: this fit is about 3 batches of episodes, but now there are 4;"):
+        load_fit(tmp_path, 2, 4, trainer)
 
 
 @pytest.mark.parametrize("updates", [7, 60])

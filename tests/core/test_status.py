@@ -70,6 +70,15 @@ def test_the_line_of_a_round_has_speeds_and_the_time_left(clock: Clock):
     assert after_round_1(clock).of_round() == "5 env steps/s, 10 updates/s, about 01:36 left"
 
 
+@pytest.mark.parametrize(("seconds", "left"), [(8.0, "01:20"), (30.0, "01:40")])
+def test_of_a_fit_and_a_collection_at_the_same_time_the_slower_one_counts(clock: Clock, seconds: float, left: str):
+    """2 rounds of 20 s or of a collection, and one of 40 s without any."""
+    status = after_round_1(clock)
+    status.collected_batches(40, seconds, seconds, while_fitting=True)
+
+    assert status.of_round() == f"{speed(40 / seconds)} env steps/s, 10 updates/s, about {left} left"
+
+
 def test_before_a_controller_has_collected_nobody_knows_how_long_the_run_takes(clock: Clock):
     status = Status(CONFIG, CPU)
     status.collected(point_episodes(1, seed=0), {"seconds": 100.0}, 0)

@@ -84,6 +84,15 @@ def test_it_has_the_budget_of_a_training_that_alternates(overlapped: Path):
     assert last.updates == 3 + 3 + 3 + 2
 
 
+def test_the_line_of_a_round_says_how_fast_was_collected_and_how_long_the_rest_takes(tmp_path: Path, capsys):
+    train_with_collectors(TINY, tmp_path / "run", collectors=1)
+
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("round ")]
+    # nothing is new in round 1, and no controller has collected before round 2
+    assert ["env steps/s" in line for line in lines] == [True, False, True, True]
+    assert ["left" in line for line in lines] == [False, False, True, False]
+
+
 def test_the_newest_checkpoints_are_published_and_the_link_points_to_the_last(overlapped: Path):
     published = overlapped / "published"
 
@@ -169,6 +178,25 @@ def test_parts_hold_out_the_episodes_that_the_whole_would(tmp_path: Path, overla
     ours, theirs = (EpisodeStore.open(r / "episodes").episodes for r in (tmp_path / "run", overlapped))
     assert sum(e.tags["validation"] for e in ours) == sum(e.tags["validation"] for e in theirs)
     assert max(e.batch for e in ours) == 2 * 3
+
+
+def test_episodes_of_a_collector_that_outlived_its_training_do_not_count_twice(tmp_path: Path, overlapped: Path):
+    """It appends what the training that was started anew has collected already."""
+    run = tmp_path / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        interrupt_call(patch, MetaTrainer, "step", 2 * 3 + 2)
+        with pytest.raises(Interruption):
+            train_with_collectors(TINY, run, collectors=1)
+    store = EpisodeStore.open(run / "episodes")
+    store.append([e for e in store.episodes if e.batch == 1], store.abouts[1])
+
+    train_with_collectors(TINY, run, collectors=1)
+
+    ours, theirs = (load_file(r / "checkpoint" / "weights.safetensors") for r in (run, overlapped))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    last = records(run)[-1]
+    assert (last.batches, last.env_steps) == (4, (3 + 2 + 2 * 3) * 12)
+    assert (last.scalars["collect/new_batches"], last.scalars["collect/staleness"]) == (1, 3)
 
 
 def test_a_killed_collector_costs_its_episodes_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):

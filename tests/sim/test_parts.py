@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.training.parts import Part, Plan, collected_parts
+from sim.training.parts import Part, Plan, collected_parts, repeated_batches
 
 
 def drain(plan: Plan, last: int) -> list[Part]:
@@ -41,9 +43,9 @@ def test_an_iteration_is_complete_once_all_of_its_parts_are_there():
     plan = Plan(2, 4, 2)
     first, second, *_ = drain(plan, 2)
 
-    plan.finish(second)
+    plan.count([{"part": asdict(second)}])
     assert not plan.is_complete(1)
-    plan.finish(first)
+    plan.count([{"part": asdict(second)}, {"part": asdict(first)}])
 
     assert plan.is_complete(1)
     assert not plan.is_complete(2)
@@ -53,9 +55,32 @@ def test_what_was_lost_is_handed_out_again_first():
     plan = Plan(2, 4, 2)
     _, lost, _ = (plan.next(2) for _ in range(3))
 
-    plan.give_back(lost)
+    assert plan.give_back(lost)
 
     assert drain(plan, 2) == [lost, Part(2, 2, 2)]
+
+
+def test_of_a_part_that_was_lost_only_what_is_not_in_the_store_is_handed_out_again():
+    plan = Plan(1, 4, 4)
+    lost = plan.next(1)
+
+    plan.count([{"part": {"iteration": 1, "first": 0, "num": 2}}])
+    assert plan.give_back(lost)
+    assert drain(plan, 1) == [Part(1, 2, 2)]
+    plan.count([{"part": {"iteration": 1, "first": 0, "num": 2}}, {"part": {"iteration": 1, "first": 2, "num": 2}}])
+
+    assert not plan.give_back(lost)
+    assert drain(plan, 1) == []
+
+
+def test_a_batch_with_an_episode_that_is_there_already_does_not_count():
+    """Also if the rest of it is new: a batch counts as a whole or not at all."""
+    parts = [(1, 0, 2), (1, 0, 2), (1, 1, 3), (1, 2, 2), (2, 0, 2)]
+    abouts = [{}, *({"part": asdict(Part(*numbers))} for numbers in parts)]
+
+    assert repeated_batches(abouts, 4) == {2, 3}
+    assert collected_parts(abouts, 4) == [Part(1, 0, 2), Part(1, 2, 2), Part(2, 0, 2)]
+    assert drain(Plan(2, 4, 4, abouts), 2) == [Part(2, 2, 2)]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4])
@@ -71,5 +96,5 @@ def test_a_run_goes_on_with_parts_of_another_size(size: int):
 def test_rounds_of_a_run_that_alternated_count_as_iterations_and_pushed_batches_do_not():
     abouts = [{"oracle_steps": 5}, {"pushed_from": "monday"}, {"seconds": 1.0}, {"part": {"iteration": 2, "first": 0, "num": 1}}]
 
-    assert list(collected_parts(abouts, 3)) == [Part(1, 0, 3), Part(2, 0, 1)]
+    assert collected_parts(abouts, 3) == [Part(1, 0, 3), Part(2, 0, 1)]
     assert drain(Plan(2, 3, 3, abouts), 2) == [Part(2, 1, 2)]

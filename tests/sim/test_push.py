@@ -11,6 +11,7 @@ import pytest
 from adaptive_mbrl.config import load_yaml
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import EpisodeStore
+from adaptive_mbrl.data.store_lock import PUSH, StoreInUseError, store_lock
 from adaptive_mbrl.errors import AdaptiveMBRLError, CheckpointError, ConfigError
 from adaptive_mbrl.meta.trainer import MetaTrainer
 from adaptive_mbrl.options import DataPushOptions
@@ -83,6 +84,13 @@ def refused(folder: Path, run: Path, kind: type[AdaptiveMBRLError], match: str) 
     with pytest.raises(kind, match=match):
         push(DataPushOptions(folder, run))
     assert sorted((run / "episodes").glob("*")) == before
+
+
+def test_two_pushes_at_once_are_refused(interrupted: Path, tmp_path: Path):
+    recorded(tmp_path / "monday")
+    with store_lock(interrupted / "episodes", PUSH):
+        match = r"run/episodes: process \d+ on .* is adding episodes to this folder; .* or choose another training's folder"
+        refused(tmp_path / "monday", interrupted, StoreInUseError, match)
 
 
 def test_what_cannot_be_trained_on_is_refused_and_nothing_is_added(interrupted: Path, tmp_path: Path):

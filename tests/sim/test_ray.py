@@ -16,7 +16,11 @@ import pytest
 from adaptive_mbrl.config import save_yaml
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.errors import ConfigError
+from sim.robot.robot import load_robot
+from sim.training import ray_engine
+from sim.training.collectors import Outcome
 from sim.training.overlapped import train_with_collectors
+from sim.training.parts import Part
 from sim.training.ray_engine import RayEngine, _connected
 from tests.bridge.waiting import PATIENCE, wait_until
 from tests.sim.test_overlapped import ROOT, SCRIPT, SLOW_EPISODES
@@ -122,6 +126,33 @@ def test_an_address_without_a_cluster_is_named(monkeypatch: pytest.MonkeyPatch):
         _connected(1)
 
 
+def test_a_ray_that_cannot_start_here_says_why(monkeypatch: pytest.MonkeyPatch):
+    def fail(**settings: object) -> None:
+        raise Exception("The current node timed out during startup.\nSee its logs.")
+
+    # the messages of a cluster would speak of an address that nobody has given
+    monkeypatch.setattr(ray, "init", fail)
+
+    with pytest.raises(ConfigError, match=r"^flag '--engine ray': Ray cannot start .*: The current node timed out.*up\. See its"):
+        _connected(1)
+
+
+@pytest.mark.slow
+def test_a_collector_that_gets_no_core_is_lost_and_the_others_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    engine = RayEngine(SLOW_EPISODES, load_robot("cartpole").spec, tmp_path, 1)
+    try:
+        engine.start(0)
+        wait_until(lambda: not engine.outcomes(0.1) and not engine._starting)
+        monkeypatch.setattr(ray_engine, "START_SECONDS", 0.0)
+        engine.start(1)
+        engine.collect(1, Part(1, 0, 1), tmp_path)
+
+        assert engine.outcomes(0.1) == [Outcome(1, "the Ray cluster has had no free core for it for 0 s")]
+        assert engine.outcomes(0.1) == []
+    finally:
+        engine.close()
+
+
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The address of a cluster that was there before the training."""
@@ -164,3 +195,14 @@ def test_a_cluster_that_is_there_is_used_and_left_alone(tmp_path: Path, cluster:
     assert sum(e.tags["source"] == "policy" for e in store.episodes) == 4
     # what was collected came through the cluster
     assert not (run / "collectors").exists()
+
+
+@pytest.mark.slow
+def test_a_cluster_with_fewer_free_cores_than_collectors_is_told(cluster: str):
+    code = "from sim.training.ray_engine import _connected; _connected(2).shutdown(); _connected(3)"
+    environment = {**os.environ, "RAY_ADDRESS": cluster}
+    told = subprocess.check_output([sys.executable, "-c", code], env=environment, text=True, timeout=5 * PATIENCE)
+
+    assert told.splitlines() == [
+        f"The Ray cluster at {cluster} has 2 free cores for 3 collectors; one that gets none within 120 s counts as lost"
+    ]
