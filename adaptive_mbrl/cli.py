@@ -12,6 +12,7 @@ import functools
 import importlib
 import importlib.util
 import operator
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -227,6 +228,8 @@ def _require_own_sim() -> None:
 
 
 def _fail(line: str, code: int) -> int:
-    # a message must be one line, but a library may have put line breaks into it
-    print(" ".join(line.split()), file=sys.stderr)
+    # processes that train together all meet the same mistake, and the first one tells it
+    if os.environ.get("RANK", "0") == "0":
+        # a message must be one line, but a library may have put line breaks into it
+        print(" ".join(line.split()), file=sys.stderr)
     return code

@@ -4,8 +4,8 @@ Usage: python benchmarks/interrupted.py STORE --config CONFIG --runs FOLDER --ou
 
 Trains on a store of episodes: with several seeds undisturbed, which says how far trainings differ anyway; with the first seed in
 two processes; and with the first seed in one process that is killed (SIGKILL) at random moments, five times and then many times,
-and started again each time. After each kill, what the training had saved must still be there, and never less than before.
-The folder of runs is begun anew.
+in as many trainings as that takes, and started again each time. After each kill, what the training had saved must still be there,
+and never less than before. FILE keeps what is measured already; without it, the folder of runs is begun anew.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from adaptive_mbrl.training.unfinished_fit import FIT_FILE
 from sim.evaluation.report import cpu_model
 
 LOSS = "validation/adapted_loss"
+FEW = 5
 SAVE_EVERY = 0.3
 """Time between two saves [s]."""
 SECONDS = (0.0, 1.5)
@@ -51,19 +52,32 @@ def main(store: tyro.conf.Positional[Path], config: Path, runs: Path, out: Path,
         kills: how often the last training is killed.
         seeds: number of undisturbed trainings.
     """
-    shutil.rmtree(runs, ignore_errors=True)
-    runs.mkdir(parents=True)
-    report: dict[str, Any] = {"seeds": [], "machine": cpu_model(), "git_revision": git_revision()}
-    for seed in range(seeds):
+    report: dict[str, Any] = json.loads(out.read_text()) if out.exists() else {"seeds": []}
+    if not report["seeds"]:
+        shutil.rmtree(runs, ignore_errors=True)
+        runs.mkdir(parents=True)
+    for seed in range(len(report["seeds"]), seeds):
         undisturbed(command(store, config, runs / f"seed_{seed}", seed))
         report["seeds"].append(losses(runs / f"seed_{seed}"))
-    undisturbed(command(store, config, runs / "two_processes", 0, processes=2))
-    report["two_processes"] = losses(runs / "two_processes")
-    for name, number in (("killed", 5), ("killed_often", kills)):
-        report[name] = killed(command(store, config, runs / name, 0), runs / name, number)
-        report[name] |= losses(runs / name) | {"same_weights": same_weights(runs / name, runs / "seed_0")}
-        write_text_atomically(out, json.dumps(report, indent=1) + "\n")
+        write(out, report)
+    if "two_processes" not in report:
+        undisturbed(command(store, config, runs / "two_processes", 0, processes=2))
+        report["two_processes"] = losses(runs / "two_processes")
+        write(out, report)
+    for name, number in (("killed", FEW), ("killed_often", kills)):
+        trainings = report.setdefault(name, [])
+        while sum(training["kills"] for training in trainings) < number:
+            run = runs / f"{name}_{len(trainings)}"
+            left = number - sum(training["kills"] for training in trainings)
+            outcome = killed(command(store, config, run, 0), run, left, seed=len(trainings))
+            trainings.append(outcome | losses(run) | {"same_weights": same_weights(run, runs / "seed_0")})
+            write(out, report)
     print(json.dumps(report, indent=1))
+
+
+def write(out: Path, report: dict[str, Any]) -> None:
+    """Keep what is known so far, with where it was measured."""
+    write_text_atomically(out, json.dumps(report | {"machine": cpu_model(), "git_revision": git_revision()}, indent=1) + "\n")
 
 
 def command(store: Path, config: Path, run: Path, seed: int, processes: int = 1) -> list[str]:
@@ -80,9 +94,9 @@ def undisturbed(words: list[str]) -> None:
     subprocess.run(words, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.DEVNULL)
 
 
-def killed(words: list[str], run: Path, number: int) -> dict[str, Any]:
-    """Kill a training `number` times and then let it end."""
-    rng = np.random.default_rng(0)
+def killed(words: list[str], run: Path, number: int, seed: int) -> dict[str, Any]:
+    """Kill a training `number` times, or until it has ended, and then let it end."""
+    rng = np.random.default_rng(seed)
     saved, lost, counted = 0, 0, 0
     while counted < number and not (run / "checkpoint").is_dir():
         process = subprocess.Popen(words, env=os.environ | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.DEVNULL)

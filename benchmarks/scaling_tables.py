@@ -36,8 +36,7 @@ def interrupted_table(report: dict[str, Any]) -> str:
     for seed, about in enumerate(report["seeds"]):
         lines.append(f"| one process, seed {seed}, undisturbed | {about['validation_loss']:.4f} | 0 | | |")
     lines.append(f"| two processes, seed 0 | {report['two_processes']['validation_loss']:.4f} | 0 | | |")
-    for key in ("killed", "killed_often"):
-        about = report[key]
+    for about in [*report["killed"], *report["killed_often"]]:
         same = "to the bit" if about["same_weights"] else "others"
         lines.append(
             f"| one process, seed 0, killed and started again | {about['validation_loss']:.4f} | {about['kills']} times | "

@@ -18,6 +18,10 @@ def config_root() -> Path:
     return packaged if packaged.is_dir() else _HERE.parent / "configs"
 
 
+_ONE = {"robots": "robot", "scenarios": "scenario", "train": "training configuration", "suites": "suite", "bridge": "bridge file"}
+"""What one file of a kind is called."""
+
+
 def find_config(kind: str, name_or_path: str | Path, part: str = "") -> Path:
     """Find a YAML file by its shipped name or by its path.
 
@@ -40,8 +44,9 @@ def find_config(kind: str, name_or_path: str | Path, part: str = "") -> Path:
     # a name without its folder means the one that has it in a folder, however near another one is
     meant = [name for name in known if name.endswith(f"/{text}")]
     hint = did_you_mean(meant[0] + ending if meant else text + ending, [name + ending for name in known])
-    listed = ", ".join(known) or "none"
-    raise ConfigError(f"unknown {kind.removesuffix('s')} '{text}'{hint}; known {kind}: {listed}; or the path of a .yaml file")
+    # what lies in folders is for those who know it is there
+    listed = ", ".join(name for name in known if "/" not in name) or ", ".join(known) or "none"
+    raise ConfigError(f"unknown {_ONE.get(kind, kind)} '{text}'{hint}; known: {listed}; or the path of a .yaml file")
 
 
 def beside(file: Path, name: str) -> str:

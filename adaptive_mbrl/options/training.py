@@ -43,7 +43,7 @@ class TrainOptions:
         data: folder of recorded episodes to train on, as `data import`, `import-bag` and `collect` write them.
         set: settings that replace those of the configuration, as KEY=VALUE with dots between the names of a nested key, for
             example data.oracle_episodes=0 seed=1. The run's config.yaml records them.
-        compare: with --data, whether to train the multi-task model, too, and to compare.
+        compare: with --data, train the multi-task model, too, and compare the two; --no-compare leaves that out.
         run: folder of the run; runs/train/NAME if not given, where the name includes the settings of --set.
         collectors: number of processes that collect episodes while the training fits; with 0 it does one after the other. A run
             may go on with another number.

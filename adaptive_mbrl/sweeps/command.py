@@ -65,6 +65,10 @@ def run_sweep(options: SweepOptions, content: Mapping[str, Any]) -> None:
     worker = Worker(options.folder)
     asked_for = {"content": to_mapping(content), "sweep": to_mapping(config)}
     trials = Trials(options.folder, options.storage, config, asked_for, options.trials, options.seed, worker)
+    print(
+        f"{options.folder}: up to {options.trials} trials, {options.jobs} at once; {len(trials.ended())} have ended",
+        file=sys.stderr,
+    )
     try:
         with worker.alive():
             _Sweep(options, content, config, space, trials).run()

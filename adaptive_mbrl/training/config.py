@@ -154,7 +154,9 @@ def config_for_recordings(path: Path | None, settings: Sequence[str] = ()) -> Tr
         settings: texts ``KEY=VALUE`` that replace values of the file.
     """
     content = with_settings(content_for_recordings(path), settings)
-    return from_mapping(TrainConfig, content, source="train --data" if path is None else str(path))
+    source = "train --data" if path is None else str(path)
+    typed = [s for s in settings if not s.startswith(("data.episodes_from=", "data.iterations="))]
+    return from_mapping(TrainConfig, content, source=f"{source} with --set {' '.join(typed)}" if typed else source)
 
 
 def content_for_recordings(path: Path | None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from adaptive_mbrl.config import load_yaml, save_yaml
+from adaptive_mbrl.config import load_yaml, save_yaml, to_mapping
 from adaptive_mbrl.errors import AdaptiveMBRLError, ConfigError
 from adaptive_mbrl.file_lock import Purpose, locked_file
 from adaptive_mbrl.process import Process
@@ -78,6 +78,14 @@ def _set_up(run: Path, config: Any, files: Mapping[str, str], revision: str) -> 
     save_yaml(run / CONFIG_FILE, config)
 
 
+def difference(one: Any, other: Any, key: str = "") -> tuple[str, Any, Any]:
+    """The first key whose values differ in two nested mappings, with dots between the names of a nested one, and both values."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping) and one.keys() == other.keys():
+        name = next(name for name in one if one[name] != other[name])
+        return difference(one[name], other[name], f"{key}.{name}" if key else name)
+    return key, one, other
+
+
 def check_same_run(run: Path, config: Any, files: Mapping[str, str]) -> None:
     """Refuse a configuration and files that are not those of the run in a folder.
 
@@ -85,8 +93,13 @@ def check_same_run(run: Path, config: Any, files: Mapping[str, str]) -> None:
         ConfigError: one of them differs.
     """
     path = run / CONFIG_FILE
-    if load_yaml(path, type(config)) != config:
-        raise ConfigError(f"{path}: this run was started with another configuration; choose another --run folder or delete it")
+    before = load_yaml(path, type(config))
+    if before != config:
+        key, there, here = difference(to_mapping(before), to_mapping(config))
+        raise ConfigError(
+            f"{path}: this run was started with another configuration, whose '{key}' is {there} and not {here}; "
+            "choose another --run folder or delete it"
+        )
     for name, text in files.items():
         if not (run / name).is_file() or (run / name).read_text() != text:
             raise ConfigError(

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 
 from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.file_lock import is_held
 from adaptive_mbrl.progress import Progress
 from adaptive_mbrl.runtime import THREADS
 from adaptive_mbrl.training.job import FINISHED, Job, label_of
-from adaptive_mbrl.training.stopping import StopRequest
+from adaptive_mbrl.training.stopping import PARENT, StopRequest
 
 SECONDS_BETWEEN_LOOKS = 20.0
 """How often running trainings are asked how far they are."""
+
+SECONDS_TO_SAVE = 60.0
+SECONDS_BETWEEN_TRIES = 0.5
 
 Started = Callable[["subprocess.Popen[bytes]"], None]
 """Is told about each process that begins."""
@@ -65,7 +70,7 @@ def run_jobs(jobs: Sequence[Job], processes: int, progress: Progress, threads: i
 def start_training(job: Job, threads: int | None) -> subprocess.Popen[bytes]:
     """Start the process of a training; its output goes behind what is in its log."""
     job.folder.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, **({} if threads is None else {THREADS: str(threads)})}
+    environment = {**os.environ, PARENT: str(os.getpid()), **({} if threads is None else {THREADS: str(threads)})}
     with job.log.open("ab") as log:
         return subprocess.Popen(job.command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment)
 
@@ -125,6 +130,10 @@ def _train_after(before: Future[int | None] | None, job: Job, threads: int | Non
 
 
 def _train(job: Job, threads: int | None, started: Started) -> int:
+    # a training of a command that was killed saves before it ends
+    until = time.monotonic() + SECONDS_TO_SAVE
+    while is_held(job.folder) and time.monotonic() < until:
+        time.sleep(SECONDS_BETWEEN_TRIES)
     process = start_training(job, threads)
     started(process)
     return process.wait()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import shlex
 import signal
 import sys
@@ -15,6 +17,12 @@ from adaptive_mbrl.errors import EXIT_INTERRUPTED
 from adaptive_mbrl.process import Process
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+PARENT = "ADAPTIVE_MBRL_PARENT"
+"""In the environment of a training: the process that started it, and that it must not outlive."""
+_PR_SET_PDEATHSIG = 1
+"""Linux's number of the setting that a process gets a signal when its parent dies."""
 
 
 class Stopped(BaseException):
@@ -59,12 +67,16 @@ class StopRequest:
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
-        """Hear signals in this block; outside the main thread, where Python allows none, nothing changes."""
+        """Hear signals in this block; outside the main thread, where Python allows none, nothing changes.
+
+        The death of the process that the environment names as the parent counts as SIGTERM.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
         before = {number: signal.signal(number, self._hear) for number in _SIGNALS}
         try:
+            self._end_with_parent()
             yield
         finally:
             for number, handler in before.items():
@@ -90,6 +102,15 @@ class StopRequest:
             Stopped: always.
         """
         raise Stopped(self.number or signal.SIGTERM)
+
+    def _end_with_parent(self) -> None:
+        parent = os.environ.get(PARENT)
+        if parent is None or sys.platform != "linux":
+            return
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if str(os.getppid()) != parent:
+            # it died before this was settled
+            raise Stopped(signal.SIGTERM)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         again, self.number = self.number is not None, signal.Signals(number)

@@ -19,7 +19,9 @@ from pathlib import Path
 
 import submitit
 
+from adaptive_mbrl.errors import AdaptiveMBRLError
 from adaptive_mbrl.options.seeds import parse_seeds
+from sim.training.config import load_train_config
 
 
 class Training:
@@ -64,6 +66,11 @@ def main() -> None:
     parser.add_argument("--gpus", type=int, default=0, help="GPUs of each job")
     parser.add_argument("--cpus", type=int, default=4, help="cores of each job")
     given = parser.parse_args()
+    try:
+        # a mistake is found here, not when the jobs have waited for their turn
+        load_train_config(given.config)
+    except AdaptiveMBRLError as error:
+        sys.exit(f"error: {error}")
     run = given.run or Path("runs/train") / Path(given.config).stem
 
     executor = submitit.AutoExecutor(folder=run / "submitit", cluster=given.cluster, slurm_max_num_timeout=100)
@@ -78,6 +85,8 @@ def main() -> None:
         jobs.append(executor.submit(Training([*words, "--threads", str(given.cpus)])))
         print(f"seed {seed}: job {jobs[-1].job_id}, output in {jobs[-1].paths.stdout}")
     failed = [job for job in jobs if job.exception() is not None]
+    for job in failed:
+        print(f"job {job.job_id} failed: {(job.stderr() or 'no output').strip().splitlines()[-1]}")
     print(f"{len(jobs) - len(failed)} of {len(jobs)} trainings are done; adaptive-mbrl runs {run}")
     sys.exit(1 if failed else 0)
 

@@ -89,6 +89,7 @@ def test_a_seed_that_fails_does_not_stop_the_others_and_goes_on_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(side_by_side, "SECONDS_TO_SAVE", 0.0)
     write_recordings(Path("logs"))
     config = TrainConfig(data=TrainConfig("a:train").data, scenarios="a:train")
     with claimed(Path("run/seed_1"), config, {}, "abc"):

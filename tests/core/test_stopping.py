@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from adaptive_mbrl.process import Process
-from adaptive_mbrl.training.stopping import Stopped, StopRequest
+from adaptive_mbrl.training.stopping import PARENT, Stopped, StopRequest
+from tests.bridge.waiting import wait_until
 
 
 def send(number: signal.Signals) -> None:
@@ -41,6 +45,34 @@ def test_a_second_ctrl_c_does_not_wait():
         send(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             send(signal.SIGINT)
+
+
+def test_the_death_of_the_parent_counts_as_sigterm(tmp_path: Path):
+    """Also where nothing can be told any more: the parent is killed."""
+    child = (
+        "import os, time\n"
+        "from adaptive_mbrl.training.stopping import Stopped, StopRequest\n"
+        "try:\n"
+        "    with StopRequest().on_signals():\n"
+        "        os.write(1, b'ready\\n')\n"
+        "        time.sleep(60)\n"
+        "except Stopped as stop:\n"
+        f"    open({str(tmp_path / 'stopped')!r}, 'w').write(stop.number.name)\n"
+    )
+    parent = (
+        "import os, subprocess, sys\n"
+        f"os.environ[{PARENT!r}] = str(os.getpid())\n"
+        "child = subprocess.Popen([sys.executable, '-c', sys.argv[1]], stdout=subprocess.PIPE)\n"
+        "child.stdout.readline()\n"
+        "print('ready', flush=True)\n"
+        "child.wait()\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", parent, child], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.kill()
+
+    wait_until(lambda: (tmp_path / "stopped").is_file() and (tmp_path / "stopped").read_text() == "SIGTERM")
 
 
 def test_afterwards_signals_mean_what_they_meant_before():
