@@ -17,7 +17,7 @@ from adaptive_mbrl.logs.cells import numbers, truths
 from adaptive_mbrl.logs.columns import TimeColumn
 from adaptive_mbrl.logs.config import LogConfig
 from adaptive_mbrl.logs.samples import Array, in_order, measured_at
-from adaptive_mbrl.logs.tables import read_table
+from adaptive_mbrl.logs.tables import Table, read_table
 
 SECONDS: Mapping[str, float] = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
@@ -83,16 +83,31 @@ def read_rows(path: Path, config: LogConfig) -> Rows:
     table = read_table(path, config.columns, config.as_written)
     try:
         times, first_stamp = _times(table, config)
-        return _rows(table, times, config, first_stamp)
+        return replace(_rows(table.columns, times, config, first_stamp, table.lines), notes=table.notes)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
 
 
-def _rows_of_bag(path: Path, config: LogConfig) -> Rows:
-    """The rows of a recording of messages, in the order of time: one for each time at which something was measured."""
+def require_no_times(config: LogConfig) -> None:
+    """Refuse a configuration for bags that says how rows get their times.
+
+    Raises:
+        ConfigError: it does.
+    """
     for key in ("time", "period"):
         if getattr(config, key) is not None:
-            raise ConfigError(f"{path}: key '{key}': the messages of a bag have stamps of their own; leave the key out")
+            raise ConfigError(
+                f"key '{key}': the messages of a bag have stamps of their own; "
+                "bags need a YAML file without 'time' and 'period', and tables one of their own"
+            )
+
+
+def _rows_of_bag(path: Path, config: LogConfig) -> Rows:
+    """The rows of a recording of messages, in the order of time: one for each time at which something was measured."""
+    try:
+        require_no_times(config)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
     bag = read_bag(path, config.columns, config.as_written)
     try:
         return replace(_rows(bag.columns, bag.times, config, bag.first_stamp), notes=bag.notes)
@@ -100,9 +115,9 @@ def _rows_of_bag(path: Path, config: LogConfig) -> Rows:
         raise ConfigError(f"{path}: {error}") from error
 
 
-def _times(table: Mapping[str, np.ndarray], config: LogConfig) -> tuple[Array, float | None]:
+def _times(table: Table, config: LogConfig) -> tuple[Array, float | None]:
     """The time of each row [s], (S,), and the first stamp; None for a log without stamps."""
-    size = len(next(iter(table.values())))
+    size = len(next(iter(table.columns.values())))
     if size == 0:
         raise ConfigError("it has no rows")
     if config.time is not None:
@@ -111,8 +126,14 @@ def _times(table: Mapping[str, np.ndarray], config: LogConfig) -> tuple[Array, f
     return period * np.arange(size, dtype=np.float64), None
 
 
-def _rows(table: Mapping[str, np.ndarray], times: Array, config: LogConfig, first_stamp: float | None) -> Rows:
-    found = {name: numbers(table[name], name) for name in config.numbers}
+def _rows(
+    table: Mapping[str, np.ndarray],
+    times: Array,
+    config: LogConfig,
+    first_stamp: float | None,
+    lines: NDArray[np.int64] | None = None,
+) -> Rows:
+    found = {name: numbers(table[name], name, lines) for name in config.numbers}
     size = len(times)
     obs, action, goal = (
         np.stack([channel.values(found) for channel in channels], axis=1) if channels else np.zeros((size, 0))
@@ -125,14 +146,14 @@ def _rows(table: Mapping[str, np.ndarray], times: Array, config: LogConfig, firs
         action=action,
         reward=found[config.reward][:, None] if config.reward else np.zeros((size, 0)),
         goal=goal,
-        ended=truths(table[config.ended], config.ended) if config.ended else np.zeros(size, dtype=bool),
+        ended=truths(table[config.ended], config.ended, lines) if config.ended else np.zeros(size, dtype=bool),
         labels={name: _filled(table[name], name) for name in config.labels},
     )
 
 
-def _seconds(table: Mapping[str, np.ndarray], time: TimeColumn) -> tuple[Array, float]:
+def _seconds(table: Table, time: TimeColumn) -> tuple[Array, float]:
     """The time of each row since the first one that has a time [s], (S,), NaN for a row without; and that first time."""
-    stamps = _stamps(table[time.column], time.column)
+    stamps = _stamps(table.columns[time.column], time.column, table.lines)
     known = np.isfinite(stamps)
     if not known.any():
         raise ConfigError(f"column '{time.column}': none of its {len(stamps)} rows has a time")
@@ -144,7 +165,7 @@ def _seconds(table: Mapping[str, np.ndarray], time: TimeColumn) -> tuple[Array, 
     return passed / np.timedelta64(1, "s"), float(since / np.timedelta64(1, "s"))
 
 
-def _stamps(column: np.ndarray, name: str) -> np.ndarray:
+def _stamps(column: np.ndarray, name: str, lines: NDArray[np.int64] | None) -> np.ndarray:
     """A column of stamps as numbers, dates or durations, (S,)."""
     if column.dtype.kind in "mM":
         try:
@@ -153,7 +174,7 @@ def _stamps(column: np.ndarray, name: str) -> np.ndarray:
         except TypeError:
             raise ConfigError(f"column '{name}': its durations are months or years, which differ in length") from None
     try:
-        return numbers(column, name)
+        return numbers(column, name, lines)
     except ConfigError:
         dates = _dates(column)
         if dates is None:
