@@ -235,7 +235,9 @@ def test_bags_and_tables_with_stamps_need_a_file_each(lab: Path, capsys: pytest.
 
     assert run("logs") == 2
 
-    said = "skipped: logs/drive.mcap: logs.yaml: key 'time': the messages of a bag have stamps of their own; bags need a YAML file"
+    said = (
+        "skipped: logs/drive.mcap: logs.yaml: key 'time': the messages of a bag have stamps of their own; bags need a YAML file"
+    )
     assert said in capsys.readouterr().out
     assert len(EpisodeStore.open(Path("episodes")).episodes) == 2
 
