@@ -20,7 +20,7 @@ from adaptive_mbrl.logs.config import LogConfig, load_log_config
 from adaptive_mbrl.logs.files import content_digest, log_files
 from adaptive_mbrl.logs.log import read_log
 from adaptive_mbrl.logs.outcome_table import print_stretches
-from adaptive_mbrl.logs.rows import require_no_times
+from adaptive_mbrl.logs.row_times import require_no_times
 from adaptive_mbrl.options import DataImportOptions
 from adaptive_mbrl.units import notes_on_units
 
