@@ -81,7 +81,7 @@ class LogConfig:
         places |= {tag: f"tags.constant.{tag}" for tag in self.tags.constant}
         tags = [f"{tag} (key '{places.get(tag, 'tags.path')}')" for tag in self.tags.names]
         hint = did_you_mean(name, self.tags.names)
-        either = "; one of the two keys has a typo" if hint else ""
+        either = "; one of the two keys may have a typo" if hint else ""
         return f"{hint}; tags of this file: {', '.join(tags) or 'none'}{either}"
 
     @property

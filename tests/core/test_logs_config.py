@@ -67,7 +67,7 @@ def test_the_robot_is_that_of_the_file():
         (
             {"tags": {"columns": ["wind"]}, "situation": ["wimd"]},
             "unknown tag 'wimd' (did you mean 'wind'?); tags of this file: wind (key 'tags.columns[0]'); "
-            "one of the two keys has a typo",
+            "one of the two keys may have a typo",
         ),
         ({"tags": {"columns": ["scenario"]}}, "key 'tags': tag 'scenario' has a meaning of its own"),
         ({"tags": {"columns": ["a"], "constant": {"a": 1}}}, "key 'tags': tag 'a' stands there twice"),
