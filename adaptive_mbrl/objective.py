@@ -63,7 +63,7 @@ class Term:
             if getattr(self, name) and len(getattr(self, name)) != len(self.channels):
                 raise ConfigError(f"term '{self.kind}': '{name}' needs one entry per channel ({len(self.channels)})")
         if self.scale <= 0:
-            raise ConfigError(f"term '{self.kind}': scale {self.scale} must be positive")
+            raise ConfigError(f"term '{self.kind}': 'scale' is {self.scale}; allowed: above 0")
 
 
 class RewardFunction(Protocol):
@@ -111,10 +111,11 @@ class Objective:
             try:
                 columns.append([self.spec.obs_index(c) for c in term.channels])
             except ConfigError as error:
-                raise ConfigError(f"reward term '{term.kind}': {error}") from error
+                raise ConfigError(f"key 'channels': reward term '{term.kind}': {error}") from error
             unknown = [g for g in term.goal if g not in self.goal_names]
             if unknown:
-                raise ConfigError(f"unknown goal '{unknown[0]}'; known goals: {', '.join(self.goal_names) or 'none'}")
+                known = ", ".join(self.goal_names) or "none"
+                raise ConfigError(f"unknown goal '{unknown[0]}' (key 'goal' of reward term '{term.kind}'); known goals: {known}")
             goal_columns.append([self.goal_names.index(g) for g in term.goal])
         object.__setattr__(self, "_columns", tuple(columns))
         object.__setattr__(self, "_goal_columns", tuple(goal_columns))

@@ -61,7 +61,7 @@ class ActionChannel:
 
     def __post_init__(self) -> None:
         if not self.low < self.high:
-            raise ConfigError(f"action '{self.name}': low {self.low} must be below high {self.high}")
+            raise ConfigError(f"action '{self.name}': low {self.low} is not below high {self.high}; allowed: 'low' below 'high'")
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,9 @@ class HealthyRange:
         if self.low is None and self.high is None:
             raise ConfigError(f"healthy range of '{self.name}': give 'low', 'high' or both")
         if self.low is not None and self.high is not None and not self.low < self.high:
-            raise ConfigError(f"healthy range of '{self.name}': low {self.low} must be below high {self.high}")
+            raise ConfigError(
+                f"healthy range of '{self.name}': low {self.low} is not below high {self.high}; allowed: 'low' below 'high'"
+            )
 
 
 @dataclass(frozen=True)
@@ -107,14 +109,19 @@ class RobotSpec:
 
     def __post_init__(self) -> None:
         if self.dt <= 0:
-            raise ConfigError(f"robot '{self.name}': dt {self.dt} must be positive")
-        for what, names in (("observation", self.obs_names), ("action", self.action_names)):
-            repeated = sorted({n for n in names if names.count(n) > 1})
-            if repeated or not names:
-                raise ConfigError(f"robot '{self.name}': {what} channels need unique names, got {list(names)}")
+            raise ConfigError(f"key 'dt': {self.dt} of robot '{self.name}' is out of range; allowed: above 0")
+        for key, names in (("obs", self.obs_names), ("action", self.action_names)):
+            repeated = [n for n in names if names.count(n) > 1]
+            if not names:
+                raise ConfigError(f"key '{key}': robot '{self.name}' has no channels there; allowed: at least one")
+            if repeated:
+                raise ConfigError(f"key '{key}': two channels have the name '{repeated[0]}'; allowed: a name of its own for each")
         ranged = [r.name for r in self.healthy]
-        for name in ranged:
-            self.obs_index(name)
+        for i, name in enumerate(ranged):
+            try:
+                self.obs_index(name)
+            except ConfigError as error:
+                raise ConfigError(f"key 'healthy[{i}].name': {error}") from error
             if ranged.count(name) > 1:
                 raise ConfigError(f"robot '{self.name}': channel '{name}' has two healthy ranges; allowed: one")
 

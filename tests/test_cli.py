@@ -197,7 +197,7 @@ def test_flags_become_options(arguments: list[str], expected: object):
         ("data stats a --plot b.jpg".split(), "error: --plot: b.jpg is no .png file; allowed: a name that ends in .png"),
         (
             "data split a --out b".split(),
-            "error: data split: what is held out? allowed: either --by TAG --held-out VALUE, or --share SHARE",
+            "error: data split: what is held out? allowed: either --by TAG --held-out VALUE, or --share SHARE, such as 0.1",
         ),
         ("data split a --out b --held-out 3".split(), "error: --held-out: names values of a tag; give the tag with --by"),
         ("data split a --out b --share 1".split(), "error: --share: 1.0 is out of range; allowed: above 0 and below 1"),

@@ -59,7 +59,12 @@ class LogConfig:
 
     def __post_init__(self) -> None:
         # what the robot's spec and its objective refuse is a mistake in this file
-        _ = self.spec, self.reward_function
+        spec = self.spec
+        for i, term in enumerate(self.objective):
+            try:
+                Objective(spec, (term,), tuple(g.name for g in self.goal))
+            except ConfigError as error:
+                raise ConfigError(f"key 'objective[{i}]': {error}") from error
         if self.time is not None and self.period is not None:
             raise ConfigError("key 'period': rows that have a time stamp need none; allowed: 'time' or 'period'")
         if self.reward is not None and self.objective:
@@ -68,9 +73,16 @@ class LogConfig:
             raise ConfigError("key 'goal': there is no 'objective' with a term that could aim at it; give one")
         for name in self.situation:
             if name not in self.tags.names:
-                known = ", ".join(self.tags.names) or "none"
-                hint = did_you_mean(name, self.tags.names)
-                raise ConfigError(f"key 'situation': unknown tag '{name}'{hint}; tags of this file: {known}")
+                raise ConfigError(f"key 'situation': unknown tag '{name}'{self._hint(name)}")
+
+    def _hint(self, name: str) -> str:
+        """Where the author of an unknown tag may have mistyped it: in `situation`, or where the tag is named."""
+        places = {tag: f"tags.columns[{i}]" for i, tag in enumerate(self.tags.columns)}
+        places |= {tag: f"tags.constant.{tag}" for tag in self.tags.constant}
+        tags = [f"{tag} (key '{places.get(tag, 'tags.path')}')" for tag in self.tags.names]
+        hint = did_you_mean(name, self.tags.names)
+        either = "; one of the two keys may have a typo" if hint else ""
+        return f"{hint}; tags of this file: {', '.join(tags) or 'none'}{either}"
 
     @property
     def spec(self) -> RobotSpec:

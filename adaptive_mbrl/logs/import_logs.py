@@ -15,10 +15,12 @@ from adaptive_mbrl.data.episodes import SPEC_FILE, EpisodeStore
 from adaptive_mbrl.data.store_lock import store_lock
 from adaptive_mbrl.data.stored_objective import save_objective
 from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.logs.bags.files import is_bag
 from adaptive_mbrl.logs.config import LogConfig, load_log_config
 from adaptive_mbrl.logs.files import content_digest, log_files
 from adaptive_mbrl.logs.log import read_log
 from adaptive_mbrl.logs.outcome_table import print_stretches
+from adaptive_mbrl.logs.row_times import require_no_times
 from adaptive_mbrl.options import DataImportOptions
 from adaptive_mbrl.units import notes_on_units
 
@@ -41,11 +43,15 @@ def import_logs(options: DataImportOptions) -> None:
     digest = hashlib.sha256(mapping.encode()).hexdigest()
     if options.out.is_file():
         raise ConfigError(f"--out: {options.out} is a file; allowed: a folder")
-    for note in notes_on_units(config.spec):
-        print(f"Note: {note}")
+    notes = [f"Note: {note}" for note in notes_on_units(config.spec)]
+    for note in notes:
+        print(note)
     with store_lock(options.out):
         target = _Target(options.out, config, digest)
-        failed = _import_files(files, config, target)
+        failed = _import_files(files, config, options.config, target)
+    for note in notes:
+        # the tables may have scrolled it away
+        print(note)
     if not failed and target.is_empty:
         raise ConfigError(f"nothing was imported from {len(files)} files; the tables above say why")
     if failed:
@@ -53,14 +59,14 @@ def import_logs(options: DataImportOptions) -> None:
         raise ConfigError(f"{len(failed)} of {len(files)} files could not be imported: {names}")
 
 
-def _import_files(files: Sequence[Path], config: LogConfig, target: _Target) -> list[Path]:
-    """Import files, and name those that could not be."""
+def _import_files(files: Sequence[Path], config: LogConfig, source: Path, target: _Target) -> list[Path]:
+    """Import files by the configuration of a YAML file, and name those that could not be."""
     failed = []
     with tqdm(files, desc="import", unit="file", leave=False, disable=None) as bar:
         for path in bar:
             with tqdm.external_write_mode():
                 try:
-                    _import_file(path, config, target)
+                    _import_file(path, config, source, target)
                 except ConfigError as error:
                     failed.append(path)
                     print(f"skipped: {error}")
@@ -118,7 +124,12 @@ class _Target:
         return f"{self._folder}: {len(store.episodes)} episodes, {store.num_steps} steps"
 
 
-def _import_file(path: Path, config: LogConfig, target: _Target) -> None:
+def _import_file(path: Path, config: LogConfig, source: Path, target: _Target) -> None:
+    if is_bag(path):
+        try:
+            require_no_times(config)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {source}: {error}") from error
     digest = content_digest(path)
     try:
         if target.holds(digest):

@@ -28,7 +28,9 @@ def print_stretches(stretches: Sequence[Stretch], dt: float, notes: Sequence[str
     console.print(_every_stretch(stretches, steps) if len(stretches) <= MAX_ROWS else _by_outcome(stretches, steps))
     for note in notes:
         console.print(f"Note: {note}", markup=False, soft_wrap=True)
-    console.print(f"{sum(len(s.action) for s in stretches)} of {sum(steps)} control steps kept")
+    without = sum(s.end - s.begin for s in stretches if s.reason == NO_COMMANDS)
+    not_counted = f"; {without:.2f} s more have no commands, and are dropped" if without else ""
+    console.print(f"{sum(len(s.action) for s in stretches)} of {sum(steps)} control steps kept{not_counted}", soft_wrap=True)
 
 
 def _every_stretch(stretches: Sequence[Stretch], steps: Sequence[int]) -> Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -14,12 +13,10 @@ from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.logs.bags.files import is_bag
 from adaptive_mbrl.logs.bags.table import read_bag
 from adaptive_mbrl.logs.cells import numbers, truths
-from adaptive_mbrl.logs.columns import TimeColumn
 from adaptive_mbrl.logs.config import LogConfig
+from adaptive_mbrl.logs.row_times import require_no_times, times_of
 from adaptive_mbrl.logs.samples import Array, in_order, measured_at
 from adaptive_mbrl.logs.tables import read_table
-
-SECONDS: Mapping[str, float] = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
 
 @dataclass(frozen=True)
@@ -82,17 +79,18 @@ def read_rows(path: Path, config: LogConfig) -> Rows:
         return _rows_of_bag(path, config)
     table = read_table(path, config.columns, config.as_written)
     try:
-        times, first_stamp = _times(table, config)
-        return _rows(table, times, config, first_stamp)
+        times, first_stamp = times_of(table, config)
+        return replace(_rows(table.columns, times, config, first_stamp, table.lines), notes=table.notes)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
 
 
 def _rows_of_bag(path: Path, config: LogConfig) -> Rows:
     """The rows of a recording of messages, in the order of time: one for each time at which something was measured."""
-    for key in ("time", "period"):
-        if getattr(config, key) is not None:
-            raise ConfigError(f"{path}: key '{key}': the messages of a bag have stamps of their own; leave the key out")
+    try:
+        require_no_times(config)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
     bag = read_bag(path, config.columns, config.as_written)
     try:
         return replace(_rows(bag.columns, bag.times, config, bag.first_stamp), notes=bag.notes)
@@ -100,19 +98,14 @@ def _rows_of_bag(path: Path, config: LogConfig) -> Rows:
         raise ConfigError(f"{path}: {error}") from error
 
 
-def _times(table: Mapping[str, np.ndarray], config: LogConfig) -> tuple[Array, float | None]:
-    """The time of each row [s], (S,), and the first stamp; None for a log without stamps."""
-    size = len(next(iter(table.values())))
-    if size == 0:
-        raise ConfigError("it has no rows")
-    if config.time is not None:
-        return _seconds(table, config.time)
-    period = config.dt if config.period is None else config.period
-    return period * np.arange(size, dtype=np.float64), None
-
-
-def _rows(table: Mapping[str, np.ndarray], times: Array, config: LogConfig, first_stamp: float | None) -> Rows:
-    found = {name: numbers(table[name], name) for name in config.numbers}
+def _rows(
+    table: Mapping[str, np.ndarray],
+    times: Array,
+    config: LogConfig,
+    first_stamp: float | None,
+    lines: NDArray[np.int64] | None = None,
+) -> Rows:
+    found = {name: numbers(table[name], name, lines) for name in config.numbers}
     size = len(times)
     obs, action, goal = (
         np.stack([channel.values(found) for channel in channels], axis=1) if channels else np.zeros((size, 0))
@@ -125,53 +118,9 @@ def _rows(table: Mapping[str, np.ndarray], times: Array, config: LogConfig, firs
         action=action,
         reward=found[config.reward][:, None] if config.reward else np.zeros((size, 0)),
         goal=goal,
-        ended=truths(table[config.ended], config.ended) if config.ended else np.zeros(size, dtype=bool),
+        ended=truths(table[config.ended], config.ended, lines) if config.ended else np.zeros(size, dtype=bool),
         labels={name: _filled(table[name], name) for name in config.labels},
     )
-
-
-def _seconds(table: Mapping[str, np.ndarray], time: TimeColumn) -> tuple[Array, float]:
-    """The time of each row since the first one that has a time [s], (S,), NaN for a row without; and that first time."""
-    stamps = _stamps(table[time.column], time.column)
-    known = np.isfinite(stamps)
-    if not known.any():
-        raise ConfigError(f"column '{time.column}': none of its {len(stamps)} rows has a time")
-    first = stamps[known][0]
-    passed = stamps - first
-    if passed.dtype.kind != "m":
-        return SECONDS[time.unit] * passed, float(SECONDS[time.unit] * first)
-    since = first - np.datetime64(0, "s") if stamps.dtype.kind == "M" else first
-    return passed / np.timedelta64(1, "s"), float(since / np.timedelta64(1, "s"))
-
-
-def _stamps(column: np.ndarray, name: str) -> np.ndarray:
-    """A column of stamps as numbers, dates or durations, (S,)."""
-    if column.dtype.kind in "mM":
-        try:
-            # whole months and years become seconds, too; anything finer stays as it is
-            return column.astype(np.promote_types(column.dtype, f"{column.dtype.kind}8[s]"))
-        except TypeError:
-            raise ConfigError(f"column '{name}': its durations are months or years, which differ in length") from None
-    try:
-        return numbers(column, name)
-    except ConfigError:
-        dates = _dates(column)
-        if dates is None:
-            raise
-        return dates
-
-
-def _dates(column: np.ndarray) -> NDArray[np.datetime64] | None:
-    """Texts as dates, (S,); None if one of them is no date."""
-    if column.dtype.kind != "U":
-        return None
-    try:
-        with warnings.catch_warnings():
-            # of a date with an offset from UTC, NumPy gives the time in UTC, and warns that it keeps no time zone
-            warnings.simplefilter("ignore", UserWarning)
-            return column.astype("datetime64[ns]")
-    except ValueError:
-        return None
 
 
 def _filled(column: np.ndarray, name: str) -> np.ndarray:

@@ -8,14 +8,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from adaptive_mbrl.config import did_you_mean
 from adaptive_mbrl.errors import AdaptiveMBRLError, ConfigError
 from adaptive_mbrl.logs.bags.files import STORAGE
-from adaptive_mbrl.logs.formats.columns import Columns
+from adaptive_mbrl.logs.formats.columns import Arrays, Columns
 from adaptive_mbrl.logs.formats.hdf5 import open_hdf5
 from adaptive_mbrl.logs.formats.npz import open_npz
 from adaptive_mbrl.logs.formats.parquet import open_parquet
@@ -36,21 +38,33 @@ _INDEXED = re.compile(r"(.+?)(?:\[(\d+)\]|\.(\d+))")
 _MOST_NAMES = 30
 
 
+@dataclass(frozen=True)
+class Table:
+    """What is wanted of a log file.
+
+    Attributes:
+        columns: the columns, (S,) each, as they stand there: numbers, texts, dates or durations.
+        lines: line of the file in which each row stands, counted from 1, (S,); None for a format without lines.
+        notes: sentences that a user should read about the file.
+    """
+
+    columns: Mapping[str, np.ndarray]
+    lines: NDArray[np.int64] | None
+    notes: tuple[str, ...]
+
+
 def is_log(path: Path) -> bool:
     """Whether a file's name ends as that of a log."""
     return _ending(path) in FORMATS
 
 
-def read_table(path: Path, wanted: Mapping[str, str], as_written: Collection[str] = ()) -> dict[str, np.ndarray]:
+def read_table(path: Path, wanted: Mapping[str, str], as_written: Collection[str] = ()) -> Table:
     """Read some columns of a log file.
 
     Args:
         path: the file.
         wanted: for each wanted column, the key of the YAML file that names it.
         as_written: the columns in which cells that differ must stay different; those of a text file are texts.
-
-    Returns:
-        The columns, (S,), as they stand there: numbers, texts, dates or durations.
 
     Raises:
         ConfigError: the file cannot be read, is of no known format, lacks a column, or its columns differ in length.
@@ -64,7 +78,7 @@ def read_table(path: Path, wanted: Mapping[str, str], as_written: Collection[str
             places = {name: _place(columns.names, name, key) for name, key in wanted.items()}
             bases = {base for base, _ in places.values()}
             read = columns.read(bases, {places[name][0] for name in as_written})
-            table = {name: _column(read[base], base, index, name) for name, (base, index) in places.items()}
+            table = {name: _column(read.arrays[base], base, index, name) for name, (base, index) in places.items()}
     except AdaptiveMBRLError as error:
         raise ConfigError(f"{path}: {error}") from error
     except Exception as error:
@@ -77,7 +91,19 @@ def read_table(path: Path, wanted: Mapping[str, str], as_written: Collection[str
             f"{path}: '{longest}' has {lengths[longest]} rows and '{shortest}' {lengths[shortest]}; "
             "allowed: columns of one length"
         )
-    return table
+    notes = _about_not_finite({name: table[name] for name in wanted if name not in as_written}, places, read)
+    return Table(table, read.lines, (*read.notes, *notes))
+
+
+def _about_not_finite(table: Mapping[str, np.ndarray], places: Mapping[str, tuple[str, int | None]], read: Arrays) -> list[str]:
+    """What there is to say about cells that hold something, but no finite number."""
+    counts = {
+        name: int((~np.isfinite(column)).sum()) - read.empty.get(places[name][0], 0)
+        for name, column in table.items()
+        if column.dtype.kind == "f"
+    }
+    found = [f"{num} of '{name}'" for name, num in counts.items() if num > 0]
+    return [f"cells that are not finite (nan, inf) count as empty: {', '.join(found)}"] if found else []
 
 
 def _ending(path: Path) -> str:

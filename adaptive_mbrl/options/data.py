@@ -113,8 +113,8 @@ class DataSplitOptions:
     """Copy a store with some of its episodes marked as held out: trainings compare on these instead of training on them.
 
     Examples: adaptive-mbrl data split runs/logs --by wind --held-out 12 --out runs/logs_split holds out all episodes whose tag
-    `wind` is 12; with --share 0.1 instead of --held-out, one in ten of the tag's values, chosen at random. Without --by, one in
-    ten of the episodes.
+    `wind` is 12; with --share 0.1 instead of --held-out, one in ten of the tag's values, chosen at random; with --share 0.1
+    alone, one in ten of the episodes. Either --held-out or --share is needed.
 
     Attributes:
         folder: folder of the episodes.
@@ -135,7 +135,9 @@ class DataSplitOptions:
     def __post_init__(self) -> None:
         require_seed("--seed", self.seed)
         if bool(self.held_out) == (self.share is not None):
-            raise ConfigError("data split: what is held out? allowed: either --by TAG --held-out VALUE, or --share SHARE")
+            raise ConfigError(
+                "data split: what is held out? allowed: either --by TAG --held-out VALUE, or --share SHARE, such as 0.1"
+            )
         if self.held_out and self.by is None:
             raise ConfigError("--held-out: names values of a tag; give the tag with --by")
         if self.share is not None and not 0 < self.share < 1:

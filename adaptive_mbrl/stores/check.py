@@ -36,7 +36,8 @@ def check(options: DataCheckOptions) -> None:
             for problem in problems:
                 tqdm.write(problem)
         print(
-            f"{folder}: {len(files)} files, {episodes} episodes, {steps} steps of {spec.dt:g} s ({steps * spec.dt / 3600:.2f} h)"
+            f"{folder}: {len(files)} file{'s' * (len(files) != 1)}, {episodes} episode{'s' * (episodes != 1)}, "
+            f"{steps} step{'s' * (steps != 1)} of {spec.dt:g} s ({steps * spec.dt / 3600:.2f} h)"
         )
     if wrong:
         raise CheckpointError(f"{wrong} problem{'s' if wrong > 1 else ''} found, named above")

@@ -15,6 +15,7 @@ FEW_VALUES = 20
 """A tag with at most this many values is counted without being asked for."""
 _PLACES = ("begin_seconds", "begin_step")
 """Tags that say where in a recording an episode begins; each has its own."""
+_NUMBER = re.compile(r"-?\d+(\.\d*)?(e[+-]?\d+)?")
 
 Coverage = dict[str, tuple[int, int]]
 
@@ -52,10 +53,12 @@ def _coverage(episodes: Sequence[Episode], name: str) -> Coverage:
         text = tag_text(episode.tags[name]) if name in episode.tags else "(none)"
         counts[text] += 1
         steps[text] += len(episode) - episode.history
-    return {text: (counts[text], steps[text]) for text in sorted(counts, key=_natural)}
+    return {text: (counts[text], steps[text]) for text in sorted(counts, key=by_size)}
 
 
-def _natural(text: str) -> list[tuple[int, float, str]]:
-    """A key by which run2 comes before run10."""
+def by_size(text: str) -> list[tuple[int, float, str]]:
+    """A key by which numbers come in their order, and run2 comes before run10."""
+    if _NUMBER.fullmatch(text):
+        return [(-1, float(text), "")]
     parts = re.split(r"(\d+\.?\d*)", text)
     return [(0, float(part), "") if i % 2 else (1, 0.0, part) for i, part in enumerate(parts)]

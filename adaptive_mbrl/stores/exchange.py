@@ -57,7 +57,8 @@ def print_notes_on_units(spec: RobotSpec) -> None:
 def append_batches(name: str, folder: Path, spec: RobotSpec, batches: Sequence[Batch]) -> None:
     """Append the batches of a dataset to a store, and print what the store holds then.
 
-    An import that was interrupted goes on behind the batches that are there. Nothing is made before the first batch is read.
+    An import that was interrupted goes on behind the batches that are there, and one that is complete changes nothing. Nothing is
+    made before the first batch is read.
 
     Args:
         name: name of the dataset, for messages.
@@ -68,15 +69,15 @@ def append_batches(name: str, folder: Path, spec: RobotSpec, batches: Sequence[B
     Raises:
         StoreInUseError: another process imports into the store.
         CheckpointError: the store is that of another robot.
-        ConfigError: the folder is a file, the store holds all of the batches already, or they hold no episode.
+        ConfigError: the folder is a file, or the batches hold no episode.
     """
     if folder.is_file():
         raise ConfigError(f"--out: {folder} is a file; allowed: a folder")
     with store_lock(folder):
         store = EpisodeStore.open(folder, spec) if (folder / SPEC_FILE).exists() else None
         new = [batch for batch in batches if store is None or batch.about not in store.abouts]
-        if not new:
-            raise ConfigError(f"{name}: {folder} holds its episodes already")
+        if batches and not new:
+            print(f"{name}: imported already")
         with tqdm(total=sum(b.size for b in new), desc="import", unit="episode", leave=False, disable=None) as bar:
             for batch in new:
                 episodes = []
@@ -86,6 +87,6 @@ def append_batches(name: str, folder: Path, spec: RobotSpec, batches: Sequence[B
                 if episodes:
                     store = store or EpisodeStore.open(folder, spec)
                     store.append(episodes, batch.about)
-    if store is None:
+    if store is None or not batches:
         raise ConfigError(f"{name}: holds no episode to import")
     print(f"{folder}: {len(store.episodes)} episodes, {store.num_steps} steps")

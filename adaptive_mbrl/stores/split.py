@@ -21,7 +21,7 @@ from adaptive_mbrl.data.stored_objective import load_objective, save_objective
 from adaptive_mbrl.errors import CheckpointError, ConfigError
 from adaptive_mbrl.options import DataSplitOptions
 from adaptive_mbrl.storage import atomic_folder
-from adaptive_mbrl.stores.coverage import require_tag
+from adaptive_mbrl.stores.coverage import by_size, require_tag
 
 T = TypeVar("T")
 
@@ -70,7 +70,9 @@ def _held_out(options: DataSplitOptions, episodes: Sequence[Episode]) -> set[int
     for value in options.held_out:
         if value not in texts:
             hint = " (several values are separated by spaces)" if "," in value else did_you_mean(value, list(texts))
-            raise ConfigError(f"--held-out: no episode has {options.by} '{value}'{hint}; values: {'; '.join(texts)}")
+            raise ConfigError(
+                f"--held-out: no episode has {options.by} '{value}'{hint}; values: {'; '.join(sorted(texts, key=by_size))}"
+            )
     chosen = options.held_out or _some(list(texts), options)
     wanted = set().union(*(texts[value] for value in chosen))
     return {i for i, key in keys.items() if key in wanted}
@@ -94,5 +96,5 @@ def _print(options: DataSplitOptions, episodes: Sequence[Episode], held_out: set
     print(f"{options.out}: {len(episodes) - len(held_out)} episodes, {sum(steps) - others} steps to train on")
     which = ""
     if options.by is not None:
-        which = f" ({options.by} {', '.join(sorted({tag_text(episodes[i].tags[options.by]) for i in held_out}))})"
+        which = f" ({options.by} {', '.join(sorted({tag_text(episodes[i].tags[options.by]) for i in held_out}, key=by_size))})"
     print(f"Held out: {len(held_out)} episodes, {others} steps{which}")

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from adaptive_mbrl.console import make_console
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.data.statistics import Moments
-from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.errors import CheckpointError, ConfigError
 from adaptive_mbrl.options import DataStatsOptions
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
 from adaptive_mbrl.stores.channels import ChannelFigures, velocity_pairs
@@ -28,7 +28,10 @@ MOST_WARNINGS = 20
 
 def stats(options: DataStatsOptions) -> None:
     """Print each channel's figures, the coverage by tag and what looks wrong, and draw histograms on request."""
-    store = EpisodeStore.open(options.folder, damaged=lambda error: print(f"Skipped: {error}"))
+    skipped: list[CheckpointError] = []
+    store = EpisodeStore.open(options.folder, damaged=skipped.append)
+    for error in skipped:
+        print(f"Skipped: {error}")
     if not store.episodes:
         raise ConfigError(f"{options.folder}: holds no episode that can be read")
     coverage = coverage_by_tag(store.episodes, options.by)
@@ -51,19 +54,22 @@ def stats(options: DataStatsOptions) -> None:
         console.print(f"Measured stamps: {of}, up to {figures.stamps.longest:.3g} s apart", markup=False, soft_wrap=True)
     for name, counts in coverage.items():
         console.print(_coverage_table(name, counts, store.spec))
-    for line in warning_lines(store, figures, of_batch):
+    for line in warning_lines(store, figures, of_batch, len(skipped)):
         console.print(line, markup=False, soft_wrap=True)
     if options.plot is not None:
         _plot(options.plot, store, figures)
 
 
-def warning_lines(store: EpisodeStore, figures: ChannelFigures, of_batch: Mapping[int, ChannelFigures]) -> Iterator[str]:
+def warning_lines(
+    store: EpisodeStore, figures: ChannelFigures, of_batch: Mapping[int, ChannelFigures], skipped: int
+) -> Iterator[str]:
     """What looks wrong about the whole store, or about single recordings.
 
     Args:
         store: the episodes.
         figures: of all of them.
         of_batch: of those of each batch; an imported file is one batch.
+        skipped: number of files that could not be read.
     """
     if figures.steps == 0:
         yield "Warning: the episodes have no steps"
@@ -85,7 +91,14 @@ def warning_lines(store: EpisodeStore, figures: ChannelFigures, of_batch: Mappin
     yield from lines[:MOST_WARNINGS]
     if len(lines) > MOST_WARNINGS:
         yield f"... and {len(lines) - MOST_WARNINGS} more warnings about single recordings"
-    if not lines:
+    if skipped:
+        which = (
+            "1 damaged file was skipped (named above), so its"
+            if skipped == 1
+            else (f"{skipped} damaged files were skipped (named above), so their")
+        )
+        yield f"Warning: {which} episodes are not in these figures"
+    elif not lines:
         pairs = [store.spec.obs[pair.position].name for pair in velocity_pairs(store.spec)]
         checked = f"; compared with their velocities: {', '.join(pairs)}" if pairs else ""
         yield f"Nothing looks wrong{checked}."

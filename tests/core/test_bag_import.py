@@ -330,7 +330,7 @@ def test_stamps_of_a_bag_are_its_own(tmp_path: Path, key: dict[str, Any]):
     file = mcap_file(tmp_path / "log.mcap", session(1.0))
 
     with pytest.raises(
-        ConfigError, match=r"key '(time|period)': the messages of a bag have stamps of their own; leave the key out"
+        ConfigError, match=r"key '(time|period)': the messages of a bag have stamps of their own; bags need a YAML file without"
     ):
         read_log(file, arm_config(**key))
 

@@ -13,7 +13,7 @@ from adaptive_mbrl.logs.bags.cdr import decoder
 from adaptive_mbrl.logs.bags.definitions import types_of
 from adaptive_mbrl.logs.bags.storage import Storage
 from adaptive_mbrl.logs.bags.table import read_bag
-from tests.core.bag_logs import STORE, joint_state, mcap_file, write_bag
+from tests.core.bag_logs import STORE, joint_state, mcap_file, stamped_vector, write_bag
 
 TYPES = sorted(STORE.fielddefs)
 
@@ -112,6 +112,15 @@ def test_messages_of_the_labs_own_are_read_by_the_definitions_in_the_bag(tmp_pat
     assert table.columns["/leg.down"].tolist() == ["0", "0", "1"]
     assert table.columns["/leg.load"].tolist() == ["0.0", "0.1", "0.2"]  # and not 0.10000000149
     assert table.columns["/leg.feet[1].force"].tolist() == [0.0, -1.0, -2.0]
+
+
+def test_numbers_that_are_not_finite_are_counted(tmp_path: Path):
+    sent = [("/push", 0.1 * k, stamped_vector(0.1 * k, x)) for k, x in enumerate([1.0, np.inf, 2.0, np.nan, 3.0])]
+    bag = write_bag(tmp_path / "bag", sent)
+
+    notes = read_bag(bag, {"/push.vector.x": "obs[0]", "/push.vector.y": "obs[1]"}).notes
+
+    assert notes == ("numbers that are not finite (nan, inf) count as missing: 2 of '/push.vector.x'",)
 
 
 def test_definitions_in_idl_are_read(tmp_path: Path, lab_store: Any):

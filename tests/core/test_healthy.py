@@ -71,7 +71,10 @@ def test_a_healthy_term_has_no_channels():
         (lambda: (HealthyRange("heigth", 1.0),), "unknown channel 'heigth' .did you mean 'height'.. of robot 'mixed'"),
         (lambda: (HealthyRange("height", 1.0), HealthyRange("height", 2.0)), "channel 'height' has two healthy ranges"),
         (lambda: (HealthyRange("height"),), "healthy range of 'height': give 'low', 'high' or both"),
-        (lambda: (HealthyRange("height", 2.0, 1.0),), "healthy range of 'height': low 2.0 must be below high 1.0"),
+        (
+            lambda: (HealthyRange("height", 2.0, 1.0),),
+            "healthy range of 'height': low 2.0 is not below high 1.0; allowed: 'low' below 'high'",
+        ),
     ],
 )
 def test_wrong_ranges_are_refused(ranges, message: str):

@@ -145,7 +145,7 @@ def test_an_end_in_an_archive(tmp_path: Path, values: np.ndarray):
 def test_another_word_is_no_end(tmp_path: Path):
     columns = cart_log(DT * np.arange(3), np.ones(3)) | {"crashed": ["true", "no", "1"]}
 
-    with pytest.raises(ConfigError, match="column 'crashed', row 2: 'no' is no number; allowed: true, false and numbers"):
+    with pytest.raises(ConfigError, match="column 'crashed', line 3: 'no' is no number; allowed: true, false and numbers"):
         read(tmp_path, columns, ended="crashed")
 
 

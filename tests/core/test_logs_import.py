@@ -83,7 +83,7 @@ def test_a_damaged_file_is_named_and_the_others_are_imported(lab: Path, capsys: 
     assert run("logs", "missing.csv") == 2
 
     printed = capsys.readouterr()
-    assert "skipped: logs/aa.npz: cannot be read, it may be damaged" in printed.out
+    assert "skipped: logs/aa.npz: it is no NPZ archive of plain arrays" in printed.out
     assert "skipped: missing.csv: cannot be read: No such file or directory" in printed.out
     assert printed.err == "error: 2 of 4 files could not be imported: logs/aa.npz, missing.csv\n"
     assert len(EpisodeStore.open(Path("episodes")).episodes) == 2
@@ -216,3 +216,38 @@ def test_logs_without_stamps_are_said_to_be_taken_at_dt(lab: Path, capsys: pytes
     assert run("logs/a.csv", config="other.yaml") == 0
 
     assert "there is no 'time', so rows are taken to be 0.1 s apart, as 'dt' says" in capsys.readouterr().out
+
+
+def test_commands_that_are_lost_with_the_end_of_a_line_are_told(lab: Path, capsys: pytest.CaptureFixture[str]):
+    path = write_csv(Path("short.csv"), cart_log(DT * np.arange(40), np.ones(40)))
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines[:21], *(line.rpartition(",")[0] for line in lines[21:])]))
+
+    assert run("short.csv") == 0
+
+    printed = capsys.readouterr().out
+    assert "Note: 20 lines, the first of them line 22, have fewer cells than the first line has names (4)" in printed
+    assert "20 of 20 control steps kept; 1.90 s more have no commands, and are dropped\n" in printed
+
+
+def test_bags_and_tables_with_stamps_need_a_file_each(lab: Path, capsys: pytest.CaptureFixture[str]):
+    Path("logs/drive.mcap").touch()
+
+    assert run("logs") == 2
+
+    said = (
+        "skipped: logs/drive.mcap: logs.yaml: key 'time': the messages of a bag have stamps of their own; bags need a YAML file"
+    )
+    assert said in capsys.readouterr().out
+    assert len(EpisodeStore.open(Path("episodes")).episodes) == 2
+
+
+def test_a_unit_that_nobody_knows_is_named_before_and_after_the_tables(lab: Path, capsys: pytest.CaptureFixture[str]):
+    obs = [{**CART["obs"][0], "unit": "furlong"}, CART["obs"][1]]
+    Path("furlong.yaml").write_text(yaml.safe_dump({**CART, "obs": obs}))
+
+    assert run("logs", config="furlong.yaml") == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert "'furlong'" in lines[0]
+    assert lines[-1] == lines[0]

@@ -48,7 +48,7 @@ def test_each_format_gives_the_same_table(tmp_path: Path, ending: str):
     path = write(tmp_path / f"log.{ending}")
     prefix = "robot/" if ending in ("h5", "hdf5") else ""
 
-    table = read_table(path, {"t": "", f"{prefix}x": "", "floor": ""})
+    table = read_table(path, {"t": "", f"{prefix}x": "", "floor": ""}).columns
 
     assert list(table) == ["t", f"{prefix}x", "floor"]
     np.testing.assert_array_equal(table["t"], COLUMNS["t"])
@@ -61,7 +61,7 @@ def test_columns_of_an_array(tmp_path: Path, ending: str):
     path = write(tmp_path / f"log.{ending}")
     base = "robot/pose" if ending == "h5" else "pose"
 
-    table = read_table(path, {f"{base}[0]": "", f"{base}.2": ""})
+    table = read_table(path, {f"{base}[0]": "", f"{base}.2": ""}).columns
 
     assert [column.tolist() for column in table.values()] == [POSE[:, 0].tolist(), POSE[:, 2].tolist()]
     for name in (base, f"{base}[3]"):
@@ -73,7 +73,7 @@ def test_texts_as_programs_write_them(tmp_path: Path):
     path = tmp_path / "log.csv"
     path.write_text('\ufefft; x ;floor\r\n0; 1e-3;"a;b"\r\n\r\n1;;c\r\n2', encoding="utf-8")
 
-    table = read_table(path, WANTED)
+    table = read_table(path, WANTED).columns
 
     assert table["t"].tolist() == [0, 1, 2]
     np.testing.assert_array_equal(table["x"], [0.001, np.nan, np.nan])
@@ -87,7 +87,7 @@ def test_of_a_text_only_the_wanted_columns_are_kept(tmp_path: Path):
 
     tracemalloc.start()
     try:
-        table = read_table(path, {"c7": "", "c40": ""})
+        table = read_table(path, {"c7": "", "c40": ""}).columns
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -102,7 +102,7 @@ def test_a_column_may_say_late_that_it_has_texts(tmp_path: Path):
         tmp_path / "log.csv", {"x": [1] * 2000 + ["?"], "t": [""] * 2000 + ["2024-05-31"], "floor": [7] * 2000 + ["ice"]}
     )
 
-    table = read_table(path, WANTED, ["floor"])
+    table = read_table(path, WANTED, ["floor"]).columns
 
     assert table["floor"].tolist() == ["7"] * 2000 + ["ice"]
     assert table["t"].tolist() == [""] * 2000 + ["2024-05-31"]
@@ -114,7 +114,7 @@ def test_a_date_is_no_number_of_python(tmp_path: Path):
     path = write_csv(tmp_path / "log.csv", {"x": ["2024_05_31"]})
 
     with pytest.raises(ConfigError, match="column 'x', row 1: '2024_05_31' is no number"):
-        numbers(read_table(path, {"x": ""})["x"], "x")
+        numbers(read_table(path, {"x": ""}).columns["x"], "x")
 
 
 def test_integers_of_which_some_are_missing_keep_their_digits(tmp_path: Path):
@@ -124,7 +124,7 @@ def test_integers_of_which_some_are_missing_keep_their_digits(tmp_path: Path):
     pose = [None, [1.0, 2.0], [3.0, 4.0]]
     parquet.write_table(pyarrow.table({"id": ids, "x": [1, None, 3], "pose": pose}), tmp_path / "a.parquet")
 
-    table = read_table(tmp_path / "a.parquet", {"id": "", "x": "", "pose[1]": ""}, ["id"])
+    table = read_table(tmp_path / "a.parquet", {"id": "", "x": "", "pose[1]": ""}, ["id"]).columns
 
     assert table["id"].tolist() == ["20240531142233123", "", "20240531142233125"]
     np.testing.assert_array_equal(table["x"], [1, np.nan, 3])
@@ -134,7 +134,7 @@ def test_integers_of_which_some_are_missing_keep_their_digits(tmp_path: Path):
 def test_texts_in_bytes_are_texts(tmp_path: Path):
     np.savez(tmp_path / "a.npz", floor=np.array(["Grüße".encode(), b""]), x=np.array([b"1.5", b""]), bad=np.array([b"\xff"] * 2))
 
-    table = read_table(tmp_path / "a.npz", {"floor": "", "x": ""})
+    table = read_table(tmp_path / "a.npz", {"floor": "", "x": ""}).columns
 
     assert table["floor"].tolist() == ["Grüße", ""]
     np.testing.assert_array_equal(numbers(table["x"], "x"), [1.5, np.nan])
@@ -162,9 +162,12 @@ def test_truth_values_and_numbers_that_are_not_finite():
         ("a.csv", b"t,x,x,floor\n", "its first line has the name 'x' twice"),
         ("a.csv", b"t,x,floor\n0,1,a\n0,1,a,9\n", "line 3 has 4 cells, and the first line 3 names"),
         ("a.csv", b"t,xx,floor\n", r"no column 'x' \(key 'obs\[0\]'\).*; columns: floor, t, xx"),
-        ("a.csv", b"\xff\xfe\x00t,x", "cannot be read, it may be damaged"),
+        ("a.csv", b"t,x,floor\n0,1,\xdc\n", "it is no text in UTF-8; allowed: UTF-8 only, so convert it"),
+        ("a.csv", "t,x,floor\n0,1,a\n".encode("utf-16"), "it is no text in UTF-8; allowed: UTF-8 only, so convert it"),
+        ("a.csv", "t,x,floor\n0,1,a\n".encode("utf-16-le"), "it is no text in UTF-8; allowed: UTF-8 only, so convert it"),
         ("a.csv.gz", gzip.compress(b"t,x,floor\n" * 99, mtime=0)[:-6], "cannot be read, it may be damaged"),
-        ("a.npz", b"PK\x03\x04 and then nothing", "cannot be read, it may be damaged"),
+        ("a.npz", b"PK\x03\x04 and then nothing", "it is no NPZ archive of plain arrays"),
+        ("a.npz", b"t,x,floor\n0,1,a\n", "it is no NPZ archive of plain arrays"),
         ("a.parquet", b"PAR1", "cannot be read, it may be damaged"),
         ("a.h5", b"\x89HDF\r\n", "cannot be read, it may be damaged"),
         ("a.xlsx", b"", r"not a log file; allowed: names that end in \.csv, "),
@@ -186,8 +189,48 @@ def test_arrays_of_different_lengths_and_of_objects_are_refused(tmp_path: Path):
 
     with pytest.raises(ConfigError, match="'t' has 4 rows and 'x' 3; allowed: columns of one length"):
         read_table(tmp_path / "a.npz", {"t": "", "x": ""})
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="'o' is an array of Python objects; allowed: arrays of numbers, texts or dates"):
         read_table(tmp_path / "a.npz", {"o": ""})
+
+
+def test_lines_with_too_few_cells_are_counted(tmp_path: Path):
+    path = tmp_path / "a.csv"
+    path.write_text('t,x,floor\n0,1,"a\nb"\n\n1,2\n2,3,a\n3\n')
+
+    table = read_table(path, WANTED)
+
+    assert table.lines is not None
+    assert table.lines.tolist() == [2, 5, 6, 7]
+    assert table.notes == (
+        "2 lines, the first of them line 5, have fewer cells than the first line has names (3); those that are missing count as "
+        "empty",
+    )
+    path.write_text("t,x,floor\n0,1\n")
+    assert read_table(path, WANTED).notes[0].startswith("line 2 has fewer cells than the first line has names (3)")
+
+
+def test_cells_that_are_not_finite_are_counted_and_empty_ones_are_not(tmp_path: Path):
+    values = {"t": [0, 1, 2, 3], "x": ["1", "inf", "", "-Infinity"], "floor": ["nan", "ice", "", "ice"]}
+    wanted = {"t": "", "x": ""}
+    said = ("cells that are not finite (nan, inf) count as empty: 2 of 'x'",)
+
+    assert read_table(write_csv(tmp_path / "a.csv", values), WANTED, ["floor"]).notes == said
+    np.savez(tmp_path / "a.npz", t=np.arange(4), x=np.array([1, np.nan, 2, np.inf], np.float32))
+    assert read_table(tmp_path / "a.npz", wanted).notes == said
+    pyarrow = pytest.importorskip("pyarrow", reason="needs the extra logs")
+    parquet = pytest.importorskip("pyarrow.parquet", reason="needs the extra logs")
+    parquet.write_table(pyarrow.table({"t": [0, 1, 2, 3], "x": [1.0, None, np.nan, np.inf]}), tmp_path / "a.parquet")
+    assert read_table(tmp_path / "a.parquet", wanted).notes == said
+
+
+def test_a_decimal_comma_is_told_and_where_it_stands_in_the_file(tmp_path: Path):
+    path = tmp_path / "a.csv"
+    path.write_text("t;x\n\n0;1.0\n0,1;1.0\n")
+
+    table = read_table(path, {"t": "", "x": ""})
+
+    with pytest.raises(ConfigError, match="column 't', line 4: '0,1' is no number; use a decimal point"):
+        numbers(table.columns["t"], "t", table.lines)
 
 
 @pytest.mark.parametrize(("ending", "package"), [("parquet", "pyarrow"), ("h5", "h5py")])

@@ -287,6 +287,8 @@ def test_stats_skips_and_names_a_torn_file(tmp_path: Path, capsys: pytest.Captur
     assert "Skipped" in out
     assert "000000.safetensors: damaged" in out
     assert "1 episodes of 'slider', 60 steps" in out
+    assert out.endswith("Warning: 1 damaged file was skipped (named above), so its episodes are not in these figures\n")
+    assert "Nothing looks wrong" not in out
 
 
 def test_stats_names_the_recording_that_the_others_hide(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -354,7 +356,7 @@ def test_check_passes_what_is_whole(tmp_path: Path, capsys: pytest.CaptureFixtur
     folders = [stored(tmp_path / name, [slider(i)]) for i, name in enumerate("ab")]
 
     assert cli.main(["data", "check", *map(str, folders)]) == 0
-    assert capsys.readouterr().out.count("1 files, 1 episodes, 60 steps of 0.1 s") == 2
+    assert capsys.readouterr().out.count("1 file, 1 episode, 60 steps of 0.1 s") == 2
 
 
 def test_check_names_every_problem(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -517,11 +519,15 @@ def test_a_random_split_follows_its_seed(tmp_path: Path):
     [
         (["--by", "wnd", "--share", "0.5"], "--by: no episode has the tag 'wnd' (did you mean 'wind'?); tags: wind"),
         (["--by", "wind", "--held-out", "44"], "--held-out: no episode has wind '44' (did you mean '4'?); values: 0; 4"),
+        (["--by", "load", "--held-out", "41"], "values: -10; -5; 0; 5; 5.5; 20; 100; run2; run10"),
         (["--by", "wind", "--held-out", "0", "4"], "2 of 2 episodes would be held out; allowed: some, but not all"),
     ],
 )
 def test_a_split_that_cannot_be_made_is_one_line(words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    loads = [100, 20, 5, 0, -5, -10, 5.5, "run10", "run2"]
     folder = stored(tmp_path / "a", [slider(0, wind=0), slider(1, wind=4)])
+    if "load" in words:
+        folder = stored(tmp_path / "loads", [slider(0, load=load) for load in loads])
 
     assert cli.main(["data", "split", str(folder), "--out", str(tmp_path / "b"), *words]) == 2
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -28,12 +29,14 @@ class Cells:
         are_texts: whether its cells are texts; each text then has a number that stands for it.
         cells: a number for each message; NaN where the message does not hold the column.
         codes: the number of each text.
+        not_finite: how many messages hold a number that is not finite.
     """
 
     column: BagColumn
     are_texts: bool
     cells: array[float] = field(default_factory=lambda: array("d"))
     codes: dict[str, int] = field(default_factory=dict)
+    not_finite: int = 0
 
     def add(self, message: Mapping[str, Any]) -> None:
         """Take over the value in a message."""
@@ -44,6 +47,7 @@ class Cells:
             self.cells.append(self.codes.setdefault(_text(value, self.column.type), len(self.codes)))
         else:
             self.cells.append(float(value))
+            self.not_finite += not math.isfinite(self.cells[-1])
 
     def as_written(self, numbers: Array) -> np.ndarray:
         """The column that these numbers stand for."""
@@ -88,8 +92,11 @@ class Topic:
         return measured(np.frombuffer(self.received, np.int64), np.frombuffer(self.stamps, np.int64), rows, start, MAX_DELAY)
 
     def notes(self, found: Measured) -> list[str]:
-        """What there is to say about the stamps."""
+        """What there is to say about the stamps, and about numbers that are not finite."""
         notes = notes_on_stamps(self.name, self.stamps, found)
+        broken = [f"{cells.not_finite} of '{cells.column.name}'" for cells in self.columns if cells.not_finite]
+        if broken:
+            notes.append(f"numbers that are not finite (nan, inf) count as missing: {', '.join(broken)}")
         delays = 1e-9 * (np.frombuffer(self.received, np.int64) - np.frombuffer(self.stamps, np.int64))
         delay = float(np.median(delays))
         if found.by_stamp == 1 and delay > LATE:

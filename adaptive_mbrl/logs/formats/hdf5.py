@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from adaptive_mbrl.extras import extra_package
-from adaptive_mbrl.logs.formats.columns import Columns
+from adaptive_mbrl.logs.formats.columns import Arrays, Columns
 
 
 @contextmanager
@@ -27,8 +27,8 @@ class _Datasets:
     def __init__(self, file: Any, names: Sequence[str]) -> None:
         self._file, self.names = file, names
 
-    def read(self, names: Collection[str], as_written: Collection[str]) -> dict[str, np.ndarray]:
-        return {name: _array(self._file[name][()]) for name in names}
+    def read(self, names: Collection[str], as_written: Collection[str]) -> Arrays:
+        return Arrays({name: _array(self._file[name][()]) for name in names})
 
 
 def _array(data: Any) -> np.ndarray:

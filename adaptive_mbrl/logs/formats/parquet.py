@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from adaptive_mbrl.extras import extra_package
-from adaptive_mbrl.logs.formats.columns import Columns
+from adaptive_mbrl.logs.formats.columns import Arrays, Columns
 
 
 @contextmanager
@@ -30,22 +30,27 @@ class _Columns:
     def names(self) -> Sequence[str]:
         return self._file.schema_arrow.names
 
-    def read(self, names: Collection[str], as_written: Collection[str]) -> dict[str, np.ndarray]:
-        return {name: self._array(name, name in as_written) for name in names}
+    def read(self, names: Collection[str], as_written: Collection[str]) -> Arrays:
+        arrays: dict[str, np.ndarray] = {}
+        empty: dict[str, int] = {}
+        for name in names:
+            column = self._file.read(columns=[name], use_pandas_metadata=False).column(name)
+            arrays[name], empty[name] = _array(column, name in as_written), column.null_count
+        return Arrays(arrays, empty)
 
-    def _array(self, name: str, as_written: bool) -> np.ndarray:
-        column = self._file.read(columns=[name], use_pandas_metadata=False).column(name)
-        array = column.to_numpy(zero_copy_only=False)
-        if as_written and array.dtype.kind == "f" and extra_package("pyarrow", "logs").types.is_integer(column.type):
-            # some are missing, so NumPy has made floats of the others
-            return _without_none(np.array([None if cell is None else str(cell) for cell in column.to_pylist()], dtype=object))
-        if array.dtype != object:
-            return array
-        lists = [cell for cell in array if isinstance(cell, np.ndarray)]
-        if lists:
-            missing = np.full(len(lists[0]), np.nan)
-            return np.stack([missing if cell is None else cell for cell in array])
-        return _without_none(array)
+
+def _array(column: Any, as_written: bool) -> np.ndarray:
+    array = column.to_numpy(zero_copy_only=False)
+    if as_written and array.dtype.kind == "f" and extra_package("pyarrow", "logs").types.is_integer(column.type):
+        # some are missing, so NumPy has made floats of the others
+        return _without_none(np.array([None if cell is None else str(cell) for cell in column.to_pylist()], dtype=object))
+    if array.dtype != object:
+        return array
+    lists = [cell for cell in array if isinstance(cell, np.ndarray)]
+    if lists:
+        missing = np.full(len(lists[0]), np.nan)
+        return np.stack([missing if cell is None else cell for cell in array])
+    return _without_none(array)
 
 
 def _without_none(column: np.ndarray) -> np.ndarray:
