@@ -76,8 +76,10 @@ def main(store: tyro.conf.Positional[Path], config: Path, runs: Path, out: Path,
 
 
 def write(out: Path, report: dict[str, Any]) -> None:
-    """Keep what is known so far, with where it was measured."""
-    write_text_atomically(out, json.dumps(report | {"machine": cpu_model(), "git_revision": git_revision()}, indent=1) + "\n")
+    """Keep what is known so far, with where it was measured; parts may be of several revisions."""
+    revisions = [text for text in report.get("git_revision", "").split(", ") if text]
+    report |= {"machine": cpu_model(), "git_revision": ", ".join(dict.fromkeys([*revisions, git_revision() or "unknown"]))}
+    write_text_atomically(out, json.dumps(report, indent=1) + "\n")
 
 
 def command(store: Path, config: Path, run: Path, seed: int, processes: int = 1) -> list[str]:
