@@ -46,7 +46,8 @@ def find_config(kind: str, name_or_path: str | Path, part: str = "") -> Path:
     hint = did_you_mean(meant[0] + ending if meant else text + ending, [name + ending for name in known])
     # what lies in folders is for those who know it is there
     listed = ", ".join(name for name in known if "/" not in name) or ", ".join(known) or "none"
-    raise ConfigError(f"unknown {_ONE.get(kind, kind)} '{text}'{hint}; known: {listed}; or the path of a .yaml file")
+    one = _ONE.get(kind, kind)
+    raise ConfigError(f"unknown {one} '{text}'{hint}; known {one}s: {listed}; or the path of a .yaml file")
 
 
 def beside(file: Path, name: str) -> str:

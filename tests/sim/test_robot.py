@@ -169,7 +169,7 @@ def test_goals_are_seeded_hold_and_change(own_robot: Path) -> None:
             "objective: expected at least one term",
         ),
         ("channels: [x, tip_z]", "channels: [x, tip_y]", "unknown channel 'tip_y'"),
-        ("goal: [goal_x, goal_z]", "goal: [goal_x, goal_y]", "unknown goal 'goal_y'; known goals: goal_x, goal_z"),
+        ("goal: [goal_x, goal_z]", "goal: [goal_x, goal_y]", "unknown goal 'goal_y' .*; known goals: goal_x, goal_z"),
         ("low: [-1, 0]", "low: [-1]", "'low' needs one number for each of goal_x, goal_z; got 1"),
         ("low: [-1, 0]", "low: [2, 0]", "'low' must not be above 'high'"),
         ("keyframe: up", "keyframe: down", "unknown keyframe 'down'; known keyframes: up"),
