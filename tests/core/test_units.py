@@ -57,7 +57,9 @@ def test_every_unit_that_is_known_is_allowed():
         require_si("x", unit)
 
 
-def test_units_that_nobody_knows_are_named_once_before_and_once_after_the_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_units_that_nobody_knows_are_named_once_before_and_once_after_the_tables(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     obs = [{"name": "x", "unit": "smoot"}, {"name": "v", "unit": "smoot"}, {"name": "w", "unit": "rad/ss", "column": "v"}]
     (tmp_path / "logs.yaml").write_text(yaml.safe_dump(CART | {"obs": obs}))
     log = write_csv(tmp_path / "log.csv", cart_log([0.1 * i for i in range(10)], [1.0] * 10))

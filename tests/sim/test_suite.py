@@ -71,7 +71,10 @@ def test_scenarios_and_configurations_beside_the_file_are_found(tmp_path: Path):
         (HEAD + "      - {name: m, checkpoint: c}\n      - {name: m, checkpoint: d}\n", "method 'm' has training seed 0 twice"),
         (HEAD + "      - {name: m, train: cartpole, seeds: [-1]}\n", "seeds': -1 is out of range; allowed: 0 to 2147483647"),
         (HEAD + "      - {name: m|n, train: cartpole}\n", "name: got 'm|n'; allowed: a text without |, / and line breaks"),
-        (HEAD + "      - {name: m, train: cartpol}\n", "protocol 'p': unknown training configuration 'cartpol' (did you mean 'cartpole'?)"),
+        (
+            HEAD + "      - {name: m, train: cartpol}\n",
+            "protocol 'p': unknown training configuration 'cartpol' (did you mean 'cartpole'?)",
+        ),
         (HEAD.replace("weak_motor", "weak_moto") + "      - {name: m, train: cartpole}\n", "did you mean 'cartpole/weak_motor'?"),
         (
             HEAD.replace("[cartpole/weak_motor]", "[cartpole/weak_motor, 'arm/mixed:test']")
