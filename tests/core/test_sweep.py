@@ -207,6 +207,7 @@ def test_a_killed_sweep_goes_on_and_does_not_train_twice_what_is_done(recordings
     command = [sys.executable, "-m", "adaptive_mbrl", *words(trials=3)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
+        assert "up to 3 trials, 1 at once; 0 have ended" in process.stderr.readline()
         assert process.stderr.readline().startswith("1 of 3")
         process.kill()
     done = Path("sweep/trial_0000/checkpoint/weights.safetensors").stat().st_mtime_ns
@@ -215,7 +216,8 @@ def test_a_killed_sweep_goes_on_and_does_not_train_twice_what_is_done(recordings
 
     printed = capsys.readouterr()
     assert "Trials: 3 of 3 ended: 3 complete" in printed.out
-    assert printed.err.count("\n") == 2
+    assert "up to 3 trials, 1 at once; 1 have ended" in printed.err
+    assert printed.err.count("\n") == 3
     assert Path("sweep/trial_0000/checkpoint/weights.safetensors").stat().st_mtime_ns == done
     # nothing is left to do, and more trials can be asked for
     assert cli.main(words(trials=3)) == 0
