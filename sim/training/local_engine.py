@@ -28,7 +28,8 @@ class LocalEngine:
 
     Args:
         run: the run folder.
-        num: number of collectors; they and this process share the threads that `num_threads` allows.
+        num: number of collectors. Each gets an equal share of the threads that `num_threads` allows, as if this process had one,
+            too; it keeps all of them, for the time in which collectors wait for the next round.
     """
 
     def __init__(self, run: Path, num: int) -> None:

@@ -107,9 +107,8 @@ class RayEngine:
             del self._starting[collector]
             self._ray.kill(self._actors[collector])
         self._results = {result: collector for result, collector in self._results.items() if collector not in late}
-        return [
-            Outcome(collector, f"the Ray cluster has had no free core for it for {START_SECONDS:.0f} s") for collector in late
-        ]
+        why = f"it has not started within {START_SECONDS:.0f} s; has the Ray cluster a free core for it?"
+        return [Outcome(collector, why) for collector in late]
 
     def _outcome(self, result: Any) -> Outcome:
         collector = self._results.pop(result)

@@ -147,7 +147,7 @@ def test_a_collector_that_gets_no_core_is_lost_and_the_others_work(tmp_path: Pat
         engine.start(1)
         engine.collect(1, Part(1, 0, 1), tmp_path)
 
-        assert engine.outcomes(0.1) == [Outcome(1, "the Ray cluster has had no free core for it for 0 s")]
+        assert engine.outcomes(0.1) == [Outcome(1, "it has not started within 0 s; has the Ray cluster a free core for it?")]
         assert engine.outcomes(0.1) == []
     finally:
         engine.close()
