@@ -12,7 +12,6 @@ import functools
 import importlib
 import importlib.util
 import operator
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from tyro.conf import FlagCreatePairsOff, OmitSubcommandPrefixes, subcommand
 from adaptive_mbrl import __version__, options
 from adaptive_mbrl.config import did_you_mean
 from adaptive_mbrl.errors import EXIT_INTERRUPTED, EXIT_MISTAKE, AdaptiveMBRLError, ConfigError
-from adaptive_mbrl.runtime import prepare_process, use_threads
+from adaptive_mbrl.runtime import is_first_process, prepare_process, use_threads
 
 
 @dataclass(frozen=True)
@@ -229,7 +228,7 @@ def _require_own_sim() -> None:
 
 def _fail(line: str, code: int) -> int:
     # processes that train together all meet the same mistake, and the first one tells it
-    if os.environ.get("RANK", "0") == "0":
+    if is_first_process():
         # a message must be one line, but a library may have put line breaks into it
         print(" ".join(line.split()), file=sys.stderr)
     return code

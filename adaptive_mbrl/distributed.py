@@ -24,6 +24,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from adaptive_mbrl.errors import AdaptiveMBRLError, ConfigError
 from adaptive_mbrl.process import SINGLE, Process
+from adaptive_mbrl.runtime import RANK, WORLD_SIZE
 
 TIMEOUT = datetime.timedelta(hours=2)
 """How long a process waits for the others: as long as the main one may work alone."""
@@ -71,10 +72,10 @@ def process_of_launcher() -> Iterator[Process]:
     Raises:
         ConfigError: the environment's numbers of processes contradict each other.
     """
-    if "WORLD_SIZE" not in os.environ or "RANK" not in os.environ:
+    if WORLD_SIZE not in os.environ or RANK not in os.environ:
         yield SINGLE
         return
-    rank, world_size = _number("RANK"), _number("WORLD_SIZE")
+    rank, world_size = _number(RANK), _number(WORLD_SIZE)
     if not 0 <= rank < world_size:
         raise ConfigError(f"environment variable RANK: {rank} is not below WORLD_SIZE, {world_size}; start it with torchrun")
     if world_size == 1:

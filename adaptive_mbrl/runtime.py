@@ -9,6 +9,8 @@ import warnings
 
 WAIT_POLICY = "OMP_WAIT_POLICY"
 THREADS = "OMP_NUM_THREADS"
+RANK, WORLD_SIZE = "RANK", "WORLD_SIZE"
+"""By these a launcher tells a process its number, and how many there are."""
 # glibc's numbers of mallopt's parameters, what each is set to [bytes], and how a user names it in the environment
 _MALLOC = {
     "trim_threshold": (-1, 1 << 30, "MALLOC_TRIM_THRESHOLD_"),
@@ -61,6 +63,16 @@ def num_threads() -> int:
     first, _, _ = os.environ.get(THREADS, "").partition(",")
     given = int(first) if first.strip().isdecimal() else 0
     return given or len(os.sched_getaffinity(0))
+
+
+def is_launched() -> bool:
+    """Whether a launcher such as torchrun has started this process as one of several."""
+    return os.environ.get(WORLD_SIZE, "1") != "1"
+
+
+def is_first_process() -> bool:
+    """Whether this is the process that talks to people: the first of those that a launcher has started, or the only one."""
+    return os.environ.get(RANK, "0") == "0"
 
 
 def use_threads(wanted: int | None) -> None:

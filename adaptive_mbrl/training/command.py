@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from adaptive_mbrl.device import resolve_device
 from adaptive_mbrl.distributed import process_of_launcher
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.options import TrainOptions
+from adaptive_mbrl.runtime import is_first_process, is_launched
 from adaptive_mbrl.training.config import config_for_recordings, read_train_config
 from adaptive_mbrl.training.execution import Execution
 from adaptive_mbrl.training.from_episodes import train_and_compare, train_from_episodes
@@ -55,8 +55,7 @@ def run_with_hints(options: TrainOptions, start: Callable[[Path, Execution], Pat
     run = options.run_folder
     if options.resume and not (run / "config.yaml").is_file():
         raise ConfigError(f"--resume: no run to go on with in {run} (it has no config.yaml); leave --resume out to start one")
-    launched = int(os.environ.get("WORLD_SIZE", "1")) > 1
-    again = [*(("torchrun", "...", "-m", "--", "adaptive_mbrl") if launched else ("adaptive-mbrl",)), *words_of(options)]
+    again = [*(("torchrun", "...", "-m", "--", "adaptive_mbrl") if is_launched() else ("adaptive-mbrl",)), *words_of(options)]
     stop = StopRequest()
     try:
         with stop.on_signals(), plain_bars(), process_of_launcher() as process:
@@ -71,6 +70,6 @@ def run_with_hints(options: TrainOptions, start: Callable[[Path, Execution], Pat
             f"{run}: {error.strerror or error}; what is done is kept, go on with: {shlex.join(again)}"
         ) from error
     except (KeyboardInterrupt, Stopped) as asked:
-        raise exit_after(asked, again, quiet=os.environ.get("RANK", "0") != "0") from None
+        raise exit_after(asked, again, quiet=not is_first_process()) from None
     if process.is_main:
         print(f"Checkpoint: {checkpoint}")

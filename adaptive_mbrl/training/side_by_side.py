@@ -13,14 +13,14 @@ from pathlib import Path
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.file_lock import is_held
 from adaptive_mbrl.progress import Progress
-from adaptive_mbrl.runtime import THREADS
+from adaptive_mbrl.runtime import THREADS, is_launched
 from adaptive_mbrl.training.job import FINISHED, Job, label_of
 from adaptive_mbrl.training.stopping import PARENT, StopRequest
 
 SECONDS_BETWEEN_LOOKS = 20.0
 """How often running trainings are asked how far they are."""
-
 SECONDS_TO_SAVE = 60.0
+"""Longest wait for a training that still holds its folder [s]."""
 SECONDS_BETWEEN_TRIES = 0.5
 
 Started = Callable[["subprocess.Popen[bytes]"], None]
@@ -89,7 +89,7 @@ def child_processes(num: int) -> Iterator[tuple[ThreadPoolExecutor, Started]]:
         Stopped: after SIGTERM.
         ConfigError: this process is one of several that a launcher has started.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if is_launched():
         raise ConfigError("several trainings are started as processes of their own; allowed: without torchrun")
     children: list[subprocess.Popen[bytes]] = []
     pool = ThreadPoolExecutor(num)

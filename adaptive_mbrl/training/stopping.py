@@ -17,8 +17,6 @@ from adaptive_mbrl.errors import EXIT_INTERRUPTED
 from adaptive_mbrl.process import Process
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
-
-
 PARENT = "ADAPTIVE_MBRL_PARENT"
 """In the environment of a training: the process that started it, and that it must not outlive."""
 _PR_SET_PDEATHSIG = 1

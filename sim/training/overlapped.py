@@ -17,7 +17,7 @@ from typing import Any, Literal
 import torch
 
 from adaptive_mbrl.data.batch_facts import BatchFacts
-from adaptive_mbrl.data.episodes import EpisodeStore, shard_files
+from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.execution import Execution
@@ -158,12 +158,10 @@ class OverlappedTraining(SimulatedTraining):
         """Wait for the episodes that round `index` needs, and settle what it sees."""
         if index > 0:
             self._wait_for(min(self.config.data.iterations, index if index == self.num_rounds - 1 else index - 1))
-        folder = self.folder / "episodes"
-        store = first_batches(folder, self.spec, len(shard_files(folder)))
-        updates = self.trainer.updates_done
-        repeated = repeated_batches(store.abouts, self.config.data.episodes_per_iteration)
-        new = [(about, number not in repeated) for number, about in enumerate(store.abouts)][self.record.batches :]
-        return Seen(store.num_batches, tuple(updates - a["updates"] if "part" in a and counts else -1 for a, counts in new))
+        facts, updates = self._facts.read(), self.trainer.updates_done
+        repeated = repeated_batches(facts, self.config.data.episodes_per_iteration)
+        new = [(about, number not in repeated) for number, about in enumerate(facts)][self.record.batches :]
+        return Seen(len(facts), tuple(updates - a["updates"] if "part" in a and counts else -1 for a, counts in new))
 
     def _wait_for(self, iteration: int) -> None:
         if self._collectors is not None:
