@@ -42,6 +42,8 @@ class StepInfo:
         run_length: for how many control steps the belief that is planned under has been learning; 0 is the prior. A rule that
             looks at the window sees the last K of them.
         predicted_return: the best candidate plan's return.
+        change: how each channel changed since the step before, in target stds; NaN at first, (B, obs_dim).
+        innovation: what of this change the belief of `adapted_error` had not predicted, (B, obs_dim).
         diagnosis: mean and std of each physical parameter that `AdaptiveController.diagnosis_names` names, under the belief that
             was planned under, (B, 2, L); L is 0 if the checkpoint has no diagnosis.
         adapt_seconds: time spent on adaptation [s].
@@ -53,6 +55,8 @@ class StepInfo:
     fell_back: np.ndarray
     run_length: np.ndarray
     predicted_return: np.ndarray
+    change: np.ndarray
+    innovation: np.ndarray
     diagnosis: np.ndarray
     adapt_seconds: float
     plan_seconds: float

@@ -127,6 +127,8 @@ class StepReport(NamedTuple):
         run_length: for how many control steps the belief that is planned under has been learning, (B,) int64; 0 is the prior. A
             rule that looks at the window sees the last K of them.
         predicted_return: the best candidate plan's, (B,).
+        change: how each channel of `obs` changed since the step before, in target stds; NaN at first, (B, obs_dim).
+        innovation: what of this change the belief of `adapted_error` had not predicted; NaN at first, (B, obs_dim).
         diagnosis: mean and std of each physical parameter under the belief that was planned under, (B, 2, L); L is 0
             without a diagnosis.
     """
@@ -136,6 +138,8 @@ class StepReport(NamedTuple):
     fell_back: Tensor
     run_length: Tensor
     predicted_return: Tensor
+    change: Tensor
+    innovation: Tensor
     diagnosis: Tensor
 
 
@@ -180,7 +184,8 @@ def control_step(
     prior = adapter.prior(len(inputs.obs))
     started = state.started & inputs.connected
     recent = state.recent.append(state.last_obs, inputs.sent, inputs.obs, started)
-    errors = _prequential_errors(adapter, prior, state.gate, state.last_obs, inputs)
+    deviations = _prequential_deviations(adapter, prior, state.gate, state.last_obs, inputs)
+    errors = deviations.square().mean(-1).sqrt()
     gate = state.gate
     if settings.adapt:
         if settings.gate is not None:
@@ -206,22 +211,33 @@ def control_step(
     acts_next = torch.cat([inputs.pending, plan.actions], 1)[:, 0].contiguous()
     new_state = ControllerState(recent, inputs.obs, acts_next, torch.ones_like(started), gate, plan_state)
     mark()
-    led = errors.gather(1, WHOLE + leading(state.gate)[:, None])
-    prior_error, adapted_error = (torch.where(started, error[:, 0], torch.nan) for error in (errors[:, [PRIOR]], led))
+    led = WHOLE + leading(state.gate)[:, None]
+    prior_error, adapted_error = (torch.where(started, e[:, 0], torch.nan) for e in (errors[:, [PRIOR]], errors.gather(1, led)))
+    innovation = -deviations.gather(1, led[..., None].expand(-1, -1, deviations.shape[-1]))[:, 0]
+    change = predictor.error(inputs.obs, state.last_obs)
+    change, innovation = (torch.where(started[:, None], each, torch.nan) for each in (change, innovation))
     fell_back = (gate.choice == PRIOR) & settings.adapt
-    report = StepReport(prior_error, adapted_error, fell_back, run_length, plan.predicted_return, diagnosis)
+    report = StepReport(
+        prior_error, adapted_error, fell_back, run_length, plan.predicted_return, change, innovation, diagnosis
+    )
     return new_state, plan, report
 
 
-def _prequential_errors(adapter: Adapter[Any], prior: Belief, gate: GateState, last_obs: Tensor, inputs: StepInputs) -> Tensor:
-    """RMS errors of the prior and of the R beliefs that predicted `inputs.obs` before it was seen [target stds], (B, 1 + R)."""
+def _prequential_deviations(
+    adapter: Adapter[Any], prior: Belief, gate: GateState, last_obs: Tensor, inputs: StepInputs
+) -> Tensor:
+    """By how much the predictions of the prior and of the R beliefs differ from `inputs.obs`, which they had not seen.
+
+    Returns:
+        Predicted minus observed [target stds], (B, 1 + R, obs_dim).
+    """
     batch_size, number = gate.length.shape
     predictor = adapter.condition(map_belief(lambda *parts: torch.cat(parts), prior, gate.belief))
     # as the beliefs stand: the prior of all robots, then the R beliefs of the first robot, those of the second, ...
     before, sent, observed = (torch.cat([x, x.repeat_interleave(number, 0)]) for x in (last_obs, inputs.sent, inputs.obs))
     mean = predictor.predict(before[:, None], sent[:, None]).mean[:, 0]
-    error = predictor.error(mean, observed).square().mean(-1).sqrt()
-    return torch.cat([error[:batch_size, None], error[batch_size:].unflatten(0, (batch_size, number))], 1)
+    deviation = predictor.error(mean, observed)
+    return torch.cat([deviation[:batch_size, None], deviation[batch_size:].unflatten(0, (batch_size, number))], 1)
 
 
 def _when_the_plan_acts(predictor: Predictor, inputs: StepInputs) -> Tensor:

@@ -78,7 +78,19 @@ class Controller:
         newer = None if latest is None else float(latest[0])
         step = ControllerStep(float(obs[0]), acted, pending.ravel().round(3).tolist(), after_gap, newer, options.remaining)
         self.asked.append(step)
-        info = StepInfo(np.zeros(1), np.array([0.5]), np.zeros(1), np.zeros(1), np.zeros(1), np.zeros((1, 2, 0)), 0.0, 0.0)
+        nothing, each_channel = np.zeros(1), np.zeros((1, 1))
+        info = StepInfo(
+            prior_error=nothing,
+            adapted_error=np.array([0.5]),
+            fell_back=nothing,
+            run_length=nothing,
+            predicted_return=nothing,
+            change=each_channel,
+            innovation=each_channel,
+            diagnosis=np.zeros((1, 2, 0)),
+            adapt_seconds=0.0,
+            plan_seconds=0.0,
+        )
         return Command(plan[0], plan, info)
 
     def reset(self) -> None:

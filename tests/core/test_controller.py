@@ -123,6 +123,17 @@ def test_the_first_step_knows_no_errors_and_later_ones_do(trained: MetaTrainer):
     assert np.isfinite(second.adapted_error).all()
 
 
+def test_a_step_says_how_each_channel_changed_and_what_of_it_was_not_predicted(trained: MetaTrainer):
+    driven, later = controller(trained, objective=TO_ORIGIN), np.float32([0.3, -0.2])
+
+    first, second = driven.step(START).info, driven.step(later).info
+
+    std = trained.adapter.normalizer.target_std.numpy()
+    assert np.isnan([first.change, first.innovation]).all()
+    np.testing.assert_allclose(second.change, [(later - START) / std], rtol=1e-5)
+    np.testing.assert_allclose(np.sqrt(np.mean(second.innovation**2, 1)), second.adapted_error, rtol=1e-5)
+
+
 def test_the_plan_begins_with_the_action(trained: MetaTrainer):
     single, batch = controller(trained).step(START, goal_at(0)), controller(trained).step(START[None], goal_at(0))
 

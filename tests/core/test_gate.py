@@ -12,7 +12,7 @@ import torch
 from adaptive_mbrl.adaptation import NetworkAdapter
 from adaptive_mbrl.adaptation.belief import Belief, map_belief, tensors_of
 from adaptive_mbrl.control.gate import PRIOR, WHOLE, GateConfig, GateState, grown, initial_gate, weighed
-from adaptive_mbrl.control.step import StepInputs, _prequential_errors
+from adaptive_mbrl.control.step import StepInputs, _prequential_deviations
 from adaptive_mbrl.controller import AdaptiveController, StepOptions
 from adaptive_mbrl.meta.trainer import MetaTrainer
 from adaptive_mbrl.transitions import Transitions
@@ -256,14 +256,14 @@ def test_prior_and_beliefs_predict_in_one_call_as_they_do_alone(name: str):
     told = torch.ones(robots, dtype=torch.bool)
     inputs = StepInputs(after, after, after[:, :0], sent, told, sent[:, None], told[:, None].float(), ~told)
 
-    found = _prequential_errors(adapter, prior, gate, before, inputs)
+    found = _prequential_deviations(adapter, prior, gate, before, inputs)
 
     for b in range(robots):
         ours = [alone(prior, b), *(alone(belief, b * runs + r) for r in range(runs))]
         for position, one in enumerate(ours):
             predictor = adapter.condition(one)
             mean = predictor.predict(before[b : b + 1, None], sent[b : b + 1, None]).mean[:, 0]
-            expected = predictor.error(mean, after[b : b + 1]).square().mean().sqrt()
+            expected = predictor.error(mean, after[b : b + 1])[0]
             torch.testing.assert_close(found[b, position], expected, rtol=1e-4, atol=1e-5)
 
 
