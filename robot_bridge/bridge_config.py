@@ -108,6 +108,7 @@ class GoalInput:
         type: ``geometry_msgs/msg/Twist`` or ``std_msgs/msg/Float64MultiArray``.
         fields: path in the message of each goal entry, in the objective's order.
         initial: the goal until the first message.
+        max_age: longest time without a message before the goals count as lost [s]; 0 lets the last goal hold for ever.
         preview: whether an array holds one goal after the other, one for each control period from its arrival on. Each goal has
             as many numbers as there are `fields`, and the last one stays. The planner then knows the coming goals.
     """
@@ -117,6 +118,7 @@ class GoalInput:
     fields: tuple[str, ...]
     initial: tuple[float, ...]
     preview: bool = False
+    max_age: float = bounded(0.0, low=0.0, high=3600.0)
 
     def __post_init__(self) -> None:
         if self.type not in (Twist.ros_type, Float64MultiArray.ros_type):
@@ -138,6 +140,22 @@ class GoalInput:
 
 
 @dataclass(frozen=True)
+class OperatorInput:
+    """A topic on which somebody says again and again that the robot may go on: a dead man's button, a heartbeat.
+
+    Attributes:
+        topic: the topic's name. Its messages are `std_msgs/msg/Bool`; `true` says that the operator is there.
+        max_age: longest time without such a message [s].
+    """
+
+    topic: str
+    max_age: float = bounded(0.5, low=1e-2, high=3600.0)
+
+    def __post_init__(self) -> None:
+        _require_topic(self.topic)
+
+
+@dataclass(frozen=True)
 class BridgeConfig:
     """A robot behind ROS 2.
 
@@ -149,6 +167,7 @@ class BridgeConfig:
         output: the topic that commands are published on.
         safety: limits, and reactions to faults.
         goal: the goal's topic, which an objective with a goal needs.
+        operator: the topic of an operator who must be there; without it nobody has to be.
         latency: shortest time from a measurement to the effect of a command that answers it at once, through sensors, network
             and actuators [s]. The planner looks so much further ahead. Further delays of observations are found from stamps.
         newest_at_activate: whether `activate` takes up a checkpoint that has come in the place of the one in use, as `~/reload`
@@ -161,6 +180,7 @@ class BridgeConfig:
     output: OutputConfig
     safety: SafetyConfig
     goal: GoalInput | None = None
+    operator: OperatorInput | None = None
     latency: float = bounded(0.0, low=0.0, high=1.0)
     newest_at_activate: bool = False
 
@@ -185,8 +205,10 @@ class BridgeConfig:
 
     def _require_positions(self) -> None:
         """A robot under position commands starts and rests where its joints are, so their positions must be observed."""
-        if self.safety.safe_action != "hold":
-            raise ConfigError(f"key 'safety.safe_action': got '{self.safety.safe_action}' with position commands; allowed: hold")
+        wrong = sorted(self.safety.reactions_in_use & {"damping", "zero"})
+        if wrong:
+            key = "safe_action" if self.safety.safe_action in wrong else "reactions"
+            raise ConfigError(f"key 'safety.{key}': got '{wrong[0]}' with position commands; allowed: hold, return")
         observed = {source.joint for source in self.obs.values() if source.field == "position"}
         missing = [joint for joint in self.output.joints if joint not in observed]
         if missing:

@@ -217,9 +217,7 @@ def control_step(
     change = predictor.error(inputs.obs, state.last_obs)
     change, innovation = (torch.where(started[:, None], each, torch.nan) for each in (change, innovation))
     fell_back = (gate.choice == PRIOR) & settings.adapt
-    report = StepReport(
-        prior_error, adapted_error, fell_back, run_length, plan.predicted_return, change, innovation, diagnosis
-    )
+    report = StepReport(prior_error, adapted_error, fell_back, run_length, plan.predicted_return, change, innovation, diagnosis)
     return new_state, plan, report
 
 

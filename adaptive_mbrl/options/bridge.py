@@ -59,7 +59,8 @@ class CallOptions:
     """Call a service of a running bridge.
 
     Attributes:
-        service: what the bridge shall do. After an emergency stop, clear_estop ends it and activate starts again.
+        service: what the bridge shall do. After an emergency stop, clear_estop ends it and activate starts again. override
+            lets it go on in spite of faults that wait for a person's decision.
         off: let the belief adapt again; only with freeze_adaptation.
         timeout: longest wait for the service and for its answer [s]; activate and reload, which may load a checkpoint, have a
             minute to answer.
@@ -67,7 +68,9 @@ class CallOptions:
         interface: network interface to use; the environment variable CYCLONEDDS_URI wins over it.
     """
 
-    service: Positional[Literal["estop", "clear_estop", "activate", "deactivate", "reset_belief", "freeze_adaptation", "reload"]]
+    service: Positional[
+        Literal["estop", "clear_estop", "override", "activate", "deactivate", "reset_belief", "freeze_adaptation", "reload"]
+    ]
     off: bool = False
     timeout: float = 3.0
     domain: OptionalInt = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from functools import partial
 
@@ -10,10 +11,10 @@ from numpy.typing import NDArray
 
 from adaptive_mbrl.spec import RobotSpec
 from adaptive_mbrl.stamp_order import is_new
-from robot_bridge.bridge_config import BridgeConfig, ChannelInput, GoalInput
+from robot_bridge.bridge_config import BridgeConfig, ChannelInput, GoalInput, OperatorInput
 from robot_bridge.control.sender_clock import DelayEstimator
 from robot_bridge.middleware.fields import field_of, joint_value
-from robot_bridge.middleware.messages import MESSAGES, JointState, Message
+from robot_bridge.middleware.messages import MESSAGES, Bool, JointState, Message
 from robot_bridge.middleware.transport import Transport
 from robot_bridge.safety.supervisor import Observed
 
@@ -95,12 +96,14 @@ class GoalReader:
 
     Attributes:
         refused: number of messages that held no valid goal.
+        heard: when the newest valid goal came, monotonic [s]; -inf before the first one.
     """
 
     def __init__(self, config: GoalInput, transport: Transport, dt: float, horizon: int) -> None:
         self._config, self._dt, self._steps = config, dt, np.arange(horizon)
         self._goals_since = np.array([config.initial]), 0.0
         self.refused = 0
+        self.heard = -math.inf
         transport.subscribe(config.topic, MESSAGES[config.type], self.receive, reliable=True)
 
     def look_ahead(self, horizon: int) -> None:
@@ -113,7 +116,7 @@ class GoalReader:
         if goals is None:
             self.refused += 1
         else:
-            self._goals_since = goals, received
+            self._goals_since, self.heard = (goals, received), received
 
     def __call__(self, begin: float) -> NDArray[np.float64]:
         """The goal of a plan that acts from `begin` on, monotonic [s].
@@ -126,6 +129,26 @@ class GoalReader:
             return goals[0]
         first = round((begin - since) / self._dt)
         return goals[np.clip(first + self._steps, 0, len(goals) - 1)][None]
+
+
+class OperatorReader:
+    """Whether the operator is there.
+
+    Args:
+        config: the operator's part of the bridge file.
+        transport: the transport whose topic is subscribed to in the constructor.
+
+    Attributes:
+        heard: when the operator last said to be there, monotonic [s]; -inf before that, and once the operator said not to be.
+    """
+
+    def __init__(self, config: OperatorInput, transport: Transport) -> None:
+        self.heard = -math.inf
+        transport.subscribe(config.topic, Bool, self.receive)
+
+    def receive(self, message: Message, received: float) -> None:
+        """Take over a message."""
+        self.heard = received if isinstance(message, Bool) and message.data else -math.inf
 
 
 def read_goals(message: Message, config: GoalInput) -> NDArray[np.float64] | None:

@@ -29,11 +29,13 @@ from robot_bridge.control.inputs import Inputs
 from robot_bridge.control.outputs import Send
 from robot_bridge.control.plan_ahead import PlanAhead
 from robot_bridge.control.sent_commands import SentCommands
+from robot_bridge.safety.faults import Fault
 from robot_bridge.safety.states import State
 from robot_bridge.safety.supervisor import Decision, Observed, SafetySupervisor, TrainingRange
 
 Array = NDArray[np.float64]
 GoalAt = Callable[[float], Array | None]
+Checks = Callable[[float, Observed, Command | None], tuple[Fault, ...]]
 EXTRA_REST_SECONDS = 1.0
 """Time that the actuators get to come to rest at the end, in addition to what the rate limits need [s]."""
 DAMPING_SECONDS = 1.0
@@ -78,6 +80,8 @@ class ControlLoop:
         inputs: the source of observations.
         send: function that publishes a command.
         goal: function that gives the objective's goal for a plan that acts from a moment on, monotonic [s].
+        checks: function that looks at every tick for faults that the supervisor does not find by itself: it gets the time, the
+            observation and the newest plan.
         latency: time from a measurement to the effect of a command that is sent at once [s].
         clock: function that gives the monotonic time [s].
         on_period_end: function that is called at the end of every period with the decision and the newest plan, for telemetry.
@@ -91,15 +95,18 @@ class ControlLoop:
         send: Send,
         *,
         goal: GoalAt = lambda begin: None,
+        checks: Checks = lambda now, observed, command: (),
         latency: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
         on_period_end: Callable[[Decision, Command | None], None] = lambda decision, command: None,
     ) -> None:
         self.planning, self.supervisor, self.inputs, self.send = planning, supervisor, inputs, send
-        self.goal, self.clock, self.on_period_end = goal, clock, on_period_end
+        self.goal, self.checks, self.clock, self.on_period_end = goal, checks, clock, on_period_end
         self.dt = supervisor.spec.dt
         self.statistics = LoopStatistics()
         self.faults: tuple[str, ...] = ()
+        self.decision: Decision | None = None
+        self._others: tuple[Fault, ...] = ()
         self.due = math.inf
         self._lock = threading.Lock()
         self._latency = latency
@@ -137,6 +144,11 @@ class ControlLoop:
         with self._lock:
             self.supervisor.estop()
             self._decide(None)
+
+    def override(self) -> tuple[str, ...]:
+        """Go on in spite of the faults that are only warned of for now; returns their kinds."""
+        with self._lock:
+            return self.supervisor.override()
 
     def clear_estop(self) -> None:
         """Bring the actuators to rest and end an emergency stop. Control starts again with `activate`."""
@@ -206,6 +218,7 @@ class ControlLoop:
             self.planning.start(values, self.goal(effect), options, ahead=0)
             missed = not self.planning.wait(tick + self.planning.seconds_available - self.clock())
         self.statistics.missed_deadlines += missed
+        self._others = self.checks(self.clock(), self._observed, self.planning.command)
         # skipped periods had no plan either
         skipped, self._skipped_periods = self._skipped_periods, 0
         with self._lock:
@@ -308,8 +321,10 @@ class ControlLoop:
     def _decide(self, action: Array | None, *, missed: int = 0, model_error: float = math.nan) -> Decision:
         """Send what the supervisor makes of an action; without an action that is the safe one. The caller holds the lock."""
         observed = self.inputs.snapshot()
-        decision = self.supervisor.decide(self.clock(), observed, action, missed=missed, model_error=model_error)
-        self.faults = decision.faults
+        decision = self.supervisor.decide(
+            self.clock(), observed, action, missed=missed, model_error=model_error, others=self._others
+        )
+        self.faults, self.decision = decision.faults, decision
         self._send(decision.command)
         return decision
 

@@ -248,6 +248,14 @@ class JointTrajectory(Message):
 
 
 @dataclass
+class Bool(Message):
+    """Yes or no."""
+
+    ros_type: ClassVar[str] = "std_msgs/msg/Bool"
+    data: bool = False
+
+
+@dataclass
 class String(Message):
     """A piece of text."""
 

@@ -50,6 +50,7 @@ class AdaptiveMpc:
         triggers: dict[str, Callable[[], str]] = {
             "estop": self.estop,
             "clear_estop": self.clear_estop,
+            "override": self.override,
             "reset_belief": self.reset_belief,
             "reload": self.reload,
         }
@@ -170,6 +171,17 @@ class AdaptiveMpc:
             self._configured.loop.clear_estop()
             self._collect_garbage()
         return self.state.value
+
+    def override(self) -> str:
+        """A person decides to go on in spite of the faults that are only warned of for now.
+
+        Raises:
+            BridgeError: there are no such faults.
+        """
+        overridden = self._running().loop.override()
+        if not overridden:
+            raise BridgeError("no fault is waiting for a decision")
+        return f"goes on in spite of {', '.join(overridden)}"
 
     def reload(self) -> str:
         """Take up the checkpoint that has come in the place of the one in use; only while the node controls nothing.

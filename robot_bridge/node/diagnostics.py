@@ -63,7 +63,15 @@ class Diagnostics:
     def _safety(self) -> DiagnosticStatus:
         safety, faults = self.loop.supervisor, self.loop.faults
         state = safety.state
-        values = {"state": state.value, "holds": safety.holds, "newest hold": "; ".join(safety.hold_reasons)}
+        decision = self.loop.decision
+        values = {
+            "state": state.value,
+            "holds": safety.holds,
+            "newest hold": "; ".join(safety.hold_reasons),
+            "reaction": (decision.reaction if decision is not None else None) or "none",
+            "stop": decision.outcome if decision is not None else "",
+            "waiting for a decision": ", ".join(safety.waiting),
+        }
         level = ERROR if state in (State.HOLD, State.ESTOP) else WARN if faults and state is not State.INACTIVE else OK
         return self._status("safety", level, "; ".join((state.value, *faults)), values)
 

@@ -22,7 +22,7 @@ from adaptive_mbrl.errors import BridgeError
 from robot_bridge.bags.recorder import BagRecorder
 from robot_bridge.bags.recording_transport import RecordingTransport
 from robot_bridge.bridge_config import load_bridge_config
-from robot_bridge.control.inputs import GoalReader, Inputs
+from robot_bridge.control.inputs import GoalReader, Inputs, OperatorReader
 from robot_bridge.control.loop import ControlLoop
 from robot_bridge.control.outputs import command_sender, present_positions
 from robot_bridge.control.plan_ahead import PlanAhead
@@ -38,6 +38,8 @@ from robot_bridge.preflight.checks import require_passed, summary
 from robot_bridge.preflight.inputs_check import check_inputs
 from robot_bridge.preflight.listening import listen
 from robot_bridge.robot_files import make_supervisor, require_latency, training_range
+from robot_bridge.safety.model_checks import ModelChecks
+from robot_bridge.safety.presence import Expected
 from robot_bridge.safety.watchdog import Watchdog
 
 _LOG = logging.getLogger(__name__)
@@ -117,6 +119,7 @@ class Running:
                 Inputs(controller.spec, config, transport),
                 _send_nothing if parameters.dry_run else command_sender(controller.spec, config.output, transport),
                 goal=self._goals or (lambda begin: None),
+                checks=ModelChecks(controller.spec, config.safety, controller.diagnosis_names, self._expected(transport)).look,
                 latency=config.latency,
                 on_period_end=Telemetry(controller.spec, transport, name, controller.diagnosis_names),
             )
@@ -134,6 +137,17 @@ class Running:
                 self._ending.callback(thread.join)
             self._ending.callback(self._stop.set)
             self._ending = self._ending.pop_all()
+
+    def _expected(self, transport: Transport) -> list[Expected]:
+        """Those who must not fall silent."""
+        goal, goals, operator = self.config.goal, self._goals, self.config.operator
+        expected = []
+        if goal is not None and goals is not None and goal.max_age > 0:
+            expected.append(Expected("goal_lost", "the stream of goals", lambda: goals.heard, goal.max_age))
+        if operator is not None:
+            reader = OperatorReader(operator, transport)
+            expected.append(Expected("operator_gone", "the operator", lambda: reader.heard, operator.max_age))
+        return expected
 
     def close(self) -> str:
         """End the loop, which brings the actuators to rest, and close everything.

@@ -17,7 +17,9 @@ DIAGNOSIS = "mean,std"
 
 
 class Telemetry:
-    """Publishes `~/state` (String), `~/plan` (H x action_dim) and `~/belief` (see `BELIEF`), and perhaps `~/diagnosis` (2 x L).
+    """Publishes `~/state` and `~/reaction` (String), `~/plan` (H x action_dim) and `~/belief` (see `BELIEF`).
+
+    Where the checkpoint has a diagnosis, it also publishes `~/diagnosis` (2 x L).
 
     Args:
         spec: the robot's channels.
@@ -27,6 +29,7 @@ class Telemetry:
     """
 
     def __init__(self, spec: RobotSpec, transport: Transport, name: str, diagnosis_names: tuple[str, ...] = ()) -> None:
+        self._reaction = transport.publisher(f"/{name}/reaction", String)
         self._actions = ",".join(spec.action_names)
         self._state = transport.publisher(f"/{name}/state", String)
         self._plan = transport.publisher(f"/{name}/plan", Float64MultiArray, reliable=False)
@@ -40,6 +43,7 @@ class Telemetry:
     def __call__(self, decision: Decision, command: Command | None) -> None:
         """Publish the decision of a control period, and its plan and belief unless they were published before."""
         self._state(String(decision.state.value))
+        self._reaction(String(" ".join(filter(None, (decision.reaction or "none", decision.outcome)))))
         if command is None or command is self._shown:
             return
         self._shown = command

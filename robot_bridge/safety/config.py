@@ -8,6 +8,8 @@ from typing import Literal
 
 from adaptive_mbrl.config import bounded
 from adaptive_mbrl.errors import ConfigError
+from robot_bridge.safety.reactions import ReactionConfig
+from robot_bridge.safety.stopping import StoppingConfig
 
 LONGEST_AGE = 10.0
 """Largest age limit that is allowed [s]; a larger number was probably meant in another unit."""
@@ -39,11 +41,49 @@ class Damper:
 
 
 @dataclass(frozen=True)
+class Derivative:
+    """A velocity that is measured beside a position must be its derivative.
+
+    Attributes:
+        velocity: name of the velocity's channel.
+        tolerance: largest mean difference over ten control periods [the velocity's unit].
+    """
+
+    velocity: str
+    tolerance: float = bounded(low=1e-9)
+
+
+@dataclass(frozen=True)
+class ActuatorAlarms:
+    """When the diagnosis of an actuator is an alarm. The estimate must be beyond a level by `stds` of its own.
+
+    Attributes:
+        weak: gain below which an actuator is weak.
+        dead: gain below which it does nothing.
+        reversed: gain below which it works backwards.
+        stds: by how many of its standard deviations an estimate must be beyond a level.
+        seconds: for how long [s].
+    """
+
+    weak: float = bounded(0.7, low=0.0, high=1.0)
+    dead: float = bounded(0.2, low=0.0, high=1.0)
+    reversed: float = bounded(-0.2, low=-1.0, high=0.0)
+    stds: float = bounded(2.0, low=0.0)
+    seconds: float = bounded(0.5, low=0.0)
+
+    def __post_init__(self) -> None:
+        if not self.weak > self.dead:
+            raise ConfigError(f"key 'dead': {self.dead:g}; allowed: below 'weak', {self.weak:g}")
+
+
+@dataclass(frozen=True)
 class SafetyConfig:
     """Limits between planner and actuator.
 
     Attributes:
         rate_limits: fastest change of each action channel [its unit/s]; every channel needs an entry.
+        acceleration_limits: fastest change of that rate [its unit/s^2], by action channel.
+        jerk_limits: fastest change of that acceleration [its unit/s^3], by action channel.
         action_limits: tighter limits than the robot spec's, by action channel.
         obs_limits: allowed ranges, by observation channel; a value outside is a fault.
         margin: share of each of these ranges that is kept free at either end.
@@ -54,14 +94,29 @@ class SafetyConfig:
         max_missed_deadlines: number of control periods in a row that may pass without a plan; one more is a fault.
         max_model_error: one-step error above which the model is wrong [target stds]; 0 switches this alarm off.
         model_error_steps: number of steps in a row above that error which make a fault.
+        frozen_steps: number of control periods in which a channel may keep exactly its value although the model predicts a change
+            of a quarter of a target std and more, without any other value in between; one more is a fault. 0 switches this off.
+        max_jump: largest part of a channel's change in a control period that the model did not predict [target stds]; 0 is off.
+        max_drift: largest mean of that part over the last 50 control periods [target stds]; 0 is off.
+        derivatives: the velocities that must be derivatives of positions, by the position's channel.
+        actuators: when the diagnosis of an actuator is an alarm; needs a checkpoint with a diagnosis of `actuator_gain`.
         ramp_seconds: duration of the soft start, from the safe action to the full plan [s].
         recovery_seconds: how long all faults must be gone before a held robot starts again [s].
         safe_action: what is sent instead of the plan. `hold` repeats the last command, `zero` is zero or the limit nearest to it,
             and `damping` brakes with the `dampers`, with zero where a velocity is not known.
+            `return` leads the commands to the `posture`.
         dampers: the braking of the safe action `damping`, by action channel; a channel without an entry gets zero.
+        posture: where `return` leads to, by action channel; every channel needs an entry.
+        posture_seconds: duration of the way there [s]; it becomes longer where a rate limit is reached.
+        reactions: what is done about a fault, by its kind; the safe action about those without an entry, and a warning about
+            `drift` and what the diagnosis says of actuators.
+        slow_share: with the reaction `slow`, the largest share of the plan, and of the rate limits.
+        stopping: whether the robot comes to rest when it is stopped, and what follows if it does not.
     """
 
     rate_limits: Mapping[str, float]
+    acceleration_limits: Mapping[str, float] = field(default_factory=dict)
+    jerk_limits: Mapping[str, float] = field(default_factory=dict)
     action_limits: Mapping[str, Range] = field(default_factory=dict)
     obs_limits: Mapping[str, Range] = field(default_factory=dict)
     margin: float = bounded(0.0, low=0.0, high=0.4)
@@ -71,20 +126,40 @@ class SafetyConfig:
     max_missed_deadlines: int = bounded(3, low=0)
     max_model_error: float = bounded(0.0, low=0.0)
     model_error_steps: int = bounded(10, low=1)
+    frozen_steps: int = bounded(10, low=0)
+    max_jump: float = bounded(0.0, low=0.0)
+    max_drift: float = bounded(0.0, low=0.0)
+    derivatives: Mapping[str, Derivative] = field(default_factory=dict)
+    actuators: ActuatorAlarms | None = None
     ramp_seconds: float = bounded(2.0, low=0.0)
     recovery_seconds: float = bounded(1.0, low=0.0)
-    safe_action: Literal["hold", "zero", "damping"] = "zero"
+    safe_action: Literal["hold", "return", "damping", "zero"] = "zero"
     dampers: Mapping[str, Damper] = field(default_factory=dict)
+    posture: Mapping[str, float] = field(default_factory=dict)
+    posture_seconds: float = bounded(3.0, low=0.1, high=60.0)
+    reactions: Mapping[str, ReactionConfig] = field(default_factory=dict)
+    slow_share: float = bounded(0.3, low=0.0, high=1.0)
+    stopping: StoppingConfig | None = None
 
     def __post_init__(self) -> None:
-        for key in ("rate_limits", "max_age_of"):
+        for key in ("rate_limits", "acceleration_limits", "jerk_limits", "max_age_of"):
             for name, value in getattr(self, key).items():
                 if not value > 0:
                     raise ConfigError(f"key '{key}.{name}': {value:g} is out of range; allowed: above 0")
                 if key == "max_age_of" and value > LONGEST_AGE:
                     raise ConfigError(f"key '{key}.{name}': {value:g} is out of range; allowed: at most {LONGEST_AGE:g}")
-        if self.safe_action == "damping" and not self.dampers:
-            raise ConfigError("key 'dampers': missing with safe_action 'damping'; allowed: {ACTION: {velocity: CHANNEL, gain: }}")
+        for reaction, key, allowed in (
+            ("damping", "dampers", "{ACTION: {velocity: CHANNEL, gain: }}"),
+            ("return", "posture", "{ACTION: POSITION}"),
+        ):
+            if reaction in self.reactions_in_use and not getattr(self, key):
+                raise ConfigError(f"key '{key}': missing with the reaction '{reaction}'; allowed: {allowed}")
+
+    @property
+    def reactions_in_use(self) -> frozenset[str]:
+        """Every reaction that this part of a bridge file names."""
+        then = () if self.stopping is None else self.stopping.then
+        return frozenset((self.safe_action, *(reaction.action for reaction in self.reactions.values()), *then))
 
     def age_limit(self, channel: str) -> float:
         """Largest age of an observation channel that may be acted on [s]."""

@@ -14,7 +14,7 @@ POLICY = ET.parse(ROOT / "configs/security/adaptive_mpc.policy.xml").getroot()
 CONFIGS = [load_bridge_config(path) for path in sorted((ROOT / "configs/bridge").glob("*.yaml"))]
 INPUTS = {t.topic for c in CONFIGS for t in (*c.inputs.values(), *((c.goal,) if c.goal else ()))}
 OUTPUTS = {c.output.topic for c in CONFIGS}
-OWN = {"~/state", "~/plan", "~/belief", "~/diagnosis", "~/transition_event", "/diagnostics"}
+OWN = {"~/state", "~/reaction", "~/plan", "~/belief", "~/diagnosis", "~/transition_event", "/diagnostics"}
 OF_EVERY_NODE = {"/parameter_events", "/rosout"}
 
 

@@ -339,7 +339,7 @@ def test_damping_works_against_the_velocity_and_is_zero_where_that_is_not_known(
         ({"action_limits": {"hip": Range(0.5, 1)}}, r"safety.action_limits.hip': 0.5 to 1; allowed: with zero in it"),
         ({"dampers": {"hip": Damper("speed", 1.0)}}, r"safety.dampers'.*unknown channel 'speed'"),
         ({"dampers": {"hip": Damper("hip_angle", 1.0)}}, r"safety.dampers.hip.velocity': 'hip_angle' is no velocity"),
-        ({"dampers": {}, "safe_action": "damping"}, r"key 'dampers': missing with safe_action 'damping'"),
+        ({"dampers": {}, "safe_action": "damping"}, r"key 'dampers': missing with the reaction 'damping'"),
         ({"max_age_of": {"hip_angle": 150.0}}, r"key 'max_age_of.hip_angle': 150 is out of range; allowed: at most 10"),
     ],
 )

@@ -1,0 +1,51 @@
+"""The belief as a diagnosis of the actuators: weak, dead or reversed, if the estimate is sure of it for a while."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robot_bridge.safety.config import ActuatorAlarms
+from robot_bridge.safety.faults import Fault, FaultKind
+
+GAIN = "actuator_gain"
+"""First word of the parameters that say by what factor an actuator's effect differs from the nominal one."""
+
+
+class ActuatorDiagnosis:
+    """Turns estimated gains into alarms.
+
+    Args:
+        names: the parameters of the diagnosis, for example `actuator_gain rotor_1`.
+        config: levels.
+        dt: control period [s].
+    """
+
+    def __init__(self, names: tuple[str, ...], config: ActuatorAlarms, dt: float) -> None:
+        self._config = config
+        self._steps = max(1, round(config.seconds / dt))
+        self._index = [i for i, name in enumerate(names) if name.split(" ")[0] == GAIN]
+        self._actuators = [names[i].partition(" ")[2] or "all actuators" for i in self._index]
+        self._levels: tuple[tuple[FaultKind, float, str], ...] = (
+            ("actuator_reversed", config.reversed, "works backwards"),
+            ("actuator_dead", config.dead, "does nothing"),
+            ("actuator_weak", config.weak, "is weak"),
+        )
+        self._count = np.zeros((len(self._levels), len(self._index)), dtype=np.int64)
+
+    def look(self, diagnosis: NDArray[np.float64]) -> list[Fault]:
+        """Take over the estimates of one control period: means and standard deviations, (2, L).
+
+        Returns:
+            The most severe alarm of each actuator that has one.
+        """
+        mean, std = diagnosis[:, self._index]
+        is_below = np.stack([mean + self._config.stds * std < level for _, level, _ in self._levels])
+        self._count = np.where(is_below, self._count + 1, 0)
+        faults = []
+        for i, name in enumerate(self._actuators):
+            for (kind, _, words), count in zip(self._levels, self._count[:, i], strict=True):
+                if count >= self._steps:
+                    faults.append(Fault(kind, f"{name} {words}: gain {mean[i]:.2f} +- {std[i]:.2f}"))
+                    break
+        return faults

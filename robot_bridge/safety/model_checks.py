@@ -1,0 +1,68 @@
+"""All faults that are found beside the supervisor's own: by the model, by the belief, and of who has fallen silent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from adaptive_mbrl.controller import Command
+from adaptive_mbrl.spec import RobotSpec
+from robot_bridge.safety.actuator_alarms import ActuatorDiagnosis
+from robot_bridge.safety.config import SafetyConfig
+from robot_bridge.safety.derivatives import Derivatives
+from robot_bridge.safety.faults import Fault
+from robot_bridge.safety.frozen import FrozenChannels
+from robot_bridge.safety.innovations import Innovations
+from robot_bridge.safety.observation_checks import Observed
+from robot_bridge.safety.presence import Expected
+
+
+class ModelChecks:
+    """Looks once in every control period; for the control loop's thread only.
+
+    Args:
+        spec: the robot's channels.
+        config: what is checked.
+        diagnosis_names: the parameters of the checkpoint's diagnosis.
+        expected: those who must not fall silent.
+    """
+
+    def __init__(
+        self,
+        spec: RobotSpec,
+        config: SafetyConfig,
+        diagnosis_names: tuple[str, ...] = (),
+        expected: Sequence[Expected] = (),
+    ) -> None:
+        self._frozen = FrozenChannels(spec.obs_names, config.frozen_steps)
+        self._innovations = Innovations(spec.obs_names, config.max_jump, config.max_drift)
+        self._derivatives = Derivatives(spec, config.derivatives)
+        self._actuators = None if config.actuators is None else ActuatorDiagnosis(diagnosis_names, config.actuators, spec.dt)
+        self._expected = expected
+        self._seen: Command | None = None
+        self._of_model: list[Fault] = []
+
+    def look(self, now: float, observed: Observed, command: Command | None) -> tuple[Fault, ...]:
+        """The faults at a tick.
+
+        Args:
+            now: monotonic time [s].
+            observed: the observation of the tick.
+            command: the newest plan with what the controller found; None without one.
+        """
+        if command is None:
+            self._of_model = []
+        elif command is not self._seen:
+            self._of_model = self._look_at(command)
+        self._seen = command
+        silent = [fault for sender in self._expected for fault in sender.look(now)]
+        return (*self._of_model, *self._derivatives.look(observed), *silent)
+
+    def _look_at(self, command: Command) -> list[Fault]:
+        info = command.info
+        change, innovation = (np.asarray(x[0], dtype=np.float64) for x in (info.change, info.innovation))
+        faults = self._frozen.look(change, innovation) + self._innovations.look(innovation)
+        if self._actuators is not None:
+            faults += self._actuators.look(np.asarray(info.diagnosis[0], dtype=np.float64))
+        return faults
