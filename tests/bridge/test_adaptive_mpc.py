@@ -17,6 +17,7 @@ from adaptive_mbrl.diagnosis import Diagnosis, DiagnosisConfig, size_of
 from adaptive_mbrl.errors import BridgeError, ConfigError
 from robot_bridge.middleware.dds import DdsTransport
 from robot_bridge.middleware.messages import (
+    Bool,
     DiagnosticArray,
     Float64MultiArray,
     Header,
@@ -29,6 +30,7 @@ from robot_bridge.middleware.messages import (
     String,
     Time,
     TriggerRequest,
+    TriggerResponse,
 )
 from robot_bridge.node.adaptive_mpc import AdaptiveMpc
 from robot_bridge.node.diagnostics import ERROR, OK, STALE
@@ -345,3 +347,32 @@ def test_every_kind_of_rule_runs_on_a_robot(
     assert len(belief.data) == 7
     assert node._running().loop.planning.statistics.failures == 0
     assert robot.wait_for(lambda m: True)
+
+
+def test_the_robot_runs_while_the_operator_is_there_and_a_person_may_go_on_without(
+    node, transport, parameters, robot: Listener, state: Listener, ask
+):
+    path = Path(parameters.bridge)
+    needed = "operator: {topic: /operator, max_age: 0.2}\nsafety:\n  reactions: {operator_gone: {action: zero, after: 1.0}}\n"
+    path.write_text(path.read_text().replace("safety:\n", needed))
+    reaction, say = Listener(), transport.publisher("/operator", Bool)
+    transport.subscribe("/adaptive_mpc/reaction", String, reaction, reliable=True)
+    node.configure(parameters, transport)
+    threading.Timer(0.0, node.activate).start()
+    reaction.wait_for(lambda m: m.data == "warn")  # nobody has ever been there
+
+    state.wait_for(lambda m: m.data == "hold")
+    assert node.report().endswith("the operator is not there")
+    assert ask("override").message == "no fault is waiting for a decision"
+
+    say(Bool(True))
+    end = threading.Event()
+    threading.Thread(target=lambda: [say(Bool(True)) for _ in iter(lambda: end.wait(0.02), True)]).start()
+    state.wait_for(lambda m: m.data == "running")
+    reaction.wait_for(lambda m: m.data == "none")
+    end.set()
+    reaction.wait_for(lambda m: m.data == "warn")
+    assert ask("override") == TriggerResponse(True, "goes on in spite of operator_gone")
+    say(Bool(False))  # it does not end the decision, since the fault has not been gone
+    wait_until(lambda: "the operator is not there" in node.report())
+    assert node.state is State.RUNNING
