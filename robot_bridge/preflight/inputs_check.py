@@ -56,7 +56,7 @@ def check_inputs(
         checks.append(topic_check(topic, records[name], graph))
         if records[name].count:
             checks += [rate_check(config, name, records[name], spec.dt), stamp_check(topic, records[name])]
-    ranges = (normalizer.obs_mean.tolist(), normalizer.obs_std.tolist(), supervisor.obs_low, supervisor.obs_high)
+    ranges = (normalizer.obs_mean.tolist(), normalizer.obs_std.tolist(), *supervisor.obs_range)
     for channel, mean, std, low, high in zip(spec.obs, *ranges, strict=True):
         record = records[config.obs[channel.name].input]
         if record.count or record.joints:

@@ -52,13 +52,15 @@ class ObservationChecks:
 
     Attributes:
         max_age: age limits [s], (obs_dim,).
+        low: smallest allowed value of each channel, (obs_dim,).
+        high: largest allowed value, (obs_dim,).
     """
 
     def __init__(self, spec: RobotSpec, config: SafetyConfig, training: TrainingRange | None) -> None:
         self._spec, self._config = spec, config
         self.trained_on(training)
         self.max_age = np.array([config.age_limit(name) for name in spec.obs_names])
-        self._low, self._high = np.array([self._range(name) for name in spec.obs_names]).T
+        self.low, self.high = np.array([self._range(name) for name in spec.obs_names]).T
 
     def trained_on(self, training: TrainingRange | None) -> None:
         """From now on the limit `max_training_stds` is about these training data; None for no such limit."""
@@ -83,8 +85,8 @@ class ObservationChecks:
                 continue
             if not math.isfinite(values[i]):
                 faults.append(Fault("not_finite", f"'{name}' is not finite"))
-            elif not self._low[i] <= values[i] <= self._high[i]:
-                words = f"'{name}' is {values[i]:g}; allowed: {self._low[i]:g} to {self._high[i]:g}"
+            elif not self.low[i] <= values[i] <= self.high[i]:
+                words = f"'{name}' is {values[i]:g}; allowed: {self.low[i]:g} to {self.high[i]:g}"
                 faults.append(Fault("out_of_limits", words))
             elif self._training is not None and not possible[i]:
                 distance = abs(values[i] - self._training.mean[i]) / self._training.std[i]

@@ -103,6 +103,11 @@ class SafetySupervisor:
         """Age limits of the observation channels [s], (obs_dim,)."""
         return self._checks.max_age
 
+    @property
+    def obs_range(self) -> tuple[Array, Array]:
+        """Smallest and largest allowed value of each observation channel, each (obs_dim,)."""
+        return self._checks.low, self._checks.high
+
     def trained_on(self, training: TrainingRange | None) -> None:
         """From now on the limit `max_training_stds` is about these training data; None for no such limit."""
         self._checks.trained_on(training)
