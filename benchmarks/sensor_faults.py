@@ -2,16 +2,17 @@
 
 Usage: python benchmarks/sensor_faults.py [ROBOT...] [--episodes 8] [--out docs/results/sensor_faults.json]
 
-Each robot runs under its shipped checkpoint and the limits of its bridge file, in process, so that the machine does not matter. Its
-dynamics change in mid-episode, as its split `anything` draws them for the validation part. In each episode one channel begins to
-lie at a random step, another one in each episode:
+Each robot runs under its shipped checkpoint and the limits of its bridge file, in process, so that the machine does not matter.
+Its dynamics change in mid-episode, as its split `anything` draws them for the validation part. In each episode one channel begins
+to lie at a random step, another one in each episode:
 
     frozen   it keeps its value
-    jump     its value is wrong by half a range of the training data in one control period
+    jump     its value is wrong by half a range of the training data from then on
     drift    its value moves away by a fiftieth of such a range in each control period
     none     nothing lies: everything that is told is a false alarm
 
-The controller sees the lie and acts on it. A report also holds the largest innovations of healthy channels, which limits must be above.
+The controller sees the lie and acts on it. A report also holds the largest innovations of healthy channels, above which limits must
+be.
 """
 
 from __future__ import annotations
