@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import sys
 import warnings
 
@@ -11,6 +12,8 @@ WAIT_POLICY = "OMP_WAIT_POLICY"
 THREADS = "OMP_NUM_THREADS"
 RANK, WORLD_SIZE = "RANK", "WORLD_SIZE"
 """By these a launcher tells a process its number, and how many there are."""
+_PR_SET_PDEATHSIG = 1
+"""Linux's number of the setting that a process gets a signal when its parent dies."""
 # glibc's numbers of mallopt's parameters, what each is set to [bytes], and how a user names it in the environment
 _MALLOC = {
     "trim_threshold": (-1, 1 << 30, "MALLOC_TRIM_THRESHOLD_"),
@@ -63,6 +66,12 @@ def num_threads() -> int:
     first, _, _ = os.environ.get(THREADS, "").partition(",")
     given = int(first) if first.strip().isdecimal() else 0
     return given or len(os.sched_getaffinity(0))
+
+
+def end_with_parent(number: signal.Signals) -> None:
+    """Have the kernel send this process a signal when its parent ends, however that happens; on Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
 
 
 def is_launched() -> bool:

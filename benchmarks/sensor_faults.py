@@ -11,8 +11,8 @@ to lie at a random step, another one in each episode:
     drift    its value moves away by a fiftieth of such a range in each control period
     none     nothing lies: everything that is told is a false alarm
 
-The controller sees the lie and acts on it. A report also holds the largest innovations of healthy channels, above which limits must
-be.
+The controller sees the lie and acts on it. A report also holds the largest innovations of healthy channels. Limits must be above
+them.
 """
 
 from __future__ import annotations

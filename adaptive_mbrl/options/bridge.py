@@ -31,6 +31,8 @@ class BridgeOptions:
         deadline: share of the control period that planning may take.
         preflight_seconds: time to listen to the robot and check its messages before the start [s]; 0 skips the check.
         record: folder of a new bag into which everything is recorded; `import-bag` reads it.
+        guard: run the controller in a process of its own, and send the safe action from this one if it dies or falls silent.
+        memory_limit: largest memory of the controller [MiB], beyond which it is ended; needs --guard, 0 is no limit.
         transport: way to the robot; dds needs no ROS 2 install, rclpy needs one that is sourced.
         domain: ROS 2's domain id; the environment variable ROS_DOMAIN_ID if not given.
         interface: network interface to use with dds; the environment variable CYCLONEDDS_URI wins over it.
@@ -42,12 +44,16 @@ class BridgeOptions:
     deadline: float = 0.9
     preflight_seconds: float = 0.0
     record: OptionalPath = None
+    guard: bool = False
+    memory_limit: float = 0.0
     transport: Transport = "dds"
     domain: OptionalInt = None
     interface: str = "lo"
 
     def __post_init__(self) -> None:
         require_domain(self.domain)
+        if self.memory_limit < 0 or (self.memory_limit and not self.guard):
+            raise ConfigError(f"--memory-limit: got {self.memory_limit:g}; allowed: 0 or more, with --guard")
         if not 0.1 <= self.deadline <= 0.95:
             raise ConfigError(f"--deadline: {self.deadline} is out of range; allowed: 0.1 to 0.95")
         if not 0 <= self.preflight_seconds <= 60:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shlex
 import signal
@@ -15,12 +14,11 @@ from typing import NoReturn
 
 from adaptive_mbrl.errors import EXIT_INTERRUPTED
 from adaptive_mbrl.process import Process
+from adaptive_mbrl.runtime import end_with_parent
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 PARENT = "ADAPTIVE_MBRL_PARENT"
 """In the environment of a training: the process that started it, and that it must not outlive."""
-_PR_SET_PDEATHSIG = 1
-"""Linux's number of the setting that a process gets a signal when its parent dies."""
 
 
 class Stopped(BaseException):
@@ -105,7 +103,7 @@ class StopRequest:
         parent = os.environ.get(PARENT)
         if parent is None or sys.platform != "linux":
             return
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        end_with_parent(signal.SIGTERM)
         if str(os.getppid()) != parent:
             # it died before this was settled
             raise Stopped(signal.SIGTERM)

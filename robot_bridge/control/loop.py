@@ -84,6 +84,7 @@ class ControlLoop:
             observation and the newest plan.
         latency: time from a measurement to the effect of a command that is sent at once [s].
         clock: function that gives the monotonic time [s].
+        on_release: function that is called once the actuators are at rest and no more commands follow.
         on_period_end: function that is called at the end of every period with the decision and the newest plan, for telemetry.
     """
 
@@ -98,10 +99,12 @@ class ControlLoop:
         checks: Checks = lambda now, observed, command: (),
         latency: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
+        on_release: Callable[[], None] = lambda: None,
         on_period_end: Callable[[Decision, Command | None], None] = lambda decision, command: None,
     ) -> None:
         self.planning, self.supervisor, self.inputs, self.send = planning, supervisor, inputs, send
-        self.goal, self.checks, self.clock, self.on_period_end = goal, checks, clock, on_period_end
+        self.goal, self.checks, self.clock = goal, checks, clock
+        self.on_release, self.on_period_end = on_release, on_period_end
         self.dt = supervisor.spec.dt
         self.statistics = LoopStatistics()
         self.faults: tuple[str, ...] = ()
@@ -155,6 +158,7 @@ class ControlLoop:
         self.come_to_rest()
         with self._lock:
             self.supervisor.clear_estop()
+            self.on_release()
 
     # --- the loop ---
 
@@ -299,6 +303,8 @@ class ControlLoop:
             with self._lock:
                 self.supervisor.deactivate()
                 self._is_resting = False
+                if self.supervisor.state is State.INACTIVE:
+                    self.on_release()
 
     def _is_on_its_way(self, *, is_damped: bool) -> bool:
         """Send one command on the way to rest.

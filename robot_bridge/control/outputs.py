@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 
 from adaptive_mbrl.spec import RobotSpec
 from robot_bridge.bridge_config import BridgeConfig, OutputConfig
-from robot_bridge.middleware.messages import Duration, Float64MultiArray, Header, JointTrajectory, JointTrajectoryPoint, Time
+from robot_bridge.middleware.messages import (
+    Duration,
+    Float64MultiArray,
+    Header,
+    JointTrajectory,
+    JointTrajectoryPoint,
+    Message,
+    Time,
+)
 from robot_bridge.middleware.transport import Transport
 
 Send = Callable[[NDArray[np.float64]], None]
@@ -31,6 +39,15 @@ def command_sender(spec: RobotSpec, config: OutputConfig, transport: Transport) 
         send_trajectory(JointTrajectory(Header(Time.of(transport.now())), list(config.joints), [point]))
 
     return send
+
+
+def command_values(message: Message) -> list[float]:
+    """The numbers of a command's message, in the order of the low-level controller; none if it is no command."""
+    if isinstance(message, Float64MultiArray):
+        return message.data
+    if isinstance(message, JointTrajectory) and message.points:
+        return message.points[-1].positions
+    return []
 
 
 def present_positions(config: BridgeConfig, spec: RobotSpec, values: NDArray[np.float64]) -> NDArray[np.float64] | None:

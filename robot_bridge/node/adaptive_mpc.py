@@ -15,6 +15,7 @@ from functools import partial
 import numpy as np
 
 from adaptive_mbrl.errors import AdaptiveMBRLError, BridgeError
+from robot_bridge.guard.line import GuardLine
 from robot_bridge.middleware.messages import LogLevel, Response, SetBoolRequest, TriggerRequest
 from robot_bridge.middleware.transport import Transport
 from robot_bridge.node.parameters import NodeParameters
@@ -32,13 +33,14 @@ class AdaptiveMpc:
     Args:
         transport: the transport of its services; its topics may use another one.
         name: the node's name.
+        guard: the line to the guard that commands go through; None without one.
 
     Attributes:
         name: the node's name.
     """
 
-    def __init__(self, transport: Transport, name: str = NODE_NAME) -> None:
-        self.name = name
+    def __init__(self, transport: Transport, name: str = NODE_NAME, guard: GuardLine | None = None) -> None:
+        self.name, self._guard = name, guard
         self._configured: Running | None = None
         self._dry_run = False
         self._estop_latched = False
@@ -90,7 +92,7 @@ class AdaptiveMpc:
         """
         with self._configuring:
             self._dry_run = parameters.dry_run
-            self._configured = Running(parameters, transport, preflight_transport or transport, self.name)
+            self._configured = Running(parameters, transport, preflight_transport or transport, self.name, self._guard)
             if self._estop_latched:
                 self._configured.loop.estop()
             return tuple(filter(None, (self._configured.preflight, self._configured.timing())))

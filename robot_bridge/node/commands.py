@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+import threading
 from collections.abc import Callable
 
 from adaptive_mbrl.errors import BridgeError
 from adaptive_mbrl.options import BridgeOptions, CallOptions
+from robot_bridge.bridge_config import load_bridge_config
+from robot_bridge.guard.line import GuardLine
+from robot_bridge.guard.process import GuardProcess
 from robot_bridge.middleware.connect import environment_domain, open_transport
 from robot_bridge.middleware.dds import DdsTransport
 from robot_bridge.middleware.messages import Response, SetBoolRequest, TriggerRequest
@@ -21,9 +26,12 @@ REPORT_EVERY = 1.0
 
 def bridge(options: BridgeOptions) -> None:
     """Control a robot until SIGINT or SIGTERM, then bring it to rest."""
-    stop = stop_on_signals()
+    stop, guard_line = stop_on_signals(), GuardLine.of_this_process()
+    if options.guard and guard_line is None:
+        _guard(options, stop)
+        return
     transport = open_transport(options.transport, NODE_NAME, options.domain, options.interface)
-    node = AdaptiveMpc(transport)
+    node = AdaptiveMpc(transport, guard=guard_line)
     parameters = NodeParameters(
         str(options.bridge),
         options.dry_run,
@@ -54,6 +62,30 @@ def bridge(options: BridgeOptions) -> None:
         if recorded:
             print(recorded, flush=True)
         transport.close()
+
+
+def _guard(options: BridgeOptions, stop: threading.Event) -> None:
+    """Run the same command in a process of its own, and guard it."""
+    config = load_bridge_config(options.bridge)
+    transport = open_transport(options.transport, f"{NODE_NAME}_guard", options.domain, options.interface)
+    try:
+        code = GuardProcess(config, transport, stop, options.memory_limit).run(("bridge", *arguments_of(options)))
+    finally:
+        transport.close()
+    if code:
+        raise BridgeError(f"the controller has ended with exit code {code}")
+
+
+def arguments_of(options: BridgeOptions) -> list[str]:
+    """The flags that give these options."""
+    words = []
+    for field in dataclasses.fields(options):
+        value, flag = getattr(options, field.name), f"--{field.name.replace('_', '-')}"
+        if value is True:
+            words.append(flag)
+        elif value is not False and value is not None:
+            words += [flag, str(value)]
+    return words
 
 
 def _activate(node: AdaptiveMpc) -> None:

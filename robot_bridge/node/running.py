@@ -27,6 +27,8 @@ from robot_bridge.control.loop import ControlLoop
 from robot_bridge.control.outputs import command_sender, present_positions
 from robot_bridge.control.plan_ahead import PlanAhead
 from robot_bridge.control.warm_up import lead_for, warm_up
+from robot_bridge.guard.guarded_transport import GuardedTransport
+from robot_bridge.guard.line import GuardLine
 from robot_bridge.middleware.messages import DiagnosticArray
 from robot_bridge.middleware.transport import Transport
 from robot_bridge.node.diagnostics import Diagnostics
@@ -61,6 +63,7 @@ class Running:
         transport: the transport of the robot's topics.
         preflight_transport: the transport that the preflight listens on.
         name: the node's name.
+        guard: the line to the guard that commands go through; None without one.
 
     Attributes:
         config: the bridge file.
@@ -72,7 +75,14 @@ class Running:
         AdaptiveMBRLError: a file is wrong, or the robot is not as the file says; nothing runs then.
     """
 
-    def __init__(self, parameters: NodeParameters, transport: Transport, preflight_transport: Transport, name: str) -> None:
+    def __init__(
+        self,
+        parameters: NodeParameters,
+        transport: Transport,
+        preflight_transport: Transport,
+        name: str,
+        guard: GuardLine | None = None,
+    ) -> None:
         path = Path(parameters.bridge)
         self.config = config = load_bridge_config(path)
         self._parameters = parameters
@@ -81,6 +91,11 @@ class Running:
         supervisor = make_supervisor(config, controller, path)
         dt, horizon = controller.spec.dt, controller.settings.planner.horizon
         require_latency(config, controller, path)
+        if guard is not None:
+            guard.hello(controller.spec)
+            transport, preflight_transport = (
+                GuardedTransport(each, guard, config.output.topic) for each in (transport, preflight_transport)
+            )
         self.preflight = ""
         if parameters.preflight_seconds > 0:
             listening = listen(config, preflight_transport, parameters.preflight_seconds)
@@ -121,6 +136,7 @@ class Running:
                 goal=self._goals or (lambda begin: None),
                 checks=ModelChecks(controller.spec, config.safety, controller.diagnosis_names, self._expected(transport)).look,
                 latency=config.latency,
+                on_release=(lambda: None) if guard is None else guard.release,
                 on_period_end=Telemetry(controller.spec, transport, name, controller.diagnosis_names),
             )
             self.other_publishers = 0

@@ -24,8 +24,7 @@ from numpy.typing import NDArray
 from adaptive_mbrl.spec import RobotSpec
 from robot_bridge.safety.config import SafetyConfig
 from robot_bridge.safety.faults import Fault, FaultKind
-from robot_bridge.safety.limiter import CommandLimiter
-from robot_bridge.safety.names import action_range, require_channels
+from robot_bridge.safety.limits import command_limiter, require_channels
 from robot_bridge.safety.observation_checks import ObservationChecks, Observed, TrainingRange
 from robot_bridge.safety.reactions import Reaction, Reactions, severity, stops
 from robot_bridge.safety.safe_actions import SafeActions
@@ -78,12 +77,8 @@ class SafetySupervisor:
     def __init__(self, spec: RobotSpec, config: SafetyConfig, training: TrainingRange | None = None) -> None:
         require_channels(spec, config)
         self.spec, self.config = spec, config
-        self.low, self.high = np.array([action_range(spec, config, i) for i in range(spec.action_dim)]).T
-        self.rate = np.array([config.rate_limits[name] for name in spec.action_names])
-        smooth = (
-            [limits.get(n, math.inf) for n in spec.action_names] for limits in (config.acceleration_limits, config.jerk_limits)
-        )
-        self._limiter = CommandLimiter(self.low, self.high, self.rate, *(np.array(limits) for limits in smooth))
+        self._limiter = command_limiter(spec, config)
+        self.low, self.high = self._limiter.low, self._limiter.high
         self._checks = ObservationChecks(spec, config, training)
         self._reactions = Reactions(config.reactions, config.safe_action)
         self._safe = SafeActions(spec, config, self.low, self.high)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from adaptive_mbrl.spec import RobotSpec
 from robot_bridge.bridge_config import OutputConfig
-from robot_bridge.middleware.messages import Float64MultiArray, JointTrajectory, Message
+from robot_bridge.control.outputs import command_values
+from robot_bridge.middleware.messages import Message
 from robot_bridge.simulated.transmission_line import TransmissionLine
 
 Array = NDArray[np.float64]
@@ -56,7 +57,7 @@ class CommandInput:
 
     def receive(self, message: Message, received: float) -> None:
         """Take a command over; a message of the wrong size or without finite numbers is refused."""
-        values = _values(message)
+        values = command_values(message)
         is_command = len(values) == len(self._order) and bool(np.isfinite(values).all())
         command = np.zeros(len(self._order))
         with self._lock:
@@ -89,11 +90,3 @@ class CommandInput:
             self._timed_out = True
             self.timeouts += 1
         return max(0.0, min(until, expiry) - since)
-
-
-def _values(message: Message) -> list[float]:
-    if isinstance(message, Float64MultiArray):
-        return message.data
-    if isinstance(message, JointTrajectory) and message.points:
-        return message.points[-1].positions
-    return []

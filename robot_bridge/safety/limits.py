@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+
+import numpy as np
 
 from adaptive_mbrl.config import did_you_mean
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.spec import RobotSpec
 from robot_bridge.safety.config import Range, SafetyConfig
+from robot_bridge.safety.limiter import CommandLimiter
 from robot_bridge.safety.observation_checks import without_margin
 
 
@@ -30,7 +34,18 @@ def require_channels(spec: RobotSpec, config: SafetyConfig) -> None:
             raise ConfigError(f"key 'safety.{key}': '{name}' is no velocity")
 
 
-def action_range(spec: RobotSpec, config: SafetyConfig, index: int) -> tuple[float, float]:
+def command_limiter(spec: RobotSpec, config: SafetyConfig) -> CommandLimiter:
+    """The limits of a robot's commands."""
+    low, high = np.array([_action_range(spec, config, i) for i in range(spec.action_dim)]).T
+    rate = np.array([config.rate_limits[name] for name in spec.action_names])
+    acceleration, jerk = (
+        np.array([limits.get(name, math.inf) for name in spec.action_names])
+        for limits in (config.acceleration_limits, config.jerk_limits)
+    )
+    return CommandLimiter(low, high, rate, acceleration, jerk)
+
+
+def _action_range(spec: RobotSpec, config: SafetyConfig, index: int) -> tuple[float, float]:
     """The smallest and the largest command of an action channel."""
     channel = spec.action[index]
     limits = config.action_limits.get(channel.name, Range(channel.low, channel.high))

@@ -1,0 +1,76 @@
+"""A transport whose commands go to the guard, which publishes them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from robot_bridge.control.outputs import command_values
+from robot_bridge.guard.line import GuardLine
+from robot_bridge.middleware.endpoints import Endpoints, Graph
+from robot_bridge.middleware.messages import LogLevel
+from robot_bridge.middleware.transport import Answer, MessageT, Receive, RequestT, Transport
+
+_LOG = logging.getLogger(__name__)
+
+
+class GuardedTransport:
+    """A `Transport` that passes everything on to another one, except for commands. If the guard dies it sends them itself.
+
+    Args:
+        transport: the transport that does the work.
+        line: the line to the guard.
+        topic: the topic of commands.
+    """
+
+    def __init__(self, transport: Transport, line: GuardLine, topic: str) -> None:
+        self._transport, self._line, self._topic = transport, line, topic
+        self._own: Callable[[Any], None] | None = None
+
+    def publisher(self, topic: str, message_type: type[MessageT], *, reliable: bool = True) -> Callable[[MessageT], None]:
+        if topic != self._topic:
+            return self._transport.publisher(topic, message_type, reliable=reliable)
+        return self._send
+
+    def subscribe(self, topic: str, message_type: type[MessageT], receive: Receive[MessageT], *, reliable: bool = False) -> None:
+        self._transport.subscribe(topic, message_type, receive, reliable=reliable)
+
+    def serve(self, name: str, request_type: type[RequestT], answer: Answer[RequestT]) -> None:
+        self._transport.serve(name, request_type, answer)
+
+    def log(self, name: str, level: LogLevel, text: str) -> None:
+        self._transport.log(name, level, text)
+
+    def graph(self) -> Graph:
+        return _WithoutGuard(self._transport.graph(), self._topic)
+
+    def now(self) -> float:
+        return self._transport.now()
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def _send(self, message: MessageT) -> None:
+        if self._own is None:
+            try:
+                self._line.command(command_values(message))
+                return
+            except OSError as error:
+                _LOG.error("the guard is gone (%s); commands are published without it", error)
+                self._own = self._transport.publisher(self._topic, type(message))
+        self._own(message)
+
+
+class _WithoutGuard:
+    """The graph without the guard's publisher of commands, which is this robot's own."""
+
+    def __init__(self, graph: Graph, topic: str) -> None:
+        self._graph, self._topic = graph, topic
+
+    def endpoints(self) -> Endpoints:
+        endpoints = list(self._graph.endpoints())
+        own = next((i for i, e in enumerate(endpoints) if e.publishes and e.topic == self._topic), None)
+        if own is not None:
+            del endpoints[own]
+        return endpoints

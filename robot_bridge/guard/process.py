@@ -1,0 +1,147 @@
+"""The guard's process: it starts the controller, passes its commands on, and watches its memory and its end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from adaptive_mbrl.errors import BridgeError
+from adaptive_mbrl.spec import RobotSpec
+from robot_bridge.bridge_config import BridgeConfig
+from robot_bridge.control.inputs import Inputs
+from robot_bridge.control.outputs import command_sender
+from robot_bridge.guard.guard import Guard, Watch
+from robot_bridge.guard.line import LINE, MAX_BYTES, understood
+from robot_bridge.middleware.transport import Transport
+from robot_bridge.safety.observation_checks import Observed
+
+LONGEST_WAIT = 0.05
+"""Longest time between two looks at the controller's memory and at signals [s]."""
+MEGABYTE = 1 << 20
+OOM_SCORE = 500
+"""Added to the controller's score, so that the kernel ends it before the guard when memory runs out."""
+
+
+class GuardProcess:
+    """Runs a controller under guard.
+
+    Args:
+        config: the bridge file.
+        transport: the guard's own transport.
+        stop: an event that asks to end.
+        memory_limit: largest resident memory of the controller's process [MiB]; 0 for no limit.
+    """
+
+    def __init__(self, config: BridgeConfig, transport: Transport, stop: threading.Event, memory_limit: float = 0.0) -> None:
+        self._config, self._transport, self._stop, self._memory_limit = config, transport, stop, memory_limit
+        self._guard: Guard | None = None
+
+    def run(self, arguments: Sequence[str]) -> int:
+        """Start `adaptive-mbrl` with these arguments and guard it until it ends.
+
+        If it dies while the robot is under control, the safe action is sent until `stop` is set.
+
+        Returns:
+            The exit code of the controller.
+
+        Raises:
+            BridgeError: the controller died while the robot was under control.
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        command = [sys.executable, "-m", "adaptive_mbrl", *arguments]
+        environment = os.environ | {LINE: str(theirs.fileno())}
+        # a process group of its own, so that Ctrl-C asks this process alone, which asks the controller
+        controller = subprocess.Popen(command, env=environment, pass_fds=[theirs.fileno()], start_new_session=True)
+        theirs.close()
+        with suppress(OSError):
+            Path(f"/proc/{controller.pid}/oom_score_adj").write_text(str(OOM_SCORE))
+        try:
+            code = self._pass_on(ours, controller)
+        finally:
+            ours.close()
+            if controller.poll() is None:
+                controller.kill()
+        if self._guard is None or self._guard.watch is Watch.RELEASED:
+            return code
+        return self._go_on_without(code)
+
+    def _pass_on(self, line: socket.socket, controller: subprocess.Popen[bytes]) -> int:
+        """Pass commands on until the controller ends; returns its exit code."""
+        is_asked = False
+        while True:
+            if self._stop.is_set() and not is_asked:
+                controller.send_signal(signal.SIGTERM)
+                is_asked = True
+            if self._is_too_large(controller.pid):
+                print(f"error: the controller takes more than {self._memory_limit:g} MiB of memory; it is ended", flush=True)
+                controller.kill()
+            line.settimeout(self._patience())
+            try:
+                message = line.recv(MAX_BYTES)
+            except TimeoutError:
+                pass
+            else:
+                if not message:
+                    # the other end is closed; what is under control must not wait for the exit code
+                    if self._guard is not None:
+                        self._guard.take_over()
+                    return controller.wait()
+                self._take(message)
+            if self._guard is not None and self._guard.look():
+                print("no command from the controller: the guard sends the safe action", flush=True)
+
+    def _patience(self) -> float:
+        due = LONGEST_WAIT if self._guard is None else self._guard.due - time.monotonic()
+        return min(LONGEST_WAIT, max(1e-4, due))
+
+    def _take(self, message: bytes) -> None:
+        said = understood(message)
+        if isinstance(said, RobotSpec):
+            self._guard = self._guard_of(said)
+        elif self._guard is not None and said is None:
+            self._guard.release()
+        elif self._guard is not None and said is not None:
+            if self._guard.watch is Watch.GUARDING:
+                print("the controller's commands are passed on again", flush=True)
+            self._guard.command(said)
+
+    def _guard_of(self, spec: RobotSpec) -> Guard:
+        send = command_sender(spec, self._config.output, self._transport)
+        # observations cost this process time, and only damping needs them
+        if self._config.safety.safe_action == "damping":
+            observe = Inputs(spec, self._config, self._transport).snapshot
+        else:
+            nothing = Observed(np.full(spec.obs_dim, np.nan), np.full(spec.obs_dim, -np.inf))
+            observe = lambda: nothing  # noqa: E731
+        return Guard(spec, self._config, send, observe, time.monotonic)
+
+    def _is_too_large(self, process: int) -> bool:
+        if not self._memory_limit:
+            return False
+        try:
+            pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+        except (OSError, IndexError):
+            return False
+        return pages * os.sysconf("SC_PAGE_SIZE") > self._memory_limit * MEGABYTE
+
+    def _go_on_without(self, code: int) -> int:
+        how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+        print(
+            f"error: the controller has ended {how} while the robot was under control; "
+            "the safe action is sent until this process is stopped",
+            flush=True,
+        )
+        guard = self._guard
+        while guard is not None and not self._stop.wait(max(0.0, min(LONGEST_WAIT, guard.due - time.monotonic()))):
+            guard.look()
+        raise BridgeError(f"the controller had ended {how} while the robot was under control")

@@ -1,0 +1,298 @@
+"""The guard passes commands on, and sends the safe action when they stop or their process dies."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.options import BridgeOptions
+from robot_bridge.bridge_config import load_bridge_config
+from robot_bridge.guard.guard import Guard, Watch
+from robot_bridge.guard.guarded_transport import GuardedTransport
+from robot_bridge.guard.line import MAX_BYTES, GuardLine, understood
+from robot_bridge.middleware.endpoints import Endpoint
+from robot_bridge.middleware.messages import Float64MultiArray, JointState
+from robot_bridge.node.commands import arguments_of
+from robot_bridge.safety.supervisor import Observed
+from tests.bridge.test_supervisor import DT, SPEC
+from tests.bridge.waiting import PATIENCE
+from tests.cartpole_bridge import BRIDGE
+
+TWO_JOINTS = """
+checkpoint: none
+inputs: {joints: {topic: /joint_states, type: sensor_msgs/msg/JointState}}
+obs:
+  hip_angle: {input: joints, field: position, joint: hip}
+  hip_velocity: {input: joints, field: velocity, joint: hip}
+  knee_velocity: {input: joints, field: velocity, joint: knee}
+output: {topic: /commands, order: [knee, hip]}
+safety:
+  rate_limits: {hip: 10.0, knee: 40.0}
+  dampers: {hip: {velocity: hip_velocity, gain: 1.0}}
+  safe_action: SAFE
+"""
+
+
+class Bench:
+    """A guard with a clock that is set by hand."""
+
+    def __init__(self, tmp_path: Path, safe_action: str = "zero") -> None:
+        path = tmp_path / "bridge.yaml"
+        path.write_text(TWO_JOINTS.replace("SAFE", safe_action))
+        self.now, self.sent = 0.0, []
+        self.values = np.array([0.1, 0.5, 0.0])
+        self.guard = Guard(SPEC, load_bridge_config(path), self._send, self._observe, lambda: self.now)
+
+    def _send(self, command: np.ndarray) -> None:
+        self.sent.append((round(self.now, 6), command.round(6).tolist()))
+
+    def _observe(self) -> Observed:
+        return Observed(self.values, np.full(3, self.now))
+
+    def wait(self, periods: float) -> None:
+        """Let time pass in small steps, as the guard's process does."""
+        for _ in range(round(periods * 100)):
+            self.now += DT / 100
+            self.guard.look()
+
+
+def test_commands_are_passed_on_at_once_in_the_order_of_the_spec(tmp_path: Path):
+    bench = Bench(tmp_path)
+
+    bench.guard.command(np.array([0.3, 0.4]))
+
+    assert bench.sent == [(0.0, [0.4, 0.3])]
+    assert bench.guard.watch is Watch.PASSING
+
+
+def test_silence_is_answered_within_two_periods_and_once_in_every_period_then(tmp_path: Path):
+    bench = Bench(tmp_path)
+    bench.guard.command(np.array([0.3, 1.0]))
+
+    bench.wait(6)
+
+    (_, *own) = bench.sent
+    assert bench.guard.watch is Watch.GUARDING
+    assert own[0][0] <= 2 * DT
+    np.testing.assert_allclose(np.diff([at for at, _ in own]), DT, rtol=0.02)
+    # hip: 10 per second, from 1 to 0; knee: at once
+    assert [command for _, command in own[:3]] == [[0.5, 0.0], [0.0, 0.0], [0.0, 0.0]]
+    assert bench.guard.takeovers == 1
+
+
+def test_commands_that_come_again_go_on_from_what_the_guard_sent(tmp_path: Path):
+    bench = Bench(tmp_path)
+    bench.guard.command(np.array([0.0, 1.0]))
+    bench.wait(6)
+
+    bench.guard.command(np.array([0.0, 1.0]))
+
+    assert bench.sent[-1][1] == [0.5, 0.0]
+    assert bench.guard.watch is Watch.PASSING
+
+
+def test_what_is_released_is_left_alone(tmp_path: Path):
+    bench = Bench(tmp_path)
+    bench.guard.command(np.array([0.0, 1.0]))
+    bench.guard.release()
+
+    bench.wait(10)
+    assert not bench.guard.take_over()
+
+    assert len(bench.sent) == 1
+
+
+def test_the_guard_damps_by_what_it_observes_itself(tmp_path: Path):
+    bench = Bench(tmp_path, "damping")
+    bench.guard.command(np.array([0.0, 0.0]))
+
+    assert bench.guard.take_over()
+
+    assert bench.sent[-1][1] == [-0.5, 0.0]
+
+
+@pytest.mark.parametrize("values", [[0.1], [0.1, np.nan], [0.1, 0.2, 0.3], []])
+def test_what_is_no_command_is_not_passed_on(tmp_path: Path, values: list[float]):
+    bench = Bench(tmp_path)
+
+    bench.guard.command(np.array(values))
+
+    assert (bench.sent, bench.guard.refused, bench.guard.watch) == ([], 1, Watch.RELEASED)
+
+
+def test_commands_beyond_the_limits_are_cut(tmp_path: Path):
+    bench = Bench(tmp_path)
+    bench.guard.command(np.array([0.0, 0.0]))
+
+    bench.guard.command(np.array([99.0, -99.0]))
+
+    assert bench.sent[-1][1] == [-0.5, 2.0]
+
+
+# --- the line -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    yield ours, theirs
+    ours.close()
+    theirs.close()
+
+
+class Network:
+    """A transport that keeps what is published."""
+
+    def __init__(self) -> None:
+        self.published: list[tuple[str, object]] = []
+
+    def publisher(self, topic: str, message_type: type, *, reliable: bool = True) -> Callable[[object], None]:
+        return lambda message: self.published.append((topic, message))
+
+    def graph(self) -> Network:
+        return self
+
+    def endpoints(self) -> list[Endpoint]:
+        here = Endpoint("/commands", "std_msgs/msg/Float64MultiArray", publishes=True, reliable=True)
+        return [dataclasses.replace(here, publishes=False), here, here, dataclasses.replace(here, topic="/joint_states")]
+
+
+def test_the_line_carries_the_robot_commands_and_the_release(ends):
+    ours, theirs = ends
+    line = GuardLine(theirs)
+    line.hello(SPEC)
+    line.command([0.25, -1.0])
+    line.release()
+
+    assert understood(ours.recv(MAX_BYTES)) == SPEC
+    np.testing.assert_array_equal(understood(ours.recv(MAX_BYTES)), [0.25, -1.0])
+    assert understood(ours.recv(MAX_BYTES)) is None
+
+
+def test_only_commands_go_through_the_line(ends):
+    ours, theirs = ends
+    network = Network()
+    transport = GuardedTransport(network, GuardLine(theirs), "/commands")
+
+    transport.publisher("/joint_states", JointState)(JointState())
+    transport.publisher("/commands", Float64MultiArray)(Float64MultiArray(data=[0.5]))
+
+    assert network.published == [("/joint_states", JointState())]
+    np.testing.assert_array_equal(understood(ours.recv(MAX_BYTES)), [0.5])
+
+
+def test_the_guards_publisher_is_no_other_robot_controller(ends):
+    seen = GuardedTransport(Network(), GuardLine(ends[1]), "/commands").graph().endpoints()
+
+    assert [e.topic for e in seen if e.publishes] == ["/commands", "/joint_states"]
+
+
+def test_a_controller_whose_guard_has_died_sends_its_commands_itself(ends):
+    ours, theirs = ends
+    network = Network()
+    publish = GuardedTransport(network, GuardLine(theirs), "/commands").publisher("/commands", Float64MultiArray)
+    ours.close()
+
+    publish(Float64MultiArray(data=[0.5]))
+    publish(Float64MultiArray(data=[0.6]))
+
+    assert [message.data for _, message in network.published] == [[0.5], [0.6]]
+
+
+# --- the command line ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_controller_gets_the_same_flags():
+    options = BridgeOptions(Path("b.yaml"), guard=True, memory_limit=900.0, record=Path("bag"), domain=7)
+
+    assert arguments_of(options) == [
+        *("--bridge", "b.yaml", "--device", "auto", "--deadline", "0.9", "--preflight-seconds", "0.0", "--record", "bag"),
+        *("--guard", "--memory-limit", "900.0", "--transport", "dds", "--domain", "7", "--interface", "lo"),
+    ]
+
+
+def test_a_limit_of_memory_needs_somebody_who_keeps_it():
+    with pytest.raises(ConfigError, match=r"--memory-limit: got 500; allowed: 0 or more, with --guard"):
+        BridgeOptions(Path("b.yaml"), memory_limit=500.0)
+
+
+class Process:
+    """`adaptive-mbrl bridge --guard` beside a cart-pole, with its lines."""
+
+    def __init__(self, bridge: Path, domain: int, *more: str) -> None:
+        command = [
+            sys.executable,
+            "-m",
+            "adaptive_mbrl",
+            "bridge",
+            "--bridge",
+            str(bridge),
+            "--domain",
+            str(domain),
+            "--guard",
+            *more,
+        ]
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+        )
+        self.lines: list[str] = []
+        self._changed = threading.Condition()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        for line in self.process.stdout:
+            with self._changed:
+                self.lines.append(line.strip())
+                self._changed.notify_all()
+
+    def wait_for(self, pattern: str) -> str:
+        with self._changed:
+            found = lambda: [line for line in self.lines if re.search(pattern, line)]  # noqa: E731
+            assert self._changed.wait_for(found, 3 * PATIENCE), self.lines
+            return found()[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("death", ["killed", "too large", "asked to end"])
+def test_whatever_ends_the_controller_the_robot_gets_the_safe_action(
+    death: str, tmp_path: Path, make_checkpoint: Callable[..., Path]
+):
+    bridge, domain = tmp_path / "bridge.yaml", 60 + os.getpid() % 30
+    bridge.write_text(BRIDGE.format(checkpoint=make_checkpoint(tmp_path / "checkpoint")))
+    limit = ("--memory-limit", "50") if death == "too large" else ()
+    robot = [sys.executable, "-m", "adaptive_mbrl", "simulated-robot", "--bridge", str(bridge), "--domain", str(domain)]
+    simulated = subprocess.Popen([*robot, "--scenario", "cartpole/demo"], stdout=subprocess.PIPE, text=True)
+    guarded = Process(bridge, domain, *limit)
+    try:
+        if death == "too large":
+            guarded.wait_for("takes more than 50 MiB of memory")
+            assert guarded.process.wait(PATIENCE) == 2  # it was not in control yet
+            guarded.wait_for("error: the controller has ended with exit code -9")
+            return
+        guarded.wait_for("^(ramp|running|hold)")
+        if death == "asked to end":
+            guarded.process.send_signal(signal.SIGTERM)
+            assert guarded.process.wait(3 * PATIENCE) == 0
+            assert not [line for line in guarded.lines if "guard" in line or "error" in line]
+            return
+        (controller,) = Path(f"/proc/{guarded.process.pid}/task/{guarded.process.pid}/children").read_text().split()
+        os.kill(int(controller), signal.SIGKILL)
+        guarded.wait_for("error: the controller has ended by SIGKILL while the robot was under control; the safe action is sent")
+        guarded.process.send_signal(signal.SIGTERM)
+        assert guarded.process.wait(PATIENCE) == 2
+    finally:
+        for process in (guarded.process, simulated):
+            process.kill()
+            process.wait()
