@@ -72,6 +72,7 @@ COMMANDS = (
     Command("fine-tune", options.FineTuneOptions, "adaptive_mbrl.meta.fine_tune:fine_tune"),
     Command("diagnose", options.DiagnoseOptions, "sim.diagnosis.command:diagnose"),
     Command("replay", options.ReplayOptions, "sim.replay:replay"),
+    Command("schema", options.SchemaOptions, "adaptive_mbrl.schema.command:schema"),
     Command("info", options.InfoOptions, "sim.info:info"),
 )
 """Every sub-command, in the order of the help."""

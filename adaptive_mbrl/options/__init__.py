@@ -18,6 +18,7 @@ from adaptive_mbrl.options.data import (
     DataSplitOptions,
     DataStatsOptions,
 )
+from adaptive_mbrl.options.files import SchemaOptions
 from adaptive_mbrl.options.simulation import (
     CollectOptions,
     DemoOptions,
@@ -53,6 +54,7 @@ __all__ = [
     "PreflightOptions",
     "ReplayOptions",
     "RunsOptions",
+    "SchemaOptions",
     "SimulatedRobotOptions",
     "SweepOptions",
     "TrainBaselineOptions",

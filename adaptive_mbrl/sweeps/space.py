@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from adaptive_mbrl.config import bounded, did_you_mean, from_mapping, load_yaml, with_settings
 from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.schema import Record, describe
+from adaptive_mbrl.schema.shapes import Either, Table
 from adaptive_mbrl.training.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -107,6 +109,12 @@ class Choices:
 
 
 Setting = Range | Choices
+
+
+def record() -> Record:
+    """What the file of a sweep may hold."""
+    settings = Table(Either((describe(Range), describe(Choices))))
+    return describe(SweepConfig, {(SweepConfig, "space"): settings}, name="search space of a sweep")
 
 
 def load_space(path: Path, content: Mapping[str, Any]) -> tuple[SweepConfig, dict[str, Setting]]:

@@ -1,0 +1,83 @@
+"""The kinds of YAML files that users write, each with the record that says what it may hold.
+
+Like `cli.py`, this module names `sim` and `robot_bridge` as text only, and imports what a kind needs when somebody asks for it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+from adaptive_mbrl.schema.describe import describe
+from adaptive_mbrl.schema.json_schema import json_schema
+from adaptive_mbrl.schema.shapes import Record
+
+
+@dataclass(frozen=True)
+class FileKind:
+    """A kind of YAML file.
+
+    Attributes:
+        name: what users call it.
+        title: what it is, in a few words.
+        read_by: the commands and flags that take such a file.
+        record: the dataclass that it is loaded into, or a function that gives its record, as ``module:name``.
+        folder: the folder in `configs` where files of this kind are; None where none is shipped.
+    """
+
+    name: str
+    title: str
+    read_by: str
+    record: str
+    folder: str | None = None
+
+    def describe(self) -> Record:
+        """What a file of this kind may hold; this imports the packages that load it."""
+        module, name = self.record.split(":")
+        found = getattr(importlib.import_module(module), name)
+        record: Record = describe(found, name=self.title) if isinstance(found, type) else found()
+        return record
+
+    def json_schema(self) -> dict[str, Any]:
+        """Its JSON Schema."""
+        return json_schema(self.describe(), f"adaptive-mbrl: {self.title}")
+
+
+FILE_KINDS = (
+    FileKind("robot", "robot", "collect --robot, info --robot, the key `robot` of a scenario", "sim.files:robot", "robots"),
+    FileKind("scenario", "scenario", "demo, evaluate, collect and simulated-robot --scenario", "sim.files:scenario", "scenarios"),
+    FileKind(
+        "split",
+        "split of scenarios",
+        "evaluate --scenario FILE:PART, the key `scenarios` of a training",
+        "sim.files:split",
+        "scenarios",
+    ),
+    FileKind("train", "training", "train --config, sweep --config", "adaptive_mbrl.training.config:TrainConfig", "train"),
+    FileKind("baseline", "training of a baseline", "train-baseline --config", "sim.baselines.config:BaselineConfig", "baselines"),
+    FileKind("suite", "suite of a benchmark", "benchmark --suite, train-suite --suite", "sim.benchmark.suite:Suite", "suites"),
+    FileKind(
+        "bridge",
+        "robot behind ROS 2",
+        "bridge, preflight, simulated-robot and import-bag --bridge",
+        "robot_bridge.files:bridge",
+        "bridge",
+    ),
+    FileKind(
+        "imperfections",
+        "imperfections of a simulated robot",
+        "simulated-robot --imperfections",
+        "robot_bridge.simulated.imperfections:Imperfections",
+        "simulated_robot",
+    ),
+    FileKind("logs", "logs of a robot", "data import --config", "adaptive_mbrl.logs.config:LogConfig"),
+    FileKind(
+        "dataset",
+        "robot of a LeRobot dataset",
+        "data import-lerobot --config",
+        "adaptive_mbrl.stores.lerobot.channels:DatasetConfig",
+    ),
+    FileKind("sweep", "search space of a sweep", "sweep --space", "adaptive_mbrl.sweeps.space:record"),
+)
+"""Every kind of file, in the order of a reference."""
