@@ -9,6 +9,7 @@ from adaptive_mbrl.schema.shapes import Either, Row, Scalar, Sequence, Table
 from sim.robot.config import RobotConfig
 from sim.scenarios.change import ALLOWED, Change
 from sim.scenarios.distribution import ChangeDistribution, Part, SplitFile
+from sim.scenarios.draws import FORMS
 from sim.scenarios.loading import ScenarioFile
 
 _NUMBER, _NAMES = Scalar("number"), Sequence(Scalar("text"))
@@ -78,7 +79,7 @@ def _drawn(shape: Shape) -> Shape:
         case Scalar():
             return Either((shape, *_forms()))
         case Table():
-            return Table(_drawn(shape.item))
+            return Table(_drawn(shape.item), excluded=tuple(FORMS))
         case Row():
             return Either((Row(tuple(_drawn(item) for item in shape.items)), _choice()))
         case Either():

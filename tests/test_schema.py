@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import copy
-import json
 import re
 import typing
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +13,9 @@ from jsonschema import Draft202012Validator
 
 from adaptive_mbrl.file_kinds import FILE_KINDS, FileKind
 from adaptive_mbrl.options.files import KindName
-from adaptive_mbrl.schema import Key, Record, Shape, default_in_words, records_of, type_in_words
+from adaptive_mbrl.schema import Record, Shape
 from adaptive_mbrl.schema.command import schema_text
-from adaptive_mbrl.schema.shapes import Choice, Either, Kinds, Nothing, Row, Scalar, Sequence, Table, inner_shapes
+from adaptive_mbrl.schema.shapes import inner_shapes
 from sim.paths import config_root
 
 ROOT = Path(__file__).resolve().parent.parent

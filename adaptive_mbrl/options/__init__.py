@@ -18,7 +18,7 @@ from adaptive_mbrl.options.data import (
     DataSplitOptions,
     DataStatsOptions,
 )
-from adaptive_mbrl.options.files import SchemaOptions
+from adaptive_mbrl.options.files import SchemaOptions, ValidateOptions
 from adaptive_mbrl.options.simulation import (
     CollectOptions,
     DemoOptions,
@@ -60,4 +60,5 @@ __all__ = [
     "TrainBaselineOptions",
     "TrainOptions",
     "TrainSuiteOptions",
+    "ValidateOptions",
 ]

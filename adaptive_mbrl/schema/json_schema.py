@@ -55,7 +55,8 @@ def _schema(shape: Shape) -> dict[str, Any]:
             items = [_schema(item) for item in shape.items]
             return {"type": "array", "prefixItems": items, "minItems": len(items), "maxItems": len(items)}
         case Table():
-            return {"type": "object", "additionalProperties": _schema(shape.item)}
+            names = {"propertyNames": {"not": {"enum": list(shape.excluded)}}} if shape.excluded else {}
+            return {"type": "object", **names, "additionalProperties": _schema(shape.item)}
         case Either():
             return {"anyOf": [_schema(option) for option in shape.options]}
         case Kinds():

@@ -70,9 +70,11 @@ class Table:
 
     Attributes:
         item: what each name stands for.
+        excluded: words that are no names, because they have a meaning of their own.
     """
 
     item: Shape
+    excluded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
