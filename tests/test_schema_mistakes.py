@@ -208,10 +208,12 @@ def mistakes(shape: Shape, value: Any) -> Iterator[Mistake]:
             yield "unknown kind", "no_such_kind"
         case Either():
             yield "none of the forms", [{"no_such_key": [None]}]
+            # what is wrong in one form may be right in another one: where names are free, {value: 1} may name a part 'value'
+            free = any(isinstance(option, Table) for option in shape.options)
             for option in shape.options:
-                # a mistake in one form may be right in another one, so only nested ones are tried
                 if isinstance(option, Record | Kinds) and fits(option, value):
-                    yield from ((what, wrong) for what, wrong in mistakes(option, value) if isinstance(wrong, dict))
+                    nested = ((what, wrong) for what, wrong in mistakes(option, value) if isinstance(wrong, dict))
+                    yield from ((what, wrong) for what, wrong in nested if not (free and what.startswith("missing")))
 
 
 def mistakes_of_key(record: Record, key: Key, value: Any) -> Iterator[Mistake]:
