@@ -7,6 +7,7 @@ another type, out of its range, or none of the choices.
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ from robot_bridge.simulated.imperfections import Imperfections
 from sim.baselines.config import BaselineConfig
 from sim.benchmark.suite import Suite
 from sim.robot.config import RobotConfig
+from sim.robot.robot import load_robot
+from sim.scenarios import distribution, loading
 from sim.scenarios.distribution import PARTS, load_split
 from sim.scenarios.loading import parse_scenario
 
@@ -154,7 +157,7 @@ def load(kind: str, content: Any, path: Path) -> None:
     if kind == "scenario":
         parse_scenario(content, path)
     elif kind == "split":
-        for part in [part for part in PARTS if part in content]:
+        for part in [part for part in PARTS if part in content] if isinstance(content, dict) else PARTS:
             load_split(content, path, part)
     elif kind == "sweep":
         path.write_text(yaml.safe_dump(content))
@@ -229,6 +232,13 @@ def fits(shape: Record | Kinds, value: Any) -> bool:
     """Whether a value has this one of several forms."""
     holder = Record("holder", "", (Key("value", shape, required=True),))
     return Draft202012Validator(json_schema(holder, "holder")).is_valid({"value": value})
+
+
+@pytest.fixture(autouse=True)
+def robots_are_compiled_once(monkeypatch: pytest.MonkeyPatch):
+    cached = functools.cache(load_robot)
+    for module in (loading, distribution):
+        monkeypatch.setattr(module, "load_robot", cached)
 
 
 @pytest.mark.parametrize("kind", FILE_KINDS, ids=lambda kind: kind.name)
