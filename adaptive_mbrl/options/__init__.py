@@ -18,6 +18,7 @@ from adaptive_mbrl.options.data import (
     DataSplitOptions,
     DataStatsOptions,
 )
+from adaptive_mbrl.options.files import SchemaOptions, ValidateOptions
 from adaptive_mbrl.options.simulation import (
     CollectOptions,
     DemoOptions,
@@ -53,9 +54,11 @@ __all__ = [
     "PreflightOptions",
     "ReplayOptions",
     "RunsOptions",
+    "SchemaOptions",
     "SimulatedRobotOptions",
     "SweepOptions",
     "TrainBaselineOptions",
     "TrainOptions",
     "TrainSuiteOptions",
+    "ValidateOptions",
 ]
