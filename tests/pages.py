@@ -65,10 +65,11 @@ class Terminal:
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            with self._news:
-                self.lines.append(line)
-                self._news.notify_all()
+        with self._process.stdout as output:
+            for line in output:
+                with self._news:
+                    self.lines.append(line)
+                    self._news.notify_all()
         with self._news:
             self._news.notify_all()
 
@@ -98,6 +99,7 @@ class Terminal:
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+        self._reader.join(PATIENCE)
 
     def report(self, what: str) -> str:
         return f"{self.command}\n{what}\n{''.join(self.lines[-40:])}"

@@ -23,7 +23,7 @@ TOP_PAGES = {
     if (ROOT / name).is_file()
 }
 CODE = re.compile(r"(^```.*?^```[^\S\n]*$|(?<!`)`[^`\n]+`(?!`))", flags=re.S | re.M)
-LINK = re.compile(r"(!?\[[^\]]*\]\()([^)\s]+)(?=\))")
+LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
 LANGUAGES = {".md": "markdown", ".py": "python", ".sh": "sh", ".sbatch": "sh", ".yaml": "yaml", ".xml": "xml", ".json": "json"}
 
 
@@ -51,6 +51,12 @@ def site_path(target: PurePosixPath) -> str:
     return str(target.relative_to("docs")) if target.parts[0] == "docs" else f"repository/{target}.md"
 
 
+def title_of(page: PurePosixPath) -> str:
+    """The first heading of a page of the repository; its name if it has none."""
+    found = re.search(r"^# (.+)$", (ROOT / page).read_text(encoding="utf-8"), flags=re.M)
+    return found[1] if found else page.name
+
+
 def rewritten(text: str, source: PurePosixPath, page: str) -> str:
     """The text of a page whose links lead to pages of the site.
 
@@ -61,11 +67,14 @@ def rewritten(text: str, source: PurePosixPath, page: str) -> str:
     """
 
     def change(match: re.Match[str]) -> str:
-        target = target_of(match[2], source)
+        image, label, link = match.groups()
+        target = target_of(link, source)
         if target is None or not (ROOT / target[0]).exists():
             return match[0]
         path = os.path.relpath(site_path(target[0]), os.path.dirname(page) or ".")
-        return f"{match[1]}{path}{'#' + target[1] if target[1] else ''}"
+        # in a repository files are called by their names; in a site by their titles
+        named = label in (target[0].name, str(target[0])) and label.endswith(".md")
+        return f"{image}[{title_of(target[0]) if named else label}]({path}{'#' + target[1] if target[1] else ''})"
 
     return outside_code(text, lambda part: LINK.sub(change, part))
 
@@ -97,12 +106,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds the pages of the repository's top, and one for each file and folder outside docs/ that a page links to."""
     for name, page in TOP_PAGES.items():
         files.append(File.generated(config, page, content=rewritten((ROOT / name).read_text("utf-8"), PurePosixPath(name), page)))
-    sources = [(PurePosixPath("docs", f.src_uri), f) for f in files.documentation_pages() if f.generated_by is None]
+    texts = [(PurePosixPath(name), (ROOT / name).read_text("utf-8")) for name in TOP_PAGES]
+    texts += [(PurePosixPath("docs", f.src_uri), f.content_string) for f in files.documentation_pages() if f.generated_by is None]
     linked: set[PurePosixPath] = set()
-    for source, text in [(s, f.content_string) for s, f in sources] + [(PurePosixPath(n), (ROOT / n).read_text("utf-8")) for n in TOP_PAGES]:
-        links = [match[2] for part in CODE.split(text)[::2] for match in LINK.finditer(part)]
-        for link in links:
-            target = target_of(link, source)
+    for source, text in texts:
+        for match in (m for part in CODE.split(text)[::2] for m in LINK.finditer(part)):
+            target = target_of(match[3], source)
             if target is not None and (ROOT / target[0]).exists():
                 linked.update(shown_files(target[0]))
     for path in sorted(linked):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+
+from outside_links import title_of
 
 from adaptive_mbrl.file_kinds import FILE_KINDS, FileKind
 from adaptive_mbrl.schema import Key, Record, Shape, default_in_words, records_of, type_in_words
@@ -54,15 +56,16 @@ def linked_type(shape: Shape) -> str:
 def row(key: Key) -> str:
     """A line of a record's table."""
     default = "required" if key.required else f"`{default_in_words(key)}`"
-    cells = (f"`{key.name}`", key.documentation, linked_type(key.shape), default)
+    meaning = key.documentation[:1].upper() + key.documentation[1:]
+    cells = (f"`{key.name}`", meaning, linked_type(key.shape), default)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def section(record: Record, level: str = "##") -> str:
-    """A record with its keys."""
+def section(record: Record, title: str | None = None) -> str:
+    """A record with its keys; without a title it is called by its name."""
     named = f" It is named by its tag, `{record.tag}`." if record.tag else ""
     instead = f" With `{record.instead}` no other key is required." if record.instead else ""
-    head = f"{level} {record.name[0].upper()}{record.name[1:]} {{ #{anchor(record)} }}\n\n{record.summary}{named}{instead}\n\n"
+    head = f"## {title or record.name} {{ #{anchor(record)} }}\n\n{record.summary}{named}{instead}\n\n"
     if not record.keys:
         return f"{head}It has no keys.\n"
     return head + "| key | meaning | what it is | default |\n|---|---|---|---|\n" + "\n".join(map(row, record.keys)) + "\n"
@@ -88,13 +91,14 @@ def page(kind: FileKind) -> str:
     if kind.folder:
         about.append(f"- Files of this kind that ship: `configs/{kind.folder}/`.")
     if kind.name in EXPLAINED:
-        about.append(f"- Explained, with reasons and examples: [{EXPLAINED[kind.name].partition('#')[0]}](../../{EXPLAINED[kind.name]}).")
+        title = title_of(PurePosixPath("docs", EXPLAINED[kind.name].partition("#")[0]))
+        about.append(f"- Explained, with reasons and examples: [{title}](../../{EXPLAINED[kind.name]}).")
     example = (EXAMPLES / f"{kind.name}.yaml").read_text(encoding="utf-8")
     parts = [
         f"# {kind.title[0].upper()}{kind.title[1:]}\n",
         "\n".join(about) + "\n",
         f"A small file of this kind:\n\n```yaml\n{example}```\n",
-        *(section(record) for record in records_of(root)),
+        *(section(record, "The file" if record is root else None) for record in records_of(root)),
         index_of_keys(root),
     ]
     return "\n".join(parts)
