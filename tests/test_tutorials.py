@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adaptive_mbrl.cli import parse
-from tests.pages import ROOT, blocks_of, run_page
+from tests.pages import ROOT, run_page
 
 DOCS = ROOT / "docs"
 

@@ -1,95 +1,111 @@
-"""The reference of the Python interface: one page per subject, which mkdocstrings fills from the docstrings of the sources."""
+"""The reference of the Python interface: what the packages list in `__all__`, one page per subject, filled from the docstrings."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
+import griffe
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PACKAGES = ("adaptive_mbrl", "sim", "robot_bridge")
+FOLDER = "reference/python"
 
 
 class Subject(NamedTuple):
-    """A page of the reference: its title, one sentence about it, and the modules that it shows."""
+    """A page of the reference.
+
+    Attributes:
+        title: its title.
+        about: one or two sentences about it.
+        places: the modules whose public names it shows, or packages of such modules.
+    """
 
     title: str
     about: str
-    modules: tuple[str, ...]
+    places: tuple[str, ...]
 
 
 SUBJECTS = {
     "controller": Subject(
         "Controller",
         "The controller that runs in simulation and on a robot: observe, adapt, plan, act. Everything is an array.",
-        ("runtime", "controller", "control.inputs", "control.step", "checkpoint"),
+        ("adaptive_mbrl.runtime", "adaptive_mbrl.controller", "adaptive_mbrl.control"),
+    ),
+    "checkpoints": Subject(
+        "Checkpoints",
+        "What a training leaves, and where it can be kept.",
+        ("adaptive_mbrl.checkpoint", "adaptive_mbrl.canary", "adaptive_mbrl.hub"),
     ),
     "robots": Subject(
         "Channels and rewards",
         "What a robot is to the controller: named channels with units and limits, and what it is rewarded for.",
-        ("spec", "objective", "healthy", "errors"),
+        ("adaptive_mbrl.spec", "adaptive_mbrl.objective", "adaptive_mbrl.errors"),
     ),
     "adaptation": Subject(
         "Adaptation",
-        "What turns recent transitions into a belief, and a belief into a predictor. [Extending](../../extending.md) has complete examples.",
-        ("predictor", "transitions", "adaptation.base", "adaptation.rule", "adaptation.network_adapter", "dynamics.model"),
+        "What turns recent transitions into a belief, and a belief into a predictor. [Extending](../../extending.md) has examples.",
+        ("adaptive_mbrl.predictor", "adaptive_mbrl.transitions", "adaptive_mbrl.adaptation", "adaptive_mbrl.dynamics"),
     ),
-    "planning": Subject(
-        "Planning",
-        "What searches for actions under a predictor.",
-        ("planning.base", "planning.sampling", "planning.score", "planning.value"),
-    ),
-    "data": Subject(
-        "Episodes",
-        "Recorded episodes, and the windows that a training draws from them.",
-        ("data.episode", "data.episodes", "data.dataset", "data.windows"),
-    ),
+    "planning": Subject("Planning", "What searches for actions under a predictor.", ("adaptive_mbrl.planning",)),
     "training": Subject(
-        "Meta-training",
-        "The outer loop, and what a training's file says.",
-        ("meta.trainer", "training.config"),
+        "Episodes and training",
+        "Recorded episodes, and trainings from them. Trainings in simulation are on the next page.",
+        ("adaptive_mbrl.data", "adaptive_mbrl.meta", "adaptive_mbrl.training"),
     ),
-    "simulation": Subject(
-        "Simulation",
-        "Robots in MuJoCo, and how they change.",
-        (
-            "sim.robot.robot",
-            "sim.scenarios.change",
-            "sim.scenarios.scenario",
-            "sim.scenarios.distribution",
-            "sim.scenarios.loading",
-            "sim.simulation.batch",
-            "sim.simulation.oracle",
-            "sim.environment.scenario_env",
-            "sim.environment.vector_env",
-        ),
-    ),
-    "bridge": Subject(
-        "Robot bridge",
-        "What a middleware has to offer the bridge, and the bridge's file.",
-        ("robot_bridge.middleware.transport", "robot_bridge.bridge_config"),
-    ),
+    "simulation": Subject("Simulation", "Robots in MuJoCo, how they change, and how controllers are evaluated there.", ("sim",)),
+    "bridge": Subject("Robot bridge", "Between a middleware and the controller; it supervises every command.", ("robot_bridge",)),
 }
 
 
-def full_name(module: str) -> str:
-    """The module's whole name; those of the core are written without their package."""
-    return module if module.startswith(("sim.", "robot_bridge.")) else f"adaptive_mbrl.{module}"
+def public_names() -> dict[str, str]:
+    """Every public name, as users import it, with the module that defines it."""
+    found = {}
+    for package in PACKAGES:
+        module = griffe.load(package, search_paths=[str(ROOT)], submodules=False, allow_inspection=False)
+        for name in sorted(str(export) for export in module.exports or ()):
+            member = module.members[name]
+            found[f"{package}.{name}"] = member.target_path.rpartition(".")[0] if member.is_alias else package
+    return found
 
 
-def page(subject: Subject) -> str:
-    """The Markdown of a subject's page."""
-    directives = "\n".join(f"::: {full_name(module)}\n" for module in subject.modules)
-    return f"# {subject.title}\n\n{subject.about}\n\n{directives}"
+def subject_of(module: str) -> str:
+    """The page that a module belongs to: that with the longest matching place.
+
+    Raises:
+        PluginError: no page is for it.
+    """
+    places = [(place, name) for name, subject in SUBJECTS.items() for place in subject.places]
+    matching = [(len(place), name) for place, name in places if f"{module}.".startswith(f"{place}.")]
+    if not matching:
+        raise PluginError(f"docs/hooks/python_pages.py: no subject is for the public module {module}")
+    return max(matching)[1]
 
 
-def index() -> str:
-    """The Markdown of the page that lists the subjects."""
-    lines = [f"- [{subject.title}]({name}.md): {', '.join(f'`{full_name(m)}`' for m in subject.modules)}" for name, subject in SUBJECTS.items()]
-    return "# Python\n\nWritten from the docstrings of the sources.\n\n" + "\n".join(lines) + "\n"
+def names_by_subject() -> dict[str, list[str]]:
+    """The public names of each page, those of one module side by side in the order of `places`."""
+    modules = public_names()
+    return {
+        name: [
+            n for place in subject.places for n, m in modules.items() if subject_of(m) == name and f"{m}.".startswith(f"{place}.")
+        ]
+        for name, subject in SUBJECTS.items()
+    }
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds the pages."""
-    files.append(File.generated(config, "reference/python/index.md", content=index()))
-    for name, subject in SUBJECTS.items():
-        files.append(File.generated(config, f"reference/python/{name}.md", content=page(subject)))
+    rows = []
+    for name, public in names_by_subject().items():
+        subject = SUBJECTS[name]
+        content = f"# {subject.title}\n\n{subject.about}\n\n" + "".join(f"::: {identifier}\n\n" for identifier in public)
+        files.append(File.generated(config, f"{FOLDER}/{name}.md", content=content))
+        listed = ", ".join(f"[`{n.rpartition('.')[2]}`][{n}]" for n in public)
+        rows.append(f"| [{subject.title}]({name}.md) | {listed} |")
+    index = "# Python\n\nWhat the packages list in `__all__`, written from the docstrings. Everything else may change at any time.\n\n"
+    table = "| subject | public names |\n|---|---|\n" + "\n".join(rows) + "\n"
+    files.append(File.generated(config, f"{FOLDER}/index.md", content=index + table))
     return files
