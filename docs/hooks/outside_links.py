@@ -1,8 +1,8 @@
 """Links that lead out of docs/ work in the site, too.
 
-On a code host `../examples/walker/train.yaml` opens that file. The site is built from docs/ alone, so every file and folder that a
-page links to gets a page of its own below repository/, which shows it. CONTRIBUTING.md and others at the top become pages as they
-are.
+On a code host `../examples/walker/train.yaml` opens that file. The site is built from docs/ alone, so every file and folder that
+a page links to gets a page of its own below repository/, which shows it. CONTRIBUTING.md and others at the top become pages as
+they are.
 """
 
 from __future__ import annotations

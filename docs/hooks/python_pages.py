@@ -1,4 +1,4 @@
-"""The reference of the Python interface: what the packages list in `__all__`, one page per subject, filled from the docstrings."""
+"""The reference of the Python interface: what the packages list in `__all__`, one page per subject, from the docstrings."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ SUBJECTS = {
     ),
     "adaptation": Subject(
         "Adaptation",
-        "What turns recent transitions into a belief, and a belief into a predictor. [Extending](../../extending.md) has examples.",
+        "What turns recent transitions into a belief, and a belief into a predictor. [Examples](../../extending.md).",
         ("adaptive_mbrl.predictor", "adaptive_mbrl.transitions", "adaptive_mbrl.adaptation", "adaptive_mbrl.dynamics"),
     ),
     "planning": Subject("Planning", "What searches for actions under a predictor.", ("adaptive_mbrl.planning",)),
@@ -105,7 +105,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, f"{FOLDER}/{name}.md", content=content))
         listed = ", ".join(f"[`{n.rpartition('.')[2]}`][{n}]" for n in public)
         rows.append(f"| [{subject.title}]({name}.md) | {listed} |")
-    index = "# Python\n\nWhat the packages list in `__all__`, written from the docstrings. Everything else may change at any time.\n\n"
+    index = "# Python\n\nWhat the packages list in `__all__`, from the docstrings. Everything else may change at any time.\n\n"
     table = "| subject | public names |\n|---|---|\n" + "\n".join(rows) + "\n"
     files.append(File.generated(config, f"{FOLDER}/index.md", content=index + table))
     return files

@@ -107,8 +107,8 @@ def index() -> str:
     """The page that lists the kinds of files."""
     rows = [f"| [{kind.title}]({kind.name}.md) | {kind.read_by} |" for kind in FILE_KINDS]
     return (
-        "# YAML files\n\nEvery key of every file, written from the dataclasses that load it. A key that is not listed is an error, "
-        "and the message names the allowed ones. All numbers are in SI units.\n\n| file | read by |\n|---|---|\n"
+        "# YAML files\n\nEvery key of every file, written from the dataclasses that load it. A key that is not listed is an "
+        "error, and the message names the allowed ones. All numbers are in SI units.\n\n| file | read by |\n|---|---|\n"
         + "\n".join(rows)
         + "\n"
     )
