@@ -71,6 +71,8 @@ COMMANDS = (
     Command("fine-tune", options.FineTuneOptions, "adaptive_mbrl.meta.fine_tune:fine_tune"),
     Command("diagnose", options.DiagnoseOptions, "sim.diagnosis.command:diagnose"),
     Command("replay", options.ReplayOptions, "sim.replay:replay"),
+    Command("list", options.ListOptions, "sim.catalog.command_list:list_"),
+    Command("show", options.ShowOptions, "sim.catalog.command_show:show"),
     Command("validate", options.ValidateOptions, "adaptive_mbrl.validate:validate"),
     Command("schema", options.SchemaOptions, "adaptive_mbrl.schema.command:schema"),
     Command("info", options.InfoOptions, "sim.info:info"),
