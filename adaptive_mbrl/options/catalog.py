@@ -17,6 +17,22 @@ KINDS = ("robot", "scenario", "checkpoint", "rule", "planner")
 
 
 @dataclass(frozen=True)
+class CompletionOptions:
+    """Print a script by which a shell completes commands, flags and the names of what is shipped.
+
+    For bash, the line `source <(adaptive-mbrl completion bash)` in ~/.bashrc is enough. tcsh needs the extra packages of
+    'adaptive-mbrl[tcsh]'.
+
+    Example: adaptive-mbrl completion bash
+
+    Attributes:
+        shell: the shell that is to complete.
+    """
+
+    shell: Positional[Literal["bash", "zsh", "fish", "tcsh"]]
+
+
+@dataclass(frozen=True)
 class ListOptions:
     """List the robots, scenarios, checkpoints, adaptation rules and planners that there are.
 

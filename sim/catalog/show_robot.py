@@ -7,7 +7,7 @@ from typing import Any
 
 from adaptive_mbrl.config import from_mapping
 from adaptive_mbrl.objective import Term
-from sim.catalog.card import Card
+from sim.catalog.card import Card, Rows
 from sim.catalog.entries import leading_comment
 from sim.paths import config_name
 from sim.robot.config import RobotConfig
@@ -30,7 +30,7 @@ def show_robot(name: str) -> Card:
         for c, entry in zip(robot.spec.obs, config.obs, strict=True)
     ]
     actions = [{"channel": a.name, "unit": a.unit, "low": a.low, "high": a.high} for a in robot.spec.action]
-    tables = {"Observation": obs, "Action": actions, "Reward": [_term(term) for term in config.objective]}
+    tables: dict[str, Rows] = {"Observation": obs, "Action": actions, "Reward": [_term(term) for term in config.objective]}
     tables["Shaping, for planners only"] = [_term(term) for term in config.shaping]
     tables["Names for scenarios"] = list(_names(robot))
     return Card("robot", config_name("robots", robot.path), leading_comment(robot.path), dict(_facts(robot, config)), tables)
