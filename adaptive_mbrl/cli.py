@@ -12,7 +12,7 @@ import importlib
 import importlib.util
 import operator
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -71,8 +71,11 @@ COMMANDS = (
     Command("fine-tune", options.FineTuneOptions, "adaptive_mbrl.meta.fine_tune:fine_tune"),
     Command("diagnose", options.DiagnoseOptions, "sim.diagnosis.command:diagnose"),
     Command("replay", options.ReplayOptions, "sim.replay:replay"),
+    Command("list", options.ListOptions, "sim.catalog.command_list:list_"),
+    Command("show", options.ShowOptions, "sim.catalog.command_show:show"),
     Command("validate", options.ValidateOptions, "adaptive_mbrl.validate:validate"),
     Command("schema", options.SchemaOptions, "adaptive_mbrl.schema.command:schema"),
+    Command("completion", options.CompletionOptions, "sim.catalog.completion:completion"),
     Command("info", options.InfoOptions, "sim.info:info"),
 )
 """Every sub-command, in the order of the help."""
@@ -131,30 +134,38 @@ def parse(arguments: Sequence[str]) -> Any:
     """
     command = require_known(arguments, {command.name: command.options for command in COMMANDS}, GROUPS)
     with in_one_line(command):
-        return tyro.cli(
-            _union_of_commands(brief=not command),
-            prog="adaptive-mbrl",
-            description=_DESCRIPTION,
-            args=arguments,
-            config=(OmitSubcommandPrefixes, FlagCreatePairsOff),
-        )
+        # a list of commands needs only the first sentence about each
+        return parse_with(union_of([(c.name, c.options) for c in COMMANDS], GROUPS, brief=not command), arguments)
 
 
-def _union_of_commands(brief: bool) -> Any:
+def parse_with(commands: Any, arguments: Sequence[str]) -> Any:
+    """Have tyro parse the words of a command line, with a union that `union_of` made."""
+    return tyro.cli(
+        commands,
+        prog="adaptive-mbrl",
+        description=_DESCRIPTION,
+        args=arguments,
+        config=(OmitSubcommandPrefixes, FlagCreatePairsOff),
+    )
+
+
+def union_of(commands: Sequence[tuple[str, type]], groups: Mapping[str, str], *, brief: bool) -> Any:
     """What the parser chooses from; the commands of a group are a choice of their own.
 
     Args:
-        brief: whether only the first sentence of each command's help is wanted, for a list of commands.
+        commands: the name and the options of each command.
+        groups: words that begin the names of several commands, with what these have in common.
+        brief: whether the help of a command is its first sentence only.
     """
     members: dict[str, list[Any]] = {}
-    for command in COMMANDS:
-        first, _, second = command.name.partition(" ")
-        sentence = (command.options.__doc__ or "").partition("\n")[0] if brief else None
-        members.setdefault(first, []).append(Annotated[command.options, subcommand(second or first, description=sentence)])
+    for name, options_of in commands:
+        first, _, second = name.partition(" ")
+        sentence = (options_of.__doc__ or "").partition("\n")[0] if brief else None
+        members.setdefault(first, []).append(Annotated[options_of, subcommand(second or first, description=sentence)])
     choices = []
     for first, found in members.items():
         any_of: Any = functools.reduce(operator.or_, found)
-        choices.append(Annotated[any_of, subcommand(first, description=GROUPS[first])] if first in GROUPS else any_of)
+        choices.append(Annotated[any_of, subcommand(first, description=groups[first])] if first in groups else any_of)
     return functools.reduce(operator.or_, choices)
 
 
