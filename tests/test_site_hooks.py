@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import re
 import sys
@@ -12,6 +13,7 @@ import markdown
 import pytest
 from mkdocs.exceptions import PluginError
 
+from adaptive_mbrl.options import CallOptions
 from tests.pages import ROOT
 
 HOOKS = ROOT / "docs" / "hooks"
@@ -117,3 +119,12 @@ def test_every_example_of_a_kind_is_used():
     assert {file.stem for file in Path(HOOKS.parent / "reference" / "examples").iterdir()} == {
         kind.name for kind in hook("yaml_pages").FILE_KINDS
     }
+
+
+def test_the_reference_has_every_flag_of_a_command():
+    text = hook("command_pages").section_of("call")
+
+    assert text.startswith("## call\n\nCall a service of a running bridge.\n\n```sh\nadaptive-mbrl call estop\n```\n")
+    assert re.search(r"^\| `\{estop,.*\}` \| What the bridge shall do\.", text, flags=re.M)
+    flags = {f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(CallOptions)} - {"--service"}
+    assert flags <= set(re.findall(r"^\| `(--[\w-]+)", text, flags=re.M))
