@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import importlib.util
 import re
@@ -128,3 +129,22 @@ def test_the_reference_has_every_flag_of_a_command():
     assert re.search(r"^\| `\{estop,.*\}` \| What the bridge shall do\.", text, flags=re.M)
     flags = {f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(CallOptions)} - {"--service"}
     assert flags <= set(re.findall(r"^\| `(--[\w-]+)", text, flags=re.M))
+
+
+def test_a_notebook_becomes_a_page_with_its_outputs():
+    picture = {
+        "output_type": "display_data",
+        "data": {"image/png": base64.b64encode(b"picture").decode(), "text/plain": ["<Figure>"]},
+    }
+    printed = {"output_type": "stream", "text": ["1\n", "2\n"]}
+    cells = [
+        {"cell_type": "markdown", "source": ["# Title\n", "Text."]},
+        {"cell_type": "code", "source": ["print(1)"], "outputs": [printed, picture]},
+    ]
+
+    page, pictures = hook("notebook_pages").pages_of("hour", {"cells": cells})
+
+    assert page.startswith("# Title\nText.\n\n~~~~python\nprint(1)\n~~~~\n\n~~~~text\n1\n2\n~~~~\n\n![")
+    assert "[Download this notebook](hour.ipynb)" in page
+    assert pictures == {"hour_1_1.png": b"picture"}
+    assert "](hour_1_1.png)" in page

@@ -49,6 +49,8 @@ def site_path(target: PurePosixPath) -> str:
         return "index.md"
     if (ROOT / target).is_dir():
         return f"repository/{target}/index.md"
+    if target.suffix == ".ipynb" and target.parts[0] == "docs":
+        return str(target.relative_to("docs").with_suffix(".md"))
     return str(target.relative_to("docs")) if target.parts[0] == "docs" else f"repository/{target}.md"
 
 
