@@ -24,8 +24,8 @@ ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"(?:^<!-- test: (?P<mark>.*?) -->\n+)?^```(?P<language>\w*)\n(?P<text>.*?)^```", flags=re.S | re.M)
 FILE = re.compile(r"(?:#|<!--) (\w+\.(?:ya?ml|xml|py))\b")
 MARK = re.compile(r'skip, .+|own terminal until "(?P<ready>.+)"|Ctrl-C after (?:(?P<times>\d+) x )?"(?P<seen>.+)"')
-PATIENCE = 300
-"""Seconds for any one command; the slowest takes a minute on a quiet machine."""
+PATIENCE = 900
+"""Seconds for any one command; the slowest takes a minute on a quiet machine, and many on a busy one."""
 
 
 class Block(NamedTuple):
