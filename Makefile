@@ -8,9 +8,11 @@ STAMP := $(VENV)/.installed
 # one worker per core, up to four, with one thread each; more threads would only compete for the cores
 WORKERS ?= 4
 PYTEST   = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n auto --maxprocesses $(WORKERS) --dist loadscope
+# the variable silences an advertisement
+MKDOCS   = NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo pictures test test-slow test-gpu test-mutations test-ros lint format train clean
+.PHONY: help setup demo pictures test test-slow test-gpu test-mutations test-ros lint format docs docs-serve train clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -52,12 +54,18 @@ format: setup  ## format the code, and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: setup  ## build the documentation as a site into site/; open site/index.html, it needs no network
+	$(MKDOCS) build --strict $(ARGS)
+
+docs-serve: setup  ## show the documentation at http://127.0.0.1:8000 and build it again whenever a page is saved
+	$(MKDOCS) serve --livereload $(ARGS)
+
 train: setup  ## reproduce the shipped half-cheetah checkpoints (about 80 minutes on 2 cores); continues when run again
 	$(BIN)/adaptive-mbrl train --config half_cheetah $(ARGS)
 	$(BIN)/adaptive-mbrl train --config half_cheetah_multitask $(ARGS)
 
 clean:  ## remove the virtual environment, caches and build products, but not runs/
-	rm -rf .venv build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf .venv build dist site .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find adaptive_mbrl sim robot_bridge tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is written last, so that an interrupted installation is repeated.

@@ -7,13 +7,12 @@ loaded. `tests/test_import_arrows.py` and `tests/test_cli.py` check both.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import importlib
 import importlib.util
 import operator
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,8 +21,8 @@ import tyro
 from tyro.conf import FlagCreatePairsOff, OmitSubcommandPrefixes, subcommand
 
 from adaptive_mbrl import __version__, options
-from adaptive_mbrl.config import did_you_mean
 from adaptive_mbrl.errors import EXIT_INTERRUPTED, EXIT_MISTAKE, AdaptiveMBRLError, ConfigError
+from adaptive_mbrl.mistyped import in_one_line, require_known
 from adaptive_mbrl.runtime import is_first_process, prepare_process, use_threads
 
 
@@ -72,6 +71,11 @@ COMMANDS = (
     Command("fine-tune", options.FineTuneOptions, "adaptive_mbrl.meta.fine_tune:fine_tune"),
     Command("diagnose", options.DiagnoseOptions, "sim.diagnosis.command:diagnose"),
     Command("replay", options.ReplayOptions, "sim.replay:replay"),
+    Command("list", options.ListOptions, "sim.catalog.command_list:list_"),
+    Command("show", options.ShowOptions, "sim.catalog.command_show:show"),
+    Command("validate", options.ValidateOptions, "adaptive_mbrl.validate:validate"),
+    Command("schema", options.SchemaOptions, "adaptive_mbrl.schema.command:schema"),
+    Command("completion", options.CompletionOptions, "sim.catalog.completion:completion"),
     Command("info", options.InfoOptions, "sim.info:info"),
 )
 """Every sub-command, in the order of the help."""
@@ -123,14 +127,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parse(arguments: Sequence[str]) -> Any:
     """Turn flags into the options of one command.
 
-    Help ends the program with exit code 0, a wrong or missing value with 2.
+    Help ends the program with exit code 0.
 
     Raises:
-        ConfigError: there is no such command, or it has no such flag.
+        ConfigError: there is no such command or flag, or a value is wrong or missing.
     """
-    _require_known(arguments)
+    command = require_known(arguments, {command.name: command.options for command in COMMANDS}, GROUPS)
+    with in_one_line(command):
+        # a list of commands needs only the first sentence about each
+        return parse_with(union_of([(c.name, c.options) for c in COMMANDS], GROUPS, brief=not command), arguments)
+
+
+def parse_with(commands: Any, arguments: Sequence[str]) -> Any:
+    """Have tyro parse the words of a command line, with a union that `union_of` made."""
     return tyro.cli(
-        _union_of_commands(),
+        commands,
         prog="adaptive-mbrl",
         description=_DESCRIPTION,
         args=arguments,
@@ -138,57 +149,24 @@ def parse(arguments: Sequence[str]) -> Any:
     )
 
 
-def _union_of_commands() -> Any:
-    """What the parser chooses from; the commands of a group are a choice of their own."""
+def union_of(commands: Sequence[tuple[str, type]], groups: Mapping[str, str], *, brief: bool) -> Any:
+    """What the parser chooses from; the commands of a group are a choice of their own.
+
+    Args:
+        commands: the name and the options of each command.
+        groups: words that begin the names of several commands, with what these have in common.
+        brief: whether the help of a command is its first sentence only.
+    """
     members: dict[str, list[Any]] = {}
-    for command in COMMANDS:
-        first, _, second = command.name.partition(" ")
-        members.setdefault(first, []).append(Annotated[command.options, subcommand(second or first)])
+    for name, options_of in commands:
+        first, _, second = name.partition(" ")
+        sentence = (options_of.__doc__ or "").partition("\n")[0] if brief else None
+        members.setdefault(first, []).append(Annotated[options_of, subcommand(second or first, description=sentence)])
     choices = []
     for first, found in members.items():
         any_of: Any = functools.reduce(operator.or_, found)
-        choices.append(Annotated[any_of, subcommand(first, description=GROUPS[first])] if first in GROUPS else any_of)
+        choices.append(Annotated[any_of, subcommand(first, description=groups[first])] if first in groups else any_of)
     return functools.reduce(operator.or_, choices)
-
-
-def _require_known(arguments: Sequence[str]) -> None:
-    """Refuse a misspelt command or flag in one line; everything else is left to the parser."""
-    if not arguments or arguments[0].startswith("-"):
-        return
-    commands = {command.name: command for command in COMMANDS}
-    _require_one_of("command", arguments[0], [*dict.fromkeys(name.partition(" ")[0] for name in commands)])
-    name, *words = arguments
-    if name in GROUPS:
-        if not words or words[0].startswith("-"):
-            return
-        _require_one_of(f"command of {name}", words[0], [n.partition(" ")[2] for n in commands if n.startswith(f"{name} ")])
-        name, words = f"{name} {words[0]}", words[1:]
-    fields = [field.name.replace("_", "-") for field in dataclasses.fields(commands[name].options)]
-    flags = [f"--{field}" for field in fields]
-    allowed = {*flags, *(f"--no-{field}" for field in fields), "--help"}
-    seen = set()
-    for word in words:
-        flag = word.partition("=")[0].replace("_", "-")
-        if flag.startswith("--") and flag not in allowed:
-            raise ConfigError(f"unknown flag '{word}' of {name}{did_you_mean(flag, flags)}; flags: {', '.join(flags)}")
-        if flag in allowed and flag in seen:
-            # the parser would keep the last one and drop the others without a word
-            raise ConfigError(f"{flag} is given twice; give {_once(flag, commands[name].options)}")
-        seen.add(flag)
-
-
-def _require_one_of(what: str, word: str, known: Sequence[str]) -> None:
-    if word not in known:
-        raise ConfigError(f"unknown {what} '{word}'{did_you_mean(word, known)}; commands: {', '.join(known)}")
-
-
-def _once(flag: str, options_of: type) -> str:
-    """How a flag that was given twice is meant to be given."""
-    takes_several = any(
-        flag == f"--{field.name.replace('_', '-')}" and "tuple[" in str(field.type) for field in dataclasses.fields(options_of)
-    )
-    example = "a=1 b=2" if flag == "--set" else "A B"
-    return f"all values behind one: {flag} {example}" if takes_several else "it once"
 
 
 def command_of(given: Any) -> Callable[[Any], None]:

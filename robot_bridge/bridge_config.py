@@ -26,7 +26,12 @@ from robot_bridge.safety.config import SafetyConfig
 
 MessageType = type[Message]
 _TOPIC = re.compile(r"(/[A-Za-z_][A-Za-z0-9_]*)+")
-_INPUTS = tuple(message.ros_type for message in (JointState, Imu, Odometry, WrenchStamped, Float64MultiArray))
+INPUTS = tuple(message.ros_type for message in (JointState, Imu, Odometry, WrenchStamped, Float64MultiArray))
+"""The types of messages that observations are read from."""
+OUTPUTS = (Float64MultiArray.ros_type, JointTrajectory.ros_type)
+"""The types of messages that commands are."""
+GOALS = (Twist.ros_type, Float64MultiArray.ros_type)
+"""The types of messages that goals are."""
 _POSITION_UNITS = ("rad", "m")
 
 
@@ -44,8 +49,8 @@ class TopicConfig:
 
     def __post_init__(self) -> None:
         _require_topic(self.topic)
-        if self.type not in _INPUTS:
-            raise ConfigError(f"key 'type': got '{self.type}'{did_you_mean(self.type, _INPUTS)}; allowed: {', '.join(_INPUTS)}")
+        if self.type not in INPUTS:
+            raise ConfigError(f"key 'type': got '{self.type}'{did_you_mean(self.type, INPUTS)}; allowed: {', '.join(INPUTS)}")
 
     @property
     def message_type(self) -> MessageType:
@@ -87,8 +92,8 @@ class OutputConfig:
     joints: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.type not in (Float64MultiArray.ros_type, JointTrajectory.ros_type):
-            raise ConfigError(f"key 'type': got '{self.type}'; allowed: {Float64MultiArray.ros_type}, {JointTrajectory.ros_type}")
+        if self.type not in OUTPUTS:
+            raise ConfigError(f"key 'type': got '{self.type}'; allowed: {', '.join(OUTPUTS)}")
         _require_topic(self.topic)
         if self.type == JointTrajectory.ros_type and not self.joints:
             raise ConfigError("key 'joints': missing; a JointTrajectory names its joints")
@@ -121,8 +126,8 @@ class GoalInput:
     max_age: float = bounded(0.0, low=0.0, high=3600.0)
 
     def __post_init__(self) -> None:
-        if self.type not in (Twist.ros_type, Float64MultiArray.ros_type):
-            raise ConfigError(f"key 'type': got '{self.type}'; allowed: {Twist.ros_type}, {Float64MultiArray.ros_type}")
+        if self.type not in GOALS:
+            raise ConfigError(f"key 'type': got '{self.type}'; allowed: {', '.join(GOALS)}")
         _require_topic(self.topic)
         if self.preview and self.type != Float64MultiArray.ros_type:
             raise ConfigError(f"key 'preview': needs type {Float64MultiArray.ros_type}, got {self.type}")

@@ -14,8 +14,8 @@ from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.meta.dump import KIND as TRAINING_STEP
 from adaptive_mbrl.meta.dump import replay_training_step
 from adaptive_mbrl.options import ReplayOptions
-from sim.robot.reading import robot_text
 from sim.robot.robot import load_robot
+from sim.robot_file import robot_text
 from sim.simulation.dump import KIND as SIMULATION_STEP
 from sim.simulation.dump import replay_simulation_step
 

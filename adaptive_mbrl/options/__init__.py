@@ -6,6 +6,7 @@ Nothing heavy is imported here, so that `adaptive-mbrl --help` answers at once.
 from adaptive_mbrl.options.bags import ImportBagOptions
 from adaptive_mbrl.options.benchmark import BenchmarkOptions, TrainSuiteOptions
 from adaptive_mbrl.options.bridge import BridgeOptions, CallOptions, PreflightOptions, SimulatedRobotOptions
+from adaptive_mbrl.options.catalog import CompletionOptions, ListOptions, ShowOptions
 from adaptive_mbrl.options.data import (
     DataCheckOptions,
     DataExportLeRobotOptions,
@@ -18,6 +19,7 @@ from adaptive_mbrl.options.data import (
     DataSplitOptions,
     DataStatsOptions,
 )
+from adaptive_mbrl.options.files import SchemaOptions, ValidateOptions
 from adaptive_mbrl.options.simulation import (
     CollectOptions,
     DemoOptions,
@@ -34,6 +36,7 @@ __all__ = [
     "BridgeOptions",
     "CallOptions",
     "CollectOptions",
+    "CompletionOptions",
     "DataCheckOptions",
     "DataExportLeRobotOptions",
     "DataExportMinariOptions",
@@ -50,12 +53,16 @@ __all__ = [
     "FineTuneOptions",
     "ImportBagOptions",
     "InfoOptions",
+    "ListOptions",
     "PreflightOptions",
     "ReplayOptions",
     "RunsOptions",
+    "SchemaOptions",
+    "ShowOptions",
     "SimulatedRobotOptions",
     "SweepOptions",
     "TrainBaselineOptions",
     "TrainOptions",
     "TrainSuiteOptions",
+    "ValidateOptions",
 ]

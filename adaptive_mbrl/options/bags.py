@@ -17,6 +17,8 @@ from adaptive_mbrl.options.common import (
 class ImportBagOptions:
     """Turn a recording of a robot (rosbag2, sqlite3 or MCAP) into episodes; needs no ROS 2 install.
 
+    Example: adaptive-mbrl import-bag runs/bag --bridge configs/bridge/cartpole.yaml --out runs/imported
+
     Attributes:
         bag: folder of the bag, or one of its files.
         bridge: YAML file of the robot's topics and channels, as for `bridge`.

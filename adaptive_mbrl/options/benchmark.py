@@ -12,6 +12,8 @@ from adaptive_mbrl.options.common import Device, OptionalFile, OptionalInt, Opti
 class BenchmarkOptions:
     """Run every method of a suite on every scenario, and report; an interrupted run goes on where it stopped.
 
+    Example: adaptive-mbrl benchmark --suite smoke
+
     Attributes:
         suite: what is compared: a YAML file, or the name of one in configs/suites (smoke, standard, full).
         out: folder of the results, and of report.html, report.md and report.json; runs/benchmark/NAME if not given.
@@ -39,6 +41,8 @@ class BenchmarkOptions:
 @dataclass(frozen=True)
 class TrainSuiteOptions:
     """Train every method of a suite with every training seed; finished runs are skipped, and half-done ones go on.
+
+    Example: adaptive-mbrl train-suite --suite smoke --processes 2
 
     Attributes:
         suite: what is trained: a YAML file, or the name of one in configs/suites (smoke, standard, full).

@@ -24,6 +24,8 @@ from adaptive_mbrl.options.common import (
 class BridgeOptions:
     """Control a robot over DDS, the wire of ROS 2, until Ctrl-C.
 
+    Example: adaptive-mbrl bridge --bridge configs/bridge/cartpole.yaml --dry-run
+
     Attributes:
         bridge: YAML file of the robot's topics, channels and safety limits.
         dry_run: plan and report, but send no command.
@@ -64,6 +66,8 @@ class BridgeOptions:
 class CallOptions:
     """Call a service of a running bridge.
 
+    Example: adaptive-mbrl call estop
+
     Attributes:
         service: what the bridge shall do. After an emergency stop, clear_estop ends it and activate starts again. override
             lets it go on in spite of faults that wait for a person's decision.
@@ -93,6 +97,8 @@ class CallOptions:
 @dataclass(frozen=True)
 class PreflightOptions:
     """Check before controlling a robot that it matches its bridge file: topics, rates, stamps, units, and on request its motion.
+
+    Example: adaptive-mbrl preflight --bridge configs/bridge/cartpole.yaml --seconds 5
 
     Attributes:
         bridge: YAML file of the robot's topics, channels and safety limits.
@@ -127,6 +133,8 @@ class PreflightOptions:
 @dataclass(frozen=True)
 class SimulatedRobotOptions:
     """Run a simulated robot in real time behind the topics of a bridge file.
+
+    Example: adaptive-mbrl simulated-robot --bridge configs/bridge/cartpole.yaml --scenario cartpole/demo
 
     Attributes:
         bridge: YAML file of the topics and channels, as for `bridge`.

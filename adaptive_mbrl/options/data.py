@@ -23,6 +23,10 @@ class DataImportOptions:
     Parquet, HDF5, MCAP and rosbag2 need the extra packages of 'adaptive-mbrl[logs]'. A file that cannot be read is skipped; the
     others are imported, and the exit code is 2.
 
+
+
+    Example: adaptive-mbrl data import drives/*.csv --config examples/logs/logs.yaml --out runs/logs
+
     Attributes:
         files: log files, rosbag2 folders, and folders that hold some.
         config: YAML file that says what the columns mean.
@@ -97,7 +101,9 @@ class DataPushOptions:
     """Add the episodes of a store, such as a robot's, to a training that goes on; its next rounds are fitted to them, too.
 
     The training has to be one that was started with --collectors. What it was given before is left out, so the command can be run
-    again with a store that has grown. Example: adaptive-mbrl data push runs/monday runs/train/cartpole
+    again with a store that has grown.
+
+    Example: adaptive-mbrl data push runs/monday runs/train/cartpole
 
     Attributes:
         folder: folder of the episodes, as `import-bag`, `data import` and `collect` write them.
@@ -112,9 +118,10 @@ class DataPushOptions:
 class DataSplitOptions:
     """Copy a store with some of its episodes marked as held out: trainings compare on these instead of training on them.
 
-    Examples: adaptive-mbrl data split runs/logs --by wind --held-out 12 --out runs/logs_split holds out all episodes whose tag
-    `wind` is 12; with --share 0.1 instead of --held-out, one in ten of the tag's values, chosen at random; with --share 0.1
-    alone, one in ten of the episodes. Either --held-out or --share is needed.
+    Either --held-out or --share is needed. The example holds out all episodes whose tag `wind` is 12. With --share 0.1 instead
+    of --held-out it would be one in ten of the tag's values, chosen at random; with --share 0.1 alone one in ten of the episodes.
+
+    Example: adaptive-mbrl data split runs/logs --by wind --held-out 12 --out runs/logs_split
 
     Attributes:
         folder: folder of the episodes.
@@ -148,7 +155,9 @@ class DataSplitOptions:
 class DataExportMinariOptions:
     """Write a store of episodes as a dataset of Minari, the dataset library of the Gymnasium family.
 
-    Needs the extra packages of 'adaptive-mbrl[minari]'. Example: adaptive-mbrl data export-minari runs/logs rover/drives-v0
+    Needs the extra packages of 'adaptive-mbrl[minari]'.
+
+    Example: adaptive-mbrl data export-minari runs/logs rover/drives-v0
 
     Attributes:
         folder: folder of the episodes.
@@ -163,7 +172,9 @@ class DataExportMinariOptions:
 class DataImportMinariOptions:
     """Append the episodes of a dataset of Minari to a store.
 
-    Needs the extra packages of 'adaptive-mbrl[minari]'. Example: adaptive-mbrl data import-minari rover/drives-v0 --out runs/logs
+    Needs the extra packages of 'adaptive-mbrl[minari]'.
+
+    Example: adaptive-mbrl data import-minari rover/drives-v0 --out runs/logs
 
     Attributes:
         name: name of a dataset that Minari has on this machine ('minari download' gets one).
@@ -181,7 +192,9 @@ class DataImportMinariOptions:
 class DataExportLeRobotOptions:
     """Write a store of episodes as a dataset of LeRobot, the robot learning library of Hugging Face, in its format v3.0.
 
-    Needs the extra packages of 'adaptive-mbrl[lerobot]'. Example: adaptive-mbrl data export-lerobot runs/logs --out rover_drives
+    Needs the extra packages of 'adaptive-mbrl[lerobot]'.
+
+    Example: adaptive-mbrl data export-lerobot runs/logs --out rover_drives
 
     Attributes:
         folder: folder of the episodes.
@@ -196,7 +209,9 @@ class DataExportLeRobotOptions:
 class DataImportLeRobotOptions:
     """Append the episodes of a dataset of LeRobot, format v3.0, to a store; images and videos are left out.
 
-    Needs the extra packages of 'adaptive-mbrl[lerobot]'. Example: adaptive-mbrl data import-lerobot rover_drives --out runs/logs
+    Needs the extra packages of 'adaptive-mbrl[lerobot]'.
+
+    Example: adaptive-mbrl data import-lerobot rover_drives --out runs/logs
 
     Attributes:
         folder: folder of the dataset, which holds meta/info.json.

@@ -27,6 +27,8 @@ class DemoOptions:
 
     By default the half-cheetah becomes heavier, and later one of its motors is wired backwards as well.
 
+    Example: adaptive-mbrl demo --checkpoint cartpole --out runs/demo
+
     Attributes:
         out: folder that recovery.png, rollout.mp4 and report.json are written to.
         checkpoint: folder of a checkpoint, or name of a shipped one; its robot is the one that is shown.
@@ -54,6 +56,8 @@ class DemoOptions:
 @dataclass(frozen=True)
 class EvaluateOptions:
     """Compare the adaptive controller with the frozen prior, a multi-task model and the oracle.
+
+    Example: adaptive-mbrl evaluate --checkpoint cartpole --multitask cartpole_multitask --scenario cartpole/demo
 
     Attributes:
         checkpoint: folder of a checkpoint, or name of a shipped one.
@@ -109,6 +113,8 @@ class EvaluateOptions:
 class CollectOptions:
     """Record episodes with a random policy, the oracle or a checkpoint.
 
+    Example: adaptive-mbrl collect --robot cartpole --policy oracle --episodes 5 --out runs/collect
+
     Attributes:
         robot: robot whose dynamics stay as they are, as a YAML file or a name; give either this or a scenario.
         scenario: what happens to a robot, as a YAML file or a name; give either this or a robot.
@@ -150,6 +156,8 @@ class CollectOptions:
 class DiagnoseOptions:
     """Add to a checkpoint what reads physical parameters, such as the gain of each motor, out of its belief.
 
+    Example: adaptive-mbrl diagnose --checkpoint cartpole --episodes runs/collect --out runs/cartpole_diagnosis
+
     Attributes:
         checkpoint: folder of a checkpoint, or name of a shipped one.
         episodes: folder of simulated episodes that a training run or `collect` wrote; their scenarios say the parameters.
@@ -183,6 +191,8 @@ class DiagnoseOptions:
 class InfoOptions:
     """Print versions, device, threads and renderers, as a bug report needs them.
 
+    Example: adaptive-mbrl info --bench-sim --robot cartpole
+
     Attributes:
         bench_sim: also measure how many control steps per second 64 simulated robots make.
         robot: measure this robot only.
@@ -195,6 +205,8 @@ class InfoOptions:
 @dataclass(frozen=True)
 class ReplayOptions:
     """Run again the one step that a file in runs/dumps holds: a control, training or simulation step that was not finite.
+
+    Example: adaptive-mbrl replay runs/dumps/step.safetensors
 
     Attributes:
         file: the dump.

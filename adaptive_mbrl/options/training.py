@@ -36,7 +36,7 @@ class TrainOptions:
     With --data it trains from recorded episodes alone, and needs no simulator. It then also trains the multi-task model on the
     same episodes, compares the two on what is held out, and writes the comparison into the checkpoint's README.md.
 
-    Examples: adaptive-mbrl train --config cartpole; adaptive-mbrl train --data runs/logs
+    Example: adaptive-mbrl train --config cartpole
 
     Attributes:
         config: training configuration: a YAML file, or the name of one in configs/train. With --data it may be left out.
@@ -160,6 +160,8 @@ class TrainBaselineOptions:
 
     Needs the extra packages of 'adaptive-mbrl[baselines]'.
 
+    Example: adaptive-mbrl train-baseline --config cartpole_ppo
+
     Attributes:
         config: training configuration: a YAML file, or the name of one in configs/baselines.
         run: folder of the run; runs/baselines/NAME if not given.
@@ -181,6 +183,8 @@ class TrainBaselineOptions:
 @dataclass(frozen=True)
 class FineTuneOptions:
     """Train a checkpoint further on recorded episodes of one robot; needs no simulator.
+
+    Example: adaptive-mbrl fine-tune cartpole --episodes runs/collect --out runs/cartpole_tuned
 
     Attributes:
         checkpoint: folder of a checkpoint, or name of a shipped one.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from adaptive_mbrl.config import bounded, did_you_mean, from_mapping, load_yaml, with_settings
 from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.schema import Record, describe
+from adaptive_mbrl.schema.shapes import Either, Table
 from adaptive_mbrl.training.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -109,6 +112,12 @@ class Choices:
 Setting = Range | Choices
 
 
+def record() -> Record:
+    """What the file of a sweep may hold."""
+    settings = Table(Either((describe(Range), describe(Choices))))
+    return describe(SweepConfig, {(SweepConfig, "space"): settings}, name="search space of a sweep")
+
+
 def load_space(path: Path, content: Mapping[str, Any]) -> tuple[SweepConfig, dict[str, Setting]]:
     """Read the file of a sweep, and try each setting at its ends in the configuration.
 
@@ -119,10 +128,7 @@ def load_space(path: Path, content: Mapping[str, Any]) -> tuple[SweepConfig, dic
     Raises:
         ConfigError: the file is wrong, or the training has no such key, value or figure.
     """
-    config = load_yaml(path, SweepConfig)
-    if not config.space:
-        raise ConfigError(f"{path}: key 'space': is empty; allowed: keys of the training configuration with their ranges")
-    settings = {key: _setting(value, path, f"space.{key}") for key, value in config.space.items()}
+    config, settings = read_space(path)
     _require_figure(config.objective, from_mapping(TrainConfig, content, source=str(path)), str(path))
     for key, setting in settings.items():
         for value in setting.extremes():
@@ -130,6 +136,24 @@ def load_space(path: Path, content: Mapping[str, Any]) -> tuple[SweepConfig, dic
             changed = from_mapping(TrainConfig, with_settings(content, [assignment(key, value)]), source=where)
             _require_figure(config.objective, changed, where)
     return config, settings
+
+
+def read_space(path: Path) -> tuple[SweepConfig, dict[str, Setting]]:
+    """Read the file of a sweep alone, without the configuration that it is for.
+
+    Raises:
+        ConfigError: the file is wrong, or a key begins with a name that no training has.
+    """
+    config = load_yaml(path, SweepConfig)
+    if not config.space:
+        raise ConfigError(f"{path}: key 'space': is empty; allowed: keys of the training configuration with their ranges")
+    known = [field.name for field in dataclasses.fields(TrainConfig)]
+    for key in config.space:
+        first = key.partition(".")[0]
+        if first not in known:
+            hint = did_you_mean(first, known)
+            raise ConfigError(f"{path}: key 'space.{key}': a training has no '{first}'{hint}; allowed: {', '.join(known)}")
+    return config, {key: _setting(value, path, f"space.{key}") for key, value in config.space.items()}
 
 
 def assignment(key: str, value: Any) -> str:

@@ -17,7 +17,12 @@ LONGEST_AGE = 10.0
 
 @dataclass(frozen=True)
 class Range:
-    """A closed interval in the channel's own unit."""
+    """A closed interval in the channel's own unit.
+
+    Attributes:
+        low: smallest allowed value.
+        high: largest allowed value.
+    """
 
     low: float
     high: float

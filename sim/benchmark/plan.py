@@ -23,8 +23,8 @@ from adaptive_mbrl.errors import CheckpointError
 from adaptive_mbrl.planning import GradientPlannerConfig
 from sim.benchmark.cells import PREDICTION, Cell, Field, Model, Plan
 from sim.benchmark.suite import MethodEntry, Suite
-from sim.robot.reading import robot_text
 from sim.robot.robot import Robot, load_robot
+from sim.robot_file import robot_text
 from sim.scenarios.loading import find_scenario, load_scenario
 
 

@@ -20,9 +20,9 @@ from sim.robot.config import ActionConfig, RobotConfig
 from sim.robot.elements import Elements, actuator_names, find_elements
 from sim.robot.goals import Goal
 from sim.robot.observer import Observer
-from sim.robot.reading import read_robot
 from sim.robot.reset import InitialState
 from sim.robot.sources import add_sensors
+from sim.robot_file import read_robot
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ NAMED_AFTER = {
     "external_force": "bodies",
     "obs_noise": "channels",
 }
-_ALLOWED = {
+ALLOWED: Mapping[str, tuple[float, float]] = {
     "actuator_gain": (-10.0, 10.0),
     "body_mass": (0.01, 100.0),
     "body_size": (0.05, 20.0),
@@ -49,6 +49,7 @@ _ALLOWED = {
     "action_delay": (0, MAX_ACTION_DELAY),
     "obs_noise": (0.0, 1e3),
 }
+"""The smallest and the largest number of each field of a change."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class Change:
     obs_noise: Scale = 0.0
 
     def __post_init__(self) -> None:
-        for key, (low, high) in _ALLOWED.items():
+        for key, (low, high) in ALLOWED.items():
             value = getattr(self, key)
             for name, number in _numbers(value):
                 where = f"{key}.{name}" if name else key

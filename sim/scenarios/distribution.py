@@ -89,7 +89,19 @@ class Part:
 
 
 @dataclass(frozen=True)
-class _SplitFile:
+class SplitFile:
+    """A split: distributions of scenarios of one robot, for training, validation and tests.
+
+    Attributes:
+        robot: name of a shipped robot, or path of a robot's file relative to this one.
+        steps: number of control steps of an episode; a training may have episodes of another length.
+        seed: seed of the first episode that an evaluation draws; the i-th has `seed` + i.
+        train: what episodes of a training are drawn from.
+        validation: for choosing settings: changes that neither `train` nor a test part has.
+        test: for results: combinations and ranges that training never saw.
+        test_kinds: for results: kinds of change that training never saw.
+    """
+
     robot: str
     steps: int = bounded(low=1, high=1_000_000)
     seed: int = bounded(0, low=0, high=MAX_SEED)
@@ -225,7 +237,7 @@ class ScenarioDistribution:
 
 def load_split(content: Mapping[str, Any], path: Path, part: str) -> ScenarioDistribution:
     """One part of the split in the file `path`."""
-    file = from_mapping(_SplitFile, content, source=str(path))
+    file = from_mapping(SplitFile, content, source=str(path))
     known = [p for p in PARTS if getattr(file, p) is not None]
     if part not in known:
         got = f"got ':{part}'" if part else "name one"

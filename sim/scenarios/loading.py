@@ -10,14 +10,23 @@ from typing import Any
 from adaptive_mbrl.config import MAX_SEED, bounded, from_mapping, read_mapping
 from adaptive_mbrl.errors import ConfigError
 from sim.paths import config_name, find_config
-from sim.robot.reading import robot_text
 from sim.robot.robot import load_robot
+from sim.robot_file import robot_text
 from sim.scenarios.distribution import PARTS, ScenarioDistribution, load_split
 from sim.scenarios.scenario import Scenario, ScheduledChange, parse_change, robot_reference
 
 
 @dataclass(frozen=True)
-class _ScenarioFile:
+class ScenarioFile:
+    """A single scenario.
+
+    Attributes:
+        robot: name of a shipped robot, or path of a robot's file relative to this one.
+        steps: number of control steps.
+        seed: seed of the initial state, the noise and the goals.
+        changes: what changes, and before which control step `at`; each change replaces the one before it.
+    """
+
     robot: str
     steps: int = bounded(low=1, high=1_000_000)
     seed: int = bounded(0, low=0, high=MAX_SEED)
@@ -83,7 +92,7 @@ def find_scenario(path_or_name: str | Path) -> tuple[Path, str]:
 
 def parse_scenario(content: Mapping[str, Any], path: Path) -> Scenario:
     """Build and check a scenario from the content of `path`."""
-    file = from_mapping(_ScenarioFile, content, source=str(path))
+    file = from_mapping(ScenarioFile, content, source=str(path))
     robot = robot_reference(file.robot, path)
     elements = load_robot(robot).elements
     changes = []

@@ -9,8 +9,8 @@ import torch
 
 from adaptive_mbrl.dump import Dump, write_dump
 from sim.paths import config_name
-from sim.robot.reading import robot_text
 from sim.robot.robot import Robot, load_robot
+from sim.robot_file import robot_text
 from sim.scenarios.scenario import parse_change
 from sim.simulation.instability import Instability, unstable_at
 from sim.simulation.physics import Physics

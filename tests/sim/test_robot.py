@@ -11,8 +11,8 @@ import torch
 
 from adaptive_mbrl.errors import ConfigError
 from sim.paths import known_configs
-from sim.robot.reading import read_robot
 from sim.robot.robot import load_robot
+from sim.robot_file import read_robot
 from sim.simulation.batch import BatchSimulation
 
 MJCF = """

@@ -12,8 +12,8 @@ import yaml
 from adaptive_mbrl.config import from_mapping
 from adaptive_mbrl.errors import ConfigError
 from sim.robot.config import RobotConfig
-from sim.robot.reading import read_robot, robot_text
 from sim.robot.robot import load_robot
+from sim.robot_file import read_robot, robot_text
 from sim.scenarios.loading import files_of_training, load_training_part
 from tests.sim.test_robot import MJCF, YAML
 

@@ -1,0 +1,92 @@
+"""JSON Schemas of the YAML files: they are current, take every shipped file, and refuse what the loaders refuse."""
+
+from __future__ import annotations
+
+import re
+import typing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from adaptive_mbrl.file_kinds import FILE_KINDS, FileKind
+from adaptive_mbrl.options.files import KindName
+from adaptive_mbrl.schema import Record, Shape
+from adaptive_mbrl.schema.command import schema_text
+from adaptive_mbrl.schema.shapes import inner_shapes
+from sim.paths import config_root
+
+ROOT = Path(__file__).resolve().parent.parent
+BY_NAME = {kind.name: kind for kind in FILE_KINDS}
+EXAMPLES = {
+    "examples/walker/walker.yaml": "robot",
+    "examples/walker/changes.yaml": "split",
+    "examples/walker/train.yaml": "train",
+    "examples/walker/train_multitask.yaml": "train",
+    "examples/logs/logs.yaml": "logs",
+    "examples/logs/bag.yaml": "logs",
+    "examples/logs/train.yaml": "train",
+    "examples/sweep/space.yaml": "sweep",
+}
+all_kinds = pytest.mark.parametrize("kind", FILE_KINDS, ids=lambda kind: kind.name)
+
+
+class EditorsLoader(yaml.SafeLoader):
+    """Reads numbers as YAML 1.2 does, and with it editors: there, 1e-3 is a number."""
+
+
+EditorsLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+"), list("-+0123456789")
+)
+
+
+def content_of(path: Path) -> Any:
+    return yaml.load(path.read_text(encoding="utf-8"), EditorsLoader)
+
+
+def files_of(kind: FileKind) -> list[Path]:
+    found = sorted((config_root() / kind.folder).rglob("*.yaml")) if kind.folder else []
+    if kind.folder == "scenarios":
+        found = [path for path in found if ("changes" in content_of(path)) == (kind.name == "scenario")]
+    return found + [ROOT / name for name, of in EXAMPLES.items() if of == kind.name]
+
+
+@all_kinds
+def test_the_shipped_schema_is_current(kind: FileKind):
+    Draft202012Validator.check_schema(kind.json_schema())
+    assert (config_root() / "schemas" / f"{kind.name}.json").read_text(encoding="utf-8") == schema_text(kind), (
+        "run: adaptive-mbrl schema all --out configs/schemas"
+    )
+
+
+def test_the_command_knows_every_kind_and_no_other_schema_is_shipped():
+    assert list(typing.get_args(KindName)) == list(BY_NAME)
+    assert {path.stem for path in (config_root() / "schemas").iterdir()} == set(BY_NAME)
+
+
+@all_kinds
+def test_every_key_is_documented_and_no_two_records_share_a_name(kind: FileKind):
+    by_name: dict[str, Record] = {}
+    waiting: list[Shape] = [kind.describe()]
+    while waiting:
+        shape = waiting.pop()
+        waiting += inner_shapes(shape)
+        if isinstance(shape, Record):
+            assert shape.summary, shape.name
+            assert by_name.setdefault(shape.name, shape) == shape
+            for key in shape.keys:
+                assert key.documentation.endswith((".", ")")) or key.documentation, f"{shape.name}.{key.name}"
+
+
+@all_kinds
+def test_every_shipped_file_is_valid(kind: FileKind):
+    validator = Draft202012Validator(kind.json_schema())
+    problems = {
+        path.name: [f"{list(error.absolute_path)}: {error.message}" for error in validator.iter_errors(content_of(path))]
+        for path in files_of(kind)
+    }
+
+    assert problems or kind.name == "dataset"
+    assert {name: found for name, found in problems.items() if found} == {}
