@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from adaptive_mbrl.extras import extra_package
-from robot_bridge.node.telemetry import BELIEF
 from robot_bridge.safety.states import State
-from robot_bridge.streams.message_paths import JointOrders, command_path, observation_path
+from robot_bridge.streams.foxglove_series import belief_series, command_series, diagnosis_series, observation_series
+from robot_bridge.streams.message_paths import JointOrders
 from robot_bridge.streams.watched import DIAGNOSTICS, Watched
 
 if TYPE_CHECKING:
@@ -52,36 +52,6 @@ def foxglove_layout(watched: Watched, orders: JointOrders) -> Layout:
     return layout
 
 
-def observation_series(watched: Watched, orders: JointOrders) -> dict[str, dict[str, str]]:
-    """The paths of the observation channels, by unit and then by label; channels without a path are left out."""
-    found: dict[str, dict[str, str]] = {}
-    for channel in watched.spec.obs:
-        path = observation_path(watched, channel.name, orders)
-        if path is not None:
-            found.setdefault(channel.unit, {})[channel.name] = path
-    return found
-
-
-def command_series(watched: Watched) -> dict[str, str]:
-    """The paths of what was sent, and of the first step of each plan, which the supervisor may have changed."""
-    plan, names = watched.own_topic("plan"), watched.spec.action_names
-    return {f"{name} (sent)": command_path(watched, name) for name in names} | {
-        f"{name} (planned)": f"{plan}.data[{i}]" for i, name in enumerate(names)
-    }
-
-
-def belief_series(watched: Watched, entries: Iterable[str]) -> dict[str, str]:
-    """The paths of some entries of `~/belief`."""
-    return {entry: f"{watched.own_topic('belief')}.data[{BELIEF.index(entry)}]" for entry in entries}
-
-
-def diagnosis_series(watched: Watched) -> tuple[dict[str, str], dict[str, str]]:
-    """The paths of the means of the physical parameters, and of their standard deviations."""
-    topic, names = watched.own_topic("diagnosis"), watched.diagnosis_names
-    means = {name: f"{topic}.data[{i}]" for i, name in enumerate(names)}
-    return means, {f"{name} (std)": f"{topic}.data[{len(names) + i}]" for i, name in enumerate(names)}
-
-
 def _state_panels(fl: Any, watched: Watched) -> SplitContainer:
     path = f"{watched.own_topic('state')}.data"
     rules = [fl.IndicatorRule(operator="=", raw_value=s.value, color=c, label=s.value) for s, c in COLORS.items()]
@@ -106,7 +76,7 @@ def _robot_panels(fl: Any, watched: Watched, orders: JointOrders) -> list[PlotPa
 
 def _model_tabs(fl: Any, watched: Watched) -> Any:
     error = _plot(fl, "model error [target stds]", belief_series(watched, ("prior_error", "adapted_error")))
-    tabs = {
+    tabs: dict[str, Any] = {
         "model error": error,
         "belief": _plot(
             fl, "steps that the belief is from; back to the prior", belief_series(watched, ("run_length", "fell_back"))
@@ -133,7 +103,7 @@ def _diagnosis(fl: Any, watched: Watched) -> SplitContainer:
         for name, path in means.items()
         if name.startswith(MOTOR)
     ]
-    over_time = [
+    over_time: list[tuple[float, Any]] = [
         (2, _plot(fl, "physical parameters, mean", means)),
         (1, _plot(fl, "physical parameters, standard deviation", stds)),
     ]
@@ -175,7 +145,7 @@ def _plot(fl: Any, title: str, series: Series, dashed: str = "") -> PlotPanel:
     return panel
 
 
-def _split(fl: Any, direction: str, items: list[tuple[float, Any]]) -> SplitContainer:
+def _split(fl: Any, direction: str, items: Sequence[tuple[float, Any]]) -> SplitContainer:
     made = [fl.SplitItem(proportion=proportion, content=content) for proportion, content in items]
     container: SplitContainer = fl.SplitContainer(direction=direction, items=made)
     return container

@@ -33,8 +33,8 @@ class FoxgloveStream:
     def __init__(self, watched: Watched, port: int, host: str) -> None:
         foxglove = extra_package("foxglove", "foxglove")
         self._watched = watched
-        # a context of its own, so that the channels end with this object
-        context = foxglove.Context()
+        # a context of its own, so that the channels end with this object; they are closed when nobody holds it any more
+        self._context = context = foxglove.Context()
         try:
             self._server = foxglove.start_server(
                 name=f"{watched.spec.name} ({watched.node})", host=host, port=port, context=context
