@@ -28,6 +28,7 @@ from adaptive_mbrl.options.simulation import (
 )
 from adaptive_mbrl.options.sweep import SweepOptions
 from adaptive_mbrl.options.training import FineTuneOptions, RunsOptions, TrainBaselineOptions, TrainOptions
+from adaptive_mbrl.options.viewing import ViewOptions
 
 __all__ = [
     "BenchmarkOptions",
@@ -58,4 +59,5 @@ __all__ = [
     "TrainBaselineOptions",
     "TrainOptions",
     "TrainSuiteOptions",
+    "ViewOptions",
 ]
