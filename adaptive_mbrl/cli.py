@@ -54,6 +54,7 @@ COMMANDS = (
     Command("benchmark", options.BenchmarkOptions, "sim.benchmark.command:benchmark"),
     Command("train-suite", options.TrainSuiteOptions, "sim.benchmark.train_suite:train_suite"),
     Command("collect", options.CollectOptions, "sim.commands:collect"),
+    Command("view", options.ViewOptions, "sim.viewing.command:view", "robot_bridge.viewing.command:view"),
     Command("bridge", options.BridgeOptions, "robot_bridge.node.commands:bridge"),
     Command("call", options.CallOptions, "robot_bridge.node.commands:call"),
     Command("preflight", options.PreflightOptions, "robot_bridge.preflight.command:preflight"),

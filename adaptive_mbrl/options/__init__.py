@@ -29,6 +29,7 @@ from adaptive_mbrl.options.simulation import (
 from adaptive_mbrl.options.streams import FoxgloveLayoutOptions, FoxgloveStreamOptions, RerunExportOptions, RerunStreamOptions
 from adaptive_mbrl.options.sweep import SweepOptions
 from adaptive_mbrl.options.training import FineTuneOptions, RunsOptions, TrainBaselineOptions, TrainOptions
+from adaptive_mbrl.options.viewing import ViewOptions
 
 __all__ = [
     "BenchmarkOptions",
@@ -63,4 +64,5 @@ __all__ = [
     "TrainBaselineOptions",
     "TrainOptions",
     "TrainSuiteOptions",
+    "ViewOptions",
 ]
