@@ -23,7 +23,7 @@ from robot_bridge.viewing.state import Shown, shown_state, silent_after
 if TYPE_CHECKING:
     import viser
 
-PLOTS_WIDTH = 440
+PLOTS_WIDTH = 520
 """Width of the column with the plots [pixels]."""
 PALETTE = (ESTIMATE, TRUTH, GOOD, WARNING, "#CC79A7", "#56B4E9", "#8C564B", "#7F7F7F")
 NO_DIAGNOSIS = (
@@ -32,7 +32,7 @@ NO_DIAGNOSIS = (
 UNCERTAINTY = "The mark is the mean, the band two standard deviations on either side."
 BUTTON_STYLE = (
     "<style>div:has(> div > div > #estop-below) + div button, div:has(> div > #estop-below) + div button, "
-    'div:has(> #estop-below) + div button {height:72px;font-size:22px;font-weight:700}</style><div id="estop-below"></div>'
+    'div:has(> #estop-below) + div button {height:72px!important;font-size:22px;font-weight:700}</style><div id="estop-below"></div>'
 )
 """Makes the button that follows it a large one."""
 
@@ -50,6 +50,8 @@ class BridgePage:
     def __init__(self, page: Page, watched: Watched, calls: Calls, where: str) -> None:
         self._watched, self._calls, self._where = watched, calls, where
         self._readings, self._limits = Readings(watched), Limits(watched)
+        # times in the plots count from the first drawing
+        self._began = math.inf
         gui = page.server.gui
         page.server.scene.world_axes.visible = False
         self._add_controls(gui)
@@ -94,8 +96,7 @@ class BridgePage:
 
     def _add_plots(self, gui: viser.GuiApi) -> None:
         actions = [Line(name, PALETTE[i % len(PALETTE)]) for i, name in enumerate(self._watched.spec.action_names)]
-        horizon = math.inf
-        self._plan = LivePlot(gui, "planned commands over the seconds ahead", actions, seconds=horizon)
+        self._plan = LivePlot(gui, "planned commands, over the seconds ahead", actions, seconds=math.inf)
         self._sent = LivePlot(gui, "sent commands", actions)
         errors = [Line("adapted", ESTIMATE), Line("prior", TRUTH, dashed=True)]
         self._errors = LivePlot(gui, "model error [target stds]", errors)
@@ -115,8 +116,9 @@ class BridgePage:
         self._belief.show(belief_rows(self._watched, heard, self._readings))
         self._diagnostics.show(diagnostics_rows(self._watched, heard))
         self._draw_plan(heard)
-        self._sent.append(heard.now, [bar.value for bar in commands])
-        self._errors.append(heard.now, self._model_errors(heard))
+        self._began = min(self._began, heard.now)
+        self._sent.append(heard.now - self._began, [bar.value for bar in commands])
+        self._errors.append(heard.now - self._began, self._model_errors(heard))
         self._sent.draw()
         self._errors.draw()
 
