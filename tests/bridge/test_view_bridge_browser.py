@@ -25,7 +25,7 @@ playwright = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("viser")
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")]
 DOMAIN = 120 + os.getpid() % 100
-PATIENCE = 120
+PATIENCE = 60
 """Seconds for what takes about five."""
 FLAGS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 SCENARIO = "robot: cartpole\nsteps: 100000\n"
