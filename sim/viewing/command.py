@@ -8,7 +8,9 @@ from adaptive_mbrl.checkpoint import read_description
 from adaptive_mbrl.device import resolve_device
 from adaptive_mbrl.dump import DUMP_FOLDER
 from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.extras import extra_package
 from adaptive_mbrl.options import ViewOptions
+from adaptive_mbrl.viewing.serving import require_free
 from sim.demo import default_multitask
 from sim.episodes.policies import ControllerPolicy, OraclePolicy, load_controller
 from sim.evaluation.setup import require_multitask
@@ -16,13 +18,19 @@ from sim.viewing.choices import presets, ranges
 from sim.viewing.page import run_page
 from sim.viewing.session import Actor, Session
 from sim.viewing.source import Shown, find_shown
-from sim.viewing.window import run_window
+from sim.viewing.window import require_display, run_window
 
 DEFAULT_CHECKPOINT = "half_cheetah"
 
 
 def view(options: ViewOptions) -> None:
     """Show a simulated robot until Ctrl-C or the end of --seconds."""
+    if options.window:
+        require_display()
+    else:
+        # before anything is loaded, which takes a while
+        extra_package("viser", "view")
+        require_free(options.host, options.port)
     shown = find_shown(options.checkpoint or DEFAULT_CHECKPOINT, options.scenario, options.seed)
     session = Session(shown.robot, shown.scenario, make_actors(shown, options))
     adaptive = session.actors["adaptive"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from adaptive_mbrl.config import MAX_SEED
 from adaptive_mbrl.errors import AdaptiveMBRLError
 from adaptive_mbrl.viewing.inbox import Inbox
+from sim.evaluation.report import describe
 from sim.scenarios.change import Change
 from sim.scenarios.parameters import parameter_values
 from sim.viewing.choices import GAIN, Preset, Range
@@ -80,18 +82,23 @@ class Controls:
             value = float(np.nan_to_num(parameter_values(change, [name])[0], nan=parameter_values(Change(), [name])[0]))
             value = min(max(value, slider.min), slider.max)
             if slider.value != value:
-                slider.value = value
+                slider.value = value  # type: ignore[misc]
 
     def _add_clock(self) -> None:
         gui, post = self._gui, self._inbox.callback
         acts = gui.add_dropdown("Who acts", tuple(self._session.actors), initial_value=self._session.arm)
-        acts.on_update(lambda _: self._inbox.post(lambda arm=acts.value: self._switch(arm)))
+
+        @acts.on_update
+        def _(event: viser.GuiEvent[Any]) -> None:
+            arm = str(acts.value)
+            self._inbox.post(lambda: self._switch(arm))
+
         self._pause = gui.add_button("Pause")
         self._pause.on_click(post(self._toggle_pause))
         gui.add_button("One step").on_click(post(self._one_step))
-        gui.add_button("Reset", hint="The robot starts anew; the dynamics stay, or the scenario begins anew.").on_click(post(self._reset))
-        seed = gui.add_number("Seed", self._session.scenario.seed, min=0, max=MAX_SEED, step=1, hint="Used by Reset.")
-        self._seed = seed
+        reset = gui.add_button("Reset", hint="The robot starts anew; the dynamics stay, or the scenario begins anew.")
+        reset.on_click(post(self._reset))
+        self._seed = gui.add_number("Seed", self._session.scenario.seed, min=0, max=MAX_SEED, step=1, hint="Used by Reset.")
         self._lines = gui.add_checkbox("Planned futures", initial_value=True)
 
     def _add_dynamics(self, ranges: Sequence[Range]) -> None:
@@ -122,7 +129,7 @@ class Controls:
         with self._gui.add_folder("Presets", expand_by_default=False):
             for preset in presets:
                 button = self._gui.add_button(preset.label, color="gray", hint=f"from {preset.origin}")
-                button.on_click(self._inbox.callback(lambda change=preset.change: self._change(change)))
+                button.on_click(self._inbox.callback(partial(self._change, preset.change)))
 
     def _add_goal(self) -> None:
         goal = self._session.robot.goal
@@ -165,8 +172,6 @@ class Controls:
         self._try(lambda: self._session.set_parameter(name, value), f"{name.replace('_', ' ')} {value:g}")
 
     def _change(self, change: Change) -> None:
-        from sim.evaluation.report import describe
-
         self._try(lambda: self._session.set_change(change), describe(change))
 
     def _try(self, action: Callable[[], None], words: str) -> None:

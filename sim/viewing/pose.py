@@ -48,8 +48,8 @@ class PointReader:
     """Follows one point of the robot through observations, (x, y, z) in the world [m].
 
     The point is a site whose position is observed, if there is one: the hand of an arm. For a robot that moves about it is the
-    first body, and for one that is fixed the last one. The joint positions for that are read from the observations. One that is not observed,
-    such as the place of a runner along its track, is integrated from its observed velocity.
+    first body, and for one that is fixed the last one. The joint positions for that are read from the observations. A position
+    that is not observed, such as the place of a runner along its track, is integrated from its observed velocity.
 
     Args:
         robot: the robot.

@@ -23,7 +23,7 @@ BAND_STDS = 2.0
 _SLOW = 0.95
 """Below this share of real time the page says that the machine is too slow."""
 _LAST_EVENTS = 4
-NO_DIAGNOSIS = "This checkpoint has no diagnosis, which reads physical parameters out of the belief; adaptive-mbrl diagnose adds one."
+NO_DIAGNOSIS = "No diagnosis in this checkpoint, which would read physical parameters out of the belief: adaptive-mbrl diagnose."
 BARS = "Band: the estimate, plus and minus two standard deviations. Dashed: the truth, which only the simulator knows."
 ORACLE = "The oracle has no belief: it plans under the truth (dashed)."
 
@@ -39,8 +39,10 @@ class Readings:
     """
 
     def __init__(self, gui: viser.GuiApi, session: Session, ranges: tuple[Range, ...], names: tuple[str, ...]) -> None:
-        self._session, self._names = session, names
         self._ranges = {r.name: r for r in ranges}
+        order = [*self._ranges, *names]
+        self._session, self._names = session, names
+        self._in_order = sorted(range(len(names)), key=lambda i: order.index(names[i]))
         self._events: deque[str] = deque(maxlen=_LAST_EVENTS)
         self._return = 0.0
         self._velocity = rewarded_velocity(session.robot)
@@ -121,7 +123,8 @@ class Readings:
         truth = parameter_values(moment.change, self._names)
         diagnosis = None if moment.info is None or not moment.info.diagnosis.shape[-1] else moment.info.diagnosis[0]
         bars = []
-        for i, name in enumerate(self._names):
+        for i in self._in_order:
+            name = self._names[i]
             mean, std = (math.nan, math.nan) if diagnosis is None else (float(diagnosis[0, i]), float(diagnosis[1, i]))
             shown = self._ranges.get(name) or Range(name, min(mean, truth[i]) - 1, max(mean, truth[i]) + 1, 0.1, 0.0)
             interval = (mean - BAND_STDS * std, mean + BAND_STDS * std)
@@ -131,5 +134,3 @@ class Readings:
     @staticmethod
     def _note(moment: Moment) -> str:
         return ORACLE if moment.info is None else BARS if moment.info.diagnosis.shape[-1] else NO_DIAGNOSIS
-
-

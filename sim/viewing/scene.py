@@ -24,6 +24,8 @@ Array = NDArray[np.float64]
 _CELL, _SECTION = 0.5, 5.0
 """Distances of the floor's thin and thick lines [m]."""
 _GROUND = 60.0
+_LINE = 0.05
+"""Thickness of a line, in sizes of the robot's parts."""
 
 
 class Scene:
@@ -43,7 +45,9 @@ class Scene:
         self._posed = PosedModel(robot)
         self._posed.place(qpos)
         self._follows = moves_about(robot.model) and not _is_fenced(robot.model)
-        self._change = Change()
+        self._change, self._shift = Change(), np.zeros(3)
+        # lines as thick as a part of the robot, whatever its size
+        self._thickness = _LINE * float(np.linalg.norm(robot.model.geom_rbound[visible_geoms(robot.model)]) / 2)
         self._world = self._scene.add_frame("/world", show_axes=False)
         self._ground = self._add_ground()
         self._scene.configure_default_lights(enabled=True, cast_shadow=False)
@@ -69,11 +73,12 @@ class Scene:
             self._paint()
         self._posed.place(qpos)
         data = self._posed.data
-        shift = np.array([*data.xpos[1, :2], 0.0]) if self._follows else np.zeros(3)
-        self._world.position = -shift
+        if self._follows:
+            self._shift = np.array([*data.xpos[1, :2], 0.0])
+        self._world.position = -self._shift
         if self._ground is not None:
             # the floor looks the same after each thick line
-            self._ground.position = (*(-(shift[:2] % _SECTION)), self._floor)
+            self._ground.position = (*(-(self._shift[:2] % _SECTION)), self._floor)
         for body, frame in self._bodies.items():
             frame.position, frame.wxyz = data.xpos[body], data.xquat[body]
         self._goal.visible = len(goal) == 3
@@ -81,24 +86,22 @@ class Scene:
             self._goal.position = goal
 
     def draw(self, lines: Lines | None) -> None:
-        """Draw futures; None removes them."""
-        for name, paths, colour, width in (
-            ("candidates", None if lines is None else lines.candidates, NEUTRAL, 1.5),
-            ("believed", None if lines is None else lines.believed, ESTIMATE, 3.0),
-            ("real", None if lines is None else lines.real, TRUTH, 3.0),
-        ):
-            self._draw(name, paths, colour, width)
+        """Draw futures, which begin at the state that was shown last; None removes them."""
+        for name, colour, width in (("candidates", NEUTRAL, 0.3), ("believed", ESTIMATE, 0.6), ("real", TRUTH, 0.6)):
+            self._draw(name, None if lines is None else getattr(lines, name), colour, width * self._thickness)
 
-    def _draw(self, name: str, paths: Array | None, colour: str, width: float) -> None:
+    def _draw(self, name: str, paths: Array | None, colour: str, thickness: float) -> None:
         if paths is None or not len(paths):
             if name in self._lines:
                 self._lines.pop(name).remove()
             return
-        segments = np.stack([paths[:, :-1], paths[:, 1:]], axis=2).reshape(-1, 2, 3).astype(np.float32)
+        # near the origin: browsers leave out lines whose first points would be out of the picture by now
+        near = paths - self._shift
+        segments = np.stack([near[:, :-1], near[:, 1:]], axis=2).reshape(-1, 2, 3).astype(np.float32)
         if name in self._lines and len(self._lines[name].points) == len(segments):
             self._lines[name].points = segments
             return
-        self._lines[name] = self._scene.add_line_segments(f"/world/{name}", segments, colors=rgb(colour), line_width=width)
+        self._lines[name] = self._scene.add_line_segments(f"/futures/{name}", segments, colors=rgb(colour), thickness=thickness)
 
     def _add_parts(self) -> None:
         model = self._posed.model
@@ -163,4 +166,3 @@ def _is_fenced(model: mujoco.MjModel) -> bool:
     return bool(model.jnt_limited[own & (model.jnt_type == mujoco.mjtJoint.mjJNT_SLIDE)].all()) and not bool(
         (model.jnt_type[own] == mujoco.mjtJoint.mjJNT_FREE).any()
     )
-

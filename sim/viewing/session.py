@@ -186,7 +186,7 @@ class Session:
         )
 
     def _goals(self, preview: int) -> Obs:
-        """The goals of this step and of `preview` steps after it, as far as a planner can know them, (1, preview + 1, goal_dim)."""
+        """The goals of this step and of `preview` later ones, as far as a planner can know them, (1, preview + 1, goal_dim)."""
         if self.own_goal is not None:
             return np.tile(self.own_goal.astype(np.float32), (1, preview + 1, 1))
         steps = (self.steps + np.arange(preview + 1)) % GOAL_STEPS

@@ -55,11 +55,11 @@ def find_shown(checkpoint: str, scenario: str | None, seed: int) -> Shown:
     if scenario is not None:
         course = load_scenario(scenario)
         robot, own = load_robot(course.robot), course.episode(0, seed)
-        split = scenario
+        named = tuple(_parts(scenario))
     else:
-        robot, split = _robot_of(checkpoint, about)
+        robot, trained = _robot_of(checkpoint, about)
         own = Scenario(str(robot.path), ENDLESS, seed)
-    named = tuple(_parts(split)) if split is not None else ()
+        named = () if trained is None else tuple(_parts(trained))
     shipped = tuple(s for name in _names_of(robot) for s in _parts(name))
     presets = named or tuple(s for s in shipped if s.name.partition(":")[0].endswith(("/anything", "/demo")))
     return Shown(checkpoint, robot, own, (*named, *shipped), presets)
@@ -75,8 +75,8 @@ def _robot_of(checkpoint: str, about: Description) -> tuple[Robot, str | None]:
         course = load_scenario(trained)
     except ConfigError as error:
         raise ConfigError(
-            f"{checkpoint}: its robot '{name}' is none of the shipped ones, and what it was trained on, '{trained}', is not found "
-            "here; name a scenario of this robot with --scenario"
+            f"{checkpoint}: its robot '{name}' is none of the shipped ones, and what it was trained on, '{trained}', is not "
+            "found here; name a scenario of this robot with --scenario"
         ) from error
     return load_robot(course.robot), trained
 
