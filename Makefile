@@ -25,7 +25,7 @@ pictures: setup  ## run the demo and make docs/images/ from it; needs a renderer
 	$(BIN)/python benchmarks/make_pictures.py runs/pictures
 
 test: setup  ## run all tests but the slow ones; ARGS go to pytest
-	$(PYTEST) -m "not slow and not hardware" $(ARGS)
+	$(PYTEST) -m "not slow and not hardware and not browser" $(ARGS)
 
 test-slow: setup  ## run the slow tests
 	$(PYTEST) -m "slow and not hardware" $(ARGS)

@@ -54,20 +54,23 @@ def test_every_slider_can_be_moved_over_its_whole_range(checkpoint: str):
 
 def test_a_motor_can_always_be_dead_or_reversed():
     robot = load_robot("pendulum")
-    assert ranges(robot, ()) == tuple(
-        Range(f"actuator_gain {name}", -1.0, 1.2, 0.05, 1.0) for name in robot.elements.actuators
-    )
+    assert ranges(robot, ()) == tuple(Range(f"actuator_gain {name}", -1.0, 1.2, 0.05, 1.0) for name in robot.elements.actuators)
 
 
 def test_labels_do_without_what_their_group_says():
-    labels = [Range(name, 0, 1, 0.1, 0).label for name in ("actuator_gain bshin", "body_mass base", "slope_deg", "external_force base x")]
+    labels = [
+        Range(name, 0, 1, 0.1, 0).label
+        for name in ("actuator_gain bshin", "body_mass base", "slope_deg", "external_force base x")
+    ]
     assert labels == ["bshin", "body mass base", "slope [°]", "external force base x [N]"]
 
 
 def test_presets_are_of_the_parts_that_training_has_not_seen_and_of_the_demonstration(cheetah: Shown):
     found = presets(cheetah.presets)
 
-    assert {p.origin for p in found} == {f"half_cheetah/anything:{part}" for part in ("test", "test_kinds", "validation")} | {"half_cheetah/demo"}
+    assert {p.origin for p in found} == {f"half_cheetah/anything:{part}" for part in ("test", "test_kinds", "validation")} | {
+        "half_cheetah/demo"
+    }
     assert found[0].origin == "half_cheetah/anything:test"
     labels = [p.label for p in found]
     assert {"all motors -1", "motor bthigh -1, motor fshin -1", "motor fshin -1, body mass 1.3"} <= set(labels)

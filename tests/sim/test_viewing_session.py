@@ -178,10 +178,20 @@ ELEMENTS = load_robot("half_cheetah").elements
     [
         (Change(), "actuator_gain bshin", -1.0, Change(actuator_gain={"bshin": -1.0})),
         (Change(actuator_gain={"bshin": -1.0}), "actuator_gain bshin", 1.0, Change()),
-        (Change(actuator_gain={"bshin": 0.5}, slope_deg=3.0), "actuator_gain ffoot", 0.0, Change(actuator_gain={"bshin": 0.5, "ffoot": 0.0}, slope_deg=3.0)),
+        (
+            Change(actuator_gain={"bshin": 0.5}, slope_deg=3.0),
+            "actuator_gain ffoot",
+            0.0,
+            Change(actuator_gain={"bshin": 0.5, "ffoot": 0.0}, slope_deg=3.0),
+        ),
         (Change(body_mass={"torso": 2.0}), "body_mass", 1.5, Change(body_mass=1.5)),
         (Change(), "external_force torso z", -4.0, Change(external_force={"torso": (0.0, 0.0, -4.0)})),
-        (Change(external_force={"torso": (1.0, 0.0, -4.0)}), "external_force torso x", 0.0, Change(external_force={"torso": (0.0, 0.0, -4.0)})),
+        (
+            Change(external_force={"torso": (1.0, 0.0, -4.0)}),
+            "external_force torso x",
+            0.0,
+            Change(external_force={"torso": (0.0, 0.0, -4.0)}),
+        ),
         (Change(external_force={"torso": (1.0, 0.0, 0.0)}), "external_force torso x", 0.0, Change()),
         (Change(), "action_delay", 2.0, Change(action_delay=2)),
     ],
