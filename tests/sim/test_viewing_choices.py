@@ -1,4 +1,4 @@
-"""What can be changed by hand: sliders for all that a robot's scenarios change, presets, and which robot a checkpoint is shown on."""
+"""What can be changed by hand: sliders for what a robot's scenarios change, presets, and the robot of a checkpoint."""
 
 from __future__ import annotations
 
@@ -107,5 +107,5 @@ def test_a_robot_that_is_not_found_is_asked_for(make_checkpoint: MakeCheckpoint,
     folder = make_checkpoint(tmp_path / "mine")
     description = folder / "checkpoint.yaml"
     description.write_text(description.read_text().replace("name: cartpole\n", "name: my_robot\n", 1))
-    with pytest.raises(ConfigError, match="its robot 'my_robot' is none of the shipped ones, .* name a scenario .* --scenario$"):
+    with pytest.raises(ConfigError, match=r"its robot 'my_robot' is none of the shipped ones, .* name a scenario .* --scenario$"):
         find_shown(str(folder), None, 0)

@@ -1,4 +1,4 @@
-"""The simulation behind the live view: it steps as an evaluation does, changes by hand act at once, and no actor's memory leaks."""
+"""The simulation behind the live view: it steps as an evaluation does, changes by hand act at once, no memory leaks."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_the_frozen_actor_keeps_the_prior(checkpoint: Path):
 
 def test_an_unknown_actor_is_refused(checkpoint: Path):
     session = make_session(checkpoint, NOMINAL)
-    with pytest.raises(ConfigError, match="^unknown arm 'nobody'; known arms: adaptive, frozen, multitask, oracle$"):
+    with pytest.raises(ConfigError, match=r"^unknown arm 'nobody'; known arms: adaptive, frozen, multitask, oracle$"):
         session.switch("nobody")
 
 
