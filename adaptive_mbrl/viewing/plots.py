@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import viser
 
-HEIGHT = 150
+HEIGHT = 135
 """Of a plot [pixels]."""
 
 
