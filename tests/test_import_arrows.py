@@ -211,7 +211,7 @@ FLOORS = {
             "progress",
             "options",
         },
-        {"healthy"},
+        {"healthy", "viewing"},
         {"objective"},
         {"dump"},
         {"predictor"},
@@ -241,7 +241,7 @@ FLOORS = {
         {"training"},
         {"baselines"},
         {"evaluation"},
-        {"info", "demo", "replay", "benchmark", "diagnosis"},
+        {"info", "demo", "replay", "benchmark", "diagnosis", "viewing"},
         {"commands"},
     ),
 }

@@ -28,8 +28,10 @@ from adaptive_mbrl.options.simulation import (
     InfoOptions,
     ReplayOptions,
 )
+from adaptive_mbrl.options.streams import FoxgloveLayoutOptions, FoxgloveStreamOptions, RerunExportOptions, RerunStreamOptions
 from adaptive_mbrl.options.sweep import SweepOptions
 from adaptive_mbrl.options.training import FineTuneOptions, RunsOptions, TrainBaselineOptions, TrainOptions
+from adaptive_mbrl.options.viewing import ViewOptions
 
 __all__ = [
     "BenchmarkOptions",
@@ -51,11 +53,15 @@ __all__ = [
     "DiagnoseOptions",
     "EvaluateOptions",
     "FineTuneOptions",
+    "FoxgloveLayoutOptions",
+    "FoxgloveStreamOptions",
     "ImportBagOptions",
     "InfoOptions",
     "ListOptions",
     "PreflightOptions",
     "ReplayOptions",
+    "RerunExportOptions",
+    "RerunStreamOptions",
     "RunsOptions",
     "SchemaOptions",
     "ShowOptions",
@@ -65,4 +71,5 @@ __all__ = [
     "TrainOptions",
     "TrainSuiteOptions",
     "ValidateOptions",
+    "ViewOptions",
 ]

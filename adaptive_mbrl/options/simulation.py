@@ -163,6 +163,7 @@ class DiagnoseOptions:
         episodes: folder of simulated episodes that a training run or `collect` wrote; their scenarios say the parameters.
         out: folder of the new checkpoint.
         windows: number of windows of recent transitions that it is fitted to.
+        features: numbers that a larger belief is reduced to; fewer make a smaller file.
         updates: number of gradient steps.
         held_out: share of the scenarios, at the end of the folder, that is kept for the comparison. If some episodes are
             marked as held out, these are kept instead.
@@ -174,6 +175,7 @@ class DiagnoseOptions:
     episodes: Path
     out: Path
     windows: int = 20_000
+    features: int = 128
     updates: int = 3000
     held_out: float = 0.2
     seed: int = 0
@@ -181,6 +183,7 @@ class DiagnoseOptions:
 
     def __post_init__(self) -> None:
         require_at_least("--windows", self.windows, 2)
+        require_at_least("--features", self.features, 1)
         require_at_least("--updates", self.updates, 1)
         require_seed("--seed", self.seed)
         if not 0 < self.held_out < 1:

@@ -37,7 +37,7 @@ def diagnose(options: DiagnoseOptions) -> None:
     names = varying_parameters(stretch.change for stretch in fitting)
     if not names:
         raise ConfigError(f"{options.episodes}: no parameter changes in the scenarios of these episodes; nothing to diagnose")
-    config = DiagnosisConfig(names, updates=options.updates)
+    config = DiagnosisConfig(names, features=options.features, updates=options.updates)
     few = -(-options.windows // _SHARE_OF_OTHERS)
     to_fit, to_calibrate, to_compare = (
         draw_examples(known, names, about.window, num, options.seed + i).to(device)
