@@ -2,9 +2,9 @@
 
 Usage: python benchmarks/make_rule_pictures.py [RULE...] [--updates 800] [--out docs/images/rules]
 
-A mass is pushed along a line,
+A mass on a spring is pushed along a line,
 
-    x' = x + dt v',     v' = 0.95 v + dt (10 g a + w)
+    x' = x + dt v',     v' = 0.95 v + dt (10 g a + w - 4 x)
 
 and its motor's gain g and a wind w are hidden. Each rule is meta-trained on 80 masses with g in [-1.2, 1.2] and w in [-2, 2], which
 takes from a few seconds to a minute of one core. Then it meets masses that it has not seen:
@@ -134,15 +134,13 @@ def drawn_mass(seed: int) -> tuple[float, float]:
 
 def moved(obs: Array, action: Array, gain: Array | float, wind: Array | float) -> Array:
     """One step: obs (..., 2), action (..., 1)."""
-    speed = 0.95 * obs[..., 1] + DT * (10.0 * gain * action[..., 0] + wind)
+    speed = 0.95 * obs[..., 1] + DT * (10.0 * gain * action[..., 0] + wind - 4.0 * obs[..., 0])
     return np.stack([obs[..., 0] + DT * speed, speed], -1)
 
 
 def pushes(steps: int, seed: int) -> Array:
-    """Random forces, each held for a few steps, (steps, 1)."""
-    rng = np.random.default_rng([2, seed])
-    held = np.repeat(rng.uniform(-1.5, 1.5, (steps // 4 + 1, 1)), 4, axis=0)[:steps]
-    return np.clip(held + rng.normal(0, 0.3, held.shape), -1, 1)
+    """Random forces, (steps, 1)."""
+    return np.random.default_rng([2, seed]).uniform(-1, 1, (steps, 1))
 
 
 def episode(gain: float, wind: float, seed: int, steps: int = 40) -> Episode:
