@@ -1,7 +1,7 @@
 """The command line: it parses the flags, calls the command and prints errors.
 
-This is the only module of the core that may name `sim` and `robot_bridge`, because it starts their commands. It names them as
-text and imports them only when a command runs. So importing the core does not load MuJoCo, and `--help` answers before torch is
+Beside `file_kinds.py`, this is the only module of the core that may name `sim` and `robot_bridge`, because it starts their commands.
+It names them as text and imports them only when a command runs. So importing the core does not load MuJoCo, and `--help` answers before torch is
 loaded. `tests/test_import_arrows.py` and `tests/test_cli.py` check both.
 """
 
