@@ -1,8 +1,8 @@
 """The command line: it parses the flags, calls the command and prints errors.
 
-Beside `file_kinds.py`, this is the only module of the core that may name `sim` and `robot_bridge`, because it starts their commands.
-It names them as text and imports them only when a command runs. So importing the core does not load MuJoCo, and `--help` answers before torch is
-loaded. `tests/test_import_arrows.py` and `tests/test_cli.py` check both.
+This module starts the commands of `sim` and `robot_bridge`. In the core, only it and `file_kinds.py` may name these packages. They
+do so as text and import them only when a command runs. So importing the core does not load MuJoCo, and `--help` answers before
+torch is loaded. `tests/test_import_arrows.py` and `tests/test_cli.py` check both.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ COMMANDS = (
     Command("list", options.ListOptions, "sim.catalog.command_list:list_"),
     Command("show", options.ShowOptions, "sim.catalog.command_show:show"),
     Command("validate", options.ValidateOptions, "adaptive_mbrl.validate:validate"),
-    Command("schema", options.SchemaOptions, "adaptive_mbrl.schema.command:schema"),
+    Command("schema", options.SchemaOptions, "adaptive_mbrl.schema_files:schema"),
     Command("completion", options.CompletionOptions, "sim.catalog.completion:completion"),
     Command("info", options.InfoOptions, "sim.info:info"),
 )
