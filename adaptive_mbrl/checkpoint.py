@@ -37,6 +37,7 @@ FORMAT_VERSION = 2
 WEIGHTS_FILE = "weights.safetensors"
 VALUE_FILE = "value.safetensors"
 DIAGNOSIS_FILE = "diagnosis.safetensors"
+_SHIPPED = Path(str(resources.files("adaptive_mbrl") / "pretrained"))
 DESCRIPTION_FILE = "checkpoint.yaml"
 
 
@@ -223,15 +224,19 @@ def find_checkpoint(path: str | Path) -> Path:
         folder = folder.resolve()
     if (folder / DESCRIPTION_FILE).is_file():
         return folder
-    shipped = Path(str(resources.files("adaptive_mbrl") / "pretrained"))
-    if folder.name == str(path) and (shipped / folder.name / DESCRIPTION_FILE).is_file():
-        return shipped / folder.name
-    known = sorted(p.parent.name for p in shipped.glob(f"*/{DESCRIPTION_FILE}"))
+    if folder.name == str(path) and (_SHIPPED / folder.name / DESCRIPTION_FILE).is_file():
+        return _SHIPPED / folder.name
+    known = shipped_checkpoints()
     names = ", ".join(known) or "none"
     if folder.is_dir():
         raise CheckpointError(f"{folder}: not a checkpoint (it has no {DESCRIPTION_FILE}); shipped checkpoints: {names}")
     hint = did_you_mean(str(path), known)
     raise CheckpointError(f"{path}: no such checkpoint folder in {Path.cwd()}{hint}; shipped checkpoints: {names}")
+
+
+def shipped_checkpoints() -> list[str]:
+    """The names of the checkpoints that come with the package."""
+    return sorted(p.parent.name for p in _SHIPPED.glob(f"*/{DESCRIPTION_FILE}"))
 
 
 def require_robot(checkpoint: Checkpoint, spec: RobotSpec, source: str) -> None:

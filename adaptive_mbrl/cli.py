@@ -1,8 +1,8 @@
 """The command line: it parses the flags, calls the command and prints errors.
 
-This is the only module of the core that may name `sim` and `robot_bridge`, because it starts their commands. It names them as
-text and imports them only when a command runs. So importing the core does not load MuJoCo, and `--help` answers before torch is
-loaded. `tests/test_import_arrows.py` and `tests/test_cli.py` check both.
+This module starts the commands of `sim` and `robot_bridge`. In the core, only it and `file_kinds.py` may name these packages. They
+do so as text and import them only when a command runs. So importing the core does not load MuJoCo, and `--help` answers before
+torch is loaded. `tests/test_import_arrows.py` and `tests/test_cli.py` check both.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import functools
 import importlib
 import importlib.util
 import operator
+import os
+import select
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +23,7 @@ import tyro
 from tyro.conf import FlagCreatePairsOff, OmitSubcommandPrefixes, subcommand
 
 from adaptive_mbrl import __version__, options
-from adaptive_mbrl.errors import EXIT_INTERRUPTED, EXIT_MISTAKE, AdaptiveMBRLError, ConfigError
+from adaptive_mbrl.errors import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, EXIT_MISTAKE, AdaptiveMBRLError, ConfigError
 from adaptive_mbrl.mistyped import in_one_line, require_known
 from adaptive_mbrl.runtime import is_first_process, prepare_process, use_threads
 
@@ -79,7 +81,7 @@ COMMANDS = (
     Command("list", options.ListOptions, "sim.catalog.command_list:list_"),
     Command("show", options.ShowOptions, "sim.catalog.command_show:show"),
     Command("validate", options.ValidateOptions, "adaptive_mbrl.validate:validate"),
-    Command("schema", options.SchemaOptions, "adaptive_mbrl.schema.command:schema"),
+    Command("schema", options.SchemaOptions, "adaptive_mbrl.schema_files:schema"),
     Command("completion", options.CompletionOptions, "sim.catalog.completion:completion"),
     Command("info", options.InfoOptions, "sim.info:info"),
 )
@@ -106,7 +108,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the words after `adaptive-mbrl`; those of `sys.argv` if not given.
 
     Returns:
-        The exit code: 0 when the command is done, 2 after a mistake in a file or flag (one line on stderr), 130 after Ctrl-C.
+        The exit code: 0 when the command is done, 2 after a mistake in a file or flag (one line on stderr), 130 after Ctrl-C, 141
+        when the reader of a pipe, such as `head`, has left.
     """
     prepare_process()
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -114,14 +117,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"adaptive-mbrl {__version__}")
         return 0
     try:
-        given = parse(arguments)
-        if hasattr(given, "threads"):
-            use_threads(given.threads)
-        command = command_of(given)
-        if hasattr(given, "threads"):
-            # once more, because torch is loaded now: by itself it never takes more threads than there are physical cores
-            use_threads(given.threads)
-        command(given)
+        _run(arguments)
+    except BrokenPipeError:
+        if not _reader_has_left():
+            raise
+        return EXIT_BROKEN_PIPE
     except AdaptiveMBRLError as error:
         return _fail(f"error: {error}", EXIT_MISTAKE)
     except OSError as error:
@@ -131,6 +131,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _fail("interrupted", EXIT_INTERRUPTED)
     return 0
+
+
+def _run(arguments: Sequence[str]) -> None:
+    try:
+        given = parse(arguments)
+        if hasattr(given, "threads"):
+            use_threads(given.threads)
+        command = command_of(given)
+        if hasattr(given, "threads"):
+            # once more, because torch is loaded now: by itself it never takes more threads than there are physical cores
+            use_threads(given.threads)
+        command(given)
+    finally:
+        # here, and not when Python ends, which could only complain about a pipe that nobody reads
+        sys.stdout.flush()
+
+
+def _reader_has_left() -> bool:
+    """Whether standard output is a pipe that nobody reads any more; what is still to be written is then dropped."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    has_left = any(event & select.POLLERR for _, event in poll.poll(0))
+    if has_left:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return has_left
 
 
 def parse(arguments: Sequence[str]) -> Any:

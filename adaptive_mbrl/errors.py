@@ -6,6 +6,8 @@ EXIT_MISTAKE = 2
 """Exit code after a mistake in a file, a flag or an array."""
 EXIT_INTERRUPTED = 130
 """Exit code after Ctrl-C, the shell's usual one."""
+EXIT_BROKEN_PIPE = 141
+"""Exit code when nobody reads the output any more, the shell's usual one."""
 
 
 class AdaptiveMBRLError(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from adaptive_mbrl.adaptation import make_adapter
-from adaptive_mbrl.config import read_mapping
+from adaptive_mbrl.config import from_mapping, read_mapping
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.dynamics.model import DynamicsModel
 from adaptive_mbrl.errors import ConfigError
@@ -15,6 +15,7 @@ from adaptive_mbrl.training.config import TrainConfig, config_for_recordings
 from sim.baselines.config import load_baseline_config
 from sim.benchmark.suite import load_suite
 from sim.robot.robot import load_robot
+from sim.scenarios.distribution import PARTS, SplitFile
 from sim.scenarios.loading import load_scenario, load_training_part, parts_of
 from sim.training.config import load_train_config
 
@@ -31,10 +32,10 @@ def check_scenario(path: Path) -> None:
 
 def check_split(path: Path) -> None:
     """All parts of a split, with their robot."""
+    from_mapping(SplitFile, read_mapping(path), source=str(path))
     parts = parts_of(path)
     if not parts:
-        # the message names the parts that there may be
-        load_scenario(f"{path}:train")
+        raise ConfigError(f"{path}: this split has no part; allowed: one or more of {', '.join(PARTS)}")
     for part in parts:
         load_scenario(f"{path}:{part}")
 

@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from adaptive_mbrl.config import read_mapping
+from adaptive_mbrl.checkpoint import find_checkpoint, shipped_checkpoints
+from adaptive_mbrl.config import did_you_mean, read_mapping
 from adaptive_mbrl.console import make_console
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.data.stored_objective import save_objective
 from adaptive_mbrl.device import resolve_device
 from adaptive_mbrl.dump import DUMP_FOLDER
-from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.errors import CheckpointError, ConfigError
 from adaptive_mbrl.options import CollectOptions, DemoOptions, EvaluateOptions, SweepOptions, TrainOptions
 from adaptive_mbrl.planning import ICEMConfig
 from adaptive_mbrl.sweeps.command import run_sweep
@@ -227,4 +228,12 @@ def _collecting_policy(options: CollectOptions, robot: Robot, first: Scenario) -
             return OraclePolicy(robot.spec, ICEMConfig(), first.seed)
         config = load_train_config(options.config)
         return OraclePolicy(robot.spec, config.data.oracle_planner, first.seed, shaping=config.shaping)
+    try:
+        find_checkpoint(options.policy)
+    except CheckpointError as error:
+        hint = did_you_mean(options.policy, ("random", "oracle", *shipped_checkpoints()))
+        raise ConfigError(
+            f"--policy: got '{options.policy}'{hint}; allowed: random, oracle, or a checkpoint: a folder, or one of "
+            f"{', '.join(shipped_checkpoints())}"
+        ) from error
     return ControllerPolicy(load_controller(options.policy, robot, seed=first.seed, device=resolve_device(options.device)))

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
-from adaptive_mbrl import __version__, cli
+from adaptive_mbrl import __version__, cli, mistyped
 from adaptive_mbrl.errors import AdaptiveMBRLError, CheckpointError, ConfigError, ObservationError
 from adaptive_mbrl.options import (
     BenchmarkOptions,
     BridgeOptions,
     CallOptions,
     CollectOptions,
+    CompletionOptions,
     DataCheckOptions,
     DataExportLeRobotOptions,
     DataExportMinariOptions,
@@ -33,17 +37,22 @@ from adaptive_mbrl.options import (
     FineTuneOptions,
     ImportBagOptions,
     InfoOptions,
+    ListOptions,
     PreflightOptions,
     ReplayOptions,
     RunsOptions,
+    SchemaOptions,
+    ShowOptions,
     SimulatedRobotOptions,
     SweepOptions,
     TrainBaselineOptions,
     TrainOptions,
     TrainSuiteOptions,
+    ValidateOptions,
 )
 from adaptive_mbrl.revision import git_revision
 
+ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = tuple(command.name for command in cli.COMMANDS)
 FIRST_WORDS = tuple(dict.fromkeys(name.split()[0] for name in COMMANDS))
 HEAVY = {"torch", "numpy", "mujoco", "mjbatch", "dm_control", "gymnasium", "matplotlib", "sim"}
@@ -148,6 +157,11 @@ def test_help_lists_every_command():
             DiagnoseOptions("c", Path("e"), Path("o"), windows=9, seed=3),
         ),
         (["replay", "runs/dumps/x.safetensors"], ReplayOptions(Path("runs/dumps/x.safetensors"))),
+        ("list robots --json".split(), ListOptions("robots", json=True)),
+        ("show robot arm".split(), ShowOptions(("robot", "arm"))),
+        ("validate a.yaml b --kind robot".split(), ValidateOptions((Path("a.yaml"), Path("b")), "robot")),
+        ("schema split --out s.json".split(), SchemaOptions("split", Path("s.json"))),
+        ("completion zsh".split(), CompletionOptions("zsh")),
         ("info --bench-sim --robot ant".split(), InfoOptions(bench_sim=True, robot="ant")),
     ],
     ids=COMMANDS,
@@ -204,7 +218,7 @@ def test_flags_become_options(arguments: list[str], expected: object):
         (
             ["demo", "--sed", "1"],
             "error: unknown flag '--sed' of demo (did you mean '--seed'?); "
-            "flags: --out, --checkpoint, --scenario, --video, --seed, --device, --threads",
+            "flags: --out, --checkpoint, --scenario, --no-video, --seed, --device, --threads",
         ),
         (
             "train --config c --set a=1 --set b=2".split(),
@@ -223,17 +237,102 @@ def test_a_flag_out_of_range_is_one_line_and_exit_2(capsys: pytest.CaptureFixtur
     assert capsys.readouterr() == ("", f"{expected}\n")
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [[], ["demo", "--seed", "one"], ["evaluate"], ["demo", "--device", "tpu"]],
-    ids=" ".join,
-)
-def test_a_wrong_or_missing_value_exits_2_without_a_traceback(arguments: list[str]):
-    result = run(*arguments)
+MISTYPED = [
+    ("", f"no command given; commands: {', '.join(FIRST_WORDS)}; 'adaptive-mbrl --help' explains them"),
+    ("--vers", "unknown flag '--vers' before a command; allowed there: --help, --version"),
+    ("demo --seed one", "--seed: got 'one'; allowed: a whole number"),
+    ("demo --threads 1.5", "--threads: got '1.5'; allowed: a whole number"),
+    ("train --config c --save-every x", "--save-every: got 'x'; allowed: a number"),
+    ("demo --seed", "--seed: no value behind it; allowed: a whole number"),
+    ("demo --device", "--device: no value behind it; allowed: auto, cpu, cuda"),
+    ("demo --device tpu", "--device: got 'tpu' (did you mean 'cpu'?); allowed: auto, cpu, cuda"),
+    (
+        "train --config c --logger tensorbord",
+        "--logger: got 'tensorbord' (did you mean 'tensorboard'?); allowed: tensorboard, wandb, trackio, none",
+    ),
+    ("evaluate", "evaluate: --checkpoint and --scenario are missing; give --checkpoint STR --scenario STR"),
+    ("evaluate --checkpoint c", "evaluate: --scenario is missing; give --scenario STR"),
+    ("import-bag", "import-bag: BAG and --bridge and --out are missing; give BAG --bridge PATH --out PATH"),
+    ("data stats", "data stats: FOLDER is missing; give FOLDER"),
+    (
+        "list robotz",
+        "WHAT: got 'robotz' (did you mean 'robots'?); allowed: all, robots, scenarios, checkpoints, rules, planners",
+    ),
+    ("runs a b", "runs: unexpected 'b'; 'adaptive-mbrl runs --help' shows what it takes"),
+    ("demo --no-video=3", "demo: unexpected '3'; 'adaptive-mbrl demo --help' shows what it takes"),
+    (
+        "demo --video",
+        "unknown flag '--video' of demo (did you mean '--no-video'?); "
+        "flags: --out, --checkpoint, --scenario, --no-video, --seed, --device, --threads",
+    ),
+    (
+        "data",
+        "no command of data given; commands: import, check, stats, merge, push, split, export-minari, import-minari, "
+        "export-lerobot, import-lerobot; 'adaptive-mbrl data --help' explains them",
+    ),
+    ("validate", "validate: no file given; allowed: YAML files, and folders that hold some"),
+    ("schema all", "schema all: writes several files; give their folder with --out"),
+    (
+        "collect --robot cartpole --policy orcale",
+        "--policy: got 'orcale' (did you mean 'oracle'?); allowed: random, oracle, or a checkpoint: a folder, or one of arm, "
+        "arm_multitask, cartpole, cartpole_multitask, half_cheetah, half_cheetah_multitask, quadrotor, quadrotor_multitask",
+    ),
+]
 
-    assert result.returncode == 2
-    assert result.stderr
-    assert "Traceback" not in result.stderr
+
+@pytest.mark.parametrize(("arguments", "line"), MISTYPED, ids=[arguments or "nothing" for arguments, _ in MISTYPED])
+def test_what_is_mistyped_is_one_line_with_what_is_allowed(
+    arguments: str, line: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+
+    assert cli.main(arguments.split()) == 2
+    assert capsys.readouterr() == ("", f"error: {line}\n")
+
+
+@pytest.mark.parametrize("arguments", ["demo --seed one", "demo --device tpu", "demo --seed", "evaluate", "runs a b"])
+def test_a_parser_without_our_hook_still_answers_in_one_line(
+    arguments: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(mistyped, "_hook", lambda _: contextlib.nullcontext())
+
+    assert cli.main(arguments.split()) == 2
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert re.fullmatch(r"error: [^╭│─]+\n", error)
+
+
+EXAMPLE = re.compile(r"^    Example: (adaptive-mbrl .+)$", flags=re.M)
+PLACES = ("configs/", "examples/")
+"""Where files lie that an example may name and that must be there."""
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS, ids=lambda command: command.name)
+def test_the_help_of_every_command_has_one_example_that_parses(command: cli.Command):
+    (example,) = EXAMPLE.findall(command.options.__doc__ or "")
+    words = shlex.split(example)[1:]
+
+    assert " ".join(words).startswith(command.name)
+    assert type(cli.parse(words)) is command.options
+    named = [word for word in words if word.startswith(PLACES)]
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_help_shows_the_example_of_a_command_and_lists_only_first_sentences(capsys: pytest.CaptureFixture[str]):
+    for arguments in (["demo", "--help"], ["--help"], ["data", "--help"]):
+        with pytest.raises(SystemExit) as end:
+            cli.main(arguments)
+        assert end.value.code == 0
+        assert ("Example:" in capsys.readouterr().out) == (arguments[0] == "demo")
+
+
+def test_a_reader_who_leaves_early_sees_no_traceback():
+    with subprocess.Popen([sys.executable, "-m", "adaptive_mbrl", "list", "--json"], stdout=PIPE, stderr=PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
 
 
 @pytest.mark.parametrize(

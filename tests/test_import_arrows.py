@@ -210,6 +210,8 @@ FLOORS = {
             "file_lock",
             "progress",
             "options",
+            "mistyped",
+            "schema",
         },
         {"healthy", "viewing"},
         {"objective"},
@@ -228,11 +230,14 @@ FLOORS = {
         {"controller"},
         {"training"},
         {"sweeps"},
+        {"file_kinds"},
+        {"validate", "schema_files"},
         {"cli"},
         {"__main__"},
     ),
     "sim": (
         {"paths"},
+        {"robot_file"},
         {"robot"},
         {"scenarios"},
         {"simulation"},
@@ -242,7 +247,7 @@ FLOORS = {
         {"baselines"},
         {"evaluation"},
         {"info", "demo", "replay", "benchmark", "diagnosis", "viewing"},
-        {"commands"},
+        {"commands", "files", "checks", "catalog"},
     ),
 }
 """The rooms of a package from the ground up; a room imports from itself and from floors below it."""

@@ -44,7 +44,7 @@ def test_the_wheel_carries_configs_assets_and_checkpoints(tmp_path: Path):
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    wanted = {f"sim/{p.relative_to(ROOT)}" for p in (ROOT / "configs").rglob("*.yaml")}
+    wanted = {f"sim/{p.relative_to(ROOT)}" for ending in ("yaml", "json") for p in (ROOT / "configs").rglob(f"*.{ending}")}
     for folder in ("sim/robot/assets", "adaptive_mbrl/pretrained"):
         wanted |= {str(p.relative_to(ROOT)) for p in (ROOT / folder).rglob("*") if p.is_file()}
     wanted.add("sim/benchmark/report.html.j2")

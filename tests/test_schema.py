@@ -14,8 +14,8 @@ from jsonschema import Draft202012Validator
 from adaptive_mbrl.file_kinds import FILE_KINDS, FileKind
 from adaptive_mbrl.options.files import KindName
 from adaptive_mbrl.schema import Record, Shape
-from adaptive_mbrl.schema.command import schema_text
 from adaptive_mbrl.schema.shapes import inner_shapes
+from adaptive_mbrl.schema_files import schema_text
 from sim.paths import config_root
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 def sweep(options: SweepOptions) -> None:
     """Begin a sweep of trainings on recorded episodes alone, or go on with it."""
     path = None if options.config is None else Path(options.config)
+    if options.data is not None:
+        folder_of_episodes(options.data, "--data")
     run_sweep(options, content_for_recordings(path) if path is None or options.data is not None else read_mapping(path))
 
 

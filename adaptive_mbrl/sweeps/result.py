@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.box import SIMPLE
 from rich.table import Table
+from rich.text import Text
 
 from adaptive_mbrl.console import make_console
 from adaptive_mbrl.storage import write_text_atomically
@@ -60,10 +61,11 @@ def print_result(folder: Path, config: SweepConfig, trials: Trials) -> None:
     table = Table(box=SIMPLE)
     table.add_column("trial", justify="right")
     table.add_column("figure", justify="right")
-    for key in best.params:
-        table.add_column(key, justify="right", overflow="fold")
+    # one column for all settings, because a sweep may have many of them with long names
+    table.add_column("settings", overflow="fold")
     for trial in complete[:MOST_SHOWN]:
-        table.add_row(str(folder_number(trial)), f"{trial.values[0]:.4g}", *(shown(trial.params.get(key)) for key in best.params))
+        settings = ", ".join(f"{key} {shown(value)}" for key, value in trial.params.items())
+        table.add_row(str(folder_number(trial)), f"{trial.values[0]:.4g}", Text(settings))
     console = make_console()
     console.print(table)
     lines = [

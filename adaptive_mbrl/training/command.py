@@ -17,6 +17,7 @@ from adaptive_mbrl.runtime import is_first_process, is_launched
 from adaptive_mbrl.training.config import config_for_recordings, read_train_config
 from adaptive_mbrl.training.execution import Execution
 from adaptive_mbrl.training.from_episodes import train_and_compare, train_from_episodes
+from adaptive_mbrl.training.given_episodes import KEY, folder_of_episodes
 from adaptive_mbrl.training.loggers import prepare_loggers
 from adaptive_mbrl.training.plain_progress import plain_bars
 from adaptive_mbrl.training.run_folder import RunFolderError
@@ -28,6 +29,8 @@ from adaptive_mbrl.training.words import words_of
 def train(options: TrainOptions) -> None:
     """Start or resume a training on recorded episodes alone."""
     path = None if options.config is None else Path(options.config)
+    if options.data is not None:
+        folder_of_episodes(options.data, "--data")
     if path is None or options.data is not None:
         config = config_for_recordings(path, options.settings)
     else:
@@ -62,7 +65,8 @@ def run_with_hints(options: TrainOptions, start: Callable[[Path, Execution], Pat
             checkpoint = start(run, Execution(process, options.save_every, options.loggers, stop))
     except ConfigError as error:
         # some mistakes in a configuration are only found by a training, which does not know the file's name
-        raise ConfigError(f"{options.source}: {error}" if str(error).startswith("key ") else str(error)) from error
+        line = str(error) if options.data is None else str(error).replace(KEY, "--data")
+        raise ConfigError(f"{options.source}: {line}" if line.startswith("key ") else line) from error
     except OSError as error:
         if error.filename is not None:
             raise

@@ -16,7 +16,8 @@ from adaptive_mbrl.spec import RobotSpec
 from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.run_folder import CONFIG_FILE
 
-_KEY = "key 'data.episodes_from'"
+KEY = "key 'data.episodes_from'"
+"""How messages name the key; `train --data` replaces it by the flag."""
 FILES_FILE = "episodes.txt"
 """In the folder of a run that trains on recordings: the name and the hash of each of their files, one in a line."""
 
@@ -75,12 +76,13 @@ def given_episodes(config: TrainConfig, spec: RobotSpec, files: Mapping[str, str
     listed = None if files is None else files.get(FILES_FILE)
     names = None if listed is None else {line.rpartition(" ")[0] for line in listed.splitlines()}
     store = EpisodeStore.open(folder, EpisodeStore.check(folder, spec), names=names)
+    _require_window(store, config.window)
     if folder != source or fraction == 0 or any(e.tags.get("validation") for e in store.episodes):
         return store
     try:
         training, held_out = split(store.episodes, config.window, config.outer.query, fraction)
     except ConfigError as error:
-        raise ConfigError(f"{_KEY}: {source}: {error}; or choose data.validation_fraction: 0") from error
+        raise ConfigError(f"{KEY}: {source}: {error}; or choose data.validation_fraction: 0") from error
     marked = [dataclasses.replace(e, tags={**e.tags, "validation": True}) for e in held_out]
     # in memory only: what was recorded stays as it is
     divided = EpisodeStore(spec)
@@ -88,17 +90,31 @@ def given_episodes(config: TrainConfig, spec: RobotSpec, files: Mapping[str, str
     return divided
 
 
-def folder_of_episodes(source: Path) -> Path:
-    """The store that `data.episodes_from` means: the folder itself, or that of a complete run's episodes."""
+def _require_window(store: EpisodeStore, window: int) -> None:
+    """Refuse windows that no episode could ever fill: a training would never see what the controller then adapts from."""
+    longest = max((len(e) for e in store.episodes if not e.tags.get("validation")), default=0)
+    if 0 < longest < window:
+        raise ConfigError(
+            f"key 'window': {window} transitions are more than any episode has; allowed: at most {longest}, as in the longest one"
+        )
+
+
+def folder_of_episodes(source: Path, key: str = KEY) -> Path:
+    """The store that `data.episodes_from` means: the folder itself, or that of a complete run's episodes.
+
+    Args:
+        source: the folder that was named.
+        key: the key or flag that named it, for messages.
+    """
     if (source / SPEC_FILE).is_file():
         return source
     if (source / "checkpoint").is_dir():
         return source / "episodes"
     if (source / "episodes").is_dir():
         # a comparison needs all of the run's episodes
-        raise ConfigError(f"{_KEY}: {source} is not a complete run (it has no checkpoint/); train it first")
+        raise ConfigError(f"{key}: {source} is not a complete run (it has no checkpoint/); train it first")
     raise ConfigError(
-        f"{_KEY}: {source} holds no episodes; allowed: the folder of a complete run (train it first), "
+        f"{key}: {source} holds no episodes; allowed: the folder of a complete run (train it first), "
         "or one that collect, import-bag or data import wrote"
     )
 

@@ -21,9 +21,7 @@ from adaptive_mbrl.training.recorder import RECORD_FILE
 from adaptive_mbrl.training.rounds import RoundRecord
 from adaptive_mbrl.training.run_folder import CONFIG_FILE
 
-WIDTH = 120
-"""Columns of the table if the output is no terminal."""
-COLUMNS = ("run", "state", "rounds", "updates", "env steps", "minutes", "return", "error", "prior", "last change")
+COLUMNS = ("run", "state", "rounds", "updates", "env steps", "min", "return", "error", "prior", "changed")
 
 EXPLANATION = (
     "return: mean of the last collection, with exploration.",
@@ -63,8 +61,8 @@ def runs(options: RunsOptions) -> None:
     found = list(find_runs(options.folder))
     if not found:
         raise ConfigError(f"{options.folder}: no run is there; a run is a folder that 'adaptive-mbrl train' wrote")
-    console = make_console(WIDTH)
-    table = Table(box=SIMPLE)
+    console = make_console()
+    table = Table(box=SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
     for i, column in enumerate(COLUMNS):
         table.add_column(column, justify="left" if i < 2 else "right", overflow="fold")
     for run in found:

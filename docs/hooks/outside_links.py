@@ -25,6 +25,7 @@ TOP_PAGES = {
 }
 CODE = re.compile(r"(^```.*?^```[^\S\n]*$|(?<!`)`[^`\n]+`(?!`))", flags=re.S | re.M)
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
+COPIED = (".gif", ".jpg", ".mcap", ".mp4", ".npz", ".parquet", ".png", ".safetensors")
 LANGUAGES = {".md": "markdown", ".py": "python", ".sh": "sh", ".sbatch": "sh", ".yaml": "yaml", ".xml": "xml", ".json": "json"}
 
 
@@ -51,7 +52,9 @@ def site_path(target: PurePosixPath) -> str:
         return f"repository/{target}/index.md"
     if target.suffix == ".ipynb" and target.parts[0] == "docs":
         return str(target.relative_to("docs").with_suffix(".md"))
-    return str(target.relative_to("docs")) if target.parts[0] == "docs" else f"repository/{target}.md"
+    if target.parts[0] == "docs":
+        return str(target.relative_to("docs"))
+    return f"repository/{target}" if target.suffix in COPIED else f"repository/{target}.md"
 
 
 def title_of(page: PurePosixPath) -> str:
@@ -105,6 +108,13 @@ def page_of_folder(path: PurePosixPath) -> str:
     return f"---\nsearch: {{exclude: true}}\n---\n\n# {path}\n\n" + "\n".join(lines) + "\n"
 
 
+def shown(path: PurePosixPath) -> str | bytes:
+    """What the site has of a file or folder of the repository: a page, or the file itself if it is no text."""
+    if (ROOT / path).is_dir():
+        return page_of_folder(path)
+    return (ROOT / path).read_bytes() if path.suffix in COPIED else page_of_file(path)
+
+
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds the pages of the repository's top, and one for each file and folder outside docs/ that a page links to."""
     for name, page in TOP_PAGES.items():
@@ -120,8 +130,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path in sorted(linked):
         page = site_path(path)
         if page.startswith("repository/"):
-            content = page_of_folder(path) if (ROOT / path).is_dir() else page_of_file(path)
-            files.append(File.generated(config, page, content=content, inclusion=InclusionLevel.NOT_IN_NAV))
+            files.append(File.generated(config, page, content=shown(path), inclusion=InclusionLevel.NOT_IN_NAV))
     return files
 
 

@@ -68,7 +68,7 @@ def public_names() -> dict[str, str]:
         module = griffe.load(package, search_paths=[str(ROOT)], submodules=False, allow_inspection=False)
         for name in sorted(str(export) for export in module.exports or ()):
             member = module.members[name]
-            found[f"{package}.{name}"] = member.target_path.rpartition(".")[0] if member.is_alias else package
+            found[f"{package}.{name}"] = member.target_path.rpartition(".")[0] if isinstance(member, griffe.Alias) else package
     return found
 
 

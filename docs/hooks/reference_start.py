@@ -20,8 +20,8 @@ Explained with reasons and examples:
 - [The keys of a training](../training.md#keys), [of a log's file](../logs.md#the-yaml-file),
   [of a bridge's file](../robot.md#the-bridge-file)
 
-Without the site, `adaptive-mbrl schema KIND` prints what a YAML file may hold, for editors, and `adaptive-mbrl COMMAND --help`
-explains the flags.
+Without the site, [`adaptive-mbrl schema KIND`](../command_line.md#schemas-for-editors) prints what a YAML file may hold, for
+editors, and `adaptive-mbrl COMMAND --help` explains the flags.
 """
 
 

@@ -25,7 +25,7 @@ from robot_bridge.bridge_config import GoalInput, load_bridge_config, require_go
 
 
 def import_bag(options: ImportBagOptions) -> None:
-    """Read a bag, append its episodes to a store, and print what was left out and why."""
+    """Read a bag, append its episodes to a store, and print what was left out and why; a bag that is in the store is left out."""
     config = load_bridge_config(options.bridge)
     description = load_checkpoint(config.checkpoint).description
     spec = description.spec
@@ -45,9 +45,10 @@ def import_bag(options: ImportBagOptions) -> None:
     with store_lock(options.out):
         store = EpisodeStore.open(options.out, spec, damaged=lambda error: print(f"Skipped: {error}"))
         if any(about.get("bag") == tags for about in store.abouts):
-            raise ConfigError(f"{options.bag}: {options.out} holds its episodes already")
-        store.append(episodes, {"bag": tags})
-        save_objective(options.out, description.objective)
+            print(f"{options.bag}: imported already")
+        else:
+            store.append(episodes, {"bag": tags})
+            save_objective(options.out, description.objective)
     print(f"{options.out}: {len(store.episodes)} episodes, {store.num_steps} steps")
 
 

@@ -274,7 +274,7 @@ def test_processes_that_begin_at_the_same_moment_share_one_sweep(recordings: Pat
 
 def test_missing_recordings_are_told_before_any_trial(recordings: Path, capsys: pytest.CaptureFixture[str]):
     assert cli.main(["sweep", "--space", "space.yaml", "--data", "nowhere", "--run", "sweep"]) == 2
-    assert "error: key 'data.episodes_from': nowhere holds no episodes" in capsys.readouterr().err
+    assert "error: --data: nowhere holds no episodes" in capsys.readouterr().err
     assert not Path("sweep").exists()
 
 

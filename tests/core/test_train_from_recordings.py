@@ -221,8 +221,22 @@ def test_data_that_is_not_there_is_one_line(tmp_path: Path, monkeypatch: pytest.
     assert cli.main(["train", "--data", "nowhere"]) == 2
 
     (line,) = capsys.readouterr().err.splitlines()
-    assert "nowhere holds no episodes" in line
+    assert line.startswith("error: --data: nowhere holds no episodes; allowed: ")
     assert not Path("runs").exists()
+
+
+def test_a_window_that_no_episode_could_fill_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    write_recordings(tmp_path / "recordings")
+
+    assert cli.main(["train", "--data", "recordings", "--logger", "none", "--set", *SMALL, "window=41"]) == 2
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == (
+        "error: --data: key 'window': 41 transitions are more than any episode has; allowed: at most 40, as in the longest one"
+    )
 
 
 def test_the_comparison_is_the_error_of_each_model_on_what_is_held_out(trained: MetaTrainer):
