@@ -1,8 +1,8 @@
 """The command line: it parses the flags, calls the command and prints errors.
 
-This module starts the commands of `sim` and `robot_bridge`. In the core, only it and `file_kinds.py` may name these packages. They
-do so as text and import them only when a command runs. So importing the core does not load MuJoCo, and `--help` answers before
-torch is loaded. `tests/test_import_arrows.py` and `tests/test_cli.py` check both.
+This module starts the commands of `sim` and `robot_bridge`. In the core, only it and `file_kinds.py` may name these packages,
+and they do so as text and import them only when a command runs. So importing the core does not load MuJoCo, and `--help`
+answers before torch is loaded. `tests/test_import_arrows.py` and `tests/test_cli.py` check both.
 """
 
 from __future__ import annotations

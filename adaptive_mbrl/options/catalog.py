@@ -69,6 +69,8 @@ class ShowOptions:
     def __post_init__(self) -> None:
         if len(self.name) not in (1, 2):
             raise ConfigError(f"show: got {len(self.name)} names; allowed: one name, or what it is and its name")
+        if len(self.name) == 1 and self.name[0] in KINDS:
+            raise ConfigError(f"show: which {self.name[0]}? 'adaptive-mbrl list {self.name[0]}s' gives the names")
         if len(self.name) == 2 and self.name[0] not in KINDS:
             raise ConfigError(
                 f"show: unknown kind '{self.name[0]}'{did_you_mean(self.name[0], KINDS)}; allowed: {', '.join(KINDS)}"

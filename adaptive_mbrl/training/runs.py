@@ -25,7 +25,7 @@ COLUMNS = ("run", "state", "rounds", "updates", "env steps", "min", "return", "e
 
 EXPLANATION = (
     "return: mean of the last collection, with exploration.",
-    "error, prior: with and without adapting, at the furthest validated step ahead up to 10, on held-out episodes [target stds].",
+    "error, prior: on held-out episodes, with and without adapting, up to 10 steps ahead [target stds].",
 )
 
 

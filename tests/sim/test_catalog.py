@@ -156,6 +156,7 @@ def test_a_damaged_canary_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[
         ("gradient", "'gradient' is a rule and a planner; say 'show rule gradient' or 'show planner gradient'"),
         ("half_cheeta", "nothing is called 'half_cheeta' (did you mean 'half_cheetah'?)"),
         ("robt cartpole", "unknown kind 'robt' (did you mean 'robot'?); allowed: robot, scenario, checkpoint, rule, planner"),
+        ("rule", "show: which rule? 'adaptive-mbrl list rules' gives the names"),
         ("rule gradeint", "unknown rule 'gradeint' (did you mean 'gradient'?)"),
         ("nowhere.yaml", "nowhere.yaml: cannot be read"),
         ("configs/train/cartpole.yaml", "is a training; allowed: a robot, a scenario or a split"),
