@@ -77,12 +77,17 @@ def screenshot(browser: str, address: str) -> bytes:
         page.set_default_timeout(_PATIENCE)
         page.goto(address)
         page.wait_for_timeout(1000 * WATCHED_SECONDS)
-        page.wait_for_function("() => document.querySelector('#state > div')?.innerText === 'running'")
         # viser warns where the scene is drawn without a GPU
         for close in page.locator(".mantine-Notification-closeButton").all():
             close.click()
         page.mouse.move(0, 0)
-        taken = page.screenshot()
+        state = "document.querySelector('#state > div')?.innerText"
+        title = ""
+        while title != "running":
+            # a busy machine may hold the robot just then
+            page.wait_for_function(f"() => {state} === 'running'")
+            taken = page.screenshot()
+            title = page.evaluate(state)
         chromium.close()
     return taken
 
