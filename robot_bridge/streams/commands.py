@@ -30,9 +30,8 @@ def layout(options: FoxgloveLayoutOptions) -> None:
 
 def stream_to_foxglove(options: FoxgloveStreamOptions) -> None:
     """Serve what a bridge publishes to Foxglove, until a signal comes."""
-    stop = stop_on_signals()
     watched = Watched.load(options.bridge, options.node)
-    stream = FoxgloveStream(watched, options.port, options.host)
+    stream, stop = FoxgloveStream(watched, options.port, options.host), stop_on_signals()
     try:
         transport = open_transport(options.transport, STREAM, options.domain, options.interface)
         try:
@@ -53,9 +52,8 @@ def export_to_rerun(options: RerunExportOptions) -> None:
 
 def stream_to_rerun(options: RerunStreamOptions) -> None:
     """Send what a bridge publishes to a viewer of Rerun, until a signal comes."""
-    stop = stop_on_signals()
     watched = Watched.load(options.bridge, options.node)
-    stream = RerunStream(watched, options.viewer)
+    stream, stop = RerunStream(watched, options.viewer), stop_on_signals()
     try:
         transport = open_transport(options.transport, STREAM, options.domain, options.interface)
         try:

@@ -17,6 +17,9 @@ from robot_bridge.streams.watched import Watched
 CONNECT_SECONDS = 3.0
 """Longest wait for the viewer to accept a connection [s]."""
 
+FLUSH_SECONDS = 3.0
+"""Longest wait at the end for the viewer to take what was sent [s]."""
+
 
 class RerunStream:
     """A connection to a viewer. The viewer listens, not this program: Rerun's own server would listen on every interface.
@@ -34,7 +37,7 @@ class RerunStream:
         _require_viewer(viewer)
         self._recording.connect_grpc(viewer, default_blueprint=blueprint(watched))
         self._watched, self._log = watched, RerunLog(watched, self._recording)
-        self._sent = Counter[str]()
+        self._sent, self._unsent = Counter[str](), ""
 
     def listen(self, transport: Transport) -> None:
         """Send what comes on every topic of the robot from now on."""
@@ -44,11 +47,15 @@ class RerunStream:
         """A line about what was sent."""
         silent = [topic for topic in self._watched.topics if not self._sent[topic]]
         nothing = f"; nothing came on {', '.join(silent)}" if silent else ""
-        return f"{self._sent.total()} messages sent{nothing}"
+        return f"{self._sent.total()} messages sent{nothing}{self._unsent}"
 
     def close(self) -> None:
-        """Send what still waits, and end the connection."""
-        self._recording.flush()
+        """Send what still waits, and end the connection; a viewer that has ended or hangs is not waited for."""
+        try:
+            self._recording.flush(timeout_sec=FLUSH_SECONDS)
+        except Exception as error:
+            # rerun's errors have no class of their own
+            self._unsent = f"; the viewer has not taken all of them ({' '.join(str(error).split())})"
         self._recording.disconnect()
 
     def _send(self, topic: str, message: Message, at: int) -> None:

@@ -31,8 +31,8 @@ NO_DIAGNOSIS = (
 )
 UNCERTAINTY = "The mark is the mean, the band two standard deviations on either side."
 BUTTON_STYLE = (
-    "<style>div:has(> div > div > #estop-below) + div button, div:has(> div > #estop-below) + div button, "
-    'div:has(> #estop-below) + div button {height:72px!important;font-size:22px;font-weight:700}</style><div id="estop-below"></div>'
+    "<style>div:has(> div > #estop-below) + div button, div:has(> #estop-below) + div button "
+    '{height:72px!important;font-size:22px;font-weight:700}</style><div id="estop-below"></div>'
 )
 """Makes the button that follows it a large one."""
 

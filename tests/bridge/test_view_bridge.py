@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from adaptive_mbrl import cli
 from adaptive_mbrl.errors import BridgeError
+from adaptive_mbrl.viewing.serving import served_page
 from robot_bridge.middleware.messages import (
     DiagnosticArray,
     DiagnosticStatus,
@@ -32,9 +35,10 @@ from robot_bridge.node.telemetry import BELIEF, labelled
 from robot_bridge.streams.readings import Readings
 from robot_bridge.streams.watched import Watched
 from robot_bridge.viewing.banner import banner_html
-from robot_bridge.viewing.calls import Calls
+from robot_bridge.viewing.calls import SERVICES, Calls
 from robot_bridge.viewing.heard import Heard, Snapshot
 from robot_bridge.viewing.limit_bars import Limits, belief_bars
+from robot_bridge.viewing.page import BridgePage
 from robot_bridge.viewing.rows import age_rows, belief_rows, diagnostics_rows, log_rows
 from robot_bridge.viewing.state import Shown, shown_state
 from tests.bridge.watched_robot import write_bridge
@@ -307,3 +311,55 @@ def test_snapshots_do_not_change(heard: Heard, air: Air):
     air.say("/adaptive_mpc/state", String("estop"))
     assert isinstance(snapshot, Snapshot)
     assert snapshot.messages["/adaptive_mpc/state"][0] == String("running")
+
+
+def test_mistakes_are_one_line(watched: Watched, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    pytest.importorskip("viser")
+    bridge = str(ROOT / "configs/bridge/cartpole.yaml")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        for arguments, expected in (
+            (["--bridge", bridge, "--port", port], f"127.0.0.1:{port}: address already in use"),
+            (["--bridge", str(tmp_path / "none.yaml")], "none.yaml"),
+            (["--bridge", bridge, "--checkpoint", "cartpole"], "--checkpoint: allowed without --bridge only"),
+            (["--domain", "3"], "--domain: allowed with --bridge only"),
+        ):
+            assert cli.main(["view", *arguments]) == 2
+            said = capsys.readouterr()
+            assert expected in said.err
+            assert said.err.count("\n") == 1
+            assert said.out == ""
+
+
+def test_the_page_is_made_and_drawn_without_a_browser(watched: Watched, air: Air, heard: Heard):
+    """Everything that viser itself would refuse is noticed here; what a browser makes of it is tested with one."""
+    pytest.importorskip("viser")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    services = Services()
+    services.answers = {f"/adaptive_mpc/{name}": lambda: Response(True, "done") for name in SERVICES}
+    with served_page("cartpole", "127.0.0.1", port) as page:
+        shown = BridgePage(page, watched, Calls(watched, services), WHERE)
+        shown.draw(heard.snapshot())
+        air.say("/adaptive_mpc/state", String("running"))
+        air.say("/commands", Float64MultiArray(data=[0.25]))
+        air.say("/adaptive_mpc/plan", labelled(("step", "slide"), np.linspace(-1, 1, 5)[:, None]))
+        air.say("/adaptive_mpc/belief", labelled((",".join(BELIEF),), np.array([0.8, 0.2, 0.0, 12, 7.5, 0.0, 0.0])))
+        air.now += 0.2
+        shown.draw(heard.snapshot())
+
+        assert "running" in shown._banner._element.content
+        np.testing.assert_allclose(shown._plan.columns(), [0.04 * np.arange(5), np.linspace(-1, 1, 5)])
+        np.testing.assert_allclose(shown._sent.columns(), [[0.0, 0.2], [math.nan, 0.25]], atol=1e-9)
+        np.testing.assert_allclose(shown._errors.columns(), [[0.0, 0.2], [math.nan, 0.2], [math.nan, 0.8]], atol=1e-9)
+        shown._click("estop", None)
+        assert "done" in shown._answers._element.content
+
+        # a plan that nobody follows any more is not drawn
+        air.now += 5.0
+        shown.draw(heard.snapshot())
+        assert shown._plan.columns()[0].size == 0
+        assert "nothing heard for 5.2 s" in shown._banner._element.content

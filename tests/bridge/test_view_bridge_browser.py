@@ -4,200 +4,162 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from robot_bridge.middleware.dds import DdsTransport
-from robot_bridge.middleware.messages import String
+from robot_bridge.middleware.messages import String, TriggerRequest
+from tests.bridge.waiting import wait_until
 from tests.bridge.watched_robot import write_bridge
+from tests.browsing import PATIENCE, browser_page
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-playwright = pytest.importorskip("playwright.sync_api")
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
 pytest.importorskip("viser")
-pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")]
+pytestmark = pytest.mark.browser
 DOMAIN = 120 + os.getpid() % 100
-PATIENCE = 60
-"""Seconds for what takes about five."""
-FLAGS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 SCENARIO = "robot: cartpole\nsteps: 100000\n"
-STATE, COVER = "document.querySelector('#state')", "getComputedStyle(document.querySelector('#cover')).opacity"
+TITLE, REASON = "#state > div", "#state > div + div"
 
 
-class Command:
-    """A sub-command in a process of its own, in the tests' domain."""
+class Commands:
+    """A simulated robot, its bridge and the page, each a sub-command in a process of its own.
 
-    def __init__(self, *arguments: str) -> None:
+    Attributes:
+        address: where the page is.
+    """
+
+    def __init__(self, bridge: Path, scenario: Path, stack: ExitStack) -> None:
+        self._stack = stack
+        files = ("--bridge", str(bridge))
+        self._start("simulated-robot", *files, "--scenario", str(scenario))
+        self.bridge = self._start("bridge", *files)
+        self.view = self._start("view", *files, "--port", str(free_port()))
+        said = self.view.stdout.readline()
+        self.address = re.match(r"Open (http://\S+) in a browser", said).group(1)
+
+    def _start(self, *arguments: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "adaptive_mbrl", *arguments, "--domain", str(DOMAIN)]
-        # what they print is not read, and must not fill a pipe
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-
-    def signal(self, number: int) -> None:
-        self.process.send_signal(number)
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGCONT)
-            self.process.terminate()
-        try:
-            self.process.wait(PATIENCE)
-        finally:
-            self.process.kill()
-            self.process.stderr.close()
+        # only the page's first line is read, and what nobody reads must not fill a pipe
+        output = subprocess.PIPE if arguments[0] == "view" else subprocess.DEVNULL
+        process = subprocess.Popen(command, stdout=output, text=True)
+        self._stack.callback(end, process)
+        return process
 
 
-@pytest.fixture
-def commands(tmp_path: Path, make_checkpoint: Callable[..., Path]) -> Iterator[dict[str, Command]]:
-    """A simulated robot, its bridge, and the page."""
-    bridge, scenario = write_bridge(tmp_path, make_checkpoint(tmp_path / "checkpoint")), tmp_path / "scenario.yaml"
+def end(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGCONT)
+    process.terminate()
+    try:
+        process.wait(PATIENCE / 1000)
+    finally:
+        process.kill()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory: pytest.TempPathFactory, make_checkpoint: Callable[..., Path]) -> Iterator[Commands]:
+    folder = tmp_path_factory.mktemp("viewed")
+    scenario = folder / "scenario.yaml"
     scenario.write_text(SCENARIO)
     with ExitStack() as stack:
-
-        def start(*arguments: str) -> Command:
-            command = Command(*arguments)
-            stack.callback(command.close)
-            return command
-
-        yield {
-            "robot": start("simulated-robot", "--bridge", str(bridge), "--scenario", str(scenario)),
-            "bridge": start("bridge", "--bridge", str(bridge)),
-            "view": start("view", "--bridge", str(bridge), "--port", str(port_of_the_page())),
-        }
+        yield Commands(write_bridge(folder, make_checkpoint(folder / "checkpoint")), scenario, stack)
 
 
-@pytest.fixture
-def page() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        opened = browser.new_page(viewport={"width": 1500, "height": 950})
-        opened.set_default_timeout(1e3 * PATIENCE)
-        opened.errors = []
-        opened.on("pageerror", lambda error: opened.errors.append(str(error)))
-        opened.on("console", lambda said: opened.errors.append(said.text) if said.type == "error" else None)
-        yield opened
-        browser.close()
+@contextmanager
+def running_page(commands: Commands) -> Iterator[tuple[Page, list[str], list[str]]]:
+    """The page of a robot that runs, its problems, and what the bridge itself says about its state."""
+    transport, states = DdsTransport(DOMAIN), list[str]()
+    transport.subscribe("/adaptive_mpc/state", String, lambda message, at: states.append(message.data), reliable=True)
+    try:
+        with browser_page(900, 800) as (page, problems):
+            wait_until(lambda: states[-1:] == ["running"])
+            page.goto(commands.address)
+            wait_for(page, TITLE, "^running$")
+            yield page, problems, states
+        assert problems == []
+    finally:
+        transport.close()
 
 
-def test_a_user_watches_stops_clears_and_starts_again(commands: dict[str, Command], page: Any):
-    open_page(page)
-    wait_for_title(page, "running")
-    assert "slide" in page.inner_text("body")
-    assert page.evaluate(COVER) == "0"
-
-    with States() as states:
+def test_a_user_watches_stops_clears_and_starts_again(commands: Commands):
+    with running_page(commands) as (page, _, states):
+        wait_for(page, "body", "slide")
         click(page, "EMERGENCY STOP")
         # at the bridge itself, not only on the page
-        states.wait_for("estop")
-        wait_for_title(page, "estop")
-        wait_for_text(page, r"estop \([\d.]+ s ago, answered in \d+ ms\)")
+        wait_until(lambda: states[-1:] == ["estop"])
+        wait_for(page, TITLE, "^estop$")
+        wait_for(page, "body", r"estop \([\d.]+ s ago, answered in \d+ ms\)")
 
         click(page, "Activate")
-        wait_for_text(page, "refused: cannot activate in state 'estop'; call clear_estop first")
+        wait_for(page, "body", "refused: cannot activate in state 'estop'; call clear_estop first")
         click(page, "Clear emergency stop")
-        wait_for_title(page, "inactive")
+        wait_for(page, TITLE, "^inactive$")
         click(page, "Activate")
-        wait_for_title(page, "running")
+        wait_for(page, TITLE, "^running$")
         click(page, "Deactivate")
-        states.wait_for("inactive")
-        wait_for_title(page, "inactive")
-
-    assert page.errors == []
-
-
-def test_what_is_not_heard_any_more_is_not_shown_as_present(commands: dict[str, Command], page: Any):
-    open_page(page)
-    wait_for_title(page, "running")
-
-    commands["bridge"].signal(signal.SIGSTOP)
-    wait_for_title(page, "nothing heard for")
-    assert "Its last state was 'running'. What the robot does now is not known." in page.evaluate(f"{STATE}.innerText")
-    # a bridge that cannot answer has not been stopped, and the page says so
-    click(page, "EMERGENCY STOP")
-    wait_for_text(
-        page, r"NOT CONFIRMED \([\d.]+ s ago\): service '/adaptive_mpc/estop': no answer within 2 s; use the robot's own"
-    )
-    commands["bridge"].signal(signal.SIGCONT)
-    wait_for_title(page, "estop")
-
-    # the program behind the page hangs: the browser covers the state by itself
-    commands["view"].signal(signal.SIGSTOP)
-    page.wait_for_function(f"{COVER} == '1'")
-    commands["view"].signal(signal.SIGCONT)
-    page.wait_for_function(f"{COVER} == '0'")
-    assert page.errors == []
+        wait_until(lambda: states[-1:] == ["inactive"])
+        wait_for(page, TITLE, "^inactive$")
+        click(page, "Activate")
+        wait_for(page, TITLE, "^running$")
 
 
-def test_mistakes_are_one_line(tmp_path: Path, make_checkpoint: Callable[..., Path]):
-    bridge = str(write_bridge(tmp_path, make_checkpoint(tmp_path / "checkpoint")))
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        for arguments, expected in (
-            (["--bridge", bridge, "--port", str(taken.getsockname()[1])], "address already in use"),
-            (["--bridge", str(tmp_path / "none.yaml")], "none.yaml"),
-            (
-                ["--bridge", bridge, "--interface", "nowhere0", "--port", str(port_of_the_page())],
-                "DDS cannot start on 'nowhere0'",
-            ),
-        ):
-            command = Command("view", *arguments)
-            _, said = command.process.communicate(timeout=PATIENCE)
-            assert command.process.returncode == 2
-            assert expected in said.splitlines()[-1]
-
-
-class States:
-    """What the bridge itself says about its state."""
-
-    def __enter__(self) -> States:
-        self._said: list[str] = []
-        self._transport = DdsTransport(DOMAIN)
-        self._transport.subscribe(
-            "/adaptive_mpc/state", String, lambda message, at: self._said.append(message.data), reliable=True
+def test_what_is_not_heard_any_more_is_not_shown_as_present(commands: Commands):
+    with running_page(commands) as (page, _, states):
+        commands.bridge.send_signal(signal.SIGSTOP)
+        wait_for(page, TITLE, r"^nothing heard for [\d.]+ s$")
+        wait_for(page, REASON, "Its last state was 'running'. What the robot does now is not known.")
+        # a bridge that cannot answer has not been stopped, and the page says so
+        click(page, "EMERGENCY STOP")
+        wait_for(
+            page,
+            "body",
+            r"NOT CONFIRMED \([\d.]+ s ago\): service '/adaptive_mpc/estop': (no answer within 2 s|nobody serves it)",
         )
-        return self
+        commands.bridge.send_signal(signal.SIGCONT)
+        # what was asked meanwhile may have reached it or not
+        wait_for(page, TITLE, "^(?!nothing heard)")
+        click(page, "EMERGENCY STOP")
+        wait_until(lambda: states[-1:] == ["estop"])
+        wait_for(page, TITLE, "^estop$")
 
-    def __exit__(self, *error: object) -> None:
-        self._transport.close()
-
-    def wait_for(self, state: str) -> None:
-        from tests.bridge.waiting import wait_until
-
-        wait_until(lambda: self._said[-1:] == [state])
-
-
-def open_page(page: Any) -> None:
-    from tests.bridge.waiting import wait_until
-
-    def is_served() -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port_of_the_page())) == 0
-
-    wait_until(is_served)
-    page.goto(f"http://127.0.0.1:{port_of_the_page()}")
-    page.wait_for_function(f"{STATE} != null")
+        # the program behind the page hangs: the browser covers the state by itself
+        commands.view.send_signal(signal.SIGSTOP)
+        wait_for_cover(page, "1")
+        commands.view.send_signal(signal.SIGCONT)
+        wait_for_cover(page, "0")
+    client = DdsTransport(DOMAIN)
+    for service in ("clear_estop", "activate"):
+        assert client.call(f"/adaptive_mpc/{service}", TriggerRequest(), PATIENCE / 1000).success
+    client.close()
 
 
-def port_of_the_page() -> int:
-    return 20000 + os.getpid() % 10000
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
-def wait_for_title(page: Any, title: str) -> None:
-    page.wait_for_function(f"{STATE}.innerText.startsWith({title!r})")
+def wait_for(page: Page, selector: str, pattern: str) -> None:
+    """Wait until the text of an element is so; the elements are made anew all the time."""
+    program = "([selector, pattern]) => new RegExp(pattern).test(document.querySelector(selector)?.innerText ?? '')"
+    page.wait_for_function(program, arg=[selector, pattern], timeout=PATIENCE)
 
 
-def wait_for_text(page: Any, pattern: str) -> None:
-    page.wait_for_function("pattern => new RegExp(pattern).test(document.body.innerText)", arg=pattern)
-    assert re.search(pattern, page.inner_text("body"))
+def wait_for_cover(page: Page, opacity: str) -> None:
+    program = "opacity => getComputedStyle(document.querySelector('#cover')).opacity === opacity"
+    page.wait_for_function(program, arg=opacity, timeout=PATIENCE)
 
 
-def click(page: Any, label: str) -> None:
-    page.get_by_role("button", name=label).click()
+def click(page: Page, label: str) -> None:
+    page.get_by_role("button", name=label, exact=True).click(timeout=PATIENCE)
