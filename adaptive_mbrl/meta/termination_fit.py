@@ -1,0 +1,73 @@
+"""Fits a learned termination to episodes: logistic regression with a small network.
+
+Ends are rare: one step in hundreds. So half of each batch are ends, and afterwards the logits are shifted by the log odds of an end
+in the data, which makes them those of all transitions again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from adaptive_mbrl.data.episode import Episode
+from adaptive_mbrl.data.statistics import transition_statistics
+from adaptive_mbrl.errors import DivergenceError
+from adaptive_mbrl.meta.transitions_of import LabelledTransitions, transitions_of
+from adaptive_mbrl.planning.learned_termination import LearnedTermination
+
+
+def fit_termination(
+    termination: LearnedTermination, training: Sequence[Episode], held_out: Sequence[Episode] = (), seed: int = 0
+) -> dict[str, float]:
+    """Fit a termination in place; nothing is fitted as long as no episode has ended by itself.
+
+    Args:
+        termination: where to begin: new, or fitted to fewer episodes.
+        training: episodes, branches included.
+        held_out: others, for the figures; those of `training` are taken too, because ends are few.
+        seed: fixes the order of the samples.
+
+    Returns:
+        Figures: the share of the ends that are found, and the share of the other steps that are taken for an end.
+
+    Raises:
+        DivergenceError: the fit is not finite.
+    """
+    data = transitions_of(training)
+    ends, others = (torch.nonzero(flags)[:, 0] for flags in (data.ended, ~data.ended))
+    if not len(ends) or not len(others):
+        return {}
+    network = termination.network
+    network.normalizer.fit(transition_statistics(network.normalizer.spec, [(data.obs, data.next_obs)]))
+    termination.train().requires_grad_(True)
+    config, generator = termination.config, torch.Generator().manual_seed(seed)
+    optimizer = torch.optim.Adam(network.net.parameters(), lr=config.learning_rate, weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.updates)
+    half = config.batch_size // 2
+    wanted = torch.cat([torch.ones(half), torch.zeros(half)])
+    for _ in range(config.updates):
+        index = torch.cat([of[torch.randint(len(of), (half,), generator=generator)] for of in (ends, others)])
+        rows = data.rows(index)
+        optimizer.zero_grad(set_to_none=True)
+        logit = termination.logit(rows.obs, rows.action, rows.next_obs)
+        nn.functional.binary_cross_entropy_with_logits(logit, wanted).backward()
+        optimizer.step()
+        schedule.step()
+    termination.eval().requires_grad_(False)
+    termination.offset.fill_(math.log(len(ends) / len(others)))
+    return _figures(termination, transitions_of([*training, *held_out]))
+
+
+def _figures(termination: LearnedTermination, data: LabelledTransitions) -> dict[str, float]:
+    if not bool(termination.logit(data.obs, data.action, data.next_obs).isfinite().all()):
+        raise DivergenceError(
+            "key 'learned_termination': the fit is not finite; a lower learned_termination.learning_rate may help"
+        )
+    found = termination(data.obs, data.action, data.next_obs)
+    return {
+        "termination/found": float(found[data.ended].float().mean()),
+        "termination/false_alarms": float(found[~data.ended].float().mean()),
+    }

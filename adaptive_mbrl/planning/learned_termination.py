@@ -1,0 +1,66 @@
+"""When an episode ends, learned from episodes that ended: a classifier of transitions.
+
+It says for predicted futures what the healthy ranges of a robot say where somebody has written them down: after the step in which
+an episode ends, nothing counts (`planning.score`). `meta.termination_fit` fits it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from adaptive_mbrl.config import bounded
+from adaptive_mbrl.planning.transition_network import TransitionNetwork
+from adaptive_mbrl.spec import RobotSpec
+
+_NEVER = -1e4  # a logit that no threshold is below
+
+
+@dataclass(frozen=True)
+class LearnedTerminationConfig:
+    """A learned termination and how it is fitted.
+
+    Attributes:
+        hidden: width of each hidden layer.
+        updates: gradient steps of each round.
+        batch_size: transitions per gradient step, half of them ends.
+        learning_rate: Adam's rate at the beginning of a fit; it falls to nothing until its end.
+        threshold: probability of an end from which on a predicted episode has ended.
+    """
+
+    hidden: tuple[int, ...] = bounded((64, 64), low=1)
+    updates: int = bounded(1000, low=1)
+    batch_size: int = bounded(256, low=2)
+    learning_rate: float = bounded(2e-3, low=0.0)
+    threshold: float = bounded(0.5, low=0.001, high=0.999)
+
+
+class LearnedTermination(nn.Module):
+    """A `Termination`. Before any episode has ended, none ever does.
+
+    Args:
+        spec: the robot.
+        config: shape of the network, and threshold.
+        seed: fixes the initial weights.
+    """
+
+    offset: Tensor
+
+    def __init__(self, spec: RobotSpec, config: LearnedTerminationConfig, seed: int = 0) -> None:
+        super().__init__()
+        self.config = config
+        self.network = TransitionNetwork(spec, config.hidden, seed)
+        self.register_buffer("offset", torch.full((), _NEVER))
+        self._limit = math.log(config.threshold / (1 - config.threshold))
+
+    def forward(self, obs: Tensor, action: Tensor, next_obs: Tensor) -> Tensor:
+        """See `planning.score.Termination`."""
+        return self.logit(obs, action, next_obs) + self.offset > self._limit
+
+    def logit(self, obs: Tensor, action: Tensor, next_obs: Tensor) -> Tensor:
+        """Log odds of an end among transitions half of which are ends, (...)."""
+        out: Tensor = self.network(obs, action, next_obs)
+        return out
