@@ -56,6 +56,11 @@ class LearnedTermination(nn.Module):
         self.register_buffer("offset", torch.full((), _NEVER))
         self._limit = math.log(config.threshold / (1 - config.threshold))
 
+    @property
+    def knows_ends(self) -> bool:
+        """Whether it was fitted to an episode that ended; before, asking it is a waste of time."""
+        return bool(self.offset != _NEVER)
+
     def forward(self, obs: Tensor, action: Tensor, next_obs: Tensor) -> Tensor:
         """See `planning.score.Termination`."""
         return self.logit(obs, action, next_obs) + self.offset > self._limit

@@ -71,9 +71,10 @@ def exploring_controller(
             part.to(device)
     reward = robot.objective_to_plan(config.shaping) or learned.reward
     assert reward is not None, "a training of a robot without an objective learns its reward"
-    score = Score(
-        reward, planner.uncertainty_penalty - bonus, learned.value, robot.termination or learned.termination
-    )
+    ends = robot.termination
+    if ends is None and learned.termination is not None and learned.termination.knows_ends:
+        ends = learned.termination
+    score = Score(reward, planner.uncertainty_penalty - bonus, learned.value, ends)
     settings = ControlSettings(adapter, planner, score, precision=config.outer.precision)
     return AdaptiveController(robot.spec, settings, config.window, StepDump(dump_folder, description))
 
