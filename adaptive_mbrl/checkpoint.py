@@ -31,6 +31,7 @@ from adaptive_mbrl.objective import Objective, RewardFunction, Term
 from adaptive_mbrl.planning import PlannerConfig
 from adaptive_mbrl.planning.learned_reward import LearnedReward, LearnedRewardConfig
 from adaptive_mbrl.planning.learned_termination import LearnedTermination, LearnedTerminationConfig
+from adaptive_mbrl.planning.score import Termination
 from adaptive_mbrl.planning.value import ValueConfig, ValueFunction
 from adaptive_mbrl.spec import RobotSpec, spec_differences
 from adaptive_mbrl.storage import atomic_folder, write_bytes_atomically
@@ -136,6 +137,12 @@ class Checkpoint:
             ConfigError: it has neither.
         """
         return self.description.objective if self.learned_reward is None else self.learned_reward
+
+    @property
+    def termination(self) -> Termination | None:
+        """What tells its planner where episodes end; None where nothing was learned about it."""
+        learned = self.learned_termination
+        return learned if learned is not None and learned.knows_ends else None
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:

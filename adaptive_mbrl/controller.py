@@ -146,10 +146,7 @@ class AdaptiveController:
         if value is not None and reward is not checkpoint.learned_reward and not _is_of(about, reward):
             _LOG.warning("%s: its terminal value is not used: it was fitted to another objective than the one given here", path)
             value = None
-        learned = checkpoint.learned_termination
-        score = Score(
-            reward, made.uncertainty_penalty, value, termination or (learned if learned is not None and learned.knows_ends else None)
-        )
+        score = Score(reward, made.uncertainty_penalty, value, termination or checkpoint.termination)
         dump = None
         if dump_folder is not None:
             used = dataclasses.replace(about, planner=planner or about.planner)

@@ -26,15 +26,17 @@ from sim.episodes.policies import ControllerPolicy, OraclePolicy, Policy, Random
 from sim.episodes.run import run_scenarios
 from sim.evaluation.evaluate import Evaluation
 from sim.evaluation.evaluate import evaluate as run_evaluation
+from sim.evaluation.first_episode import render_first_episode
 from sim.evaluation.ledger import append_to_ledger
 from sim.evaluation.plots import plot_recovery
 from sim.evaluation.report import ledger_of, make_report, write_report
 from sim.evaluation.setup import prepare
 from sim.evaluation.summary import Report
 from sim.evaluation.terminal import live_progress, print_report
-from sim.evaluation.video import render_first_episode, require_renderer
+from sim.evaluation.video import require_renderer
 from sim.paths import find_config
 from sim.robot.loading import load_task
+from sim.robot.robot import Robot
 from sim.robot.task import RobotTask
 from sim.scenarios.loading import load_scenario, load_training_part
 from sim.scenarios.scenario import Scenario
@@ -121,7 +123,7 @@ def evaluate(options: EvaluateOptions) -> None:
         physics=options.physics,
         physics_error=options.physics_error,
     )
-    if options.video is not None:
+    if options.video is not None and isinstance(setup.robot, Robot):
         require_renderer("--video")
     for flag, path in wanted.items():
         make_folder_of(flag, path)

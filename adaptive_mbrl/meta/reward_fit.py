@@ -30,7 +30,9 @@ def require_rewards(episodes: Sequence[Episode]) -> None:
         )
 
 
-def fit_reward(reward: LearnedReward, training: Sequence[Episode], held_out: Sequence[Episode] = (), seed: int = 0) -> dict[str, float]:
+def fit_reward(
+    reward: LearnedReward, training: Sequence[Episode], held_out: Sequence[Episode] = (), seed: int = 0
+) -> dict[str, float]:
     """Fit a reward in place.
 
     Args:

@@ -1,6 +1,6 @@
 """Fits a learned termination to episodes: logistic regression with a small network.
 
-Ends are rare: one step in hundreds. So half of each batch are ends, and afterwards the logits are shifted by the log odds of an end
+Ends are rare: one step in hundreds. So half of each batch are ends. Afterwards the logits are shifted by the log odds of an end
 in the data, which makes them those of all transitions again.
 """
 
@@ -44,7 +44,7 @@ def fit_termination(
     network.normalizer.fit(transition_statistics(network.normalizer.spec, [(data.obs, data.next_obs)]))
     termination.train().requires_grad_(True)
     config, generator = termination.config, torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.Adam(network.net.parameters(), lr=config.learning_rate, weight_decay=0.0)
+    optimizer = torch.optim.Adam(network.net.parameters(), lr=config.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.updates)
     half = config.batch_size // 2
     wanted = torch.cat([torch.ones(half), torch.zeros(half)])

@@ -161,9 +161,7 @@ def load_controller(checkpoint: str | Path, robot: RobotTask, **settings: Any) -
         settings: further arguments of `AdaptiveController.load`.
     """
     objective = robot.objective_to_plan(read_description(checkpoint).shaping)
-    return AdaptiveController.load(
-        checkpoint, spec=robot.spec, objective=objective, termination=robot.termination, **settings
-    )
+    return AdaptiveController.load(checkpoint, spec=robot.spec, objective=objective, termination=robot.termination, **settings)
 
 
 class ControllerPolicy:

@@ -72,7 +72,6 @@ class Elements:
             raise ConfigError(f"unknown {singular} '{name}' of robot '{self.robot}'; known {kind}: {', '.join(known) or 'none'}")
         return known[name]
 
-
     def require(self, key: str) -> None:
         """Refuse a key of a change that this robot cannot have."""
         if key not in self.changes:

@@ -98,9 +98,7 @@ def environment_robot(
     env = make()
     try:
         channels = _channels(channel_names(env.observation_space), names)
-        spec = RobotSpec(
-            name, _dt(env, dt), channels, _actions(env, actions), tuple(healthy), terminate_when_unhealthy
-        )
+        spec = RobotSpec(name, _dt(env, dt), channels, _actions(env, actions), tuple(healthy), terminate_when_unhealthy)
         ranges = {key: (low, high) for key, (low, high, _) in (parameters or {}).items()}
         if ranges and set_dynamics is None:
             raise ConfigError(f"parameters {', '.join(ranges)}: there is no 'set_dynamics' that could change them; give one")

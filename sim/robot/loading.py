@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
+import runpy
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -39,11 +40,12 @@ def load_task(name_or_path: str | Path) -> RobotTask:
 def _from_python(path: Path) -> RobotTask:
     from sim.robot.environment import EnvironmentRobot
 
-    spec = importlib.util.spec_from_file_location(f"robot_{path.stem}", path)
-    assert spec is not None and spec.loader is not None, "a path that ends in .py has a loader"
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    robot = getattr(module, ROBOT_VARIABLE, None)
+    # as for a script, modules that lie beside the file can be imported
+    sys.path.insert(0, str(path.parent))
+    try:
+        robot = runpy.run_path(str(path)).get(ROBOT_VARIABLE)
+    finally:
+        sys.path.remove(str(path.parent))
     if not isinstance(robot, EnvironmentRobot):
         got = "it has none" if robot is None else f"got {type(robot).__name__}"
         raise ConfigError(f"variable '{ROBOT_VARIABLE}': {got}; allowed: an EnvironmentRobot, as environment_robot makes it")

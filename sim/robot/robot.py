@@ -58,7 +58,9 @@ def load_robot(name_or_path: str | Path) -> Robot:
     """
     path = find_config("robots", name_or_path)
     if is_environment(path):
-        raise ConfigError(f"{path}: this robot is an environment; what was asked for needs a MuJoCo model; allowed: a robot with 'mjcf'")
+        raise ConfigError(
+            f"{path}: this robot is an environment; what was asked for needs a MuJoCo model; allowed: a robot with 'mjcf'"
+        )
     config = from_mapping(RobotConfig, read_robot(path), source=str(path))
     try:
         return build_robot(config, path)

@@ -10,8 +10,8 @@ from typing import Any
 from adaptive_mbrl.config import MAX_SEED, bounded, from_mapping, read_mapping
 from adaptive_mbrl.errors import ConfigError
 from sim.paths import config_name, find_config
-from sim.robot.reading import robot_text
 from sim.robot.loading import load_task
+from sim.robot.reading import robot_text
 from sim.scenarios.distribution import PARTS, ScenarioDistribution, load_split
 from sim.scenarios.scenario import Scenario, ScheduledChange, parse_change, robot_reference
 

@@ -1,7 +1,7 @@
 """B robots that step together, whatever moves them: what lies between an action that is sent and the observation that comes back.
 
 Commands that arrive late, noise on observations, changes that are due and episodes that end are the same for every kind of
-simulation. A kind says how episodes begin (`_begin`), how the robots move (`_advance`) and what a change is to it (`_put_in_force`).
+simulation. A kind says how episodes begin (`_begin`), how robots move (`_advance`) and what a change is to it (`_put_in_force`).
 """
 
 from __future__ import annotations

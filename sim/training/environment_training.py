@@ -38,6 +38,6 @@ def require_on_policy(config: TrainConfig, robot: RobotTask) -> None:
     for key in ("oracle_episodes", "branches_per_state"):
         if getattr(config.data, key):
             raise ConfigError(
-                f"key 'data.{key}': the robot '{robot.name}' is an environment, which cannot be put back into an earlier state to "
-                "try other actions from there; allowed: 0"
+                f"key 'data.{key}': the robot '{robot.name}' is an environment, which cannot be put back into an earlier state "
+                "to try other actions from there; allowed: 0"
             )
