@@ -1,12 +1,12 @@
 """Fits a learned termination to episodes: logistic regression with a small network.
 
-Ends are rare: one step in hundreds. So half of each batch are ends. Afterwards the logits are shifted by the log odds of an end
-in the data, which makes them those of all transitions again.
+Ends are rare: one step in hundreds. So half of each batch are ends. Afterwards the limit from which on a logit means an end is
+put where the harmonic mean of two shares is highest (F1): of the ends, those that are found, and of what is found, those that
+are ends.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -27,7 +27,7 @@ def fit_termination(
     Args:
         termination: where to begin: new, or fitted to fewer episodes.
         training: episodes, branches included.
-        held_out: others, for the figures; those of `training` are taken too, because ends are few.
+        held_out: others, which count for the limit and the figures, too.
         seed: fixes the order of the samples.
 
     Returns:
@@ -57,16 +57,25 @@ def fit_termination(
         optimizer.step()
         schedule.step()
     termination.eval().requires_grad_(False)
-    termination.offset.fill_(math.log(len(ends) / len(others)))
-    return _figures(termination, transitions_of([*training, *held_out]))
+    return _limited(termination, transitions_of([*training, *held_out]))
 
 
-def _figures(termination: LearnedTermination, data: LabelledTransitions) -> dict[str, float]:
-    if not bool(termination.logit(data.obs, data.action, data.next_obs).isfinite().all()):
+@torch.no_grad()
+def _limited(termination: LearnedTermination, data: LabelledTransitions) -> dict[str, float]:
+    """Choose the limit, and return the figures."""
+    logits = termination.logit(data.obs, data.action, data.next_obs)
+    if not bool(logits.isfinite().all()):
         raise DivergenceError(
             "key 'learned_termination': the fit is not finite; a lower learned_termination.learning_rate may help"
         )
-    found = termination(data.obs, data.action, data.next_obs)
+    order = logits.argsort(descending=True)
+    hits = data.ended[order].float().cumsum(0)
+    taken = 1 + torch.arange(len(hits))
+    last = int((hits / (taken + hits[-1])).argmax())
+    # in the middle between the last logit that means an end and the first one that does not
+    around = logits[order[last : last + 2]]
+    termination.limit.copy_(around.mean() if len(around) == 2 else around[0] - 1.0)
+    found = logits > termination.limit
     return {
         "termination/found": float(found[data.ended].float().mean()),
         "termination/false_alarms": float(found[~data.ended].float().mean()),

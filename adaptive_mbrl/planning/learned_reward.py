@@ -27,9 +27,9 @@ class LearnedRewardConfig:
     """
 
     hidden: tuple[int, ...] = bounded((64, 64), low=1)
-    updates: int = bounded(1500, low=1)
+    updates: int = bounded(1000, low=1)
     batch_size: int = bounded(256, low=1)
-    learning_rate: float = bounded(2e-3, low=0.0)
+    learning_rate: float = bounded(1e-2, low=0.0)
 
 
 class LearnedReward(nn.Module):

@@ -6,7 +6,6 @@ an episode ends, nothing counts (`planning.score`). `meta.termination_fit` fits 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +15,7 @@ from adaptive_mbrl.config import bounded
 from adaptive_mbrl.planning.transition_network import TransitionNetwork
 from adaptive_mbrl.spec import RobotSpec
 
-_NEVER = -1e4  # a logit that no threshold is below
+_NEVER = 1e4  # a limit that no logit exceeds
 
 
 @dataclass(frozen=True)
@@ -28,14 +27,12 @@ class LearnedTerminationConfig:
         updates: gradient steps of each round.
         batch_size: transitions per gradient step, half of them ends.
         learning_rate: Adam's rate at the beginning of a fit; it falls to nothing until its end.
-        threshold: probability of an end from which on a predicted episode has ended.
     """
 
     hidden: tuple[int, ...] = bounded((64, 64), low=1)
     updates: int = bounded(1000, low=1)
     batch_size: int = bounded(256, low=2)
-    learning_rate: float = bounded(2e-3, low=0.0)
-    threshold: float = bounded(0.5, low=0.001, high=0.999)
+    learning_rate: float = bounded(1e-2, low=0.0)
 
 
 class LearnedTermination(nn.Module):
@@ -43,27 +40,26 @@ class LearnedTermination(nn.Module):
 
     Args:
         spec: the robot.
-        config: shape of the network, and threshold.
+        config: shape of the network.
         seed: fixes the initial weights.
     """
 
-    offset: Tensor
+    limit: Tensor
 
     def __init__(self, spec: RobotSpec, config: LearnedTerminationConfig, seed: int = 0) -> None:
         super().__init__()
         self.config = config
         self.network = TransitionNetwork(spec, config.hidden, seed)
-        self.register_buffer("offset", torch.full((), _NEVER))
-        self._limit = math.log(config.threshold / (1 - config.threshold))
+        self.register_buffer("limit", torch.full((), _NEVER))
 
     @property
     def knows_ends(self) -> bool:
         """Whether it was fitted to an episode that ended; before, asking it is a waste of time."""
-        return bool(self.offset != _NEVER)
+        return bool(self.limit != _NEVER)
 
     def forward(self, obs: Tensor, action: Tensor, next_obs: Tensor) -> Tensor:
         """See `planning.score.Termination`."""
-        return self.logit(obs, action, next_obs) + self.offset > self._limit
+        return self.logit(obs, action, next_obs) > self.limit
 
     def logit(self, obs: Tensor, action: Tensor, next_obs: Tensor) -> Tensor:
         """Log odds of an end among transitions half of which are ends, (...)."""
