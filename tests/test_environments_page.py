@@ -14,19 +14,22 @@ import pytest
 from adaptive_mbrl.checkpoint import load_checkpoint
 from adaptive_mbrl.cli import main
 from adaptive_mbrl.data.episodes import EpisodeStore
+from sim.episodes.policies import RandomPolicy
+from sim.episodes.run import run_scenarios
 from sim.robot import load_task
 from sim.robot.environment import EnvironmentRobot
 from sim.robot.environment_config import EnvironmentConfig
-from sim.scenarios import load_scenario
+from sim.scenarios import Change, Scenario, ScheduledChange, load_scenario
 from sim.training.config import load_train_config
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "environments.md").read_text(encoding="utf-8")
+EXAMPLES = ROOT / "examples" / "environments"
 FILES = dict(re.findall(r"```(?:yaml|python)\n# (\w+\.\w+)\n(.*?)```", PAGE, flags=re.S))
 (CONTROL,) = re.findall(r"```python\n(import numpy.*?)```", PAGE, flags=re.S)
 QUICK = (
     "model.hidden=[16]",
-    "planner.icem={horizon: 4, num_samples: 8, num_iterations: 1, num_elites: 2}",
+    "planner.icem={horizon: 4, num_samples: 8, num_iterations: 1, num_elites: 2, num_elites_kept: 1}",
     "outer.query=3",
     "outer.meta_batch_size=8",
     "outer.validation_windows=8",
@@ -86,9 +89,8 @@ def test_the_python_robot_changes_as_its_function_says_and_can_be_collected_with
     scenario = load_scenario("split_of_python.yaml:train").episode(0)  # type: ignore[union-attr]
     assert 0.8 <= scenario.change_in_force(0).parameters["length"] <= 1.2
 
-    printed = run(
-        "collect", "--scenario", "split_of_python.yaml:train", "--policy", "random", "--episodes", "2", "--out", "store"
-    )
+    words = ("--scenario", "split_of_python.yaml:train", "--policy", "random", "--episodes", "2", "--out", "store")
+    printed = run("collect", *words)
 
     assert "2 episodes, 400 steps" in printed
     robot = load_task("pendulum.py")
@@ -130,19 +132,30 @@ def test_the_table_has_every_key_and_its_defaults():
     assert [name for name, default in rows.items() if default == "required"] == ["environment"]
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "examples" / "environments").glob("*.yaml")), ids=lambda p: p.stem)
-def test_each_example_loads(path: Path):
-    text = path.read_text(encoding="utf-8")
-    if "scenarios:" in text:
-        load_train_config(path)
-    elif "robot:" in text:
-        for part in ("train", "test"):
-            load_scenario(f"{path}:{part}")
-    elif "metaworld" in text:
-        pytest.importorskip("metaworld")
-        load_task(path)
-    else:
-        load_task(path)
+def test_the_examples_load():
+    load_task(EXAMPLES / "pendulum.yaml")
+    for part in ("train", "test"):
+        load_scenario(f"{EXAMPLES / 'pendulum_split.yaml'}:{part}")
+    adaptive, plain = (load_train_config(EXAMPLES / f"pendulum_{name}.yaml") for name in ("train", "multitask"))
+    same = ("model", "window", "planner", "outer", "updates_final")
+    assert [getattr(adaptive, key) for key in same] == [getattr(plain, key) for key in same]
+    before_the_last_round = adaptive.updates_initial + adaptive.data.iterations * adaptive.updates_per_iteration
+    assert plain.updates_initial == before_the_last_round
+
+
+@pytest.mark.slow
+def test_an_arm_of_metaworld_is_a_robot(tmp_path: Path):
+    pytest.importorskip("metaworld")
+    robot = load_task(EXAMPLES / "metaworld_reach.yaml")
+    assert (robot.spec.obs_dim, robot.spec.action_dim, robot.spec.dt) == (39, 4, 0.0125)
+    course = Scenario("arm", 6, 3, (ScheduledChange(2, Change(action_gain=0.5, body_mass={"hand": 2.0})),))
+
+    recorded = run_scenarios(robot, [course, course], RandomPolicy(robot.spec, 0, 6), source="random")
+
+    first, second = recorded.episodes
+    assert (first.reward > 0).all()
+    assert (first.reward != second.reward).any()
+    np.testing.assert_array_equal(first.obs[0], second.obs[0])
 
 
 def test_the_page_is_linked():
