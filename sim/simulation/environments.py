@@ -7,6 +7,7 @@ from typing import Literal
 
 import mujoco
 import numpy as np
+from gymnasium.utils import seeding
 
 from sim.robot.environment import Env, EnvironmentRobot, mujoco_of
 from sim.robot.spaces import flat
@@ -55,6 +56,8 @@ class EnvironmentSimulation(Simulation):
         self.reward = np.zeros(self.num_robots, dtype=np.float32)
         rows = []
         for env, seed, dynamics in zip(self.envs, self._seeds, self._dynamics, strict=True):
+            # some environments draw from their generator before they seed it, and some never seed it
+            env.unwrapped.np_random = seeding.np_random(seed)[0]
             obs, _ = env.reset(seed=seed)
             dynamics.begun()
             rows.append(flat(env.observation_space, obs))

@@ -122,6 +122,20 @@ def test_an_environment_does_what_it_does_alone_and_again():
         np.testing.assert_array_equal(simulation.reward, np.float32([2.5, 2.5]))
 
 
+def test_an_environment_that_draws_before_it_seeds_begins_as_its_seed_says():
+    class Late(Cart):
+        def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+            drawn = self.np_random.standard_normal()
+            _, info = super().reset(seed=seed)
+            self.state = np.array([0.0, drawn])
+            return self.state.copy(), info
+
+    simulation = EnvironmentSimulation(environment_robot(Late), 2)
+    first = simulation.reset([3, 3])
+    np.testing.assert_array_equal(first[0], first[1])
+    assert (simulation.reset([4, 3])[0] != first[0]).any()
+
+
 def test_commands_are_scaled_and_clipped_and_come_late():
     simulation = EnvironmentSimulation(cart(), 3)
     simulation.reset([0, 0, 0], [Change(action_gain=-0.5), Change(action_gain=3.0), Change(action_delay=2)])
