@@ -95,6 +95,10 @@ class Description:
         Raises:
             ConfigError: the checkpoint has no reward terms.
         """
+        if self.learned_reward is not None:
+            raise ConfigError(
+                f"the reward of this checkpoint of '{self.spec.name}' is learned, and what was asked for needs terms"
+            )
         if not self.terms:
             raise ConfigError(
                 f"this checkpoint of '{self.spec.name}' has no objective, since its training was told none; allowed: evaluate it "

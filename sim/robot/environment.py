@@ -89,7 +89,8 @@ def environment_robot(
         ends: tells planners with which transitions the environment ends an episode.
         learns_ends: whether a training learns that; by default it does where neither `healthy` nor `ends` says it.
         parameters: smallest, largest and usual value of each parameter that `set_dynamics` can change, by name.
-        set_dynamics: called with the environment and the values of all parameters before an episode begins and at every change.
+        set_dynamics: called with the environment and the values of all parameters, before and after an episode begins and at
+            every change.
         path: the file that the robot came from.
 
     Raises:
@@ -108,7 +109,7 @@ def environment_robot(
     terms, extra = tuple(objective), tuple(shaping)
     if extra and not terms:
         raise ConfigError("key 'shaping': there is no 'objective' that it could add to; allowed: both or none of them")
-    known = bool(healthy) or ends is not None
+    known = spec.can_end or ends is not None
     return EnvironmentRobot(
         name=name,
         path=path,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium
+import mujoco
 import numpy as np
 import pytest
 from gymnasium import spaces
@@ -159,6 +160,34 @@ def test_parameters_replace_those_of_the_change_before_and_noise_is_on_observati
     np.testing.assert_array_equal(simulation.true_obs[0], env.state.astype(np.float32))
     assert obs[0, 0] == simulation.true_obs[0, 0]
     assert obs[0, 1] != simulation.true_obs[0, 1]
+
+
+def test_a_change_outlives_a_reset_that_makes_the_environment_anew():
+    class Anew(gymnasium.Wrapper):
+        """Its reset builds another model, and gives its own parameter the usual value."""
+
+        def reset(self, **options: Any):
+            inner = self.env.unwrapped
+            inner.model = mujoco.MjModel.from_xml_path(inner.fullpath)
+            inner.data = mujoco.MjData(inner.model)
+            inner.friction = 1.0
+            return self.env.reset(**options)
+
+    def set_friction(env: gymnasium.Env, parameters: dict[str, float]) -> None:
+        env.unwrapped.friction = parameters["friction"]
+
+    robot = environment_robot(
+        lambda: Anew(gymnasium.make("InvertedPendulum-v5")), parameters={"friction": (0, 9, 1)}, set_dynamics=set_friction
+    )
+    simulation = EnvironmentSimulation(robot, 1)
+    usual = simulation.envs[0].unwrapped.model.body_mass.copy()
+
+    simulation.reset([0], [Change(body_mass=2.0, parameters={"friction": 4.0}, external_force={"pole": (1.0, 0.0, 0.0)})])
+
+    inner = simulation.envs[0].unwrapped
+    np.testing.assert_allclose(inner.model.body_mass, 2 * usual)
+    assert inner.friction == 4.0
+    assert inner.data.xfrc_applied[inner.model.body("pole").id, 0] == 1.0
 
 
 def test_an_episode_ends_is_cut_or_breaks_and_the_others_go_on():
