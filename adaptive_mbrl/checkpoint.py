@@ -1,7 +1,7 @@
 """Checkpoints: one folder with `checkpoint.yaml` (spec, settings, where it came from) and `weights.safetensors`. No pickle.
 
-Beside them lies `canary.safetensors`, by which loaded weights can be checked; older checkpoints have none. A terminal value and a
-diagnosis, where there are any, have files of their own.
+Beside them lies `canary.safetensors`, by which loaded weights can be checked; older checkpoints have none. A terminal value, a
+diagnosis, a learned reward and a learned termination, where there are any, have files of their own.
 
 The folder is written under a temporary name and renamed, and is never changed afterwards.
 """
@@ -27,8 +27,11 @@ from adaptive_mbrl.config import bounded, did_you_mean, from_mapping, read_mappi
 from adaptive_mbrl.diagnosis import Diagnosis, DiagnosisConfig, size_of
 from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
 from adaptive_mbrl.errors import CheckpointError, ConfigError
-from adaptive_mbrl.objective import Objective, Term
+from adaptive_mbrl.objective import Objective, RewardFunction, Term
 from adaptive_mbrl.planning import PlannerConfig
+from adaptive_mbrl.planning.learned_reward import LearnedReward, LearnedRewardConfig
+from adaptive_mbrl.planning.learned_termination import LearnedTermination, LearnedTerminationConfig
+from adaptive_mbrl.planning.score import Termination
 from adaptive_mbrl.planning.value import ValueConfig, ValueFunction
 from adaptive_mbrl.spec import RobotSpec, spec_differences
 from adaptive_mbrl.storage import atomic_folder, write_bytes_atomically
@@ -38,6 +41,8 @@ WEIGHTS_FILE = "weights.safetensors"
 VALUE_FILE = "value.safetensors"
 DIAGNOSIS_FILE = "diagnosis.safetensors"
 _SHIPPED = Path(str(resources.files("adaptive_mbrl") / "pretrained"))
+REWARD_FILE = "reward.safetensors"
+TERMINATION_FILE = "termination.safetensors"
 DESCRIPTION_FILE = "checkpoint.yaml"
 
 
@@ -48,7 +53,8 @@ class Description:
     Attributes:
         format_version: number of the file layout.
         spec: the robot.
-        terms: reward terms of the objective; empty after a training from recorded episodes that was told none.
+        terms: reward terms of the objective; empty where the reward is learned, and after a training from recorded episodes that
+            was told none.
         goal_names: entries of the objective's goal.
         model: shape of the dynamics model.
         adaptation: the rules.
@@ -59,6 +65,8 @@ class Description:
             objective (in simulation); checkpoints without this entry do.
         value: settings of the terminal value that is in the planner's score; None for none.
         diagnosis: names and settings of what is read out of the belief; None for nothing.
+        learned_reward: settings of the reward that was learned; None where `terms` give it.
+        learned_termination: settings of what tells planners where episodes end; None for nothing.
     """
 
     format_version: int
@@ -73,6 +81,8 @@ class Description:
     shaping: bool = True
     value: ValueConfig | None = None
     diagnosis: DiagnosisConfig | None = None
+    learned_reward: LearnedRewardConfig | None = None
+    learned_termination: LearnedTerminationConfig | None = None
 
     @property
     def is_multitask(self) -> bool:
@@ -86,6 +96,10 @@ class Description:
         Raises:
             ConfigError: the checkpoint has no reward terms.
         """
+        if self.learned_reward is not None:
+            raise ConfigError(
+                f"the reward of this checkpoint of '{self.spec.name}' is learned, and what was asked for needs terms"
+            )
         if not self.terms:
             raise ConfigError(
                 f"this checkpoint of '{self.spec.name}' has no objective, since its training was told none; allowed: evaluate it "
@@ -108,6 +122,8 @@ class Checkpoint:
         canary: recorded windows and the adapter's predictions about them; None where nothing was recorded.
         value: the terminal value; None where the description has none.
         diagnosis: reads physical parameters out of beliefs; None where the description has none.
+        learned_reward: the reward that was learned; None where the description has none.
+        learned_termination: tells where predicted episodes end; None where the description has none.
     """
 
     description: Description
@@ -115,6 +131,23 @@ class Checkpoint:
     canary: Canary | None = None
     value: ValueFunction | None = None
     diagnosis: Diagnosis | None = None
+    learned_reward: LearnedReward | None = None
+    learned_termination: LearnedTermination | None = None
+
+    @property
+    def reward(self) -> RewardFunction:
+        """What its planner maximises: the learned reward, or the objective.
+
+        Raises:
+            ConfigError: it has neither.
+        """
+        return self.description.objective if self.learned_reward is None else self.learned_reward
+
+    @property
+    def termination(self) -> Termination | None:
+        """What tells its planner where episodes end; None where nothing was learned about it."""
+        learned = self.learned_termination
+        return learned if learned is not None and learned.knows_ends else None
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
@@ -139,6 +172,10 @@ def write_checkpoint_files(folder: Path, checkpoint: Checkpoint) -> None:
         _write_weights(folder / VALUE_FILE, checkpoint.value)
     if checkpoint.diagnosis is not None:
         _write_weights(folder / DIAGNOSIS_FILE, checkpoint.diagnosis)
+    if checkpoint.learned_reward is not None:
+        _write_weights(folder / REWARD_FILE, checkpoint.learned_reward)
+    if checkpoint.learned_termination is not None:
+        _write_weights(folder / TERMINATION_FILE, checkpoint.learned_termination)
 
 
 def _write_weights(path: Path, module: torch.nn.Module) -> None:
@@ -160,7 +197,16 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Che
     adapter = description.make_adapter()
     load_weights(adapter, weights, source=weights_file)
     value, diagnosis = _value(description, folder, device), _diagnosis(description, folder, adapter, device)
-    return Checkpoint(description, adapter.to(device).eval(), read_canary(folder), value, diagnosis)
+    reward, termination = read_learned(folder, description)
+    return Checkpoint(
+        description,
+        adapter.to(device).eval(),
+        read_canary(folder),
+        value,
+        diagnosis,
+        None if reward is None else reward.to(device),
+        None if termination is None else termination.to(device),
+    )
 
 
 def read_description(path: str | Path) -> Description:
@@ -212,6 +258,24 @@ def read_value(folder: Path, value: ValueFunction) -> ValueFunction:
     """
     load_weights(value, read_tensors(folder / VALUE_FILE), source=folder / VALUE_FILE)
     return value.eval().requires_grad_(False)
+
+
+def read_learned(folder: Path, description: Description) -> tuple[LearnedReward | None, LearnedTermination | None]:
+    """Read the learned reward and the learned termination that a description asks for from the folder of its checkpoint.
+
+    Raises:
+        CheckpointError: a file is missing or damaged, or does not fit.
+    """
+    reward = termination = None
+    if description.learned_reward is not None:
+        reward = LearnedReward(description.spec, description.learned_reward)
+        load_weights(reward, read_tensors(folder / REWARD_FILE), source=folder / REWARD_FILE)
+        reward.eval().requires_grad_(False)
+    if description.learned_termination is not None:
+        termination = LearnedTermination(description.spec, description.learned_termination)
+        load_weights(termination, read_tensors(folder / TERMINATION_FILE), source=folder / TERMINATION_FILE)
+        termination.eval().requires_grad_(False)
+    return reward, termination
 
 
 def find_checkpoint(path: str | Path) -> Path:

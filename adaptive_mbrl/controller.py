@@ -22,6 +22,7 @@ from adaptive_mbrl.control.stopwatch import make_stopwatch
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.objective import Objective, RewardFunction
 from adaptive_mbrl.planning import PlannerConfig, PlanState, Score, make_planner
+from adaptive_mbrl.planning.score import Termination
 from adaptive_mbrl.predictor import Predictor
 from adaptive_mbrl.spec import RobotSpec
 from adaptive_mbrl.transitions import Transitions
@@ -112,6 +113,7 @@ class AdaptiveController:
         *,
         spec: RobotSpec | None = None,
         objective: RewardFunction | None = None,
+        termination: Termination | None = None,
         planner: PlannerConfig | None = None,
         seed: int = 0,
         device: torch.device | str = "cpu",
@@ -126,6 +128,7 @@ class AdaptiveController:
             path: checkpoint folder or name of a shipped checkpoint.
             spec: the robot at hand; a checkpoint of another robot is refused.
             objective: replaces the checkpoint's; the checkpoint's terminal value is used only if the terms are the same.
+            termination: tells the planner with which transitions an episode ends; the checkpoint's by default.
             planner: replaces the checkpoint's planner settings.
             seed: fixes the planner's noise.
             device: where to compute.
@@ -140,14 +143,14 @@ class AdaptiveController:
         about = checkpoint.description
         made = make_planner(about.spec, planner or about.planner, seed, device)
         try:
-            reward = objective or about.objective
+            reward = checkpoint.reward if objective is None else objective
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from error
         value = checkpoint.value
-        if value is not None and not _is_of(about, reward):
+        if value is not None and reward is not checkpoint.learned_reward and not _is_of(about, reward):
             _LOG.warning("%s: its terminal value is not used: it was fitted to another objective than the one given here", path)
             value = None
-        score = Score(reward, made.uncertainty_penalty, value)
+        score = Score(reward, made.uncertainty_penalty, value, termination or checkpoint.termination)
         dump = None
         if dump_folder is not None:
             used = dataclasses.replace(about, planner=planner or about.planner)

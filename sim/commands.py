@@ -27,18 +27,22 @@ from sim.episodes.policies import ControllerPolicy, OraclePolicy, Policy, Random
 from sim.episodes.run import run_scenarios
 from sim.evaluation.evaluate import Evaluation
 from sim.evaluation.evaluate import evaluate as run_evaluation
+from sim.evaluation.first_episode import render_first_episode
 from sim.evaluation.ledger import append_to_ledger
 from sim.evaluation.plots import plot_recovery
 from sim.evaluation.report import ledger_of, make_report, write_report
 from sim.evaluation.setup import prepare
 from sim.evaluation.summary import Report
 from sim.evaluation.terminal import live_progress, print_report
-from sim.evaluation.video import render_first_episode, require_renderer
+from sim.evaluation.video import require_renderer
 from sim.paths import find_config
-from sim.robot.robot import Robot, load_robot
+from sim.robot.loading import load_task
+from sim.robot.robot import Robot
+from sim.robot.task import RobotTask
 from sim.scenarios.loading import load_scenario, load_training_part
 from sim.scenarios.scenario import Scenario
-from sim.simulation.batch import BatchSimulation
+from sim.simulation.base import Simulation
+from sim.simulation.choice import require_mujoco
 from sim.simulation.instability import SimulationError
 from sim.training.config import load_train_config
 from sim.training.overlapped import train_with_collectors
@@ -120,7 +124,7 @@ def evaluate(options: EvaluateOptions) -> None:
         physics=options.physics,
         physics_error=options.physics_error,
     )
-    if options.video is not None:
+    if options.video is not None and isinstance(setup.robot, Robot):
         require_renderer("--video")
     for flag, path in wanted.items():
         make_folder_of(flag, path)
@@ -162,7 +166,7 @@ def collect(options: CollectOptions) -> None:
     with live_progress(console) as begin:
         advance = begin(options.policy, len(batches) * scenarios[0].steps)
 
-        def hook(step: int, simulation: BatchSimulation) -> None:
+        def hook(step: int, simulation: Simulation) -> None:
             advance()
 
         def say(line: str) -> None:
@@ -176,7 +180,8 @@ def collect(options: CollectOptions) -> None:
                 new += recorded.episodes
     if not new:
         raise SimulationError(f"{options.out}: nothing collected: the physics of all robots became unstable")
-    save_objective(options.out, robot.objective)
+    if robot.objective is not None:
+        save_objective(options.out, robot.objective)
     mean = sum(float(e.reward.sum()) for e in new) / len(new)
     print(f"{len(new)} episodes, {sum(map(len, new))} steps, mean return {mean:.1f}")
     if isinstance(policy, OraclePolicy):
@@ -205,11 +210,11 @@ def _not_writable(flag: str, path: Path) -> ConfigError:
     return ConfigError(f"{flag}: {path} cannot be written; allowed: a file in a folder that you may write to")
 
 
-def _scenarios_to_collect(options: CollectOptions) -> tuple[Robot, list[Scenario]]:
+def _scenarios_to_collect(options: CollectOptions) -> tuple[RobotTask, list[Scenario]]:
     if options.scenario is None:
         assert options.robot is not None, "the options make sure that there is one of the two"
         course = Scenario(options.robot, options.steps or DEFAULT_STEPS, name="nominal")
-        return load_robot(options.robot), course.episodes(options.episodes, options.seed or 0)
+        return load_task(options.robot), course.episodes(options.episodes, options.seed or 0)
     found = load_scenario(options.scenario)
     if options.steps is not None:
         try:
@@ -217,13 +222,14 @@ def _scenarios_to_collect(options: CollectOptions) -> tuple[Robot, list[Scenario
         except ConfigError as error:
             raise ConfigError(f"--steps: {options.steps} is too short for this scenario: {error}") from error
     seed = found.seed if options.seed is None else options.seed
-    return load_robot(found.robot), found.episodes(options.episodes, seed)
+    return load_task(found.robot), found.episodes(options.episodes, seed)
 
 
-def _collecting_policy(options: CollectOptions, robot: Robot, first: Scenario) -> Policy:
+def _collecting_policy(options: CollectOptions, robot: RobotTask, first: Scenario) -> Policy:
     if options.policy == "random":
         return RandomPolicy(robot.spec, first.seed, first.steps)
     if options.policy == "oracle":
+        require_mujoco(robot, "--policy oracle: it simulates its candidates from the robot's own state")
         if options.config is None:
             return OraclePolicy(robot.spec, ICEMConfig(), first.seed)
         config = load_train_config(options.config)

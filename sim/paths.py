@@ -37,7 +37,7 @@ def find_config(kind: str, name_or_path: str | Path, part: str = "") -> Path:
     path = Path(name_or_path)
     if path.is_file():
         return path
-    if path.suffix in (".yaml", ".yml"):
+    if path.suffix in (".yaml", ".yml", ".py"):
         raise ConfigError(f"{text}: no such file")
     known = known_configs(kind)
     ending = f":{part}" if part else ""

@@ -41,9 +41,14 @@ def read_robot(path: Path, variants: tuple[Path, ...] = ()) -> Mapping[str, Any]
     return {**inherited, **content}
 
 
+def is_environment(path: Path) -> bool:
+    """Whether a robot's file describes an environment: a Python file, or YAML with the key `environment`."""
+    return path.suffix == ".py" or "environment" in read_robot(path)
+
+
 def robot_text(path: Path) -> str:
     """A robot's file as a text that stands alone: the file itself, or a variant together with what it extends."""
-    content = read_robot(path)
+    content: Mapping[str, Any] = {} if path.suffix == ".py" else read_robot(path)
     if "extends" not in content:
         return path.read_text(encoding="utf-8")
     return yaml.safe_dump({k: v for k, v in content.items() if k != "extends"}, sort_keys=False, allow_unicode=True)

@@ -19,6 +19,8 @@ from adaptive_mbrl.meta.reset import ResetConfig
 from adaptive_mbrl.meta.trainer import OuterConfig
 from adaptive_mbrl.options import TrainOptions
 from adaptive_mbrl.planning import PlannerConfig
+from adaptive_mbrl.planning.learned_reward import LearnedRewardConfig
+from adaptive_mbrl.planning.learned_termination import LearnedTerminationConfig
 from adaptive_mbrl.planning.value import ValueConfig
 from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.data_config import DataConfig
@@ -36,6 +38,8 @@ SECTIONS = {
     "The outer loop": OuterConfig,
     **{tag: kind for tag, kind in BALANCINGS.items() if tag != "mean"},
     "Terminal value": ValueConfig,
+    "Learned reward": LearnedRewardConfig,
+    "Learned termination": LearnedTerminationConfig,
     "Layers that are drawn again": ResetConfig,
     "gradient": RULES["gradient"],
     "gauss_newton": RULES["gauss_newton"],

@@ -6,6 +6,7 @@ import dataclasses
 import logging
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,6 +28,8 @@ from adaptive_mbrl.control.step import (
 from adaptive_mbrl.dump import Dump, numbered, write_dump
 from adaptive_mbrl.objective import Objective
 from adaptive_mbrl.planning import Plan, Score, make_planner
+from adaptive_mbrl.planning.learned_reward import LearnedReward
+from adaptive_mbrl.planning.learned_termination import LearnedTermination
 from adaptive_mbrl.planning.score import FAILED_RETURN
 from adaptive_mbrl.planning.value import ValueFunction
 from adaptive_mbrl.revision import git_revision
@@ -92,12 +95,21 @@ class StepDump:
     def _write(
         self, reason: str, settings: ControlSettings, state: ControllerState, inputs: StepInputs, noise: StepNoise
     ) -> None:
-        reward = settings.score.reward
-        value = settings.score.terminal_value
-        is_known = isinstance(reward, Objective) and (value is None or isinstance(value, ValueFunction))
-        value_config = value.config if isinstance(value, ValueFunction) else None
+        score = settings.score
+        reward, value, termination = score.reward, score.terminal_value, score.termination
+        is_known = (
+            isinstance(reward, Objective | LearnedReward)
+            and isinstance(value, ValueFunction | None)
+            and isinstance(termination, LearnedTermination | None)
+        )
+        learned = {
+            "value": value if isinstance(value, ValueFunction) else None,
+            "learned_reward": reward if isinstance(reward, LearnedReward) else None,
+            "learned_termination": termination if isinstance(termination, LearnedTermination) else None,
+        }
+        configs: dict[str, Any] = {name: None if part is None else part.config for name, part in learned.items()}
         # what is read out of the belief changes nothing about the step
-        description = dataclasses.replace(self.description, value=value_config, diagnosis=None)
+        description = dataclasses.replace(self.description, **configs, diagnosis=None)
         if isinstance(reward, Objective):
             description = dataclasses.replace(description, terms=reward.terms, goal_names=reward.goal_names)
         about = {
@@ -109,8 +121,9 @@ class StepDump:
             "objective_is_in_the_file": is_known,
         }
         tensors = {f"adapter.{name}": tensor for name, tensor in settings.adapter.state_dict().items()}
-        if isinstance(value, ValueFunction):
-            tensors |= {f"value.{name}": tensor for name, tensor in value.state_dict().items()}
+        for part, module in learned.items():
+            if module is not None:
+                tensors |= {f"{part}.{name}": tensor for name, tensor in module.state_dict().items()}
         tensors |= numbered("state", tensors_of(state))
         tensors |= {f"inputs.{name}": tensor for name, tensor in inputs._asdict().items()}
         tensors["noise.plan"] = noise.plan
@@ -145,8 +158,10 @@ def restored(dump: Dump) -> tuple[ControlSettings, ControllerState, StepInputs, 
     if description.value is not None:
         value = ValueFunction(description.spec, description.value, description.goal_names)
         value.load_state_dict(dump.part("value"))
+    reward, termination = _learned(dump, description)
     # older dumps do not say the penalty, which was the planner's own
-    score = Score(description.objective, about.get("uncertainty_penalty", planner.uncertainty_penalty), value)
+    penalty = about.get("uncertainty_penalty", planner.uncertainty_penalty)
+    score = Score(description.objective if reward is None else reward, penalty, value, termination)
     settings = ControlSettings(
         adapter.eval(),
         planner,
@@ -165,6 +180,18 @@ def restored(dump: Dump) -> tuple[ControlSettings, ControllerState, StepInputs, 
     state: ControllerState = map_belief(next_stored, template)
     noise = dump.part("noise")
     return settings, state, inputs, StepNoise(noise["plan"], noise.get("belief"))
+
+
+def _learned(dump: Dump, description: Description) -> tuple[LearnedReward | None, LearnedTermination | None]:
+    """The learned reward and the learned termination of a dump, where it has them."""
+    reward = termination = None
+    if description.learned_reward is not None:
+        reward = LearnedReward(description.spec, description.learned_reward)
+        reward.load_state_dict(dump.part("learned_reward"))
+    if description.learned_termination is not None:
+        termination = LearnedTermination(description.spec, description.learned_termination)
+        termination.load_state_dict(dump.part("learned_termination"))
+    return reward, termination
 
 
 def _started(state: ControllerState, inputs: StepInputs) -> Tensor:

@@ -99,7 +99,7 @@ def fine_tuned(
     canary = None if recorded is None else make_canary(adapter, recorded)
     # a diagnosis reads the beliefs of the adapter that it was fitted to, no other's
     about = dataclasses.replace(description, diagnosis=None)
-    return Checkpoint(about, adapter.cpu(), canary, checkpoint.value), before, after
+    return dataclasses.replace(checkpoint, description=about, adapter=adapter.cpu(), canary=canary, diagnosis=None), before, after
 
 
 class _OnBar(FitObserver):

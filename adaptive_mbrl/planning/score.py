@@ -20,6 +20,11 @@ from adaptive_mbrl.predictor import Trajectories
 TerminalValue = Callable[[Tensor, Tensor], Tensor]
 """Expected return after the horizon: its last obs (P, B, N, obs_dim) and the goal, broadcast against it -> (P, B, N)."""
 
+Termination = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Whether an episode ends with a transition: obs (..., obs_dim), action (..., action_dim), next_obs -> (...) bool.
+
+It is asked about (P, B, N, H) predicted transitions at once; the actions are the same for all P."""
+
 FAILED_RETURN = -1e30
 """The return of a future that is not finite."""
 
@@ -33,11 +38,13 @@ class Score:
         uncertainty_penalty: weight of the particles' spread of returns, subtracted from their mean; a negative one draws the
             planner to where the particles disagree, for exploration.
         terminal_value: what is expected after the horizon; None for nothing.
+        termination: tells where predicted episodes end, beside what the predictor itself knows of it; None for nowhere.
     """
 
     reward: RewardFunction
     uncertainty_penalty: float = 0.0
     terminal_value: TerminalValue | None = None
+    termination: Termination | None = None
 
     def __call__(self, trajectories: Trajectories, actions: Tensor, obs: Tensor, goal: Tensor) -> Tensor:
         """Returns of the candidates, (B, N), finite.
@@ -57,6 +64,8 @@ class Score:
 
     def particle_returns(self, trajectories: Trajectories, actions: Tensor, obs: Tensor, goal: Tensor) -> Tensor:
         """Return of each candidate under each particle, (P, B, N); `FAILED_RETURN` for a future that is not finite."""
+        if self.termination is not None:
+            trajectories = ending(self.termination, trajectories, actions, obs)
         next_obs, alive = trajectories
         returns = step_rewards(self.reward, trajectories, actions, obs, goal).sum(-1)
         if self.terminal_value is not None:
@@ -76,8 +85,7 @@ def step_rewards(reward: RewardFunction, trajectories: Trajectories, actions: Te
         goal: (B, goal_dim) or (B, H, goal_dim).
     """
     next_obs, alive = trajectories
-    start = obs[None, :, None, None, :].expand(*next_obs.shape[:3], 1, -1)
-    before = torch.cat([start, next_obs[..., :-1, :]], dim=-2)
+    before = _before(trajectories, obs)
     along_horizon = goal[:, None] if goal.dim() == 3 else goal[:, None, None]
     rewards = reward(before, actions, next_obs, along_horizon)
     if alive is None:
@@ -87,9 +95,23 @@ def step_rewards(reward: RewardFunction, trajectories: Trajectories, actions: Te
     return torch.where(begins, rewards, 0.0)
 
 
+def ending(termination: Termination, trajectories: Trajectories, actions: Tensor, obs: Tensor) -> Trajectories:
+    """Predicted futures with the ends that a termination sees in them; arguments as of `step_rewards`."""
+    next_obs, alive = trajectories
+    goes_on = ~termination(_before(trajectories, obs), actions, next_obs)
+    return Trajectories(next_obs, goes_on if alive is None else alive & goes_on)
+
+
 def failed(returns: Tensor) -> Tensor:
     """Which candidates failed under at least one particle, (B, N) bool; `returns` are a score's, (B, N)."""
     return returns <= FAILED_RETURN
+
+
+def _before(trajectories: Trajectories, obs: Tensor) -> Tensor:
+    """The observation that each predicted step begins with, (P, B, N, H, obs_dim)."""
+    next_obs = trajectories.next_obs
+    start = obs[None, :, None, None, :].expand(*next_obs.shape[:3], 1, -1)
+    return torch.cat([start, next_obs[..., :-1, :]], dim=-2)
 
 
 def _along(goal: Tensor, step: int) -> Tensor:

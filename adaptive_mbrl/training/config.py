@@ -18,6 +18,8 @@ from adaptive_mbrl.meta.reset import ResetConfig
 from adaptive_mbrl.meta.trainer import OuterConfig
 from adaptive_mbrl.objective import Term
 from adaptive_mbrl.planning import GradientPlannerConfig, ICEMConfig, PlannerConfig
+from adaptive_mbrl.planning.learned_reward import LearnedRewardConfig
+from adaptive_mbrl.planning.learned_termination import LearnedTerminationConfig
 from adaptive_mbrl.planning.value import ValueConfig
 from adaptive_mbrl.training.data_config import DataConfig
 
@@ -41,6 +43,10 @@ class TrainConfig:
         data: what is collected, or in `data.episodes_from` the folder of episodes that a run, `collect`, `import-bag` or
             `data import` wrote.
         value: a terminal value that the planner's score has beside the objective; none by default.
+        learned_reward: a reward that is learned from the rewards of the episodes and takes the place of an objective; none by
+            default, unless the robot is an environment without an objective.
+        learned_termination: what is learned about where episodes end, so that planners know it; none by default, unless the
+            robot is an environment that does not say it.
         resets: layers that are drawn again in some rounds; none by default.
         updates_initial: number of outer steps of round 0.
         updates_per_iteration: number of outer steps after each later collection.
@@ -59,6 +65,8 @@ class TrainConfig:
     planner: PlannerConfig = ICEMConfig()
     data: DataConfig = field(default_factory=DataConfig)
     value: ValueConfig | None = None
+    learned_reward: LearnedRewardConfig | None = None
+    learned_termination: LearnedTerminationConfig | None = None
     resets: ResetConfig = ResetConfig()
     updates_initial: int = bounded(2000, low=1)
     updates_per_iteration: int = bounded(1000, low=1)
@@ -107,7 +115,8 @@ class TrainConfig:
             raise ConfigError(
                 "key 'objective': the robot of 'scenarios' has one in its file; allowed: no 'objective' and no 'goal_names'"
             )
-
+        if self.learned_reward is not None and self.objective:
+            raise ConfigError("key 'learned_reward': there is an 'objective', too; allowed: one of them")
         if self.goal_names and not self.objective:
             raise ConfigError("key 'goal_names': there is no 'objective' with a term that could aim at them; give one")
 

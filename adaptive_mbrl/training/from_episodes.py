@@ -14,6 +14,7 @@ from adaptive_mbrl.data.dataset import require_finite
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.data.stored_objective import OBJECTIVE_FILE, load_objective
 from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.meta.reward_fit import require_rewards
 from adaptive_mbrl.objective import Objective
 from adaptive_mbrl.revision import git_revision
 from adaptive_mbrl.spec import RobotSpec
@@ -102,12 +103,14 @@ def _recordings(config: TrainConfig, run: Path) -> _Recordings:
     spec = EpisodeStore.check(folder)
     files = files_of_recordings(config, run)
     stored = folder / OBJECTIVE_FILE
-    if not config.objective and stored.is_file():
+    if not config.objective and config.learned_reward is None and stored.is_file():
         # what the checkpoint is rewarded for must not change while the run is interrupted
         files |= {OBJECTIVE_FILE: stored.read_text(encoding="utf-8")}
     store = given_episodes(config, spec, files)
     assert store is not None
     require_finite(store.episodes)
+    if config.learned_reward is not None:
+        require_rewards(store.episodes)
     return _Recordings(store, files)
 
 
@@ -136,6 +139,8 @@ def _result(comparison: Comparison | None, anything_held_out: bool, is_multitask
 
 
 def _objective(config: TrainConfig, spec: RobotSpec) -> Objective | None:
+    if config.learned_reward is not None:
+        return None
     if not config.objective:
         assert config.data.episodes_from is not None
         return load_objective(folder_of_episodes(config.data.episodes_from), spec)

@@ -15,7 +15,7 @@ from adaptive_mbrl.training.loggers import make_loggers
 from adaptive_mbrl.training.rounds import RoundRecord
 
 RECORD_FILE = "round.yaml"
-_SHOWN = ("collect/return", "collect/staleness", "validation", "rank")
+_SHOWN = ("collect/return", "collect/staleness", "validation", "rank", "reward", "termination")
 
 
 class Recorder:

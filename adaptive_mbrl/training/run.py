@@ -40,6 +40,7 @@ from adaptive_mbrl.checkpoint import (
     Checkpoint,
     Description,
     load_checkpoint,
+    read_learned,
     read_value,
     save_checkpoint,
     write_checkpoint_files,
@@ -51,9 +52,13 @@ from adaptive_mbrl.dynamics.model import DynamicsModel
 from adaptive_mbrl.errors import ConfigError, DivergenceError
 from adaptive_mbrl.meta.dump import written
 from adaptive_mbrl.meta.reset import reset_layers
+from adaptive_mbrl.meta.reward_fit import fit_reward
+from adaptive_mbrl.meta.termination_fit import fit_termination
 from adaptive_mbrl.meta.trainer import MetaTrainer
 from adaptive_mbrl.meta.value_fit import fit_value
 from adaptive_mbrl.objective import Objective
+from adaptive_mbrl.planning.learned_reward import LearnedReward
+from adaptive_mbrl.planning.learned_termination import LearnedTermination
 from adaptive_mbrl.planning.value import ValueFunction
 from adaptive_mbrl.spec import RobotSpec
 from adaptive_mbrl.storage import atomic_folder
@@ -99,6 +104,7 @@ class Training:
         )
         self.trainer = MetaTrainer(self.adapter, config.outer, config.seed, device, self.process)
         self.value = new_value(config, spec, objective)
+        self.learned_reward, self.learned_termination = new_learned(config, spec)
         self.canary: Canary | None = None
         loggers = execution.loggers if self.process.is_main else ()
         self.recorder, self.status = Recorder(run, config, loggers), Status(config, device)
@@ -108,6 +114,7 @@ class Training:
         if done:
             load_trainer_state(self.trainer, done[-1])
             self.value = None if self.value is None else read_value(done[-1], self.value)
+            self.learned_reward, self.learned_termination = read_learned(done[-1], self.description())
         if given is not None and done and given.num_batches != self.record.batches:
             raise ConfigError(
                 f"key 'data.episodes_from': {config.data.episodes_from} holds {given.num_batches} batches of episodes, "
@@ -195,7 +202,7 @@ class Training:
         recorded = dataset.held_out(CANARY_WINDOWS)
         self.canary = None if recorded is None else make_canary(self.adapter, recorded)
         scalars |= self.trainer.validate(dataset) | self.trainer.gradient_conflict(dataset)
-        scalars |= self._fit_value(training, index)
+        scalars |= self._fit_learned(training, validation, index) | self._fit_value(training, index)
         return time.monotonic() - begun, scalars
 
     def _save_fit(self, index: int, losses: Tensor, seconds: float) -> None:
@@ -206,9 +213,18 @@ class Training:
         return written(error, self.dump_folder, self.description(), self.trainer)
 
     def _fit_value(self, training: Sequence[Episode], index: int) -> dict[str, float]:
-        if self.value is None or self.objective is None:
+        reward = self.objective or self.learned_reward
+        if self.value is None or reward is None:
             return {}
-        return fit_value(self.value, training, self.objective, self.config.seed + index)
+        return fit_value(self.value, training, reward, self.config.seed + index)
+
+    def _fit_learned(self, training: Sequence[Episode], validation: Sequence[Episode], index: int) -> dict[str, float]:
+        scalars: dict[str, float] = {}
+        if self.learned_reward is not None:
+            scalars |= fit_reward(self.learned_reward, training, validation, self.config.seed + index)
+        if self.learned_termination is not None:
+            scalars |= fit_termination(self.learned_termination, training, validation, self.config.seed + index)
+        return scalars
 
     def _record_after(self, seconds: float, scalars: dict[str, float]) -> RoundRecord:
         """The record after a round that took `seconds` and showed `scalars`."""
@@ -229,12 +245,23 @@ class Training:
             return
         self.recorder.scalars(self.record.scalars | {"env_steps": self.record.env_steps}, self.trainer.updates_done)
         with atomic_folder(self.folder / "rounds" / f"{index:03d}") as temporary:
-            write_checkpoint_files(temporary, Checkpoint(self.description(), self.adapter, self.canary, self.value))
+            write_checkpoint_files(temporary, self.checkpoint())
             save_trainer_state(self.trainer, temporary)
             self.recorder.save_record(temporary, self.record)
         (self.folder / FIT_FILE).unlink(missing_ok=True)
         self.recorder.print_round(f"{index}/{self.num_rounds - 1}", self.record, self.status.of_round())
         self.process.barrier()
+
+    def checkpoint(self) -> Checkpoint:
+        """The checkpoint of the present parameters."""
+        return Checkpoint(
+            self.description(),
+            self.adapter,
+            self.canary,
+            self.value,
+            learned_reward=self.learned_reward,
+            learned_termination=self.learned_termination,
+        )
 
     def description(self) -> Description:
         """What the checkpoint of the present parameters says about itself."""
@@ -262,7 +289,18 @@ class Training:
             # without scenarios there is no robot's file that would have shaping terms
             config.shaping and config.scenarios is not None,
             config.value,
+            learned_reward=config.learned_reward,
+            learned_termination=config.learned_termination,
         )
+
+
+def new_learned(config: TrainConfig, spec: RobotSpec) -> tuple[LearnedReward | None, LearnedTermination | None]:
+    """The learned reward and the learned termination that a run begins with; None for what it does not learn."""
+    reward, termination = config.learned_reward, config.learned_termination
+    return (
+        None if reward is None else LearnedReward(spec, reward, config.seed),
+        None if termination is None else LearnedTermination(spec, termination, config.seed),
+    )
 
 
 def new_value(config: TrainConfig, spec: RobotSpec, objective: Objective | None) -> ValueFunction | None:
@@ -273,6 +311,6 @@ def new_value(config: TrainConfig, spec: RobotSpec, objective: Objective | None)
     """
     if config.value is None:
         return None
-    if objective is None:
+    if objective is None and config.learned_reward is None:
         raise ConfigError("key 'value': there is no reward to fit it to; allowed: give 'objective', or leave 'value' out")
-    return ValueFunction(spec, config.value, objective.goal_names, config.seed)
+    return ValueFunction(spec, config.value, () if objective is None else objective.goal_names, config.seed)

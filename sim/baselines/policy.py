@@ -26,7 +26,7 @@ from sim.baselines.config import Algorithm
 from sim.baselines.features import Array, Features
 from sim.baselines.library import require_library
 from sim.robot.robot import Robot
-from sim.simulation.batch import BatchSimulation
+from sim.simulation.base import Simulation
 
 if TYPE_CHECKING:
     from stable_baselines3.common.policies import BasePolicy
@@ -81,7 +81,7 @@ class BaselinePolicy:
         self._features = description.features
         self._memory: tuple[NDArray[Any], ...] | None = None
 
-    def reset(self, simulation: BatchSimulation) -> None:
+    def reset(self, simulation: Simulation) -> None:
         """New episodes begin on every robot: what the policy remembers is forgotten."""
         self._memory = None
 

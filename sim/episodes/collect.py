@@ -22,6 +22,7 @@ from sim.episodes.rank_correlation import rank_correlation
 from sim.episodes.recorded import Recorded
 from sim.episodes.run import run_scenarios
 from sim.robot.robot import Robot
+from sim.robot.task import RobotTask
 from sim.scenarios.distribution import ScenarioDistribution
 from sim.simulation.instability import SimulationError
 
@@ -59,7 +60,7 @@ class Collector:
     def __init__(
         self,
         config: DataConfig,
-        robot: Robot,
+        robot: RobotTask,
         distribution: ScenarioDistribution,
         planner: PlannerConfig,
         window: int,
@@ -116,8 +117,9 @@ class Collector:
         horizon = self.planner.horizon
         few = dataclasses.replace(recorded, snapshots={t: recorded.snapshots[t] for t in self._middle_of(recorded)})
         horizons = sorted({h for h in (1, 5, 10, horizon) if h <= horizon})
-        for h, value in rank_correlation(self.robot, controller, few, horizons, seed=self._seed_of(*streams[4])).items():
-            scalars[f"rank_correlation/{h}_steps"] = value
+        if isinstance(self.robot, Robot):
+            ordered = rank_correlation(self.robot, controller, few, horizons, seed=self._seed_of(*streams[4]))
+            scalars |= {f"rank_correlation/{h}_steps": value for h, value in ordered.items()}
         branches = self._branches(recorded, controller.settings.planner, streams[3])
         return Collected([*recorded.episodes, *branches], scalars=scalars)
 
@@ -166,7 +168,8 @@ class Collector:
 
     def _branches(self, recorded: Recorded, planner: Planner, stream: tuple[int, ...]) -> list[Episode]:
         num = self.config.branches_per_state
-        if not num:
+        # a training of another kind of robot has refused branches before it began
+        if not num or not isinstance(self.robot, Robot):
             return []
         return branch_episodes(self.robot, planner, recorded, self.window, num, self._seed_of(*stream), self.process)
 

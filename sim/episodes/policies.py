@@ -18,12 +18,14 @@ from adaptive_mbrl.planning import PlannerConfig, PlanState, Score, make_planner
 from adaptive_mbrl.planning.sampling import coloured_noise_matrix
 from adaptive_mbrl.process import SINGLE, Share
 from adaptive_mbrl.spec import RobotSpec
-from sim.robot.robot import Robot
+from sim.robot.task import RobotTask
+from sim.simulation.base import Simulation
 from sim.simulation.batch import BatchSimulation
 from sim.simulation.oracle import OraclePredictor
 
 Obs = NDArray[np.float32]
 
+NO_ORACLE = "the oracle simulates its candidates from the robot's own state, and an environment cannot be put back into a state"
 _NOISE_BLOCK = 512  # the matrix that colours the noise grows with the square of this
 
 
@@ -36,7 +38,7 @@ class Policy(Protocol):
 
     preview: int
 
-    def reset(self, simulation: BatchSimulation) -> None:
+    def reset(self, simulation: Simulation) -> None:
         """New episodes begin on every robot."""
 
     def act(self, obs: Obs, goal: Obs, sent: Obs | None) -> tuple[Obs, StepInfo | None]:
@@ -78,7 +80,7 @@ class RandomPolicy:
         self._noise = np.zeros((0, 0, 0))
         self._step = 0
 
-    def reset(self, simulation: BatchSimulation) -> None:
+    def reset(self, simulation: Simulation) -> None:
         self._noise = self._block(simulation.num_robots)
         self._step = 0
 
@@ -136,7 +138,9 @@ class OraclePolicy:
         """The sequences that the next step tries again, (B, any number, H, action_dim); None before the first step."""
         return None if self._state is None else self._state.elites
 
-    def reset(self, simulation: BatchSimulation) -> None:
+    def reset(self, simulation: Simulation) -> None:
+        if not isinstance(simulation, BatchSimulation):
+            raise ConfigError(NO_ORACLE)
         if self._oracle is None or self._oracle.simulation is not simulation:
             self._oracle = OraclePredictor(simulation, self._planner.num_samples)
         self._planner.require_batch(simulation.num_robots)
@@ -160,7 +164,7 @@ class OraclePolicy:
         return self.plan[:, 0], None
 
 
-def load_controller(checkpoint: str | Path, robot: Robot, **settings: Any) -> AdaptiveController:
+def load_controller(checkpoint: str | Path, robot: RobotTask, **settings: Any) -> AdaptiveController:
     """A checkpoint's controller for a simulated robot, which maximises shaping terms if the checkpoint was trained with them.
 
     Args:
@@ -169,7 +173,7 @@ def load_controller(checkpoint: str | Path, robot: Robot, **settings: Any) -> Ad
         settings: further arguments of `AdaptiveController.load`.
     """
     objective = robot.objective_to_plan(read_description(checkpoint).shaping)
-    return AdaptiveController.load(checkpoint, spec=robot.spec, objective=objective, **settings)
+    return AdaptiveController.load(checkpoint, spec=robot.spec, objective=objective, termination=robot.termination, **settings)
 
 
 class ControllerPolicy:
@@ -195,7 +199,7 @@ class ControllerPolicy:
         state = self.controller.plan_state
         return None if state is None else state.elites
 
-    def reset(self, simulation: BatchSimulation) -> None:
+    def reset(self, simulation: Simulation) -> None:
         self.controller.reset()
         self.plan = None
 

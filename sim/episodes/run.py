@@ -13,17 +13,19 @@ from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.process import SINGLE, Share
 from sim.episodes.policies import Policy
 from sim.episodes.recorded import ControllerLog, Recorded
-from sim.robot.robot import Robot
+from sim.robot.task import RobotTask
 from sim.scenarios.scenario import Scenario
+from sim.simulation.base import Simulation
 from sim.simulation.batch import BatchSimulation
+from sim.simulation.choice import simulation_of
 from sim.simulation.course import apply_changes, start
 
-StepHook = Callable[[int, BatchSimulation], None]
+StepHook = Callable[[int, Simulation], None]
 """Called before every control step with the step's number and the simulation; for progress bars, videos and diagnostics."""
 
 
 def run_scenarios(
-    robot: Robot,
+    robot: RobotTask,
     scenarios: Sequence[Scenario],
     policy: Policy,
     *,
@@ -48,7 +50,7 @@ def run_scenarios(
         action_noise: std of white noise that is added to the actions [half ranges], one number or one per robot; the episodes
             hold the actions with their noise.
         noise_seed: seed of the added noise.
-        snapshot_steps: control steps before which the simulation's state is kept.
+        snapshot_steps: control steps before which the simulation's state is kept, where it has one that can be returned to.
         hook: called before every control step, see `StepHook`.
         dump_folder: where a step that becomes unstable is written for a replay; None writes nothing.
         share: which of the scenarios this process simulates; all of them if not given.
@@ -59,7 +61,7 @@ def run_scenarios(
     steps = scenarios[0].steps
     if any(s.steps != steps for s in scenarios):
         raise ConfigError("scenarios that run together need the same number of steps")
-    simulation = BatchSimulation(robot, len(scenarios), on_unstable="end", dump_folder=dump_folder)
+    simulation = simulation_of(robot, len(scenarios), dump_folder)
     obs = start(simulation, scenarios)
     goals = simulation.goals(steps, policy.preview)
     policy.reset(simulation)
@@ -67,6 +69,7 @@ def run_scenarios(
     half_range = (robot.action_high - robot.action_low) / 2
     all_obs, true_obs, infos, snapshots = [obs], [simulation.true_obs], [], {}
     actions: list[np.ndarray] = []
+    paid: list[np.ndarray] = []
     for t in range(steps):
         # all processes go on until the last robot of the last one has ended
         if not share.process.any(not simulation.ended.all()):
@@ -74,7 +77,7 @@ def run_scenarios(
         apply_changes(simulation, scenarios)
         if hook is not None:
             hook(t, simulation)
-        if t in snapshot_steps:
+        if t in snapshot_steps and isinstance(simulation, BatchSimulation):
             snapshots[t] = simulation.state()
         sent = actions[-1] if actions else None
         planned, info = policy.act(obs, robot.known_goals(goals, t, policy.preview), sent)
@@ -86,11 +89,16 @@ def run_scenarios(
         all_obs.append(obs)
         true_obs.append(simulation.true_obs)
         actions.append(action)
+        paid.append(simulation.reward)
         if info is not None:
             infos.append(info)
-    rewards = robot.rewards(np.stack(true_obs, 1), np.stack(actions, 1), goals[:, : len(actions)])
+    simulation.close()
+    if robot.objective is None:
+        rewards = np.stack(paid, 1)
+    else:
+        rewards = robot.rewards(np.stack(true_obs, 1), np.stack(actions, 1), goals[:, : len(actions)])
     tags = [{"source": source, "scenario": scenario.to_mapping()} for scenario in scenarios]
-    episodes = _episodes(np.stack(all_obs, 1), np.stack(actions, 1), rewards, tags, simulation.lengths)
+    episodes = _episodes(np.stack(all_obs, 1), np.stack(actions, 1), rewards, tags, simulation.lengths, simulation.cut)
     recorded = Recorded(episodes, ControllerLog.of(infos) if infos else None, snapshots, simulation.instabilities)
     return Recorded.joined(share.process.gather(recorded))
 
@@ -101,12 +109,12 @@ def _episodes(
     rewards: np.ndarray,
     tags: Sequence[dict[str, Any]],
     lengths: Sequence[int | None],
+    cut: np.ndarray,
 ) -> tuple[Episode, ...]:
-    """One episode per robot; `lengths` are those of the episodes that ended by themselves."""
+    """One episode per robot; `lengths` are those of the episodes that have ended, by themselves or because they were `cut`."""
     episodes = []
     for i, ended_after in enumerate(lengths):
         length = actions.shape[1] if ended_after is None else ended_after
-        episodes.append(
-            Episode(obs[i, : length + 1], actions[i, :length], rewards[i, :length], tags[i], ended=ended_after is not None)
-        )
+        ended = ended_after is not None and not cut[i]
+        episodes.append(Episode(obs[i, : length + 1], actions[i, :length], rewards[i, :length], tags[i], ended=ended))
     return tuple(episodes)

@@ -27,6 +27,7 @@ from sim.episodes.recorded import ControllerLog
 from sim.episodes.run import run_scenarios
 from sim.evaluation.setup import Setup
 from sim.scenarios.scenario import Scenario
+from sim.simulation.base import Simulation
 from sim.simulation.batch import BatchSimulation
 from sim.simulation.instability import Instability
 
@@ -62,7 +63,7 @@ class Arm:
     Attributes:
         episodes: E episodes; one that ended by itself, because the robot fell, is shorter than the others.
         steps: number of control steps that the scenarios give an episode.
-        qpos: MuJoCo's joint positions before every control step, (T, E, nq).
+        qpos: MuJoCo's joint positions before every control step, (T, E, nq); nq is 0 for a robot that is an environment.
         instabilities: how the physics of each episode became unstable, None where it did not, E of them.
         model_error: one-step error of the belief, (T, E): how far its prediction was from the observation that a step starts
             with, RMS over channels in target stds of the arm's own model. The belief is that of the step before, even where the
@@ -136,13 +137,15 @@ def run_arm(setup: Setup, name: str, policy: Policy, begin_arm: BeginArm) -> Arm
     advance = begin_arm(name, setup.scenarios[0].steps)
     qpos: list[Array] = []
 
-    def hook(step: int, simulation: BatchSimulation) -> None:
-        qpos.append(simulation.physics.arrays["qpos"].copy())
+    def hook(step: int, simulation: Simulation) -> None:
+        if isinstance(simulation, BatchSimulation):
+            qpos.append(simulation.physics.arrays["qpos"].copy())
         advance()
 
     source = name if name in ("random", "oracle") else "policy"
     recorded = run_scenarios(setup.robot, setup.scenarios, policy, source=source, hook=hook, dump_folder=DUMP_FOLDER)
-    arm = Arm(recorded.episodes, setup.scenarios[0].steps, np.stack(qpos), recorded.instabilities)
+    steps, nothing = setup.scenarios[0].steps, np.zeros((len(setup.scenarios), 0))
+    arm = Arm(recorded.episodes, steps, np.stack(qpos or [nothing] * steps), recorded.instabilities)
     if isinstance(policy, OraclePolicy):
         return replace(arm, simulated_steps=policy.steps_simulated)
     if recorded.log is None:

@@ -61,7 +61,7 @@ def frames(
     data.qpos[:] = qpos[0, 0]
     mujoco.mj_forward(model, data)
     camera = side_camera(model, data)
-    font = ImageFont.load_default(height / 18)
+    font = load_font(height)
     with mujoco.Renderer(model, height, width) as renderer:
         # without a GPU, shadows and reflections would take most of the time
         for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
@@ -76,13 +76,19 @@ def frames(
                     data.site_xpos[marker] = goals[step]
                 renderer.update_scene(data, camera)
                 clock = f"{step * robot.spec.dt:.1f} s"
-                images.append(_labelled(renderer.render(), title, texts[step], clock, captions[step], font))
+                images.append(labelled(renderer.render(), title, texts[step], clock, captions[step], font))
             yield np.concatenate(images, axis=1)
 
 
-def _labelled(
+def load_font(height: int = HEIGHT) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """The font of a picture's texts; `height` is that of the picture."""
+    return ImageFont.load_default(height / 18)
+
+
+def labelled(
     image: Frame, title: str, reading: str, clock: str, caption: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont
 ) -> Frame:
+    """A picture with its texts: title and reading above, clock and caption."""
     picture = Image.fromarray(image)
     draw = ImageDraw.Draw(picture)
     width, height = picture.size

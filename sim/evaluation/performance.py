@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_mbrl.data.episode import Episode
-from sim.robot.robot import Robot
+from adaptive_mbrl.objective import Term
+from sim.robot.task import RobotTask
 
 Array = NDArray[np.float64]
 
 
-def performance(robot: Robot, episodes: Sequence[Episode], steps: int = 0) -> Array:
+def performance(robot: RobotTask, episodes: Sequence[Episode], steps: int = 0) -> Array:
     """The velocity that the objective rewards, if there is one, else the reward, (E, T).
 
     It is 0 after an episode that ended by itself, for example because the robot fell, and NaN after one that was cut.
@@ -31,26 +32,26 @@ def performance(robot: Robot, episodes: Sequence[Episode], steps: int = 0) -> Ar
     )
 
 
-def performance_label(robot: Robot) -> tuple[str, str]:
+def performance_label(robot: RobotTask) -> tuple[str, str]:
     """What `performance` is: as a title, and with its unit."""
     channel = rewarded_velocity(robot)
     if channel is None:
-        rewarded = dict.fromkeys(c.replace("_", " ") for term in robot.objective.terms for c in term.channels)
+        rewarded = dict.fromkeys(c.replace("_", " ") for term in _terms(robot) for c in term.channels)
         return f"reward for {', '.join(rewarded)}" if rewarded else "reward", "reward per step"
     words = channel.replace("_", " ")
     return words, f"{words} [{_unit(robot, channel)}]"
 
 
-def rewarded_velocity(robot: Robot) -> str | None:
+def rewarded_velocity(robot: RobotTask) -> str | None:
     """The observation channel of the velocity that the objective rewards; None if it rewards none."""
     kinds = {c.name: c.kind for c in robot.spec.obs}
-    for term in robot.objective.terms:
+    for term in _terms(robot):
         if term.kind == "linear" and len(term.channels) == 1 and kinds[term.channels[0]] == "velocity":
             return term.channels[0]
     return None
 
 
-def readings(robot: Robot, episode: Episode) -> list[str]:
+def readings(robot: RobotTask, episode: Episode) -> list[str]:
     """What a viewer wants to read at each control step of an episode.
 
     For a robot whose velocity is rewarded it is this velocity and the distance since the episode began, for example
@@ -73,5 +74,9 @@ def side_by_side(rows: Sequence[np.ndarray], length: int) -> Array:
     return values
 
 
-def _unit(robot: Robot, channel: str) -> str:
+def _terms(robot: RobotTask) -> tuple[Term, ...]:
+    return () if robot.objective is None else robot.objective.terms
+
+
+def _unit(robot: RobotTask, channel: str) -> str:
     return robot.spec.obs[robot.spec.obs_index(channel)].unit

@@ -17,9 +17,12 @@ from sim.baselines.policy import BaselinePolicy, load_baselines
 from sim.episodes.policies import load_controller
 from sim.identification.controller import physics_controller
 from sim.identification.mistaken import USUAL_ERROR, mistaken
-from sim.robot.robot import Robot, load_robot
+from sim.robot.loading import load_task
+from sim.robot.robot import Robot
+from sim.robot.task import RobotTask
 from sim.scenarios.loading import load_scenario
 from sim.scenarios.scenario import Scenario
+from sim.simulation.choice import require_mujoco
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Setup:
         physics_error: how wrong the model of the arm `wrong_physics` is, see `mistaken`; None without that arm.
     """
 
-    robot: Robot
+    robot: RobotTask
     scenarios: tuple[Scenario, ...]
     controllers: dict[str, AdaptiveController]
     planner: PlannerConfig
@@ -79,7 +82,7 @@ def prepare(
         episodes: number of episodes.
         seed: seed of the first episode; the scenario's own if None.
         multitask: checkpoint that was trained without adaptation.
-        oracle: whether there is an arm with the oracle.
+        oracle: whether there is an arm with the oracle; a robot that is an environment never has one.
         device: where the models run.
         baselines: folders of trained baselines.
         physics: whether there is an arm that estimates the physics and plans in it, and another one with a wrong model.
@@ -95,7 +98,7 @@ def prepare(
         require_multitask(multitask)
         named["multitask"] = str(multitask)
     course = load_scenario(scenario)
-    robot = load_robot(course.robot)
+    robot = load_task(course.robot)
     first = course.seed if seed is None else seed
     controllers = {
         arm: load_controller(
@@ -104,7 +107,10 @@ def prepare(
         for arm, path in named.items()
     }
     error = (USUAL_ERROR if physics_error is None else physics_error) if physics else 0.0
-    models = ({"physics": robot} if physics else {}) | ({"wrong_physics": mistaken(robot, error)} if error else {})
+    models: dict[str, Robot] = {}
+    if physics:
+        model = require_mujoco(robot, "--physics: it estimates the parameters of a MuJoCo model")
+        models = {"physics": model} | ({"wrong_physics": mistaken(model, error)} if error else {})
     adaptive = controllers["adaptive"]
     physical = {
         arm: physics_controller(
@@ -118,9 +124,9 @@ def prepare(
         controllers,
         planner,
         first,
-        oracle,
+        oracle and isinstance(robot, Robot),
         named,
-        load_baselines(baselines, robot),
+        _baselines(baselines, robot),
         tuple(map(str, baselines)),
         physical,
         error or None,
@@ -137,3 +143,9 @@ def require_multitask(checkpoint: str | Path) -> None:
     if not about.is_multitask:
         rules = ", ".join(rule.TAG for rule in about.adaptation)
         raise CheckpointError(f"{checkpoint}: not a multi-task checkpoint: it adapts by '{rules}'; allowed: none")
+
+
+def _baselines(folders: Sequence[str | Path], robot: RobotTask) -> dict[str, BaselinePolicy]:
+    if not folders:
+        return {}
+    return load_baselines(folders, require_mujoco(robot, "--baselines: it was trained on a simulation of this project"))

@@ -20,9 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_mbrl.errors import AdaptiveMBRLError
-from sim.evaluation.arms import BeginArm
-from sim.evaluation.evaluate import Evaluation
-from sim.evaluation.performance import readings
 from sim.evaluation.renderers import available_renderers
 from sim.evaluation.report import describe
 from sim.robot.robot import Robot
@@ -58,24 +55,6 @@ def require_renderer(flag: str) -> None:
     """
     if pick_renderer() is None:
         raise VideoError(f"{flag}: {NO_RENDERER}")
-
-
-def render_first_episode(evaluation: Evaluation, path: Path, begin: BeginArm) -> None:
-    """Render the first episode of an evaluation, the adaptive arm beside the frozen one.
-
-    Args:
-        evaluation: what the arms did.
-        path: the mp4 file.
-        begin: reports progress.
-
-    Raises:
-        VideoError: there is no renderer, or it failed.
-    """
-    course, robot = evaluation.scenarios[0], evaluation.setup.robot
-    arms = {name: evaluation.arms[name] for name in ("adaptive", "frozen")}
-    panels = [Panel(name, arm.qpos[: len(arm.episodes[0]), 0], readings(robot, arm.episodes[0])) for name, arm in arms.items()]
-    changes = [course.change_in_force(step) for step in range(course.steps)]
-    render_video(robot, panels, changes, path, begin("video", course.steps), robot.goals(course.seed, course.steps))
 
 
 def render_video(
@@ -115,11 +94,11 @@ def render_video(
             titles=[p.title for p in panels],
             qpos=np.stack([_held(p.qpos, len(changes)) for p in panels]),
             red=red,
-            readings=[_held_text(p.readings, len(changes)) for p in panels],
-            captions=_captions(changes, robot.spec.dt),
+            readings=[held_text(p.readings, len(changes)) for p in panels],
+            captions=captions(changes, robot.spec.dt),
             goals=np.zeros((len(changes), 0)) if goals is None else goals,
         )
-        _run([sys.executable, "-P", "-m", "sim.evaluation.drawing", str(job), str(out)], renderer, progress)
+        run_drawing([sys.executable, "-P", "-m", "sim.evaluation.drawing", str(job), str(out)], renderer, progress)
         shutil.move(out, path)
 
 
@@ -128,12 +107,12 @@ def _held(qpos: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
     return qpos[np.minimum(np.arange(steps), len(qpos) - 1)]
 
 
-def _held_text(readings: Sequence[str], steps: int) -> list[str]:
+def held_text(readings: Sequence[str], steps: int) -> list[str]:
     """Texts, with the last one repeated until there are `steps` of them."""
     return [readings[min(step, len(readings) - 1)] if readings else "" for step in range(steps)]
 
 
-def _captions(changes: Sequence[Change], dt: float) -> list[str]:
+def captions(changes: Sequence[Change], dt: float) -> list[str]:
     """What is changed at each control step and for how many seconds, for example ``body mass 1.3, for 2.4 s``."""
     captions, begun = [], 0
     for step, change in enumerate(changes):
@@ -150,8 +129,19 @@ def pick_renderer() -> str | None:
     return wanted if wanted in working else next(iter(working), None)
 
 
-def _run(command: Sequence[str], renderer: str, progress: Callable[[], None]) -> None:
-    environment = {k: v for k, v in os.environ.items() if k != "PYOPENGL_PLATFORM"} | {"MUJOCO_GL": renderer}
+def run_drawing(command: Sequence[str], renderer: str | None, progress: Callable[[], None]) -> None:
+    """Run the process that draws.
+
+    Args:
+        command: the command; it prints a line for every frame.
+        renderer: the value of MUJOCO_GL; None leaves it as it is.
+        progress: called after every frame.
+
+    Raises:
+        VideoError: it failed.
+    """
+    environment = {k: v for k, v in os.environ.items() if k != "PYOPENGL_PLATFORM"}
+    environment |= {} if renderer is None else {"MUJOCO_GL": renderer}
     # with -P and this path, the same packages are imported as here, whatever lies in the user's folder
     environment["PYTHONPATH"] = os.pathsep.join(p or os.getcwd() for p in sys.path)
     with (

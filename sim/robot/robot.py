@@ -7,123 +7,60 @@ from pathlib import Path
 
 import mujoco
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from adaptive_mbrl.config import from_mapping
 from adaptive_mbrl.errors import ConfigError
-from adaptive_mbrl.healthy import is_healthy
 from adaptive_mbrl.objective import Objective
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
 from sim.paths import find_config, mjcf_path
 from sim.robot.config import ActionConfig, RobotConfig
-from sim.robot.elements import Elements, actuator_names, find_elements
-from sim.robot.goals import Goal
+from sim.robot.elements import actuator_names, find_elements
 from sim.robot.observer import Observer
 from sim.robot.reset import InitialState
 from sim.robot.sources import add_sensors
-from sim.robot_file import read_robot
+from sim.robot.task import RobotTask
+from sim.robot_file import is_environment, read_robot
 
 
 @dataclass(frozen=True)
-class Robot:
-    """A robot ready to be simulated.
+class Robot(RobotTask):
+    """A robot ready to be simulated in MuJoCo.
 
     Attributes:
-        name: name of the robot in error messages and checkpoints.
-        path: the YAML file that it came from.
-        spec: channels and control period.
         objective: the reward over the named channels.
         planning_objective: the reward plus the shaping terms, which is what planners maximise.
         model: the nominal MuJoCo model; nobody writes to it.
         substeps: number of physics steps per control step.
         observer: reads observations.
         initial: draws initial states.
-        goal: draws goals; None for an objective without one.
-        elements: names of the model's parts, for scenarios.
         actuators: the model's actuator of each action channel, (action_dim,).
     """
 
-    name: str
-    path: Path
-    spec: RobotSpec
     objective: Objective
     planning_objective: Objective
     model: mujoco.MjModel
     substeps: int
     observer: Observer
     initial: InitialState
-    goal: Goal | None
-    elements: Elements
     actuators: NDArray[np.int64]
 
     def objective_to_plan(self, shaping: bool) -> Objective:
         """What planners maximise, with the shaping terms or without them."""
         return self.planning_objective if shaping else self.objective
 
-    @property
-    def action_low(self) -> NDArray[np.float64]:
-        """The smallest actions, (action_dim,)."""
-        return np.array([a.low for a in self.spec.action])
-
-    @property
-    def action_high(self) -> NDArray[np.float64]:
-        """The largest actions, (action_dim,)."""
-        return np.array([a.high for a in self.spec.action])
-
-    def goals(self, seed: int, steps: int, preview: int = 0) -> NDArray[np.float32]:
-        """The goal of every step of one episode.
-
-        Args:
-            seed: seed of the episode.
-            steps: number of control steps of the episode.
-            preview: number of steps after its end, for a planner that looks ahead.
-
-        Returns:
-            Goals, (steps + preview, goal_dim); goal_dim is 0 for an objective without a goal.
-        """
-        if self.goal is None:
-            return np.zeros((steps + preview, 0), dtype=np.float32)
-        return self.goal.sample(seed, steps + preview, self.spec.dt)
-
-    def known_goals(self, goals: np.ndarray, step: int, preview: int) -> np.ndarray:
-        """Goals from `step` on, as far as a planner can know them: a path continues, a goal that jumps is held.
-
-        Args:
-            goals: the goals of the whole episodes, (B, T, goal_dim).
-            step: the present control step.
-            preview: number of further steps.
-
-        Returns:
-            Goals, (B, preview + 1, goal_dim).
-        """
-        ahead: np.ndarray = goals[:, step : step + preview + 1]
-        known = self.goal is None or self.goal.is_path
-        return ahead if known else np.repeat(ahead[:, :1], preview + 1, axis=1)
-
-    def has_ended(self, obs: np.ndarray) -> NDArray[np.bool_]:
-        """Whether an episode ends with each observation, (..., obs_dim) -> (...); the observations are those after a step."""
-        if not self.spec.can_end:
-            return np.zeros(obs.shape[:-1], dtype=bool)
-        healthy: NDArray[np.bool_] = is_healthy(self.spec, torch.from_numpy(np.ascontiguousarray(obs))).numpy()
-        return ~healthy
-
-    def rewards(self, obs: np.ndarray, actions: np.ndarray, goals: np.ndarray) -> np.ndarray:
-        """Rewards of what really happened, (B, T).
-
-        Args:
-            obs: observations without sensor noise, (B, T + 1, obs_dim).
-            actions: the actions as they were sent, (B, T, action_dim).
-            goals: the goal of each step, (B, T, goal_dim).
-        """
-        tensors = (torch.from_numpy(np.ascontiguousarray(x)) for x in (obs[:, :-1], actions, obs[:, 1:], goals))
-        rewards: np.ndarray = self.objective(*tensors).numpy()
-        return rewards
-
 
 def load_robot(name_or_path: str | Path) -> Robot:
-    """Load a shipped robot by name, or any robot by the path of its YAML file."""
+    """Load a shipped robot by name, or any robot by the path of its YAML file.
+
+    Raises:
+        ConfigError: there is no such robot, its file is wrong, or it is an environment instead of a MuJoCo model.
+    """
     path = find_config("robots", name_or_path)
+    if is_environment(path):
+        raise ConfigError(
+            f"{path}: this robot is an environment; what was asked for needs a MuJoCo model; allowed: a robot with 'mjcf'"
+        )
     config = from_mapping(RobotConfig, read_robot(path), source=str(path))
     try:
         return build_robot(config, path)

@@ -35,6 +35,7 @@ NAMED_AFTER = {
     "armature": "joints",
     "external_force": "bodies",
     "obs_noise": "channels",
+    "action_gain": "actions",
 }
 ALLOWED: Mapping[str, tuple[float, float]] = {
     "actuator_gain": (-10.0, 10.0),
@@ -48,6 +49,7 @@ ALLOWED: Mapping[str, tuple[float, float]] = {
     "external_force": (-1e5, 1e5),
     "action_delay": (0, MAX_ACTION_DELAY),
     "obs_noise": (0.0, 1e3),
+    "action_gain": (-10.0, 10.0),
 }
 """The smallest and the largest number of each field of a change."""
 
@@ -73,6 +75,9 @@ class Change:
         action_delay: number of control steps between sending an action and its effect; until then the actuators rest at zero,
             or as near to it as their limits allow.
         obs_noise: standard deviation of the noise on observation channels, in each channel's own unit.
+        action_gain: scales the commands to an environment, which are then clipped to their limits; 0 is a command that does
+            not arrive.
+        parameters: values of an environment's own parameters, by name, in their own units.
     """
 
     actuator_gain: Scale = 1.0
@@ -86,6 +91,8 @@ class Change:
     external_force: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
     action_delay: int = 0
     obs_noise: Scale = 0.0
+    action_gain: Scale = 1.0
+    parameters: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for key, (low, high) in ALLOWED.items():
@@ -96,19 +103,22 @@ class Change:
                     raise ConfigError(f"{where}: {number} is out of range; allowed: {low:g} to {high:g}")
 
     def check(self, elements: Elements, where: str = "") -> None:
-        """Raise a `ConfigError` listing the known names if a name does not exist on this robot.
+        """Raise a `ConfigError` that lists what is known if this robot has no such part, parameter or kind of change.
 
         Args:
             elements: the names of the robot's parts.
             where: the key of this change in a file, for the message.
         """
-        for key, kind in NAMED_AFTER.items():
+        for key in self.to_changes():
             value = getattr(self, key)
-            for name in value if isinstance(value, Mapping) else ():
-                try:
-                    elements.indices(kind, name)
-                except ConfigError as error:
-                    raise ConfigError(f"key '{where + '.' if where else ''}{key}': {error}") from error
+            try:
+                elements.require(key)
+                for name in value if key in NAMED_AFTER and isinstance(value, Mapping) else ():
+                    elements.indices(NAMED_AFTER[key], name)
+                for name, number in self.parameters.items() if key == "parameters" else ():
+                    elements.require_parameter(name, number)
+            except ConfigError as error:
+                raise ConfigError(f"key '{where + '.' if where else ''}{key}': {error}") from error
 
     def to_changes(self) -> dict[str, Any]:
         """The keys that differ from nominal, as a scenario file would write them."""

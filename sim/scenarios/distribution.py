@@ -20,7 +20,7 @@ from adaptive_mbrl.config import MAX_SEED, bounded, from_mapping
 from adaptive_mbrl.errors import ConfigError
 from sim.paths import config_name
 from sim.robot.elements import Elements
-from sim.robot.robot import load_robot
+from sim.robot.loading import load_task
 from sim.scenarios.change import Change
 from sim.scenarios.draws import CornerDraw, Draw, EvenDraw, RandomDraw, evaluate
 from sim.scenarios.scenario import Scenario, ScheduledChange, parse_change, robot_reference
@@ -136,7 +136,7 @@ class ScenarioDistribution:
 
     def __post_init__(self) -> None:
         """Try every combination of options, with all ranges at their lower and at their upper ends."""
-        object.__setattr__(self, "_elements", load_robot(self.robot).elements)
+        object.__setattr__(self, "_elements", load_task(self.robot).elements)
         parts = [(self._path("initial"), self.part.initial)]
         if self.part.change is not None:
             parts.append((self._path("change.alternatives"), self.part.change.alternatives))

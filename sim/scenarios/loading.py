@@ -10,7 +10,7 @@ from typing import Any
 from adaptive_mbrl.config import MAX_SEED, bounded, from_mapping, read_mapping
 from adaptive_mbrl.errors import ConfigError
 from sim.paths import config_name, find_config
-from sim.robot.robot import load_robot
+from sim.robot.loading import load_task
 from sim.robot_file import robot_text
 from sim.scenarios.distribution import PARTS, ScenarioDistribution, load_split
 from sim.scenarios.scenario import Scenario, ScheduledChange, parse_change, robot_reference
@@ -70,8 +70,9 @@ def files_of_training(name: str, distribution: ScenarioDistribution) -> dict[str
         name: what the key `scenarios` of the training names.
         distribution: what was loaded by that name.
     """
+    robot = find_config("robots", distribution.robot)
     return {
-        "robot.yaml": robot_text(find_config("robots", distribution.robot)),
+        f"robot{robot.suffix}": robot_text(robot),
         "scenarios.yaml": find_scenario(name)[0].read_text(encoding="utf-8"),
     }
 
@@ -94,7 +95,7 @@ def parse_scenario(content: Mapping[str, Any], path: Path) -> Scenario:
     """Build and check a scenario from the content of `path`."""
     file = from_mapping(ScenarioFile, content, source=str(path))
     robot = robot_reference(file.robot, path)
-    elements = load_robot(robot).elements
+    elements = load_task(robot).elements
     changes = []
     for i, entry in enumerate(file.changes):
         key = f"changes[{i}]"

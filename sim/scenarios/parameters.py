@@ -84,6 +84,9 @@ def _value(change: Change, name: str) -> float:
     if key == "external_force":
         body, _, axis = part.rpartition(" ")
         return float(value.get(body, (0.0, 0.0, 0.0))[AXES.index(axis)])
+    if key == "parameters":
+        # what an environment has there by itself is not known here
+        return float(value.get(part, float("nan")))
     if isinstance(value, Mapping):
         return float(value.get(part, getattr(_NOMINAL, key))) if part else float("nan")
     return float(value)

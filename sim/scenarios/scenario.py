@@ -110,4 +110,4 @@ def parse_change(values: Mapping[str, Any], elements: Elements, source: str, key
 def robot_reference(robot: str, path: Path) -> str:
     """The robot that the file `path` names: a path is relative to that file, a name stays as it is."""
     beside = path.parent / robot
-    return str(beside) if robot.endswith((".yaml", ".yml")) and beside.is_file() else robot
+    return str(beside) if robot.endswith((".yaml", ".yml", ".py")) and beside.is_file() else robot

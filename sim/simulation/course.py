@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sim.scenarios.scenario import Scenario
-from sim.simulation.batch import BatchSimulation, Obs
+from sim.simulation.base import Obs, Simulation
 
 
-def start(simulation: BatchSimulation, scenarios: Sequence[Scenario]) -> Obs:
+def start(simulation: Simulation, scenarios: Sequence[Scenario]) -> Obs:
     """Reset one robot per scenario, each under the change in force at step 0, and return the first observation, (B, obs_dim)."""
     return simulation.reset([s.seed for s in scenarios], [s.change_in_force(0) for s in scenarios])
 
 
-def apply_changes(simulation: BatchSimulation, scenarios: Sequence[Scenario]) -> list[int]:
+def apply_changes(simulation: Simulation, scenarios: Sequence[Scenario]) -> list[int]:
     """Make the changes that are due at the present step of each robot's episode, on the robots that are still running.
 
     Returns:

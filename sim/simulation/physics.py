@@ -14,7 +14,7 @@ from sim.scenarios.change import Change, force_array, model_fields
 Array = NDArray[np.float64]
 
 # MuJoCo derives constants from these fields (mj_setConst), which have to be computed again after a change
-_CONST_INPUTS = ("body_mass", "body_inertia", "body_pos", "body_ipos", "jnt_pos", "dof_armature")
+CONST_INPUTS = ("body_mass", "body_inertia", "body_pos", "body_ipos", "jnt_pos", "dof_armature")
 _UNSTABLE = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjWARN_BADQACC) + 1)  # BADQVEL lies between
 
 
@@ -52,7 +52,7 @@ class Physics:
             if name not in self._fields and np.array_equal(value, self._nominal[name]):
                 continue
             field = self.field(name)
-            if name in _CONST_INPUTS:
+            if name in CONST_INPUTS:
                 stale |= (field[rows] != value).reshape(len(rows), -1).any(axis=1)
             field[rows] = value
         if stale.any():

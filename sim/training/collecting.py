@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,21 +19,31 @@ from adaptive_mbrl.control.step import ControlSettings
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.planning import Score, make_planner
+from adaptive_mbrl.planning.learned_reward import LearnedReward
+from adaptive_mbrl.planning.learned_termination import LearnedTermination
 from adaptive_mbrl.planning.value import ValueFunction
 from adaptive_mbrl.process import SINGLE, Process
 from adaptive_mbrl.training.config import TrainConfig
 from sim.episodes.collect import Collector
-from sim.robot.robot import Robot
+from sim.robot.task import RobotTask
 from sim.scenarios.distribution import ScenarioDistribution
 from sim.simulation.instability import SimulationError
 from sim.training.parts import Part
 
 
+class LearnedParts(NamedTuple):
+    """What a controller's score has that was learned beside the model; None for what it does not have."""
+
+    value: ValueFunction | None
+    reward: LearnedReward | None
+    termination: LearnedTermination | None
+
+
 def exploring_controller(
     config: TrainConfig,
-    robot: Robot,
+    robot: RobotTask,
     adapter: NetworkAdapter,
-    value: ValueFunction | None,
+    learned: LearnedParts,
     description: Description,
     *,
     seed: int,
@@ -47,7 +57,7 @@ def exploring_controller(
         config: the configuration of the training.
         robot: the robot that is simulated.
         adapter: the model and its rules.
-        value: the terminal value, if there is one; a copy of it is used.
+        learned: what the score has that was learned; copies of it are used.
         description: what a dump of a step that is not finite says about the checkpoint.
         seed: seed of the planner's noise.
         bonus: weight of the ensemble's spread of returns in the planner's score, for exploration.
@@ -55,14 +65,22 @@ def exploring_controller(
         dump_folder: where such dumps are written.
     """
     planner = make_planner(robot.spec, config.planner, seed, device)
-    value = None if value is None else copy.deepcopy(value).to(device)
-    score = Score(robot.objective_to_plan(config.shaping), planner.uncertainty_penalty - bonus, value)
+    learned = copy.deepcopy(learned)
+    for part in learned:
+        if part is not None:
+            part.to(device)
+    reward = robot.objective_to_plan(config.shaping) or learned.reward
+    assert reward is not None, "a training of a robot without an objective learns its reward"
+    ends = robot.termination
+    if ends is None and learned.termination is not None and learned.termination.knows_ends:
+        ends = learned.termination
+    score = Score(reward, planner.uncertainty_penalty - bonus, learned.value, ends)
     settings = ControlSettings(adapter, planner, score, precision=config.outer.precision)
     return AdaptiveController(robot.spec, settings, config.window, StepDump(dump_folder, description))
 
 
 def new_collector(
-    config: TrainConfig, robot: Robot, distribution: ScenarioDistribution, dump_folder: Path, process: Process = SINGLE
+    config: TrainConfig, robot: RobotTask, distribution: ScenarioDistribution, dump_folder: Path, process: Process = SINGLE
 ) -> Collector:
     """What collects the episodes that a training's configuration asks for; `process` shares the robots with others."""
     return Collector(
@@ -79,7 +97,7 @@ def new_collector(
 
 
 def collect_part(
-    config: TrainConfig, robot: Robot, distribution: ScenarioDistribution, part: Part, checkpoint: Path, dump_folder: Path
+    config: TrainConfig, robot: RobotTask, distribution: ScenarioDistribution, part: Part, checkpoint: Path, dump_folder: Path
 ) -> tuple[list[Episode], dict[str, Any]]:
     """Collect some episodes of an iteration with a checkpoint, on the CPU.
 
@@ -102,7 +120,7 @@ def collect_part(
         config,
         robot,
         loaded.adapter,
-        loaded.value,
+        LearnedParts(loaded.value, loaded.learned_reward, loaded.learned_termination),
         loaded.description,
         # the same as in a training that alternates, if nobody shares the iteration
         seed=seed if is_whole else int(np.random.default_rng([config.seed, part.iteration, 5, part.first]).integers(2**31)),

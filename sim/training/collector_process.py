@@ -46,7 +46,7 @@ def _collect(run: Path, orders: queue.SimpleQueue[str], answers: TextIO) -> None
     from adaptive_mbrl.training.config import TrainConfig
     from adaptive_mbrl.training.plain_progress import plain_bars
     from adaptive_mbrl.training.run_folder import check_same_run
-    from sim.robot.robot import load_robot
+    from sim.robot.loading import load_task
     from sim.scenarios.loading import files_of_training, load_training_part
     from sim.training.collecting import collect_part
     from sim.training.parts import Part
@@ -55,7 +55,7 @@ def _collect(run: Path, orders: queue.SimpleQueue[str], answers: TextIO) -> None
     assert config.scenarios is not None
     distribution = load_training_part(config.scenarios)
     check_same_run(run, config, files_of_training(config.scenarios, distribution))
-    robot = load_robot(distribution.robot)
+    robot = load_task(distribution.robot)
     while True:
         order = json.loads(orders.get())
         with plain_bars():

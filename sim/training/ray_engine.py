@@ -27,7 +27,7 @@ from adaptive_mbrl.spec import RobotSpec
 from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.recorder import RECORD_FILE
 from adaptive_mbrl.training.rounds import TRAINER_FILE
-from sim.robot.robot import load_robot
+from sim.robot.loading import load_task
 from sim.scenarios.loading import load_training_part
 from sim.training.collecting import collect_part
 from sim.training.collectors import Outcome
@@ -135,7 +135,7 @@ class Collecting:
         assert config.scenarios is not None
         self._config = config
         self._distribution = load_training_part(config.scenarios)
-        self._robot = load_robot(self._distribution.robot)
+        self._robot = load_task(self._distribution.robot)
 
     def collect(self, part: Mapping[str, int], checkpoint: Mapping[str, bytes]) -> tuple[list[Episode], dict[str, Any]]:
         """Collect a part with a checkpoint.

@@ -21,10 +21,12 @@ from adaptive_mbrl.training.execution import Execution
 from adaptive_mbrl.training.given_episodes import files_of_recordings, given_episodes
 from adaptive_mbrl.training.run import Training, new_value
 from adaptive_mbrl.training.run_folder import claimed_by_all
-from sim.robot.robot import Robot, load_robot
+from sim.robot.loading import load_task
+from sim.robot.task import RobotTask
 from sim.scenarios.distribution import ScenarioDistribution
 from sim.scenarios.loading import files_of_training, load_training_part
-from sim.training.collecting import exploring_controller, new_collector
+from sim.training.collecting import LearnedParts, exploring_controller, new_collector
+from sim.training.environment_training import completed, require_on_policy
 
 
 def train(
@@ -69,15 +71,18 @@ def open_training(
         raise ConfigError(
             "key 'scenarios': missing; a training in simulation needs a split's part, such as cartpole/mass_gain:train"
         )
-    distribution = load_training_part(config.scenarios)
-    robot = load_robot(distribution.robot)
+    scenarios = config.scenarios
+    distribution = load_training_part(scenarios)
+    robot = load_task(distribution.robot)
+    config = completed(config, robot)
+    require_on_policy(config, robot)
     recordings = files_of_recordings(config, run)
     given = given_episodes(config, robot.spec, recordings)
     # what cannot be trained begins no run
     new_value(config, robot.spec, robot.objective_to_plan(config.shaping))
     # the revision of the code that is running: the checkout may change during a long training
     revision = git_revision() or "unknown"
-    files = files_of_training(config.scenarios, distribution) | recordings
+    files = files_of_training(scenarios, distribution) | recordings
     with claimed_by_all(execution.process, run, config, files, revision):
         training = (kind or SimulatedTraining)(config, run, robot, distribution, device, revision, given, execution)
         try:
@@ -104,7 +109,7 @@ class SimulatedTraining(Training):
         self,
         config: TrainConfig,
         run: Path,
-        robot: Robot,
+        robot: RobotTask,
         distribution: ScenarioDistribution,
         device: torch.device,
         revision: str,
@@ -126,7 +131,7 @@ class SimulatedTraining(Training):
             self.config,
             self.robot,
             self.adapter,
-            self.value,
+            LearnedParts(self.value, self.learned_reward, self.learned_termination),
             self.description(),
             seed=seed,
             bonus=bonus,

@@ -1,0 +1,64 @@
+"""rollout.mp4 of a robot that is an environment: arms side by side, in the environment's own pictures."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from adaptive_mbrl.data.episode import Episode
+from sim.evaluation.performance import readings
+from sim.evaluation.video import captions, held_text, pick_renderer, run_drawing
+from sim.robot.task import RobotTask
+from sim.scenarios.change import Change
+
+
+def render_environment_video(
+    robot: RobotTask,
+    episodes: Mapping[str, Episode],
+    seed: int,
+    changes: Sequence[Change],
+    path: Path,
+    progress: Callable[[], None] = lambda: None,
+) -> None:
+    """Render episodes side by side, in real time.
+
+    Args:
+        robot: the robot of all episodes.
+        episodes: what is shown, by title; all have the same seed and changes.
+        seed: the seed of the episodes.
+        changes: the change in force at every control step, T of them.
+        path: the mp4 file; an old one is replaced when the new one is complete.
+        progress: called after every frame.
+
+    Raises:
+        VideoError: the environment cannot make pictures here.
+    """
+    panels = []
+    for title, episode in episodes.items():
+        # a robot whose episode has ended stands still, whatever is sent to it
+        actions = episode.action[np.minimum(np.arange(len(changes)), len(episode) - 1)]
+        panels.append(
+            {"title": title, "actions": actions.tolist(), "readings": held_text(readings(robot, episode), len(changes))}
+        )
+    job = {
+        "robot": str(robot.path),
+        "seed": seed,
+        "changes": [change.to_changes() for change in changes],
+        "captions": captions(changes, robot.spec.dt),
+        "panels": panels,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".video.") as folder:
+        file, out = Path(folder) / "job.json", Path(folder) / "out.mp4"
+        file.write_text(json.dumps(job), encoding="utf-8")
+        # an environment without MuJoCo needs no renderer of MuJoCo's
+        run_drawing(
+            [sys.executable, "-P", "-m", "sim.evaluation.environment_drawing", str(file), str(out)], pick_renderer(), progress
+        )
+        shutil.move(out, path)
