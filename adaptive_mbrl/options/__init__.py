@@ -18,6 +18,7 @@ from adaptive_mbrl.options.data import (
     DataSplitOptions,
     DataStatsOptions,
 )
+from adaptive_mbrl.options.init import InitOptions
 from adaptive_mbrl.options.simulation import (
     CollectOptions,
     DemoOptions,
@@ -50,6 +51,7 @@ __all__ = [
     "FineTuneOptions",
     "ImportBagOptions",
     "InfoOptions",
+    "InitOptions",
     "PreflightOptions",
     "ReplayOptions",
     "RunsOptions",
