@@ -119,14 +119,15 @@ class Anatomy:
         return float(self.model.body_subtreemass[self.root] * np.linalg.norm(self.model.opt.gravity))
 
 
-def look_at(model: mujoco.MjModel) -> Anatomy:
+def look_at(model: mujoco.MjModel, *, use_keyframe: bool = True) -> Anatomy:
     """Find out what kind of robot a model is.
 
     Args:
-        model: the model; its joints and keyframes have names.
+        model: the model; its joints have names.
+        use_keyframe: whether episodes may start from a keyframe of the model.
     """
     data = mujoco.MjData(model)
-    keyframe = _keyframe(model)
+    keyframe = _keyframe(model) if use_keyframe else None
     if keyframe is not None:
         mujoco.mj_resetDataKeyframe(model, data, keyframe)
     mujoco.mj_forward(model, data)
@@ -140,9 +141,10 @@ def look_at(model: mujoco.MjModel) -> Anatomy:
 
 
 def _keyframe(model: mujoco.MjModel) -> int | None:
+    """The keyframe that a robot starts from: one with a telling name, else the first that has a name at all."""
     names = [model.key(i).name for i in range(model.nkey)]
-    known = [names.index(name) for name in _PREFERRED_KEYFRAMES if name in names]
-    return (known or [0])[0] if names else None
+    wanted = [name for name in (*_PREFERRED_KEYFRAMES, *names) if name and name in names]
+    return names.index(wanted[0]) if wanted else None
 
 
 def _driven(model: mujoco.MjModel, data: mujoco.MjData) -> Array:

@@ -40,7 +40,9 @@ def _tell(plan: Plan, robot: Robot, options: InitOptions) -> None:
     print(f"  adaptive-mbrl collect --robot {folder}/robot.yaml --policy oracle --config {folder}/train.yaml --episodes 2")
     print(f"  adaptive-mbrl train --config {folder}/train.yaml")
     run = f"runs/train/{options.folder.absolute().name}"
-    print(f"  adaptive-mbrl evaluate --checkpoint {run}/checkpoint --scenario {folder}/split.yaml:test --video {options.robot}.mp4")
+    print(
+        f"  adaptive-mbrl evaluate --checkpoint {run}/checkpoint --scenario {folder}/split.yaml:test --video {options.robot}.mp4"
+    )
 
 
 def _notes(plan: Plan) -> list[str]:

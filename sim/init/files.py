@@ -22,13 +22,16 @@ from sim.scenarios.loading import load_scenario
 from sim.training.config import load_train_config
 
 MODEL = "robot.xml"
+_ASSETS = "assets"
 _FILES = ("robot.yaml", "split.yaml", "train.yaml", "bridge.yaml", "README.md")
 
 
 def require_new(folder: Path) -> None:
     """Refuse a folder that exists, so that nothing in it is lost."""
     if os.path.lexists(folder):
-        raise ConfigError(f"{folder}: exists already, and init changes nothing that exists; allowed: a new folder, with --out or another name")
+        raise ConfigError(
+            f"{folder}: exists already, and init changes nothing that exists; allowed: a new folder, with --out or another name"
+        )
     parent = folder.absolute().parent
     while not parent.exists():
         parent = parent.parent
@@ -98,15 +101,15 @@ def _comment(plan: Plan, *, copied: bool) -> str:
 def _write_model(plan: Plan, unfinished: Path, folder: Path) -> None:
     """Write the model as one file, with its meshes and textures where they are or, if they come with it, beside it."""
     spec, origin = plan.origin.spec, plan.origin
-    for name, source in origin.copied.items():
-        target = unfinished / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
-    if origin.assets is not None and not origin.copied:
+    if origin.copied:
+        (unfinished / _ASSETS).mkdir()
+        for name, source in origin.copied.items():
+            shutil.copyfile(source, unfinished / _ASSETS / name)
+        spec.meshdir = spec.texturedir = _ASSETS
+    elif origin.assets is not None:
         for kind in ("meshdir", "texturedir"):
             inner = origin.assets / getattr(spec, kind)
             setattr(spec, kind, relative(inner, folder))
-    spec.compile()
     write_text_atomically(unfinished / MODEL, spec.to_xml())
     try:
         mujoco.MjSpec.from_file(str(unfinished / MODEL)).compile()

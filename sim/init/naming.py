@@ -10,7 +10,7 @@ from sim.robot.elements import actuator_names
 
 
 def give_names(spec: mujoco.MjSpec) -> tuple[str, ...]:
-    """Name the joints, keyframes and actuators that need a name.
+    """Name the joints and actuators that need a name.
 
     Args:
         spec: the model; it is edited.
@@ -26,12 +26,6 @@ def give_names(spec: mujoco.MjSpec) -> tuple[str, ...]:
             joint.name = _free(f"joint_{number}", taken)
     if joints:
         said.append(f"{_counted(len(joints), 'joint')} ({', '.join(j.name for j in joints[:3])}{' ...' if joints[3:] else ''})")
-    keys = [k for k in spec.keys if not k.name]
-    taken = {k.name for k in spec.keys}
-    for number, key in enumerate(keys, start=1):
-        key.name = _free("home" if number == 1 else f"key_{number}", taken)
-    if keys:
-        said.append(_counted(len(keys), "keyframe"))
     names = actuator_names(spec.compile())
     clashing = [i for i, name in enumerate(names) if names.count(name) > 1 or (name and not _is_plain(name))]
     unnamed = [i for i in clashing if not spec.actuators[i].name]

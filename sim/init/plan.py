@@ -21,6 +21,9 @@ from sim.init.timing import timing, with_period
 from sim.init.training import TrainingSize, size_of
 
 
+_OF_ENVIRONMENT = "that of the environment. A planner sees further ahead with a longer one, for the same computing time"
+
+
 @dataclass(frozen=True)
 class Plan:
     """Everything that the files of a robot say.
@@ -61,7 +64,7 @@ def make_plan(origin: Origin, options: InitOptions) -> Plan:
         ConfigError: the model is no robot, or cannot do what the flags ask for.
     """
     edits = _complete(origin, options)
-    anatomy = look_at(origin.spec.compile())
+    anatomy = look_at(origin.spec.compile(), use_keyframe=origin.use_keyframe)
     actuators = actuators_of(anatomy)
     kind = choose_task(anatomy, options.task or origin.task)
     runs = kind == "run"
@@ -109,7 +112,5 @@ def _source(options: InitOptions) -> str:
 
 def _timing(origin: Origin, anatomy: Anatomy, actuators: tuple[Actuator, ...], kind: str) -> Timing:
     if origin.dt is not None:
-        return with_period(origin.dt, float(anatomy.model.opt.timestep), "that of the environment")
+        return with_period(origin.dt, float(anatomy.model.opt.timestep), _OF_ENVIRONMENT)
     return timing(anatomy, actuators, balances=kind == "balance")
-
-

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from sim.init.draft import Timing
 
 
+_SMALL, _LARGE = 16, 40
+"""Up to so many observation channels a robot is a small one; beyond so many, a large one."""
+
+
 @dataclass(frozen=True)
 class TrainingSize:
     """The numbers of a training that its file has.
@@ -36,14 +40,14 @@ class TrainingSize:
     num_samples: int = 64
     oracle_samples: int = 32
     steps: int = 200
-    random_episodes: int = 24
-    oracle_episodes: int = 16
-    iterations: int = 3
-    episodes_per_iteration: int = 16
-    updates_initial: int = 1500
-    updates_per_iteration: int = 800
-    updates_final: int = 2500
-    meta_batch_size: int = 96
+    random_episodes: int = 16
+    oracle_episodes: int = 12
+    iterations: int = 2
+    episodes_per_iteration: int = 12
+    updates_initial: int = 800
+    updates_per_iteration: int = 400
+    updates_final: int = 1200
+    meta_batch_size: int = 64
 
     @property
     def env_steps(self) -> int:
@@ -64,5 +68,20 @@ class TrainingSize:
 
 def size_of(num_channels: int, timing: Timing, *, walks: bool) -> TrainingSize:
     """A training for a robot with so many observation channels; `walks` for one that gets ahead on legs or wheels."""
-    width = 128 if num_channels <= 16 else 192 if num_channels <= 40 else 256
-    return TrainingSize(width=width, members=3, horizon=timing.horizon, noise_beta=0.0 if walks else 1.0)
+    noise_beta = 0.0 if walks else 1.0
+    if num_channels <= _SMALL:
+        return TrainingSize(width=128, members=3, horizon=timing.horizon, noise_beta=noise_beta)
+    return TrainingSize(
+        width=192 if num_channels <= _LARGE else 256,
+        members=3,
+        horizon=timing.horizon,
+        noise_beta=noise_beta,
+        random_episodes=24,
+        oracle_episodes=24,
+        iterations=4,
+        episodes_per_iteration=20,
+        updates_initial=1500,
+        updates_per_iteration=800,
+        updates_final=3000,
+        meta_batch_size=96,
+    )

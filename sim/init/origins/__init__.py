@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 from adaptive_mbrl.options import InitOptions
-from sim.init.origins.dm_control_task import from_dm_control
 from sim.init.origins.gymnasium_env import from_gymnasium
 from sim.init.origins.menagerie import from_menagerie
 from sim.init.origins.model_file import from_file
@@ -22,6 +22,10 @@ def find_origin(options: InitOptions, folder: Path) -> Origin:
     if options.gym is not None:
         return from_gymnasium(options.gym, folder)
     if options.dm_control is not None:
+        # dm_control looks for a display when it is imported, and warns if there is none
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from sim.init.origins.dm_control_task import from_dm_control
         return from_dm_control(options.dm_control)
     if options.menagerie is not None:
         return from_menagerie(options.menagerie)

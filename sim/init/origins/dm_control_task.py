@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import math
 import re
 import tempfile
 from pathlib import Path
@@ -21,6 +22,7 @@ from sim.init.anatomy import Anatomy
 from sim.init.channels import SPEED, height_of, names_of
 from sim.init.draft import Entry, Task, rounded
 from sim.init.origins.origin import Origin, read_spec
+from sim.init.tasks.balance import upright
 
 _SUITE = Path(dm_control.__file__).parent / "suite"
 _SPEEDS = {"walk": "_WALK_SPEED", "trot": "_TROT_SPEED", "run": "_RUN_SPEED", "hop": "_HOP_SPEED"}
@@ -46,7 +48,7 @@ def from_dm_control(name: str) -> Origin:
     def adjust(found: Task, anatomy: Anatomy, actuators: tuple[Actuator, ...], channels: tuple[Entry, ...]) -> Task:
         return _as_rewarded(name, speed, found, anatomy, channels)
 
-    known: dict[str, Any] = {"dt": float(env.control_timestep()), "task": kind, "adjust": adjust}
+    known: dict[str, Any] = {"dt": float(env.control_timestep()), "task": kind, "use_keyframe": False, "adjust": adjust}
     file = _SUITE / f"{domain}.xml"
     if file.is_file() and _is_model(file, model):
         described = f"{file.name} of dm_control's {name}"
@@ -86,15 +88,24 @@ def _exported(model: mujoco.MjModel, shown: str) -> tuple[mujoco.MjSpec, dict[st
         path = Path(folder) / "robot.xml"
         mujoco.mj_saveLastXML(str(path), model)
         text = path.read_text(encoding="utf-8")
+        # the suite read its meshes out of its package, and says where they are in there
         directory = re.search(r'meshdir="([^"]*)"', text)
-        inner = (directory.group(1) if directory else "").strip("/")
-        names = dict.fromkeys(re.findall(r'file="([^"]*)"', text))
-        copied = {(Path(inner) / name).as_posix(): _SUITE / inner / name for name in names}
-        for name, source in copied.items():
-            target = Path(folder) / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(source.read_bytes())
-        return read_spec(path, shown), copied
+        meshes = _SUITE / (directory.group(1) if directory else "")
+        text = re.sub(r'(meshdir|texturedir)="[^"]*"', rf'\1="{meshes.as_posix()}"', text)
+        path.write_text(text, encoding="utf-8")
+        return read_spec(path, shown), {name: meshes / name for name in re.findall(r'file="([^"]*)"', text)}
+
+
+def _hanging(task: Task, anatomy: Anatomy) -> Task:
+    """The task from the bottom, where the model itself starts at the top."""
+    turned = {j.name: rounded(j.start[0] + math.pi, 6) for j, angle in upright(anatomy).items() if abs(angle - j.start[0]) < 1e-6}
+    if not turned:
+        return task
+    # a chain hangs when its first hinge is turned
+    first = dict([next(iter(turned.items()))])
+    reset = {**task.reset, "qpos": first, "qpos_noise": 0.1}
+    notes = ("It starts hanging.", *task.notes[1:])
+    return dataclasses.replace(task, summary="Swing up, and stay upright.", reset=reset, reset_comment="", notes=notes)
 
 
 def _speed(domain: str, task: str) -> float | None:
@@ -111,6 +122,8 @@ def _as_rewarded(name: str, speed: float | None, task: Task, anatomy: Anatomy, c
     )
     if SPEED not in names_of(channels) or not name.partition("/")[2].startswith(("stand", *_SPEEDS)):
         note = f"Terms that suit the model; those of dm_control's {name} are others."
+        if name.endswith(("/swingup", "/swingup_sparse")):
+            task = _hanging(task, anatomy)
         return dataclasses.replace(task, notes=(*task.notes, note))
     target = speed or 0.0
     sign = 1.0 if not task.objective[0].values.get("target") else float(np.sign(task.objective[0].values["target"][0]))

@@ -46,6 +46,7 @@ def from_gymnasium(name: str, folder: Path) -> Origin:
         assets=path.parent,
         dt=float(env.dt),
         task="run" if runs else None,
+        use_keyframe=False,
         adjust=adjust,
     )
 
@@ -64,13 +65,21 @@ def _as_rewarded(env: Any, name: str, task: Task, anatomy: Anatomy, channels: tu
     """The environment's reward as far as its attributes tell it; else what suits the model, with its starts and ends."""
     healthy = _healthy(env, anatomy, channels)
     terminates = bool(getattr(env, "_terminate_when_unhealthy", True))
-    objective, notes = task.objective, (f"{name} has its own reward, which its attributes do not tell: this one suits the model.",)
+    objective, notes = (
+        task.objective,
+        (f"{name} has its own reward, which its attributes do not tell: this one suits the model.",),
+    )
     if hasattr(env, "_forward_reward_weight") and SPEED in names_of(channels):
         objective = _forward_reward(env, anatomy, bool(healthy))
         notes = (f"The reward of {name}, term by term.", *_left_out(env))
+    elif hasattr(env, "_uph_cost_weight") and (height := height_of(anatomy, channels)) is not None:
+        objective = _height_reward(env, height[0])
+        notes = (f"The reward of {name} without its constants and its small cost of impacts.",)
     elif healthy:
         objective = (Entry({"kind": "healthy", "weight": 1.0}, "a step without a fall"), *task.objective)
-        notes = (f"{name} rewards each step without a fall; the other terms lead there, for a planner sees no further than its horizon.",)
+        notes = (
+            f"{name} rewards each step without a fall; the other terms lead there, for a planner sees no further than its horizon.",
+        )
     return dataclasses.replace(
         task,
         objective=objective,
@@ -92,6 +101,15 @@ def _forward_reward(env: Any, anatomy: Anatomy, has_healthy: bool) -> tuple[Entr
     if cost:
         terms.append(Entry({"kind": "action_quadratic", "weight": cost}, "small commands"))
     return tuple(terms)
+
+
+def _height_reward(env: Any, height: str) -> tuple[Entry, ...]:
+    # the environment divides by its physics step
+    weight = float(env._uph_cost_weight) / float(env.model.opt.timestep)
+    return (
+        Entry({"kind": "linear", "channels": [height], "weight": rounded(weight)}, "up"),
+        Entry({"kind": "action_quadratic", "weight": float(getattr(env, "_ctrl_cost_weight", 0.0))}, "small commands"),
+    )
 
 
 def _left_out(env: Any) -> tuple[str, ...]:

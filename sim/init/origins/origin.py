@@ -27,9 +27,10 @@ class Origin:
         reference: what the key `mjcf` of the robot's file says; None if the model has to be written into the folder.
         described: what the model is, as a part of a sentence.
         assets: folder that the model's meshes and textures are found in; None if it has none.
-        copied: files that have to lie beside a model that is written into the folder, by their paths there.
+        copied: meshes and textures that have to lie in a folder of a model that is written, by their names.
         dt: control period [s]; None to choose it.
         task: the task that the environment's own one is like, and is made from; None to choose it by the model.
+        use_keyframe: whether episodes may start from a keyframe of the model.
         adjust: makes that task into the environment's own one; None for a model without one.
     """
 
@@ -40,6 +41,7 @@ class Origin:
     copied: Mapping[str, Path] = field(default_factory=dict)
     dt: float | None = None
     task: str | None = None
+    use_keyframe: bool = True
     adjust: Adjust | None = None
 
 

@@ -29,7 +29,7 @@ def choose_task(anatomy: Anatomy, wanted: str | None) -> str:
         raise ConfigError("--task run: the robot has no base that moves freely; allowed: balance, reach, posture")
     if wanted == "reach" and end_site(anatomy) is None:
         raise ConfigError(
-            "--task reach: the model has no site that moves with the robot; add one, such as <site name=\"hand\"/>, "
+            '--task reach: the model has no site that moves with the robot; add one, such as <site name="hand"/>, '
             "to the body that is to reach, or choose balance or posture"
         )
     if wanted is not None:

@@ -78,7 +78,9 @@ def _upright(anatomy: Anatomy, channels: tuple[Entry, ...], targets: dict[Joint,
     height = height_of(anatomy, channels)
     if height is not None:
         name, start = height
-        terms.append(Entry({"kind": "distance", "channels": [name], "target": [rounded(start)], "weight": 1.0}, "as high as it starts"))
+        terms.append(
+            Entry({"kind": "distance", "channels": [name], "target": [rounded(start)], "weight": 1.0}, "as high as it starts")
+        )
     return terms
 
 

@@ -21,7 +21,11 @@ def run(anatomy: Anatomy, actuators: tuple[Actuator, ...], channels: tuple[Entry
     """Go at a speed that suits the robot's size, as high and as upright as it starts."""
     found = forward(anatomy)
     sign = 1 if found is None else found[2]
-    stands = anatomy.floor is not None and anatomy.has_gravity
+    stands = (
+        anatomy.floor is not None
+        and anatomy.has_gravity
+        and (height_of(anatomy, channels) is not None or bool(tilts_of(anatomy, channels)))
+    )
     gap = _gap(anatomy) if stands else 0.0
     size = _height(anatomy) - gap if stands else 0.0
     walks = stands and size > 0.01
@@ -44,7 +48,10 @@ def _speed(sign: int, size: float, walks: bool) -> tuple[Entry, ...]:
     steady = {"kind": "distance", "channels": [SPEED], "target": [sign * speed], "weight": rounded(1 / speed, 2)}
     fast = {"kind": "linear", "channels": [SPEED], "weight": float(sign)}
     if walks:
-        return (Entry(steady, "this speed [m/s]; it is an easy one for the robot's height"), Entry(fast, "or as fast as it can", False))
+        return (
+            Entry(steady, "this speed [m/s]; it is an easy one for the robot's height"),
+            Entry(fast, "or as fast as it can", False),
+        )
     return (Entry(fast, "as fast as it can"), Entry(steady, "or at this speed [m/s]", False))
 
 
