@@ -127,6 +127,7 @@ def _menagerie_path(reference: str, rest: str) -> Path:
         folder = Path(menagerie_robot(robot).path())
     except package.MenagerieError as error:
         raise ConfigError(
-            f"mjcf '{reference}': the files are not here: {error}; the environment variable MENAGERIE_ROOT may name a copy of Menagerie"
+            f"mjcf '{reference}': the files are not here: {error}; the environment variable MENAGERIE_ROOT may name a folder "
+            "that holds them"
         ) from error
     return folder / file

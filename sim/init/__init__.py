@@ -1,5 +1,6 @@
 """First files for a robot of one's own: the sub-command `init` ([page](docs/init.md)).
 
-What is known of the model goes through these rooms: `origins/` finds the model, `anatomy.py` looks at it, `tasks/` chooses what is
-rewarded, and a template in `templates/` writes each file.
+The way from a model to the files: `origins/` finds the model, `anatomy.py` looks at it, `channels.py`, `actuators.py`,
+`timing.py`, `tasks/`, `changes.py`, `training.py` and `bridge.py` decide what the files say, which `plan.py` holds;
+`files.py` writes them with the templates.
 """

@@ -37,7 +37,7 @@ class Joint:
         qpos: where its position begins in qpos.
         dofs: the numbers of its degrees of freedom.
         driven: whether an actuator moves it.
-        of_base: whether it carries the whole robot and no actuator moves it, as the joints between a walker's torso and the world.
+        of_base: whether it carries the whole robot and no motor turns it, as the joints between a walker's torso and the world.
     """
 
     name: str
@@ -206,7 +206,7 @@ def _floor(model: mujoco.MjModel, root: int) -> int | None:
         if model.body_weldid[model.geom_bodyid[g]] == 0 and any(_collide(model, g, other) for other in robot)
     ]
     planes = [g for g in fixed if model.geom_type[g] == mujoco.mjtGeom.mjGEOM_PLANE]
-    return (planes or fixed or [None])[0]
+    return next(iter((*planes, *fixed)), None)
 
 
 def _collide(model: mujoco.MjModel, one: int, other: int) -> bool:

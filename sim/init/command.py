@@ -30,9 +30,10 @@ def init(options: InitOptions) -> None:
 
 def _tell(plan: Plan, robot: Robot, options: InitOptions) -> None:
     folder = shlex.quote(options.folder.as_posix())
+    motors = f"{len(plan.actuators)} actuator{'s' if len(plan.actuators) > 1 else ''}"
     print(
-        f"{folder}: {plan.origin.described}; {len(names_of(plan.channels))} observation channels, {len(plan.actuators)} actuators, "
-        f"control period {plan.timing.dt:g} s. Task: {plan.task.summary}"
+        f"{folder}: {plan.origin.described}; {len(names_of(plan.channels))} observation channels, "
+        f"{motors}, control period {plan.timing.dt:g} s. Task: {plan.task.summary}"
     )
     for sentence in (*_notes(plan), *_warnings(robot)):
         print(f"note: {sentence}")

@@ -20,7 +20,6 @@ from sim.init.tasks.reach import end_site
 from sim.init.timing import timing, with_period
 from sim.init.training import TrainingSize, size_of
 
-
 _OF_ENVIRONMENT = "that of the environment. A planner sees further ahead with a longer one, for the same computing time"
 
 
@@ -100,8 +99,8 @@ def _complete(origin: Origin, options: InitOptions) -> tuple[str, ...]:
         edits.append(f"{count} {options.actuators} actuator{'s' if count > 1 else ''}")
     if not origin.spec.actuators:
         raise ConfigError(
-            f"{_source(options)}: the model has no actuators, so there is nothing to command; add an <actuator> section, or let init "
-            "add some: --actuators motor (forces) or --actuators position (positions that are held)"
+            f"{_source(options)}: the model has no actuators, so there is nothing to command; add an <actuator> section, or "
+            "let init add some: --actuators motor (forces) or --actuators position (positions that are held)"
         )
     return tuple(edits)
 

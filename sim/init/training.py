@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from sim.init.draft import Timing
 
-
 _SMALL, _LARGE = 16, 40
 """Up to so many observation channels a robot is a small one; beyond so many, a large one."""
 

@@ -24,7 +24,7 @@ def render(template: str, values: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701
+        autoescape=False,
     )
     environment.filters |= {"flow": flow, "entry": entry_line}
     return environment.get_template(template).render(**values)

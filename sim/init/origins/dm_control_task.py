@@ -117,8 +117,8 @@ def _speed(domain: str, task: str) -> float | None:
 def _as_rewarded(name: str, speed: float | None, task: Task, anatomy: Anatomy, channels: tuple[Entry, ...]) -> Task:
     """The task with the speed that the suite asks for; everything else is as the model suggests."""
     note = (
-        f"An approximation of the reward of {name}: dm_control multiplies terms that are flat far from their goals, and a planner "
-        "needs terms that pull from everywhere. Returns of the two cannot be compared."
+        f"An approximation of the reward of {name}: dm_control multiplies terms that are flat far from their goals, and a "
+        "planner needs terms that pull from everywhere. Returns of the two cannot be compared."
     )
     if SPEED not in names_of(channels) or not name.partition("/")[2].startswith(("stand", *_SPEEDS)):
         note = f"Terms that suit the model; those of dm_control's {name} are others."

@@ -65,10 +65,8 @@ def _as_rewarded(env: Any, name: str, task: Task, anatomy: Anatomy, channels: tu
     """The environment's reward as far as its attributes tell it; else what suits the model, with its starts and ends."""
     healthy = _healthy(env, anatomy, channels)
     terminates = bool(getattr(env, "_terminate_when_unhealthy", True))
-    objective, notes = (
-        task.objective,
-        (f"{name} has its own reward, which its attributes do not tell: this one suits the model.",),
-    )
+    objective = task.objective
+    notes: tuple[str, ...] = (f"{name} has its own reward, which its attributes do not tell: this one suits the model.",)
     if hasattr(env, "_forward_reward_weight") and SPEED in names_of(channels):
         objective = _forward_reward(env, anatomy, bool(healthy))
         notes = (f"The reward of {name}, term by term.", *_left_out(env))
@@ -77,9 +75,7 @@ def _as_rewarded(env: Any, name: str, task: Task, anatomy: Anatomy, channels: tu
         notes = (f"The reward of {name} without its constants and its small cost of impacts.",)
     elif healthy:
         objective = (Entry({"kind": "healthy", "weight": 1.0}, "a step without a fall"), *task.objective)
-        notes = (
-            f"{name} rewards each step without a fall; the other terms lead there, for a planner sees no further than its horizon.",
-        )
+        notes = (f"{name} rewards each step without a fall; the other terms lead there, because a planner does not see far.",)
     return dataclasses.replace(
         task,
         objective=objective,

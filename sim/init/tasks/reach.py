@@ -42,7 +42,7 @@ def reach(anatomy: Anatomy, actuators: tuple[Actuator, ...], channels: tuple[Ent
         reset=start_of(anatomy, 0.1),
         goal={"names": goals, "kind": "uniform", "low": low, "high": high, "every": _HOLD},
         notes=(
-            "The box of goals [m] is where the site gets to from postures around the start. Some of its corners may be out of reach.",
+            "The box of goals [m] is where the site gets to from postures around the start. Some corners may be out of reach.",
         ),
     )
 

@@ -84,7 +84,7 @@ def _healthy(anatomy: Anatomy, channels: tuple[Entry, ...], gap: float, size: fl
 
 def _height(anatomy: Anatomy) -> float:
     """Height of the base above the floor at the start [m]."""
-    model, data = anatomy.model, anatomy.data
+    data = anatomy.data
     floor = 0.0 if anatomy.floor is None else float(data.geom_xpos[anatomy.floor, 2])
     return float(data.xipos[anatomy.root, 2]) - floor
 
