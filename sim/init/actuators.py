@@ -12,6 +12,9 @@ from sim.init.draft import Entry, rounded
 from sim.init.loads import ample_force
 from sim.robot.elements import actuator_names
 
+_FARTHEST_POSITION = 1.5
+"""How far from the start a joint is commanded, where the model allows more [rad or m]."""
+
 
 @dataclass(frozen=True)
 class Actuator:
@@ -124,6 +127,10 @@ def _limits(anatomy: Anatomy, index: int, joint: Joint | None, is_position: bool
     model = anatomy.model
     if model.actuator_ctrllimited[index]:
         low, high = map(float, model.actuator_ctrlrange[index])
+        if is_position and joint is not None and high - low > 2 * _FARTHEST_POSITION:
+            allowed = f"the model allows {low:.3g} to {high:.3g}; a planner that searches all of it finds little"
+            start = float(np.clip(joint.start[0], low, high))
+            return max(low, rounded(start - _FARTHEST_POSITION)), min(high, rounded(start + _FARTHEST_POSITION)), allowed
         return low, high, ""
     missing = "the model gives no ctrlrange: "
     if is_position and joint is not None:

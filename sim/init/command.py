@@ -17,6 +17,7 @@ from sim.simulation import BatchSimulation
 _SEEDS = (0, 1, 2, 3)
 _TRIED_STEPS = 100
 _MANY_CHANNELS = 60
+"""From so many observation channels on, a robot is a large one."""
 
 
 def init(options: InitOptions) -> None:
@@ -51,7 +52,7 @@ def _notes(plan: Plan) -> list[str]:
     notes = []
     if plan.edits:
         notes.append(f"the folder has a copy of the model, {MODEL}, with {' and '.join(plan.edits)}; the original is as it was")
-    guessed = [a.name for a in plan.actuators if a.comment]
+    guessed = [a.name for a in plan.actuators if "no ctrlrange" in a.comment]
     if guessed:
         notes.append(f"the model gives no ctrlrange for {', '.join(guessed)}: look at `actions` in robot.yaml")
     if len(names_of(plan.channels)) > _MANY_CHANNELS:

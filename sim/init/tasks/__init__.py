@@ -49,7 +49,8 @@ def make_task(name: str, anatomy: Anatomy, actuators: tuple[Actuator, ...], chan
 
 def _falls(anatomy: Anatomy) -> bool:
     """Whether something hangs or stands on a hinge that no actuator drives, or all there is is one hinge."""
-    if not anatomy.has_gravity:
+    if not anatomy.has_gravity or anatomy.model.neq > 0:
+        # what a constraint ties to something that moves does not hang loose
         return False
     own = [j for j in anatomy.limbs if anatomy.model.body_rootid[j.body] == anatomy.root]
     hinges = [j for j in own if j.kind == HINGE]

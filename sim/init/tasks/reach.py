@@ -18,6 +18,8 @@ _NO_ENDS = re.compile(r"target|goal|touch|imu", re.IGNORECASE)
 _POSTURES = 400
 _PART_OF_RANGE = 0.35
 """How far from the start the postures are whose hands make the box of goals, as a share of each joint's range."""
+_FARTHEST = 1.2
+"""The same, at most [rad or m]."""
 _HOLD = 100
 """Control steps between two goals."""
 
@@ -88,7 +90,7 @@ def _box(anatomy: Anatomy, site: str) -> tuple[list[float], list[float], float]:
 
 def _near(rng: np.random.Generator, start: float, limits: tuple[float, float] | None, kind: int) -> float:
     low, high = limits or ((start - 2.0, start + 2.0) if kind == HINGE else (start - 0.5, start + 0.5))
-    spread = _PART_OF_RANGE * (high - low)
+    spread = min(_PART_OF_RANGE * (high - low), _FARTHEST)
     return float(np.clip(start + rng.uniform(-spread, spread), low, high))
 
 
