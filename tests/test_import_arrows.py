@@ -241,7 +241,7 @@ FLOORS = {
         {"training"},
         {"baselines"},
         {"evaluation"},
-        {"info", "demo", "replay", "benchmark", "diagnosis"},
+        {"info", "demo", "replay", "benchmark", "diagnosis", "init"},
         {"commands"},
     ),
 }

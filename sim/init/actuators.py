@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
-from sim.init.anatomy import HINGE, SLIDE, Anatomy, Joint
+from sim.init.anatomy import Anatomy
 from sim.init.draft import Entry, rounded
+from sim.init.joints import HINGE, SLIDE, Joint
 from sim.init.loads import ample_force
 from sim.robot.elements import actuator_names
 

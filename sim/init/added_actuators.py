@@ -6,7 +6,8 @@ import mujoco
 import numpy as np
 
 from adaptive_mbrl.errors import ConfigError
-from sim.init.anatomy import HINGE, SLIDE, Anatomy, Joint, look_at
+from sim.init.anatomy import Anatomy, look_at
+from sim.init.joints import HINGE, SLIDE, Joint
 from sim.init.loads import ample_force
 
 _STIFFNESS = 10.0

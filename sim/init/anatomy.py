@@ -2,66 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.init.joints import FREE, SLIDE, Joint, read_joint
+
 Array = NDArray[np.float64]
-FREE, BALL, SLIDE, HINGE = (
-    int(kind)
-    for kind in (
-        mujoco.mjtJoint.mjJNT_FREE,
-        mujoco.mjtJoint.mjJNT_BALL,
-        mujoco.mjtJoint.mjJNT_SLIDE,
-        mujoco.mjtJoint.mjJNT_HINGE,
-    )
-)
-_DOFS = {FREE: 6, BALL: 3, SLIDE: 1, HINGE: 1}
 _PREFERRED_KEYFRAMES = ("home", "stand", "standing", "init")
-
-
-@dataclass(frozen=True)
-class Joint:
-    """One joint.
-
-    Attributes:
-        name: its name in the model.
-        index: its number in the model.
-        kind: FREE, BALL, SLIDE or HINGE.
-        body: number of the body that it moves.
-        axis: its axis in the world at the start, (3,); of no meaning for a free or ball joint.
-        limits: lowest and highest position [m or rad]; None without limits.
-        start: its position at the start, as many numbers as it has [m or rad].
-        qpos: where its position begins in qpos.
-        dofs: the numbers of its degrees of freedom.
-        driven: whether an actuator moves it.
-        of_base: whether it carries the whole robot and no motor turns it, as the joints between a walker's torso and the world.
-    """
-
-    name: str
-    index: int
-    kind: int
-    body: int
-    axis: tuple[float, float, float]
-    limits: tuple[float, float] | None
-    start: tuple[float, ...]
-    qpos: int
-    dofs: tuple[int, ...]
-    driven: bool
-    of_base: bool
-
-    @property
-    def is_vertical(self) -> bool:
-        """Whether its axis points up or down."""
-        return abs(self.axis[2]) > 0.9
-
-    @property
-    def letter(self) -> str | None:
-        """The axis of the world, x, y or z, that its own axis is nearly parallel to; None if it is askew."""
-        along = int(np.argmax(np.abs(self.axis)))
-        return "xyz"[along] if abs(self.axis[along]) > 0.99 else None
 
 
 @dataclass(frozen=True)
@@ -133,10 +83,10 @@ def look_at(model: mujoco.MjModel, *, use_keyframe: bool = True) -> Anatomy:
     mujoco.mj_forward(model, data)
     driven = _driven(model, data)
     moved = np.abs(driven[_through_joints(model)]).sum(axis=0) > 0
-    joints = tuple(_joint(model, data, i, moved) for i in range(model.njnt))
+    joints = tuple(read_joint(model, data, i, moved) for i in range(model.njnt))
     found = Anatomy(model, data, None if keyframe is None else model.key(keyframe).name, joints, driven, None)
     base = _base(found)
-    marked = tuple(j if j.index not in base else _of_base(j) for j in joints)
+    marked = tuple(j if j.index not in base else replace(j, of_base=True) for j in joints)
     return Anatomy(model, data, found.keyframe, marked, driven, _floor(model, found.root))
 
 
@@ -163,27 +113,6 @@ def _through_joints(model: mujoco.MjModel) -> NDArray[np.bool_]:
     return ~np.isin(model.actuator_trntype, pushes)
 
 
-def _joint(model: mujoco.MjModel, data: mujoco.MjData, index: int, moved: NDArray[np.bool_]) -> Joint:
-    kind = int(model.jnt_type[index])
-    dof, qpos = int(model.jnt_dofadr[index]), int(model.jnt_qposadr[index])
-    dofs = tuple(range(dof, dof + _DOFS[kind]))
-    size = _DOFS[kind] + (kind in (FREE, BALL))
-    limits = tuple(map(float, model.jnt_range[index])) if model.jnt_limited[index] and kind in (SLIDE, HINGE) else None
-    return Joint(
-        name=model.joint(index).name,
-        index=index,
-        kind=kind,
-        body=int(model.jnt_bodyid[index]),
-        axis=tuple(map(float, data.xaxis[index])),  # type: ignore[arg-type]
-        limits=limits,  # type: ignore[arg-type]
-        start=tuple(map(float, data.qpos[qpos : qpos + size])),
-        qpos=qpos,
-        dofs=dofs,
-        driven=bool(moved[list(dofs)].any()),
-        of_base=False,
-    )
-
-
 def _base(found: Anatomy) -> set[int]:
     """The joints of a base that moves: a free joint, or a slide without a motor, and the other joints of that body."""
     own = [j for j in found.joints if j.body == found.root]
@@ -191,10 +120,6 @@ def _base(found: Anatomy) -> set[int]:
         return {j.index for j in own}
     carries = any(j.kind == SLIDE and not j.driven and not j.is_vertical for j in own)
     return {j.index for j in own} if carries else set()
-
-
-def _of_base(joint: Joint) -> Joint:
-    return Joint(**{**joint.__dict__, "of_base": True})
 
 
 def _floor(model: mujoco.MjModel, root: int) -> int | None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sim.init.actuators import Actuator
-from sim.init.anatomy import BALL, FREE, HINGE, SLIDE, Anatomy, Joint
+from sim.init.anatomy import Anatomy
 from sim.init.draft import Entry, Task, Timing, rounded
+from sim.init.joints import BALL, FREE, HINGE, SLIDE, Joint
 
 JOINT_STATE, IMU = "sensor_msgs/msg/JointState", "sensor_msgs/msg/Imu"
 ODOMETRY, ARRAY = "nav_msgs/msg/Odometry", "std_msgs/msg/Float64MultiArray"

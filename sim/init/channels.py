@@ -3,58 +3,18 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator
 from typing import Any
 
-import mujoco
-
-from sim.init.anatomy import BALL, FREE, HINGE, SLIDE, Anatomy, Joint
+from sim.init.anatomy import Anatomy
+from sim.init.channel_names import ChannelNames
 from sim.init.draft import Entry
+from sim.init.joints import BALL, FREE, HINGE, SLIDE, Joint
+from sim.init.sensors import sensors
 
 SPEED = "forward_speed"
 HEIGHT = "height"
 _TURNS = {"x": "roll", "y": "pitch", "z": "yaw"}
-_UNITS = {
-    mujoco.mjtSensor.mjSENS_TOUCH: "N",
-    mujoco.mjtSensor.mjSENS_ACCELEROMETER: "m/s^2",
-    mujoco.mjtSensor.mjSENS_VELOCIMETER: "m/s",
-    mujoco.mjtSensor.mjSENS_GYRO: "rad/s",
-    mujoco.mjtSensor.mjSENS_FORCE: "N",
-    mujoco.mjtSensor.mjSENS_TORQUE: "N m",
-    mujoco.mjtSensor.mjSENS_MAGNETOMETER: "T",
-    mujoco.mjtSensor.mjSENS_RANGEFINDER: "m",
-    mujoco.mjtSensor.mjSENS_JOINTPOS: "rad",
-    mujoco.mjtSensor.mjSENS_JOINTVEL: "rad/s",
-    mujoco.mjtSensor.mjSENS_TENDONPOS: "m",
-    mujoco.mjtSensor.mjSENS_TENDONVEL: "m/s",
-    mujoco.mjtSensor.mjSENS_FRAMEPOS: "m",
-    mujoco.mjtSensor.mjSENS_FRAMELINVEL: "m/s",
-    mujoco.mjtSensor.mjSENS_FRAMEANGVEL: "rad/s",
-    mujoco.mjtSensor.mjSENS_FRAMELINACC: "m/s^2",
-    mujoco.mjtSensor.mjSENS_FRAMEANGACC: "rad/s^2",
-    mujoco.mjtSensor.mjSENS_SUBTREECOM: "m",
-    mujoco.mjtSensor.mjSENS_SUBTREELINVEL: "m/s",
-}
-_RATES = ("m/s", "rad/s", "m/s^2", "rad/s^2")
-_MOST_SENSORS = 60
-
-
-class ChannelNames:
-    """Gives every channel a name of its own that needs no quotes in YAML."""
-
-    def __init__(self) -> None:
-        self._taken: set[str] = set()
-
-    def __call__(self, wanted: str) -> str:
-        plain = re.sub(r"\W+", "_", wanted, flags=re.ASCII).strip("_") or "channel"
-        plain = f"c_{plain}" if plain[0].isdigit() else plain
-        name, number = plain, 1
-        while name in self._taken:
-            number += 1
-            name = f"{plain}_{number}"
-        self._taken.add(name)
-        return name
 
 
 def observe(anatomy: Anatomy, *, runs: bool, site: str | None) -> tuple[Entry, ...]:
@@ -76,7 +36,7 @@ def observe(anatomy: Anatomy, *, runs: bool, site: str | None) -> tuple[Entry, .
     for axis in "xyz" if site is not None else "":
         name = names(f"{site}_{axis}")
         entries.append(_channel(name, "m", {"site": site, "axis": axis}))
-    return (*entries, *_sensors(anatomy.model, names))
+    return (*entries, *sensors(anatomy.model, names))
 
 
 def forward(anatomy: Anatomy) -> tuple[Joint, int, int] | None:
@@ -189,20 +149,3 @@ def _slide_name(joint: Joint, of_base: bool) -> str:
 def _wraps(joint: Joint) -> bool:
     """Whether a hinge can go round: its limits, if any, leave more than a full turn between them or reach beyond half of one."""
     return joint.limits is None or min(joint.limits) < -math.pi or max(joint.limits) > math.pi
-
-
-def _sensors(model: mujoco.MjModel, names: ChannelNames) -> Iterator[Entry]:
-    """The model's sensors, to be switched on: the channels above already tell the whole state of the joints."""
-    lines = 0
-    for sensor in range(model.nsensor):
-        name, size = model.sensor(sensor).name, int(model.sensor_dim[sensor])
-        lines += size
-        if not name or lines > _MOST_SENSORS:
-            continue
-        unit = _UNITS.get(mujoco.mjtSensor(int(model.sensor_type[sensor])), "1")
-        for index in range(size):
-            source = {"sensor": name, **({"index": index} if size > 1 else {})}
-            channel = names(f"{name}_{index}" if size > 1 else name)
-            kind = "velocity" if unit in _RATES else "linear"
-            values = {"name": channel, "unit": unit, **({} if kind == "linear" else {"kind": kind}), "source": source}
-            yield Entry(values, active=False)

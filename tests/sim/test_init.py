@@ -78,9 +78,7 @@ MORE = {
     ],
 }
 CASES = [pytest.param(kind, name, id=f"{kind}-{name}") for kind, names in MODELS.items() for name in names]
-CASES += [
-    pytest.param(kind, name, id=f"{kind}-{name}", marks=pytest.mark.slow) for kind, names in MORE.items() for name in names
-]
+CASES += [pytest.param(kind, name, id=f"{kind}-{name}", marks=pytest.mark.slow) for kind, names in MORE.items() for name in names]
 STEPS = 5
 
 
@@ -244,8 +242,9 @@ def test_meshes_and_includes_are_found_from_a_copy(tmp_path: Path):
     )
     (inner / "motors.xml").write_text('<mujoco><actuator><motor joint="hinge" ctrlrange="-1 1"/></actuator></mujoco>')
     (inner / "arm.xml").write_text(
-        '<mujoco><compiler meshdir="meshes"/><include file="motors.xml"/><asset><mesh name="arm" file="arm.obj"/></asset><worldbody>'
-        '<body><joint axis="0 1 0" name="hinge"/><joint axis="1 0 0"/><geom type="mesh" mesh="arm"/></body></worldbody></mujoco>'
+        '<mujoco><compiler meshdir="meshes"/><include file="motors.xml"/><asset><mesh name="arm" file="arm.obj"/></asset>'
+        '<worldbody><body><joint axis="0 1 0" name="hinge"/><joint axis="1 0 0"/><geom type="mesh" mesh="arm"/></body></worldbody>'
+        "</mujoco>"
     )
 
     folder = made(tmp_path, mjcf=str(inner / "arm.xml"))

@@ -14,9 +14,10 @@ import numpy as np
 from adaptive_mbrl.config import did_you_mean
 from adaptive_mbrl.errors import ConfigError
 from sim.init.actuators import Actuator
-from sim.init.anatomy import HINGE, Anatomy
+from sim.init.anatomy import Anatomy
 from sim.init.channels import SPEED, forward, height_of, names_of, tilts_of
 from sim.init.draft import Entry, Task, rounded
+from sim.init.joints import HINGE
 from sim.init.origins.origin import Origin, read_spec, relative
 
 _NORMAL_VELOCITIES = ("HalfCheetah", "Ant", "InvertedDoublePendulum")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from adaptive_mbrl.errors import ConfigError
 from sim.init.actuators import Actuator
-from sim.init.anatomy import HINGE, Anatomy
+from sim.init.anatomy import Anatomy
 from sim.init.channels import forward
 from sim.init.draft import Entry, Task
+from sim.init.joints import HINGE
 from sim.init.tasks.balance import balance, upright
 from sim.init.tasks.posture import posture
 from sim.init.tasks.reach import end_site, reach

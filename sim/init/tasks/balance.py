@@ -9,9 +9,10 @@ import mujoco
 import numpy as np
 
 from sim.init.actuators import Actuator
-from sim.init.anatomy import HINGE, SLIDE, Anatomy, Joint
+from sim.init.anatomy import Anatomy
 from sim.init.channels import height_of, name_of, tilts_of
 from sim.init.draft import Entry, Task, rounded
+from sim.init.joints import HINGE, SLIDE, Joint
 from sim.init.tasks.terms import small_commands, start_of, velocities_of
 
 _MOST_HINGES = 6

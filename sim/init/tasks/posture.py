@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from sim.init.actuators import Actuator
-from sim.init.anatomy import BALL, FREE, HINGE, Anatomy, Joint
+from sim.init.anatomy import Anatomy
 from sim.init.channels import name_of, tilts_of
 from sim.init.draft import Entry, Task, rounded
+from sim.init.joints import BALL, FREE, HINGE, Joint
 from sim.init.tasks.terms import positions_of, small_commands, start_of, velocities_of
 
 _HOLD = 100

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.init.actuators import Actuator
-from sim.init.anatomy import HINGE, SLIDE, Anatomy
+from sim.init.anatomy import Anatomy
 from sim.init.draft import Entry, Task, rounded
+from sim.init.joints import HINGE, SLIDE
 from sim.init.tasks.terms import small_commands, start_of
 
 _ENDS = re.compile(r"hand|ee\b|eef|end|tip|grip|grasp|tool|tcp|pinch|attachment|finger|flange|palm", re.IGNORECASE)

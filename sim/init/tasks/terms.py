@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from sim.init.actuators import Actuator
-from sim.init.anatomy import HINGE, SLIDE, Anatomy, Joint
+from sim.init.anatomy import Anatomy
 from sim.init.channels import name_of
 from sim.init.draft import Entry, rounded
+from sim.init.joints import HINGE, SLIDE, Joint
 
 
 def small_commands(actuators: tuple[Actuator, ...], cost: float) -> tuple[Entry, ...]:
