@@ -69,5 +69,5 @@ class Task:
 
 
 def rounded(number: float, digits: int = 3) -> float:
-    """A number as people write it: with few digits, and without a minus before a zero."""
-    return float(f"{number:.{digits}g}") + 0.0
+    """A number as people write it: with few digits, and zero for what rounding errors have left of one."""
+    return float(f"{number:.{digits}g}") if abs(number) > 1e-9 else 0.0

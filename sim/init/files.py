@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 from pathlib import Path
 from typing import Any
-
-import mujoco
+from xml.sax.saxutils import quoteattr
 
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.storage import atomic_folder, write_text_atomically
 from sim.init.channels import names_of
-from sim.init.origins.origin import relative
+from sim.init.origins.origin import read_spec, relative
 from sim.init.plan import Plan
 from sim.init.writing import render
 from sim.robot import Robot, load_robot
@@ -23,6 +23,7 @@ from sim.training.config import load_train_config
 
 MODEL = "robot.xml"
 _ASSETS = "assets"
+_PLACES = ("meshdir", "texturedir")
 _FILES = ("robot.yaml", "split.yaml", "train.yaml", "bridge.yaml", "README.md")
 
 
@@ -101,17 +102,18 @@ def _comment(plan: Plan, *, copied: bool) -> str:
 def _write_model(plan: Plan, unfinished: Path, folder: Path) -> None:
     """Write the model as one file, with its meshes and textures where they are or, if they come with it, beside it."""
     spec, origin = plan.origin.spec, plan.origin
+    places = {}
+    for kind in _PLACES if origin.assets is not None else ():
+        # MuJoCo reads the files once more when it writes the model, and the written one finds them from its own folder
+        directory = (origin.assets / getattr(spec, kind)).resolve()
+        setattr(spec, kind, directory.as_posix())
+        places[kind] = _ASSETS if origin.copied else relative(directory, folder)
+    text = spec.to_xml()
+    for kind, place in places.items():
+        text = re.sub(rf'\b{kind}="[^"]*"', lambda _, k=kind, p=place: f"{k}={quoteattr(p)}", text)
+    write_text_atomically(unfinished / MODEL, text)
     if origin.copied:
         (unfinished / _ASSETS).mkdir()
-        for name, source in origin.copied.items():
-            shutil.copyfile(source, unfinished / _ASSETS / name)
-        spec.meshdir = spec.texturedir = _ASSETS
-    elif origin.assets is not None:
-        for kind in ("meshdir", "texturedir"):
-            inner = origin.assets / getattr(spec, kind)
-            setattr(spec, kind, relative(inner, folder))
-    write_text_atomically(unfinished / MODEL, spec.to_xml())
-    try:
-        mujoco.MjSpec.from_file(str(unfinished / MODEL)).compile()
-    except ValueError as error:
-        raise ConfigError(f"{folder / MODEL}: MuJoCo cannot compile its own copy: {' '.join(str(error).split())}") from error
+    for name, source in origin.copied.items():
+        shutil.copyfile(source, unfinished / _ASSETS / name)
+    read_spec(unfinished / MODEL, f"{folder / MODEL}, a copy of the model")

@@ -20,7 +20,9 @@ from sim.init.tasks.reach import end_site
 from sim.init.timing import timing, with_period
 from sim.init.training import TrainingSize, size_of
 
-_OF_ENVIRONMENT = "that of the environment. A planner sees further ahead with a longer one, for the same computing time"
+_OF_ENVIRONMENT = "that of the environment"
+_SHORT = 0.02
+"""Below this control period [s] a planner sees little of what its actions lead to."""
 
 
 @dataclass(frozen=True)
@@ -111,5 +113,7 @@ def _source(options: InitOptions) -> str:
 
 def _timing(origin: Origin, anatomy: Anatomy, actuators: tuple[Actuator, ...], kind: str) -> Timing:
     if origin.dt is not None:
-        return with_period(origin.dt, float(anatomy.model.opt.timestep), _OF_ENVIRONMENT)
+        further = ". With two to five times as much the planner sees further ahead, for the same computing time"
+        reason = _OF_ENVIRONMENT + (further if origin.dt < _SHORT else "")
+        return with_period(origin.dt, float(anatomy.model.opt.timestep), reason)
     return timing(anatomy, actuators, balances=kind == "balance")

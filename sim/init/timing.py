@@ -45,7 +45,7 @@ def with_period(period: float, step: float, reason: str) -> Timing:
     substeps = max(round(period / step), 1)
     dt = float(f"{substeps * step:.9g}")
     horizon = min(max(round(_LOOK_AHEAD / dt), _FEWEST_STEPS), _MOST_STEPS)
-    return Timing(dt, step, f"{substeps} physics steps of {step:g} s: {reason}" if reason else "", horizon)
+    return Timing(dt, step, f"{substeps} physics step{'s' if substeps > 1 else ''} of {step:g} s: {reason}", horizon)
 
 
 def _seconds(anatomy: Anatomy, actuator: Actuator) -> float:

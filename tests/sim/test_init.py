@@ -243,12 +243,13 @@ def test_meshes_and_includes_are_found_from_a_copy(tmp_path: Path):
     (inner / "motors.xml").write_text('<mujoco><actuator><motor joint="hinge" ctrlrange="-1 1"/></actuator></mujoco>')
     (inner / "arm.xml").write_text(
         '<mujoco><compiler meshdir="meshes"/><include file="motors.xml"/><asset><mesh name="arm" file="arm.obj"/></asset>'
-        '<worldbody><body><joint axis="0 1 0" name="hinge"/><joint axis="1 0 0"/><geom type="mesh" mesh="arm"/></body></worldbody>'
-        "</mujoco>"
+        '<worldbody><body><joint axis="0 1 0" name="hinge"/><joint axis="1 0 0"/><geom type="mesh" mesh="arm"/></body>'
+        "</worldbody></mujoco>"
     )
 
-    folder = made(tmp_path, mjcf=str(inner / "arm.xml"))
+    init(InitOptions("robot", mjcf=str(inner / "arm.xml"), out=tmp_path / "somewhere" / "else" / "robot"))
 
+    folder = tmp_path / "somewhere" / "else" / "robot"
     assert read_mapping(folder / "robot.yaml")["mjcf"] == "robot.xml"
     roll(folder)
 

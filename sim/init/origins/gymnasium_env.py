@@ -66,19 +66,20 @@ def _as_rewarded(env: Any, name: str, task: Task, anatomy: Anatomy, channels: tu
     """The environment's reward as far as its attributes tell it; else what suits the model, with its starts and ends."""
     healthy = _healthy(env, anatomy, channels)
     terminates = bool(getattr(env, "_terminate_when_unhealthy", True))
-    objective = task.objective
+    objective, summary = task.objective, task.summary
     notes: tuple[str, ...] = (f"{name} has its own reward, which its attributes do not tell: this one suits the model.",)
     if hasattr(env, "_forward_reward_weight") and SPEED in names_of(channels):
-        objective = _forward_reward(env, anatomy, bool(healthy))
+        objective, summary = _forward_reward(env, anatomy, bool(healthy)), f"What {name} rewards: to get ahead along x."
         notes = (f"The reward of {name}, term by term.", *_left_out(env))
     elif hasattr(env, "_uph_cost_weight") and (height := height_of(anatomy, channels)) is not None:
-        objective = _height_reward(env, height[0])
+        objective, summary = _height_reward(env, height[0]), f"What {name} rewards: to get up."
         notes = (f"The reward of {name} without its constants and its small cost of impacts.",)
     elif healthy:
         objective = (Entry({"kind": "healthy", "weight": 1.0}, "a step without a fall"), *task.objective)
         notes = (f"{name} rewards each step without a fall; the other terms lead there, because a planner does not see far.",)
     return dataclasses.replace(
         task,
+        summary=summary,
         objective=objective,
         healthy=healthy or task.healthy,
         terminates=terminates,
