@@ -47,6 +47,7 @@ class Command:
 
 COMMANDS = (
     Command("demo", options.DemoOptions, "sim.commands:demo"),
+    Command("init", options.InitOptions, "sim.init.command:init"),
     Command("train", options.TrainOptions, "sim.commands:train", "adaptive_mbrl.training.command:train"),
     Command("sweep", options.SweepOptions, "sim.commands:sweep", "adaptive_mbrl.sweeps.command:sweep"),
     Command("runs", options.RunsOptions, "adaptive_mbrl.training.runs:runs"),

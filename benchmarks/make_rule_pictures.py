@@ -6,8 +6,8 @@ A mass on a spring is pushed along a line,
 
     x' = x + dt v',     v' = 0.95 v + dt (10 g a + w - 4 x)
 
-and its motor's gain g and a wind w are hidden. Each rule is meta-trained on 80 masses with g in [-1.2, 1.2] and w in [-2, 2], which
-takes from a few seconds to a minute of one core. Then it meets masses that it has not seen:
+and its motor's gain g and a wind w are hidden. Each rule is meta-trained on 80 masses with g in [-1.2, 1.2] and w in [-2, 2],
+which takes from a few seconds to a minute of one core. Then it meets masses that it has not seen:
 
     left    the one-step error after k transitions of a new mass, for masses like those of the training and for stronger motors
     right   one life: the motor is reversed after 20 steps and is as it was after 40, while the belief goes on from step to step

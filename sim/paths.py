@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 from adaptive_mbrl.config import did_you_mean
 from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.extras import extra_package
 
 _HERE = Path(__file__).resolve().parent
 _PACKAGED_MODELS = {"gymnasium": ("gymnasium", "envs/mujoco/assets"), "dm_control": ("dm_control", "suite")}
+MJCF_PREFIXES = (*_PACKAGED_MODELS, "package", "menagerie")
+"""What may stand before the colon of an MJCF reference."""
 
 
 def config_root() -> Path:
@@ -77,12 +81,15 @@ def mjcf_path(reference: str, base: Path) -> Path:
     """The file behind an MJCF reference.
 
     Args:
-        reference: the MJCF: ``gymnasium:ant.xml``, ``dm_control:cartpole.xml``, ``package:arm.xml`` (shipped here) or a path.
+        reference: the MJCF: ``gymnasium:ant.xml``, ``dm_control:cartpole.xml``, ``menagerie:unitree_go2/scene.xml``,
+            ``package:arm.xml`` (shipped here) or a path.
         base: the folder that a relative path starts from.
     """
     prefix, _, rest = reference.partition(":")
     if prefix == "package":
         path = _HERE / "robot" / "assets" / rest
+    elif prefix == "menagerie":
+        path = _menagerie_path(reference, rest)
     elif prefix in _PACKAGED_MODELS:
         package, folder = _PACKAGED_MODELS[prefix]
         found = importlib.util.find_spec(package)
@@ -92,7 +99,35 @@ def mjcf_path(reference: str, base: Path) -> Path:
     else:
         path = base / reference
     if not path.is_file():
-        raise ConfigError(
-            f"mjcf '{reference}': no such file: {path}; allowed: gymnasium:FILE, dm_control:FILE, package:FILE or a path"
-        )
+        allowed = f"{', '.join(f'{known}:FILE' for known in MJCF_PREFIXES)} or a path"
+        raise ConfigError(f"mjcf '{reference}': no such file: {path}; allowed: {allowed}")
     return path
+
+
+def menagerie_robot(name: str) -> Any:
+    """What the package of MuJoCo Menagerie knows of a robot; nothing is downloaded.
+
+    Raises:
+        ConfigError: the package is not installed, or it has no such robot.
+    """
+    package = extra_package("mujoco_menagerie", "menagerie")
+    try:
+        return package.get(name)
+    except package.MenagerieError as error:
+        known = package.names()
+        hint = did_you_mean(name, known) or f"; robots: {', '.join(known)}"
+        raise ConfigError(f"menagerie: unknown robot '{name}'{hint}") from error
+
+
+def _menagerie_path(reference: str, rest: str) -> Path:
+    """The file of a robot of Menagerie, which its package downloads when it is used for the first time."""
+    robot, _, file = rest.partition("/")
+    package = extra_package("mujoco_menagerie", "menagerie")
+    try:
+        folder = Path(menagerie_robot(robot).path())
+    except package.MenagerieError as error:
+        raise ConfigError(
+            f"mjcf '{reference}': the files are not here: {error}; the environment variable MENAGERIE_ROOT may name a folder "
+            "that holds them"
+        ) from error
+    return folder / file

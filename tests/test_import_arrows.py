@@ -246,7 +246,7 @@ FLOORS = {
         {"training"},
         {"baselines"},
         {"evaluation"},
-        {"info", "demo", "replay", "benchmark", "diagnosis", "viewing"},
+        {"info", "demo", "replay", "benchmark", "diagnosis", "viewing", "init"},
         {"commands", "files", "checks", "catalog"},
     ),
 }

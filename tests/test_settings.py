@@ -67,5 +67,6 @@ def test_the_run_folder_names_the_settings():
     settings = ("seed=1", "model.hidden=[64, 64]")
     assert TrainOptions("cartpole", set=settings).run_folder == Path("runs/train/cartpole+seed=1+model.hidden=_64_64_")
     assert TrainOptions("cartpole", set=settings, run=Path("x")).run_folder == Path("x")
+    assert TrainOptions("my/robot/train.yaml", set=("seed=1",)).run_folder == Path("runs/train/robot+seed=1")
     with pytest.raises(ConfigError, match="--run"):
         _ = TrainOptions("cartpole", set=("seed=1",) * 30).run_folder

@@ -20,6 +20,7 @@ from adaptive_mbrl.options.data import (
     DataStatsOptions,
 )
 from adaptive_mbrl.options.files import SchemaOptions, ValidateOptions
+from adaptive_mbrl.options.init import InitOptions
 from adaptive_mbrl.options.simulation import (
     CollectOptions,
     DemoOptions,
@@ -57,6 +58,7 @@ __all__ = [
     "FoxgloveStreamOptions",
     "ImportBagOptions",
     "InfoOptions",
+    "InitOptions",
     "ListOptions",
     "PreflightOptions",
     "ReplayOptions",

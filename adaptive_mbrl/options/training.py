@@ -44,7 +44,8 @@ class TrainOptions:
         set: settings that replace those of the configuration, as KEY=VALUE with dots between the names of a nested key, for
             example data.oracle_episodes=0 seed=1. The run's config.yaml records them.
         compare: with --data, train the multi-task model, too, and compare the two; --no-compare leaves that out.
-        run: folder of the run; runs/train/NAME if not given, where the name includes the settings of --set.
+        run: folder of the run; runs/train/NAME if not given. The name is that of the configuration, or of its folder for a file
+            train.yaml, and includes the settings of --set.
         collectors: number of processes that collect episodes while the training fits; with 0 it does one after the other. A run
             may go on with another number.
         engine: where collectors run: local processes, or actors of Ray, which needs the extra packages of 'adaptive-mbrl[ray]'.
@@ -129,7 +130,11 @@ class TrainOptions:
         settings = re.sub(r"[^\w.=+-]+", "_", "".join(f"+{setting}" for setting in self.set))
         if len(settings) > _MAX_SETTINGS_IN_NAME:
             raise ConfigError("--set: too many settings for the name of a folder; give one with --run")
-        name = Path(self.config).stem if self.config is not None else (self.data or Path()).resolve().name
+        name = (self.data or Path()).resolve().name
+        if self.config is not None:
+            path = Path(self.config)
+            # `init` writes a robot's training as my_robot/train.yaml, whose folder says more than its name
+            name = path.resolve().parent.name if path.name == "train.yaml" else path.stem
         return Path("runs/train") / (name + settings)
 
     @property
