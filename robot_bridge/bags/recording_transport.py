@@ -6,12 +6,11 @@ import time
 from collections.abc import Callable
 
 from robot_bridge.bags.recorder import BagRecorder
-from robot_bridge.middleware.endpoints import Graph
-from robot_bridge.middleware.messages import LogLevel
-from robot_bridge.middleware.transport import Answer, Client, MessageT, Receive, Request, RequestT, Transport
+from robot_bridge.middleware.passing_on import PassingOn
+from robot_bridge.middleware.transport import MessageT, Receive, Transport
 
 
-class RecordingTransport:
+class RecordingTransport(PassingOn):
     """A `Transport` that passes everything on to another one and records what is published and received.
 
     Services and the log are not recorded. What they are about shows in the supervisor's state, which is.
@@ -23,10 +22,11 @@ class RecordingTransport:
     """
 
     def __init__(self, transport: Transport, recorder: BagRecorder, clock: Callable[[], float] = time.monotonic) -> None:
-        self._transport, self._recorder, self._clock = transport, recorder, clock
+        super().__init__(transport)
+        self._recorder, self._clock = recorder, clock
 
     def publisher(self, topic: str, message_type: type[MessageT], *, reliable: bool = True) -> Callable[[MessageT], None]:
-        publish = self._transport.publisher(topic, message_type, reliable=reliable)
+        publish = super().publisher(topic, message_type, reliable=reliable)
         record = self._recorder.topic(topic, message_type, reliable=reliable)
 
         def publish_and_record(message: MessageT) -> None:
@@ -43,22 +43,4 @@ class RecordingTransport:
             receive(message, received)
             record(message, received)
 
-        self._transport.subscribe(topic, message_type, receive_and_record, reliable=reliable)
-
-    def close(self) -> None:
-        self._transport.close()
-
-    def serve(self, name: str, request_type: type[RequestT], answer: Answer[RequestT]) -> None:
-        self._transport.serve(name, request_type, answer)
-
-    def client(self, name: str, request_type: type[Request]) -> Client:
-        return self._transport.client(name, request_type)
-
-    def log(self, name: str, level: LogLevel, text: str) -> None:
-        self._transport.log(name, level, text)
-
-    def graph(self) -> Graph:
-        return self._transport.graph()
-
-    def now(self) -> float:
-        return self._transport.now()
+        super().subscribe(topic, message_type, receive_and_record, reliable=reliable)

@@ -9,13 +9,13 @@ from typing import Any
 from robot_bridge.control.outputs import command_values
 from robot_bridge.guard.line import GuardLine
 from robot_bridge.middleware.endpoints import Endpoints, Graph
-from robot_bridge.middleware.messages import LogLevel
-from robot_bridge.middleware.transport import Answer, MessageT, Receive, RequestT, Transport
+from robot_bridge.middleware.passing_on import PassingOn
+from robot_bridge.middleware.transport import MessageT, Transport
 
 _LOG = logging.getLogger(__name__)
 
 
-class GuardedTransport:
+class GuardedTransport(PassingOn):
     """A `Transport` that passes everything on to another one, except for commands. If the guard dies it sends them itself.
 
     Args:
@@ -25,31 +25,17 @@ class GuardedTransport:
     """
 
     def __init__(self, transport: Transport, line: GuardLine, topic: str) -> None:
-        self._transport, self._line, self._topic = transport, line, topic
+        super().__init__(transport)
+        self._line, self._topic = line, topic
         self._own: Callable[[Any], None] | None = None
 
     def publisher(self, topic: str, message_type: type[MessageT], *, reliable: bool = True) -> Callable[[MessageT], None]:
         if topic != self._topic:
-            return self._transport.publisher(topic, message_type, reliable=reliable)
+            return super().publisher(topic, message_type, reliable=reliable)
         return self._send
 
-    def subscribe(self, topic: str, message_type: type[MessageT], receive: Receive[MessageT], *, reliable: bool = False) -> None:
-        self._transport.subscribe(topic, message_type, receive, reliable=reliable)
-
-    def serve(self, name: str, request_type: type[RequestT], answer: Answer[RequestT]) -> None:
-        self._transport.serve(name, request_type, answer)
-
-    def log(self, name: str, level: LogLevel, text: str) -> None:
-        self._transport.log(name, level, text)
-
     def graph(self) -> Graph:
-        return _WithoutGuard(self._transport.graph(), self._topic)
-
-    def now(self) -> float:
-        return self._transport.now()
-
-    def close(self) -> None:
-        self._transport.close()
+        return _WithoutGuard(super().graph(), self._topic)
 
     def _send(self, message: MessageT) -> None:
         if self._own is None:
@@ -58,7 +44,7 @@ class GuardedTransport:
                 return
             except OSError as error:
                 _LOG.error("the guard is gone (%s); commands are published without it", error)
-                self._own = self._transport.publisher(self._topic, type(message))
+                self._own = super().publisher(self._topic, type(message))
         self._own(message)
 
 

@@ -50,7 +50,7 @@ class Limits:
         """A bar for each observation channel with limits; without a value if what is known is too old to be acted on."""
         fresh = self._supervisor.is_fresh(heard.now, heard.observed)
         values: NDArray[np.float64] = np.where(fresh, heard.observed.values, math.nan)
-        ends = zip(self._supervisor.obs_low, self._supervisor.obs_high, strict=True)
+        ends = zip(*self._supervisor.obs_range, strict=True)
         return [
             _bar(channel.name, value, (low, high), channel.unit)
             for channel, value, (low, high) in zip(self._watched.spec.obs, values, ends, strict=True)

@@ -110,7 +110,8 @@ def _write_model(plan: Plan, unfinished: Path, folder: Path) -> None:
         places[kind] = _ASSETS if origin.copied else relative(directory, folder)
     text = spec.to_xml()
     for kind, place in places.items():
-        text = re.sub(rf'\b{kind}="[^"]*"', lambda _, k=kind, p=place: f"{k}={quoteattr(p)}", text)
+        written = f"{kind}={quoteattr(place)}".replace("\\", r"\\")
+        text = re.sub(rf'\b{kind}="[^"]*"', written, text)
     write_text_atomically(unfinished / MODEL, text)
     if origin.copied:
         (unfinished / _ASSETS).mkdir()
