@@ -18,6 +18,7 @@ from adaptive_mbrl.options.data import (
     DataSplitOptions,
     DataStatsOptions,
 )
+from adaptive_mbrl.options.hub import PullOptions, PushOptions
 from adaptive_mbrl.options.simulation import (
     CollectOptions,
     DemoOptions,
@@ -51,6 +52,8 @@ __all__ = [
     "ImportBagOptions",
     "InfoOptions",
     "PreflightOptions",
+    "PullOptions",
+    "PushOptions",
     "ReplayOptions",
     "RunsOptions",
     "SimulatedRobotOptions",
