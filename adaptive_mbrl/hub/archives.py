@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, NamedTuple, cast
+from typing import IO, NamedTuple
 
 from adaptive_mbrl.errors import CheckpointError
 from adaptive_mbrl.hub.layout import LIMITS, MAX_TENSORS, copy_limited, require_file
@@ -53,7 +53,7 @@ def unpack(archive: Path, folder: Path, source: str) -> None:
                 require_file(name, member.size, source)
                 if member.content is None or len(parents) > 1 or (folder / name).exists():
                     raise CheckpointError(f"{source}: '{member.path}': allowed: plain files, each once, all in one folder")
-                copy_limited(cast("IO[bytes]", member.content), folder / name, LIMITS[name], source)
+                copy_limited(member.content, folder / name, LIMITS[name], source)
     except _DAMAGED as error:
         raise CheckpointError(f"{source}: damaged archive: {error}") from error
 

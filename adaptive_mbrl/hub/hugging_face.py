@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,15 +25,23 @@ def fetch(repository: Repository, folder: Path) -> None:
         CheckpointError: there is no such repository or revision, it is neither reachable nor in the cache, or it holds something
             else than a checkpoint.
     """
-    hub = extra_package("huggingface_hub", "hub")
-    with _one_line(hub, repository):
+    hub = _client()
+    with _one_line(repository):
         is_there = _checked(hub, repository)
         snapshot = hub.snapshot_download(
             repository.name, revision=repository.revision, allow_patterns=list(LIMITS), local_files_only=not is_there
         )
-    for path in Path(snapshot).iterdir():
+    # of a repository without any such file the client makes no folder
+    for path in sorted(Path(snapshot).glob("*")):
         require_file(path.name, path.stat().st_size, f"hf://{repository.name}")
         shutil.copyfile(path, folder / path.name)
+
+
+def _client() -> Any:
+    hub = extra_package("huggingface_hub", "hub")
+    if not sys.stderr.isatty():
+        extra_package("huggingface_hub.utils", "hub").disable_progress_bars()
+    return hub
 
 
 def _checked(hub: Any, repository: Repository) -> bool:
@@ -64,8 +73,8 @@ def push(repository: Repository, folder: Path, *, private: bool) -> str:
     Returns:
         The address of what was pushed.
     """
-    hub = extra_package("huggingface_hub", "hub")
-    with _one_line(hub, repository):
+    hub = _client()
+    with _one_line(repository):
         api = hub.HfApi()
         api.create_repo(repository.name, private=private, exist_ok=True)
         commit = api.upload_folder(
@@ -79,17 +88,32 @@ def push(repository: Repository, folder: Path, *, private: bool) -> str:
 
 
 @contextmanager
-def _one_line(hub: Any, repository: Repository) -> Iterator[None]:
-    """Turn what the client raises into an error of ours, with the first line of its message."""
+def _one_line(repository: Repository) -> Iterator[None]:
+    """Turn what the client raises into an error of ours, in one line."""
     try:
         yield
-    except (hub.errors.HfHubHTTPError, hub.errors.HFValidationError, OSError) as error:
-        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise CheckpointError(f"hf://{repository.name}: {reason}") from error
     except Exception as error:
-        if not _is_unreachable(error):
+        reason = _reason(repository, error)
+        if reason is None:
             raise
-        raise CheckpointError(f"hf://{repository.name}: the Hub cannot be reached: {error}") from error
+        raise CheckpointError(f"hf://{repository.name}: {reason}") from error
+
+
+def _reason(repository: Repository, error: Exception) -> str | None:
+    """What went wrong, in words; None for an error that is not about the Hub."""
+    errors: Any = extra_package("huggingface_hub.errors", "hub")
+    if isinstance(error, errors.RevisionNotFoundError):
+        return f"has no revision '{repository.revision}'"
+    if isinstance(error, errors.GatedRepoError | errors.RepositoryNotFoundError):
+        return "no such repository, or it is not open to you; who may see it logs in with 'hf auth login'"
+    if isinstance(error, errors.LocalEntryNotFoundError):
+        return "the Hub cannot be reached, and this revision is not in the cache"
+    if isinstance(error, errors.HfHubHTTPError):
+        said = error.server_message or str(error).partition("\n")[0]
+        return f"the Hub refused: {said}"
+    if isinstance(error, errors.HFValidationError):
+        return str(error)
+    return f"the Hub cannot be reached: {error}" if _is_unreachable(error) else None
 
 
 def _is_unreachable(error: Exception) -> bool:

@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Protocol
 
 from adaptive_mbrl.canary import CANARY_FILE
 from adaptive_mbrl.checkpoint import DESCRIPTION_FILE, DIAGNOSIS_FILE, VALUE_FILE, WEIGHTS_FILE
@@ -31,6 +31,14 @@ _CHUNK = 1 << 20
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](\S+)")
 
 
+class Readable(Protocol):
+    """A stream of bytes."""
+
+    def read(self, size: int, /) -> bytes:
+        """The next bytes, up to so many; none at the end."""
+        ...
+
+
 def require_file(name: str, size: int, source: str) -> None:
     """Refuse a file that is no part of a checkpoint, or is too large for one.
 
@@ -45,7 +53,7 @@ def require_file(name: str, size: int, source: str) -> None:
         raise CheckpointError(f"{source}: '{name}' has {size:,} bytes; allowed: {LIMITS[name]:,}")
 
 
-def copy_limited(content: BinaryIO, path: Path, limit: int, source: str) -> None:
+def copy_limited(content: Readable, path: Path, limit: int, source: str) -> None:
     """Copy a stream into a new file, and stop where it is longer than it may be.
 
     Args:
