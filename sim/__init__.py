@@ -24,6 +24,7 @@ if _HERE.parent != _CORE.parent:
 
 if TYPE_CHECKING:
     from sim.baselines.policy import load_baseline
+    from sim.baselines.vec_env import SB3VecEnv
     from sim.environment.scenario_env import ScenarioEnv
     from sim.episodes.policies import ControllerPolicy, OraclePolicy, Policy, RandomPolicy
     from sim.episodes.recorded import Recorded
@@ -42,6 +43,7 @@ else:
         __name__,
         {
             "sim.baselines.policy": "load_baseline",
+            "sim.baselines.vec_env": "SB3VecEnv",
             "sim.environment.scenario_env": "ScenarioEnv",
             "sim.episodes.policies": "ControllerPolicy OraclePolicy Policy RandomPolicy",
             "sim.episodes.recorded": "Recorded",
@@ -69,6 +71,7 @@ __all__ = [
     "RandomPolicy",
     "Recorded",
     "Robot",
+    "SB3VecEnv",
     "Scenario",
     "ScenarioDistribution",
     "ScenarioEnv",

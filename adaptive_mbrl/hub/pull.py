@@ -40,6 +40,8 @@ def pull_checkpoint(source: str, out: Path | None = None) -> Path:
     folder = out or PULLED / name_of(place)
     if folder.exists():
         raise CheckpointError(f"{folder}: exists already; allowed: a new name, which --out gives")
+    if isinstance(place, Path) and not place.exists():
+        raise CheckpointError(f"{place}: no such folder or archive in {Path.cwd()}; allowed: one of these, https:// or hf://")
     shown = source.partition("#")[0]
     with atomic_folder(folder) as temporary:
         _fetch(place, temporary)
@@ -55,12 +57,10 @@ def _fetch(place: Place, folder: Path) -> None:
         web.fetch(place, folder)
     elif place.is_file():
         unpack(place, folder, str(place))
-    elif place.is_dir():
+    else:
         for path in sorted(place.iterdir()):
             require_file(path.name, path.stat().st_size, str(place))
             shutil.copyfile(path, folder / path.name)
-    else:
-        raise CheckpointError(f"{place}: no such folder or archive in {Path.cwd()}; allowed: one of these, https:// or hf://")
 
 
 def _require_sound(folder: Path, source: str) -> None:

@@ -111,7 +111,7 @@ class _Answer(BaseHTTPRequestHandler):
         if name in self.server.repositories:
             self._json({"url": f"{self.server.url}/{name}"}, 409)
             return
-        if wanted.get("private"):
+        if wanted.get("visibility") == "private" or wanted.get("private"):
             self.server.private.add(name)
         self.server.repositories[name] = []
         self.server.commit(name, {".gitattributes": b"*.safetensors filter=lfs\n"})
