@@ -2,6 +2,7 @@
 VENV   ?= .venv
 PYTHON ?= python3.11 python3
 ARGS   ?=
+DOCKER ?= docker
 
 BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -10,7 +11,7 @@ WORKERS ?= 4
 PYTEST   = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n auto --maxprocesses $(WORKERS) --dist loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo pictures test test-slow test-gpu test-mutations test-ros lint format train clean
+.PHONY: help setup demo pictures test test-slow test-gpu test-mutations test-ros lint format image train clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -51,6 +52,11 @@ lint: setup  ## check style, formatting and types
 format: setup  ## format the code, and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+image:  ## build the container image, for which a daemon of Docker or Podman is needed; ARGS go to `docker build`
+	@$(DOCKER) info >/dev/null 2>&1 || { \
+	    echo "error: '$(DOCKER) info' fails, so no daemon answers; start Docker, or try make image DOCKER=podman" >&2; exit 2; }
+	$(DOCKER) build --tag adaptive-mbrl $(ARGS) .
 
 train: setup  ## reproduce the shipped half-cheetah checkpoints (about 80 minutes on 2 cores); continues when run again
 	$(BIN)/adaptive-mbrl train --config half_cheetah $(ARGS)
