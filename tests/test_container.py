@@ -49,7 +49,9 @@ def test_all_that_a_wheel_is_built_from_is_copied():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
 
-    assert {*wheel["packages"], *wheel["force-include"], project["project"]["readme"], "LICENSE", "pyproject.toml"} <= set(copied())
+    assert {*wheel["packages"], *wheel["force-include"], project["project"]["readme"], "LICENSE", "pyproject.toml"} <= set(
+        copied()
+    )
 
 
 def test_the_build_arguments_are_declared_explained_and_used():
