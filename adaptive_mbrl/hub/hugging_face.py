@@ -18,7 +18,7 @@ _OF_THE_HUB = (".gitattributes", ".gitignore")
 """Files that the Hub itself puts into a repository; they are not downloaded."""
 
 
-def fetch(repository: Repository, folder: Path) -> None:
+def fetch_repository(repository: Repository, folder: Path) -> None:
     """Write the files of a checkpoint into an empty folder; without a network they come from the client's cache.
 
     Raises:
@@ -62,7 +62,7 @@ def _checked(hub: Any, repository: Repository) -> bool:
     return True
 
 
-def push(repository: Repository, folder: Path, *, private: bool) -> str:
+def push_repository(repository: Repository, folder: Path, *, private: bool) -> str:
     """Make the files of a folder the newest revision of a repository, which is made if it is missing.
 
     Args:

@@ -9,9 +9,9 @@ from pathlib import Path
 from adaptive_mbrl.canary import check_canary
 from adaptive_mbrl.checkpoint import find_checkpoint, load_checkpoint
 from adaptive_mbrl.errors import CheckpointError, ConfigError
-from adaptive_mbrl.hub import hugging_face
 from adaptive_mbrl.hub.archives import pack
 from adaptive_mbrl.hub.card import card_of
+from adaptive_mbrl.hub.hugging_face import push_repository
 from adaptive_mbrl.hub.layout import LIMITS, SUMS_FILE, require_file, write_sums
 from adaptive_mbrl.hub.places import ARCHIVES, Address, Repository, name_of, place_of
 from adaptive_mbrl.storage import atomic_folder, write_text_atomically
@@ -43,7 +43,7 @@ def push_checkpoint(checkpoint: str | Path, target: str, *, private: bool = Fals
         folder = Path(scratch)
         _fill(folder, checkpoint, name_of(place))
         if isinstance(place, Repository):
-            return hugging_face.push(place, folder, private=private)
+            return push_repository(place, folder, private=private)
         assert isinstance(place, Path)
         pack(folder, place)
         return str(place)

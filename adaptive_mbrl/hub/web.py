@@ -9,7 +9,6 @@ from email.message import Message
 from pathlib import Path
 from typing import IO
 
-from adaptive_mbrl import __version__
 from adaptive_mbrl.errors import CheckpointError
 from adaptive_mbrl.hub.archives import unpack
 from adaptive_mbrl.hub.layout import LIMITS, MAX_TENSORS, SUMS_FILE, copy_limited, read_sums, sha256
@@ -46,7 +45,7 @@ def _opener() -> urllib.request.OpenerDirector:
     return opener
 
 
-def fetch(address: Address, folder: Path) -> None:
+def fetch_address(address: Address, folder: Path) -> None:
     """Write the files of a checkpoint into an empty folder.
 
     Raises:
@@ -69,7 +68,7 @@ def fetch(address: Address, folder: Path) -> None:
 
 
 def _download(url: str, path: Path, limit: int) -> None:
-    request = urllib.request.Request(url, headers={"User-Agent": f"adaptive-mbrl/{__version__}"})
+    request = urllib.request.Request(url, headers={"User-Agent": "adaptive-mbrl"})
     try:
         with _opener().open(request, timeout=TIMEOUT) as answer:
             copy_limited(answer, path, limit, url)

@@ -178,6 +178,11 @@ def changed(folder: Path, name: str, content: bytes, *, hashed: bool) -> None:
         write_sums(folder)
 
 
+def breaks_weights(folder: Path) -> None:
+    size = (folder / "weights.safetensors").stat().st_size
+    changed(folder, "weights.safetensors", b"\xff" * size, hashed=True)
+
+
 def predicts_otherwise(folder: Path) -> None:
     weights = load_file(folder / "weights.safetensors")
     save_file({name: tensor * 1.1 for name, tensor in weights.items()}, folder / "weights.safetensors")
@@ -186,8 +191,14 @@ def predicts_otherwise(folder: Path) -> None:
 
 def describes_a_giant(folder: Path) -> None:
     about = yaml.safe_load((folder / "checkpoint.yaml").read_text())
-    about["model"]["hidden"] = [1_000_000, 1_000_000]
+    about["model"]["hidden"] = [10**12]
     changed(folder, "checkpoint.yaml", yaml.safe_dump(about).encode(), hashed=True)
+
+
+def repeats_itself(folder: Path) -> None:
+    layers = "".join(f"l{i}: &l{i} [{', '.join([f'*l{i - 1}'] * 9)}]\n" for i in range(1, 12))
+    text = (folder / "checkpoint.yaml").read_text()
+    changed(folder, "checkpoint.yaml", f"l0: &l0 [x]\n{layers}{text}".encode(), hashed=True)
 
 
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -198,8 +209,10 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "hashes that are none": (lambda f: changed(f, SUMS_FILE, b"\xff\n", hashed=False), "SHA256SUMS, line 1"),
     "a pickle": (lambda f: changed(f, "model.pkl", b"", hashed=False), "'model.pkl' is no file of a checkpoint"),
     "a hashed pickle": (lambda f: changed(f, "model.pkl", b"", hashed=True), "'model.pkl' is no file of a checkpoint"),
-    "broken weights": (lambda f: changed(f, "weights.safetensors", b"x" * 9, hashed=True), "weights.safetensors: damaged"),
+    "broken weights": (breaks_weights, "weights.safetensors: damaged"),
     "other predictions": (predicts_otherwise, "predictions differ from those in canary.safetensors"),
+    "an endless description": (repeats_itself, "checkpoint.yaml: refers to parts of itself with '*'"),
+    "a description that is no YAML": (lambda f: changed(f, "checkpoint.yaml", b"a: [", hashed=True), "checkpoint.yaml"),
     "a giant": (describes_a_giant, "its description asks for a larger network than its weights.safetensors holds"),
 }
 
