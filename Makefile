@@ -2,6 +2,7 @@
 VENV   ?= .venv
 PYTHON ?= python3.11 python3
 ARGS   ?=
+DOCKER ?= docker
 
 BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -12,7 +13,7 @@ PYTEST   = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n aut
 MKDOCS   = NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo pictures test test-slow test-browser test-gpu test-mutations test-ros lint format docs docs-serve train clean
+.PHONY: help setup demo pictures test test-slow test-browser test-gpu test-mutations test-ros lint format docs docs-serve image train clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -64,6 +65,11 @@ docs: setup  ## build the documentation as a site into site/; open site/index.ht
 
 docs-serve: setup  ## show the documentation at http://127.0.0.1:8000 and build it again whenever a page is saved
 	$(MKDOCS) serve --livereload $(ARGS)
+
+image:  ## build the container image, for which a daemon of Docker or Podman is needed; ARGS go to `docker build`
+	@$(DOCKER) info >/dev/null 2>&1 || { \
+	    echo "error: '$(DOCKER) info' fails, so no daemon answers; start Docker, or try make image DOCKER=podman" >&2; exit 2; }
+	$(DOCKER) build --tag adaptive-mbrl $(ARGS) .
 
 train: setup  ## reproduce the shipped half-cheetah checkpoints (about 80 minutes on 2 cores); continues when run again
 	$(BIN)/adaptive-mbrl train --config half_cheetah $(ARGS)

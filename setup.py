@@ -44,7 +44,7 @@ distribution = setup(
     version=VERSION,
     packages=[*find_namespace_packages(include=["adaptive_mbrl*", "sim*", "robot_bridge*"]), *CONFIGS],
     package_dir=CONFIGS,
-    package_data={"": ["*.yaml", "*.xml", "*.safetensors", "*.j2"]},
+    package_data={"": ["*.yaml", "*.xml", "*.safetensors", "*.j2", "py.typed"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (SHARE, ["package.xml"]),

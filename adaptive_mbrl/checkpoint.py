@@ -294,6 +294,8 @@ def find_checkpoint(path: str | Path) -> Path:
     names = ", ".join(known) or "none"
     if folder.is_dir():
         raise CheckpointError(f"{folder}: not a checkpoint (it has no {DESCRIPTION_FILE}); shipped checkpoints: {names}")
+    if "://" in str(path):
+        raise CheckpointError(f"{path}: is not on this machine; fetch it with 'adaptive-mbrl pull {path}', then name its folder")
     hint = did_you_mean(str(path), known)
     raise CheckpointError(f"{path}: no such checkpoint folder in {Path.cwd()}{hint}; shipped checkpoints: {names}")
 

@@ -26,7 +26,7 @@ def prepare_process() -> None:
 
     The command line does so by itself. A script of your own calls it in its first lines:
 
-        from adaptive_mbrl.runtime import prepare_process
+        from adaptive_mbrl import prepare_process
 
         prepare_process()
 

@@ -58,6 +58,7 @@ def demo(options: DemoOptions) -> None:
         options.out,
         options.checkpoint,
         video=options.video,
+        quick=options.quick,
         seed=options.seed,
         device=resolve_device(options.device),
         scenario=options.scenario or default_scenario(options.checkpoint),

@@ -75,6 +75,7 @@ def run_demo(
     checkpoint: str,
     *,
     video: bool,
+    quick: bool = False,
     seed: int,
     device: torch.device,
     scenario: str,
@@ -86,13 +87,15 @@ def run_demo(
         out: folder of the files; those of an earlier demo are replaced.
         checkpoint: folder of the checkpoint, or name of a shipped one.
         video: whether to render rollout.mp4; without a renderer the demo says so and goes on.
+        quick: whether to run a single episode and to leave the oracle out, which costs most.
         seed: seed of the first episode and of the planners.
         device: where the models run.
         scenario: file or name of the scenario.
         multitask: checkpoint of the multi-task arm; None for no such arm.
     """
     console, status = make_console(), make_console(stderr=True)
-    setup = prepare(checkpoint, scenario, episodes=EPISODES, seed=seed, multitask=multitask, device=device)
+    episodes = 1 if quick else EPISODES
+    setup = prepare(checkpoint, scenario, episodes=episodes, seed=seed, multitask=multitask, oracle=not quick, device=device)
     for i, course in enumerate(setup.scenarios):
         changes = "; ".join(f"step {c.at}: {describe(c.change)}" for c in course.changes)
         console.print(

@@ -42,6 +42,8 @@ from adaptive_mbrl.options import (
     InitOptions,
     ListOptions,
     PreflightOptions,
+    PullOptions,
+    PushOptions,
     ReplayOptions,
     RerunExportOptions,
     RerunStreamOptions,
@@ -100,7 +102,7 @@ def test_help_lists_every_command():
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ("demo --no-video --out a/b".split(), DemoOptions(out=Path("a/b"), video=False)),
+        ("demo --no-video --quick --out a/b".split(), DemoOptions(out=Path("a/b"), video=False, quick=True)),
         (
             "train --config half_cheetah --resume --collectors 2 --engine ray".split(),
             TrainOptions("half_cheetah", resume=True, collectors=2, engine="ray"),
@@ -167,6 +169,8 @@ def test_help_lists_every_command():
             "fine-tune c --episodes e --out o --updates 9 --held-out 0.3".split(),
             FineTuneOptions("c", Path("e"), Path("o"), updates=9, held_out=0.3),
         ),
+        ("push c hf://a/b --private".split(), PushOptions("c", "hf://a/b", private=True)),
+        ("pull https://a/b.zip --out o".split(), PullOptions("https://a/b.zip", Path("o"))),
         (
             "diagnose --checkpoint c --episodes e --out o --windows 9 --seed 3".split(),
             DiagnoseOptions("c", Path("e"), Path("o"), windows=9, seed=3),
@@ -234,7 +238,7 @@ def test_flags_become_options(arguments: list[str], expected: object):
         (
             ["demo", "--sed", "1"],
             "error: unknown flag '--sed' of demo (did you mean '--seed'?); "
-            "flags: --out, --checkpoint, --scenario, --no-video, --seed, --device, --threads",
+            "flags: --out, --checkpoint, --scenario, --no-video, --quick, --seed, --device, --threads",
         ),
         (
             "train --config c --set a=1 --set b=2".split(),

@@ -20,6 +20,7 @@ from adaptive_mbrl.options.data import (
     DataStatsOptions,
 )
 from adaptive_mbrl.options.files import SchemaOptions, ValidateOptions
+from adaptive_mbrl.options.hub import PullOptions, PushOptions
 from adaptive_mbrl.options.init import InitOptions
 from adaptive_mbrl.options.simulation import (
     CollectOptions,
@@ -61,6 +62,8 @@ __all__ = [
     "InitOptions",
     "ListOptions",
     "PreflightOptions",
+    "PullOptions",
+    "PushOptions",
     "ReplayOptions",
     "RerunExportOptions",
     "RerunStreamOptions",

@@ -35,6 +35,7 @@ class DemoOptions:
         scenario: what happens to the robot, as a YAML file or a name; if not given, the robot's scenario `demo`, such as
             half_cheetah/demo.
         video: whether rollout.mp4 is rendered; this needs a renderer, which `adaptive-mbrl info` lists.
+        quick: run one episode instead of four and leave the oracle out, which takes less than a minute on two cores.
         seed: seed of the scenario, the robots and the planner.
         device: where the networks run; auto takes a GPU when there is one.
         threads: number of threads of torch and of the simulator; OMP_NUM_THREADS if not given, else all usable cores.
@@ -44,6 +45,7 @@ class DemoOptions:
     checkpoint: str = "half_cheetah"
     scenario: OptionalName = None
     video: Annotated[bool, arg(help="do not render rollout.mp4", help_behavior_hint="")] = True
+    quick: bool = False
     seed: int = 0
     device: Device = "auto"
     threads: OptionalInt = None
