@@ -45,10 +45,12 @@ def split() -> Record:
 def _change() -> Record:
     """A change with the ranges of its numbers."""
     record = describe(Change)
-    return replace(record, keys=tuple(replace(key, shape=_limited(key.shape, *ALLOWED[key.name])) for key in record.keys))
+    # an environment's own parameters have limits of their own, which its file gives
+    limited = (replace(key, shape=_limited(key.shape, *ALLOWED.get(key.name, (None, None)))) for key in record.keys)
+    return replace(record, keys=tuple(limited))
 
 
-def _limited(shape: Shape, low: float, high: float) -> Shape:
+def _limited(shape: Shape, low: float | None, high: float | None) -> Shape:
     match shape:
         case Scalar():
             return Scalar(shape.type, low, high)

@@ -23,6 +23,7 @@ from sim.scenarios.distribution import PARTS
 from sim.simulation import BatchSimulation
 from sim.training.config import load_train_config
 
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "init" / "picker.xml"
 CART = """<mujoco model="cart">
   <option timestep="0.01" integrator="implicitfast"/>
   <default><geom contype="0" conaffinity="0"/></default>
@@ -160,6 +161,16 @@ def test_a_pendulum_on_a_cart_is_held_upright_and_in_the_middle(tmp_path: Path):
     ]
     assert rewards[0] - rewards[1] == pytest.approx(1.0, abs=1e-3)
     assert robot.spec.dt == pytest.approx(0.02), "a fall is faster than 0.05 s allows"
+
+
+def test_an_arm_with_a_gripper_reaches_and_carries(tmp_path: Path):
+    folder = made(tmp_path, mjcf=str(EXAMPLE))
+
+    robot = load_robot(folder / "robot.yaml")
+    assert robot.goal is not None
+    assert robot.objective.terms[0].channels == ("gripper_x", "gripper_y", "gripper_z")
+    payloads = [e.changes[-1].change.body_mass for e in load_scenario(f"{folder}/split.yaml:test").episodes(3, 0)]
+    assert any(isinstance(payload, dict) and payload["gripper"] >= 3.0 for payload in payloads)
 
 
 def test_names_that_need_quotes_stay_those_of_the_model(tmp_path: Path):
