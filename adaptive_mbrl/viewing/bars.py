@@ -67,8 +67,8 @@ def bars_html(bars: Sequence[Bar], note: str = "") -> str:
     """The bars as HTML: name, axis with interval, value and truth, and the number."""
     rows = "".join(_row(bar) for bar in bars)
     return (
-        '<div style="padding:2px 10px 6px 10px;font-size:13px">'
-        '<div style="display:grid;grid-template-columns:max-content 1fr max-content;gap:5px 10px;align-items:center">'
+        '<div style="padding:2px 10px 6px 10px;font-size:13px;line-height:1.3">'
+        '<div style="display:grid;grid-template-columns:max-content 1fr max-content;gap:3px 10px;align-items:center">'
         f"{rows}</div>"
         f'<div style="opacity:0.7;padding-top:6px;font-size:12px">{html.escape(note)}</div></div>'
     )

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.extras import extra_package
+from adaptive_mbrl.viewing.same_origin import LOOPBACK, same_origin_only
 
 if TYPE_CHECKING:
     import viser
 
 LEFT_WIDTH, RIGHT_WIDTH = 340, 420
 """Widths of the two columns beside the scene [pixels]."""
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class Page(NamedTuple):
@@ -60,7 +60,7 @@ def served_page(title: str, host: str, port: int, readings: str = "Readings") ->
         panel.set_width(RIGHT_WIDTH)
         page = Page(server, server.gui.main_panel, panel.add_tab(readings), address_of(host, port))
         print(f"Open {page.address} in a browser; Ctrl-C ends this command.", flush=True)
-        if host not in _LOOPBACK:
+        if host not in LOOPBACK:
             print(f"Everybody who can reach {host}:{port} can use this page and its buttons.", flush=True)
         yield page
     finally:
@@ -115,7 +115,7 @@ def _make_server(title: str, host: str, port: int) -> viser.ViserServer:
             return None
 
     # viser announces itself with a box, which would tell the address a second time
-    with contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stdout(io.StringIO()), same_origin_only(loopback=host in LOOPBACK):
         server = Server(host=host, port=port, label=title, verbose=False)
         if server.get_port() != port:
             server.stop()

@@ -52,7 +52,8 @@ def status_html(rows: Sequence[Row]) -> str:
     """The table as HTML."""
     cells = "".join(
         f'<div><span style="color:{_COLOURS[row.level]}">●</span> {html.escape(row.name)}</div>'
-        f'<div style="overflow-wrap:anywhere;font-variant-numeric:tabular-nums">{html.escape(row.text)}</div>'
+        f'<div data-name="{html.escape(row.name)}" style="overflow-wrap:anywhere;font-variant-numeric:tabular-nums">'
+        f"{html.escape(row.text)}</div>"
         for row in rows
     )
     return (

@@ -15,6 +15,7 @@ from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.viewing.bars import Bar, BarPanel, bars_html
 from adaptive_mbrl.viewing.inbox import Inbox
 from adaptive_mbrl.viewing.plots import Line, LivePlot
+from adaptive_mbrl.viewing.same_origin import is_allowed
 from adaptive_mbrl.viewing.serving import address_of, require_free, served_page
 from adaptive_mbrl.viewing.status import Row, StatusTable, status_html
 
@@ -129,3 +130,56 @@ def test_a_cleared_plot_begins_anew():
         plot.draw()
         assert [x.tolist() for x in plot.columns()] == [[0.0], [2.0]]
         assert np.asarray(plot._element.data[1]).tolist() == [2.0]
+
+
+def test_other_sites_in_the_same_browser_cannot_use_the_page():
+    pytest.importorskip("viser")
+    client = pytest.importorskip("websockets.sync.client")
+    invalid = pytest.importorskip("websockets.exceptions").InvalidStatus
+    port = free_port()
+    own, protocols = f"http://{HOST}:{port}", ["viser-v1.1.1"]
+    with served_page("Robot", HOST, port):
+        for origin in (own, None):
+            with client.connect(f"ws://{HOST}:{port}", origin=origin, subprotocols=protocols) as connection:
+                assert connection.recv(timeout=60)
+        for origin in ("http://elsewhere.example", f"http://{HOST}:{port + 1}", "null"):
+            with pytest.raises(invalid, match="403"):
+                client.connect(f"ws://{HOST}:{port}", origin=origin, subprotocols=protocols)
+        # a name of another site that points to this machine
+        with socket.create_connection((HOST, port)) as sock, pytest.raises(invalid, match="403"):
+            client.connect(f"ws://elsewhere.example:{port}", sock=sock, subprotocols=protocols)
+
+
+@pytest.mark.parametrize(
+    ("headers", "loopback", "allowed"),
+    [
+        ({"Host": "robot.local:8080", "Origin": "http://robot.local:8080"}, False, True),
+        ({"Host": "robot.local:8080", "Origin": "http://robot.local:8080"}, True, False),
+        ({"Host": "robot.local:8080", "Origin": "http://elsewhere.example"}, False, False),
+        # through a tunnel to another port
+        ({"Host": "localhost:9000", "Origin": "http://localhost:9000"}, True, True),
+        ({"Host": "[::1]:8080", "Origin": "http://[::1]:8080"}, True, True),
+        ({"Host": "127.0.0.1:8080"}, True, True),
+        ({}, True, False),
+    ],
+)
+def test_who_may_connect(headers: dict[str, str], loopback: bool, allowed: bool):
+    assert is_allowed(headers, loopback=loopback) == allowed
+
+
+def test_a_plot_begins_where_there_is_a_number_and_no_line_begins_without_one():
+    pytest.importorskip("viser")
+    nan = math.nan
+    with served_page("Robot", HOST, free_port()) as page:
+        plot = LivePlot(page.server.gui, "error", [Line("a", "#000000"), Line("b", "#000000")])
+        plot.append(0.0, [nan, nan])
+        plot.draw()
+        assert [x.tolist() for x in plot.columns()] == [[], [], []]
+        for time, values in ((1.0, [1.0, nan]), (2.0, [nan, nan]), (3.0, [2.0, 5.0])):
+            plot.append(time, values)
+        plot.draw()
+        assert [[str(y) for y in x] for x in plot.columns()] == [
+            ["1.0", "2.0", "3.0"],
+            ["1.0", "nan", "2.0"],
+            ["5.0", "5.0", "5.0"],
+        ]
