@@ -10,7 +10,7 @@ WORKERS ?= 4
 PYTEST   = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n auto --maxprocesses $(WORKERS) --dist loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo pictures test test-slow test-gpu test-mutations test-ros lint format train clean
+.PHONY: help setup demo pictures test test-slow test-browser test-gpu test-mutations test-ros lint format train clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -20,15 +20,19 @@ setup: $(STAMP)  ## make the virtual environment; quick when nothing changed
 demo: setup  ## make a running half-cheetah heavier, then reverse a motor, and watch the controller adapt; writes runs/demo/
 	$(BIN)/adaptive-mbrl demo $(ARGS)
 
-pictures: setup  ## run the demo and make docs/images/ from it; needs a renderer
+pictures: setup  ## run the demo and the live view, and make docs/images/ from them; needs a renderer and Chromium
 	$(BIN)/adaptive-mbrl demo --out runs/pictures
 	$(BIN)/python benchmarks/make_pictures.py runs/pictures
+	$(BIN)/python benchmarks/view_picture.py docs/images/view.png
 
 test: setup  ## run all tests but the slow ones; ARGS go to pytest
-	$(PYTEST) -m "not slow and not hardware" $(ARGS)
+	$(PYTEST) -m "not slow and not hardware and not browser" $(ARGS)
 
 test-slow: setup  ## run the slow tests
 	$(PYTEST) -m "slow and not hardware" $(ARGS)
+
+test-browser: setup  ## run the tests that open pages in a headless Chromium; skipped where there is none
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -m browser tests $(ARGS)
 
 test-gpu: setup  ## run the tests that need a GPU
 	@$(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' || { \

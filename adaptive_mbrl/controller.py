@@ -21,7 +21,7 @@ from adaptive_mbrl.control.step import ControllerState, ControlSettings, Precisi
 from adaptive_mbrl.control.stopwatch import make_stopwatch
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.objective import Objective, RewardFunction
-from adaptive_mbrl.planning import PlannerConfig, Score, make_planner
+from adaptive_mbrl.planning import PlannerConfig, PlanState, Score, make_planner
 from adaptive_mbrl.predictor import Predictor
 from adaptive_mbrl.spec import RobotSpec
 from adaptive_mbrl.transitions import Transitions
@@ -178,6 +178,11 @@ class AdaptiveController:
         if self._state is None:
             return None
         return chosen_belief(self._state.gate, self.settings.adapter.prior(len(self._state.last_obs)))
+
+    @property
+    def plan_state(self) -> PlanState | None:
+        """What the planner carries to the next step; None before the first one."""
+        return None if self._state is None else self._state.plan
 
     def predictor(self, recent: Transitions) -> Predictor:
         """The dynamics that this controller would believe in, knowing nothing but `recent`; for diagnostics.

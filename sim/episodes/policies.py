@@ -124,12 +124,23 @@ class OraclePolicy:
             )
         self._oracle: OraclePredictor | None = None
         self._state: PlanState | None = None
+        self.plan: Obs | None = None
+        """The last plan, (B, H, action_dim); None before the first step."""
+
+    def seed(self, seed: int | Sequence[int]) -> None:
+        """Restart the planner's noise; as for `Planner.seed`."""
+        self._planner.seed(seed)
+
+    @property
+    def carried(self) -> Tensor | None:
+        """The sequences that the next step tries again, (B, any number, H, action_dim); None before the first step."""
+        return None if self._state is None else self._state.elites
 
     def reset(self, simulation: BatchSimulation) -> None:
         if self._oracle is None or self._oracle.simulation is not simulation:
             self._oracle = OraclePredictor(simulation, self._planner.num_samples)
         self._planner.require_batch(simulation.num_robots)
-        self._state = self._planner.init(simulation.num_robots)
+        self._state, self.plan = self._planner.init(simulation.num_robots), None
 
     def act(self, obs: Obs, goal: Obs, sent: Obs | None) -> tuple[Obs, None]:
         if self._oracle is None or self._state is None:
@@ -145,7 +156,8 @@ class OraclePolicy:
 
         self._state, plan = self._planner.improve(self._state, returns, self._planner.draw_noise())
         self.steps_simulated += self._oracle.steps_simulated - before
-        return plan.actions[:, 0].numpy(), None
+        self.plan = plan.actions.numpy()
+        return self.plan[:, 0], None
 
 
 def load_controller(checkpoint: str | Path, robot: Robot, **settings: Any) -> AdaptiveController:
@@ -170,10 +182,24 @@ class ControllerPolicy:
     def __init__(self, controller: AdaptiveController) -> None:
         self.controller = controller
         self.preview = controller.settings.planner.horizon - 1
+        self.plan: Obs | None = None
+        """The last plan, (B, H, action_dim); None before the first step."""
+
+    def seed(self, seed: int | Sequence[int]) -> None:
+        """Restart the planner's noise; as for `Planner.seed`."""
+        self.controller.settings.planner.seed(seed)
+
+    @property
+    def carried(self) -> Tensor | None:
+        """The sequences that the next step tries again, (B, any number, H, action_dim); None before the first step."""
+        state = self.controller.plan_state
+        return None if state is None else state.elites
 
     def reset(self, simulation: BatchSimulation) -> None:
         self.controller.reset()
+        self.plan = None
 
     def act(self, obs: Obs, goal: Obs, sent: Obs | None) -> tuple[Obs, StepInfo]:
         command = self.controller.step(obs, goal, StepOptions(sent=sent))
+        self.plan = command.plan
         return command.action, command.info

@@ -92,11 +92,8 @@ def prepare(
     planner = read_description(checkpoint).planner
     named = {"adaptive": str(checkpoint), "frozen": str(checkpoint)}
     if multitask is not None:
+        require_multitask(multitask)
         named["multitask"] = str(multitask)
-        other = read_description(multitask)
-        if not other.is_multitask:
-            rules = ", ".join(rule.TAG for rule in other.adaptation)
-            raise CheckpointError(f"{multitask}: not a multi-task checkpoint: it adapts by '{rules}'; allowed: none")
     course = load_scenario(scenario)
     robot = load_robot(course.robot)
     first = course.seed if seed is None else seed
@@ -128,3 +125,15 @@ def prepare(
         physical,
         error or None,
     )
+
+
+def require_multitask(checkpoint: str | Path) -> None:
+    """Refuse a checkpoint that adapts where one that does not is asked for.
+
+    Raises:
+        CheckpointError: it adapts, or it is missing.
+    """
+    about = read_description(checkpoint)
+    if not about.is_multitask:
+        rules = ", ".join(rule.TAG for rule in about.adaptation)
+        raise CheckpointError(f"{checkpoint}: not a multi-task checkpoint: it adapts by '{rules}'; allowed: none")

@@ -63,7 +63,7 @@ class StateReader:
         for target, pairs in ((qpos, self._qpos), (qvel, self._qvel)):
             target[:, [c for _, c in pairs]] = obs[:, [i for i, _ in pairs]]
         for start, columns in self._euler:
-            qpos[:, start : start + 4] = _quaternion(*(obs[:, c].astype(np.float64) for c in columns))
+            qpos[:, start : start + 4] = quaternions(*(obs[:, c].astype(np.float64) for c in columns))
         for start in self._quaternions:
             length = np.linalg.norm(qpos[:, start : start + 4], axis=1, keepdims=True)
             qpos[:, start : start + 4] /= np.maximum(length, 1e-9)
@@ -74,7 +74,7 @@ def _unknown(robot: Robot, what: str) -> ConfigError:
     return ConfigError(f"robot '{robot.name}': physics needs the whole state, and no channel tells the {what}")
 
 
-def _quaternion(roll: Array, pitch: Array, yaw: Array) -> Array:
+def quaternions(roll: Array, pitch: Array, yaw: Array) -> Array:
     """Unit quaternions, (R, 4), scalar first, of rotations about z, then y, then x: the inverse of what the observer reads."""
     cr, sr, cp, sp, cy, sy = (f(x / 2) for x in (roll, pitch, yaw) for f in (np.cos, np.sin))
     return np.stack(

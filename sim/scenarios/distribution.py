@@ -9,7 +9,7 @@ test_kinds   for results: kinds of change that training never saw
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -132,7 +132,8 @@ class ScenarioDistribution:
         for key, alternatives in parts:
             for i, entry in enumerate(alternatives):
                 self._weight(entry, f"{key}[{i}]")
-                self._try_corners(entry, f"{key}[{i}]")
+                for _ in self._corners(entry, f"{key}[{i}]"):
+                    pass
 
     def sample(self, rng: np.random.Generator, steps: int | None = None) -> Scenario:
         """A random scenario, its seed included.
@@ -151,6 +152,17 @@ class ScenarioDistribution:
     def episodes(self, num_episodes: int, seed: int | None = None) -> list[Scenario]:
         """Scenarios with all alternatives equally often, the same ones at every call; the i-th has the seed `seed` + i."""
         return [self.episode(i, seed) for i in range(num_episodes)]
+
+    def corners(self) -> Iterator[Change]:
+        """The changes at the ends of what is drawn: every combination of options, all ranges at their lower or upper ends."""
+        later = self.part.change.alternatives if self.part.change is not None else ()
+        for entry in (*self.part.initial, *later):
+            yield from self._corners(entry, self._path("corners"))
+
+    @property
+    def num_alternatives(self) -> int:
+        """The number of kinds of change that an episode may have; `episodes` has each of them once in so many episodes."""
+        return len(self.part.initial if self.part.change is None else self.part.change.alternatives)
 
     def _scenario(self, draw: Draw, seed: int, steps: int) -> Scenario:
         at_step = {0: self._change(self.part.initial, draw, self._path("initial"))}
@@ -214,11 +226,11 @@ class ScenarioDistribution:
             raise ConfigError(f"{self.source}: key '{key}.weight': got {weight!r}; allowed: a positive, finite number")
         return float(weight)
 
-    def _try_corners(self, entry: Mapping[str, Any], key: str) -> None:
+    def _corners(self, entry: Mapping[str, Any], key: str) -> Iterator[Change]:
         for index in range(_MAX_CORNERS):
             corner = CornerDraw(index, upper=False)
-            self._evaluate(entry, corner, key)
-            self._evaluate(entry, CornerDraw(index, upper=True), key)
+            yield self._evaluate(entry, corner, key)
+            yield self._evaluate(entry, CornerDraw(index, upper=True), key)
             if corner.remaining > 0:
                 return
 

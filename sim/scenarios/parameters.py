@@ -7,11 +7,14 @@ A name is a key of `Change`, for a part of the robot followed by that part's nam
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.scenarios.change import Change
+from sim.robot.elements import Elements
+from sim.scenarios.change import NAMED_AFTER, Change
 
 Array = NDArray[np.float64]
 AXES = ("x", "y", "z")
@@ -41,6 +44,32 @@ def parameter_values(change: Change, names: Sequence[str]) -> Array:
     NaN stands for a parameter of the whole robot that the change gives part by part: there is no such number.
     """
     return np.array([_value(change, name) for name in names])
+
+
+def with_parameter(change: Change, name: str, value: float, elements: Elements) -> Change:
+    """The change with another number for one named parameter, and everything else as it is.
+
+    Args:
+        change: the change.
+        name: the parameter; one of the whole robot replaces what the change says part by part.
+        value: its number.
+        elements: the names of the robot's parts, for a part of what the change scales as a whole.
+    """
+    key, _, part = name.partition(" ")
+    present, nominal = getattr(change, key), getattr(_NOMINAL, key)
+    new: Any
+    if key == "external_force":
+        body, _, axis = part.rpartition(" ")
+        force = list(present.get(body, (0.0, 0.0, 0.0)))
+        force[AXES.index(axis)] = value
+        new = {**present, body: tuple(force)}
+        new = {name: force for name, force in new.items() if any(force)}
+    elif part:
+        parts = present if isinstance(present, Mapping) else dict.fromkeys(getattr(elements, NAMED_AFTER[key]), present)
+        new = {name: scale for name, scale in {**parts, part: value}.items() if scale != nominal} or nominal
+    else:
+        new = round(value) if isinstance(nominal, int) else float(value)
+    return replace(change, **{key: new})
 
 
 def _names(key: str, parts: Sequence[str]) -> list[str]:
