@@ -24,6 +24,7 @@ pictures: setup  ## run the demo and the live view, and make docs/images/ from t
 	$(BIN)/adaptive-mbrl demo --out runs/pictures
 	$(BIN)/python benchmarks/make_pictures.py runs/pictures
 	$(BIN)/python benchmarks/view_picture.py docs/images/view.png
+	$(BIN)/python -m benchmarks.view_bridge_picture
 
 test: setup  ## run all tests but the slow ones; ARGS go to pytest
 	$(PYTEST) -m "not slow and not hardware and not browser" $(ARGS)

@@ -60,6 +60,10 @@ COMMANDS = (
     Command("preflight", options.PreflightOptions, "robot_bridge.preflight.command:preflight"),
     Command("simulated-robot", options.SimulatedRobotOptions, "robot_bridge.simulated.robot:simulated_robot"),
     Command("import-bag", options.ImportBagOptions, "robot_bridge.bags.import_bag:import_bag"),
+    Command("foxglove layout", options.FoxgloveLayoutOptions, "robot_bridge.streams.commands:layout"),
+    Command("foxglove stream", options.FoxgloveStreamOptions, "robot_bridge.streams.commands:stream_to_foxglove"),
+    Command("rerun export", options.RerunExportOptions, "robot_bridge.streams.commands:export_to_rerun"),
+    Command("rerun stream", options.RerunStreamOptions, "robot_bridge.streams.commands:stream_to_rerun"),
     Command("data import", options.DataImportOptions, "adaptive_mbrl.logs.import_logs:import_logs"),
     Command("data check", options.DataCheckOptions, "adaptive_mbrl.stores.check:check"),
     Command("data stats", options.DataStatsOptions, "adaptive_mbrl.stores.stats:stats"),
@@ -76,7 +80,11 @@ COMMANDS = (
     Command("info", options.InfoOptions, "sim.info:info"),
 )
 """Every sub-command, in the order of the help."""
-GROUPS = {"data": "Make stores of episodes from logs; check, show, merge, split and exchange them."}
+GROUPS = {
+    "foxglove": "Show a bridge in Foxglove: a layout, and a live stream.",
+    "rerun": "Show a bridge in Rerun: recordings, and a live stream.",
+    "data": "Make stores of episodes from logs; check, show, merge, split and exchange them.",
+}
 """What the sub-commands whose names begin with one word have in common."""
 _USERS_OF_SIM = ("sim.", "robot_bridge.simulated.")
 """The commands of these packages import `sim`."""

@@ -43,9 +43,7 @@ def main(picture: Path = PICTURE, checkpoint: str = CHECKPOINT) -> None:
     Raises:
         FileNotFoundError: there is no Chromium, or the view did not start.
     """
-    browser = os.environ.get("CHROMIUM") or next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if browser is None:
-        raise FileNotFoundError(f"no Chromium: none of {', '.join(BROWSERS)} is installed, and CHROMIUM names none")
+    browser = find_browser()
     command = [sys.executable, "-m", "adaptive_mbrl", *COMMAND, checkpoint]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as view:
         assert view.stdout is not None
@@ -59,6 +57,18 @@ def main(picture: Path = PICTURE, checkpoint: str = CHECKPOINT) -> None:
     content = BytesIO()
     Image.open(BytesIO(taken)).convert("RGB").quantize(COLOURS).save(content, "png", optimize=True)
     write_bytes_atomically(picture, content.getvalue())
+
+
+def find_browser() -> str:
+    """The path of Chromium.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    browser = os.environ.get("CHROMIUM") or next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if browser is None:
+        raise FileNotFoundError(f"no Chromium: none of {', '.join(BROWSERS)} is installed, and CHROMIUM names none")
+    return browser
 
 
 def screenshot(browser: str, address: str) -> bytes:

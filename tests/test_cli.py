@@ -31,16 +31,21 @@ from adaptive_mbrl.options import (
     DiagnoseOptions,
     EvaluateOptions,
     FineTuneOptions,
+    FoxgloveLayoutOptions,
+    FoxgloveStreamOptions,
     ImportBagOptions,
     InfoOptions,
     PreflightOptions,
     ReplayOptions,
+    RerunExportOptions,
+    RerunStreamOptions,
     RunsOptions,
     SimulatedRobotOptions,
     SweepOptions,
     TrainBaselineOptions,
     TrainOptions,
     TrainSuiteOptions,
+    ViewOptions,
 )
 from adaptive_mbrl.revision import git_revision
 
@@ -107,6 +112,7 @@ def test_help_lists_every_command():
         ),
         ("train-suite --suite full --runs r --device cpu".split(), TrainSuiteOptions("full", Path("r"), device="cpu")),
         ("collect --robot ant --policy oracle --steps 5".split(), CollectOptions(robot="ant", policy="oracle", steps=5)),
+        ("view --bridge b.yaml --port 9000 --domain 7".split(), ViewOptions(bridge=Path("b.yaml"), port=9000, domain=7)),
         ("bridge --bridge b.yaml --dry-run --domain 7".split(), BridgeOptions(Path("b.yaml"), dry_run=True, domain=7)),
         ("call freeze_adaptation --off".split(), CallOptions("freeze_adaptation", off=True)),
         (
@@ -123,6 +129,16 @@ def test_help_lists_every_command():
             "import-bag a/bag --bridge b.yaml --out e --min-steps 40".split(),
             ImportBagOptions(Path("a/bag"), Path("b.yaml"), Path("e"), min_steps=40),
         ),
+        (
+            "foxglove layout --bridge b.yaml --bag m --out o.json".split(),
+            FoxgloveLayoutOptions(Path("b.yaml"), Path("o.json"), bag=Path("m")),
+        ),
+        ("foxglove stream --bridge b.yaml --port 0 --domain 7".split(), FoxgloveStreamOptions(Path("b.yaml"), port=0, domain=7)),
+        (
+            "rerun export a/bag --bridge b.yaml --out o.rrd".split(),
+            RerunExportOptions(Path("a/bag"), Path("b.yaml"), Path("o.rrd")),
+        ),
+        ("rerun stream --bridge b.yaml --node a/b".split(), RerunStreamOptions(Path("b.yaml"), node="a/b")),
         (
             "data import a.csv b --config l.yaml --out e".split(),
             DataImportOptions((Path("a.csv"), Path("b")), Path("l.yaml"), Path("e")),

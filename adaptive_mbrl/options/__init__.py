@@ -26,6 +26,7 @@ from adaptive_mbrl.options.simulation import (
     InfoOptions,
     ReplayOptions,
 )
+from adaptive_mbrl.options.streams import FoxgloveLayoutOptions, FoxgloveStreamOptions, RerunExportOptions, RerunStreamOptions
 from adaptive_mbrl.options.sweep import SweepOptions
 from adaptive_mbrl.options.training import FineTuneOptions, RunsOptions, TrainBaselineOptions, TrainOptions
 from adaptive_mbrl.options.viewing import ViewOptions
@@ -49,10 +50,14 @@ __all__ = [
     "DiagnoseOptions",
     "EvaluateOptions",
     "FineTuneOptions",
+    "FoxgloveLayoutOptions",
+    "FoxgloveStreamOptions",
     "ImportBagOptions",
     "InfoOptions",
     "PreflightOptions",
     "ReplayOptions",
+    "RerunExportOptions",
+    "RerunStreamOptions",
     "RunsOptions",
     "SimulatedRobotOptions",
     "SweepOptions",

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from robot_bridge.bags.recorder import BagRecorder
 from robot_bridge.middleware.endpoints import Graph
 from robot_bridge.middleware.messages import LogLevel
-from robot_bridge.middleware.transport import Answer, MessageT, Receive, RequestT, Transport
+from robot_bridge.middleware.transport import Answer, Client, MessageT, Receive, Request, RequestT, Transport
 
 
 class RecordingTransport:
@@ -50,6 +50,9 @@ class RecordingTransport:
 
     def serve(self, name: str, request_type: type[RequestT], answer: Answer[RequestT]) -> None:
         self._transport.serve(name, request_type, answer)
+
+    def client(self, name: str, request_type: type[Request]) -> Client:
+        return self._transport.client(name, request_type)
 
     def log(self, name: str, level: LogLevel, text: str) -> None:
         self._transport.log(name, level, text)

@@ -11,13 +11,11 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
-import queue
 import socket
 import threading
 import time
 import types
 import typing
-import uuid
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Annotated, Any
@@ -31,8 +29,9 @@ from cyclonedds.sub import DataReader
 from cyclonedds.topic import Topic
 from cyclonedds.util import duration
 
-from adaptive_mbrl.errors import BridgeError, ConfigError
+from adaptive_mbrl.errors import ConfigError
 from robot_bridge.middleware.cyclone import LOOPBACK, configuration
+from robot_bridge.middleware.dds_client import DdsClient
 from robot_bridge.middleware.dds_graph import DdsGraph
 from robot_bridge.middleware.messages import RESPONSES, Log, LogLevel, Message, Response, Time, fields_of
 from robot_bridge.middleware.transport import Answer, MessageT, Receive, Request, RequestT
@@ -102,8 +101,26 @@ class DdsTransport:
 
         requests: DataReader = self._listen(self._service_topic("rq", f"{name}Request", request_type), _SERVICE_QOS, reply)
 
+    def client(self, name: str, request_type: type[Request]) -> DdsClient:
+        response_type = RESPONSES[request_type]
+        writer = DataWriter(self._participant, self._service_topic("rq", f"{name}Request", request_type), _SERVICE_QOS)
+
+        def send(request: Request, client: int, number: int) -> None:
+            writer.write(_framed(request, client, number))
+
+        def is_served() -> bool:
+            return bool(writer.get_matched_subscriptions() and reader.get_matched_publications())
+
+        def take(sample: Any) -> None:
+            if sample.client == made.number:
+                made.take(sample.number, from_wire(sample, response_type))
+
+        made = DdsClient(name, f"in domain {self._domain} on interface '{self._interface}'", send, is_served)
+        reader = self._listen(self._service_topic("rr", f"{name}Reply", response_type), _SERVICE_QOS, take)
+        return made
+
     def call(self, name: str, request: Request, timeout: float = 3.0, answer_seconds: float | None = None) -> Response:
-        """Call a service and wait for its answer.
+        """Call a service once and wait for its answer, as a `client` does.
 
         Args:
             name: the service's ROS 2 name.
@@ -114,27 +131,7 @@ class DdsTransport:
         Raises:
             BridgeError: the service was not found or did not answer.
         """
-        response_type = RESPONSES[type(request)]
-        client, answers = uuid.uuid4().int >> 65, queue.SimpleQueue[Response]()
-
-        def take(sample: Any) -> None:
-            if sample.client == client:
-                answers.put(from_wire(sample, response_type))
-
-        reader = self._listen(self._service_topic("rr", f"{name}Reply", response_type), _SERVICE_QOS, take)
-        writer = DataWriter(self._participant, self._service_topic("rq", f"{name}Request", type(request)), _SERVICE_QOS)
-        until = time.monotonic() + timeout
-        while not (writer.get_matched_subscriptions() and reader.get_matched_publications()):
-            if time.monotonic() > until:
-                where = f"in domain {self._domain} on interface '{self._interface}'"
-                raise BridgeError(f"service '{name}': nobody serves it {where}; give --domain and --interface of the node")
-            time.sleep(0.01)
-        writer.write(_framed(request, client, 1))
-        patience = timeout if answer_seconds is None else answer_seconds
-        try:
-            return answers.get(timeout=patience)
-        except queue.Empty:
-            raise BridgeError(f"service '{name}': no answer within {patience:g} s") from None
+        return self.client(name, type(request))(request, timeout, answer_seconds)
 
     def log(self, name: str, level: LogLevel, text: str) -> None:
         with self._lock:

@@ -19,9 +19,19 @@ from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 
+from adaptive_mbrl.errors import BridgeError
 from robot_bridge.middleware.endpoints import Endpoint
-from robot_bridge.middleware.messages import DiagnosticStatus, LogLevel, Message, SetBoolRequest, TriggerRequest, fields_of
-from robot_bridge.middleware.transport import Answer, MessageT, Receive, RequestT
+from robot_bridge.middleware.messages import (
+    RESPONSES,
+    DiagnosticStatus,
+    LogLevel,
+    Message,
+    Response,
+    SetBoolRequest,
+    TriggerRequest,
+    fields_of,
+)
+from robot_bridge.middleware.transport import Answer, MessageT, Receive, Request, RequestT
 
 SERVICES = {TriggerRequest: "Trigger", SetBoolRequest: "SetBool"}
 _LOG = logging.getLogger(__name__)
@@ -47,6 +57,7 @@ class RosTransport:
         self._publishers: list[Any] = []
         self._subscriptions: list[Any] = []
         self._services: list[Any] = []
+        self._clients: list[Any] = []
 
     def publisher(self, topic: str, message_type: type[MessageT], *, reliable: bool = True) -> Callable[[MessageT], None]:
         publisher = self._node.create_publisher(ros_class(message_type), topic, _qos(reliable))
@@ -76,6 +87,13 @@ class RosTransport:
         service_type = getattr(importlib.import_module("std_srvs.srv"), kind)
         self._services.append(self._node.create_service(service_type, name, reply, callback_group=self._service_calls))
 
+    def client(self, name: str, request_type: type[Request]) -> RosClient:
+        kind = SERVICES[request_type]
+        service_type = getattr(importlib.import_module("std_srvs.srv"), kind)
+        client = self._node.create_client(service_type, name, callback_group=self._service_calls)
+        self._clients.append(client)
+        return RosClient(name, request_type, client, service_type)
+
     def log(self, name: str, level: LogLevel, text: str) -> None:
         logger = self._node.get_logger()
         # a line of code each: rclpy refuses another severity from the same one
@@ -97,9 +115,40 @@ class RosTransport:
             (self._node.destroy_publisher, self._publishers),
             (self._node.destroy_subscription, self._subscriptions),
             (self._node.destroy_service, self._services),
+            (self._node.destroy_client, self._clients),
         ):
             while entities:
                 destroy(entities.pop())
+
+
+class RosClient:
+    """Calls one service through a node that another thread spins.
+
+    Args:
+        name: the service's ROS 2 name.
+        request_type: class of the requests.
+        client: the node's client.
+        service_type: ROS 2's own class of the service.
+    """
+
+    def __init__(self, name: str, request_type: type[Request], client: Any, service_type: Any) -> None:
+        self._name, self._request_type, self._client, self._service_type = name, request_type, client, service_type
+
+    def __call__(self, request: Request, timeout: float = 3.0, answer_seconds: float | None = None) -> Response:
+        if not self._client.wait_for_service(timeout_sec=timeout):
+            raise BridgeError(f"service '{self._name}': nobody serves it; give --domain of the node")
+        question = self._service_type.Request()
+        if isinstance(request, SetBoolRequest):
+            question.data = request.data
+        patience = timeout if answer_seconds is None else answer_seconds
+        answered = threading.Event()
+        future = self._client.call_async(question)
+        future.add_done_callback(lambda _: answered.set())
+        if not answered.wait(patience):
+            self._client.remove_pending_request(future)
+            raise BridgeError(f"service '{self._name}': no answer within {patience:g} s")
+        answer = future.result()
+        return RESPONSES[self._request_type](bool(answer.success), str(answer.message))
 
 
 class RosGraph:

@@ -18,6 +18,22 @@ Answer = Callable[[RequestT], Response]
 """Answers a request, on one of the transport's threads. Several answers may run at the same time."""
 
 
+class Client(Protocol):
+    """Calls one service, from any thread."""
+
+    def __call__(self, request: Request, timeout: float = 3.0, answer_seconds: float | None = None) -> Response:
+        """Send a request and wait for its answer.
+
+        Args:
+            request: the request.
+            timeout: longest time to find the service [s].
+            answer_seconds: longest time to wait for its answer then [s]; None for `timeout`.
+
+        Raises:
+            BridgeError: the service was not found or did not answer.
+        """
+
+
 class Transport(Protocol):
     """Carries messages of `robot_bridge.middleware.messages` under ROS 2 topic and service names."""
 
@@ -47,6 +63,14 @@ class Transport(Protocol):
             name: the service's ROS 2 name, e.g. ``/adaptive_mpc/estop``.
             request_type: class of the requests, one of the two kinds of service.
             answer: the function that answers a request.
+        """
+
+    def client(self, name: str, request_type: type[Request]) -> Client:
+        """A function that calls a service. Looking for the service begins now, so that a later call need not wait for it.
+
+        Args:
+            name: the service's ROS 2 name, e.g. ``/adaptive_mpc/estop``.
+            request_type: class of the requests, one of the two kinds of service.
         """
 
     def log(self, name: str, level: LogLevel, text: str) -> None:

@@ -112,6 +112,54 @@ def test_a_service_that_nobody_serves_is_an_error():
     transport.close()
 
 
+def test_a_client_stays_connected_and_gives_each_caller_its_own_answer():
+    server, asking, first_is_asked, second_is_answered = (
+        DdsTransport(DOMAIN),
+        DdsTransport(DOMAIN),
+        threading.Event(),
+        threading.Event(),
+    )
+
+    def answer(request: SetBoolRequest) -> Response:
+        if request.data:
+            first_is_asked.set()
+            assert second_is_answered.wait(PATIENCE)
+        return Response(True, str(request.data))
+
+    server.serve("/freeze", SetBoolRequest, answer)
+    client = asking.client("/freeze", SetBoolRequest)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(client, SetBoolRequest(True), PATIENCE)
+        assert first_is_asked.wait(PATIENCE)
+        # the second question overtakes the first one, which is answered later
+        assert client(SetBoolRequest(False), PATIENCE).message == "False"
+        second_is_answered.set()
+        assert first.result(PATIENCE).message == "True"
+    for transport in (server, asking):
+        transport.close()
+
+
+def test_an_answer_that_comes_too_late_is_not_taken_for_the_next_one():
+    server, asking, late, is_slow = DdsTransport(DOMAIN), DdsTransport(DOMAIN), threading.Event(), threading.Event()
+
+    def answer(request: TriggerRequest) -> Response:
+        if not is_slow.is_set():
+            is_slow.set()
+            assert late.wait(PATIENCE)
+            return Response(True, "too late")
+        return Response(True, "in time")
+
+    server.serve("/slow", TriggerRequest, answer)
+    client = asking.client("/slow", TriggerRequest)
+    with pytest.raises(BridgeError, match=r"service '/slow': no answer within 0.05 s"):
+        client(TriggerRequest(), PATIENCE, 0.05)
+    assert is_slow.wait(PATIENCE)
+    late.set()
+    assert client(TriggerRequest(), PATIENCE).message == "in time"
+    for transport in (server, asking):
+        transport.close()
+
+
 def test_one_clients_answer_is_not_anothers():
     server, clients = DdsTransport(DOMAIN), [DdsTransport(DOMAIN) for _ in range(2)]
     server.serve("/freeze", SetBoolRequest, lambda request: Response(True, str(request.data)))

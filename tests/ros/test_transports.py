@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from adaptive_mbrl.errors import BridgeError
 from robot_bridge.middleware.connect import open_transport
 from robot_bridge.middleware.dds import DdsTransport
 from robot_bridge.middleware.endpoints import Endpoint
@@ -81,6 +82,17 @@ def test_a_service_of_rclpy_answers_a_call_over_dds(pair: DdsTransport):
     ]
 
     assert [(a.success, a.message) for a in answers] == [(True, "stopped"), (False, "got True"), (True, "got False")]
+
+
+@both_ways
+def test_a_client_asks_again_and_again(pair: Transport):
+    stop, freeze = pair.client("/peer/estop", TriggerRequest), pair.client("/peer/freeze", SetBoolRequest)
+
+    answers = [stop(TriggerRequest(), PATIENCE), *(freeze(SetBoolRequest(on), PATIENCE) for on in (True, False))]
+
+    assert [(a.success, a.message) for a in answers] == [(True, "stopped"), (False, "got True"), (True, "got False")]
+    with pytest.raises(BridgeError, match="service '/nobody/estop': nobody serves it"):
+        pair.client("/nobody/estop", TriggerRequest)(TriggerRequest(), timeout=0.05)
 
 
 @pytest.mark.parametrize("pair", [("rclpy", "dds")], indirect=True)

@@ -1,0 +1,1 @@
+"""What a running bridge publishes, and what one has recorded, in the tools Foxglove and Rerun."""
