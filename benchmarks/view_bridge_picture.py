@@ -9,6 +9,7 @@ machine that is fast enough for the bridge. A bridge file whose checkpoint has a
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,8 +27,10 @@ from benchmarks.view_picture import COLOURS, FLAGS, find_browser
 ROOT = Path(__file__).resolve().parent.parent
 DOMAIN, PORT = "97", "8098"
 SCENARIO = "robot: cartpole\nsteps: 100000\nchanges:\n  - {at: 100, actuator_gain: 0.6}\n"
-WATCHED_SECONDS = 25
+WATCHED_SECONDS = 20
 """How long the page runs before the picture is taken, so that its plots are full [s]."""
+SETTLE_MILLISECONDS = 1500
+"""Time for the browser to show what it has got already."""
 WIDTH, HEIGHT = 1500, 880
 _PATIENCE = 300_000  # milliseconds
 
@@ -54,7 +57,7 @@ def main(bridge: Path, picture: Path) -> None:
         opened = re.match(r"Open (\S+)", view.stdout.readline())
         if opened is None:
             raise FileNotFoundError("the page did not start; its message stands above")
-        taken = screenshot(browser, opened.group(1))
+        taken = screenshot(browser, opened.group(1), view)
     content = BytesIO()
     Image.open(BytesIO(taken)).convert("RGB").quantize(COLOURS).save(content, "png", optimize=True)
     write_bytes_atomically(picture, content.getvalue())
@@ -69,7 +72,7 @@ def start(stack: ExitStack, *arguments: str) -> subprocess.Popen[str]:
     return process
 
 
-def screenshot(browser: str, address: str) -> bytes:
+def screenshot(browser: str, address: str, view: subprocess.Popen[str]) -> bytes:
     """What the page shows once the robot has run for a while, as a PNG."""
     with sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=browser, args=list(FLAGS))
@@ -81,13 +84,18 @@ def screenshot(browser: str, address: str) -> bytes:
         for close in page.locator(".mantine-Notification-closeButton").all():
             close.click()
         page.mouse.move(0, 0)
+        # the page stands still for its picture, without the cover that says so
+        page.add_style_tag(content="#cover {animation: none !important}")
         state = "document.querySelector('#state > div')?.innerText"
-        title = ""
-        while title != "running":
-            # a busy machine may hold the robot just then
+        while True:
             page.wait_for_function(f"() => {state} === 'running'")
-            taken = page.screenshot()
-            title = page.evaluate(state)
+            view.send_signal(signal.SIGSTOP)
+            page.wait_for_timeout(SETTLE_MILLISECONDS)
+            still_running = page.evaluate(state) == "running"
+            taken = page.screenshot() if still_running else b""
+            view.send_signal(signal.SIGCONT)
+            if taken:
+                break
         chromium.close()
     return taken
 

@@ -1,6 +1,6 @@
 """Take the picture of `docs/view.md`: the live view of the demonstration, some seconds after a motor was wired backwards.
 
-Usage: python benchmarks/view_picture.py [PICTURE]
+Usage: python benchmarks/view_picture.py [PICTURE [CHECKPOINT]]
 
 Needs Chromium (found by name, or named by the environment variable CHROMIUM) and the packages viser and playwright.
 """
@@ -21,7 +21,9 @@ from playwright.sync_api import sync_playwright
 from adaptive_mbrl.errors import EXIT_MISTAKE
 from adaptive_mbrl.storage import write_bytes_atomically
 
-COMMAND = ("view", "--checkpoint", "half_cheetah", "--scenario", "half_cheetah/demo", "--port", "8097")
+CHECKPOINT = "half_cheetah"
+COMMAND = ("view", "--scenario", "half_cheetah/demo", "--port", "8097", "--checkpoint")
+PICTURE = Path(__file__).resolve().parent.parent / "docs" / "images" / "view.png"
 SECOND = 13
 """Of the simulation; the demonstration's last change comes at 10 s."""
 WIDTH, HEIGHT = 1600, 900
@@ -31,17 +33,19 @@ FLAGS = ("--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-
 _PATIENCE = 600_000  # milliseconds; without a GPU a slow machine takes its time
 
 
-def main(picture: Path) -> None:
+def main(picture: Path = PICTURE, checkpoint: str = CHECKPOINT) -> None:
     """Write the picture.
 
     Args:
         picture: the PNG file; an older one is replaced.
+        checkpoint: name or folder of a half-cheetah's checkpoint.
 
     Raises:
         FileNotFoundError: there is no Chromium, or the view did not start.
     """
     browser = find_browser()
-    with subprocess.Popen([sys.executable, "-m", "adaptive_mbrl", *COMMAND], stdout=subprocess.PIPE, text=True) as view:
+    command = [sys.executable, "-m", "adaptive_mbrl", *COMMAND, checkpoint]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as view:
         assert view.stdout is not None
         opened = re.match(r"Open (\S+)", view.stdout.readline())
         try:
@@ -89,7 +93,7 @@ def screenshot(browser: str, address: str) -> bytes:
 
 if __name__ == "__main__":
     try:
-        main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent.parent / "docs" / "images" / "view.png")
+        main(*map(Path, sys.argv[1:2]), *sys.argv[2:3])
     except FileNotFoundError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(EXIT_MISTAKE)

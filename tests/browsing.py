@@ -46,6 +46,7 @@ def browser_page(width: int = 1200, height: int = 700) -> Iterator[tuple[Page, l
             "console",
             lambda m: problems.append(m.text) if m.type in ("error", "warning") and not m.text.startswith(HARMLESS) else None,
         )
+        page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: problems.append(str(error)))
         # whatever is not on this machine is not there: the page has to work offline
         page.route(

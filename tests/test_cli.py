@@ -56,6 +56,7 @@ from adaptive_mbrl.options import (
     TrainOptions,
     TrainSuiteOptions,
     ValidateOptions,
+    ViewOptions,
 )
 from adaptive_mbrl.revision import git_revision
 
@@ -123,6 +124,7 @@ def test_help_lists_every_command():
         ),
         ("train-suite --suite full --runs r --device cpu".split(), TrainSuiteOptions("full", Path("r"), device="cpu")),
         ("collect --robot ant --policy oracle --steps 5".split(), CollectOptions(robot="ant", policy="oracle", steps=5)),
+        ("view --bridge b.yaml --port 9000 --domain 7".split(), ViewOptions(bridge=Path("b.yaml"), port=9000, domain=7)),
         ("bridge --bridge b.yaml --dry-run --domain 7".split(), BridgeOptions(Path("b.yaml"), dry_run=True, domain=7)),
         ("call freeze_adaptation --off".split(), CallOptions("freeze_adaptation", off=True)),
         (

@@ -77,8 +77,17 @@ class LivePlot:
         self._rows.clear()
 
     def columns(self) -> tuple[NDArray[np.float64], ...]:
-        """The points: their times, and the numbers of each line."""
+        """The points: their times, and the numbers of each line.
+
+        They begin where some line has a number. A line that has none there yet has its first one, since the browser takes the
+        range of an axis from the first point on.
+        """
         rows = np.array(self._rows, dtype=np.float64).reshape(len(self._rows), self._width)
+        known = np.isfinite(rows[:, 1:])
+        rows, known = (x[int(known.any(1).argmax()) :] if known.any() else x[:0] for x in (rows, known))
+        for line in range(self._width - 1):
+            first = int(known[:, line].argmax()) if known[:, line].any() else 0
+            rows[:first, 1 + line] = rows[first, 1 + line] if len(rows) else 0.0
         return tuple(np.ascontiguousarray(column) for column in rows.T)
 
     def draw(self) -> None:

@@ -75,6 +75,9 @@ def ranges(robot: Robot, known: Iterable[Source]) -> tuple[Range, ...]:
         known: its scenarios and parts of splits.
     """
     motors = [f"{GAIN} {name}" for name in robot.elements.actuators]
+    if len(motors) == 1:
+        # scenarios scale the only motor without naming it, and so does a diagnosis
+        motors = [GAIN]
     every_motor = [Change(actuator_gain=gain) for gain in (REVERSED, STRONG)]
     changes = [Change(), *every_motor, *(change for source in known for change in _changes(source))]
     by_part = [name for name in varying_parameters(changes) if not name.startswith(GAIN)]

@@ -52,7 +52,7 @@ class Controls:
     ) -> None:
         self._gui, self._session, self._inbox, self._tell = gui, session, inbox, tell
         self.paused, self._steps_to_go = False, 0
-        self._shown = Change()
+        self._shown: Change | None = Change()
         self._sliders: dict[str, viser.GuiSliderHandle[Any]] = {}
         self._add_clock()
         self._add_dynamics(ranges)
@@ -169,14 +169,28 @@ class Controls:
         self._tell(f"reset with seed {self._session.scenario.seed}")
 
     def _set(self, name: str, value: float) -> None:
-        self._try(lambda: self._session.set_parameter(name, value), f"{name.replace('_', ' ')} {value:g}")
+        done = self._try(lambda: self._session.set_parameter(name, value), f"{name.replace('_', ' ')} {value:g}")
+        if done and not self._moves_others(name):
+            # it shows its number already, and setting it again would pull at it while it is dragged on
+            self._shown = self._session.change
+
+    def _moves_others(self, name: str) -> bool:
+        """Whether other sliders show something else when this one is moved: those of a whole and of its parts."""
+        key = name.partition(" ")[0]
+        same = [other for other in self._sliders if other != name and other.partition(" ")[0] == key]
+        return key in (name, *same)
 
     def _change(self, change: Change) -> None:
         self._try(lambda: self._session.set_change(change), describe(change))
 
-    def _try(self, action: Callable[[], None], words: str) -> None:
+    def _try(self, action: Callable[[], None], words: str) -> bool:
+        """Do something and tell it, or why it could not be done, which is False."""
         try:
             action()
         except AdaptiveMBRLError as error:
-            words = str(error)
+            # the sliders go back to what is in force
+            self._shown = None
+            self._tell(str(error))
+            return False
         self._tell(words)
+        return True

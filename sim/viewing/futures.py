@@ -9,10 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from adaptive_mbrl.errors import ConfigError
-from sim.episodes.policies import ControllerPolicy
 from sim.simulation.oracle import OraclePredictor
 from sim.viewing.pose import PointReader, PosedModel
-from sim.viewing.session import Moment, Session
+from sim.viewing.session import Moment, Session, controller_of
 
 Array = NDArray[np.float64]
 
@@ -56,6 +55,7 @@ class Futures:
         """Take over the state of the simulation, from which the plans of the next step begin."""
         self._oracle.sync()
 
+    @torch.no_grad()
     def lines(self, moment: Moment) -> Lines:
         """The futures that a moment's plan was chosen among, from the state of the last `remember`."""
         nothing = np.zeros((0, len(moment.plan) + 1, 3))
@@ -64,15 +64,13 @@ class Futures:
         self._posed.apply(moment.change)
         simulated = self._oracle.roll_out(torch.empty(0), torch.from_numpy(moment.plan[None, None]))
         real = self._points(moment, simulated.next_obs[0, 0].numpy())
-        actor = self._session.actors[moment.arm]
-        if not isinstance(actor, ControllerPolicy) or actor.controller.belief is None:
+        acting = controller_of(self._session, moment)
+        if acting is None:
             return Lines(nothing, nothing, real)
+        controller, predictor = acting
         sequences = np.concatenate([moment.plan[None], moment.candidates])
-        settings, device = actor.controller.settings, actor.controller.device
-        with torch.no_grad():
-            predictor = settings.adapter.condition(actor.controller.belief)
-            begin, actions = (torch.from_numpy(x[None]).to(device) for x in (moment.obs, sequences))
-            predicted = predictor.roll_out(begin, actions).next_obs[:, 0].cpu().numpy()
+        begin, actions = (torch.from_numpy(x[None]).to(controller.device) for x in (moment.obs, sequences))
+        predicted = predictor.roll_out(begin, actions).next_obs[:, 0].cpu().numpy()
         return Lines(self._points(moment, predicted[:, 0]), self._points(moment, predicted[0, 1:]), real)
 
     def _points(self, moment: Moment, obs: NDArray[np.float32]) -> Array:

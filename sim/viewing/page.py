@@ -9,6 +9,7 @@ from adaptive_mbrl.viewing.serving import Page, served_page
 from sim.viewing.choices import Preset, Range
 from sim.viewing.controls import Controls
 from sim.viewing.futures import Futures
+from sim.viewing.motors import Gains, MotorReader
 from sim.viewing.pace import Pace
 from sim.viewing.readings import Readings
 from sim.viewing.scene import Scene
@@ -40,6 +41,8 @@ class View:
         self._controls = Controls(gui, session, self._inbox, ranges, presets, self._readings.tell)
         self._scene = Scene(page.server, session.robot, session.simulation.physics.arrays["qpos"][0])
         self._futures, self._pace, self._count = Futures(session), Pace(session.robot.spec.dt), 0
+        self._motors = MotorReader(session)
+        self._gains: Gains | None = None
         self._readings.tell(f"{session.arm} acts")
 
     def run(self, seconds: float | None) -> None:
@@ -63,6 +66,7 @@ class View:
     def advance(self) -> None:
         """Make one control step and show it."""
         self._futures.remember()
+        self._motors.remember()
         moment = self.session.step()
         if moment is None:
             return
@@ -72,7 +76,8 @@ class View:
             self._scene.draw(self._futures.lines(moment) if self._controls.lines else None)
         if self._count % READINGS_EVERY == 0 or self._controls.paused or self.session.ended:
             self._controls.follow()
-            self._readings.show(self._pace.factor, self._controls.paused)
+            self._gains = self._motors.read(moment)
+            self._readings.show(self._pace.factor, self._controls.paused, self._gains)
         self._count += 1
 
     def _stand_still(self) -> None:
@@ -80,7 +85,7 @@ class View:
         session = self.session
         self._scene.show(session.simulation.physics.arrays["qpos"][0], session.change, session.goal)
         self._controls.follow()
-        self._readings.show(self._pace.factor, self._controls.paused)
+        self._readings.show(self._pace.factor, self._controls.paused, self._gains)
 
 
 def run_page(

@@ -6,14 +6,18 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from adaptive_mbrl.viewing.bars import Bar, BarPanel
 from adaptive_mbrl.viewing.colours import ESTIMATE, GOOD, NEUTRAL
 from adaptive_mbrl.viewing.plots import Line, LivePlot
 from adaptive_mbrl.viewing.status import Row, StatusTable
 from sim.evaluation.performance import performance_label, rewarded_velocity
 from sim.evaluation.report import describe
+from sim.scenarios.change import scale_vector
 from sim.scenarios.parameters import parameter_values
 from sim.viewing.choices import Range
+from sim.viewing.motors import Gains
 from sim.viewing.session import Moment, Session
 
 if TYPE_CHECKING:
@@ -23,9 +27,13 @@ BAND_STDS = 2.0
 _SLOW = 0.95
 """Below this share of real time the page says that the machine is too slow."""
 _LAST_EVENTS = 4
-NO_DIAGNOSIS = "No diagnosis in this checkpoint, which would read physical parameters out of the belief: adaptive-mbrl diagnose."
-BARS = "Band: the estimate, plus and minus two standard deviations. Dashed: the truth, which only the simulator knows."
+MOTORS = (
+    "How strongly the belief expects each motor to act: 1 as built, 0 dead, -1 reversed. Band: from the lowest to the highest "
+    "member of the ensemble. Dashed: the truth, which only the simulator knows."
+)
+DIAGNOSIS = "Band: the estimate, plus and minus two standard deviations. Dashed: the truth."
 ORACLE = "The oracle has no belief: it plans under the truth (dashed)."
+GAIN_AXIS = (-1.5, 1.5)
 
 
 class Readings:
@@ -47,13 +55,17 @@ class Readings:
         self._return = 0.0
         self._velocity = rewarded_velocity(session.robot)
         self._status = StatusTable(gui)
-        with gui.add_folder("Belief"):
-            self._bars = BarPanel(gui, note=NO_DIAGNOSIS if not names else BARS)
+        with gui.add_folder("What the belief expects of the motors"):
+            self._motors = BarPanel(gui)
         label = performance_label(session.robot)[1]
         self._performance = LivePlot(gui, label, [Line("performance", GOOD)])
         self._error = LivePlot(
             gui, "one-step error of the model [target stds]", [Line("belief", ESTIMATE), Line("prior", NEUTRAL, dashed=True)]
         )
+        self._diagnosis: BarPanel | None = None
+        if names:
+            with gui.add_folder("Diagnosis: parameters that are read out of the belief"):
+                self._diagnosis = BarPanel(gui)
         self._moment: Moment | None = None
 
     def tell(self, words: str) -> None:
@@ -75,18 +87,22 @@ class Readings:
         errors = (math.nan, math.nan) if info is None else (float(info.adapted_error[0]), float(info.prior_error[0]))
         self._error.append(moment.time, errors)
 
-    def show(self, factor: float, paused: bool) -> None:
+    def show(self, factor: float, paused: bool, gains: Gains | None = None) -> None:
         """Send everything to the browsers; a few times a second is enough.
 
         Args:
             factor: simulated seconds per real second.
             paused: whether the simulation stands still because the user wants it.
+            gains: what the belief expects of the motors; None for an actor without a belief.
         """
         self._status.show(self._rows(factor, paused))
         self._performance.draw()
         self._error.draw()
         if self._moment is not None:
-            self._bars.show(self._belief(self._moment), None if not self._names else self._note(self._moment))
+            has_belief = self._moment.info is not None
+            self._motors.show(self._motor_bars(self._moment, gains), MOTORS if has_belief else ORACLE)
+            if self._diagnosis is not None:
+                self._diagnosis.show(self._diagnosis_bars(self._moment), DIAGNOSIS if has_belief else ORACLE)
 
     def _rows(self, factor: float, paused: bool) -> list[Row]:
         session, moment = self._session, self._moment
@@ -117,20 +133,27 @@ class Readings:
             return Row("belief", "the prior, always")
         if moment.info.fell_back[0]:
             return Row("belief", "the prior, because adapting predicted worse", "warning")
-        return Row("belief", f"from the last {int(moment.info.run_length[0])} steps at most")
+        return Row("belief", f"learning for {int(moment.info.run_length[0])} steps")
 
-    def _belief(self, moment: Moment) -> list[Bar]:
+    def _motor_bars(self, moment: Moment, gains: Gains | None) -> list[Bar]:
+        robot = self._session.robot
+        truth = scale_vector(moment.change.actuator_gain, robot.model.nu, robot.elements.actuators)[robot.actuators]
+        nothing = np.full(len(truth), math.nan)
+        mean, low, high = (nothing, nothing, nothing) if gains is None else gains
+        return [
+            Bar(name, float(mean[i]), *GAIN_AXIS, (float(low[i]), float(high[i])), float(truth[i]))
+            for i, name in enumerate(robot.spec.action_names)
+        ]
+
+    def _diagnosis_bars(self, moment: Moment) -> list[Bar]:
         truth = parameter_values(moment.change, self._names)
         diagnosis = None if moment.info is None or not moment.info.diagnosis.shape[-1] else moment.info.diagnosis[0]
         bars = []
         for i in self._in_order:
             name = self._names[i]
             mean, std = (math.nan, math.nan) if diagnosis is None else (float(diagnosis[0, i]), float(diagnosis[1, i]))
-            shown = self._ranges.get(name) or Range(name, min(mean, truth[i]) - 1, max(mean, truth[i]) + 1, 0.1, 0.0)
-            interval = (mean - BAND_STDS * std, mean + BAND_STDS * std)
-            bars.append(Bar(shown.label, mean, shown.low, shown.high, interval, float(truth[i])))
+            shown = self._ranges.get(name) or Range(name, *GAIN_AXIS, 0.1, 0.0)
+            bars.append(
+                Bar(shown.label, mean, shown.low, shown.high, (mean - BAND_STDS * std, mean + BAND_STDS * std), float(truth[i]))
+            )
         return bars
-
-    @staticmethod
-    def _note(moment: Moment) -> str:
-        return ORACLE if moment.info is None else BARS if moment.info.diagnosis.shape[-1] else NO_DIAGNOSIS

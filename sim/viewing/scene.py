@@ -24,6 +24,8 @@ Array = NDArray[np.float64]
 _CELL, _SECTION = 0.5, 5.0
 """Distances of the floor's thin and thick lines [m]."""
 _GROUND = 60.0
+_ROOM, _FIELD_OF_VIEW = 1.6, 45.0
+"""Distance of the camera, in extents of the model, and its vertical field of view [degrees]."""
 _LINE = 0.05
 """Thickness of a line, in sizes of the robot's parts."""
 
@@ -152,12 +154,13 @@ class Scene:
         view = side_camera(self._posed.model, self._posed.data)
         azimuth, elevation = np.radians(view.azimuth), np.radians(view.elevation)
         forward = np.array([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)])
-        at = np.array(self._posed.data.xpos[1])
-        if self._follows:
-            at[:2] = 0.0
+        model = self._posed.model
+        # a robot that does not stay in the middle needs its whole room in the picture
+        at = np.array([0.0, 0.0, self._posed.data.xpos[1, 2]]) if self._follows else model.stat.center
+        distance = view.distance if self._follows else max(view.distance, _ROOM * model.stat.extent)
         server.initial_camera.look_at = at
-        server.initial_camera.position = at - view.distance * forward
-        server.initial_camera.fov = np.radians(45.0)
+        server.initial_camera.position = at - distance * forward
+        server.initial_camera.fov = np.radians(_FIELD_OF_VIEW)
 
 
 def _is_fenced(model: mujoco.MjModel) -> bool:

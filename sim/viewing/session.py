@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from adaptive_mbrl.controller import StepInfo
+from adaptive_mbrl.controller import AdaptiveController, StepInfo
 from adaptive_mbrl.errors import ConfigError
-from sim.episodes.policies import Obs, Policy
+from adaptive_mbrl.predictor import Predictor
+from sim.episodes.policies import ControllerPolicy, Obs, Policy
 from sim.robot.robot import Robot
 from sim.scenarios.change import Change
 from sim.scenarios.parameters import with_parameter
@@ -191,3 +192,11 @@ class Session:
             return np.tile(self.own_goal.astype(np.float32), (1, preview + 1, 1))
         steps = (self.steps + np.arange(preview + 1)) % GOAL_STEPS
         return self.robot.known_goals(self._episode_goals[:, steps], 0, preview)
+
+
+def controller_of(session: Session, moment: Moment) -> tuple[AdaptiveController, Predictor] | None:
+    """Who made a moment's plan, and the dynamics under the belief of the plan; None for an actor without a belief."""
+    actor = session.actors[moment.arm]
+    if not isinstance(actor, ControllerPolicy) or actor.controller.belief is None:
+        return None
+    return actor.controller, actor.controller.settings.adapter.condition(actor.controller.belief)

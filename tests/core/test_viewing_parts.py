@@ -165,3 +165,21 @@ def test_other_sites_in_the_same_browser_cannot_use_the_page():
 )
 def test_who_may_connect(headers: dict[str, str], loopback: bool, allowed: bool):
     assert is_allowed(headers, loopback=loopback) == allowed
+
+
+def test_a_plot_begins_where_there_is_a_number_and_no_line_begins_without_one():
+    pytest.importorskip("viser")
+    nan = math.nan
+    with served_page("Robot", HOST, free_port()) as page:
+        plot = LivePlot(page.server.gui, "error", [Line("a", "#000000"), Line("b", "#000000")])
+        plot.append(0.0, [nan, nan])
+        plot.draw()
+        assert [x.tolist() for x in plot.columns()] == [[], [], []]
+        for time, values in ((1.0, [1.0, nan]), (2.0, [nan, nan]), (3.0, [2.0, 5.0])):
+            plot.append(time, values)
+        plot.draw()
+        assert [[str(y) for y in x] for x in plot.columns()] == [
+            ["1.0", "2.0", "3.0"],
+            ["1.0", "nan", "2.0"],
+            ["5.0", "5.0", "5.0"],
+        ]

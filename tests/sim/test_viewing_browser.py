@@ -61,7 +61,7 @@ def num_orange(picture: np.ndarray) -> int:
 
 def slider_number(page: Page, label: str):
     """The number field beside a slider."""
-    return page.locator(f"xpath=//*[normalize-space(text())='{label}']/ancestor::*[.//input][1]//input[@type='text']").first
+    return page.locator(f"xpath=//label[normalize-space(.)='{label}']/ancestor::*[.//input][1]//input[@type='text']")
 
 
 def test_the_page_shows_the_robot_and_reaches_the_simulation(address: str):

@@ -54,7 +54,7 @@ def test_every_slider_can_be_moved_over_its_whole_range(checkpoint: str):
 
 def test_a_motor_can_always_be_dead_or_reversed():
     robot = load_robot("pendulum")
-    assert ranges(robot, ()) == tuple(Range(f"actuator_gain {name}", -1.0, 1.2, 0.05, 1.0) for name in robot.elements.actuators)
+    assert ranges(robot, ()) == (Range("actuator_gain", -1.0, 1.2, 0.05, 1.0),)
 
 
 def test_labels_do_without_what_their_group_says():

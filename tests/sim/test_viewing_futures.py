@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import mujoco
 import numpy as np
 import pytest
 
+from sim.episodes.policies import ControllerPolicy
 from sim.robot.robot import load_robot
 from sim.scenarios.change import Change
 from sim.scenarios.scenario import Scenario
 from sim.simulation.batch import BatchSimulation
+from sim.simulation.oracle import OraclePredictor
 from sim.viewing.futures import Futures
 from sim.viewing.meshes import floors, mesh_of, visible_geoms
+from sim.viewing.motors import MotorReader
 from sim.viewing.pace import Pace
 from sim.viewing.pose import PointReader, PosedModel
+from tests.sim.conftest import MakeCheckpoint
 from tests.sim.test_viewing_session import checkpoint, make_session, run  # noqa: F401
 
 ROBOTS = ("half_cheetah", "cartpole", "quadrotor", "arm", "hopper", "ant", "pendulum")
@@ -91,6 +97,50 @@ def test_the_oracle_has_no_belief_that_could_be_drawn(checkpoint):  # noqa: F811
 
     assert len(lines.real) == 1
     assert len(lines.believed) == len(lines.candidates) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "gains"),
+    [("cartpole", {"slide": -0.7}), ("quadrotor", {"rotor_1": 0.5, "rotor_3": 1.2}), ("half_cheetah", {"bthigh": -1.0})],
+)
+def test_a_belief_that_is_true_says_the_gain_of_every_motor(
+    name: str, gains: dict[str, float], make_checkpoint: MakeCheckpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    session = make_session(make_checkpoint(tmp_path / name, robot=name), Scenario(name, 1000, seed=5))
+    session.set_change(Change(actuator_gain=gains))
+    motors = session.robot.spec.action_names
+    true_dynamics = OraclePredictor(session.simulation, 2 * len(motors), num_threads=1)
+    adaptive = session.actors["adaptive"]
+    assert isinstance(adaptive, ControllerPolicy)
+    monkeypatch.setattr("sim.viewing.motors.controller_of", lambda *_: (adaptive.controller, true_dynamics))
+    reader = MotorReader(session)
+    for _ in range(4):
+        true_dynamics.sync()
+        reader.remember()
+        read = reader.read(run(session, 1)[0])
+
+    assert read is not None
+    assert read.mean == pytest.approx([gains.get(motor, 1.0) for motor in motors], abs=0.1)
+    assert np.array_equal(read.low, read.high)
+
+
+def test_the_gains_begin_anew_with_another_actor_and_the_oracle_has_none(checkpoint):  # noqa: F811
+    session = make_session(checkpoint, Scenario("cartpole", 1000, seed=5))
+    reader = MotorReader(session)
+
+    def read():
+        reader.remember()
+        return reader.read(run(session, 1)[0])
+
+    assert read() is not None
+    session.switch("oracle")
+    assert read() is None
+    session.switch("frozen")
+    again = read()
+    assert again is not None
+    assert np.isfinite(again.mean).all()
+    assert (again.low <= again.mean + 1e-12).all()
+    assert (again.mean <= again.high + 1e-12).all()
 
 
 def test_lengths_follow_the_change():
