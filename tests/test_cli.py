@@ -41,6 +41,7 @@ from adaptive_mbrl.options import (
     TrainBaselineOptions,
     TrainOptions,
     TrainSuiteOptions,
+    ViewOptions,
 )
 from adaptive_mbrl.revision import git_revision
 
@@ -107,6 +108,7 @@ def test_help_lists_every_command():
         ),
         ("train-suite --suite full --runs r --device cpu".split(), TrainSuiteOptions("full", Path("r"), device="cpu")),
         ("collect --robot ant --policy oracle --steps 5".split(), CollectOptions(robot="ant", policy="oracle", steps=5)),
+        ("view --checkpoint arm --seconds 5".split(), ViewOptions(checkpoint="arm", seconds=5.0)),
         ("bridge --bridge b.yaml --dry-run --domain 7".split(), BridgeOptions(Path("b.yaml"), dry_run=True, domain=7)),
         ("call freeze_adaptation --off".split(), CallOptions("freeze_adaptation", off=True)),
         (
