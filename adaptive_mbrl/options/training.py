@@ -55,6 +55,7 @@ class TrainOptions:
         jobs: number of seeds that are trained at once, each with one thread; with 1, the default, a training has all of them.
         logger: where the curves are shown: tensorboard, wandb (Weights & Biases), trackio, several of them, or none. A run may go
             on with others than it began with.
+        report: write the page report.html into the folder of the run after each round; --no-report leaves that out.
         device: where the networks run; auto takes a GPU when there is one.
         threads: number of threads of torch and of the simulator; OMP_NUM_THREADS if not given, else all usable cores.
         save_every: seconds between two saves within a round, so that no more is lost when the training is killed; 0 saves after
@@ -72,6 +73,7 @@ class TrainOptions:
     seeds: OptionalName = None
     jobs: int = 1
     logger: LoggerNames = (DEFAULT_LOGGER,)
+    report: bool = True
     device: Device = "auto"
     threads: OptionalInt = None
     save_every: float = SAVE_EVERY

@@ -10,16 +10,16 @@ BASE = "adaptive_mbrl.pages"
 """The package of `base.html.j2`, which other templates call ``pages/base.html.j2``."""
 
 
-def render_page(package: str, name: str, **values: Any) -> str:
+def render_page(package: str, template: str, /, **values: Any) -> str:
     """A whole page.
 
     Args:
         package: the package that the template lies in.
-        name: name of the template.
+        template: its file name.
         values: what the template is given. Texts are escaped; pictures are not.
     """
     loader = jinja2.ChoiceLoader(
         [jinja2.PackageLoader(package, "."), jinja2.PrefixLoader({"pages": jinja2.PackageLoader(BASE, ".")})]
     )
     environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
-    return environment.get_template(name).render(**values)
+    return environment.get_template(template).render(**values)

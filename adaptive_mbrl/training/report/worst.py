@@ -1,0 +1,104 @@
+"""The worst validation episode, and a short video of it."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from adaptive_mbrl.data.episode import Episode
+from adaptive_mbrl.errors import AdaptiveMBRLError
+from adaptive_mbrl.training.report.history import History
+
+Film = Callable[[Episode, Path], None]
+"""Draws an episode into an mp4 file. Where that cannot be done, it raises an `AdaptiveMBRLError` that says why."""
+VIDEO_FILE = "report.mp4"
+"""Beside the page, where the video is too large to be in it."""
+LARGEST_INSIDE = 2_000_000
+"""Bytes of a video that is put into the page."""
+
+
+class Shown(NamedTuple):
+    """What the page shows of an episode.
+
+    Attributes:
+        caption: which episode it is.
+        source: where the page has its video from: a data URI, or the name of a file beside it; None without a video.
+        why_not: why there is no video; None with one.
+    """
+
+    caption: str
+    source: str | None
+    why_not: str | None
+
+
+def worst_episode(history: History) -> tuple[Episode, str] | None:
+    """The episode with the lowest return, and what it is in a sentence; None where no episode is there any more.
+
+    It is one of the newest validation episodes of the controller. Before the controller has collected, it is one of the
+    others, and where nothing is held out for validation, it is one of those that are trained on.
+    """
+    newest, where = _newest(history)
+    if not newest:
+        return None
+    held_out = [e for e in newest if e.tags.get("validation")]
+    chosen = held_out or newest
+    worst = min(chosen, key=_return)
+    kind = "validation episode" if held_out else "training episode (none is held out for validation)"
+    among = f"the only {kind}" if len(chosen) == 1 else f"the lowest of {len(chosen)} {kind.replace('episode', 'episodes')}"
+    return worst, f"Return {_return(worst):,.1f}: {among} {where}, by the {_actor(worst)}."
+
+
+def _newest(history: History) -> tuple[list[Episode], str]:
+    """The newest episodes, the controller's if it has any, and where they are from."""
+    by_controller = [c for c in history.collections if c.source == "policy"]
+    if history.collections:
+        last = (by_controller or history.collections)[-1].round
+        found = [c for c in by_controller or history.collections if c.round == last]
+        return [e for c in found for e in c.episodes], f"collected in round {last}"
+    trunks = [] if history.store is None else [e for e in history.store.episodes if e.tags.get("source") != "branch"]
+    given = [e for e in trunks if e.tags.get("source") == "policy"] or trunks
+    newest = max((e.batch for e in given), default=0)
+    return [e for e in given if e.batch == newest], "of the newest batch that the training was given"
+
+
+def _actor(episode: Episode) -> str:
+    source = str(episode.tags.get("source", "unknown source"))
+    return {"policy": "controller", "random": "random policy", "oracle": "planner on the true dynamics"}.get(source, source)
+
+
+def film_worst(history: History, film: Film | None) -> Shown:
+    """Film the worst episode.
+
+    Args:
+        history: the run.
+        film: draws an episode; None where nothing can.
+    """
+    found = worst_episode(history)
+    if found is None:
+        return Shown("", None, "the episodes of this run are not there any more")
+    episode, caption = found
+    if film is None:
+        return Shown(caption, None, "this training knows no simulator that could draw its robot")
+    with tempfile.TemporaryDirectory(dir=history.folder, prefix=".unfinished-report-") as folder:
+        path = Path(folder) / VIDEO_FILE
+        try:
+            film(episode, path)
+        except AdaptiveMBRLError as error:
+            return Shown(caption, None, str(error))
+        return Shown(caption, _placed(path, history.folder), None)
+
+
+def _placed(video: Path, run: Path) -> str:
+    if video.stat().st_size > LARGEST_INSIDE:
+        shutil.move(video, run / VIDEO_FILE)
+        return VIDEO_FILE
+    (run / VIDEO_FILE).unlink(missing_ok=True)
+    return f"data:video/mp4;base64,{base64.b64encode(video.read_bytes()).decode()}"
+
+
+def _return(episode: Episode) -> float:
+    return float(episode.reward[episode.history :].sum())
