@@ -27,7 +27,7 @@ from adaptive_mbrl.options.simulation import (
     ReplayOptions,
 )
 from adaptive_mbrl.options.sweep import SweepOptions
-from adaptive_mbrl.options.training import FineTuneOptions, RunsOptions, TrainBaselineOptions, TrainOptions
+from adaptive_mbrl.options.training import FineTuneOptions, ReportOptions, RunsOptions, TrainBaselineOptions, TrainOptions
 
 __all__ = [
     "BenchmarkOptions",
@@ -52,6 +52,7 @@ __all__ = [
     "InfoOptions",
     "PreflightOptions",
     "ReplayOptions",
+    "ReportOptions",
     "RunsOptions",
     "SimulatedRobotOptions",
     "SweepOptions",

@@ -14,10 +14,12 @@ from adaptive_mbrl.config import read_mapping, with_settings
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.options.common import (
     Device,
+    OptionalFile,
     OptionalInt,
     OptionalName,
     OptionalPath,
     require_at_least,
+    require_ending,
     require_seed,
     require_threads,
 )
@@ -154,6 +156,34 @@ class RunsOptions:
     """
 
     folder: Positional[Path] = Path("runs")
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """Write the page report.html of runs, as a training does after each round; for runs that have none, or an old one.
+
+    Example: adaptive-mbrl report runs/train/cartpole
+
+    Attributes:
+        runs: run folders.
+        out: the file, for a single run; report.html in the folder of the run if not given.
+        video: draw the worst validation episode; --no-video leaves that out.
+    """
+
+    runs: Positional[tuple[Path, ...]]
+    out: OptionalFile = None
+    video: bool = True
+
+    def __post_init__(self) -> None:
+        require_ending("--out", self.out, ".html")
+        if self.out is not None and len(self.runs) > 1:
+            raise ConfigError(f"--out: a single file for {len(self.runs)} runs; allowed: one run, or no --out")
+
+    @property
+    def needs_simulator(self) -> bool:
+        """Whether some run draws its scenarios from a split, so that there is something to film."""
+        configs = [run / "config.yaml" for run in self.runs]
+        return self.video and any(read_mapping(path).get("scenarios") is not None for path in configs if path.is_file())
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,8 @@ def render_video(
     path: Path,
     progress: Callable[[], None] = lambda: None,
     goals: NDArray[np.float32] | None = None,
+    steps: range | None = None,
+    renderer: str | None = None,
 ) -> None:
     """Render panels side by side, in real time.
 
@@ -96,13 +98,16 @@ def render_video(
         progress: called after every frame.
         goals: the goal of all panels at every control step, (T, goal_dim). A goal of three entries is a position in the world
             [m] and is shown by the site `goal`, if the robot's model has one.
+        steps: the control steps that are drawn, of T; all of them if not given.
+        renderer: what `pick_renderer` gave; it is asked if not given.
 
     Raises:
         VideoError: there is no renderer, or it failed.
     """
-    renderer = pick_renderer()
+    renderer = renderer or pick_renderer()
     if renderer is None:
         raise VideoError(NO_RENDERER)
+    drawn = np.arange(len(changes)) if steps is None else np.array(steps)
     red = np.zeros((len(changes), robot.model.ngeom), dtype=bool)
     for step, change in enumerate(changes):
         red[step, changed_geoms(robot, change)] = True
@@ -113,11 +118,12 @@ def render_video(
             job,
             robot=str(robot.path),
             titles=[p.title for p in panels],
-            qpos=np.stack([_held(p.qpos, len(changes)) for p in panels]),
-            red=red,
-            readings=[_held_text(p.readings, len(changes)) for p in panels],
-            captions=_captions(changes, robot.spec.dt),
-            goals=np.zeros((len(changes), 0)) if goals is None else goals,
+            qpos=np.stack([_held(p.qpos, len(changes)) for p in panels])[:, drawn],
+            red=red[drawn],
+            readings=np.array([_held_text(p.readings, len(changes)) for p in panels])[:, drawn],
+            captions=np.array(_captions(changes, robot.spec.dt))[drawn],
+            goals=np.zeros((len(drawn), 0)) if goals is None else goals[drawn],
+            times=drawn * robot.spec.dt,
         )
         _run([sys.executable, "-P", "-m", "sim.evaluation.drawing", str(job), str(out)], renderer, progress)
         shutil.move(out, path)

@@ -35,7 +35,7 @@ def machines(history: History) -> str:
         return "not recorded"
     words = []
     for m in dict.fromkeys(found):
-        rounds = [r.index for r in history.rounds if r.figures is not None and r.figures.machine == m]
+        rounds = [r.number for r in history.rounds if r.figures is not None and r.figures.machine == m]
         device = "" if m.device == "cpu" else f", model on {m.device}"
         together = "" if m.processes == 1 else f", {m.processes} processes together"
         where = f" (rounds {', '.join(map(str, rounds))})" if len(set(found)) > 1 else ""

@@ -19,6 +19,7 @@ from adaptive_mbrl.adaptation.base import Adapter
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.windows import Windows, WindowSampler, concatenate
 from adaptive_mbrl.meta.losses import query_errors
+from adaptive_mbrl.training.config import TrainConfig
 
 MOST_EPISODES = 32
 """Of more held-out episodes than these, some are left out: the same ones in every run that holds out the same episodes."""
@@ -51,6 +52,11 @@ class HeldOutErrors:
     def horizon(self) -> int:
         """H, the number of steps ahead."""
         return len(self.adapted[0])
+
+
+def horizons_of(config: TrainConfig) -> tuple[int, int]:
+    """How many steps ahead the errors of a training are about: as far as its planner looks, else as far as its loss does."""
+    return max(config.outer.query, config.planner.horizon), config.outer.query
 
 
 def held_out_errors(
@@ -91,7 +97,9 @@ def _chosen(episodes: Sequence[Episode]) -> dict[str, Episode]:
     return {name: e for name, e in named.items() if name in kept}
 
 
-def _errors(adapter: Adapter[Any], chosen: dict[str, Episode], window: int, horizon: int, device: torch.device) -> HeldOutErrors:
+def _errors(
+    adapter: Adapter[Any], chosen: dict[str, Episode], window: int, horizon: int, device: torch.device
+) -> HeldOutErrors | None:
     samplers = [WindowSampler([e], window, horizon, device) for e in chosen.values()]
     parts = [s.at(torch.linspace(0, len(s) - 1, min(WINDOWS_PER_EPISODE, len(s))).long()) for s in samplers]
     sizes, windows = [len(part.obs) for part in parts], concatenate(parts)

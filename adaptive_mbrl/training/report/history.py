@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from adaptive_mbrl.checkpoint import Description, read_description
+from adaptive_mbrl.checkpoint import Description, load_checkpoint, read_description
 from adaptive_mbrl.config import load_yaml
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import EpisodeStore
@@ -20,6 +21,7 @@ from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.given_episodes import FILES_FILE, given_episodes
 from adaptive_mbrl.training.recorder import RECORD_FILE
 from adaptive_mbrl.training.report.figures import RoundFigures, load_figures
+from adaptive_mbrl.training.report.held_out import HeldOutErrors, held_out_errors, horizons_of
 from adaptive_mbrl.training.rounds import RoundRecord, round_folder
 from adaptive_mbrl.training.run_folder import CONFIG_FILE
 
@@ -28,12 +30,12 @@ class Round(NamedTuple):
     """A complete round.
 
     Attributes:
-        index: its number.
+        number: counted from 0.
         record: its figures.
         figures: what it recorded for reports; None where it is of an earlier version.
     """
 
-    index: int
+    number: int
     record: RoundRecord
     figures: RoundFigures | None
 
@@ -69,6 +71,7 @@ class History:
         rounds: the complete rounds.
         collections: what the run collected itself, round by round.
         store: the episodes that it trains on; None where they are not there any more.
+        held_out: errors of the last round on held-out episodes; None where they are not known.
         comparison: with the multi-task model on the same recorded episodes; None without one.
     """
 
@@ -79,6 +82,7 @@ class History:
     rounds: tuple[Round, ...]
     collections: tuple[Collection, ...]
     store: EpisodeStore | None
+    held_out: HeldOutErrors | None
     comparison: Comparison | None
 
     @property
@@ -94,15 +98,17 @@ class History:
 
     def scalars(self, name: str) -> dict[int, float]:
         """The values of a figure, by the numbers of the rounds that have it."""
-        return {r.index: r.record.scalars[name] for r in self.rounds if name in r.record.scalars}
+        return {r.number: r.record.scalars[name] for r in self.rounds if name in r.record.scalars}
 
 
-def read_history(run: Path, store: EpisodeStore | None = None) -> History:
+def read_history(run: Path, store: EpisodeStore | None = None, *, predicts: bool = False) -> History:
     """Read a run folder.
 
     Args:
         run: the run folder.
         store: its episodes, where somebody has opened them already.
+        predicts: whether the checkpoint of the last round predicts the held-out episodes where no errors are recorded, as in runs
+            of an earlier version; this takes some seconds.
 
     Raises:
         ConfigError: it is no run of `adaptive-mbrl train`, or no round is complete.
@@ -118,9 +124,13 @@ def read_history(run: Path, store: EpisodeStore | None = None) -> History:
     )
     if not rounds:
         raise ConfigError(f"{run}: no round is complete yet; 'adaptive-mbrl runs {run}' says how far it is")
-    description = read_description(folders[rounds[-1].index])
+    description = read_description(folders[rounds[-1].number])
     store = store or _store(run, config, description)
     collects = store is not None and config.data.episodes_from is None
+    last = rounds[-1]
+    held_out = None if last.figures is None else last.figures.held_out
+    if held_out is None and predicts and store is not None:
+        held_out = _predicted(folders[last.number], config, store)
     revision = run / "git_revision.txt"
     return History(
         run,
@@ -130,8 +140,15 @@ def read_history(run: Path, store: EpisodeStore | None = None) -> History:
         rounds,
         tuple(_collections(store, rounds)) if collects and store is not None else (),
         store,
+        held_out,
         load_comparison(run / COMPARISON_FILE),
     )
+
+
+def _predicted(checkpoint: Path, config: TrainConfig, store: EpisodeStore) -> HeldOutErrors | None:
+    held_out = [e for e in store.episodes if e.tags.get("validation")]
+    adapter = load_checkpoint(checkpoint).adapter
+    return held_out_errors(adapter, held_out, config.window, horizons_of(config), torch.device("cpu"))
 
 
 def _store(run: Path, config: TrainConfig, description: Description) -> EpisodeStore | None:
@@ -153,7 +170,7 @@ def _collections(store: EpisodeStore, rounds: Sequence[Round]) -> Iterator[Colle
         first = r.record.batches
         for source in dict.fromkeys(str(e.tags.get("source", "unknown")) for e in new):
             if source != "branch":
-                yield Collection(r.index, source, tuple(e for e in new if e.tags.get("source", "unknown") == source))
+                yield Collection(r.number, source, tuple(e for e in new if e.tags.get("source", "unknown") == source))
 
 
 def _repeated(abouts: Sequence[Mapping[str, Any]]) -> Iterator[int]:

@@ -39,21 +39,22 @@ class Progress:
     seconds_left: float | None = None
 
 
-def write_page(history: History, progress: Progress, film: Film | None = None) -> Path:
-    """Write the page of a run into its folder, and return its path.
+def write_page(history: History, progress: Progress, film: Film | None = None, out: Path | None = None) -> Path:
+    """Write the page of a run, and return its path.
 
     Args:
         history: the run.
         progress: how far it is.
         film: draws the worst validation episode; None where nothing can.
+        out: the file; `report.html` in the run folder if not given.
     """
-    path = history.folder / REPORT_FILE
-    write_text_atomically(path, run_page(history, progress, film))
+    path = out or history.folder / REPORT_FILE
+    write_text_atomically(path, run_page(history, progress, film, path.parent))
     return path
 
 
-def run_page(history: History, progress: Progress, film: Film | None = None) -> str:
-    """The text of the page."""
+def run_page(history: History, progress: Progress, film: Film | None, folder: Path) -> str:
+    """The text of the page, which is to lie in `folder`."""
     done, total = len(history.rounds), history.config.num_rounds
     compared = history.comparison
     return render_page(
@@ -66,12 +67,12 @@ def run_page(history: History, progress: Progress, film: Film | None = None) -> 
         total=total,
         tiles=[*_tiles(history, progress)],
         pictures=[*pictures(history)],
-        episode=film_worst(history, film),
+        episode=film_worst(history, film, folder),
         comparison=None if compared is None else _comparison(compared),
         rounds=_rounds(history),
         about=[*about_run(history)],
         machines=machines(history),
-        links=[*_links(history)],
+        links=[*_links(history, folder)],
         configuration=yaml.safe_dump(to_mapping(history.config), sort_keys=False),
     )
 
@@ -119,10 +120,10 @@ def _rounds(history: History) -> tuple[Cells, Sequence[Cells]]:
     header = ["round", "outer steps", "env steps", "seconds", *(["return [95 %]"] if returns else []), *present, "outer steps/s"]
     rows, before = [], 0.0
     for r in history.rounds:
-        row = [str(r.index), f"{r.record.updates:,}", f"{r.record.env_steps:,}", f"{r.record.seconds - before:,.0f}"]
+        row = [str(r.number), f"{r.record.updates:,}", f"{r.record.env_steps:,}", f"{r.record.seconds - before:,.0f}"]
         before = r.record.seconds
         if returns:
-            row.append("" if r.index not in returns else _with_interval(*returns[r.index]))
+            row.append("" if r.number not in returns else _with_interval(*returns[r.number]))
         row += [_number(r.record.scalars.get(name)) for name in present.values()]
         row.append(_number(None if r.figures is None else r.figures.updates_per_second))
         rows.append(row)
@@ -148,7 +149,9 @@ def _comparison(compared: Comparison) -> dict[str, object]:
     }
 
 
-def _links(history: History) -> Iterator[tuple[str, str]]:
+def _links(history: History, folder: Path) -> Iterator[tuple[str, str]]:
+    if folder.resolve() != history.folder.resolve():
+        return
     for path, words in (
         (f"checkpoint/{CARD_FILE}", "the model card"),
         (f"{MULTITASK}/{REPORT_FILE}", "the report of the multi-task model"),

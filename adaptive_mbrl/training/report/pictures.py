@@ -43,7 +43,7 @@ def loss_picture(history: History) -> Picture:
     """The losses over the outer steps."""
     figure, axes = new_figure()
     curve = [point for r in history.rounds if r.figures is not None for point in r.figures.losses]
-    ends = {r.index: r.record.updates for r in history.rounds}
+    ends = {r.number: r.record.updates for r in history.rounds}
     points = curve or [(ends[i], loss) for i, loss in history.scalars("train/query_loss").items()]
     values = _line(axes, points, "training", TRAINING, marker="" if len(curve) > 1 else "o")
     for name, key, colour in (("validation, adapted", "adapted", ADAPTED), ("validation, prior", "prior", PRIOR)):
@@ -76,15 +76,13 @@ def return_picture(history: History) -> Picture | None:
     _line(axes, means, "controller, mean", ADAPTED)
     _rounds_below(axes)
     axes.set(ylabel="return of an episode")
-    words = (
-        "Return of the episodes of each collection, with exploration noise: mean with a 95 % interval; small dots are episodes."
-    )
+    words = "Return of the episodes of each collection, with exploration noise: mean, 95 % interval, and the single ones."
     return Picture(as_svg(figure, axes, "collected return by round"), words)
 
 
 def horizon_picture(history: History) -> Picture | None:
     """The error at each step ahead, of the newest round."""
-    found = None if history.last.figures is None else history.last.figures.held_out
+    found = history.held_out
     if found is None:
         return None
     figure, axes = new_figure()
@@ -97,7 +95,7 @@ def horizon_picture(history: History) -> Picture | None:
     axes.set(xlabel="steps ahead", ylabel=UNIT, xlim=(1 if found.horizon > 1 else 0, found.horizon), ylim=(0, None))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     words = (
-        f"Open-loop error at each step ahead after round {history.last.index}, with and without adapting, on windows of "
+        f"Open-loop error at each step ahead after round {history.last.number}, with and without adapting, on windows of "
         f"{len(found.episodes)} held-out episodes; bands are 95 % intervals over the episodes."
     )
     return Picture(as_svg(figure, axes, "error over the prediction horizon"), words)
@@ -105,7 +103,7 @@ def horizon_picture(history: History) -> Picture | None:
 
 def shots_picture(history: History) -> Picture | None:
     """The error by the number of transitions, of the newest round."""
-    found = None if history.last.figures is None else history.last.figures.held_out
+    found = history.held_out
     if found is None:
         return None
     figure, axes = new_figure()
@@ -132,7 +130,7 @@ def comparison_picture(compared: Comparison) -> Picture:
 def speed_picture(history: History) -> Picture:
     """Where the time of each round went."""
     figure, axes = new_figure()
-    rounds = [r.index for r in history.rounds]
+    rounds = [r.number for r in history.rounds]
     totals = np.diff([0.0, *(r.record.seconds for r in history.rounds)])
     known = [None if r.figures is None else r.figures.collect_seconds for r in history.rounds]
     collecting = np.array([0.0 if seconds is None else seconds for seconds in known])
@@ -167,9 +165,7 @@ def _by_round(history: History) -> Iterator[Picture]:
     yield from _of_scalars(history, {"cosine": "gradient/cosine"}, "cosine", "cosine of the gradients by round", words)
     names = dict.fromkeys(n for r in history.rounds for n in r.record.scalars if n.startswith("rank_correlation/"))
     ranks = {n.split("/")[1].replace("_", " "): n for n in names}
-    words = (
-        "Does the model order plans as the simulator does? Rank correlation of predicted and true returns; 1 is the same order."
-    )
+    words = "Does the model order plans as the simulator does? Rank correlation of predicted and true returns; 1 is best."
     yield from _of_scalars(history, ranks, "rank correlation", "rank correlation of plans by round", words)
 
 

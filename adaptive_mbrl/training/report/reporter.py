@@ -18,7 +18,7 @@ from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.report.figures import RoundFigures, loss_curve, save_figures, this_machine
-from adaptive_mbrl.training.report.held_out import HeldOutErrors, held_out_errors
+from adaptive_mbrl.training.report.held_out import HeldOutErrors, held_out_errors, horizons_of
 from adaptive_mbrl.training.report.history import read_history
 from adaptive_mbrl.training.report.page import Progress, write_page
 from adaptive_mbrl.training.report.worst import Film
@@ -55,10 +55,9 @@ class Reporter:
 
     def predict(self, adapter: Adapter[Any], held_out: Sequence[Episode]) -> None:
         """Let the model, as it is after a fit, predict the held-out episodes as far as the planner looks ahead."""
-        query, planned = self._config.outer.query, self._config.planner.horizon
-        horizons = (max(query, planned), query)
+        window, horizons = self._config.window, horizons_of(self._config)
         self._held_out = self._works(
-            lambda: held_out_errors(adapter, held_out, self._config.window, horizons, self._device), "errors on held-out episodes"
+            lambda: held_out_errors(adapter, held_out, window, horizons, self._device), "errors on held-out episodes"
         )
 
     def save(

@@ -70,12 +70,13 @@ def _actor(episode: Episode) -> str:
     return {"policy": "controller", "random": "random policy", "oracle": "planner on the true dynamics"}.get(source, source)
 
 
-def film_worst(history: History, film: Film | None) -> Shown:
+def film_worst(history: History, film: Film | None, folder: Path) -> Shown:
     """Film the worst episode.
 
     Args:
         history: the run.
         film: draws an episode; None where nothing can.
+        folder: where the page is to lie.
     """
     found = worst_episode(history)
     if found is None:
@@ -83,20 +84,19 @@ def film_worst(history: History, film: Film | None) -> Shown:
     episode, caption = found
     if film is None:
         return Shown(caption, None, "this training knows no simulator that could draw its robot")
-    with tempfile.TemporaryDirectory(dir=history.folder, prefix=".unfinished-report-") as folder:
-        path = Path(folder) / VIDEO_FILE
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".unfinished-report-") as temporary:
+        path = Path(temporary) / VIDEO_FILE
         try:
             film(episode, path)
         except AdaptiveMBRLError as error:
             return Shown(caption, None, str(error))
-        return Shown(caption, _placed(path, history.folder), None)
+        return Shown(caption, _placed(path, folder), None)
 
 
-def _placed(video: Path, run: Path) -> str:
+def _placed(video: Path, folder: Path) -> str:
     if video.stat().st_size > LARGEST_INSIDE:
-        shutil.move(video, run / VIDEO_FILE)
+        shutil.move(video, folder / VIDEO_FILE)
         return VIDEO_FILE
-    (run / VIDEO_FILE).unlink(missing_ok=True)
     return f"data:video/mp4;base64,{base64.b64encode(video.read_bytes()).decode()}"
 
 
