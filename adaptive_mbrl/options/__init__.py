@@ -27,13 +27,21 @@ from adaptive_mbrl.options.simulation import (
     ReplayOptions,
 )
 from adaptive_mbrl.options.sweep import SweepOptions
-from adaptive_mbrl.options.training import FineTuneOptions, ReportOptions, RunsOptions, TrainBaselineOptions, TrainOptions
+from adaptive_mbrl.options.training import (
+    CompareOptions,
+    FineTuneOptions,
+    ReportOptions,
+    RunsOptions,
+    TrainBaselineOptions,
+    TrainOptions,
+)
 
 __all__ = [
     "BenchmarkOptions",
     "BridgeOptions",
     "CallOptions",
     "CollectOptions",
+    "CompareOptions",
     "DataCheckOptions",
     "DataExportLeRobotOptions",
     "DataExportMinariOptions",

@@ -187,6 +187,27 @@ class ReportOptions:
 
 
 @dataclass(frozen=True)
+class CompareOptions:
+    """Put runs side by side: what differs in their configurations, what they reach, and how sure the differences are.
+
+    Example: adaptive-mbrl compare runs/train/cartpole runs/train/cartpole_multitask --html compare.html
+
+    Attributes:
+        runs: run folders, folders of `train --seeds`, or reports of `evaluate --json`, whose arms are put side by side.
+        html: also write a page with overlaid curves.
+        json: also write all figures.
+    """
+
+    runs: Positional[tuple[Path, ...]]
+    html: OptionalFile = None
+    json: OptionalFile = None
+
+    def __post_init__(self) -> None:
+        require_ending("--html", self.html, ".html")
+        require_ending("--json", self.json, ".json")
+
+
+@dataclass(frozen=True)
 class TrainBaselineOptions:
     """Train a baseline (PPO, SAC, recurrent PPO) under changes drawn at random; an interrupted run continues where it stopped.
 
