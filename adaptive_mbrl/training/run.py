@@ -63,7 +63,7 @@ from adaptive_mbrl.training.execution import Execution
 from adaptive_mbrl.training.fit_watch import FitWatch
 from adaptive_mbrl.training.recorder import Recorder
 from adaptive_mbrl.training.report.reporter import Reporter
-from adaptive_mbrl.training.rounds import RoundRecord, load_trainer_state, save_trainer_state
+from adaptive_mbrl.training.rounds import RoundRecord, load_trainer_state, round_folder, save_trainer_state
 from adaptive_mbrl.training.status import Status
 from adaptive_mbrl.training.unfinished_fit import FIT_FILE, UnfinishedFit, load_fit, save_fit
 
@@ -146,7 +146,7 @@ class Training:
 
     def run(self) -> Path:
         """Run all rounds that are left, and return the folder of the final checkpoint."""
-        if self.next_round > 0:
+        if self.next_round > 0 and self.reporter.is_behind(round_folder(self.folder, self.next_round - 1)):
             # an interrupted process may not have come to it
             self._report(self.next_round)
         for index in range(self.next_round, self.num_rounds):

@@ -58,7 +58,8 @@ def film_episode(robot: Robot, episode: Episode, path: Path, renderer: str | Non
     if "scenario" not in episode.tags:
         raise VideoError("the episode was not simulated: it does not say which scenario it is of")
     scenario = parse_scenario(episode.tags["scenario"], Path("episode"))
-    panel = Panel(str(episode.tags.get("source", "")), replayed(robot, episode, scenario), readings(robot, episode))
+    source = str(episode.tags.get("source", ""))
+    panel = Panel("controller" if source == "policy" else source, replayed(robot, episode, scenario), readings(robot, episode))
     changes = [scenario.change_in_force(step) for step in range(len(episode))]
     goals, steps = robot.goals(scenario.seed, len(episode)), shown_steps(episode, robot.spec.dt)
     render_video(robot, [panel], changes, path, goals=goals, steps=steps, renderer=renderer)

@@ -23,7 +23,7 @@ from adaptive_mbrl.training.config import TrainConfig
 
 MOST_EPISODES = 32
 """Of more held-out episodes than these, some are left out: the same ones in every run that holds out the same episodes."""
-WINDOWS_PER_EPISODE = 16
+WINDOWS_PER_EPISODE = 8
 STEPS_OF_NAME = 8
 """Steps that an episode is known by."""
 

@@ -117,15 +117,17 @@ def _rounds(history: History) -> tuple[Cells, Sequence[Cells]]:
     }
     present = {label: name for label, name in names.items() if history.scalars(name)}
     returns = {c.round: mean_and_interval(c.returns) for c in history.collections if c.source == "policy"}
-    header = ["round", "outer steps", "env steps", "seconds", *(["return [95 %]"] if returns else []), *present, "outer steps/s"]
+    speeds = [None if r.figures is None else r.figures.updates_per_second for r in history.rounds]
+    header = ["round", "outer steps", "env steps", "seconds", *(["return [95 %]"] if returns else []), *present]
+    header += ["outer steps/s"] if any(speeds) else []
     rows, before = [], 0.0
-    for r in history.rounds:
+    for r, speed in zip(history.rounds, speeds, strict=True):
         row = [str(r.number), f"{r.record.updates:,}", f"{r.record.env_steps:,}", f"{r.record.seconds - before:,.0f}"]
         before = r.record.seconds
         if returns:
             row.append("" if r.number not in returns else _with_interval(*returns[r.number]))
         row += [_number(r.record.scalars.get(name)) for name in present.values()]
-        row.append(_number(None if r.figures is None else r.figures.updates_per_second))
+        row += [_number(speed)] if any(speeds) else []
         rows.append(row)
     return header, rows
 

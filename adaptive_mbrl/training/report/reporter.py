@@ -20,7 +20,8 @@ from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.report.figures import RoundFigures, loss_curve, save_figures, this_machine
 from adaptive_mbrl.training.report.held_out import HeldOutErrors, held_out_errors, horizons_of
 from adaptive_mbrl.training.report.history import read_history
-from adaptive_mbrl.training.report.page import Progress, write_page
+from adaptive_mbrl.training.report.page import REPORT_FILE, Progress, write_page
+from adaptive_mbrl.training.report.rationed import RationedFilm
 from adaptive_mbrl.training.report.worst import Film
 
 Result = TypeVar("Result")
@@ -52,6 +53,7 @@ class Reporter:
         self._run, self._config, self._wanted = run, config, wanted
         self._device, self._processes = device, processes
         self._held_out: HeldOutErrors | None = None
+        self._film = None if wanted is None or wanted.film is None else RationedFilm(wanted.film)
 
     def predict(self, adapter: Adapter[Any], held_out: Sequence[Episode]) -> None:
         """Let the model, as it is after a fit, predict the held-out episodes as far as the planner looks ahead."""
@@ -84,6 +86,11 @@ class Reporter:
         figures = RoundFigures(machine, fit_seconds, collect_seconds, updates_per_second, curve, self._held_out)
         self._works(lambda: save_figures(folder, figures), "figures of the round")
 
+    def is_behind(self, last_round: Path) -> bool:
+        """Whether the page is older than the last round, whose folder is given, or there is none."""
+        page = self._run / REPORT_FILE
+        return not page.is_file() or page.stat().st_mtime < last_round.stat().st_mtime
+
     def write(self, store: EpisodeStore | None, seconds_left: float | None, *, is_done: bool) -> None:
         """Write the page, if it is wanted.
 
@@ -96,7 +103,8 @@ class Reporter:
         if wanted is None:
             return
         progress = Progress("done" if is_done else "training", None if is_done else seconds_left)
-        self._works(lambda: write_page(read_history(self._run, store), progress, wanted.film), "the page")
+        film = wanted.film if is_done else self._film
+        self._works(lambda: write_page(read_history(self._run, store), progress, film), "the page")
 
     def _works(self, call: Callable[[], Result], what: str) -> Result | None:
         try:
