@@ -76,9 +76,7 @@ def test_a_figure_of_one_run_has_an_interval_over_episodes_and_one_of_seeds_over
     values = [np.mean([*held_out_means(runs / "a" / f"seed_{i}").values()]) for i in (0, 1)]
     assert (seeds["over"], seeds["num"]) == ("seeds", 2)
     half = student.ppf(0.975, 1) * np.std(values, ddof=1) / np.sqrt(2)
-    np.testing.assert_allclose(
-        [seeds["value"], *seeds["ci95"]], [np.mean(values), np.mean(values) - half, np.mean(values) + half]
-    )
+    np.testing.assert_allclose([seeds["value"], *seeds["ci95"]], np.mean(values) + np.array([0, -half, half]))
 
 
 def test_a_difference_is_paired_over_the_episodes_of_runs_of_the_same_seed(runs: Path, result: dict[str, object]):
@@ -111,7 +109,11 @@ def test_the_page_has_the_same_tables_and_the_curves_of_all(runs: Path, result: 
     assert [row[0] for row in settings[1:]] == [*result["settings"]]
     assert ["outer steps", "8", "8"] in figures
     assert paired[1][0] == "wide minus a (2 seeds)"
-    assert page.pictures == ["validation loss, point", "held-out error, point", "error over the prediction horizon, point"]
+    assert page.pictures == [
+        "validation loss, point_mass",
+        "held-out error, point_mass",
+        "error over the prediction horizon, point_mass",
+    ]
     for label in ("a (2 seeds)", "wide"):
         assert sum(label in text for text in page.texts["svg"]) == 3
 
@@ -121,7 +123,7 @@ def test_the_page_has_the_same_tables_and_the_curves_of_all(runs: Path, result: 
 
 def as_other_robot(run: Path) -> None:
     for path in run.rglob("checkpoint.yaml"):
-        path.write_text(path.read_text().replace("name: point\n", "name: other\n", 1))
+        path.write_text(path.read_text().replace("name: point_mass\n", "name: other\n", 1))
 
 
 def test_runs_of_different_robots_are_not_subtracted(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -131,7 +133,7 @@ def test_runs_of_different_robots_are_not_subtracted(runs: Path, tmp_path: Path,
     assert cli.main(["compare", str(runs / "wide"), str(tmp_path / "copy")]) == 0
 
     out = capsys.readouterr().out
-    assert "These are runs of different robots (point, other)." in out
+    assert "These are runs of different robots (point_mass, other)." in out
     assert "Paired" not in out
 
 

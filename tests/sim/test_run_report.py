@@ -225,10 +225,10 @@ def test_an_interrupted_run_has_the_page_of_its_rounds_and_goes_on_with_it(
         training.run_round(0)
         training.run_round(1)
     assert not (run / "report.html").exists()
-    with open_training(TINY, run, CPU, WITH_REPORT) as training, pytest.raises(Stopped):
+    with open_training(TINY, run, CPU, WITH_REPORT) as training:
         monkeypatch.setattr(training, "run_round", lambda index: training.stop.obey())
-        training.run()
-    monkeypatch.undo()
+        with pytest.raises(Stopped):
+            training.run()
     assert "training: 2 of 4 rounds are complete" in page_of(run).texts["p"][0]
 
     train(TINY, run, CPU, WITH_REPORT)
