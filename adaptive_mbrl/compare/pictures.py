@@ -12,7 +12,7 @@ from adaptive_mbrl.compare.entries import Entry
 from adaptive_mbrl.compare.groups import Group
 from adaptive_mbrl.pages.svg import COLOURS, as_svg, new_figure
 from adaptive_mbrl.training.report.history import History
-from adaptive_mbrl.training.report.pictures import UNIT, Picture, furthest_step
+from adaptive_mbrl.training.report.pictures import SIZE, UNIT, Picture, furthest_step
 
 Points = Sequence[tuple[float, float]]
 # those of the palette that stand out on white and on black come first
@@ -88,7 +88,7 @@ def _plot(groups: Sequence[Group], points: Callable[[History], Points], title: s
     curves = {group.label: [c for e in group.entries if (c := _of(e, points))] for group in groups}
     if not any(curves.values()):
         return None
-    figure, axes = new_figure()
+    figure, axes = new_figure(*SIZE)
     for number, (label, found) in enumerate(curves.items()):
         _draw(axes, label, found, number)
     axes.set(xlabel=x, ylabel=y)

@@ -176,6 +176,8 @@ class ReportOptions:
 
     def __post_init__(self) -> None:
         require_ending("--out", self.out, ".html")
+        if not self.runs:
+            raise ConfigError("report: got no run; give one or more run folders")
         if self.out is not None and len(self.runs) > 1:
             raise ConfigError(f"--out: a single file for {len(self.runs)} runs; allowed: one run, or no --out")
 
@@ -204,6 +206,8 @@ class CompareOptions:
 
     def __post_init__(self) -> None:
         require_ending("--html", self.html, ".html")
+        if not self.runs:
+            raise ConfigError("compare: got no run; give two or more run folders, or a report of 'evaluate --json'")
         require_ending("--json", self.json, ".json")
 
 

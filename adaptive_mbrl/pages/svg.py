@@ -23,9 +23,9 @@ REFERENCES = {"oracle": (0, (5, 2)), "random": (0, (1, 2))}
 """Curves that others are compared with: how their lines are dashed. They have the colour of the text, and no band."""
 
 
-def new_figure(height: float = HEIGHT) -> tuple[Figure, Axes]:
-    """A picture with one plot, on no background."""
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+def new_figure(height: float = HEIGHT, width: float = WIDTH) -> tuple[Figure, Axes]:
+    """A picture with one plot, on no background; in a narrower one text is larger [inches]."""
+    figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasSVG(figure)
     figure.patch.set_alpha(0)
     axes = figure.subplots()

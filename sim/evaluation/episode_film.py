@@ -62,7 +62,7 @@ def film_episode(robot: Robot, episode: Episode, path: Path, renderer: str | Non
     panel = Panel("controller" if source == "policy" else source, replayed(robot, episode, scenario), readings(robot, episode))
     changes = [scenario.change_in_force(step) for step in range(len(episode))]
     goals, steps = robot.goals(scenario.seed, len(episode)), shown_steps(episode, robot.spec.dt)
-    render_video(robot, [panel], changes, path, goals=goals, steps=steps, renderer=renderer)
+    render_video(robot, [panel], changes, path, goals=goals, steps=steps, captions=False, renderer=renderer)
 
 
 def shown_steps(episode: Episode, dt: float) -> range:

@@ -86,6 +86,7 @@ def render_video(
     progress: Callable[[], None] = lambda: None,
     goals: NDArray[np.float32] | None = None,
     steps: range | None = None,
+    captions: bool = True,
     renderer: str | None = None,
 ) -> None:
     """Render panels side by side, in real time.
@@ -99,6 +100,7 @@ def render_video(
         goals: the goal of all panels at every control step, (T, goal_dim). A goal of three entries is a position in the world
             [m] and is shown by the site `goal`, if the robot's model has one.
         steps: the control steps that are drawn, of T; all of them if not given.
+        captions: whether the changes are written below the robots.
         renderer: what `pick_renderer` gave; it is asked if not given.
 
     Raises:
@@ -121,7 +123,7 @@ def render_video(
             qpos=np.stack([_held(p.qpos, len(changes)) for p in panels])[:, drawn],
             red=red[drawn],
             readings=np.array([_held_text(p.readings, len(changes)) for p in panels])[:, drawn],
-            captions=np.array(_captions(changes, robot.spec.dt))[drawn],
+            captions=np.array(_captions(changes, robot.spec.dt) if captions else [""] * len(changes))[drawn],
             goals=np.zeros((len(drawn), 0)) if goals is None else goals[drawn],
             times=drawn * robot.spec.dt,
         )

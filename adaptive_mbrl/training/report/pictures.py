@@ -17,6 +17,8 @@ from adaptive_mbrl.training.report.history import History
 ADAPTED, PRIOR, TRAINING = COLOURS[0], COLOURS[4], COLOURS[2]
 """The three of the palette that stand out on white and on black."""
 UNIT = "error [target stds]"
+SIZE = (3.0, 5.2)
+"""Height and width of a picture [inches]: its text is large enough on a narrow screen."""
 
 
 class Picture(NamedTuple):
@@ -41,7 +43,7 @@ def pictures(history: History) -> Iterator[Picture]:
 
 def loss_picture(history: History) -> Picture:
     """The losses over the outer steps."""
-    figure, axes = new_figure()
+    figure, axes = new_figure(*SIZE)
     curve = [point for r in history.rounds if r.figures is not None for point in r.figures.losses]
     ends = {r.number: r.record.updates for r in history.rounds}
     points = curve or [(ends[i], loss) for i, loss in history.scalars("train/query_loss").items()]
@@ -62,7 +64,7 @@ def return_picture(history: History) -> Picture | None:
     """The returns of what was collected."""
     if not history.collections:
         return None
-    figure, axes = new_figure()
+    figure, axes = new_figure(*SIZE)
     means = []
     for c in history.collections:
         if c.source in ("random", "oracle"):
@@ -85,7 +87,7 @@ def horizon_picture(history: History) -> Picture | None:
     found = history.held_out
     if found is None:
         return None
-    figure, axes = new_figure()
+    figure, axes = new_figure(*SIZE)
     steps = np.arange(1, found.horizon + 1)
     _band(axes, steps, mean_curve(np.array(found.adapted)), "adapted", ADAPTED)
     _band(axes, steps, mean_curve(np.array(found.prior)), "prior", PRIOR, dashed=True)
@@ -106,7 +108,7 @@ def shots_picture(history: History) -> Picture | None:
     found = history.held_out
     if found is None:
         return None
-    figure, axes = new_figure()
+    figure, axes = new_figure(*SIZE)
     # evenly spaced, since k doubles from point to point, but for 0
     places = np.arange(len(found.shots))
     _band(axes, places, mean_curve(np.array(found.by_shots)), "adapted", ADAPTED, marker="o")
@@ -118,7 +120,7 @@ def shots_picture(history: History) -> Picture | None:
 
 def comparison_picture(compared: Comparison) -> Picture:
     """The error of the adaptive and of the multi-task model at each step ahead."""
-    figure, axes = new_figure()
+    figure, axes = new_figure(*SIZE)
     for name, errors, colour in zip(("adaptive", "multi-task"), compared.by_step, (ADAPTED, PRIOR), strict=True):
         _line(axes, [*enumerate(errors, 1)], name, colour, dashed=name != "adaptive")
     axes.set(xlabel="steps ahead", ylabel=UNIT, ylim=(0, None))
@@ -129,7 +131,7 @@ def comparison_picture(compared: Comparison) -> Picture:
 
 def speed_picture(history: History) -> Picture:
     """Where the time of each round went."""
-    figure, axes = new_figure()
+    figure, axes = new_figure(*SIZE)
     rounds = [r.number for r in history.rounds]
     totals = np.diff([0.0, *(r.record.seconds for r in history.rounds)])
     known = [None if r.figures is None else r.figures.collect_seconds for r in history.rounds]
@@ -179,7 +181,7 @@ def _of_scalars(history: History, names: Mapping[str, str], ylabel: str, title: 
     series = {label: history.scalars(name) for label, name in names.items()}
     if not any(series.values()):
         return
-    figure, axes = new_figure()
+    figure, axes = new_figure(*SIZE)
     colours = (ADAPTED, PRIOR, TRAINING, COLOURS[3])
     for number, (label, values) in enumerate(series.items()):
         _line(axes, [*values.items()], label, colours[number % len(colours)], dashed=label == "prior")

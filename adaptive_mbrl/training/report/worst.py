@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.errors import AdaptiveMBRLError
@@ -26,11 +26,13 @@ class Shown(NamedTuple):
 
     Attributes:
         caption: which episode it is.
+        changes: what happens in it, in words.
         source: where the page has its video from: a data URI, or the name of a file beside it; None without a video.
         why_not: why there is no video; None with one.
     """
 
     caption: str
+    changes: tuple[str, ...]
     source: str | None
     why_not: str | None
 
@@ -70,6 +72,22 @@ def _actor(episode: Episode) -> str:
     return {"policy": "controller", "random": "random policy", "oracle": "planner on the true dynamics"}.get(source, source)
 
 
+def changes_of(episode: Episode, dt: float) -> Iterator[str]:
+    """The changes of a simulated episode in words, with the time at which each begins."""
+    for change in episode.tags.get("scenario", {}).get("changes", ()):
+        words = [f"{key.replace('_', ' ')} {_value(value)}" for key, value in change.items() if key != "at"]
+        yield f"from {change['at'] * dt:.1f} s on: {'; '.join(words) or 'as it was built'}"
+
+
+def _value(value: Any) -> str:
+    """A number, a list of them, or one for each part of the robot."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_value(inner)}" for name, inner in value.items())
+    if isinstance(value, list | tuple):
+        return "(" + ", ".join(map(_value, value)) + ")"
+    return f"{value:.3g}" if isinstance(value, float | int) else str(value)
+
+
 def film_worst(history: History, film: Film | None, folder: Path) -> Shown:
     """Film the worst episode.
 
@@ -80,17 +98,18 @@ def film_worst(history: History, film: Film | None, folder: Path) -> Shown:
     """
     found = worst_episode(history)
     if found is None:
-        return Shown("", None, "the episodes of this run are not there any more")
+        return Shown("", (), None, "the episodes of this run are not there any more")
     episode, caption = found
+    changes = tuple(changes_of(episode, history.description.spec.dt))
     if film is None:
-        return Shown(caption, None, "this training knows no simulator that could draw its robot")
+        return Shown(caption, changes, None, "this training knows no simulator that could draw its robot")
     with tempfile.TemporaryDirectory(dir=folder, prefix=".unfinished-report-") as temporary:
         path = Path(temporary) / VIDEO_FILE
         try:
             film(episode, path)
         except AdaptiveMBRLError as error:
-            return Shown(caption, None, str(error))
-        return Shown(caption, _placed(path, folder), None)
+            return Shown(caption, changes, None, str(error))
+        return Shown(caption, changes, _placed(path, folder), None)
 
 
 def _placed(video: Path, folder: Path) -> str:
