@@ -47,7 +47,9 @@ def test_the_wheel_carries_configs_assets_and_checkpoints(tmp_path: Path):
     wanted = {f"sim/{p.relative_to(ROOT)}" for p in (ROOT / "configs").rglob("*.yaml")}
     for folder in ("sim/robot/assets", "adaptive_mbrl/pretrained"):
         wanted |= {str(p.relative_to(ROOT)) for p in (ROOT / folder).rglob("*") if p.is_file()}
-    wanted.add("sim/benchmark/report.html.j2")
+    for package in ("sim", "adaptive_mbrl"):
+        wanted |= {str(p.relative_to(ROOT)) for p in (ROOT / package).rglob("*.j2")}
+    assert {"sim/benchmark/report.html.j2", "adaptive_mbrl/pages/base.html.j2"} <= wanted
     assert "sim/configs/robots/half_cheetah.yaml" in wanted
     assert wanted - names == set()
     assert not any(name.startswith(("tests/", "launch/", "docs/")) for name in names)

@@ -47,14 +47,18 @@ def read_entries(paths: Sequence[Path]) -> list[Entry]:
     """Read all that some paths name: run folders, folders of seeds, report files.
 
     Raises:
-        ConfigError: one of them is nothing that can be compared.
+        ConfigError: one of them is nothing that can be compared, or is given twice.
     """
     entries: list[Entry] = []
     folders = [folder for path in paths if path.suffix != ".json" for folder in run_folders(path)]
+    for known in (list(paths), folders):
+        if twice := next((path for path in known if known.count(path) > 1), None):
+            raise ConfigError(f"compare: {twice} is given twice; give it once")
     names = dict(zip(folders, short_names(folders), strict=True))
+    reports = [path.stem for path in paths if path.suffix == ".json"]
     for path in paths:
         if path.suffix == ".json":
-            entries += _arms(path)
+            entries += _arms(path, path.stem if reports.count(path.stem) == 1 else str(path.with_suffix("")))
         else:
             entries += [_run(folder, names[folder]) for folder in run_folders(path)]
     return entries
@@ -123,7 +127,7 @@ def _run(folder: Path, name: str) -> Entry:
     return Entry(name, history.description.spec.name, int(settings.pop("seed")), settings, returns, history, errors)
 
 
-def _arms(path: Path) -> Iterator[Entry]:
+def _arms(path: Path, name: str) -> Iterator[Entry]:
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
@@ -137,7 +141,7 @@ def _arms(path: Path) -> Iterator[Entry]:
     for arm, content in report["arms"].items():
         settings = {"scenario": report["scenario"], "arm": arm}
         returns = dict(zip(keys, map(float, content["returns"]), strict=True))
-        yield Entry(f"{path.stem}: {arm}", report["config"]["robot"], None, settings, returns)
+        yield Entry(f"{name}: {arm}", report["config"]["robot"], None, settings, returns)
 
 
 def _key(scenario: Any) -> str:

@@ -257,6 +257,7 @@ def test_mistakes_are_one_line(runs: Path, tmp_path: Path, capsys: pytest.Captur
     for arguments, problem in (
         (["nowhere", "a"], "nowhere: nothing to compare is there; allowed: a run folder"),
         ([str(runs / "wide")], "compare: got wide alone; allowed: two or more runs"),
+        ([str(runs / "a"), str(runs / "a" / "seed_0")], "seed_0 is given twice; give it once"),
         ([str(tmp_path / "list.json")], "list.json: is no report of an evaluation; allowed: a file that"),
         ([str(tmp_path / "cut.json")], "cut.json: cannot be read as JSON"),
         ([str(tmp_path / "benchmark.json")], "benchmark.json: is a benchmark's report, whose report.html compares its arms"),

@@ -10,13 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from adaptive_mbrl.intervals import Curve, mean_and_interval, mean_curve
-from adaptive_mbrl.pages.svg import COLOURS, INK, as_svg, new_figure
+from adaptive_mbrl.pages.svg import COLOURS, INK, REFERENCES, as_svg, new_figure
 from adaptive_mbrl.training.comparison import Comparison
-from adaptive_mbrl.training.report.history import History
+from adaptive_mbrl.training.report.history import Collection, History
 
 ADAPTED, PRIOR, TRAINING = COLOURS[0], COLOURS[4], COLOURS[2]
 """The three of the palette that stand out on white and on black."""
 UNIT = "error [target stds]"
+MOST_TICKS = 6
 SIZE = (3.0, 5.2)
 """Height and width of a picture [inches]: its text is large enough on a narrow screen."""
 
@@ -56,30 +57,40 @@ def loss_picture(history: History) -> Picture:
     if values and min(values) > 0:
         axes.set_yscale("log")
     axes.set(xlabel="outer steps", ylabel="query loss", xlim=(0, None))
+    axes.xaxis.set_major_locator(MaxNLocator(MOST_TICKS, integer=True))
     words = "Loss after adapting in training, and on held-out windows after each round; dotted lines are ends of rounds."
     return Picture(as_svg(figure, axes, "training and validation loss over the outer steps"), words)
 
 
 def return_picture(history: History) -> Picture | None:
-    """The returns of what was collected."""
-    if not history.collections:
+    """The returns of what was collected, once a controller or a robot has collected."""
+    collected: dict[str, list[Collection]] = {}
+    for c in history.collections:
+        collected.setdefault(c.source, []).append(c)
+    if not collected.keys() - REFERENCES.keys():
         return None
     figure, axes = new_figure(*SIZE)
-    means = []
-    for c in history.collections:
-        if c.source in ("random", "oracle"):
-            style = (0, (5, 2)) if c.source == "oracle" else (0, (1, 2))
-            axes.axhline(float(c.returns.mean()), color=INK, linewidth=1.1, linestyle=style, label=f"{c.source}, mean")
-            continue
-        mean, ends = mean_and_interval(c.returns)
-        means.append((c.round, mean))
-        axes.plot(np.full(len(c.returns), c.round), c.returns, "o", color=ADAPTED, markersize=3, alpha=0.4, markeredgewidth=0)
-        axes.plot([c.round] * 2, ends or (mean, mean), color=ADAPTED, linewidth=5, alpha=0.45, solid_capstyle="butt")
-    _line(axes, means, "controller, mean", ADAPTED)
+    colours = iter((ADAPTED, TRAINING, COLOURS[3], PRIOR) * len(collected))
+    for source, found in collected.items():
+        if source in REFERENCES:
+            mean = float(np.concatenate([c.returns for c in found]).mean())
+            axes.axhline(mean, color=INK, linewidth=1.1, linestyle=REFERENCES[source], label=f"{source}, mean")
+        else:
+            _draw_returns(axes, found, "controller" if source == "policy" else source, next(colours))
     _rounds_below(axes)
     axes.set(ylabel="return of an episode")
     words = "Return of the episodes of each collection, with exploration noise: mean, 95 % interval, and the single ones."
     return Picture(as_svg(figure, axes, "collected return by round"), words)
+
+
+def _draw_returns(axes: Axes, collected: Sequence[Collection], name: str, colour: str) -> None:
+    means = []
+    for c in collected:
+        mean, ends = mean_and_interval(c.returns)
+        means.append((c.round, mean))
+        axes.plot(np.full(len(c.returns), c.round), c.returns, "o", color=colour, markersize=3, alpha=0.4, markeredgewidth=0)
+        axes.plot([c.round] * 2, ends or (mean, mean), color=colour, linewidth=5, alpha=0.45, solid_capstyle="butt")
+    _line(axes, means, f"{name}, mean", colour)
 
 
 def horizon_picture(history: History) -> Picture | None:
