@@ -34,13 +34,14 @@ SMALLEST_STD = 1e-3
 
 
 def film_of(scenarios: str) -> Callable[[Episode, Path], None]:
-    """What films the episodes of a training.
+    """What films the episodes of a training; the robot and a renderer are looked for with the first one.
 
     Args:
         scenarios: the split that the training draws from, which names the robot.
     """
-    robot, renderer = load_robot(load_training_part(scenarios).robot), functools.cache(pick_renderer)
-    return lambda episode, path: film_episode(robot, episode, path, renderer())
+    robot = functools.cache(lambda: load_robot(load_training_part(scenarios).robot))
+    renderer = functools.cache(pick_renderer)
+    return lambda episode, path: film_episode(robot(), episode, path, renderer())
 
 
 def film_episode(robot: Robot, episode: Episode, path: Path, renderer: str | None = None) -> None:

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from adaptive_mbrl.data.episode import Episode
-from adaptive_mbrl.errors import AdaptiveMBRLError
 from adaptive_mbrl.training.report.history import History
 
 Film = Callable[[Episode, Path], None]
-"""Draws an episode into an mp4 file. Where that cannot be done, it raises an `AdaptiveMBRLError` that says why."""
+"""Draws an episode into an mp4 file. Where that cannot be done, it raises an error that says why."""
 VIDEO_FILE = "report.mp4"
 """Beside the page, where the video is too large to be in it."""
 LARGEST_INSIDE = 2_000_000
@@ -107,8 +106,8 @@ def film_worst(history: History, film: Film | None, folder: Path) -> Shown:
         path = Path(temporary) / VIDEO_FILE
         try:
             film(episode, path)
-        except AdaptiveMBRLError as error:
-            return Shown(caption, changes, None, str(error))
+        except Exception as error:  # whatever it is, the rest of the page is worth more
+            return Shown(caption, changes, None, " ".join(str(error).split()).rstrip(".") or type(error).__name__)
         return Shown(caption, changes, _placed(path, folder), None)
 
 
