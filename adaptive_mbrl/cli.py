@@ -51,6 +51,8 @@ COMMANDS = (
     Command("train", options.TrainOptions, "sim.commands:train", "adaptive_mbrl.training.command:train"),
     Command("sweep", options.SweepOptions, "sim.commands:sweep", "adaptive_mbrl.sweeps.command:sweep"),
     Command("runs", options.RunsOptions, "adaptive_mbrl.training.runs:runs"),
+    Command("report", options.ReportOptions, "sim.commands:report", "adaptive_mbrl.training.report.command:report"),
+    Command("compare", options.CompareOptions, "adaptive_mbrl.compare.command:compare"),
     Command("train-baseline", options.TrainBaselineOptions, "sim.baselines.command:train_baseline"),
     Command("evaluate", options.EvaluateOptions, "sim.commands:evaluate"),
     Command("benchmark", options.BenchmarkOptions, "sim.benchmark.command:benchmark"),

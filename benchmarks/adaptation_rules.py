@@ -36,6 +36,7 @@ from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.dynamics.model import DynamicsModel
 from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.machine import cpu_model
 from adaptive_mbrl.meta.losses import query_errors
 from adaptive_mbrl.meta.trainer import MetaTrainer
 from adaptive_mbrl.planning import Score, make_planner
@@ -46,7 +47,6 @@ from adaptive_mbrl.storage import write_text_atomically
 from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.transitions import Transitions
 from sim.evaluation.evidence import evidence_errors
-from sim.evaluation.report import cpu_model
 from sim.robot.robot import load_robot
 from sim.scenarios.loading import parse_scenario
 

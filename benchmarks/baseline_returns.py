@@ -16,11 +16,12 @@ from typing import Any
 
 from adaptive_mbrl.config import to_mapping
 from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.machine import cpu_model
 from adaptive_mbrl.revision import git_revision
 from sim.baselines.policy import load_baseline
 from sim.episodes.run import run_scenarios
 from sim.evaluation.ledger import append_to_ledger, ledger_entries
-from sim.evaluation.report import cpu_model, scenario_report, write_report
+from sim.evaluation.report import scenario_report, write_report
 from sim.evaluation.summary import summarize
 from sim.robot.robot import load_robot
 from sim.scenarios.loading import load_scenario

@@ -7,8 +7,8 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from adaptive_mbrl.machine import cpu_model
 from adaptive_mbrl.revision import git_revision
-from sim.evaluation.report import cpu_model
 
 PACKAGES = ("numpy", "torch", "cyclonedds", "rosbags")
 

@@ -27,10 +27,11 @@ from tqdm import tqdm
 
 from adaptive_mbrl.config import save_yaml
 from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.intervals import mean_and_interval
 from adaptive_mbrl.storage import write_text_atomically
 from sim.episodes.policies import ControllerPolicy
 from sim.episodes.run import run_scenarios
-from sim.evaluation.metrics import mean_and_interval, ratio_and_interval
+from sim.evaluation.metrics import ratio_and_interval
 from sim.evaluation.setup import prepare
 
 ROOT = Path(__file__).resolve().parent.parent

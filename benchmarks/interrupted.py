@@ -25,12 +25,12 @@ import tyro
 from safetensors.torch import load_file
 
 from adaptive_mbrl.config import load_yaml
+from adaptive_mbrl.machine import cpu_model
 from adaptive_mbrl.revision import git_revision
 from adaptive_mbrl.storage import write_text_atomically
 from adaptive_mbrl.training.recorder import RECORD_FILE
 from adaptive_mbrl.training.rounds import RoundRecord
 from adaptive_mbrl.training.unfinished_fit import FIT_FILE
-from sim.evaluation.report import cpu_model
 
 LOSS = "validation/adapted_loss"
 FEW = 5

@@ -26,11 +26,11 @@ from adaptive_mbrl.data.dataset import EpisodeDataset
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.dynamics.model import DynamicsModel
+from adaptive_mbrl.machine import cpu_model
 from adaptive_mbrl.meta.trainer import MetaTrainer
 from adaptive_mbrl.revision import git_revision
 from adaptive_mbrl.runtime import use_threads
 from adaptive_mbrl.storage import write_text_atomically
-from sim.evaluation.report import cpu_model
 from sim.robot.robot import load_robot
 from sim.training.config import load_train_config
 

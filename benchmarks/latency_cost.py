@@ -33,9 +33,10 @@ from numpy.typing import NDArray
 
 from adaptive_mbrl.controller import AdaptiveController, StepOptions
 from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.intervals import mean_and_interval
 from adaptive_mbrl.storage import write_text_atomically
 from robot_bridge.control.sent_commands import SentCommands
-from sim.evaluation.metrics import mean_and_interval, ratio_and_interval
+from sim.evaluation.metrics import ratio_and_interval
 from sim.robot.robot import Robot, load_robot
 from sim.scenarios.loading import load_scenario
 from sim.scenarios.scenario import Scenario

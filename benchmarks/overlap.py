@@ -29,6 +29,8 @@ from adaptive_mbrl.checkpoint import load_checkpoint
 from adaptive_mbrl.config import load_yaml
 from adaptive_mbrl.data.dataset import EpisodeDataset
 from adaptive_mbrl.data.episodes import EpisodeStore
+from adaptive_mbrl.intervals import mean_and_interval
+from adaptive_mbrl.machine import cpu_model
 from adaptive_mbrl.meta.losses import query_errors
 from adaptive_mbrl.revision import git_revision
 from adaptive_mbrl.storage import write_text_atomically
@@ -36,8 +38,6 @@ from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.rounds import RoundRecord
 from sim.episodes.policies import ControllerPolicy, load_controller
 from sim.episodes.run import run_scenarios
-from sim.evaluation.metrics import mean_and_interval
-from sim.evaluation.report import cpu_model
 from sim.robot.robot import load_robot
 from sim.scenarios.loading import load_training_part
 

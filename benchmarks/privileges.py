@@ -26,6 +26,8 @@ from numpy.typing import NDArray
 from adaptive_mbrl.checkpoint import DESCRIPTION_FILE, read_description
 from adaptive_mbrl.config import load_yaml, to_mapping
 from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.intervals import mean_and_interval
+from adaptive_mbrl.machine import cpu_model
 from adaptive_mbrl.revision import git_revision
 from adaptive_mbrl.storage import write_text_atomically
 from adaptive_mbrl.training.config import TrainConfig
@@ -33,8 +35,7 @@ from adaptive_mbrl.training.rounds import RoundRecord
 from sim.episodes.policies import ControllerPolicy
 from sim.episodes.run import run_scenarios
 from sim.evaluation.ledger import append_to_ledger, ledger_entries
-from sim.evaluation.metrics import mean_and_interval, ratio_and_interval
-from sim.evaluation.report import cpu_model
+from sim.evaluation.metrics import ratio_and_interval
 from sim.evaluation.setup import prepare
 from sim.evaluation.summary import returns_after_change
 from sim.training.config import load_train_config

@@ -33,12 +33,12 @@ from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.data.windows import ALL, Windows
 from adaptive_mbrl.distributed import GroupProcess, process_of_launcher
 from adaptive_mbrl.dynamics.model import DynamicsModel
+from adaptive_mbrl.machine import cpu_model
 from adaptive_mbrl.meta.trainer import MetaTrainer
 from adaptive_mbrl.process import Process
 from adaptive_mbrl.revision import git_revision
 from adaptive_mbrl.runtime import use_threads
 from adaptive_mbrl.storage import write_text_atomically
-from sim.evaluation.report import cpu_model
 from sim.training.config import load_train_config
 
 SIZES = (100_000, 1_000_000, 10_000_000)

@@ -16,15 +16,17 @@ from adaptive_mbrl.data.stored_objective import save_objective
 from adaptive_mbrl.device import resolve_device
 from adaptive_mbrl.dump import DUMP_FOLDER
 from adaptive_mbrl.errors import CheckpointError, ConfigError
-from adaptive_mbrl.options import CollectOptions, DemoOptions, EvaluateOptions, SweepOptions, TrainOptions
+from adaptive_mbrl.options import CollectOptions, DemoOptions, EvaluateOptions, ReportOptions, SweepOptions, TrainOptions
 from adaptive_mbrl.planning import ICEMConfig
 from adaptive_mbrl.sweeps.command import run_sweep
 from adaptive_mbrl.training.command import run_with_hints
 from adaptive_mbrl.training.from_episodes import train_from_episodes
+from adaptive_mbrl.training.report.command import write_pages
 from adaptive_mbrl.training.seeds import train_seeds
 from sim.demo import default_multitask, default_scenario, run_demo
 from sim.episodes.policies import ControllerPolicy, OraclePolicy, Policy, RandomPolicy, load_controller
 from sim.episodes.run import run_scenarios
+from sim.evaluation.episode_film import film_of
 from sim.evaluation.evaluate import Evaluation
 from sim.evaluation.evaluate import evaluate as run_evaluation
 from sim.evaluation.first_episode import render_first_episode
@@ -84,7 +86,15 @@ def train(options: TrainOptions) -> None:
             )
         run_with_hints(options, lambda run, execution: train_from_episodes(config, run, device, execution))
         return
-    run_with_hints(options, lambda run, execution: train_with_collectors(config, run, device, collectors, engine, execution))
+    film = film_of(config.scenarios) if options.report else None
+    run_with_hints(
+        options, lambda run, execution: train_with_collectors(config, run, device, collectors, engine, execution), film
+    )
+
+
+def report(options: ReportOptions) -> None:
+    """Write the pages of runs, with films of those that were simulated."""
+    write_pages(options, lambda history: None if history.config.scenarios is None else film_of(history.config.scenarios))
 
 
 def sweep(options: SweepOptions) -> None:

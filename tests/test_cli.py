@@ -20,6 +20,7 @@ from adaptive_mbrl.options import (
     BridgeOptions,
     CallOptions,
     CollectOptions,
+    CompareOptions,
     CompletionOptions,
     DataCheckOptions,
     DataExportLeRobotOptions,
@@ -45,6 +46,7 @@ from adaptive_mbrl.options import (
     PullOptions,
     PushOptions,
     ReplayOptions,
+    ReportOptions,
     RerunExportOptions,
     RerunStreamOptions,
     RunsOptions,
@@ -113,6 +115,8 @@ def test_help_lists_every_command():
             SweepOptions(Path("s.yaml"), data=Path("d"), trials=9, jobs=2),
         ),
         ("runs a/b".split(), RunsOptions(Path("a/b"))),
+        ("report a --out b.html --no-video".split(), ReportOptions((Path("a"),), Path("b.html"), video=False)),
+        ("compare a b --json c.json".split(), CompareOptions((Path("a"), Path("b")), json=Path("c.json"))),
         ("train-baseline --config cartpole_ppo --run r".split(), TrainBaselineOptions("cartpole_ppo", run=Path("r"))),
         (
             "evaluate --checkpoint c --scenario s --episodes 3 --json o.json --no-oracle --multitask m --baselines a b".split(),
@@ -230,6 +234,8 @@ def test_flags_become_options(arguments: list[str], expected: object):
             "train --data d --collectors 1".split(),
             "error: --collectors: a training on --data collects nothing; allowed: one of the two",
         ),
+        (["report"], "error: report: got no run; give one or more run folders"),
+        (["compare"], "error: compare: got no run; give two or more run folders, or a report of 'evaluate --json'"),
         ("data check".split(), "error: no folder given; allowed: one or more folders of episodes"),
         ("data stats a --plot b.jpg".split(), "error: --plot: b.jpg is no .png file; allowed: a name that ends in .png"),
         (

@@ -103,7 +103,10 @@ def test_the_wheel_carries_configs_assets_checkpoints_types_and_licence(built: P
     wanted = {f"sim/{p.relative_to(ROOT)}" for ending in ("yaml", "json") for p in (ROOT / "configs").rglob(f"*.{ending}")}
     for folder in ("sim/robot/assets", "adaptive_mbrl/pretrained"):
         wanted |= {str(p.relative_to(ROOT)) for p in (ROOT / folder).rglob("*") if p.is_file()}
-    wanted |= {"sim/benchmark/report.html.j2", f"adaptive_mbrl-{__version__}.dist-info/licenses/LICENSE"}
+    for package in ("sim", "adaptive_mbrl"):
+        wanted |= {str(p.relative_to(ROOT)) for p in (ROOT / package).rglob("*.j2")}
+    assert {"sim/benchmark/report.html.j2", "adaptive_mbrl/pages/base.html.j2"} <= wanted
+    wanted.add(f"adaptive_mbrl-{__version__}.dist-info/licenses/LICENSE")
     wanted |= {f"{package}/py.typed" for package in ("adaptive_mbrl", "sim", "robot_bridge")}
     assert "sim/configs/robots/half_cheetah.yaml" in wanted
     assert wanted - names == set()

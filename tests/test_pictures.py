@@ -60,7 +60,18 @@ def shown() -> list[tuple[Path, str, Path]]:
 
 
 def test_every_picture_that_is_shown_is_there_has_a_text_and_is_small():
-    assert {file.name for _, _, file in shown()} == {"recovery.png", "demo.gif"}
+    assert {file.name for _, _, file in shown()} == {"recovery.png", "demo.gif", "report.png"}
     for document, text, file in shown():
         assert len(text) > 20, f"{document.name}: {file.name} needs a text for those who cannot see it"
         assert file.stat().st_size < {".png": 300_000, ".gif": 2_000_000}[file.suffix]
+
+
+def test_a_page_cannot_be_pictured_without_a_browser(tmp_path: Path):
+    (tmp_path / "page.html").write_text("<p>here</p>")
+    command = [sys.executable, str(ROOT / "benchmarks" / "screenshot.py"), str(tmp_path / "page.html"), str(tmp_path / "x.png")]
+
+    done = subprocess.run(command, capture_output=True, text=True, env={"PATH": str(tmp_path), "PYTHONPATH": str(ROOT)})
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: no browser is installed; allowed: chromium, ")
+    assert not (tmp_path / "x.png").exists()

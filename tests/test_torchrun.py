@@ -42,7 +42,7 @@ def store(tmp_path: Path) -> Path:
 def command(processes: int, *flags: str, updates: int = 12, restarts: int = 0) -> list[str]:
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     launched = [*launcher, "--max-restarts", str(restarts), "-m", "--"] if processes > 1 else ["-m"]
-    train = ["adaptive_mbrl", "train", "--data", "logs", "--no-compare", "--device", "cpu", *flags]
+    train = ["adaptive_mbrl", "train", "--data", "logs", "--no-compare", "--no-report", "--device", "cpu", *flags]
     return [sys.executable, *launched, *train, "--set", f"updates_initial={updates}", *SETTINGS]
 
 

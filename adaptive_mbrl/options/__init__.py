@@ -32,7 +32,14 @@ from adaptive_mbrl.options.simulation import (
 )
 from adaptive_mbrl.options.streams import FoxgloveLayoutOptions, FoxgloveStreamOptions, RerunExportOptions, RerunStreamOptions
 from adaptive_mbrl.options.sweep import SweepOptions
-from adaptive_mbrl.options.training import FineTuneOptions, RunsOptions, TrainBaselineOptions, TrainOptions
+from adaptive_mbrl.options.training import (
+    CompareOptions,
+    FineTuneOptions,
+    ReportOptions,
+    RunsOptions,
+    TrainBaselineOptions,
+    TrainOptions,
+)
 from adaptive_mbrl.options.viewing import ViewOptions
 
 __all__ = [
@@ -40,6 +47,7 @@ __all__ = [
     "BridgeOptions",
     "CallOptions",
     "CollectOptions",
+    "CompareOptions",
     "CompletionOptions",
     "DataCheckOptions",
     "DataExportLeRobotOptions",
@@ -65,6 +73,7 @@ __all__ = [
     "PullOptions",
     "PushOptions",
     "ReplayOptions",
+    "ReportOptions",
     "RerunExportOptions",
     "RerunStreamOptions",
     "RunsOptions",

@@ -85,6 +85,8 @@ class SweepOptions:
             compare=False,
             run=run,
             logger=self.logger,
+            # of many trials few are ever looked at, and these get one by 'adaptive-mbrl report'
+            report=False,
             device=self.device,
             threads=1 if self.jobs > 1 else self.threads,
         )

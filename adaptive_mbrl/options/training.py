@@ -14,10 +14,12 @@ from adaptive_mbrl.config import read_mapping, with_settings
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.options.common import (
     Device,
+    OptionalFile,
     OptionalInt,
     OptionalName,
     OptionalPath,
     require_at_least,
+    require_ending,
     require_seed,
     require_threads,
 )
@@ -56,6 +58,7 @@ class TrainOptions:
         jobs: number of seeds that are trained at once, each with one thread; with 1, the default, a training has all of them.
         logger: where the curves are shown: tensorboard, wandb (Weights & Biases), trackio, several of them, or none. A run may go
             on with others than it began with.
+        report: write the page report.html into the folder of the run after each round; --no-report leaves that out.
         device: where the networks run; auto takes a GPU when there is one.
         threads: number of threads of torch and of the simulator; OMP_NUM_THREADS if not given, else all usable cores.
         save_every: seconds between two saves within a round, so that no more is lost when the training is killed; 0 saves after
@@ -73,6 +76,7 @@ class TrainOptions:
     seeds: OptionalName = None
     jobs: int = 1
     logger: LoggerNames = (DEFAULT_LOGGER,)
+    report: bool = True
     device: Device = "auto"
     threads: OptionalInt = None
     save_every: float = SAVE_EVERY
@@ -157,6 +161,59 @@ class RunsOptions:
     """
 
     folder: Positional[Path] = Path("runs")
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """Write the page report.html of runs, as a training does after each round; for runs that have none, or an old one.
+
+    Example: adaptive-mbrl report runs/train/cartpole
+
+    Attributes:
+        runs: run folders.
+        out: the file, for a single run; report.html in the folder of the run if not given.
+        video: draw the worst validation episode; --no-video leaves that out.
+    """
+
+    runs: Positional[tuple[Path, ...]]
+    out: OptionalFile = None
+    video: bool = True
+
+    def __post_init__(self) -> None:
+        require_ending("--out", self.out, ".html")
+        if not self.runs:
+            raise ConfigError("report: got no run; give one or more run folders")
+        if self.out is not None and len(self.runs) > 1:
+            raise ConfigError(f"--out: a single file for {len(self.runs)} runs; allowed: one run, or no --out")
+
+    @property
+    def needs_simulator(self) -> bool:
+        """Whether some run draws its scenarios from a split, so that there is something to film."""
+        configs = [run / "config.yaml" for run in self.runs]
+        return self.video and any(read_mapping(path).get("scenarios") is not None for path in configs if path.is_file())
+
+
+@dataclass(frozen=True)
+class CompareOptions:
+    """Put runs side by side: what differs in their configurations, what they reach, and how sure the differences are.
+
+    Example: adaptive-mbrl compare runs/train/cartpole runs/train/cartpole_multitask --html compare.html
+
+    Attributes:
+        runs: run folders, folders of `train --seeds`, or reports of `evaluate --json`, whose arms are put side by side.
+        html: also write a page with overlaid curves.
+        json: also write all figures.
+    """
+
+    runs: Positional[tuple[Path, ...]]
+    html: OptionalFile = None
+    json: OptionalFile = None
+
+    def __post_init__(self) -> None:
+        require_ending("--html", self.html, ".html")
+        if not self.runs:
+            raise ConfigError("compare: got no run; give two or more run folders, or a report of 'evaluate --json'")
+        require_ending("--json", self.json, ".json")
 
 
 @dataclass(frozen=True)

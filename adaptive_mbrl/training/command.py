@@ -20,6 +20,8 @@ from adaptive_mbrl.training.from_episodes import train_and_compare, train_from_e
 from adaptive_mbrl.training.given_episodes import KEY, folder_of_episodes
 from adaptive_mbrl.training.loggers import prepare_loggers
 from adaptive_mbrl.training.plain_progress import plain_bars
+from adaptive_mbrl.training.report.reporter import Report
+from adaptive_mbrl.training.report.worst import Film
 from adaptive_mbrl.training.run_folder import RunFolderError
 from adaptive_mbrl.training.seeds import train_seeds
 from adaptive_mbrl.training.stopping import Stopped, StopRequest, exit_after
@@ -46,23 +48,24 @@ def train(options: TrainOptions) -> None:
     run_with_hints(options, lambda run, execution: start(config, run, device, execution))
 
 
-def run_with_hints(options: TrainOptions, start: Callable[[Path, Execution], Path]) -> None:
+def run_with_hints(options: TrainOptions, start: Callable[[Path, Execution], Path], film: Film | None = None) -> None:
     """Run a training in its folder, and tell how to go on where it stops.
 
     Args:
         options: what the user asked for.
         start: runs or resumes the training in the folder that it is given, in the way that it is told, and returns the folder of
             the checkpoint.
+        film: draws an episode for the run's page; None where there is no simulator.
     """
     prepare_loggers(options.loggers)
     run = options.run_folder
     if options.resume and not (run / "config.yaml").is_file():
         raise ConfigError(f"--resume: no run to go on with in {run} (it has no config.yaml); leave --resume out to start one")
     again = [*(("torchrun", "...", "-m", "--", "adaptive_mbrl") if is_launched() else ("adaptive-mbrl",)), *words_of(options)]
-    stop = StopRequest()
+    stop, report = StopRequest(), Report(film) if options.report else None
     try:
         with stop.on_signals(), plain_bars(), process_of_launcher() as process:
-            checkpoint = start(run, Execution(process, options.save_every, options.loggers, stop))
+            checkpoint = start(run, Execution(process, options.save_every, options.loggers, report, stop))
     except ConfigError as error:
         # some mistakes in a configuration are only found by a training, which does not know the file's name
         line = str(error) if options.data is None else str(error).replace(KEY, "--data")

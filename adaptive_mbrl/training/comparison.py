@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -20,8 +21,12 @@ from adaptive_mbrl.adaptation.network_adapter import NetworkAdapter
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.situations import stretches_of, tag_text
 from adaptive_mbrl.data.windows import Windows, WindowSampler
+from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.meta.losses import query_errors
+from adaptive_mbrl.storage import write_text_atomically
 
+COMPARISON_FILE = "comparison.json"
+"""In the folder of the run that adapts."""
 MOST_EPISODES = 400
 """More held-out episodes than these are thinned out evenly."""
 WINDOWS_PER_EPISODE = 16
@@ -99,6 +104,28 @@ def compare(
         by_step.append([errors[-1].mean(0), other.mean(0)])
     names = tuple(_name(stretches[0].key) for stretches in stretches_of(chosen))
     return Comparison(horizon, shots, np.array(ours), np.array(theirs), np.array(by_step).mean(0), names)
+
+
+def save_comparison(path: Path, comparison: Comparison) -> None:
+    """Write a comparison into a JSON file."""
+    content = {name: v.tolist() if isinstance(v, np.ndarray) else v for name, v in comparison._asdict().items()}
+    write_text_atomically(path, json.dumps(content) + "\n")
+
+
+def load_comparison(path: Path) -> Comparison | None:
+    """Read what `save_comparison` wrote; None if there is no such file.
+
+    Raises:
+        ConfigError: the file is damaged.
+    """
+    if not path.is_file():
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        arrays = {name: np.array(found[name], dtype=np.float64) for name in ("adaptive", "multitask", "by_step")}
+        return Comparison(**found | arrays | {name: tuple(found[name]) for name in ("shots", "situations")})
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise ConfigError(f"{path}: damaged: {error}") from error
 
 
 def _name(key: str) -> str:

@@ -27,6 +27,9 @@ class FitWatch(FitObserver):
         save: saves the fit, given its losses so far.
         dump: writes a step that was skipped, and says where.
         clock: the time [s].
+
+    Attributes:
+        losses: the losses of the fit so far; None before the first one.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class FitWatch(FitObserver):
         self._bar, self._execution = bar, execution
         self._record, self._save, self._dump, self._clock = record, save, dump, clock
         self._saved = clock()
+        self.losses: Tensor | None = None
 
     def report(self, updates: int, scalars: Mapping[str, float]) -> None:
         self._bar.report(scalars)
@@ -48,6 +52,7 @@ class FitWatch(FitObserver):
             self._record(scalars)
 
     def updated(self, losses: Tensor) -> None:
+        self.losses = losses
         self._bar.update(len(losses) - self._bar.n)
         process, stop = self._execution.process, self._execution.stop
         # asking the others costs a message

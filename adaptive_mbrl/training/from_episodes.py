@@ -19,10 +19,11 @@ from adaptive_mbrl.objective import Objective
 from adaptive_mbrl.revision import git_revision
 from adaptive_mbrl.spec import RobotSpec
 from adaptive_mbrl.training.card import summary, write_card
-from adaptive_mbrl.training.comparison import Comparison, compare
+from adaptive_mbrl.training.comparison import COMPARISON_FILE, Comparison, compare, save_comparison
 from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.execution import Execution
 from adaptive_mbrl.training.given_episodes import files_of_recordings, folder_of_episodes, given_episodes
+from adaptive_mbrl.training.report.reporter import Reporter
 from adaptive_mbrl.training.run import Training, new_value
 from adaptive_mbrl.training.run_folder import MULTITASK, claimed_by_all
 
@@ -85,6 +86,10 @@ def train_and_compare(
         comparison = compare(trained.adapter, other.adapter, held_out, config.window, config.outer.query)
     if execution.process.is_main:
         write_card(checkpoint, trained.description, training, held_out, comparison)
+        if comparison is not None:
+            save_comparison(run / COMPARISON_FILE, comparison)
+        reporter = Reporter(run, config, execution.report, torch.device(device), execution.process.world_size)
+        reporter.write(recordings.store, None, is_done=True)
     execution.process.say(_result(comparison, bool(held_out), trained.description.is_multitask))
     return checkpoint
 

@@ -11,6 +11,7 @@ run is a folder:
     fit.safetensors                  a fit that is going on, as it was last saved
     episodes/                        all data, one file per round that collected
     rounds/NNN/                      checkpoint, optimiser state and figures after round NNN; complete or not there at all
+    report.html                      what the run is and how far it has come, written after each round
     tensorboard/                     curves, if TensorBoard is a logger of the run
     dumps/                           steps that were not finite, for `adaptive-mbrl replay`; only if there was one
     checkpoint                       copy of the last round's checkpoint, written when the run is complete
@@ -25,9 +26,9 @@ and where episodes are collected while it fits (`seen.py`, `published.py`):
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -66,9 +67,24 @@ from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.execution import Execution
 from adaptive_mbrl.training.fit_watch import FitWatch
 from adaptive_mbrl.training.recorder import Recorder
-from adaptive_mbrl.training.rounds import RoundRecord, load_trainer_state, save_trainer_state
+from adaptive_mbrl.training.report.reporter import Reporter
+from adaptive_mbrl.training.rounds import RoundRecord, load_trainer_state, round_folder, save_trainer_state
 from adaptive_mbrl.training.status import Status
 from adaptive_mbrl.training.unfinished_fit import FIT_FILE, UnfinishedFit, load_fit, save_fit
+
+
+class Fit(NamedTuple):
+    """The fit of a round.
+
+    Attributes:
+        seconds: its computing time, validation included [s].
+        scalars: its figures.
+        losses: the loss of each outer step, (U,).
+    """
+
+    seconds: float
+    scalars: dict[str, float]
+    losses: Tensor
 
 
 class Training:
@@ -108,6 +124,7 @@ class Training:
         self.canary: Canary | None = None
         loggers = execution.loggers if self.process.is_main else ()
         self.recorder, self.status = Recorder(run, config, loggers), Status(config, device)
+        self.reporter = Reporter(run, config, execution.report, device, self.process.world_size)
         done = sorted(p for p in (run / "rounds").glob("[0-9]*") if p.name.isdigit())
         self.next_round = len(done)
         self.record = self.recorder.load_record(done[-1]) if done else RoundRecord(0, 0, 0, 0, 0, 0.0)
@@ -136,10 +153,14 @@ class Training:
 
     def run(self) -> Path:
         """Run all rounds that are left, and return the folder of the final checkpoint."""
+        if self.next_round > 0 and self.reporter.is_behind(round_folder(self.folder, self.next_round - 1)):
+            # an interrupted process may not have come to it
+            self._report(self.next_round)
         for index in range(self.next_round, self.num_rounds):
             self.run_round(index)
             if self.stop.is_made(self.process):
                 self.stop.obey()
+            self._report(index + 1)
         return self.publish()
 
     def run_round(self, index: int) -> None:
@@ -155,10 +176,7 @@ class Training:
             about = self.store.abouts[index]
             self.status.collected(self.store.episodes, about, index)
         with self.stop.deferred():
-            seconds, scalars = self._fit(index, self.config.updates_of(index))
-            scalars = dict(about.get("scalars", {})) | scalars
-            self.record = self._record_after(about.get("seconds", 0.0) + seconds, scalars)
-            self._save(index)
+            self._fit_and_save(index, about.get("seconds"), about.get("scalars", {}))
 
     def publish(self) -> Path:
         """Copy the last round's checkpoint to `checkpoint/`, without the optimiser state, and return that folder."""
@@ -172,8 +190,14 @@ class Training:
         """Append the episodes of a round to the store; a training that is given its episodes never asks for it."""
         raise NotImplementedError
 
-    def _fit(self, index: int, updates: int) -> tuple[float, dict[str, float]]:
-        """Fit what is left of a round; its computing time [s] and its figures."""
+    def _fit_and_save(self, index: int, collect_seconds: float | None, figures: Mapping[str, float]) -> None:
+        """Fit, validate and save, after a collection that took so long [s] and showed these figures; None for no collection."""
+        fit = self._fit(index, self.config.updates_of(index))
+        self.record = self._record_after((collect_seconds or 0.0) + fit.seconds, {**figures, **fit.scalars})
+        self._save(index, fit, collect_seconds)
+
+    def _fit(self, index: int, updates: int) -> Fit:
+        """Fit what is left of a round, and validate."""
         window, query = self.config.window, self.config.outer.query
         training = [e for e in self.store.episodes if not e.tags.get("validation")]
         validation = [e for e in self.store.episodes if e.tags.get("validation")]
@@ -203,7 +227,10 @@ class Training:
         self.canary = None if recorded is None else make_canary(self.adapter, recorded)
         scalars |= self.trainer.validate(dataset) | self.trainer.gradient_conflict(dataset)
         scalars |= self._fit_learned(training, validation, index) | self._fit_value(training, index)
-        return time.monotonic() - begun, scalars
+        if self.process.is_main:
+            self.reporter.predict(self.adapter, validation)
+        losses = torch.zeros(0) if watch.losses is None else watch.losses
+        return Fit(time.monotonic() - begun, scalars, losses)
 
     def _save_fit(self, index: int, losses: Tensor, seconds: float) -> None:
         save_fit(self.folder, UnfinishedFit(index, self.store.num_batches, seconds, losses), self.trainer)
@@ -239,7 +266,7 @@ class Training:
             scalars,
         )
 
-    def _save(self, index: int) -> None:
+    def _save(self, index: int, fit: Fit, collect_seconds: float | None) -> None:
         if not self.process.is_main:
             self.process.barrier()
             return
@@ -248,6 +275,14 @@ class Training:
             write_checkpoint_files(temporary, self.checkpoint())
             save_trainer_state(self.trainer, temporary)
             self.recorder.save_record(temporary, self.record)
+            self.reporter.save(
+                temporary,
+                fit.losses.tolist(),
+                self.trainer.updates_done,
+                fit.seconds,
+                collect_seconds,
+                self.status.updates_per_second,
+            )
         (self.folder / FIT_FILE).unlink(missing_ok=True)
         self.recorder.print_round(f"{index}/{self.num_rounds - 1}", self.record, self.status.of_round())
         self.process.barrier()
@@ -262,6 +297,11 @@ class Training:
             learned_reward=self.learned_reward,
             learned_termination=self.learned_termination,
         )
+
+    def _report(self, done: int) -> None:
+        """Write the page of the run, of which `done` rounds are complete."""
+        if self.process.is_main:
+            self.reporter.write(self.store, self.status.seconds_left(), is_done=done == self.num_rounds)
 
     def description(self) -> Description:
         """What the checkpoint of the present parameters says about itself."""

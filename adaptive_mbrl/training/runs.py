@@ -99,17 +99,21 @@ def row_of(run: Run, root: Path, now: float) -> Sequence[str]:
     return (name, run.state, rounds, *counts, *figures, ago)
 
 
+def state_of(folder: Path) -> str:
+    """Whether a run is `done`, `training` (a process holds it) or `stopped`."""
+    return "done" if (folder / "checkpoint").is_dir() else "training" if is_held(folder) else "stopped"
+
+
 def _read(folder: Path) -> Run:
     config = load_yaml(folder / CONFIG_FILE, TrainConfig)
     done = _rounds(folder)
     records = [load_yaml(path / RECORD_FILE, RoundRecord) for path in done]
     returns = [r.scalars["collect/return"] for r in records if "collect/return" in r.scalars]
-    state = "done" if (folder / "checkpoint").is_dir() else "training" if is_held(folder) else "stopped"
     changed = max(
         path.stat().st_mtime for path in (folder, *done, *folder.glob("tensorboard/*"), *folder.glob("episodes/[0-9]*"))
     )
     record, collected = records[-1] if records else None, returns[-1] if returns else None
-    return Run(folder, state, len(done), config.num_rounds, record, collected, changed)
+    return Run(folder, state_of(folder), len(done), config.num_rounds, record, collected, changed)
 
 
 def _rounds(folder: Path) -> list[Path]:

@@ -85,6 +85,15 @@ class Status:
         collections = [config.collects(index) * (self._collection_seconds or 0.0) for index in later]
         return sum(map(max, fits, collections)) if self._is_while_fitting else sum(fits) + sum(collections)
 
+    @property
+    def updates_per_second(self) -> float | None:
+        """The speed of the last fit; None where nobody has measured one."""
+        return self._updates_per_second
+
+    def seconds_left(self) -> float | None:
+        """How long the run will still take after the last fit [s]; None where nobody knows."""
+        return None if self._updates_per_second is None else self.seconds_after(self._updates_per_second)
+
     def of_round(self) -> str:
         """Speeds and the time that is left, for the line of a round that is done; empty if nothing is known."""
         parts = []
@@ -94,8 +103,7 @@ class Status:
         self._collected = None
         if self._updates_per_second is not None:
             parts.append(f"{speed(self._updates_per_second)} updates/s")
-            left = self.seconds_after(self._updates_per_second)
-            if left:
+            if left := self.seconds_left():
                 parts.append(f"about {tqdm.format_interval(left)} left")
         return ", ".join([*parts, *gpu_use(self._device)])
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import jinja2
-
+from adaptive_mbrl.pages.template import render_page
 from sim.benchmark.markdown import (
     COMPARISON,
     LEADERBOARD,
@@ -32,13 +31,12 @@ Report = dict[str, Any]
 
 def html_report(report: Report) -> str:
     """The whole page."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("sim.benchmark", "."), autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
-    )
     robots: dict[str, list[Report]] = {}
     for protocol in report["protocols"]:
         robots.setdefault(protocol["robot"], []).append(_protocol(protocol))
-    return environment.get_template("report.html.j2").render(
+    return render_page(
+        "sim.benchmark",
+        "report.html.j2",
         report=report,
         about=about(report),
         notes=notes(report),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from adaptive_mbrl import __version__
+from adaptive_mbrl.machine import cpu_model
 from sim.benchmark.cells import Plan
 from sim.benchmark.courses import evidence_curves, recovery, reward_rates
 from sim.benchmark.data import FieldData, read_field
@@ -19,7 +20,7 @@ from sim.benchmark.looks import looked_at
 from sim.benchmark.run_cell import read_result
 from sim.benchmark.statistics import Estimate
 from sim.benchmark.suite import Suite
-from sim.evaluation.report import PACKAGES, cpu_model, plain
+from sim.evaluation.report import PACKAGES, plain
 
 Report = dict[str, Any]
 NOTHING = asdict(Estimate(None))

@@ -32,10 +32,11 @@ def frames(
     readings: Sequence[Sequence[str]],
     captions: Sequence[str],
     goals: NDArray[np.float32],
+    times: NDArray[np.float64],
     width: int = WIDTH,
     height: int = HEIGHT,
 ) -> Iterator[Frame]:
-    """Draw every control step.
+    """Draw some control steps.
 
     Args:
         robot: the robot of all panels.
@@ -45,6 +46,7 @@ def frames(
         readings: the text below the title of each panel at each step, panels times T of them.
         captions: the text at the bottom of each step, T of them.
         goals: the goal at each step, (T, goal_dim), shown as `sim.evaluation.video.render_video` says.
+        times: when each step begins, (T,) [s].
         width: width of a panel [pixels].
         height: height of a panel [pixels].
 
@@ -75,7 +77,7 @@ def frames(
                 if marker is not None:
                     data.site_xpos[marker] = goals[step]
                 renderer.update_scene(data, camera)
-                clock = f"{step * robot.spec.dt:.1f} s"
+                clock = f"{times[step]:.1f} s"
                 images.append(labelled(renderer.render(), title, texts[step], clock, captions[step], font))
             yield np.concatenate(images, axis=1)
 
@@ -108,9 +110,10 @@ def main(job: str, out: str) -> None:
         robot = load_robot(str(content["robot"]))
         titles, captions = ([str(text) for text in content[key]] for key in ("titles", "captions"))
         readings = [[str(text) for text in row] for row in content["readings"]]
-        qpos, red, goals = content["qpos"], content["red"], content["goals"]
-    with imageio.get_writer(out, fps=1 / robot.spec.dt, codec="libx264", macro_block_size=16) as writer:
-        for frame in frames(robot, titles, qpos, red, readings, captions, goals):
+        qpos, red, goals, times = (content[key] for key in ("qpos", "red", "goals", "times"))
+    fps = 1 / (times[1] - times[0] if len(times) > 1 else robot.spec.dt)
+    with imageio.get_writer(out, fps=fps, codec="libx264", macro_block_size=16) as writer:
+        for frame in frames(robot, titles, qpos, red, readings, captions, goals, times):
             writer.append_data(frame)  # type: ignore[attr-defined]
             print(".", flush=True)
 

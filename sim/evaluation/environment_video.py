@@ -13,7 +13,7 @@ import numpy as np
 
 from adaptive_mbrl.data.episode import Episode
 from sim.evaluation.performance import readings
-from sim.evaluation.video import captions, held_text, pick_renderer, run_drawing
+from sim.evaluation.video import captions_of, held_text, pick_renderer, run_drawing
 from sim.robot.task import RobotTask
 from sim.scenarios.change import Change
 
@@ -50,7 +50,7 @@ def render_environment_video(
         "robot": str(robot.path),
         "seed": seed,
         "changes": [change.to_changes() for change in changes],
-        "captions": captions(changes, robot.spec.dt),
+        "captions": captions_of(changes, robot.spec.dt),
         "panels": panels,
     }
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -5,15 +5,16 @@ E is the number of episodes. The episodes of all arms are paired: the i-th of ea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from adaptive_mbrl.intervals import Interval, bootstrap_interval
+
 Array = NDArray[np.float64]
-Interval = tuple[float, float]
 Task = TypeVar("Task", bound=Hashable)
 
 MEAN_STEPS = 10
@@ -22,7 +23,6 @@ SHARE = 0.8
 """Share of the oracle's level that an arm has to reach."""
 LATE_SHARE = 0.9
 """Share of its own late level that an arm has to reach."""
-RESAMPLES = 10_000
 SMALLEST_GAP = 0.1
 """An episode or a task gets no score where oracle - random is below this share of its mean over all episodes."""
 
@@ -135,35 +135,6 @@ def interquartile_mean(values: Array) -> Array:
     kept = (place >= cut) & (place < count - cut)
     number = kept.sum(-1)
     return np.where(number > 0, np.where(kept, ordered, 0.0).sum(-1) / np.maximum(number, 1), np.nan)
-
-
-def bootstrap_interval(
-    statistic: Callable[[Array], Array], samples: Array, *, level: float = 0.95, seed: int = 0
-) -> Interval | None:
-    """Percentile bootstrap over episodes.
-
-    Args:
-        statistic: computes one number per resample, from (R, E, C) to (R,).
-        samples: one row per episode, (E, C); whole rows are drawn, so that paired columns stay paired.
-        level: the confidence level, between 0 and 1.
-        seed: seed of the resampling.
-
-    Returns:
-        Lower and upper end; None for fewer than two episodes or where the statistic of a resample is not finite.
-    """
-    if len(samples) < 2:
-        return None
-    picks = np.random.default_rng(seed).integers(len(samples), size=(RESAMPLES, len(samples)))
-    values = statistic(samples[picks])
-    if not np.isfinite(values).all():
-        return None
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
-
-
-def mean_and_interval(values: Array) -> tuple[float, Interval | None]:
-    """The mean of one value per episode, (E,), and its 95 % bootstrap interval."""
-    return float(np.mean(values)), bootstrap_interval(lambda r: r[..., 0].mean(1), values[:, None])
 
 
 def ratio_and_interval(numerator: Array, denominator: Array) -> tuple[float | None, Interval | None]:

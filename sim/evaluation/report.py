@@ -23,6 +23,7 @@ import torch
 
 from adaptive_mbrl import __version__
 from adaptive_mbrl.checkpoint import read_description
+from adaptive_mbrl.machine import cpu_model
 from adaptive_mbrl.revision import git_revision
 from adaptive_mbrl.storage import write_text_atomically
 from sim.evaluation.arms import Arm, Timing
@@ -195,16 +196,6 @@ def _config(setup: Setup) -> Report:
         "versions": {"adaptive-mbrl": __version__, "python": platform.python_version(), **{p: version(p) for p in PACKAGES}},
         "git_revision": git_revision(),
     }
-
-
-def cpu_model() -> str:
-    """The name of the processor."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def plain(value: Any) -> Any:

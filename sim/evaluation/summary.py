@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from adaptive_mbrl.intervals import mean_and_interval
 from sim.evaluation.metrics import (
     NormalizedScore,
     difference_of_differences,
-    mean_and_interval,
     normalized_score,
     return_after_change,
     steps_to_share,

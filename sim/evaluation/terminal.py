@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from adaptive_mbrl.intervals import Interval
 from sim.evaluation.arms import BeginArm
-from sim.evaluation.metrics import Interval
 from sim.evaluation.plain_progress import PlainProgress
 from sim.evaluation.summary import COMPARED_WITH, Report, compared_with
 

@@ -64,6 +64,9 @@ def render_video(
     path: Path,
     progress: Callable[[], None] = lambda: None,
     goals: NDArray[np.float32] | None = None,
+    steps: range | None = None,
+    captions: bool = True,
+    renderer: str | None = None,
 ) -> None:
     """Render panels side by side, in real time.
 
@@ -75,13 +78,17 @@ def render_video(
         progress: called after every frame.
         goals: the goal of all panels at every control step, (T, goal_dim). A goal of three entries is a position in the world
             [m] and is shown by the site `goal`, if the robot's model has one.
+        steps: the control steps that are drawn, of T; all of them if not given.
+        captions: whether the changes are written below the robots.
+        renderer: what `pick_renderer` gave; it is asked if not given.
 
     Raises:
         VideoError: there is no renderer, or it failed.
     """
-    renderer = pick_renderer()
+    renderer = renderer or pick_renderer()
     if renderer is None:
         raise VideoError(NO_RENDERER)
+    drawn = np.arange(len(changes)) if steps is None else np.array(steps)
     red = np.zeros((len(changes), robot.model.ngeom), dtype=bool)
     for step, change in enumerate(changes):
         red[step, changed_geoms(robot, change)] = True
@@ -92,11 +99,12 @@ def render_video(
             job,
             robot=str(robot.path),
             titles=[p.title for p in panels],
-            qpos=np.stack([_held(p.qpos, len(changes)) for p in panels]),
-            red=red,
-            readings=[held_text(p.readings, len(changes)) for p in panels],
-            captions=captions(changes, robot.spec.dt),
-            goals=np.zeros((len(changes), 0)) if goals is None else goals,
+            qpos=np.stack([_held(p.qpos, len(changes)) for p in panels])[:, drawn],
+            red=red[drawn],
+            readings=np.array([held_text(p.readings, len(changes)) for p in panels])[:, drawn],
+            captions=np.array(captions_of(changes, robot.spec.dt) if captions else [""] * len(changes))[drawn],
+            goals=np.zeros((len(drawn), 0)) if goals is None else goals[drawn],
+            times=drawn * robot.spec.dt,
         )
         run_drawing([sys.executable, "-P", "-m", "sim.evaluation.drawing", str(job), str(out)], renderer, progress)
         shutil.move(out, path)
@@ -112,7 +120,7 @@ def held_text(readings: Sequence[str], steps: int) -> list[str]:
     return [readings[min(step, len(readings) - 1)] if readings else "" for step in range(steps)]
 
 
-def captions(changes: Sequence[Change], dt: float) -> list[str]:
+def captions_of(changes: Sequence[Change], dt: float) -> list[str]:
     """What is changed at each control step and for how many seconds, for example ``body mass 1.3, for 2.4 s``."""
     captions, begun = [], 0
     for step, change in enumerate(changes):

@@ -102,9 +102,7 @@ class OverlappedTraining(SimulatedTraining):
         scalars = self._take_up(index)
         waited = time.monotonic() - begun
         with self.stop.deferred():
-            seconds, figures = self._fit(index, self.config.updates_of(index))
-            self.record = self._record_after(waited + seconds, scalars | figures)
-            self._save(index)
+            self._fit_and_save(index, waited, scalars)
             self._publish(index)
 
     def _take_up(self, index: int) -> dict[str, float]:

@@ -37,7 +37,7 @@ def recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def train(*flags: str) -> int:
-    return cli.main(["train", "--data", "logs", "--device", "cpu", *flags, "--set", *SMALL])
+    return cli.main(["train", "--data", "logs", "--device", "cpu", "--no-report", *flags, "--set", *SMALL])
 
 
 def test_recordings_alone_give_a_checkpoint_and_a_comparison(recordings: Path, capsys: pytest.CaptureFixture[str]):

@@ -57,7 +57,7 @@ def train_config(tmp_path: Path) -> Path:
 
 def test_ctrl_c_in_training_leaves_a_run_that_resumes(train_config: Path, tmp_path: Path):
     run = tmp_path / "run"
-    command = [sys.executable, "-m", "adaptive_mbrl", "train", "--config", str(train_config), "--run", str(run)]
+    command = [sys.executable, "-m", "adaptive_mbrl", "train", "--config", str(train_config), "--run", str(run), "--no-report"]
 
     def until_interrupted(rounds: int) -> tuple[int, str]:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, process_group=0)
@@ -76,7 +76,7 @@ def test_ctrl_c_in_training_leaves_a_run_that_resumes(train_config: Path, tmp_pa
 
     assert code == 130
     assert line.startswith("interrupted; what is done is kept, go on with: adaptive-mbrl train --config ")
-    assert line.endswith(f"--run {run}")
+    assert line.endswith(f"--run {run} --no-report")
     code, line = until_interrupted(rounds=len(before) + 1)
     assert (code, line.partition(";")[0]) == (130, "interrupted")
     assert (run / "rounds" / "000" / "weights.safetensors").read_bytes() == first_round
@@ -104,7 +104,8 @@ def test_training_prints_where_the_checkpoint_is(train_config: Path, tmp_path: P
     config = load_yaml(train_config, TrainConfig)
     save_yaml(train_config, config.__class__(**{**vars(config), "data": DataConfig(steps=20, random_episodes=2, iterations=0)}))
 
-    assert cli.main(["train", "--config", str(train_config), "--run", str(tmp_path / "run"), "--device", "cpu"]) == 0
+    run = str(tmp_path / "run")
+    assert cli.main(["train", "--config", str(train_config), "--run", run, "--device", "cpu", "--no-report"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == f"Checkpoint: {tmp_path / 'run' / 'checkpoint'}"
     assert (tmp_path / "run" / "checkpoint" / "checkpoint.yaml").is_file()
 

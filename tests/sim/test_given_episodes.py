@@ -71,7 +71,16 @@ def test_what_collect_recorded_trains_a_first_checkpoint_without_a_simulator(
         raise AssertionError("a step was simulated")
 
     monkeypatch.setattr(BatchSimulation, "step", simulate)
-    train_on_it = ["train", "--config", str(tmp_path / "train.yaml"), "--run", str(tmp_path / "run"), "--device", "cpu"]
+    train_on_it = [
+        "train",
+        "--config",
+        str(tmp_path / "train.yaml"),
+        "--run",
+        str(tmp_path / "run"),
+        "--device",
+        "cpu",
+        "--no-report",
+    ]
     assert cli.main(train_on_it) == 0
 
     assert load_checkpoint(tmp_path / "run" / "checkpoint").description.spec == SPEC

@@ -9,12 +9,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import trim_mean
 
+from adaptive_mbrl.intervals import bootstrap_interval, mean_and_interval
 from sim.evaluation import metrics
 from sim.evaluation.metrics import (
-    bootstrap_interval,
     difference_of_differences,
     interquartile_mean,
-    mean_and_interval,
     normalized_score,
     ratio_and_interval,
     return_after_change,

@@ -69,7 +69,8 @@ def config_file(folder: Path, episodes: Path | None, **settings: object) -> Path
 
 
 def train(path: Path, *flags: str) -> int:
-    return cli.main(["train", "--config", str(path), "--run", str(path.parent / "run"), "--device", "cpu", *flags])
+    run = str(path.parent / "run")
+    return cli.main(["train", "--config", str(path), "--run", run, "--device", "cpu", "--no-report", *flags])
 
 
 def error_of(capsys: pytest.CaptureFixture[str], path: Path, *flags: str) -> str:
@@ -80,7 +81,7 @@ def error_of(capsys: pytest.CaptureFixture[str], path: Path, *flags: str) -> str
 
 def test_it_runs_where_there_is_no_simulator(recorded: Path, tmp_path: Path):
     path = config_file(tmp_path, recorded, objective=OBJECTIVE, value={"sweeps": 1, "updates": 2})
-    flags = ["train", "--config", str(path), "--run", str(tmp_path / "run"), "--device", "cpu"]
+    flags = ["train", "--config", str(path), "--run", str(tmp_path / "run"), "--device", "cpu", "--no-report"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
     done = subprocess.run(
@@ -179,7 +180,8 @@ def test_a_shipped_configuration_without_its_scenarios_trains_on_episodes_alone(
     rounds = ["data.iterations=0", "updates_initial=3", "updates_final=2"]
     settings = ["scenarios=null", f"data.episodes_from={recorded}", *small, *rounds]
 
-    asked = ["train", "--config", "cartpole", "--run", str(tmp_path / "run"), "--device", "cpu", "--set", *settings]
+    run = str(tmp_path / "run")
+    asked = ["train", "--config", "cartpole", "--run", run, "--device", "cpu", "--no-report", "--set", *settings]
 
     assert cli.main(asked) == 0
     about = load_checkpoint(tmp_path / "run" / "checkpoint").description
