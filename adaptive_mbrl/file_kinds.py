@@ -74,6 +74,13 @@ FILE_KINDS = (
         "robots",
     ),
     FileKind(
+        "environment",
+        "robot that is an environment",
+        "collect --robot, the key `robot` of a scenario",
+        "sim.robot.environment_config:EnvironmentConfig",
+        "sim.checks:check_robot",
+    ),
+    FileKind(
         "scenario",
         "scenario",
         "demo, evaluate, collect and simulated-robot --scenario",

@@ -14,15 +14,15 @@ from adaptive_mbrl.spec import RobotSpec
 from adaptive_mbrl.training.config import TrainConfig, config_for_recordings
 from sim.baselines.config import load_baseline_config
 from sim.benchmark.suite import load_suite
-from sim.robot.robot import load_robot
+from sim.robot.loading import load_task
 from sim.scenarios.distribution import PARTS, SplitFile
 from sim.scenarios.loading import load_scenario, load_training_part, parts_of
 from sim.training.config import load_train_config
 
 
 def check_robot(path: Path) -> None:
-    """A robot, with its MJCF."""
-    load_robot(path)
+    """A robot, with its MJCF or its environment."""
+    load_task(path)
 
 
 def check_scenario(path: Path) -> None:
@@ -50,7 +50,7 @@ def check_train(path: Path) -> None:
         return
     config = load_train_config(path)
     if config.scenarios is not None:
-        _try(config, load_robot(load_training_part(config.scenarios).robot).spec, path)
+        _try(config, load_task(load_training_part(config.scenarios).robot).spec, path)
     elif config.data.episodes_from is not None:
         _try(config, EpisodeStore.check(config.data.episodes_from), path)
 

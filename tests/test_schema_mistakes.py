@@ -30,6 +30,7 @@ from robot_bridge.simulated.imperfections import Imperfections
 from sim.baselines.config import BaselineConfig
 from sim.benchmark.suite import Suite
 from sim.robot.config import RobotConfig
+from sim.robot.environment_config import EnvironmentConfig
 from sim.robot.robot import load_robot
 from sim.scenarios import distribution, loading
 from sim.scenarios.distribution import PARTS, load_split
@@ -118,6 +119,14 @@ SAMPLES = {
         goal: {topic: /goal, type: geometry_msgs/msg/Twist, fields: [linear.x], initial: [0.5], preview: false}
         latency: 0.01
     """,
+    "environment": """
+        environment: gymnasium:Pendulum-v1
+        obs: [{name: cosine}, {name: sine}, {name: speed, unit: rad/s, kind: velocity, target: direct}]
+        actions: [{name: torque, unit: N m, low: -1, high: 1}]
+        parameters: {m: {low: 0.3, high: 3.0, attribute: m}}
+        dt: 0.05
+        termination: none
+    """,
     "imperfections": "{noise: {rad: 0.1}, sensors: {latency: 0.01, loss: 0.1}, commands: {jitter: 0.01}, seed: 2}",
     "logs": """
         name: rover
@@ -142,6 +151,7 @@ SAMPLES = {
 }
 CLASSES = {
     "robot": RobotConfig,
+    "environment": EnvironmentConfig,
     "train": TrainConfig,
     "baseline": BaselineConfig,
     "suite": Suite,

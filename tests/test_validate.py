@@ -16,6 +16,7 @@ from sim.paths import config_root
 ROOT = Path(__file__).resolve().parent.parent
 ONE_OF_EACH = {
     "robot": "configs/robots/half_cheetah_cadm.yaml",
+    "environment": "examples/environments/pendulum.yaml",
     "scenario": "configs/scenarios/cartpole/demo.yaml",
     "split": "configs/scenarios/cartpole/mass_gain.yaml",
     "train": "configs/train/cartpole.yaml",

@@ -12,10 +12,33 @@ from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.options.common import OptionalPath
 
 KindName = Literal[
-    "robot", "scenario", "split", "train", "baseline", "suite", "bridge", "imperfections", "logs", "dataset", "sweep"
+    "robot",
+    "environment",
+    "scenario",
+    "split",
+    "train",
+    "baseline",
+    "suite",
+    "bridge",
+    "imperfections",
+    "logs",
+    "dataset",
+    "sweep",
 ]
 KindNameOrAll = Literal[
-    "robot", "scenario", "split", "train", "baseline", "suite", "bridge", "imperfections", "logs", "dataset", "sweep", "all"
+    "robot",
+    "environment",
+    "scenario",
+    "split",
+    "train",
+    "baseline",
+    "suite",
+    "bridge",
+    "imperfections",
+    "logs",
+    "dataset",
+    "sweep",
+    "all",
 ]
 """The names of `adaptive_mbrl.file_kinds.FILE_KINDS`, which a test compares. The parser needs each list as a whole."""
 
