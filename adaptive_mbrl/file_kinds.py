@@ -5,6 +5,7 @@ Like `cli.py`, this module names `sim` and `robot_bridge` as text only, and impo
 
 from __future__ import annotations
 
+import functools
 import importlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,9 +40,7 @@ class FileKind:
 
     def describe(self) -> Record:
         """What a file of this kind may hold; this imports the packages that load it."""
-        found = _imported(self.record)
-        record: Record = describe(found, name=self.title) if isinstance(found, type) else found()
-        return record
+        return _described(self.record, self.title)
 
     def check(self, path: Path) -> None:
         """Load a file of this kind as the commands do, with all that it refers to.
@@ -62,6 +61,13 @@ class FileKind:
 def _imported(place: str) -> Any:
     module, name = place.split(":")
     return getattr(importlib.import_module(module), name)
+
+
+@functools.cache
+def _described(place: str, title: str) -> Record:
+    found = _imported(place)
+    record: Record = describe(found, name=title) if isinstance(found, type) else found()
+    return record
 
 
 FILE_KINDS = (

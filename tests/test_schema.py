@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from adaptive_mbrl.file_kinds import FILE_KINDS, FileKind
 from adaptive_mbrl.options.files import KindName
-from adaptive_mbrl.schema import Record, Shape
+from adaptive_mbrl.schema import Record, Shape, default_in_words, records_of, type_in_words
 from adaptive_mbrl.schema.shapes import inner_shapes
 from adaptive_mbrl.schema_files import schema_text
 from sim.paths import config_root
@@ -90,3 +90,33 @@ def test_every_shipped_file_is_valid(kind: FileKind):
 
     assert problems or kind.name == "dataset"
     assert {name: found for name, found in problems.items() if found} == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "record", "key", "words", "default"),
+    [
+        ("train", "training", "seed", "a whole number, 0 to 2147483647", "0"),
+        ("train", "training", "scenarios", "a text, or null", "null"),
+        ("train", "training", "planner", "one kind of `icem`, `cem`, `mppi`, `random_shooting`, `gradient`", "icem"),
+        ("train", "training", "model", "a mapping (Model)", "{}"),
+        ("train", "Model", "hidden", "a list of whole numbers, each at least 1", "[200, 200, 200, 200]"),
+        ("train", "Model", "activation", "one of `silu`, `relu`, `tanh`", "silu"),
+        ("robot", "Reset", "qpos_noise", "a number, or a mapping from names to numbers", "0.0"),
+        ("robot", "Goal", "period_s", "a list of 2 numbers, each at least 0.1", "[5.0, 5.0]"),
+        ("robot", "robot", "obs", "a list of mappings (Obs)", "required"),
+        ("scenario", "ScheduledChange", "gravity", "a number, -10 to 10", "1.0"),
+        ("logs", "Tags", "constant", "a mapping from names to entries, each anything", "{}"),
+    ],
+)
+def test_keys_in_words(kind: str, record: str, key: str, words: str, default: str):
+    (found,) = (r for r in records_of(BY_NAME[kind].describe()) if r.name == record)
+    (wanted,) = (k for k in found.keys if k.name == key)
+
+    assert (type_in_words(wanted.shape), default_in_words(wanted)) == (words, default)
+
+
+def test_the_rules_of_a_training_may_stand_without_a_list():
+    (rules,) = (key for key in BY_NAME["train"].describe().keys if key.name == "adaptation")
+
+    assert type_in_words(rules.shape).endswith("`embedding`, or a list of such entries")
+    assert default_in_words(rules) == "[gradient]"

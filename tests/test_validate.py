@@ -52,6 +52,7 @@ def test_the_kind_is_known_by_the_keys_alone(tmp_path: Path):
         assert found.name == name
 
 
+@pytest.mark.slow
 def test_shipped_files_are_known_by_what_they_are():
     for kind in FILE_KINDS:
         for path in sorted((config_root() / kind.folder).rglob("*.yaml")) if kind.folder else ():

@@ -26,6 +26,8 @@ def type_in_words(shape: Shape) -> str:
             if shape.alone:
                 return f"{type_in_words(shape.item)}, or a list of such entries"
             return f"a list of {_several(shape.item)}"
+        case Row() if len(set(shape.items)) == 1 and isinstance(shape.items[0], Scalar):
+            return f"a list of {len(shape.items)} {_several(shape.items[0])}"
         case Row():
             return "a list of " + " and ".join(type_in_words(item) for item in shape.items)
         case Table():

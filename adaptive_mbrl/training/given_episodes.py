@@ -76,13 +76,16 @@ def given_episodes(config: TrainConfig, spec: RobotSpec, files: Mapping[str, str
     listed = None if files is None else files.get(FILES_FILE)
     names = None if listed is None else {line.rpartition(" ")[0] for line in listed.splitlines()}
     store = EpisodeStore.open(folder, EpisodeStore.check(folder, spec), names=names)
-    _require_window(store, config.window)
-    if folder != source or fraction == 0 or any(e.tags.get("validation") for e in store.episodes):
+    if folder != source:
+        return store
+    if fraction == 0 or any(e.tags.get("validation") for e in store.episodes):
+        _require_window(store, config.window)
         return store
     try:
         training, held_out = split(store.episodes, config.window, config.outer.query, fraction)
     except ConfigError as error:
         raise ConfigError(f"{KEY}: {source}: {error}; or choose data.validation_fraction: 0") from error
+    _require_window(store, config.window)
     marked = [dataclasses.replace(e, tags={**e.tags, "validation": True}) for e in held_out]
     # in memory only: what was recorded stays as it is
     divided = EpisodeStore(spec)

@@ -231,7 +231,7 @@ def test_a_window_that_no_episode_could_fill_is_one_line(
     monkeypatch.chdir(tmp_path)
     write_recordings(tmp_path / "recordings")
 
-    assert cli.main(["train", "--data", "recordings", "--logger", "none", "--set", *SMALL, "window=41"]) == 2
+    assert cli.main(["train", "--data", "recordings", "--run", "run", "--logger", "none", "--set", *SMALL, "window=41"]) == 2
 
     (line,) = capsys.readouterr().err.splitlines()
     assert line == (
