@@ -15,6 +15,8 @@ from adaptive_mbrl.options.common import OptionalInt, OptionalPath, Transport, r
 class FoxgloveLayoutOptions:
     """Write a layout for Foxglove that shows a robot of a bridge file; needs the extra `foxglove`.
 
+    Example: adaptive-mbrl foxglove layout --bridge configs/bridge/cartpole.yaml --out layout.json
+
     Attributes:
         bridge: YAML file of the robot's topics and channels, as for `bridge`.
         out: the new layout, a .json file.
@@ -35,6 +37,8 @@ class FoxgloveLayoutOptions:
 @dataclass(frozen=True)
 class FoxgloveStreamOptions:
     """Show a running bridge live in Foxglove, until Ctrl-C; needs the extra `foxglove`.
+
+    Example: adaptive-mbrl foxglove stream --bridge configs/bridge/cartpole.yaml
 
     Attributes:
         bridge: YAML file of the robot's topics and channels, as for `bridge`.
@@ -64,6 +68,8 @@ class FoxgloveStreamOptions:
 class RerunExportOptions:
     """Turn a recording of a bridge into one of Rerun, a .rrd file; needs the extra `rerun`.
 
+    Example: adaptive-mbrl rerun export bags/run --bridge configs/bridge/cartpole.yaml --out run.rrd
+
     Attributes:
         bag: folder of the recording, or one of its files.
         bridge: YAML file of the robot's topics and channels, as for `bridge`.
@@ -83,6 +89,8 @@ class RerunExportOptions:
 @dataclass(frozen=True)
 class RerunStreamOptions:
     """Show a running bridge live in a viewer of Rerun, until Ctrl-C; needs the extra `rerun`.
+
+    Example: adaptive-mbrl rerun stream --bridge configs/bridge/cartpole.yaml
 
     Attributes:
         bridge: YAML file of the robot's topics and channels, as for `bridge`.
