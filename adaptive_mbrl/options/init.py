@@ -20,8 +20,7 @@ _SOURCES = ("mjcf", "urdf", "gym", "dm_control", "menagerie")
 class InitOptions:
     """Write the first files of a robot of your own: its YAML, changes of its dynamics, a training and a bridge, with comments.
 
-    Examples: adaptive-mbrl init my_robot --mjcf my_robot.xml; adaptive-mbrl init hopper --gym Hopper-v5;
-    adaptive-mbrl init walker --dm-control walker/walk; adaptive-mbrl init go2 --menagerie unitree_go2
+    Example: adaptive-mbrl init my_robot --mjcf my_robot.xml
 
     Attributes:
         name: name of the robot. The files go into a new folder of this name.

@@ -29,7 +29,7 @@ DEFAULT_PORT = 8080
 class ViewOptions:
     """Show a robot live in the browser: a simulated one whose dynamics you change while it moves, or the robot behind a bridge.
 
-    Examples: adaptive-mbrl view --checkpoint half_cheetah, adaptive-mbrl view --bridge configs/bridge/cartpole.yaml
+    Example: adaptive-mbrl view --checkpoint half_cheetah
 
     Attributes:
         checkpoint: folder of a checkpoint, or name of a shipped one, whose robot is simulated; half_cheetah if neither it nor a
