@@ -40,7 +40,6 @@ FORMAT_VERSION = 2
 WEIGHTS_FILE = "weights.safetensors"
 VALUE_FILE = "value.safetensors"
 DIAGNOSIS_FILE = "diagnosis.safetensors"
-_SHIPPED = Path(str(resources.files("adaptive_mbrl") / "pretrained"))
 REWARD_FILE = "reward.safetensors"
 TERMINATION_FILE = "termination.safetensors"
 DESCRIPTION_FILE = "checkpoint.yaml"
@@ -288,8 +287,8 @@ def find_checkpoint(path: str | Path) -> Path:
         folder = folder.resolve()
     if (folder / DESCRIPTION_FILE).is_file():
         return folder
-    if folder.name == str(path) and (_SHIPPED / folder.name / DESCRIPTION_FILE).is_file():
-        return _SHIPPED / folder.name
+    if folder.name == str(path) and (_shipped() / folder.name / DESCRIPTION_FILE).is_file():
+        return _shipped() / folder.name
     known = shipped_checkpoints()
     names = ", ".join(known) or "none"
     if folder.is_dir():
@@ -302,7 +301,7 @@ def find_checkpoint(path: str | Path) -> Path:
 
 def shipped_checkpoints() -> list[str]:
     """The names of the checkpoints that come with the package."""
-    return sorted(p.parent.name for p in _SHIPPED.glob(f"*/{DESCRIPTION_FILE}"))
+    return sorted(p.parent.name for p in _shipped().glob(f"*/{DESCRIPTION_FILE}"))
 
 
 def require_robot(checkpoint: Checkpoint, spec: RobotSpec, source: str) -> None:
@@ -347,3 +346,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path}: missing") from error
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path}: damaged weights: {error}") from error
+
+
+def _shipped() -> Path:
+    """The folder of the shipped checkpoints."""
+    return Path(str(resources.files("adaptive_mbrl") / "pretrained"))

@@ -59,10 +59,11 @@ def kind_of(path: Path) -> FileKind | None:
 def _fit(kind: FileKind, content: Iterable[Any]) -> tuple[float, int]:
     """How well a kind fits a file: the share of its keys that the kind knows, nearly right ones by half, and the missing keys."""
     names = [str(name) for name in content]
-    keys = kind.describe().keys
-    known = {key.name for key in keys}
+    record = kind.describe()
+    known = {key.name for key in record.keys}
     known_or_near = sum(1.0 if name in known else 0.5 * bool(did_you_mean(name, known)) for name in names)
-    missing = sum(key.required and key.name not in names for key in keys)
+    is_variant = record.instead is not None and record.instead in names
+    missing = sum(key.required and key.name not in names for key in record.keys if not is_variant)
     return known_or_near / max(len(names), 1), -missing
 
 

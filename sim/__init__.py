@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from sim.evaluation.setup import Setup, prepare
     from sim.identification.controller import physics_controller
     from sim.robot import Robot, load_robot
+    from sim.robot.environment import EnvironmentRobot, environment_robot
+    from sim.robot.loading import load_task
     from sim.scenarios import Change, Scenario, ScenarioDistribution, ScheduledChange, load_scenario
     from sim.simulation import BatchSimulation, OraclePredictor, SimulationError
     from sim.training.config import load_train_config
@@ -53,6 +55,8 @@ else:
             "sim.evaluation.setup": "Setup prepare",
             "sim.identification.controller": "physics_controller",
             "sim.robot": "Robot load_robot",
+            "sim.robot.environment": "EnvironmentRobot environment_robot",
+            "sim.robot.loading": "load_task",
             "sim.scenarios": "Change Scenario ScenarioDistribution ScheduledChange load_scenario",
             "sim.simulation": "BatchSimulation OraclePredictor SimulationError",
             "sim.training.config": "load_train_config",
@@ -64,6 +68,7 @@ __all__ = [
     "BatchSimulation",
     "Change",
     "ControllerPolicy",
+    "EnvironmentRobot",
     "Evaluation",
     "OraclePolicy",
     "OraclePredictor",
@@ -78,10 +83,12 @@ __all__ = [
     "ScheduledChange",
     "Setup",
     "SimulationError",
+    "environment_robot",
     "evaluate",
     "load_baseline",
     "load_robot",
     "load_scenario",
+    "load_task",
     "load_train_config",
     "make_report",
     "physics_controller",

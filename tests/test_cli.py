@@ -128,7 +128,6 @@ def test_help_lists_every_command():
         ),
         ("train-suite --suite full --runs r --device cpu".split(), TrainSuiteOptions("full", Path("r"), device="cpu")),
         ("collect --robot ant --policy oracle --steps 5".split(), CollectOptions(robot="ant", policy="oracle", steps=5)),
-        ("view --bridge b.yaml --port 9000 --domain 7".split(), ViewOptions(bridge=Path("b.yaml"), port=9000, domain=7)),
         ("view --checkpoint arm --seconds 5".split(), ViewOptions(checkpoint="arm", seconds=5.0)),
         ("bridge --bridge b.yaml --dry-run --domain 7".split(), BridgeOptions(Path("b.yaml"), dry_run=True, domain=7)),
         ("call freeze_adaptation --off".split(), CallOptions("freeze_adaptation", off=True)),

@@ -31,7 +31,7 @@ from sim.baselines.config import BaselineConfig
 from sim.benchmark.suite import Suite
 from sim.robot.config import RobotConfig
 from sim.robot.environment_config import EnvironmentConfig
-from sim.robot.robot import load_robot
+from sim.robot.loading import load_task
 from sim.scenarios import distribution, loading
 from sim.scenarios.distribution import PARTS, load_split
 from sim.scenarios.loading import parse_scenario
@@ -246,9 +246,9 @@ def fits(shape: Record | Kinds, value: Any) -> bool:
 
 @pytest.fixture(autouse=True)
 def robots_are_compiled_once(monkeypatch: pytest.MonkeyPatch):
-    cached = functools.cache(load_robot)
+    cached = functools.cache(load_task)
     for module in (loading, distribution):
-        monkeypatch.setattr(module, "load_robot", cached)
+        monkeypatch.setattr(module, "load_task", cached)
 
 
 @pytest.mark.parametrize("kind", FILE_KINDS, ids=lambda kind: kind.name)

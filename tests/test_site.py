@@ -49,6 +49,9 @@ def test_every_entry_of_the_navigation_exists():
         "reference/python/",
         "contributing.md",
         "changelog.md",
+        "security.md",
+        "code_of_conduct.md",
+        "notebooks/",
     )
     missing = [page for page in NAVIGATION if not (DOCS / page).exists() and not page.startswith(written_at_build)]
     assert missing == []

@@ -85,7 +85,7 @@ def test_what_a_supervisor_knows_of_the_training_data_is_that_of_the_checkpoint_
     assert ask("reload").success
 
     running = node._running()
-    assert running.loop.supervisor._training.mean.min() == pytest.approx(7.0)
+    assert running.loop.supervisor._checks._training.mean.min() == pytest.approx(7.0)
     assert len(running.loop.planning.controller.settings.planner.perturbations(1, torch.Generator())[0]) == 9
 
 

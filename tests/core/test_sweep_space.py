@@ -142,4 +142,6 @@ def test_the_words_of_a_sweep_are_its_options():
     options = SweepOptions(Path("s.yaml"), "c", trials=9, jobs=2, set=("a=1",), run=Path("r"), storage="sqlite:///x", seed=1)
     assert cli.parse(words_of_sweep(options)) == options
     assert SweepOptions(Path("s.yaml"), "mine/c.yaml", set=("a=1",)).folder == Path("runs/sweep/c+a=1")
-    assert options.training(("b=2",), Path("t")) == TrainOptions("c", set=("a=1", "b=2"), compare=False, run=Path("t"), threads=1)
+    assert options.training(("b=2",), Path("t")) == TrainOptions(
+        "c", set=("a=1", "b=2"), compare=False, run=Path("t"), threads=1, report=False
+    )

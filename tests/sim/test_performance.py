@@ -9,7 +9,7 @@ import pytest
 
 from adaptive_mbrl.data.episode import Episode
 from sim.evaluation.performance import performance, performance_label, readings
-from sim.evaluation.video import captions as captions_of
+from sim.evaluation.video import captions_of
 from sim.robot.robot import load_robot
 from sim.scenarios.change import Change
 
@@ -42,7 +42,7 @@ def test_performance_is_0_after_an_end():
     assert values == pytest.approx(np.array([[1.0, 2.0], [3.0, 0.0], [3.0, np.nan]]), nan_ok=True)
 
 
-def testcaptions_count_the_seconds_since_each_change():
+def test_captions_count_the_seconds_since_each_change():
     heavy, heavier = Change(body_mass=1.2), Change(body_mass=1.4)
 
     captions = captions_of([Change(), heavy, heavy, heavier], 0.5)

@@ -19,7 +19,6 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import adaptive_mbrl.training.run as run_module
-import sim.training.train as module
 from adaptive_mbrl.adaptation import make_adapter
 from adaptive_mbrl.adaptation.none import NoneConfig
 from adaptive_mbrl.checkpoint import load_checkpoint
@@ -128,7 +127,7 @@ def test_a_finished_run_holds_all_that_its_folder_promises(finished: Path):
 
 
 def test_the_checkpoint_controls_the_robot_it_was_trained_on(finished: Path):
-    simulation = BatchSimulation(module.load_robot("cartpole"), 2)
+    simulation = BatchSimulation(load_robot("cartpole"), 2)
     controller = AdaptiveController.load(finished / "checkpoint", spec=simulation.robot.spec)
 
     action = controller.step(simulation.obs).action
@@ -380,7 +379,7 @@ def test_a_refused_run_lets_go_of_the_folder(tmp_path: Path):
 
 def test_a_full_disk_costs_the_round_and_nothing_else(tmp_path: Path, finished: Path):
     with pytest.MonkeyPatch.context() as patch:
-        fail_call(patch, os, "fsync", 12, OSError(errno.ENOSPC, "No space left on device"))
+        fail_call(patch, os, "fsync", 14, OSError(errno.ENOSPC, "No space left on device"))
         with pytest.raises(OSError, match="No space left on device"):
             train(TINY, tmp_path / "run")
     assert readable_rounds(tmp_path / "run") < ROUNDS
@@ -534,7 +533,7 @@ def test_every_shipped_training_config_loads_and_fits_its_robot(name: str):
 
     assert load_train_config(ROOT / "configs" / "train" / f"{name}.yaml") == config
     distribution = load_scenario(config.scenarios)
-    robot = module.load_robot(distribution.robot)
+    robot = load_robot(distribution.robot)
     adapter = make_adapter(DynamicsModel(robot.spec, config.model), config.adaptation, config.window)
     assert MetaTrainer(adapter, config.outer).adapter.prior(2) is not None
     # plans must fit into an episode, or there is nothing to branch off and no rank correlation

@@ -63,8 +63,9 @@ class RoundFigures:
     held_out: HeldOutErrors | None
 
 
-def this_machine(device: torch.device, processes: int) -> Machine:
+def this_machine(device: torch.device | str, processes: int) -> Machine:
     """The machine of this process."""
+    device = torch.device(device)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
     return Machine(cpu_model(), len(os.sched_getaffinity(0)), name, processes, torch.__version__)
 
