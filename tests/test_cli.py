@@ -291,7 +291,7 @@ MISTYPED = [
     (
         "demo --video",
         "unknown flag '--video' of demo (did you mean '--no-video'?); "
-        "flags: --out, --checkpoint, --scenario, --no-video, --seed, --device, --threads",
+        "flags: --out, --checkpoint, --scenario, --no-video, --quick, --seed, --device, --threads",
     ),
     (
         "data",
