@@ -149,9 +149,9 @@ class ControlLoop:
             self._decide(None)
 
     def override(self) -> tuple[str, ...]:
-        """Go on in spite of the faults that are only warned of for now; returns their kinds."""
+        """Go on in spite of the faults that are only warned of for now; returns what they are."""
         with self._lock:
-            return self.supervisor.override()
+            return tuple(" ".join(filter(None, key)) for key in self.supervisor.override())
 
     def clear_estop(self) -> None:
         """Bring the actuators to rest and end an emergency stop. Control starts again with `activate`."""
@@ -187,6 +187,7 @@ class ControlLoop:
         finally:
             self.due = math.inf
             self.come_to_rest()
+            self.on_release()
 
     def _current_tick(self, tick: float) -> float:
         """The tick to go on with. Periods that are over are skipped; after a clock was set back, the ticks start anew."""
@@ -315,7 +316,7 @@ class ControlLoop:
         try:
             with self._lock:
                 if is_damped:
-                    return self._decide(None).command is not None
+                    return self._decide(None, is_planned=False).command is not None
                 rest = self.supervisor.rest
                 command = self.supervisor.approach(self.clock(), rest)
                 self._send(command)
@@ -324,11 +325,19 @@ class ControlLoop:
             self._count_failure(error)
             return True
 
-    def _decide(self, action: Array | None, *, missed: int = 0, model_error: float = math.nan) -> Decision:
+    def _decide(
+        self, action: Array | None, *, missed: int = 0, model_error: float = math.nan, is_planned: bool = True
+    ) -> Decision:
         """Send what the supervisor makes of an action; without an action that is the safe one. The caller holds the lock."""
         observed = self.inputs.snapshot()
         decision = self.supervisor.decide(
-            self.clock(), observed, action, missed=missed, model_error=model_error, others=self._others
+            self.clock(),
+            observed,
+            action,
+            missed=missed,
+            model_error=model_error,
+            others=self._others,
+            is_planned=is_planned,
         )
         self.faults, self.decision = decision.faults, decision
         self._send(decision.command)

@@ -70,7 +70,7 @@ class Diagnostics:
             "newest hold": "; ".join(safety.hold_reasons),
             "reaction": (decision.reaction if decision is not None else None) or "none",
             "stop": decision.outcome if decision is not None else "",
-            "waiting for a decision": ", ".join(safety.waiting),
+            "waiting for a decision": ", ".join(" ".join(filter(None, key)) for key in safety.waiting),
         }
         level = ERROR if state in (State.HOLD, State.ESTOP) else WARN if faults and state is not State.INACTIVE else OK
         return self._status("safety", level, "; ".join((state.value, *faults)), values)

@@ -46,6 +46,6 @@ class ActuatorDiagnosis:
         for i, name in enumerate(self._actuators):
             for (kind, _, words), count in zip(self._levels, self._count[:, i], strict=True):
                 if count >= self._steps:
-                    faults.append(Fault(kind, f"{name} {words}: gain {mean[i]:.2f} +- {std[i]:.2f}"))
+                    faults.append(Fault(kind, f"{name} {words}: gain {mean[i]:.2f} +- {std[i]:.2f}", name))
                     break
         return faults

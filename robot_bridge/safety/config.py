@@ -143,7 +143,7 @@ class SafetyConfig:
     posture: Mapping[str, float] = field(default_factory=dict)
     posture_seconds: float = bounded(3.0, low=0.1, high=60.0)
     reactions: Mapping[str, ReactionConfig] = field(default_factory=dict)
-    slow_share: float = bounded(0.3, low=0.0, high=1.0)
+    slow_share: float = bounded(0.3, low=0.01, high=1.0)
     stopping: StoppingConfig | None = None
 
     def __post_init__(self) -> None:

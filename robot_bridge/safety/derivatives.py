@@ -48,6 +48,7 @@ class Derivatives:
         is_known = np.isfinite(difference) & (passed >= 0.5 * self._dt) & (passed <= LONGEST_GAP * self._dt)
         self._mean = np.where(is_known, self._mean + (difference - self._mean) / AVERAGED_STEPS, self._mean)
         return [
-            Fault("derivative", f"'{self._names[i]}' moves by {self._mean[i]:+.3g} per second more than its velocity says")
-            for i in np.flatnonzero(np.abs(self._mean) > self._tolerance)
+            Fault("derivative", f"'{name}' moves by {mean:+.3g} per second more than its velocity says", name)
+            for name, mean, tolerance in zip(self._names, self._mean, self._tolerance, strict=True)
+            if abs(mean) > tolerance
         ]

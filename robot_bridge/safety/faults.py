@@ -37,7 +37,9 @@ class Fault:
     Attributes:
         kind: what a robot's file chooses the reaction by.
         words: what it is, for people.
+        about: the channel or actuator that it is about; empty if it is about none in particular.
     """
 
     kind: FaultKind
     words: str
+    about: str = ""

@@ -43,6 +43,10 @@ class FrozenChannels:
         is_moving = np.isfinite(change) & ~is_still
         self._count = np.where(is_moving, 0, self._count + (is_still & should_move))
         return [
-            Fault("frozen", f"'{self._channels[i]}' kept its value in {self._count[i]} control periods in which it should move")
+            Fault(
+                "frozen",
+                f"'{self._channels[i]}' kept its value in {self._count[i]} control periods in which it should move",
+                self._channels[i],
+            )
             for i in np.flatnonzero(self._count > self._steps)
         ]

@@ -35,9 +35,9 @@ class Innovations:
         if self._max_jump and (np.abs(known) > self._max_jump).any():
             i = int(np.argmax(np.abs(known)))
             words = f"'{self._channels[i]}' jumped by {abs(known[i]):.3g} target stds; allowed: {self._max_jump:g}"
-            faults.append(Fault("jump", words))
+            faults.append(Fault("jump", words, self._channels[i]))
         if self._max_drift and (np.abs(self._mean) > self._max_drift).any():
             i = int(np.argmax(np.abs(self._mean)))
             words = f"'{self._channels[i]}' drifts by {self._mean[i]:.3g} target stds a period; allowed: {self._max_drift:g}"
-            faults.append(Fault("drift", words))
+            faults.append(Fault("drift", words, self._channels[i]))
         return faults

@@ -8,7 +8,6 @@ limits of the values hold as well.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -44,8 +43,8 @@ class CommandLimiter:
 
     @property
     def longest_seconds(self) -> float:
-        """Longest time between any two commands [s]."""
-        return float(((self.high - self.low) / self.rate + self._to_full_rate).max())
+        """Longest time to any command at rest [s], also from the fastest rate in the opposite direction."""
+        return float(((self.high - self.low) / self.rate + 3 * self._to_full_rate).max())
 
     def start_from(self, command: Array) -> None:
         """Go on from a command at rest, (action_dim,)."""
@@ -91,17 +90,28 @@ class _Trajectory:
         self._input.synchronization = ruckig.Synchronization.No
         self._rate = rate
         # Ruckig needs a finite acceleration; a millisecond from rest to the fastest rate is as good as no limit
-        self._input.max_acceleration = np.where(np.isfinite(acceleration), acceleration, 1e3 * rate).tolist()
-        self._input.max_jerk = [value if math.isfinite(value) else math.inf for value in jerk]
+        self._acceleration = np.where(np.isfinite(acceleration), acceleration, 1e3 * rate)
+        self._input.max_acceleration = self._acceleration.tolist()
+        # without a limit of the jerk its solver fails now and then, so that there is always one, which is not noticed
+        self._input.max_jerk = np.where(np.isfinite(jerk), jerk, 1e3 * self._acceleration).tolist()
         self._input.target_velocity = [0.0] * number
 
     def after(self, state: tuple[Array, Array, Array], wanted: Array, passed: float, share: float) -> tuple[Array, Array, Array]:
-        """Value, rate and acceleration after some time [s] on the way to a wanted value; at rest if there is no way."""
+        """Value, rate and acceleration after some time [s] on the way to a wanted value; braking if none is found."""
         given = self._input
         given.max_velocity = (share * self._rate).tolist()
         given.current_position, given.current_velocity, given.current_acceleration = (part.tolist() for part in state)
         given.target_position = wanted.tolist()
-        if self._solver.calculate(given, self._found) not in (self._ruckig.Result.Working, self._ruckig.Result.Finished):
-            return state[0], np.zeros(len(wanted)), np.zeros(len(wanted))
+        try:
+            found = self._solver.calculate(given, self._found)
+        except self._ruckig.RuckigError:
+            return self._braking(state, passed)
+        if found not in (self._ruckig.Result.Working, self._ruckig.Result.Finished):
+            return self._braking(state, passed)
         position, speed, acceleration = (np.array(part) for part in self._found.at_time(passed))
         return position, np.clip(speed, -self._rate, self._rate), acceleration
+
+    def _braking(self, state: tuple[Array, Array, Array], passed: float) -> tuple[Array, Array, Array]:
+        position, speed, _ = state
+        slower = np.sign(speed) * np.maximum(np.abs(speed) - self._acceleration * passed, 0.0)
+        return position + 0.5 * (speed + slower) * passed, slower, np.zeros(len(speed))

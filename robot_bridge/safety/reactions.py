@@ -7,8 +7,8 @@
     damping   brake by the measured velocities
     zero      zero, or the limit nearest to it
 
-A fault may be given a delay, in which it is only warned of and a person can take the decision (`override`), as PX4 does it with
-its failsafes.
+A fault may be given a delay, in which it is only warned of and a person can take the decision to go on (`override`). The idea is
+that of PX4's failsafes; unlike there, nothing can be overridden once the delay is over.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ REACTIONS: tuple[Reaction, ...] = get_args(Reaction)
 """From the mildest to the severest."""
 WARNED_OF: frozenset[FaultKind] = frozenset(("drift", "actuator_weak", "actuator_dead", "actuator_reversed"))
 """By default these are warned of only: the controller adapts to them, and no limit is broken."""
+
+
+Key = tuple[FaultKind, str]
+"""A kind of fault, and the channel or actuator that it is about."""
 
 
 def severity(reaction: Reaction) -> int:
@@ -73,21 +77,26 @@ class Reactions:
                     f"key 'safety.reactions.{kind}': no plan can be followed then; allowed: {stopping}, without 'after'"
                 )
         self._chosen = {kind: chosen.get(kind, ReactionConfig("warn" if kind in WARNED_OF else default)) for kind in FAULT_KINDS}
-        self._lasted: dict[FaultKind, float] = {}
-        self._overridden: set[FaultKind] = set()
+        self._lasted: dict[Key, float] = {}
+        self._overridden: set[Key] = set()
 
     @property
-    def waiting(self) -> tuple[FaultKind, ...]:
+    def waiting(self) -> tuple[Key, ...]:
         """Faults that are warned of for now, and become more severe unless they are overridden."""
         return tuple(
-            kind for kind, lasted in self._lasted.items() if lasted < self._chosen[kind].after and kind not in self._overridden
+            key for key, lasted in self._lasted.items() if lasted < self._chosen[key[0]].after and key not in self._overridden
         )
 
-    def override(self) -> tuple[FaultKind, ...]:
+    def override(self) -> tuple[Key, ...]:
         """A person decides to go on: the faults that are waiting stay warnings until they are gone."""
         overridden = self.waiting
         self._overridden.update(overridden)
         return overridden
+
+    def forget(self) -> None:
+        """The robot is not controlled any more: decisions and delays of this time say nothing about the next one."""
+        self._lasted.clear()
+        self._overridden.clear()
 
     def severest(self, faults: Iterable[Fault], passed: float) -> Reaction | None:
         """The reaction to the faults of a control step; None without any.
@@ -96,12 +105,19 @@ class Reactions:
             faults: all faults of this step.
             passed: time since the step before [s].
         """
-        kinds = {fault.kind for fault in faults}
-        self._lasted = {kind: self._lasted[kind] + passed if kind in self._lasted else 0.0 for kind in sorted(kinds)}
-        self._overridden &= kinds
-        return max(map(self._now, kinds), key=severity, default=None)
+        present: set[Key] = {(fault.kind, fault.about) for fault in faults}
+        lasted = {key: self._after(key, passed, key in present) for key in {*self._lasted, *present}}
+        # one that flickers goes on; it is gone once it has been absent for as long as it lasted, up to its delay
+        self._lasted = {key: seconds for key, seconds in sorted(lasted.items()) if seconds > 0 or key in present}
+        self._overridden &= self._lasted.keys()
+        return max((self._now(key) for key in present), key=severity, default=None)
 
-    def _now(self, kind: FaultKind) -> Reaction:
-        chosen = self._chosen[kind]
-        is_early = kind in self._overridden or self._lasted[kind] < chosen.after
+    def _after(self, key: Key, passed: float, is_present: bool) -> float:
+        if key not in self._lasted:
+            return 0.0
+        return min(self._lasted[key] + (passed if is_present else -passed), self._chosen[key[0]].after)
+
+    def _now(self, key: Key) -> Reaction:
+        chosen = self._chosen[key[0]]
+        is_early = key in self._overridden or self._lasted[key] < chosen.after
         return "warn" if is_early else chosen.action

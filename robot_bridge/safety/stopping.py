@@ -13,6 +13,8 @@ from adaptive_mbrl.config import bounded
 from adaptive_mbrl.errors import ConfigError
 from robot_bridge.safety.reactions import Reaction, severity, stops
 
+LONGEST_REST = 0.5
+"""A robot must be at rest for so long [s], or for `seconds` if that is shorter: one that swings is slow at each end, too."""
 Outcome = Literal["", "under_way", "succeeded", "failed"]
 
 
@@ -21,7 +23,8 @@ class StoppingConfig:
     """How a stop is watched.
 
     Attributes:
-        at_rest: by channel of the kind `velocity`, the speed below which the robot counts as at rest [the channel's unit].
+        at_rest: by channel of the kind `velocity`, the speed below which the robot counts as at rest [the channel's unit], once
+            all have been below for half a second, or for `seconds` if that is shorter.
         seconds: how long a reaction may take to bring the robot to rest [s].
         then: the reactions that follow one another when it does not, from mild to severe.
     """
@@ -58,12 +61,13 @@ class StopWatch:
         self._config = config
         self._index = [channels.index(name) for name in config.at_rest]
         self._limit = np.array(list(config.at_rest.values()))
-        self._seconds = 0.0
+        self._seconds = self._at_rest = 0.0
         self.outcome: Outcome = ""
 
     def end(self) -> None:
         """The robot is not being stopped any more."""
-        self.outcome, self._seconds = "", 0.0
+        self.outcome = ""
+        self._seconds = self._at_rest = 0.0
 
     def look(self, values: NDArray[np.float64], known: NDArray[np.bool_], passed: float, reaction: Reaction) -> Reaction:
         """Look at the robot while it is being stopped.
@@ -78,15 +82,17 @@ class StopWatch:
             The reaction to use from now on.
         """
         if self.outcome == "":
-            self.outcome, self._seconds = "under_way", 0.0
-        is_at_rest = known[self._index] & (np.abs(values[self._index]) <= self._limit)
-        if is_at_rest.all():
+            self.outcome, self._seconds, self._at_rest = "under_way", 0.0, 0.0
+        is_at_rest = (known[self._index] & (np.abs(values[self._index]) <= self._limit)).all()
+        self._at_rest = self._at_rest + passed if is_at_rest else 0.0
+        if is_at_rest and self._at_rest >= min(self._config.seconds, LONGEST_REST):
             self.outcome, self._seconds = "succeeded", 0.0
+        if self.outcome == "succeeded" and is_at_rest:
             return reaction
         if self.outcome == "succeeded":
             self.outcome = "under_way"
         self._seconds += passed
-        if self._seconds < self._config.seconds:
+        if is_at_rest or self._seconds < self._config.seconds:
             return reaction
         following = [rung for rung in self._config.then if severity(rung) > severity(reaction)]
         if not following:

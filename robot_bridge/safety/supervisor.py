@@ -23,15 +23,17 @@ from numpy.typing import NDArray
 
 from adaptive_mbrl.spec import RobotSpec
 from robot_bridge.safety.config import SafetyConfig
-from robot_bridge.safety.faults import Fault, FaultKind
+from robot_bridge.safety.faults import Fault
 from robot_bridge.safety.limits import command_limiter, require_channels
 from robot_bridge.safety.observation_checks import ObservationChecks, Observed, TrainingRange
-from robot_bridge.safety.reactions import Reaction, Reactions, severity, stops
+from robot_bridge.safety.reactions import Key, Reaction, Reactions, severity, stops
 from robot_bridge.safety.safe_actions import SafeActions
 from robot_bridge.safety.states import Event, State, after
 from robot_bridge.safety.stopping import Outcome, StopWatch
 
 Array = NDArray[np.float64]
+
+_CONTROLLED = (State.RAMP, State.RUNNING, State.HOLD)
 
 __all__ = ["Decision", "Observed", "SafetySupervisor", "TrainingRange"]
 
@@ -113,13 +115,13 @@ class SafetySupervisor:
         return self._limiter.longest_seconds
 
     @property
-    def waiting(self) -> tuple[FaultKind, ...]:
+    def waiting(self) -> tuple[Key, ...]:
         """Faults that are only warned of for now, and that a person may override."""
         return self._reactions.waiting
 
-    def override(self) -> tuple[FaultKind, ...]:
+    def override(self) -> tuple[Key, ...]:
         """A person decides to go on: faults that are waiting stay warnings until they are gone. Returns these faults."""
-        return self._reactions.override()
+        return self._reactions.override() if self.state in _CONTROLLED else ()
 
     def activate(self, now: float, *, dry_run: bool = False, present: Array | None = None) -> None:
         """Start; this has no effect unless the state is `INACTIVE`.
@@ -169,6 +171,7 @@ class SafetySupervisor:
         missed: int = 0,
         model_error: float = math.nan,
         others: Sequence[Fault] = (),
+        is_planned: bool = True,
     ) -> Decision:
         """Decide what is sent at this control step.
 
@@ -181,10 +184,14 @@ class SafetySupervisor:
             model_error: one-step error, on observations not yet seen, of the model that the plan uses [target stds]; NaN if it is
                 not known.
             others: faults that were found elsewhere.
+            is_planned: whether a plan was asked for; False where the robot is led to rest.
         """
+        of_observation = self._checks.faults(now, observed)
+        # without an observation there cannot be a plan, and in an emergency stop none is asked for
+        is_missing = is_planned and not of_observation and self.state is not State.ESTOP
         faults = [
-            *self._checks.faults(now, observed),
-            *self._plan_faults(plan, missed),
+            *of_observation,
+            *(self._plan_faults(plan, missed) if is_missing or plan is not None else []),
             *self._model_faults(model_error),
             *others,
         ]
@@ -195,7 +202,7 @@ class SafetySupervisor:
         if self._sends_nothing:
             return Decision(None, self.state, words)
         known = self.is_fresh(now, observed) & self._checks.is_possible(observed.values)
-        self._watch_stop(observed.values, known, passed, reaction)
+        self._watch_stop(observed.values, known, passed)
         share = 0.0 if plan is None else self._plan_share(reaction)
         safe = self._safe_action(np.where(known, observed.values, 0.0), passed)
         wanted = safe if plan is None or share == 0.0 else safe + share * (np.asarray(plan, dtype=np.float64) - safe)
@@ -264,7 +271,7 @@ class SafetySupervisor:
         self._stopping = reaction
         self._safe.begin(self._limiter.sent)
 
-    def _watch_stop(self, values: Array, known: NDArray[np.bool_], passed: float, reaction: Reaction | None) -> None:
+    def _watch_stop(self, values: Array, known: NDArray[np.bool_], passed: float) -> None:
         """Look whether the robot comes to rest; if it does not, a more severe reaction follows."""
         if self._watch is None:
             return
@@ -280,8 +287,12 @@ class SafetySupervisor:
         if self.state is before:
             return
         self._seconds_in_state = 0.0
-        if self.state is not State.HOLD:
-            # in an emergency stop and in a ramp the safe action is what a robot's file says
+        if self.state not in _CONTROLLED:
+            self._reactions.forget()
+        if self.state is State.ESTOP:
+            # an emergency stop makes nothing milder
+            self._stop_with(max(self._stopping, self.config.safe_action, key=severity))
+        elif self.state is not State.HOLD:
             self._stop_with(self.config.safe_action)
 
     def _plan_share(self, reaction: Reaction | None) -> float:
@@ -313,4 +324,8 @@ class SafetySupervisor:
 
     def _safe_action(self, values: Array, passed: float) -> Array:
         """What is sent instead of the plan, for an observation, (obs_dim,), in which unknown values are 0."""
-        return self._safe.command(self._stopping, self._limiter.sent, values, passed)
+        reaction = self._stopping
+        if reaction == "return" and self.state not in (State.HOLD, State.ESTOP):
+            # a ramp and a slow plan go on from where the robot is, and not by way of the posture
+            reaction = "hold"
+        return self._safe.command(reaction, self._limiter.sent, values, passed)

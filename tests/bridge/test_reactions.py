@@ -12,6 +12,7 @@ import pytest
 from adaptive_mbrl.errors import ConfigError
 from robot_bridge.safety.config import Damper, Range, SafetyConfig
 from robot_bridge.safety.faults import FAULT_KINDS, Fault
+from robot_bridge.safety.limiter import CommandLimiter
 from robot_bridge.safety.reactions import ReactionConfig, Reactions
 from robot_bridge.safety.states import State
 from robot_bridge.safety.stopping import StoppingConfig
@@ -135,13 +136,13 @@ def test_a_fault_that_was_gone_for_a_moment_gets_its_whole_delay_again():
 def test_a_person_can_decide_in_time_to_go_on_until_the_fault_comes_again():
     driven = Driven(reactions={"goal_lost": ReactionConfig("zero", after=1.5 * DT)})
     driven.step(GOAL)
-    assert driven.guard.waiting == ("goal_lost",)
+    assert driven.guard.waiting == (("goal_lost", ""),)
 
-    assert driven.guard.override() == ("goal_lost",)
+    assert driven.guard.override() == (("goal_lost", ""),)
 
     assert {decision.reaction for decision in driven.steps(10, GOAL)} == {"warn"}
     assert driven.guard.waiting == ()
-    driven.step()
+    driven.steps(3)  # gone for as long as its delay
     assert [decision.reaction for decision in driven.steps(3, GOAL)] == ["warn", "warn", "zero"]
 
 
@@ -151,6 +152,69 @@ def test_nobody_overrides_what_is_not_waiting():
 
     assert driven.guard.override() == ()
     assert driven.step(JUMP).reaction == "zero"
+
+
+def test_a_fault_that_flickers_is_not_warned_of_for_ever():
+    driven = Driven(reactions={"jump": ReactionConfig("zero", after=5 * DT)})
+
+    found = [driven.step(*([JUMP] if step % 5 else [])) for step in range(25)]
+
+    assert found[-1].reaction == "zero"
+
+
+def test_a_decision_is_about_one_actuator_and_ends_with_the_control():
+    driven = Driven(reactions={"actuator_dead": ReactionConfig("zero", after=2.5 * DT)})
+    hip, knee = (Fault("actuator_dead", f"{name} does nothing", name) for name in ("hip", "knee"))
+    driven.step(hip)
+    assert driven.guard.override() == (("actuator_dead", "hip"),)
+
+    assert {decision.reaction for decision in driven.steps(6, hip)} == {"warn"}
+    assert driven.steps(6, hip, knee)[-1].reaction == "zero"
+    driven.guard.deactivate()
+    assert driven.guard.override() == ()
+    driven.guard.activate(driven.now)
+    assert driven.steps(6, hip)[-1].reaction == "zero"
+
+
+def test_a_missing_plan_does_not_overrule_what_is_done_about_a_stale_observation():
+    driven = Driven(safe_action="zero", reactions=reactions(stale="hold"))
+
+    for _ in range(3):
+        driven.now += DT
+        decision = driven.guard.decide(driven.now, Observed(STILL, np.full(3, driven.now - 1.0)), None)
+
+    assert decision.reaction == "hold"
+    assert decision.faults[0].startswith("'hip_angle' is 1.000 s old")
+
+
+def test_an_emergency_stop_makes_nothing_milder():
+    driven = Driven(safe_action="hold", reactions=reactions(jump="zero"), rate_limits={"hip": 1.0, "knee": 1.0})
+    driven.steps(40)
+    driven.step(JUMP)
+    driven.guard.estop()
+
+    found = driven.steps(40)
+
+    assert {decision.reaction for decision in found} == {"zero"}
+    np.testing.assert_array_equal(found[-1].command, [0.0, 0.0])
+
+
+def test_an_emergency_stop_with_dampers_damps_although_there_is_no_plan():
+    driven = Driven(safe_action="damping", reactions=reactions(no_plan="zero"))
+    driven.guard.estop()
+
+    driven.now += DT
+    decision = driven.guard.decide(driven.now, Observed(MOVING, np.full(3, driven.now)), None)
+
+    assert decision.reaction == "damping"
+    np.testing.assert_allclose(decision.command, [-1.0, 0.0])
+
+
+def test_a_slow_plan_does_not_pull_the_robot_to_its_posture():
+    driven = Driven(safe_action="return", reactions=reactions(goal_lost="slow"))
+    driven.steps(5)
+
+    np.testing.assert_allclose(driven.steps(10, GOAL)[-1].command, PLAN)
 
 
 # --- does the robot come to rest? ---------------------------------------------------------------------------------------------
@@ -163,7 +227,7 @@ def test_a_stop_that_works_is_said_to_succeed():
 
     found = [*driven.steps(2, JUMP, values=MOVING), *driven.steps(4, JUMP, values=STILL)]
 
-    assert [decision.outcome for decision in found] == ["under_way"] * 2 + ["succeeded"] * 4
+    assert [decision.outcome for decision in found] == ["under_way"] * 4 + ["succeeded"] * 2
     assert {decision.reaction for decision in found} == {"hold"}
 
 
@@ -191,12 +255,22 @@ def test_a_speed_that_is_not_known_is_no_rest():
 
 def test_a_robot_that_moves_again_is_stopped_again():
     driven = Driven(safe_action="hold", stopping=STOPPING)
-    driven.steps(2, JUMP, values=STILL)
+    assert driven.steps(4, JUMP, values=STILL)[-1].outcome == "succeeded"
 
     found = driven.steps(4, JUMP, values=MOVING)
 
     assert [decision.outcome for decision in found] == ["under_way"] * 4
     assert found[-1].reaction == "damping"
+
+
+def test_a_robot_that_swings_is_not_at_rest_where_it_turns():
+    driven = Driven(safe_action="hold", stopping=dataclasses.replace(STOPPING, seconds=1.0, then=("zero",)))
+    swing = [np.array([0.1, 3.0 * math.sin(2 * math.pi * 0.7 * step * DT), 0.0]) for step in range(100)]
+
+    found = [driven.step(JUMP, values=values) for values in swing]
+
+    assert "succeeded" not in {decision.outcome for decision in found}
+    assert found[-1].reaction == "zero"
 
 
 def test_an_emergency_stop_is_watched_as_well():
@@ -280,6 +354,23 @@ def test_commands_keep_their_limits_of_acceleration_and_jerk():
     assert np.abs(jerk).max() <= 200.0 * (1 + 1e-6)
     assert np.abs(speed).max(0) == pytest.approx([3.0, 2.0])
     assert math.isclose(np.abs(acceleration[:, 1]).max(), 8.0, rel_tol=1e-6)
+
+
+@pytest.mark.parametrize(("rate", "acceleration"), [(2.0, 3.0), (10.0, 15.0), (1.0, 0.2), (40.0, 100.0)])
+def test_limits_of_acceleration_alone_are_kept_whatever_is_wanted_for_however_long(rate: float, acceleration: float):
+    generator, dt = np.random.default_rng(1), 0.04
+    one, unlimited = np.ones(1), np.full(1, np.inf)
+    limiter = CommandLimiter(-one, one, rate * one, acceleration * one, unlimited)
+    sent, wanted = [0.0], one
+    for step in range(3000):
+        if step % 40 in (0, 1, 2, 13):
+            wanted = generator.choice([0.0, 1.0]) * generator.uniform(-1.5, 1.5, 1)
+        sent.append(float(limiter.approach(wanted, dt)[0]))
+
+    speed = np.diff(sent) / dt
+    assert np.abs(sent).max() <= 1.0
+    assert np.abs(speed).max() <= rate * (1 + 1e-9)
+    assert np.abs(np.diff(speed)).max() / dt <= acceleration * (1 + 1e-6)
 
 
 def test_a_smooth_command_arrives_exactly():
