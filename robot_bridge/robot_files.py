@@ -11,6 +11,7 @@ from adaptive_mbrl.device import resolve_device
 from adaptive_mbrl.dump import DUMP_FOLDER
 from adaptive_mbrl.errors import CheckpointError, ConfigError
 from robot_bridge.bridge_config import BridgeConfig, require_goal, require_spec
+from robot_bridge.safety.actuator_alarms import GAIN
 from robot_bridge.safety.supervisor import SafetySupervisor, TrainingRange
 
 
@@ -52,6 +53,11 @@ def require_latency(config: BridgeConfig, controller: AdaptiveController, path: 
 
 def make_supervisor(config: BridgeConfig, controller: AdaptiveController, path: Path) -> SafetySupervisor:
     """Make the safety supervisor that the bridge file at `path` describes, for the robot of a controller."""
+    if config.safety.actuators is not None and not any(name.split(" ")[0] == GAIN for name in controller.diagnosis_names):
+        raise ConfigError(
+            f"{path}: key 'safety.actuators': the checkpoint has no diagnosis of '{GAIN}'; allowed with one that "
+            "'adaptive-mbrl diagnose' has made"
+        )
     try:
         return SafetySupervisor(controller.spec, config.safety, training_range(controller))
     except ConfigError as error:

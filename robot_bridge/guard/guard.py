@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from adaptive_mbrl.spec import RobotSpec
 from robot_bridge.bridge_config import BridgeConfig
 from robot_bridge.safety.limits import command_limiter
-from robot_bridge.safety.observation_checks import ObservationChecks, Observed
+from robot_bridge.safety.observation_checks import ObservationChecks, Observed, TrainingRange
 from robot_bridge.safety.safe_actions import SafeActions
 
 Array = NDArray[np.float64]
@@ -45,6 +45,7 @@ class Guard:
         send: function that publishes a command, (action_dim,).
         observe: function that gives the newest observation, for the safe action `damping`.
         now: monotonic time [s].
+        training: what the training data were like, for velocities that no such robot has; None for no such limit.
 
     Attributes:
         watch: what the guard is doing.
@@ -59,12 +60,13 @@ class Guard:
         send: Callable[[Array], None],
         observe: Callable[[], Observed],
         now: Callable[[], float],
+        training: TrainingRange | None = None,
     ) -> None:
         self._spec, self._send, self._observe, self._now = spec, send, observe, now
         self._reaction = config.safety.safe_action
         self._order = [spec.action_names.index(name) for name in config.output.order or spec.action_names]
         self._limiter = command_limiter(spec, config.safety)
-        self._checks = ObservationChecks(spec, config.safety, None)
+        self._checks = ObservationChecks(spec, config.safety, training)
         self._safe = SafeActions(spec, config.safety, self._limiter.low, self._limiter.high)
         self._last = -math.inf
         self.watch = Watch.RELEASED
@@ -89,9 +91,10 @@ class Guard:
         if self.watch is not Watch.RELEASED:
             # the controller does not know what the guard sent meanwhile
             within = np.clip(within, self._limiter.sent - change, self._limiter.sent + change)
-        self._limiter.start_from(within)
         self.watch, self._last = Watch.PASSING, self._now()
         self._send(within)
+        # what could not be sent has not changed where the actuators are
+        self._limiter.start_from(within)
 
     def release(self) -> None:
         """The robot is not controlled any more."""
@@ -119,9 +122,14 @@ class Guard:
 
     def _act(self) -> bool:
         observed, now = self._observe(), self._now()
-        known = self._checks.is_fresh(now, observed) & np.isfinite(observed.values)
+        known = self._checks.is_fresh(now, observed) & self._checks.is_possible(observed.values)
         values = np.where(known, observed.values, 0.0)
         wanted = self._safe.command(self._reaction, self._limiter.sent, values, self._spec.dt)
         self._last = now
-        self._send(self._limiter.approach(wanted, self._spec.dt))
+        command = self._limiter.approach(wanted, self._spec.dt)
+        try:
+            self._send(command)
+        except Exception:
+            self._limiter.take_back()
+            raise
         return False

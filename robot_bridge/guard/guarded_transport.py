@@ -35,7 +35,7 @@ class GuardedTransport(PassingOn):
         return self._send
 
     def graph(self) -> Graph:
-        return _WithoutGuard(super().graph(), self._topic)
+        return super().graph() if self._own is not None else _WithoutGuard(super().graph(), self._topic)
 
     def _send(self, message: MessageT) -> None:
         if self._own is None:
@@ -43,7 +43,7 @@ class GuardedTransport(PassingOn):
                 self._line.command(command_values(message))
                 return
             except OSError as error:
-                _LOG.error("the guard is gone (%s); commands are published without it", error)
+                _LOG.error("the guard is gone or hangs (%s); commands are published without it", error)
                 self._own = super().publisher(self._topic, type(message))
         self._own(message)
 

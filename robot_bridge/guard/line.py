@@ -11,6 +11,8 @@ import os
 import signal
 import socket
 import struct
+from contextlib import suppress
+from dataclasses import dataclass
 
 import numpy as np
 import yaml
@@ -19,13 +21,35 @@ from numpy.typing import NDArray
 from adaptive_mbrl.config import from_mapping, to_mapping
 from adaptive_mbrl.runtime import end_with_parent
 from adaptive_mbrl.spec import RobotSpec
+from robot_bridge.safety.observation_checks import TrainingRange
 
 LINE = "ADAPTIVE_MBRL_GUARD_LINE"
 """Environment variable with the number of the controller's end of the line."""
-MAX_BYTES = 1 << 16
+MAX_BYTES = 1 << 20
+SEND_BUFFER = 1
+"""Asked of the kernel, which gives its smallest buffer: a guard that hangs is noticed after a few commands."""
 _HELLO, _COMMAND, _RELEASE = b"H", b"C", b"R"
-Said = RobotSpec | NDArray[np.float64] | None
-"""What comes out of the line: the robot's channels, a command, or None for a release."""
+
+
+@dataclass(frozen=True)
+class Hello:
+    """Which robot it is.
+
+    Attributes:
+        spec: its channels.
+        training: what the training data of its checkpoint were like.
+    """
+
+    spec: RobotSpec
+    training: TrainingRange
+
+
+class Release:
+    """The actuators are at rest, and no more commands follow."""
+
+
+Said = Hello | NDArray[np.float64] | Release
+"""What comes out of the line; an array is a command."""
 
 
 class GuardLine:
@@ -33,10 +57,11 @@ class GuardLine:
 
     Args:
         end: the connected socket.
+        guard: the guard's process; None where it is not to be ended.
     """
 
-    def __init__(self, end: socket.socket) -> None:
-        self._end = end
+    def __init__(self, end: socket.socket, guard: int | None = None) -> None:
+        self._end, self._guard = end, guard
 
     @classmethod
     def of_this_process(cls) -> GuardLine | None:
@@ -45,26 +70,46 @@ class GuardLine:
         if number is None:
             return None
         end_with_parent(signal.SIGTERM)
-        return cls(socket.socket(fileno=int(number)))
+        return cls(socket.socket(fileno=int(number)), os.getppid())
 
-    def hello(self, spec: RobotSpec) -> None:
+    def hello(self, spec: RobotSpec, training: TrainingRange) -> None:
         """Say which robot it is."""
-        self._end.send(_HELLO + yaml.safe_dump(to_mapping(spec)).encode())
+        said = {"spec": to_mapping(spec), "mean": training.mean.tolist(), "std": training.std.tolist()}
+        self._end.send(_HELLO + yaml.safe_dump(said).encode())
+        self._end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
 
     def command(self, values: list[float]) -> None:
-        """Pass a command on, in the order of the low-level controller."""
-        self._end.send(_COMMAND + struct.pack(f"<{len(values)}d", *values))
+        """Pass a command on, in the order of the low-level controller.
+
+        Raises:
+            OSError: nobody takes it: the guard has died, or it hangs, and has been ended so that it cannot wake up and command.
+        """
+        try:
+            self._end.send(_COMMAND + struct.pack(f"<{len(values)}d", *values), socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            if self._guard is not None:
+                os.kill(self._guard, signal.SIGKILL)
+            raise
 
     def release(self) -> None:
-        """Say that no more commands follow."""
-        self._end.send(_RELEASE)
+        """Say that no more commands follow; a guard that is gone need not know."""
+        with suppress(OSError):
+            self._end.send(_RELEASE, socket.MSG_DONTWAIT)
 
 
 def understood(message: bytes) -> Said:
-    """What a message on the line says."""
+    """What a message on the line says.
+
+    Raises:
+        ValueError: nothing.
+    """
     kind, content = message[:1], message[1:]
     if kind == _HELLO:
-        return from_mapping(RobotSpec, yaml.safe_load(content.decode()), source="the controller's hello")
+        said = yaml.safe_load(content.decode())
+        spec = from_mapping(RobotSpec, said["spec"], source="the controller's hello")
+        return Hello(spec, TrainingRange(np.array(said["mean"]), np.array(said["std"])))
     if kind == _COMMAND:
         return np.frombuffer(content, dtype="<f8").astype(np.float64)
-    return None
+    if message == _RELEASE:
+        return Release()
+    raise ValueError(f"no message of the controller: {message[:20]!r}")

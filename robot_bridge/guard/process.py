@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import socket
@@ -14,22 +15,24 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from adaptive_mbrl.errors import BridgeError
-from adaptive_mbrl.spec import RobotSpec
 from robot_bridge.bridge_config import BridgeConfig
 from robot_bridge.control.inputs import Inputs
 from robot_bridge.control.outputs import command_sender
 from robot_bridge.guard.guard import Guard, Watch
-from robot_bridge.guard.line import LINE, MAX_BYTES, understood
+from robot_bridge.guard.line import LINE, MAX_BYTES, Hello, Release, Said, understood
 from robot_bridge.middleware.transport import Transport
 from robot_bridge.safety.observation_checks import Observed
 
 LONGEST_WAIT = 0.05
 """Longest time between two looks at the controller's memory and at signals [s]."""
+LONGEST_END = 30.0
+"""Time that the controller gets to bring the robot to rest and to end, after it has been asked to [s]."""
 MEGABYTE = 1 << 20
 OOM_SCORE = 500
-"""Added to the controller's score, so that the kernel ends it before the guard when memory runs out."""
+"""The controller's score, so that the kernel ends it before the guard when memory runs out."""
 
 
 class GuardProcess:
@@ -40,11 +43,15 @@ class GuardProcess:
         transport: the guard's own transport.
         stop: an event that asks to end.
         memory_limit: largest resident memory of the controller's process [MiB]; 0 for no limit.
+
+    Attributes:
+        failures: number of exceptions in the guard itself, after each of which it went on.
     """
 
     def __init__(self, config: BridgeConfig, transport: Transport, stop: threading.Event, memory_limit: float = 0.0) -> None:
         self._config, self._transport, self._stop, self._memory_limit = config, transport, stop, memory_limit
         self._guard: Guard | None = None
+        self.failures = 0
 
     def run(self, arguments: Sequence[str]) -> int:
         """Start `adaptive-mbrl` with these arguments and guard it until it ends.
@@ -77,45 +84,82 @@ class GuardProcess:
 
     def _pass_on(self, line: socket.socket, controller: subprocess.Popen[bytes]) -> int:
         """Pass commands on until the controller ends; returns its exit code."""
-        is_asked = False
-        while True:
-            if self._stop.is_set() and not is_asked:
+        asked = math.inf
+        is_too_large, is_open = False, True
+        while controller.poll() is None or is_open:
+            if self._stop.is_set() and asked == math.inf:
                 controller.send_signal(signal.SIGTERM)
-                is_asked = True
-            if self._is_too_large(controller.pid):
+                asked = time.monotonic()
+            if time.monotonic() > asked + LONGEST_END:
+                controller.kill()
+            if not is_too_large and self._is_too_large(controller.pid):
+                is_too_large = True
                 print(f"error: the controller takes more than {self._memory_limit:g} MiB of memory; it is ended", flush=True)
                 controller.kill()
-            line.settimeout(self._patience())
+            # whatever goes wrong with one message or one command, the next one must be tried
             try:
+                if is_open:
+                    is_open = self._hear(line)
+                else:
+                    time.sleep(self._patience())
+            except Exception as error:
+                self._count(error)
+            self._look()
+        return controller.wait()
+
+    def _hear(self, line: socket.socket) -> bool:
+        """Take what the controller says; of several commands the newest one counts. Returns whether the line is open."""
+        line.settimeout(self._patience())
+        newest = None
+        try:
+            while True:
                 message = line.recv(MAX_BYTES)
-            except TimeoutError:
-                pass
-            else:
                 if not message:
-                    # the other end is closed; what is under control must not wait for the exit code
                     if self._guard is not None:
+                        # what is under control must not wait for the process to be gone
                         self._guard.take_over()
-                    return controller.wait()
-                self._take(message)
+                    return False
+                said = understood(message)
+                line.settimeout(0.0)
+                newest = self._taken(said, newest)
+        except (TimeoutError, BlockingIOError):
+            pass
+        if newest is not None and self._guard is not None:
+            if self._guard.watch is Watch.GUARDING:
+                print("the controller's commands are passed on again", flush=True)
+            self._guard.command(newest)
+        return True
+
+    def _taken(self, said: Said, newest: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+        """Take a message that is no command; returns the newest command."""
+        if isinstance(said, Hello):
+            self._guard = self._guard_of(said)
+        elif isinstance(said, Release):
+            if self._guard is not None:
+                self._guard.release()
+            return None
+        else:
+            return said
+        return newest
+
+    def _look(self) -> None:
+        try:
             if self._guard is not None and self._guard.look():
                 print("no command from the controller: the guard sends the safe action", flush=True)
+        except Exception as error:
+            self._count(error)
+
+    def _count(self, error: Exception) -> None:
+        if not self.failures:
+            print(f"error: the guard: {type(error).__name__}: {error}; it goes on", flush=True)
+        self.failures += 1
 
     def _patience(self) -> float:
         due = LONGEST_WAIT if self._guard is None else self._guard.due - time.monotonic()
         return min(LONGEST_WAIT, max(1e-4, due))
 
-    def _take(self, message: bytes) -> None:
-        said = understood(message)
-        if isinstance(said, RobotSpec):
-            self._guard = self._guard_of(said)
-        elif self._guard is not None and said is None:
-            self._guard.release()
-        elif self._guard is not None and said is not None:
-            if self._guard.watch is Watch.GUARDING:
-                print("the controller's commands are passed on again", flush=True)
-            self._guard.command(said)
-
-    def _guard_of(self, spec: RobotSpec) -> Guard:
+    def _guard_of(self, hello: Hello) -> Guard:
+        spec = hello.spec
         send = command_sender(spec, self._config.output, self._transport)
         # observations cost this process time, and only damping needs them
         if self._config.safety.safe_action == "damping":
@@ -123,7 +167,7 @@ class GuardProcess:
         else:
             nothing = Observed(np.full(spec.obs_dim, np.nan), np.full(spec.obs_dim, -np.inf))
             observe = lambda: nothing  # noqa: E731
-        return Guard(spec, self._config, send, observe, time.monotonic)
+        return Guard(spec, self._config, send, observe, time.monotonic, hello.training)
 
     def _is_too_large(self, process: int) -> bool:
         if not self._memory_limit:
@@ -143,5 +187,5 @@ class GuardProcess:
         )
         guard = self._guard
         while guard is not None and not self._stop.wait(max(0.0, min(LONGEST_WAIT, guard.due - time.monotonic()))):
-            guard.look()
+            self._look()
         raise BridgeError(f"the controller had ended {how} while the robot was under control")

@@ -39,10 +39,12 @@ class NewestCheckpoint:
         """The controller to begin with.
 
         Raises:
-            ConfigError: there is no such checkpoint, it is damaged or does not fit the bridge file.
+            ConfigError: there is no such checkpoint, it is damaged, predicts something else than when it was written, or does not
+                fit the bridge file.
         """
         try:
             self._look()
+            _require_sound(load_checkpoint(self.folder), self.folder)
         except CheckpointError as error:
             raise ConfigError(f"{self._path}: key 'checkpoint': {error}") from error
         self.is_in_use()
@@ -95,8 +97,10 @@ class NewestCheckpoint:
 
 def _require_sound(checkpoint: Checkpoint, folder: Path) -> None:
     """Refuse a checkpoint with weights that are not finite, or whose predictions are not those of its canary."""
-    for name, tensor in checkpoint.adapter.named_parameters():
-        if not torch.isfinite(tensor).all():
-            raise CheckpointError(f"{folder}: tensor '{name}' is not finite")
+    learned = (checkpoint.adapter, checkpoint.value, checkpoint.learned_reward, checkpoint.learned_termination)
+    for module in (module for module in learned if isinstance(module, torch.nn.Module)):
+        for name, tensor in module.named_parameters():
+            if not torch.isfinite(tensor).all():
+                raise CheckpointError(f"{folder}: tensor '{name}' is not finite")
     if checkpoint.canary is not None:
         check_canary(checkpoint.adapter, checkpoint.canary, str(folder))

@@ -91,8 +91,8 @@ class Running:
         supervisor = make_supervisor(config, controller, path)
         dt, horizon = controller.spec.dt, controller.settings.planner.horizon
         require_latency(config, controller, path)
-        if guard is not None:
-            guard.hello(controller.spec)
+        if guard is not None and not parameters.dry_run:
+            guard.hello(controller.spec, training_range(controller))
             transport, preflight_transport = (
                 GuardedTransport(each, guard, config.output.topic) for each in (transport, preflight_transport)
             )

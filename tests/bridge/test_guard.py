@@ -21,15 +21,17 @@ from adaptive_mbrl.options import BridgeOptions
 from robot_bridge.bridge_config import load_bridge_config
 from robot_bridge.guard.guard import Guard, Watch
 from robot_bridge.guard.guarded_transport import GuardedTransport
-from robot_bridge.guard.line import MAX_BYTES, GuardLine, understood
+from robot_bridge.guard.line import MAX_BYTES, GuardLine, Release, understood
+from robot_bridge.middleware.dds import DdsTransport
 from robot_bridge.middleware.endpoints import Endpoint
 from robot_bridge.middleware.messages import Float64MultiArray, JointState
 from robot_bridge.node.commands import arguments_of
-from robot_bridge.safety.supervisor import Observed
+from robot_bridge.safety.supervisor import Observed, TrainingRange
 from tests.bridge.test_supervisor import DT, SPEC
 from tests.bridge.waiting import PATIENCE
 from tests.cartpole_bridge import BRIDGE
 
+TRAINING = TrainingRange(np.zeros(3), np.ones(3))
 TWO_JOINTS = """
 checkpoint: none
 inputs: {joints: {topic: /joint_states, type: sensor_msgs/msg/JointState}}
@@ -51,11 +53,13 @@ class Bench:
     def __init__(self, tmp_path: Path, safe_action: str = "zero") -> None:
         path = tmp_path / "bridge.yaml"
         path.write_text(TWO_JOINTS.replace("SAFE", safe_action))
-        self.now, self.sent = 0.0, []
+        self.now, self.sent, self.is_cut = 0.0, [], False
         self.values = np.array([0.1, 0.5, 0.0])
-        self.guard = Guard(SPEC, load_bridge_config(path), self._send, self._observe, lambda: self.now)
+        self.guard = Guard(SPEC, load_bridge_config(path), self._send, self._observe, lambda: self.now, TRAINING)
 
     def _send(self, command: np.ndarray) -> None:
+        if self.is_cut:
+            raise OSError("no network")
         self.sent.append((round(self.now, 6), command.round(6).tolist()))
 
     def _observe(self) -> Observed:
@@ -123,6 +127,31 @@ def test_the_guard_damps_by_what_it_observes_itself(tmp_path: Path):
     assert bench.sent[-1][1] == [-0.5, 0.0]
 
 
+def test_the_guard_does_not_damp_by_a_velocity_that_no_such_robot_has(tmp_path: Path):
+    bench = Bench(tmp_path, "damping")
+    bench.guard.command(np.array([0.0, 0.0]))
+    bench.values = np.array([0.1, 1e6, 0.0])
+
+    bench.guard.take_over()
+
+    assert bench.sent[-1][1] == [0.0, 0.0]
+
+
+def test_a_command_that_could_not_be_sent_does_not_count(tmp_path: Path):
+    bench = Bench(tmp_path)
+    bench.guard.command(np.array([0.0, 1.0]))
+    bench.is_cut = True
+    with pytest.raises(OSError, match="no network"):
+        bench.guard.take_over()
+    with pytest.raises(OSError, match="no network"):
+        bench.wait(1.2)
+    bench.is_cut = False
+
+    bench.wait(1.2)
+
+    assert bench.sent[-1][1] == [0.5, 0.0]
+
+
 @pytest.mark.parametrize("values", [[0.1], [0.1, np.nan], [0.1, 0.2, 0.3], []])
 def test_what_is_no_command_is_not_passed_on(tmp_path: Path, values: list[float]):
     bench = Bench(tmp_path)
@@ -172,13 +201,37 @@ class Network:
 def test_the_line_carries_the_robot_commands_and_the_release(ends):
     ours, theirs = ends
     line = GuardLine(theirs)
-    line.hello(SPEC)
+    line.hello(SPEC, TRAINING)
     line.command([0.25, -1.0])
     line.release()
 
-    assert understood(ours.recv(MAX_BYTES)) == SPEC
+    hello = understood(ours.recv(MAX_BYTES))
+    assert hello.spec == SPEC
+    np.testing.assert_array_equal(hello.training.std, TRAINING.std)
     np.testing.assert_array_equal(understood(ours.recv(MAX_BYTES)), [0.25, -1.0])
-    assert understood(ours.recv(MAX_BYTES)) is None
+    assert isinstance(understood(ours.recv(MAX_BYTES)), Release)
+
+
+def test_what_is_no_message_is_not_taken_for_a_release():
+    with pytest.raises(ValueError, match="no message of the controller"):
+        understood(b"Rubbish")
+
+
+def test_a_guard_that_hangs_is_noticed_after_a_few_commands_and_ended(ends):
+    hanging = subprocess.Popen(["sleep", "1000"])
+    line = GuardLine(ends[1], hanging.pid)
+    line.hello(SPEC, TRAINING)
+
+    with pytest.raises(BlockingIOError):
+        _ = [line.command([0.0, 0.0]) for _ in range(20)]
+
+    assert hanging.wait(PATIENCE) == -signal.SIGKILL
+
+
+def test_a_release_is_no_error_when_the_guard_is_gone(ends):
+    ends[0].close()
+
+    GuardLine(ends[1]).release()
 
 
 def test_only_commands_go_through_the_line(ends):
@@ -264,35 +317,71 @@ class Process:
             return found()[0]
 
 
+class CommandsHeard:
+    """What the actuators get."""
+
+    def __init__(self, domain: int) -> None:
+        self.heard: list[float] = []
+        self._changed = threading.Condition()
+        self._transport = DdsTransport(domain)
+        self._transport.subscribe("/commands", Float64MultiArray, self._hear, reliable=True)
+
+    def _hear(self, message: Float64MultiArray, received: float) -> None:
+        with self._changed:
+            self.heard.append(message.data[0])
+            self._changed.notify_all()
+
+    def wait_for(self, number: int, value: float) -> None:
+        """Until so many commands of one value have come, from now on."""
+        with self._changed:
+            begin = len(self.heard)
+            assert self._changed.wait_for(lambda: self.heard[begin:].count(value) >= number, 3 * PATIENCE)
+
+    def close(self) -> None:
+        self._transport.close()
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("death", ["killed", "too large", "asked to end"])
+@pytest.mark.parametrize("death", ["killed", "asked to end", "stopped and ended"])
 def test_whatever_ends_the_controller_the_robot_gets_the_safe_action(
     death: str, tmp_path: Path, make_checkpoint: Callable[..., Path]
 ):
     bridge, domain = tmp_path / "bridge.yaml", 60 + os.getpid() % 30
     bridge.write_text(BRIDGE.format(checkpoint=make_checkpoint(tmp_path / "checkpoint")))
-    limit = ("--memory-limit", "50") if death == "too large" else ()
     robot = [sys.executable, "-m", "adaptive_mbrl", "simulated-robot", "--bridge", str(bridge), "--domain", str(domain)]
-    simulated = subprocess.Popen([*robot, "--scenario", "cartpole/demo"], stdout=subprocess.PIPE, text=True)
-    guarded = Process(bridge, domain, *limit)
+    simulated = subprocess.Popen([*robot, "--scenario", "cartpole/demo"], stdout=subprocess.DEVNULL)
+    commands, guarded = CommandsHeard(domain), Process(bridge, domain)
     try:
-        if death == "too large":
-            guarded.wait_for("takes more than 50 MiB of memory")
-            assert guarded.process.wait(PATIENCE) == 2  # it was not in control yet
-            guarded.wait_for("error: the controller has ended with exit code -9")
-            return
         guarded.wait_for("^(ramp|running|hold)")
         if death == "asked to end":
             guarded.process.send_signal(signal.SIGTERM)
             assert guarded.process.wait(3 * PATIENCE) == 0
             assert not [line for line in guarded.lines if "guard" in line or "error" in line]
+            assert commands.heard[-1] == 0.0
             return
         (controller,) = Path(f"/proc/{guarded.process.pid}/task/{guarded.process.pid}/children").read_text().split()
+        if death == "stopped and ended":
+            os.kill(int(controller), signal.SIGSTOP)
+            guarded.wait_for("no command from the controller: the guard sends the safe action")
+            commands.wait_for(3, 0.0)
         os.kill(int(controller), signal.SIGKILL)
         guarded.wait_for("error: the controller has ended by SIGKILL while the robot was under control; the safe action is sent")
+        commands.wait_for(5, 0.0)
         guarded.process.send_signal(signal.SIGTERM)
         assert guarded.process.wait(PATIENCE) == 2
     finally:
+        commands.close()
         for process in (guarded.process, simulated):
             process.kill()
             process.wait()
+
+
+@pytest.mark.slow
+def test_a_controller_that_takes_too_much_memory_is_ended(tmp_path: Path, make_checkpoint: Callable[..., Path]):
+    bridge = tmp_path / "bridge.yaml"
+    bridge.write_text(BRIDGE.format(checkpoint=make_checkpoint(tmp_path / "checkpoint")))
+    guarded = Process(bridge, 60 + os.getpid() % 30, "--memory-limit", "50")
+
+    guarded.wait_for("takes more than 50 MiB of memory")
+    guarded.wait_for("error: the controller has ended with exit code -9")
+    assert guarded.process.wait(PATIENCE) == 2
