@@ -136,6 +136,9 @@ class GuardProcess:
             self._guard = self._guard_of(said)
         elif isinstance(said, Release):
             if self._guard is not None:
+                if newest is not None:
+                    # the command that brings the actuators to rest must not be left out
+                    self._guard.command(newest)
                 self._guard.release()
             return None
         else:

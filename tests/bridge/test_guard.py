@@ -337,6 +337,11 @@ class CommandsHeard:
             begin = len(self.heard)
             assert self._changed.wait_for(lambda: self.heard[begin:].count(value) >= number, 3 * PATIENCE)
 
+    def wait_for_last(self, value: float) -> None:
+        """Until the newest command is this one."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.heard[-1] == value, PATIENCE)
+
     def close(self) -> None:
         self._transport.close()
 
@@ -357,7 +362,7 @@ def test_whatever_ends_the_controller_the_robot_gets_the_safe_action(
             guarded.process.send_signal(signal.SIGTERM)
             assert guarded.process.wait(3 * PATIENCE) == 0
             assert not [line for line in guarded.lines if "guard" in line or "error" in line]
-            assert commands.heard[-1] == 0.0
+            commands.wait_for_last(0.0)
             return
         (controller,) = Path(f"/proc/{guarded.process.pid}/task/{guarded.process.pid}/children").read_text().split()
         if death == "stopped and ended":
