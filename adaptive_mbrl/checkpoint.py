@@ -43,6 +43,8 @@ DIAGNOSIS_FILE = "diagnosis.safetensors"
 REWARD_FILE = "reward.safetensors"
 TERMINATION_FILE = "termination.safetensors"
 DESCRIPTION_FILE = "checkpoint.yaml"
+RUN_CHECKPOINT = "checkpoint"
+"""The folder of the checkpoint in that of its training."""
 
 
 @dataclass(frozen=True)
@@ -278,7 +280,7 @@ def read_learned(folder: Path, description: Description) -> tuple[LearnedReward 
 
 
 def find_checkpoint(path: str | Path) -> Path:
-    """The folder of a checkpoint given by folder or by the name of a shipped one.
+    """The folder of a checkpoint given by folder, by the folder of its training, or by the name of a shipped one.
 
     A link is followed here, once: all files of a checkpoint are then of the same one, also if the link is replaced meanwhile.
     """
@@ -287,6 +289,9 @@ def find_checkpoint(path: str | Path) -> Path:
         folder = folder.resolve()
     if (folder / DESCRIPTION_FILE).is_file():
         return folder
+    if (folder / RUN_CHECKPOINT / DESCRIPTION_FILE).is_file():
+        # the folder of a training
+        return folder / RUN_CHECKPOINT
     if folder.name == str(path) and (_shipped() / folder.name / DESCRIPTION_FILE).is_file():
         return _shipped() / folder.name
     known = shipped_checkpoints()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from adaptive_mbrl.config import from_mapping
+from adaptive_mbrl.config import did_you_mean, from_mapping
 from adaptive_mbrl.errors import ConfigError
 from sim.robot.elements import Elements
 from sim.scenarios.change import Change
@@ -98,7 +98,9 @@ def parse_change(values: Mapping[str, Any], elements: Elements, source: str, key
     known = [f.name for f in fields(Change)]
     for name in values:
         if name not in known:
-            raise ConfigError(f"{source}: unknown key '{key}.{name}'; allowed keys: at, {', '.join(known)}")
+            raise ConfigError(
+                f"{source}: unknown key '{key}.{name}'{did_you_mean(name, known)}; allowed keys: at, {', '.join(known)}"
+            )
     change = from_mapping(Change, values, source=source, key=key)
     try:
         change.check(elements, key)

@@ -106,7 +106,7 @@ def horizon_picture(history: History) -> Picture | None:
     if query < found.horizon:
         axes.axvline(query, color=INK, linewidth=0.8, linestyle=":", label="steps that the loss is about")
     axes.set(xlabel="steps ahead", ylabel=UNIT, xlim=(1 if found.horizon > 1 else 0, found.horizon), ylim=(0, None))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     words = (
         f"Open-loop error at each step ahead after round {history.last.number}, with and without adapting, on windows of "
         f"{len(found.episodes)} held-out episodes; bands are 95 % intervals over the episodes."
@@ -135,7 +135,7 @@ def comparison_picture(compared: Comparison) -> Picture:
     for name, errors, colour in zip(("adaptive", "multi-task"), compared.by_step, (ADAPTED, PRIOR), strict=True):
         _line(axes, [*enumerate(errors, 1)], name, colour, dashed=name != "adaptive")
     axes.set(xlabel="steps ahead", ylabel=UNIT, ylim=(0, None))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     words = "Open-loop error of both models at each step ahead, on the same windows of held-out episodes."
     return Picture(as_svg(figure, axes, "error of the adaptive and the multi-task model"), words)
 
@@ -198,8 +198,9 @@ def _of_scalars(history: History, names: Mapping[str, str], ylabel: str, title: 
         _line(axes, [*values.items()], label, colours[number % len(colours)], dashed=label == "prior")
     _rounds_below(axes)
     axes.set(ylabel=ylabel)
-    if min(v for values in series.values() for v in values.values()) >= 0:
-        axes.set_ylim(0, None)
+    shown = [v for values in series.values() for v in values.values()]
+    if min(shown) >= 0:
+        axes.set_ylim(0, 1.06 * max(shown) or 1.0)
     yield Picture(as_svg(figure, axes, title), words)
 
 
@@ -228,4 +229,8 @@ def _band(axes: Axes, x: np.ndarray, curve: Curve, name: str, colour: str, *, da
 
 def _rounds_below(axes: Axes) -> None:
     axes.set_xlabel("round")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    low, high = axes.get_xlim()
+    if high - low < 1:
+        # a single round, whose axis would have fractions of rounds
+        axes.set_xlim(round(low) - 0.5, round(high) + 0.5)
