@@ -96,6 +96,7 @@ def main(
     if isinstance(parts, Scenario):
         raise ConfigError(f"'{scenario}' is a single scenario; allowed: a part of a split")
     report: dict[str, Any] = {"robot": robot, "scenario": scenario, "seed": seed, "episodes": episodes, "latency_cases": []}
+    found_at_start = machine()
     reference = None
     for case in (case.in_physics_steps_of(load_robot(robot)) for case in CASES):
         began = time.perf_counter()
@@ -105,7 +106,7 @@ def main(
         report["latency_cases"].append({**asdict(case), **found, "returns": [round(r, 2) for r in returns.tolist()]})
         print(f"{case}: {returns.mean():.0f}, {found['ratio'][0]:.3f} ({time.perf_counter() - began:.0f} s)", flush=True)
     path = out or Path(f"docs/results/latency_cost_{robot}.json")
-    write_text_atomically(path, json.dumps({**report, "machine": machine()}, indent=1) + "\n")
+    write_text_atomically(path, json.dumps({**report, "machine": found_at_start}, indent=1) + "\n")
 
 
 def run(robot: Robot, case: Case, scenarios: Sequence[Scenario]) -> Array:
