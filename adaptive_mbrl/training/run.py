@@ -11,7 +11,8 @@ run is a folder:
     fit.safetensors                  a fit that is going on, as it was last saved
     episodes/                        all data, one file per round that collected
     rounds/NNN/                      checkpoint, optimiser state and figures after round NNN; complete or not there at all
-    report.html, report.mp4          what the run is and how far it has come, written after each round, and its film
+    report.html                      what the run is and how far it has come, written after each round
+    report.mp4                       its film, where that is too large for the page
     tensorboard/                     curves, if TensorBoard is a logger of the run
     dumps/                           steps that were not finite, for `adaptive-mbrl replay`; only if there was one
     checkpoint                       copy of the last round's checkpoint, written when the run is complete
