@@ -43,8 +43,10 @@ def validate(options: ValidateOptions) -> None:
 def kind_of(path: Path) -> FileKind | None:
     """The kind of a file, by its keys, and where these fit several kinds by its folder; None if it is none of ours.
 
-    A file that cannot be read has no keys; only its folder tells then what it was meant to be.
+    A file that cannot be read has no keys; only its folder tells then what it was meant to be. A Python file is a robot.
     """
+    if path.suffix == ".py":
+        return next(kind for kind in FILE_KINDS if kind.name == "environment")
     folders = path.absolute().parent.parts
     by_folder = [kind for kind in FILE_KINDS if kind.folder in folders]
     try:

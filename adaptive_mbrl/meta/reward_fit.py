@@ -13,6 +13,9 @@ from adaptive_mbrl.errors import ConfigError, DivergenceError
 from adaptive_mbrl.meta.transitions_of import transitions_of
 from adaptive_mbrl.planning.learned_reward import LearnedReward
 
+SMALLEST_STD = 1e-6
+"""Standard deviation of rewards below which they count as all the same."""
+
 
 def require_rewards(episodes: Sequence[Episode]) -> None:
     """Refuse episodes that a reward cannot be learned from.
@@ -42,7 +45,7 @@ def fit_reward(
         seed: fixes the order of the samples.
 
     Returns:
-        Figures: the share of the rewards' variance that the network explains.
+        Figures: the share of the rewards' variance that the network explains; none where the rewards do not differ.
 
     Raises:
         DivergenceError: the fit is not finite.
@@ -67,14 +70,17 @@ def fit_reward(
     predicted = reward(compared.obs, compared.action, compared.next_obs, compared.obs.new_zeros(len(compared.obs), 0))
     if not bool(predicted.isfinite().all()):
         raise DivergenceError("key 'learned_reward': the fit is not finite; a lower learned_reward.learning_rate may help")
-    explained = 1.0 - float((compared.reward - predicted).var() / compared.reward.var().clamp_min(1e-12))
-    return {"reward/explained_variance": explained}
+    # a share of no variance is no number
+    variance = float(compared.reward.var(correction=0))
+    if variance <= SMALLEST_STD**2:
+        return {}
+    return {"reward/explained_variance": 1.0 - float((compared.reward - predicted).var(correction=0)) / variance}
 
 
 @torch.no_grad()
 def _rescale(reward: LearnedReward, rewards: Tensor) -> None:
     """Take the rewards' mean and spread as the units of the network's output; the rewards that it gives stay the same."""
-    mean, std = rewards.mean(), rewards.std().clamp_min(1e-6)
+    mean, std = rewards.mean(), rewards.std().clamp_min(SMALLEST_STD)
     last = reward.network.net[-1]
     assert isinstance(last, nn.Linear)
     last.weight.mul_(reward.reward_std / std)

@@ -5,16 +5,19 @@ Where the episodes come from is the business of whoever runs it: `from_episodes`
 run is a folder:
 
     config.yaml                      what was asked for, resolved
-    robot.yaml, scenarios.yaml       copies of the files that the configuration names, where it names some
+    robot.yaml, scenarios.yaml       copies of the files that the configuration names, where it names some; robot.py for Python
     git_revision.txt                 git revision of the code that started the run
     lock                             which process is training in this folder; empty when none is
     fit.safetensors                  a fit that is going on, as it was last saved
     episodes/                        all data, one file per round that collected
     rounds/NNN/                      checkpoint, optimiser state and figures after round NNN; complete or not there at all
     report.html                      what the run is and how far it has come, written after each round
+    report.mp4                       its film, where that is too large for the page
     tensorboard/                     curves, if TensorBoard is a logger of the run
     dumps/                           steps that were not finite, for `adaptive-mbrl replay`; only if there was one
     checkpoint                       copy of the last round's checkpoint, written when the run is complete
+    multitask/                       run of the multi-task model, and
+    comparison.json                  its held-out errors beside those of this run; both only if they were asked for
 
 and where episodes are collected while it fits (`seen.py`, `published.py`):
 

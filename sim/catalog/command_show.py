@@ -39,7 +39,7 @@ def kind_of(name: str) -> str:
     """What a name means.
 
     Args:
-        name: a name that `list` gives, a split's part, the YAML file of a robot or scenario, or a folder of a checkpoint or run.
+        name: a name that `list` gives, a split's part, the file of a robot or scenario, or a folder of a checkpoint or run.
 
     Raises:
         ConfigError: it means nothing, or several things.
@@ -48,6 +48,8 @@ def kind_of(name: str) -> str:
     if path.is_dir():
         return "checkpoint"
     file = Path(name.rpartition(":")[0]) if not path.is_file() and ":" in name else path
+    if file.suffix == ".py":
+        return "robot"
     if file.suffix in (".yaml", ".yml"):
         return _kind_of_file(file)
     known = {kind.removesuffix("s"): names_of(kind) for kind in ENTRIES}
@@ -67,9 +69,9 @@ def kind_of(name: str) -> str:
 def _kind_of_file(path: Path) -> str:
     read_mapping(path)
     kind = kind_of_file(path)
-    if kind is None or kind.name not in ("robot", "scenario", "split"):
+    if kind is None or kind.name not in ("robot", "environment", "scenario", "split"):
         what = f"is a {kind.title}" if kind else "is none of our files"
         raise ConfigError(
             f"{path}: {what}; allowed: a robot, a scenario or a split; 'adaptive-mbrl validate {path}' checks any file"
         )
-    return "robot" if kind.name == "robot" else "scenario"
+    return "robot" if kind.name in ("robot", "environment") else "scenario"

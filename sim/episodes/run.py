@@ -62,37 +62,39 @@ def run_scenarios(
     if any(s.steps != steps for s in scenarios):
         raise ConfigError("scenarios that run together need the same number of steps")
     simulation = simulation_of(robot, len(scenarios), dump_folder)
-    obs = start(simulation, scenarios)
-    goals = simulation.goals(steps, policy.preview)
-    policy.reset(simulation)
-    rng = np.random.default_rng(noise_seed)
-    half_range = (robot.action_high - robot.action_low) / 2
-    all_obs, true_obs, infos, snapshots = [obs], [simulation.true_obs], [], {}
-    actions: list[np.ndarray] = []
-    paid: list[np.ndarray] = []
-    for t in range(steps):
-        # all processes go on until the last robot of the last one has ended
-        if not share.process.any(not simulation.ended.all()):
-            break
-        apply_changes(simulation, scenarios)
-        if hook is not None:
-            hook(t, simulation)
-        if t in snapshot_steps and isinstance(simulation, BatchSimulation):
-            snapshots[t] = simulation.state()
-        sent = actions[-1] if actions else None
-        planned, info = policy.act(obs, robot.known_goals(goals, t, policy.preview), sent)
-        disturbance: float | np.ndarray = 0.0
-        if np.any(action_noise):
-            disturbance = noise * half_range * rng.standard_normal((share.total, planned.shape[1]))[share.slice]
-        action = simulation.clip(planned + disturbance)
-        obs = simulation.step(action)
-        all_obs.append(obs)
-        true_obs.append(simulation.true_obs)
-        actions.append(action)
-        paid.append(simulation.reward)
-        if info is not None:
-            infos.append(info)
-    simulation.close()
+    try:
+        obs = start(simulation, scenarios)
+        goals = simulation.goals(steps, policy.preview)
+        policy.reset(simulation)
+        rng = np.random.default_rng(noise_seed)
+        half_range = (robot.action_high - robot.action_low) / 2
+        all_obs, true_obs, infos, snapshots = [obs], [simulation.true_obs], [], {}
+        actions: list[np.ndarray] = []
+        paid: list[np.ndarray] = []
+        for t in range(steps):
+            # all processes go on until the last robot of the last one has ended
+            if not share.process.any(not simulation.ended.all()):
+                break
+            apply_changes(simulation, scenarios)
+            if hook is not None:
+                hook(t, simulation)
+            if t in snapshot_steps and isinstance(simulation, BatchSimulation):
+                snapshots[t] = simulation.state()
+            sent = actions[-1] if actions else None
+            planned, info = policy.act(obs, robot.known_goals(goals, t, policy.preview), sent)
+            disturbance: float | np.ndarray = 0.0
+            if np.any(action_noise):
+                disturbance = noise * half_range * rng.standard_normal((share.total, planned.shape[1]))[share.slice]
+            action = simulation.clip(planned + disturbance)
+            obs = simulation.step(action)
+            all_obs.append(obs)
+            true_obs.append(simulation.true_obs)
+            actions.append(action)
+            paid.append(simulation.reward)
+            if info is not None:
+                infos.append(info)
+    finally:
+        simulation.close()
     if robot.objective is None:
         rewards = np.stack(paid, 1)
     else:

@@ -13,10 +13,12 @@ from typing import Any
 
 import imageio.v2 as imageio
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
-from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.errors import EXIT_MISTAKE, AdaptiveMBRLError, ConfigError
 from sim.evaluation.drawing import HEIGHT, Frame, labelled, load_font
+from sim.evaluation.repeated import TOLERANCE, deviation
 from sim.robot.environment import EnvironmentRobot
 from sim.robot.loading import load_task
 from sim.scenarios.scenario import parse_change
@@ -24,7 +26,7 @@ from sim.simulation.environments import EnvironmentSimulation
 
 
 def frames(robot: EnvironmentRobot, job: Mapping[str, Any]) -> Iterator[Frame]:
-    """Run the episode of each panel again and draw every control step.
+    """Run the episode of each panel again and draw the control steps that are asked for.
 
     Args:
         robot: the robot of all panels.
@@ -32,23 +34,51 @@ def frames(robot: EnvironmentRobot, job: Mapping[str, Any]) -> Iterator[Frame]:
 
     Yields:
         One picture per step, the panels side by side, (height, width, 3).
+
+    Raises:
+        ConfigError: the environment makes no pictures, or does not repeat a recorded episode.
     """
-    panels, font = job["panels"], load_font()
+    simulation = EnvironmentSimulation(robot, len(job["panels"]), on_unstable="end", render_mode="rgb_array")
+    try:
+        yield from _repeated(simulation, robot, job)
+    finally:
+        simulation.close()
+
+
+def _repeated(simulation: EnvironmentSimulation, robot: EnvironmentRobot, job: Mapping[str, Any]) -> Iterator[Frame]:
+    panels, font, drawn = job["panels"], load_font(), range(*job["steps"])
     changes = [parse_change(values, robot.elements, "job", "changes") for values in job["changes"]]
-    simulation = EnvironmentSimulation(robot, len(panels), on_unstable="end", render_mode="rgb_array")
-    simulation.reset([job["seed"]] * len(panels), [changes[0]] * len(panels))
-    for step, change in enumerate(changes):
+    recorded = [np.array(panel["obs"], dtype=np.float32) for panel in panels]
+    seen = [simulation.reset([job["seed"]] * len(panels), [changes[0]] * len(panels))]
+    for step, change in enumerate(changes[: drawn.stop]):
+        _require_repeated(np.stack(seen, 1), recorded)
         if step and change != changes[step - 1]:
             for index in np.flatnonzero(~simulation.ended).tolist():
                 simulation.set_change(index, change)
-        clock = f"{step * robot.spec.dt:.1f} s"
-        pictures = [
-            labelled(_sized(env.render()), panel["title"], panel["readings"][step], clock, job["captions"][step], font)
-            for env, panel in zip(simulation.envs, panels, strict=True)
-        ]
-        yield np.concatenate(pictures, axis=1)
-        simulation.step(np.array([panel["actions"][step] for panel in panels]))
-    simulation.close()
+        if step in drawn:
+            clock = f"{step * robot.spec.dt:.1f} s"
+            pictures = [
+                labelled(_sized(env.render()), panel["title"], panel["readings"][step], clock, job["captions"][step], font)
+                for env, panel in zip(simulation.envs, panels, strict=True)
+            ]
+            yield np.concatenate(pictures, axis=1)
+        seen.append(simulation.step(np.array([panel["actions"][step] for panel in panels])))
+    _require_repeated(np.stack(seen, 1), recorded)
+
+
+def _require_repeated(seen: NDArray[np.float32], recorded: Sequence[NDArray[np.float32]]) -> None:
+    """Refuse an environment that shows another episode than the recorded one.
+
+    Args:
+        seen: the observations up to now, (B, T, obs_dim).
+        recorded: those of each recorded episode, B of them, each perhaps shorter.
+    """
+    for own, episode in zip(seen, recorded, strict=True):
+        if not deviation(own[: len(episode)], episode) <= TOLERANCE:
+            raise ConfigError(
+                "the environment does not repeat the recorded episode from its seed, so that a video would show another one; "
+                "allowed: an environment whose reset and steps draw from `self.np_random` alone"
+            )
 
 
 def _sized(picture: Any) -> Frame:
@@ -65,11 +95,16 @@ def main(arguments: Sequence[str]) -> None:
     job = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
     robot = load_task(job["robot"])
     assert isinstance(robot, EnvironmentRobot), "only environments are drawn here"
-    with imageio.get_writer(arguments[1], fps=1 / robot.spec.dt, codec="libx264", macro_block_size=16) as writer:
+    rate = 1 / (robot.spec.dt * job["steps"][2])
+    with imageio.get_writer(arguments[1], fps=rate, codec="libx264", macro_block_size=16) as writer:
         for frame in frames(robot, job):
             writer.append_data(frame)  # type: ignore[attr-defined]
             print(".", flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except AdaptiveMBRLError as error:
+        print(error, file=sys.stderr)
+        sys.exit(EXIT_MISTAKE)

@@ -25,6 +25,9 @@ def render_environment_video(
     changes: Sequence[Change],
     path: Path,
     progress: Callable[[], None] = lambda: None,
+    steps: range | None = None,
+    captions: bool = True,
+    renderer: str | None = None,
 ) -> None:
     """Render episodes side by side, in real time.
 
@@ -35,22 +38,32 @@ def render_environment_video(
         changes: the change in force at every control step, T of them.
         path: the mp4 file; an old one is replaced when the new one is complete.
         progress: called after every frame.
+        steps: the control steps that are drawn, of T; all of them if not given.
+        captions: whether the changes are written below the robots.
+        renderer: what `pick_renderer` gave; it is asked if not given.
 
     Raises:
-        VideoError: the environment cannot make pictures here.
+        VideoError: the environment cannot make pictures here, or does not repeat the recorded episodes.
     """
     panels = []
     for title, episode in episodes.items():
         # a robot whose episode has ended stands still, whatever is sent to it
         actions = episode.action[np.minimum(np.arange(len(changes)), len(episode) - 1)]
         panels.append(
-            {"title": title, "actions": actions.tolist(), "readings": held_text(readings(robot, episode), len(changes))}
+            {
+                "title": title,
+                "actions": actions.tolist(),
+                "obs": episode.obs.tolist(),
+                "readings": held_text(readings(robot, episode), len(changes)),
+            }
         )
+    drawn = range(len(changes)) if steps is None else steps
     job = {
         "robot": str(robot.path),
         "seed": seed,
         "changes": [change.to_changes() for change in changes],
-        "captions": captions_of(changes, robot.spec.dt),
+        "captions": captions_of(changes, robot.spec.dt) if captions else [""] * len(changes),
+        "steps": [drawn.start, drawn.stop, drawn.step],
         "panels": panels,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,7 +71,6 @@ def render_environment_video(
         file, out = Path(folder) / "job.json", Path(folder) / "out.mp4"
         file.write_text(json.dumps(job), encoding="utf-8")
         # an environment without MuJoCo needs no renderer of MuJoCo's
-        run_drawing(
-            [sys.executable, "-P", "-m", "sim.evaluation.environment_drawing", str(file), str(out)], pick_renderer(), progress
-        )
+        command = [sys.executable, "-P", "-m", "sim.evaluation.environment_drawing", str(file), str(out)]
+        run_drawing(command, renderer or pick_renderer(), progress)
         shutil.move(out, path)

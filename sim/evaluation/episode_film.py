@@ -1,8 +1,8 @@
 """A film of an episode that a training has recorded.
 
 An episode holds observations and actions, but MuJoCo's positions are what is drawn. So the recorded actions are simulated once
-more, from the same seed and under the same changes. On the same machine this gives the same observations to the bit. Where it
-does not, the episode is not shown.
+more, from the same seed and under the same changes. Where that leads to other observations, by more than `TOLERANCE`, the
+episode is not shown. A robot that is an environment draws itself while it repeats the episode.
 """
 
 from __future__ import annotations
@@ -16,9 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_mbrl.data.episode import Episode
+from sim.evaluation.environment_video import render_environment_video
 from sim.evaluation.performance import readings
+from sim.evaluation.repeated import TOLERANCE, deviation
 from sim.evaluation.video import Panel, VideoError, pick_renderer, render_video
-from sim.robot.robot import Robot, load_robot
+from sim.robot.loading import load_task
+from sim.robot.robot import Robot
+from sim.robot.task import RobotTask
 from sim.scenarios.loading import load_training_part, parse_scenario
 from sim.scenarios.scenario import Scenario
 from sim.simulation.batch import BatchSimulation
@@ -28,9 +32,6 @@ MOST_SECONDS = 8.0
 """Length of a film [s]; of a longer episode it shows the part with the least reward."""
 FRAMES_PER_SECOND = 12.5
 """Without a GPU, drawing the frames takes most of the time."""
-TOLERANCE = 0.05
-"""Largest root mean square difference between simulated and recorded observations [standard deviations of the episode]."""
-SMALLEST_STD = 1e-3
 
 
 def film_of(scenarios: str) -> Callable[[Episode, Path], None]:
@@ -39,12 +40,12 @@ def film_of(scenarios: str) -> Callable[[Episode, Path], None]:
     Args:
         scenarios: the split that the training draws from, which names the robot.
     """
-    robot = functools.cache(lambda: load_robot(load_training_part(scenarios).robot))
+    robot = functools.cache(lambda: load_task(load_training_part(scenarios).robot))
     renderer = functools.cache(pick_renderer)
     return lambda episode, path: film_episode(robot(), episode, path, renderer())
 
 
-def film_episode(robot: Robot, episode: Episode, path: Path, renderer: str | None = None) -> None:
+def film_episode(robot: RobotTask, episode: Episode, path: Path, renderer: str | None = None) -> None:
     """Film an episode.
 
     Args:
@@ -60,9 +61,15 @@ def film_episode(robot: Robot, episode: Episode, path: Path, renderer: str | Non
         raise VideoError("the episode was not simulated: it does not say which scenario it is of")
     scenario = parse_scenario(episode.tags["scenario"], Path("episode"))
     source = str(episode.tags.get("source", ""))
-    panel = Panel("controller" if source == "policy" else source, replayed(robot, episode, scenario), readings(robot, episode))
+    title, steps = "controller" if source == "policy" else source, shown_steps(episode, robot.spec.dt)
     changes = [scenario.change_in_force(step) for step in range(len(episode))]
-    goals, steps = robot.goals(scenario.seed, len(episode)), shown_steps(episode, robot.spec.dt)
+    if not isinstance(robot, Robot):
+        render_environment_video(
+            robot, {title: episode}, scenario.seed, changes, path, steps=steps, captions=False, renderer=renderer
+        )
+        return
+    panel = Panel(title, replayed(robot, episode, scenario), readings(robot, episode))
+    goals = robot.goals(scenario.seed, len(episode))
     render_video(robot, [panel], changes, path, goals=goals, steps=steps, captions=False, renderer=renderer)
 
 
@@ -88,8 +95,6 @@ def replayed(robot: Robot, episode: Episode, scenario: Scenario) -> NDArray[np.f
         apply_changes(simulation, [scenario])
         positions.append(simulation.physics.arrays["qpos"][0].copy())
         seen.append(simulation.step(action[np.newaxis])[0])
-    scale = np.maximum(episode.obs.std(axis=0), SMALLEST_STD)
-    off = float(np.sqrt(np.mean(((np.stack(seen) - episode.obs) / scale) ** 2)))
-    if not off <= TOLERANCE:
+    if not deviation(np.stack(seen), episode.obs) <= TOLERANCE:
         raise VideoError("the recorded actions no longer lead to the recorded observations; has the robot's model changed since?")
     return np.stack(positions)

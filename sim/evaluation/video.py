@@ -19,7 +19,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from adaptive_mbrl.errors import AdaptiveMBRLError
+from adaptive_mbrl.errors import EXIT_MISTAKE, AdaptiveMBRLError
 from sim.evaluation.renderers import available_renderers
 from sim.evaluation.report import describe
 from sim.robot.robot import Robot
@@ -167,7 +167,9 @@ def run_drawing(command: Sequence[str], renderer: str | None, progress: Callable
             errors.seek(0)
             lines = errors.read().split("\n")
             reason = next((line for line in reversed(lines) if line.strip()), f"exit code {process.returncode}")
-            raise VideoError(f"the renderer '{renderer}' failed: {reason.strip()}")
+            # a mistake of the robot's is none of the renderer's
+            who = "" if process.returncode == EXIT_MISTAKE else f"the renderer '{renderer}' failed: "
+            raise VideoError(f"{who}{reason.strip()}")
 
 
 def changed_geoms(robot: Robot, change: Change) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any
 
 import gymnasium
 import mujoco
+import numpy as np
 from torch import Tensor
 
 from adaptive_mbrl.errors import ConfigError
@@ -21,6 +23,8 @@ from sim.robot.spaces import action_limits, channel_names
 from sim.robot.task import RobotTask
 
 Env = gymnasium.Env[Any, Any]
+ROUNDING = 1e-6
+"""By how much limits in a file may exceed those of a space of float32, relative to them."""
 MakeEnv = Callable[..., Env]
 """Makes the environment; where pictures are wanted, it is called with ``render_mode="rgb_array"``, else without arguments."""
 SetDynamics = Callable[[Env, Mapping[str, float]], None]
@@ -98,11 +102,17 @@ def environment_robot(
     """
     env = make()
     try:
-        channels = _channels(channel_names(env.observation_space), names)
+        channels = _channels(env, names)
         spec = RobotSpec(name, _dt(env, dt), channels, _actions(env, actions), tuple(healthy), terminate_when_unhealthy)
         ranges = {key: (low, high) for key, (low, high, _) in (parameters or {}).items()}
         if ranges and set_dynamics is None:
             raise ConfigError(f"parameters {', '.join(ranges)}: there is no 'set_dynamics' that could change them; give one")
+        for key, (smallest, largest, usual) in (parameters or {}).items():
+            if not smallest <= usual <= largest:
+                raise ConfigError(
+                    f"key 'parameters.{key}': {smallest:g} to {largest:g} leaves out {usual:g}, its value in the unchanged "
+                    "environment; allowed: a range with that value in it"
+                )
         elements = _elements(env, spec, ranges)
     finally:
         env.close()
@@ -159,7 +169,11 @@ def attribute_value(env: Env, attribute: str) -> float:
         raise ConfigError(f"the environment's attribute '{attribute}' is no number: {value!r}") from error
 
 
-def _channels(own: tuple[str, ...], names: Sequence[str | Channel]) -> tuple[Channel, ...]:
+def _channels(env: Env, names: Sequence[str | Channel]) -> tuple[Channel, ...]:
+    try:
+        own = channel_names(env.observation_space)
+    except ConfigError as error:
+        raise ConfigError(f"key 'environment': {error}") from error
     if names and len(names) != len(own):
         listed = ", ".join(own[:6]) + (", ..." if len(own) > 6 else "")
         raise ConfigError(f"key 'obs': the environment observes {len(own)} numbers ({listed}), got {len(names)} channels")
@@ -168,15 +182,23 @@ def _channels(own: tuple[str, ...], names: Sequence[str | Channel]) -> tuple[Cha
 
 def _dt(env: Env, dt: float | None) -> float:
     found = dt if dt is not None else getattr(env.unwrapped, "dt", None)
-    if isinstance(found, int | float) and found > 0:
-        return float(found)
+    try:
+        # it may be a number of numpy's
+        period = float(found)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        period = 0.0
+    if 0 < period < math.inf:
+        return period
     rate = env.metadata.get("render_fps")
     hint = f"; its pictures are made for {rate} frames per second, so it may be {1 / rate:g}" if rate else ""
     raise ConfigError(f"key 'dt': missing, and the environment has no attribute 'dt' that says its control period [s]{hint}")
 
 
 def _actions(env: Env, actions: Sequence[ActionConfig]) -> tuple[ActionChannel, ...]:
-    low, high = action_limits(env.action_space)
+    try:
+        low, high = action_limits(env.action_space)
+    except ConfigError as error:
+        raise ConfigError(f"key 'environment': {error}") from error
     if actions and len(actions) != len(low):
         raise ConfigError(f"key 'actions': the environment takes {len(low)} numbers, got {len(actions)} channels")
     under = mujoco_of(env)
@@ -186,7 +208,8 @@ def _actions(env: Env, actions: Sequence[ActionConfig]) -> tuple[ActionChannel, 
         ends = (low[i] if action.low is None else action.low, high[i] if action.high is None else action.high)
         if not all(abs(x) < 1e30 for x in ends):
             raise ConfigError(f"key 'actions': '{action.name}' has no limits in the environment: give 'low' and 'high'")
-        if ends[0] < low[i] or ends[1] > high[i]:
+        rounding = ROUNDING * np.maximum(np.abs((low[i], high[i])), 1.0)
+        if ends[0] < low[i] - rounding[0] or ends[1] > high[i] + rounding[1]:
             raise ConfigError(
                 f"key 'actions': '{action.name}': {ends[0]:g} to {ends[1]:g} is out of range; allowed: {low[i]:g} to {high[i]:g}"
             )

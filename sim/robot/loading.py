@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import runpy
 import sys
+import traceback
 from functools import partial
 from pathlib import Path
 
@@ -44,12 +45,26 @@ def _from_python(path: Path) -> RobotTask:
     sys.path.insert(0, str(path.parent))
     try:
         robot = runpy.run_path(str(path)).get(ROBOT_VARIABLE)
+    except ConfigError:
+        raise
+    except Exception as error:  # whatever it is, it is a mistake in the user's file
+        said = " ".join(str(getattr(error, "msg", error)).split())
+        raise ConfigError(f"{path}: line {_line_of(error, path)}: {type(error).__name__}: {said}") from error
     finally:
-        sys.path.remove(str(path.parent))
+        if str(path.parent) in sys.path:
+            sys.path.remove(str(path.parent))
     if not isinstance(robot, EnvironmentRobot):
         got = "it has none" if robot is None else f"got {type(robot).__name__}"
         raise ConfigError(f"variable '{ROBOT_VARIABLE}': {got}; allowed: an EnvironmentRobot, as environment_robot makes it")
     return dataclasses.replace(robot, path=path)
+
+
+def _line_of(error: Exception, path: Path) -> int:
+    """The line of a file that an error comes from: of its syntax, or the innermost one that was being run."""
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        return error.lineno or 1
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return (lines[-1] if lines else None) or 1
 
 
 def _from_yaml(path: Path) -> RobotTask:
@@ -64,12 +79,14 @@ def _from_yaml(path: Path) -> RobotTask:
     usual: dict[str, float] = {}
     if attributes:
         env = make()
-        for name, attribute in attributes.items():
-            try:
-                usual[name] = attribute_value(env, attribute)
-            except ConfigError as error:
-                raise ConfigError(f"key 'parameters.{name}': {error}") from error
-        env.close()
+        try:
+            for name, attribute in attributes.items():
+                try:
+                    usual[name] = attribute_value(env, attribute)
+                except ConfigError as error:
+                    raise ConfigError(f"key 'parameters.{name}': {error}") from error
+        finally:
+            env.close()
     return environment_robot(
         make,
         [Channel(c.name, c.unit, c.kind, c.target) for c in config.obs],

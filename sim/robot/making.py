@@ -8,8 +8,8 @@ from typing import Any
 import gymnasium
 
 from adaptive_mbrl.errors import ConfigError
+from sim.robot.environment import Env
 
-Env = gymnasium.Env[Any, Any]
 ALLOWED = "allowed: gymnasium:ID, gymnasium:MODULE:ID or dm_control:DOMAIN/TASK"
 
 
@@ -32,7 +32,7 @@ def make_environment(reference: str, options: Mapping[str, Any], render_mode: st
 
             return SuiteEnv(rest, render_mode, options)
         if library != "gymnasium" or not rest:
-            raise ConfigError(ALLOWED)
+            raise ConfigError(f"unknown kind of environment; {ALLOWED}")
         return gymnasium.make(rest, max_episode_steps=-1, disable_env_checker=True, render_mode=render_mode, **options)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error

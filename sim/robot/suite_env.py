@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,14 +10,7 @@ import mujoco
 import numpy as np
 from gymnasium import spaces
 
-from adaptive_mbrl.config import did_you_mean
-from adaptive_mbrl.errors import ConfigError
-
-with warnings.catch_warnings():
-    # it looks for a window system, and warns where there is none
-    warnings.simplefilter("ignore")
-    from dm_control import suite
-    from dm_control.rl.control import Environment, PhysicsError
+from sim.robot.suite_tasks import Environment, PhysicsError, suite, task_of
 
 Obs = dict[str, np.ndarray]
 
@@ -38,10 +30,7 @@ class SuiteEnv(gymnasium.Env[Any, np.ndarray]):
     """
 
     def __init__(self, task: str, render_mode: str | None = None, options: Mapping[str, Any] | None = None) -> None:
-        domain, _, name = task.partition("/")
-        if (domain, name) not in suite.ALL_TASKS:
-            known = ["/".join(each) for each in suite.ALL_TASKS]
-            raise ConfigError(f"unknown task '{task}'{did_you_mean(task, known)}; allowed: dm_control:DOMAIN/TASK of its suite")
+        domain, name = task_of(task)
         self.metadata = {"render_modes": ["rgb_array"]}
         self.render_mode = render_mode
         self._random = np.random.RandomState(0)

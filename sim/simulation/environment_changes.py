@@ -49,8 +49,8 @@ class EnvironmentChanges:
             if self._model.model is not under[0]:
                 # the environment has made its model anew
                 self._model = _ChangedModel(self._robot, *under)
-                self._model.put_in_force(self._change)
-            self._model.push()
+            # the reset may have written numbers of the model, and it takes forces off
+            self._model.put_in_force(self._change)
         self._set_parameters()
 
     def _set_parameters(self) -> None:

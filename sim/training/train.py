@@ -15,6 +15,7 @@ import torch
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.meta.reward_fit import require_rewards
 from adaptive_mbrl.revision import git_revision
 from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.execution import Execution
@@ -78,6 +79,8 @@ def open_training(
     require_on_policy(config, robot)
     recordings = files_of_recordings(config, run)
     given = given_episodes(config, robot.spec, recordings)
+    if given is not None and config.learned_reward is not None:
+        require_rewards(given.episodes)
     # what cannot be trained begins no run
     new_value(config, robot.spec, robot.objective_to_plan(config.shaping))
     # the revision of the code that is running: the checkout may change during a long training

@@ -126,6 +126,18 @@ def test_episodes_without_rewards_are_refused(wrong: float, said: str):
         require_rewards([dataclasses.replace(e, reward=np.full(len(e), wrong, np.float32)) for e in point_episodes(2, 0)])
 
 
+@pytest.mark.parametrize("length", [1, 20])
+def test_held_out_rewards_that_are_all_the_same_have_no_explained_variance(episodes: list[Episode], length: int):
+    held_out = dataclasses.replace(
+        episodes[0],
+        obs=episodes[0].obs[: length + 1],
+        action=episodes[0].action[:length],
+        reward=np.full(length, 0.3, np.float32),
+    )
+
+    assert fit_reward(LearnedReward(POINT, dataclasses.replace(REWARD, updates=1)), episodes[:20], [held_out]) == {}
+
+
 def test_a_fit_that_is_not_finite_is_one_line(episodes: list[Episode]):
     wild = dataclasses.replace(REWARD, updates=3, learning_rate=1e30)
     with pytest.raises(DivergenceError, match=r"key 'learned_reward': .* a lower learned_reward\.learning_rate"):

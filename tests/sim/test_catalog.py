@@ -194,3 +194,27 @@ def test_what_cannot_be_shown_is_one_line(
 )
 def test_changes_in_words(change: dict, words: str):
     assert change_in_words(change) == words
+
+
+def test_the_card_of_an_environment_says_where_it_comes_from_and_what_is_learned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    text = "# A pendulum.\nenvironment: gymnasium:Pendulum-v1\nparameters: {m: {low: 0.5, high: 2}}\n"
+    Path("pendulum.yaml").write_text(text, encoding="utf-8")
+    code = (
+        '"""Mine."""\nimport gymnasium\nfrom sim.robot.environment import environment_robot\n'
+        'robot = environment_robot(lambda **o: gymnasium.make("Pendulum-v1", **o), name="mine")\n'
+    )
+    Path("mine.py").write_text(code, encoding="utf-8")
+
+    card = json.loads(shown(capsys, "show", "pendulum.yaml", "--json"))
+    assert card["about"] == "A pendulum."
+    assert card["environment"] == "gymnasium:Pendulum-v1"
+    assert card["reward"] == "learned from what the environment pays"
+    assert card["Parameters that scenarios can change"] == [{"parameter": "m", "low": 0.5, "high": 2, "usual": 1.0}]
+    assert [row["channel"] for row in card["Observation"]] == ["obs_0", "obs_1", "obs_2"]
+    assert "made by the variable 'robot' of mine.py" in shown(capsys, "show", "robot", "mine.py")
+    assert "ok environment   mine.py" in shown(capsys, "validate", "mine.py")
+    Path("mine.py").write_text("robot = 1 / 0\n", encoding="utf-8")
+    assert refused(capsys, "show", "mine.py") == "error: mine.py: line 1: ZeroDivisionError: division by zero\n"

@@ -12,6 +12,7 @@ from gymnasium import spaces
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.spec import Channel
 from sim.robot import load_robot, load_task
+from sim.robot.config import ActionConfig
 from sim.robot.environment import EnvironmentRobot, environment_robot
 from sim.robot.spaces import channel_names, flat
 
@@ -94,10 +95,14 @@ def test_a_task_of_the_suite_has_the_names_of_its_entries(tmp_path: Path):
 @pytest.mark.parametrize(
     ("observation", "action", "said"),
     [
-        (spaces.Box(0, 255, (8, 8, 3), np.uint8), box(1), "its observation is an image of shape \\(8, 8, 3\\)"),
+        (
+            spaces.Box(0, 255, (8, 8, 3), np.uint8),
+            box(1),
+            "key 'environment': its observation is an image of shape \\(8, 8, 3\\)",
+        ),
         (spaces.Dict({"camera": spaces.Box(0, 255, (8, 8), np.uint8)}), box(1), "its observation 'camera' is an image"),
         (spaces.Discrete(3), box(1), "its observation is Discrete.*allowed: a Box"),
-        (box(2), spaces.Discrete(3), "its actions are Discrete.*allowed: a Box of floats"),
+        (box(2), spaces.Discrete(3), "key 'environment': its actions are Discrete.*allowed: a Box of floats"),
         (box(2), spaces.Box(-np.inf, np.inf, (1,)), "'action_0' has no limits.*give 'low' and 'high'"),
     ],
 )
@@ -119,10 +124,11 @@ def test_without_a_control_period_the_message_says_what_it_may_be():
         ("actions: [{name: a}, {name: b}]", "key 'actions': the environment takes 1 numbers, got 2"),
         ("actions: [{name: a, high: 3}]", "'a': -2 to 3 is out of range; allowed: -2 to 2"),
         ("environment: gymnasium:Pendulun-v1", "cannot be made: .*Pendulun"),
-        ("environment: Pendulum-v1", "allowed: gymnasium:ID"),
+        ("environment: Pendulum-v1", "'Pendulum-v1': unknown kind of environment; allowed: gymnasium:ID"),
         ("environment: dm_control:walker/wolk", "did you mean 'walker/walk'"),
         ("parameters: {mass: {low: 1, high: 2}}", "key 'parameters.mass': the environment has no attribute 'mass'"),
         ("parameters: {m: {low: 2, high: 1}}", "key 'parameters.m': low 2 is above high 1"),
+        ("parameters: {m: {low: 2, high: 3}}", "key 'parameters.m': 2 to 3 leaves out 1, its value in the unchanged"),
         ("mjcf: a.xml", "unknown key 'mjcf'"),
         ("shaping: [{kind: action_quadratic}]", "key 'shaping': there is no 'objective'"),
     ],
@@ -146,3 +152,36 @@ def test_reward_terms_and_ranges_are_as_in_other_robots(tmp_path: Path):
     assert robot.objective is not None
     assert robot.spec.can_end
     assert not robot.learns_termination
+
+
+def test_limits_of_a_float32_space_can_be_written_in_a_file():
+    action = ActionConfig("push", low=-0.7, high=0.7)
+
+    robot = environment_robot(lambda: Spaces(box(2), spaces.Box(-0.7, 0.7, (1,), np.float32)), actions=[action])
+
+    assert (robot.spec.action[0].low, robot.spec.action[0].high) == (-0.7, 0.7)
+
+
+@pytest.mark.parametrize("dt", [np.float32(0.25), np.array(0.25)])
+def test_a_control_period_may_be_a_number_of_numpys(dt: float):
+    assert environment_robot(lambda: Spaces(box(2), box(1), dt)).spec.dt == 0.25
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "import gymnasium\n\nrobot = gymnasium.maek('a')\n",
+            "line 3: AttributeError: module 'gymnasium' has no attribute 'maek'",
+        ),
+        ("robot = 1\nrobot = (\n", "line 2: SyntaxError: '(' was never closed"),
+        ("def make():\n    return 1 / 0\n\n\nrobot = make()\n", "line 2: ZeroDivisionError: division by zero"),
+        ("import not_there\n", "line 1: ModuleNotFoundError: No module named 'not_there'"),
+    ],
+)
+def test_an_error_in_a_python_file_is_one_line_that_names_its_line(tmp_path: Path, text: str, said: str):
+    path = written(tmp_path, text, "mine.py")
+
+    with pytest.raises(ConfigError) as error:
+        load_task(path)
+    assert str(error.value) == f"{path}: {said}"

@@ -56,6 +56,33 @@ def cart(**options: Any) -> EnvironmentRobot:
     return environment_robot(Cart, ["position", "speed"], parameters=parameters, set_dynamics=set_dynamics, **options)
 
 
+class Hopper(gymnasium.Wrapper):
+    """A hopper whose reset writes its masses and friction."""
+
+    def __init__(self) -> None:
+        super().__init__(gymnasium.make("Hopper-v5", max_episode_steps=-1))
+        self.masses, self.friction = self.unwrapped.model.body_mass.copy(), self.unwrapped.model.geom_friction.copy()
+
+    def reset(self, **options: Any):
+        self.unwrapped.model.body_mass[:] = self.masses
+        self.unwrapped.model.geom_friction[:] = self.friction
+        return super().reset(**options)
+
+
+def test_a_change_is_in_force_after_a_reset_that_writes_the_model():
+    simulation = EnvironmentSimulation(environment_robot(Hopper), 1)
+    env = simulation.envs[0]
+    model = env.unwrapped.model
+
+    simulation.reset([0], [Change(body_mass=1.5, friction=0.5)])
+    np.testing.assert_allclose(model.body_mass, 1.5 * env.masses)
+    np.testing.assert_allclose(model.geom_friction[:, 0], 0.5 * env.friction[:, 0])
+    simulation.reset([1], [Change()])
+
+    np.testing.assert_array_equal(model.body_mass, env.masses)
+    np.testing.assert_array_equal(model.geom_friction, env.friction)
+
+
 def run(simulation: EnvironmentSimulation, commands: np.ndarray) -> np.ndarray:
     """The observations after each command, which all robots get, (T, B, obs_dim)."""
     return np.stack([simulation.step(np.full((simulation.num_robots, 1), c)).copy() for c in commands])

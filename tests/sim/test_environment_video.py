@@ -14,6 +14,8 @@ from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.errors import ConfigError
 from sim.evaluation import environment_drawing, environment_video
 from sim.evaluation.environment_video import render_environment_video
+from sim.evaluation.episode_film import film_of
+from sim.evaluation.video import VideoError
 from sim.robot import load_task
 from sim.robot.environment import EnvironmentRobot
 from sim.scenarios import Change
@@ -61,9 +63,12 @@ def robot(tmp_path: Path) -> EnvironmentRobot:
     return loaded
 
 
-def episode(*actions: float) -> Episode:
+def episode(*actions: float, seed: int = 7) -> Episode:
+    """The episode that these actions give under the changes."""
     action = np.array(actions, np.float32)[:, None]
-    return Episode(np.zeros((len(action) + 1, 1), np.float32), action, np.ones(len(action), np.float32))
+    gain = np.array([1.0, 1.0, -1.0, -1.0])[: len(action)]
+    total = np.random.default_rng(seed).uniform(80, 90) + 20 * np.cumsum([0.0, *gain * action[:, 0]])
+    return Episode(total[:, None].astype(np.float32), action, np.ones(len(action), np.float32))
 
 
 def drawn_here(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
@@ -97,8 +102,35 @@ def test_the_panels_show_what_each_arm_did_under_the_changes(robot: EnvironmentR
     np.testing.assert_allclose(seen, expected, atol=3)
 
 
+def test_an_episode_that_the_environment_does_not_repeat_is_not_shown(robot: EnvironmentRobot, tmp_path: Path, monkeypatch):
+    drawn_here(monkeypatch)
+    other = episode(1, 0, 1, 1, seed=8)
+
+    with pytest.raises(ConfigError, match="does not repeat the recorded episode from its seed"):
+        render_environment_video(robot, {"one": other}, 7, CHANGES, tmp_path / "video.mp4")
+    assert not (tmp_path / "video.mp4").exists()
+
+
+def test_the_process_that_draws_says_it_in_one_line(robot: EnvironmentRobot, tmp_path: Path):
+    with pytest.raises(VideoError, match=r"^the environment does not repeat"):
+        render_environment_video(robot, {"one": episode(1, 0, 1, 1, seed=8)}, 7, CHANGES, tmp_path / "video.mp4")
+
+
+def test_a_training_films_an_episode_of_an_environment(robot: EnvironmentRobot, tmp_path: Path, monkeypatch):
+    (tmp_path / "split.yaml").write_text("robot: counter.py\nsteps: 4\ntrain: {initial: [{}]}\n", encoding="utf-8")
+    jobs = drawn_here(monkeypatch)
+    scenario = {"robot": str(robot.path), "steps": 4, "seed": 7, "changes": [{"at": 2, "action_gain": -1.0}]}
+    recorded = dataclasses.replace(episode(1, 0, 1, 1), tags={"source": "policy", "scenario": scenario})
+
+    film_of(f"{tmp_path / 'split.yaml'}:train")(recorded, tmp_path / "video.mp4")
+
+    assert [panel["title"] for panel in jobs[0]["panels"]] == ["controller"]
+    assert len(imageio.mimread(tmp_path / "video.mp4")) == STEPS
+
+
 def test_an_environment_without_pictures_is_one_line(robot: EnvironmentRobot):
-    job = {"seed": 0, "changes": [{}], "captions": [""], "panels": [{"title": "a", "actions": [[0.0]], "readings": [""]}]}
+    panel = {"title": "a", "actions": [[0.0]], "obs": episode(0, seed=0).obs.tolist(), "readings": [""]}
+    job = {"seed": 0, "changes": [{}], "captions": [""], "steps": [0, 1, 1], "panels": [panel]}
     blind = environment_drawing.frames(_without_pictures(robot), job)
 
     with pytest.raises(ConfigError, match="makes no pictures; allowed: one whose 'make' takes render_mode"):

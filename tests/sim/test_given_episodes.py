@@ -21,6 +21,7 @@ from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.data_config import DataConfig
 from adaptive_mbrl.training.given_episodes import given_episodes
 from adaptive_mbrl.training.rounds import RoundRecord
+from sim.robot.loading import load_task
 from sim.robot.robot import load_robot
 from sim.simulation.batch import BatchSimulation
 from sim.training.train import open_training, train
@@ -188,3 +189,22 @@ def test_an_interrupted_run_on_recorded_episodes_goes_on(tmp_path: Path):
 
     ends = [(tmp_path / run / "checkpoint" / "weights.safetensors").read_bytes() for run in ("run", "other")]
     assert ends[0] == ends[1]
+
+
+def test_episodes_without_rewards_begin_no_run_that_learns_the_reward(tmp_path: Path):
+    (tmp_path / "pendulum.yaml").write_text("environment: gymnasium:Pendulum-v1\n", encoding="utf-8")
+    (tmp_path / "split.yaml").write_text("robot: pendulum.yaml\nsteps: 20\ntrain: {initial: [{}]}\n", encoding="utf-8")
+    store = EpisodeStore.open(tmp_path / "recorded", load_task(tmp_path / "pendulum.yaml").spec)
+    rng = np.random.default_rng(0)
+    unpaid = [
+        Episode(
+            rng.normal(size=(21, 3)).astype(np.float32), rng.uniform(-1, 1, (20, 1)).astype(np.float32), np.zeros(20, np.float32)
+        )
+        for _ in range(3)
+    ]
+    store.append(unpaid)
+    config = dataclasses.replace(config_for(tmp_path / "recorded"), scenarios=f"{tmp_path / 'split.yaml'}:train")
+
+    with pytest.raises(ConfigError, match="key 'learned_reward': all rewards of the episodes are 0"):
+        train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 from adaptive_mbrl.options import InitOptions
@@ -22,10 +21,8 @@ def find_origin(options: InitOptions, folder: Path) -> Origin:
     if options.gym is not None:
         return from_gymnasium(options.gym, folder)
     if options.dm_control is not None:
-        # dm_control looks for a display when it is imported, and warns if there is none
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            from sim.init.origins.dm_control_task import from_dm_control
+        from sim.init.origins.dm_control_task import from_dm_control
+
         return from_dm_control(options.dm_control)
     if options.menagerie is not None:
         return from_menagerie(options.menagerie)

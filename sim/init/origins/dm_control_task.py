@@ -10,12 +10,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import dm_control
 import mujoco
 import numpy as np
-from dm_control import suite
 
-from adaptive_mbrl.config import did_you_mean
 from adaptive_mbrl.errors import ConfigError
 from sim.init.actuators import Actuator
 from sim.init.anatomy import Anatomy
@@ -23,8 +20,9 @@ from sim.init.channels import SPEED, height_of, names_of
 from sim.init.draft import Entry, Task, rounded
 from sim.init.origins.origin import Origin, read_spec
 from sim.init.tasks.balance import upright
+from sim.robot.suite_tasks import suite, task_of
 
-_SUITE = Path(dm_control.__file__).parent / "suite"
+_SUITE = Path(suite.__file__).parent
 _SPEEDS = {"walk": "_WALK_SPEED", "trot": "_TROT_SPEED", "run": "_RUN_SPEED", "hop": "_HOP_SPEED"}
 """Constants of the suite's modules with the speed of a task [m/s]."""
 _LIKE = {"stand": "run", "upright": "run", "swim": "run", "balance": "balance", "swingup": "balance", "fetch": "run"}
@@ -38,8 +36,11 @@ def from_dm_control(name: str) -> Origin:
     Args:
         name: domain and task, such as ``walker/walk``.
     """
-    domain, _, task = name.partition("/")
-    env = _load(name, domain, task)
+    try:
+        domain, task = task_of(name)
+    except ConfigError as error:
+        raise ConfigError(f"--dm-control: {error}") from error
+    env = suite.load(domain, task)
     model = env.physics.model.ptr
     shown = f"--dm-control {name}"
     speed = _speed(domain, task)
@@ -56,16 +57,6 @@ def from_dm_control(name: str) -> Origin:
     # the suite composes this model in Python, so that no file holds it
     spec, copied = _exported(model, shown)
     return Origin(spec, None, f"the model of dm_control's {name}, which is composed in Python", _SUITE, copied, **known)
-
-
-def _load(name: str, domain: str, task: str) -> Any:
-    tasks = [f"{d}/{t}" for d, t in suite.ALL_TASKS]
-    if name not in tasks:
-        own = [t for t in tasks if t.startswith(f"{domain}/")]
-        allowed = ", ".join(own) if own else ", ".join(dict.fromkeys(d for d, _ in suite.ALL_TASKS))
-        what = "tasks" if own else "domains"
-        raise ConfigError(f"--dm-control: unknown task '{name}'{did_you_mean(name, tasks)}; {what}: {allowed}")
-    return suite.load(domain, task)
 
 
 def _is_model(file: Path, model: mujoco.MjModel) -> bool:
