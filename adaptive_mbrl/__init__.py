@@ -12,15 +12,18 @@ __version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from adaptive_mbrl.adaptation import Adapter, make_adapter
+    from adaptive_mbrl.adaptation.bayes_linear import BayesLinearConfig
+    from adaptive_mbrl.adaptation.none import NoneConfig
     from adaptive_mbrl.adaptation.rule import AdaptationRule, RecursiveRule
     from adaptive_mbrl.canary import check_canary
     from adaptive_mbrl.checkpoint import Checkpoint, Description, load_checkpoint, read_description, save_checkpoint
     from adaptive_mbrl.control.gate import GateConfig
     from adaptive_mbrl.control.step import ControlSettings
     from adaptive_mbrl.controller import AdaptiveController, Command, StepInfo, StepOptions
+    from adaptive_mbrl.data.dataset import EpisodeDataset
     from adaptive_mbrl.data.episode import Episode
     from adaptive_mbrl.data.episodes import EpisodeStore
-    from adaptive_mbrl.dynamics.model import DynamicsModel
+    from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
     from adaptive_mbrl.dynamics.network_predictor import NetworkPredictor
     from adaptive_mbrl.dynamics.normalizer import Normalizer
     from adaptive_mbrl.errors import (
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
         ObservationError,
     )
     from adaptive_mbrl.hub import pull_checkpoint, push_checkpoint
+    from adaptive_mbrl.meta.trainer import MetaTrainer, OuterConfig
     from adaptive_mbrl.objective import Objective, RewardFunction, Term
     from adaptive_mbrl.planning import (
         CEMConfig,
@@ -55,19 +59,23 @@ else:
         __name__,
         {
             "adaptive_mbrl.adaptation": "Adapter make_adapter",
+            "adaptive_mbrl.adaptation.bayes_linear": "BayesLinearConfig",
+            "adaptive_mbrl.adaptation.none": "NoneConfig",
             "adaptive_mbrl.adaptation.rule": "AdaptationRule RecursiveRule",
             "adaptive_mbrl.canary": "check_canary",
             "adaptive_mbrl.checkpoint": "Checkpoint Description load_checkpoint read_description save_checkpoint",
             "adaptive_mbrl.control.gate": "GateConfig",
             "adaptive_mbrl.control.step": "ControlSettings",
             "adaptive_mbrl.controller": "AdaptiveController Command StepInfo StepOptions",
+            "adaptive_mbrl.data.dataset": "EpisodeDataset",
             "adaptive_mbrl.data.episode": "Episode",
             "adaptive_mbrl.data.episodes": "EpisodeStore",
-            "adaptive_mbrl.dynamics.model": "DynamicsModel",
+            "adaptive_mbrl.dynamics.model": "DynamicsModel ModelConfig",
             "adaptive_mbrl.dynamics.network_predictor": "NetworkPredictor",
             "adaptive_mbrl.dynamics.normalizer": "Normalizer",
             "adaptive_mbrl.errors": "AdaptiveMBRLError BridgeError CheckpointError ConfigError DivergenceError ObservationError",
             "adaptive_mbrl.hub": "pull_checkpoint push_checkpoint",
+            "adaptive_mbrl.meta.trainer": "MetaTrainer OuterConfig",
             "adaptive_mbrl.objective": "Objective RewardFunction Term",
             "adaptive_mbrl.planning": "CEMConfig GradientPlannerConfig ICEMConfig MPPIConfig RandomShootingConfig make_planner",
             "adaptive_mbrl.planning.base": "Plan Planner PlanState",
@@ -88,6 +96,7 @@ __all__ = [
     "Adapter",
     "AdaptiveController",
     "AdaptiveMBRLError",
+    "BayesLinearConfig",
     "BridgeError",
     "CEMConfig",
     "Channel",
@@ -100,16 +109,21 @@ __all__ = [
     "DivergenceError",
     "DynamicsModel",
     "Episode",
+    "EpisodeDataset",
     "EpisodeStore",
     "GateConfig",
     "GradientPlannerConfig",
     "HealthyRange",
     "ICEMConfig",
     "MPPIConfig",
+    "MetaTrainer",
+    "ModelConfig",
     "NetworkPredictor",
+    "NoneConfig",
     "Normalizer",
     "Objective",
     "ObservationError",
+    "OuterConfig",
     "Plan",
     "PlanState",
     "Planner",

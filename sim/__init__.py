@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sim.baselines.policy import load_baseline
     from sim.baselines.vec_env import SB3VecEnv
     from sim.environment.scenario_env import ScenarioEnv
-    from sim.episodes.policies import ControllerPolicy, OraclePolicy, Policy, RandomPolicy
+    from sim.episodes.policies import ControllerPolicy, OraclePolicy, Policy, RandomPolicy, load_controller
     from sim.episodes.recorded import Recorded
     from sim.episodes.run import run_scenarios
     from sim.evaluation.evaluate import Evaluation, evaluate
@@ -47,7 +47,7 @@ else:
             "sim.baselines.policy": "load_baseline",
             "sim.baselines.vec_env": "SB3VecEnv",
             "sim.environment.scenario_env": "ScenarioEnv",
-            "sim.episodes.policies": "ControllerPolicy OraclePolicy Policy RandomPolicy",
+            "sim.episodes.policies": "ControllerPolicy OraclePolicy Policy RandomPolicy load_controller",
             "sim.episodes.recorded": "Recorded",
             "sim.episodes.run": "run_scenarios",
             "sim.evaluation.evaluate": "Evaluation evaluate",
@@ -86,6 +86,7 @@ __all__ = [
     "environment_robot",
     "evaluate",
     "load_baseline",
+    "load_controller",
     "load_robot",
     "load_scenario",
     "load_task",

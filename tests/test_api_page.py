@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import json
 import re
 import subprocess
 import sys
@@ -63,7 +64,7 @@ def test_importing_the_packages_and_what_is_light_loads_nothing_heavy():
         "import sys\n"
         "import adaptive_mbrl, robot_bridge, sim\n"
         "from adaptive_mbrl import AdaptiveMBRLError, RobotSpec, prepare_process\n"
-        "print(dir(adaptive_mbrl) > ['A'], 'AdaptiveController' in dir(adaptive_mbrl))\n"
+        "print(set(adaptive_mbrl.__all__) <= set(dir(adaptive_mbrl)), set(sim.__all__) <= set(dir(sim)))\n"
         "print(*{n.split('.')[0] for n in sys.modules} & {'torch', 'numpy', 'mujoco', 'gymnasium', 'cyclonedds'})"
     )
 
@@ -79,23 +80,33 @@ def test_a_name_that_is_not_there_is_an_attribute_error(package: str):
 
 
 def imported(page: Path) -> list[tuple[str, str]]:
-    """Module and name of each import from one of the packages in the Python blocks of a page."""
-    blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.S)
-    lines = re.findall(rf"^from ((?:{'|'.join(PACKAGES)})\b\S*) import (.+)$", "\n".join(blocks), flags=re.M)
-    return [(module, name.partition(" as ")[0]) for module, names in lines for name in names.split(", ")]
+    """Module and name of each import from one of the packages in the Python blocks of a page, or the code cells of a notebook."""
+    text = page.read_text(encoding="utf-8")
+    if page.suffix == ".ipynb":
+        blocks = ["".join(cell["source"]) for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
+    else:
+        blocks = re.findall(r"```python\n(.*?)```", text, flags=re.S)
+    line = rf"^from ((?:{'|'.join(PACKAGES)})\b\S*) import (?:\(([^)]*)\)|(.+))$"
+    lines = re.findall(line, "\n".join(blocks), flags=re.M)
+    names = [(module, re.split(r",\s*", (several or one).strip().rstrip(","))) for module, several, one in lines]
+    return [(module, name.partition(" as ")[0]) for module, found in names for name in found]
 
 
-IMPORTS = {page.name: imported(page) for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "docs").rglob("*.ipynb")))
+IMPORTS = {page.relative_to(ROOT).as_posix(): imported(page) for page in PAGES}
 
 
 @pytest.mark.parametrize("page", [name for name, found in IMPORTS.items() if found])
 def test_a_page_imports_public_names_only(page: str):
     public = set(NAMES)
     # the files that extending.md adds lie inside of the package, and import as their neighbours do
-    names = {name for _, name in public} if page == "extending.md" else set()
+    names = {name for _, name in public} if page == "docs/extending.md" else set()
 
     assert [pair for pair in IMPORTS[page] if pair not in public and pair[1] not in names] == []
 
 
 def test_the_readme_and_other_pages_have_imports():
-    assert {"README.md", "api.md", "extending.md"} <= {name for name, found in IMPORTS.items() if found}
+    pages = {"README.md", "docs/api.md", "docs/extending.md", "docs/tutorials/own_robot.md"}
+
+    assert pages <= {name for name, found in IMPORTS.items() if found}
+    assert ("adaptive_mbrl", "OuterConfig") in IMPORTS["docs/notebooks/adaptation_in_one_hour.ipynb"]

@@ -116,6 +116,14 @@ def test_the_reference_has_every_key_of_a_training():
     assert set(re.findall(r"\]\(#([\w-]+)\)", text)) <= set(re.findall(r"\{ #([\w-]+) \}", text))
 
 
+def test_every_kind_of_file_is_explained_on_a_page_that_exists():
+    pages = hook("yaml_pages")
+
+    assert set(pages.EXPLAINED) == {kind.name for kind in pages.FILE_KINDS}
+    for page in pages.EXPLAINED.values():
+        assert (ROOT / "docs" / page.partition("#")[0]).is_file(), page
+
+
 def test_every_example_of_a_kind_is_used():
     assert {file.stem for file in Path(HOOKS.parent / "reference" / "examples").iterdir()} == {
         kind.name for kind in hook("yaml_pages").FILE_KINDS

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,14 +37,19 @@ class Group:
 
 
 def group_seeds(entries: Sequence[Entry]) -> list[Group]:
-    """Put the seeds of one configuration together, in the order in which they first appear."""
-    groups: dict[str, list[Entry]] = {}
+    """Put the seeds of one configuration together, in the order in which they first appear; every group has a name of its own."""
+    same: dict[str, list[Entry]] = {}
     for entry in entries:
-        same = repr((entry.robot, sorted((k, _without_seed(v)) for k, v in entry.settings.items())))
-        # two runs of one seed are two things: of another revision, or on another machine
-        twice = entry.seed is None or any(entry.seed == e.seed for e in groups.get(same, []))
-        groups.setdefault(f"{same} {entry.name}" if twice else same, []).append(entry)
-    return [Group(_name_of(group), tuple(group)) for group in groups.values()]
+        settings = repr((entry.robot, sorted((k, _without_seed(v)) for k, v in entry.settings.items())))
+        same.setdefault(settings, []).append(entry)
+    found = [group for group in same.values() for group in _sets_of_seeds(group)]
+    order = {entry.name: number for number, entry in enumerate(entries)}
+    found.sort(key=lambda group: order[group[0].name])
+    names = [_name_of(group) for group in found]
+    # other seeds of other settings may lie in the same folder, which then tells none of them from the others
+    clashing = {name for name, number in Counter(names).items() if number > 1}
+    full = [", ".join(e.name for e in group) for group in found]
+    return [Group(long if name in clashing else name, tuple(group)) for name, long, group in zip(names, full, found, strict=True)]
 
 
 def differences(groups: Sequence[Group]) -> dict[str, list[Any]]:
@@ -58,6 +64,27 @@ def differences(groups: Sequence[Group]) -> dict[str, list[Any]]:
     if all(None not in some for some in seeds):
         found["seed"] = [some[0] if len(some) == 1 else some for some in seeds]
     return {key: values for key, values in found.items() if any(value != values[0] for value in values)}
+
+
+def _sets_of_seeds(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    """Entries of one configuration, in sets in which every seed is there once.
+
+    Two runs of one seed are two things: of another revision, or on another machine. Then each folder is a set.
+    """
+    if _once(entries):
+        yield list(entries)
+        return
+    folders: dict[str, list[Entry]] = {}
+    for entry in entries:
+        folders.setdefault(_SEED.sub("", entry.name), []).append(entry)
+    for group in folders.values():
+        yield from [group] if _once(group) else ([entry] for entry in group)
+
+
+def _once(entries: Sequence[Entry]) -> bool:
+    """Whether each has a seed that no other one has; arms of an evaluation have none."""
+    seeds = [entry.seed for entry in entries]
+    return len(seeds) == 1 or (None not in seeds and len(set(seeds)) == len(seeds))
 
 
 def _without_seed(value: Any) -> Any:

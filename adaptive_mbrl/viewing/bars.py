@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from adaptive_mbrl.viewing.colours import BAD, ESTIMATE, GOOD, TRUTH, WARNING
+from adaptive_mbrl.viewing.colours import ESTIMATE, LEVELS, TRUTH
 
 if TYPE_CHECKING:
     import viser
 
-_COLOURS = {"normal": ESTIMATE, "good": GOOD, "warning": WARNING, "bad": BAD}
+_COLOURS = {"normal": ESTIMATE, **LEVELS}
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ GOOD = "#009E73"
 WARNING = "#E69F00"
 BAD = "#D62728"
 NEUTRAL = "#888888"
+LEVELS = {"good": GOOD, "warning": WARNING, "bad": BAD}
+"""Colours of what is more than `normal`, whose colour depends on where it stands."""
 
 
 def rgb(colour: str) -> tuple[int, int, int]:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from adaptive_mbrl.viewing.colours import BAD, GOOD, NEUTRAL, WARNING
+from adaptive_mbrl.viewing.colours import LEVELS, NEUTRAL
 
 if TYPE_CHECKING:
     import viser
 
-_COLOURS = {"normal": NEUTRAL, "good": GOOD, "warning": WARNING, "bad": BAD}
+_COLOURS = {"normal": NEUTRAL, **LEVELS}
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,7 @@ from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 # pages at the top of the repository, and what they are called in the site
-TOP_PAGES = {
-    name: name.lower()
-    for name in ("CHANGELOG.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "RELEASING.md", "SECURITY.md")
-    if (ROOT / name).is_file()
-}
+TOP_PAGES = {name: name.lower() for name in ("CHANGELOG.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "SECURITY.md")}
 CODE = re.compile(r"(^```.*?^```[^\S\n]*$|(?<!`)`[^`\n]+`(?!`))", flags=re.S | re.M)
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
 COPIED = (".gif", ".jpg", ".mcap", ".mp4", ".npz", ".parquet", ".png", ".safetensors")

@@ -18,6 +18,7 @@ FOLDER = "reference/yaml"
 # the pages that explain a kind of file with its reasons
 EXPLAINED = {
     "robot": "robot_files.md",
+    "environment": "environments.md",
     "scenario": "scenarios.md",
     "split": "scenarios.md",
     "train": "training.md",

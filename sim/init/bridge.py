@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sim.init.actuators import Actuator
 from sim.init.anatomy import Anatomy
+from sim.init.channel_names import plain_word
 from sim.init.draft import Entry, Task, Timing, rounded
 from sim.init.joints import BALL, FREE, HINGE, SLIDE, Joint
 
@@ -128,8 +128,7 @@ class _Wiring:
 
 def _word(name: str) -> str:
     """A name as part of a topic."""
-    word = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_") or "part"
-    return f"p_{word}" if word[0].isdigit() else word
+    return plain_word(name, "part")
 
 
 def _goal(task: Task) -> dict[str, Any] | None:

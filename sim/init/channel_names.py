@@ -5,6 +5,12 @@ from __future__ import annotations
 import re
 
 
+def plain_word(name: str, instead: str) -> str:
+    """A name in letters, digits and underscores that does not begin with a digit; `instead` where nothing is left of it."""
+    word = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_") or instead
+    return f"{instead[0]}_{word}" if word[0].isdigit() else word
+
+
 class ChannelNames:
     """Gives every channel a name of its own that needs no quotes in YAML."""
 
@@ -12,8 +18,7 @@ class ChannelNames:
         self._taken: set[str] = set()
 
     def __call__(self, wanted: str) -> str:
-        plain = re.sub(r"\W+", "_", wanted, flags=re.ASCII).strip("_") or "channel"
-        plain = f"c_{plain}" if plain[0].isdigit() else plain
+        plain = plain_word(wanted, "channel")
         name, number = plain, 1
         while name in self._taken:
             number += 1

@@ -30,9 +30,9 @@ def observe(anatomy: Anatomy, *, runs: bool, site: str | None) -> tuple[Entry, .
     if runs:
         entries += _forward_speed(anatomy, names)
     for joint in anatomy.joints:
-        entries += _positions(joint, joint.of_base, runs, names, anatomy)
+        entries += _positions(joint, runs, names)
     for joint in anatomy.joints:
-        entries += _velocities(joint, joint.of_base, names, anatomy)
+        entries += _velocities(joint, names)
     for axis in "xyz" if site is not None else "":
         name = names(f"{site}_{axis}")
         entries.append(_channel(name, "m", {"site": site, "axis": axis}))
@@ -104,26 +104,26 @@ def _forward_speed(anatomy: Anatomy, names: ChannelNames) -> Iterator[Entry]:
         yield _channel(names(SPEED), "m/s", source, "velocity", comment, target="direct")
 
 
-def _positions(joint: Joint, of_base: bool, runs: bool, names: ChannelNames, anatomy: Anatomy) -> Iterator[Entry]:
-    prefix = "" if of_base else f"{joint.name}_"
+def _positions(joint: Joint, runs: bool, names: ChannelNames) -> Iterator[Entry]:
+    prefix = "" if joint.of_base else f"{joint.name}_"
     if joint.kind == FREE:
         for index, axis in enumerate("xyz"):
-            if axis == "z" or not (runs and of_base):
+            if axis == "z" or not (runs and joint.of_base):
                 yield _channel(
-                    names(HEIGHT if of_base and axis == "z" else prefix + axis), "m", {"qpos": joint.name, "index": index}
+                    names(HEIGHT if joint.of_base and axis == "z" else prefix + axis), "m", {"qpos": joint.name, "index": index}
                 )
     if joint.kind in (FREE, BALL):
         for angle in ("roll", "pitch", "yaw"):
             yield _channel(names(prefix + angle), "rad", {"euler": joint.name, "axis": angle}, "angle")
-    if joint.kind == SLIDE and not (runs and of_base and not joint.is_vertical):
-        yield _channel(names(_slide_name(joint, of_base)), "m", {"qpos": joint.name})
+    if joint.kind == SLIDE and not (runs and joint.of_base and not joint.is_vertical):
+        yield _channel(names(_slide_name(joint)), "m", {"qpos": joint.name})
     if joint.kind == HINGE:
-        name = _TURNS[joint.letter] if of_base and joint.letter else f"{joint.name}_angle"
+        name = _TURNS[joint.letter] if joint.of_base and joint.letter else f"{joint.name}_angle"
         yield _channel(names(name), "rad", {"qpos": joint.name}, "angle" if _wraps(joint) else "linear")
 
 
-def _velocities(joint: Joint, of_base: bool, names: ChannelNames, anatomy: Anatomy) -> Iterator[Entry]:
-    prefix = "" if of_base else f"{joint.name}_"
+def _velocities(joint: Joint, names: ChannelNames) -> Iterator[Entry]:
+    prefix = "" if joint.of_base else f"{joint.name}_"
     if joint.kind == FREE:
         for index, axis in enumerate("xyz"):
             yield _channel(names(f"{prefix}{axis}_velocity"), "m/s", {"qvel": joint.name, "index": index}, "velocity")
@@ -133,15 +133,15 @@ def _velocities(joint: Joint, of_base: bool, names: ChannelNames, anatomy: Anato
             name = names(f"{prefix}{angle}_rate")
             yield _channel(name, "rad/s", {"qvel": joint.name, "index": first + index}, "velocity")
     if joint.kind == SLIDE:
-        letter = joint.letter if of_base else None
+        letter = joint.letter if joint.of_base else None
         yield _channel(names(f"{letter or joint.name}_velocity"), "m/s", {"qvel": joint.name}, "velocity")
     if joint.kind == HINGE:
-        turn = f"{_TURNS[joint.letter]}_velocity" if of_base and joint.letter else f"{joint.name}_velocity"
+        turn = f"{_TURNS[joint.letter]}_velocity" if joint.of_base and joint.letter else f"{joint.name}_velocity"
         yield _channel(names(turn), "rad/s", {"qvel": joint.name}, "velocity")
 
 
-def _slide_name(joint: Joint, of_base: bool) -> str:
-    if not of_base or joint.letter is None:
+def _slide_name(joint: Joint) -> str:
+    if not joint.of_base or joint.letter is None:
         return f"{joint.name}_position"
     return HEIGHT if joint.letter == "z" else joint.letter
 

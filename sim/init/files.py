@@ -41,7 +41,9 @@ def require_new(folder: Path) -> None:
 
 
 def write_files(plan: Plan, name: str, folder: Path) -> Robot:
-    """Write the folder, and load every file as the other commands do.
+    """Write the folder, and load the files of the simulation as the other commands do.
+
+    The bridge file is not loaded, because this package may not import `robot_bridge`.
 
     Args:
         plan: what the files say.

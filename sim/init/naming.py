@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 import mujoco
 
 from sim.robot.elements import actuator_names
@@ -41,11 +39,10 @@ def _is_plain(name: str) -> bool:
     return not name.startswith("actuator_")
 
 
-def _free(wanted: str, taken: Collection[str]) -> str:
+def _free(wanted: str, taken: set[str]) -> str:
     name = wanted
     while name in taken:
         name += "_"
-    assert isinstance(taken, set)
     taken.add(name)
     return name
 

@@ -13,6 +13,7 @@ from adaptive_mbrl.extras import extra_package
 Array = NDArray[np.float64]
 _HIDDEN_GROUPS = 3
 """Geoms of this group and of those after it are not shown by MuJoCo's viewers either."""
+_DEFAULT_RGBA = np.array([0.5, 0.5, 0.5, 1.0], dtype=np.float32)
 _PLANE, _SPHERE, _CAPSULE, _ELLIPSOID, _CYLINDER, _BOX, _MESH = (
     int(getattr(mujoco.mjtGeom, f"mjGEOM_{name}"))
     for name in ("PLANE", "SPHERE", "CAPSULE", "ELLIPSOID", "CYLINDER", "BOX", "MESH")
@@ -40,7 +41,9 @@ def floors(model: mujoco.MjModel) -> list[float]:
 def colour_of(model: mujoco.MjModel, geom: int) -> tuple[tuple[int, int, int], float]:
     """Red, green and blue of a geom, each 0 to 255, and its opacity."""
     material = int(model.geom_matid[geom])
-    rgba = model.mat_rgba[material] if material >= 0 else model.geom_rgba[geom]
+    own = model.geom_rgba[geom]
+    # as MuJoCo does it: a colour of the geom's own counts more than its material, unless it is the one of a geom without any
+    rgba = model.mat_rgba[material] if material >= 0 and np.array_equal(own, _DEFAULT_RGBA) else own
     red, green, blue = (round(255 * float(x)) for x in rgba[:3])
     return (red, green, blue), float(rgba[3])
 

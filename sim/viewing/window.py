@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.errors import AdaptiveMBRLError, ConfigError
 from adaptive_mbrl.viewing.inbox import Inbox
 from sim.evaluation.drawing import RED
 from sim.evaluation.report import describe
@@ -39,10 +39,14 @@ class Keyboard:
 
     Args:
         session: what they act on.
+
+    Attributes:
+        paused: whether the time stands still.
+        refused: why the last key could not be obeyed, in one line; empty if it was.
     """
 
     def __init__(self, session: Session) -> None:
-        self._session, self.paused = session, False
+        self._session, self.paused, self.refused = session, False, ""
         self._motors, self._chosen = list(session.robot.elements.actuators), 0
         self._actions: dict[int, Callable[[], None]] = {
             SPACE: self._toggle_pause,
@@ -61,8 +65,13 @@ class Keyboard:
         return self._motors[self._chosen]
 
     def press(self, key: int) -> None:
-        """Do what a key says; other keys are MuJoCo's own."""
-        self._actions.get(key, lambda: None)()
+        """Do what a key says, or note why it cannot be done; other keys are MuJoCo's own."""
+        self.refused = ""
+        try:
+            self._actions.get(key, lambda: None)()
+        except AdaptiveMBRLError as error:
+            # such as a gain beyond what is allowed: no reason to close the window
+            self.refused = str(error)
 
     def _toggle_pause(self) -> None:
         self.paused = not self.paused
@@ -132,6 +141,7 @@ def texts(session: Session, keyboard: Keyboard, factor: float) -> tuple[str, str
         ("acting", session.arm),
         ("dynamics", describe(session.change)),
         ("motor", keyboard.motor),
+        *([("refused", keyboard.refused)] if keyboard.refused else []),
         *([("episode", f"over: {session.ended}; press enter")] if session.ended else []),
         *HELP,
     ]

@@ -15,7 +15,7 @@ from adaptive_mbrl import cli
 from adaptive_mbrl.compare.entries import Entry, flat, read_entries, short_names
 from adaptive_mbrl.compare.figures import figures_of
 from adaptive_mbrl.compare.groups import differences, group_seeds
-from adaptive_mbrl.compare.result import result_of
+from adaptive_mbrl.compare.result import as_json, result_of
 from adaptive_mbrl.config import load_yaml, save_yaml, to_mapping
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.intervals import mean_and_interval
@@ -177,6 +177,21 @@ def test_two_runs_of_the_same_seed_and_configuration_stay_apart():
 
     assert [group.label for group in group_seeds(entries)] == ["then", "now"]
     assert differences(group_seeds(entries)) == {}
+
+
+def test_a_second_set_of_seeds_is_one_column_of_its_own():
+    entries = [Entry(f"{folder}/seed_{i}", "r", i, {"a": 1}, {}) for folder in "ab" for i in range(3)]
+
+    assert [group.label for group in group_seeds(entries)] == ["a (3 seeds)", "b (3 seeds)"]
+
+
+def test_groups_that_a_folder_does_not_tell_apart_have_names_of_their_own():
+    entries = [Entry(f"seed_{i}", "r", i, {"a": i // 2}, {}) for i in range(4)]
+
+    result = result_of(entries)
+
+    assert [group.label for group in result.groups] == ["seed_0, seed_1 (2 seeds)", "seed_2, seed_3 (2 seeds)"]
+    assert as_json(result)["settings"]["a"] == {"seed_0, seed_1 (2 seeds)": 0, "seed_2, seed_3 (2 seeds)": 1}
 
 
 def test_a_multi_task_model_takes_the_episodes_of_its_own_seed():

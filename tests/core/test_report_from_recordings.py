@@ -14,6 +14,7 @@ from adaptive_mbrl import cli
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.training.comparison import load_comparison
+from adaptive_mbrl.training.report.about import duration
 from adaptive_mbrl.training.report.figures import POINTS_PER_ROUND, load_figures, loss_curve
 from adaptive_mbrl.training.report.held_out import MOST_EPISODES, episode_name, held_out_errors
 from adaptive_mbrl.training.report.rationed import RationedFilm, TooSoonError
@@ -133,6 +134,22 @@ def test_films_take_a_small_share_of_the_time():
     rationed(EPISODE, Path("x"))
 
     assert drawn == [0.0, 136.0]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.2, "0 s"),
+        (59.4, "59 s"),
+        (59.7, "1 min"),
+        (3569, "59 min"),
+        (3590, "1 h 0 min"),
+        (7190, "2 h 0 min"),
+        (9000, "2 h 30 min"),
+    ],
+)
+def test_no_minute_has_sixty_seconds_and_no_hour_sixty_minutes(seconds: float, words: str):
+    assert duration(seconds) == words
 
 
 def test_the_changes_of_an_episode_are_said_in_words():

@@ -15,7 +15,7 @@ from sim.scenarios.scenario import Scenario
 from sim.simulation.batch import BatchSimulation
 from sim.simulation.oracle import OraclePredictor
 from sim.viewing.futures import Futures
-from sim.viewing.meshes import floors, mesh_of, visible_geoms
+from sim.viewing.meshes import colour_of, floors, mesh_of, visible_geoms
 from sim.viewing.motors import MotorReader
 from sim.viewing.pace import Pace
 from sim.viewing.pose import PointReader, PosedModel
@@ -227,3 +227,12 @@ def test_a_pause_is_no_lag():
     pace.wait()
     assert clock.now == pytest.approx(160.05)
     assert pace.factor == pytest.approx(1.0)
+
+
+def test_a_colour_of_its_own_counts_more_than_the_material_of_a_geom():
+    model = mujoco.MjModel.from_xml_string(
+        """<mujoco><asset><material name="red" rgba="1 0 0 0.5"/></asset><worldbody>
+        <geom size="1" material="red"/><geom size="1" material="red" rgba="0 1 0 1"/><geom size="1"/></worldbody></mujoco>"""
+    )
+
+    assert [colour_of(model, geom) for geom in range(3)] == [((255, 0, 0), 0.5), ((0, 255, 0), 1.0), ((128, 128, 128), 1.0)]

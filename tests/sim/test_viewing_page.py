@@ -27,7 +27,7 @@ from sim.viewing.command import make_actors
 from sim.viewing.page import View
 from sim.viewing.session import Session
 from sim.viewing.source import Shown
-from sim.viewing.window import BACKSPACE, DOWN, ENTER, PAGE_DOWN, RIGHT, SPACE, Keyboard, texts
+from sim.viewing.window import BACKSPACE, DOWN, ENTER, PAGE_DOWN, RIGHT, SPACE, UP, Keyboard, texts
 from tests.sim.conftest import MakeCheckpoint
 
 pytest.importorskip("viser")
@@ -211,6 +211,20 @@ def test_the_keyboard_does_what_the_page_does(checkpoint: Path):
     session.step()
     keyboard.press(ENTER)
     assert (session.change, session.steps) == (Change(), 0)
+
+
+def test_a_gain_beyond_what_is_allowed_is_refused_in_the_window(checkpoint: Path):
+    session = make_session(checkpoint)
+    keyboard, motor = Keyboard(session), str(next(iter(session.robot.elements.actuators)))
+    session.set_parameter(f"actuator_gain {motor}", 10.0)
+    keyboard.press(UP)
+
+    assert session.change == Change(actuator_gain={motor: 10.0})
+    assert "allowed" in keyboard.refused
+    assert keyboard.refused in texts(session, keyboard, 1.0)[1]
+    keyboard.press(DOWN)
+    assert session.change == Change(actuator_gain={motor: 9.75})
+    assert keyboard.refused == ""
 
 
 def test_the_command_ends_by_itself_after_its_seconds(checkpoint: Path, capsys: pytest.CaptureFixture[str]):

@@ -45,10 +45,11 @@ def machines(history: History) -> str:
 
 def duration(seconds: float) -> str:
     """A time in the two largest units that matter."""
-    minutes, hours = round(seconds / 60), int(seconds // 3600)
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if hours < 1 else f"{hours} h {minutes - 60 * hours} min"
+    # rounded first, so that none is "60 s" or "1 h 60 min"
+    if round(seconds) < 60:
+        return f"{round(seconds)} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 def _episodes(history: History) -> str:
