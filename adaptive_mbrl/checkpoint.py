@@ -116,6 +116,15 @@ class Description:
             )
         return Objective(self.spec, self.terms, self.goal_names)
 
+    @property
+    def goal_dim(self) -> int:
+        """Number of entries of the goal of what planners maximise; a learned reward has none.
+
+        Raises:
+            ConfigError: the checkpoint has no reward.
+        """
+        return 0 if self.learned_reward is not None else self.objective.goal_dim
+
     def make_adapter(self, seed: int = 0) -> NetworkAdapter:
         """A new adapter of this kind; its weights are random."""
         return make_adapter(DynamicsModel(self.spec, self.model, seed), self.adaptation, self.window)
