@@ -21,7 +21,7 @@ from torch import Tensor
 
 from adaptive_mbrl.adaptation import Rules, make_adapter
 from adaptive_mbrl.adaptation.network_adapter import NetworkAdapter
-from adaptive_mbrl.canary import Canary, read_canary, write_canary
+from adaptive_mbrl.canary import CANARY_FILE, Canary, read_canary, write_canary
 from adaptive_mbrl.checkpoint_v1 import upgraded_description, upgraded_weights
 from adaptive_mbrl.config import bounded, did_you_mean, from_mapping, read_mapping, save_yaml
 from adaptive_mbrl.diagnosis import Diagnosis, DiagnosisConfig, size_of
@@ -45,6 +45,16 @@ TERMINATION_FILE = "termination.safetensors"
 DESCRIPTION_FILE = "checkpoint.yaml"
 RUN_CHECKPOINT = "checkpoint"
 """The folder of the checkpoint in that of its training."""
+NETWORK_FILES: Mapping[str, str] = {
+    "adapter": WEIGHTS_FILE,
+    "value": VALUE_FILE,
+    "diagnosis": DIAGNOSIS_FILE,
+    "learned_reward": REWARD_FILE,
+    "learned_termination": TERMINATION_FILE,
+}
+"""The file of each network of a `Checkpoint`, by its attribute."""
+CHECKPOINT_FILES = (DESCRIPTION_FILE, CANARY_FILE, *NETWORK_FILES.values())
+"""Every file that a checkpoint may have."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +118,15 @@ class Description:
             )
         return Objective(self.spec, self.terms, self.goal_names)
 
+    @property
+    def goal_dim(self) -> int:
+        """Number of entries of the goal of what planners maximise; a learned reward has none.
+
+        Raises:
+            ConfigError: the checkpoint has no reward.
+        """
+        return 0 if self.learned_reward is not None else self.objective.goal_dim
+
     def make_adapter(self, seed: int = 0) -> NetworkAdapter:
         """A new adapter of this kind; its weights are random."""
         return make_adapter(DynamicsModel(self.spec, self.model, seed), self.adaptation, self.window)
@@ -166,17 +185,12 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
 def write_checkpoint_files(folder: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint's files into a folder that the caller makes appear as a whole."""
     save_yaml(folder / DESCRIPTION_FILE, checkpoint.description)
-    _write_weights(folder / WEIGHTS_FILE, checkpoint.adapter)
     if checkpoint.canary is not None:
         write_canary(folder, checkpoint.canary)
-    if checkpoint.value is not None:
-        _write_weights(folder / VALUE_FILE, checkpoint.value)
-    if checkpoint.diagnosis is not None:
-        _write_weights(folder / DIAGNOSIS_FILE, checkpoint.diagnosis)
-    if checkpoint.learned_reward is not None:
-        _write_weights(folder / REWARD_FILE, checkpoint.learned_reward)
-    if checkpoint.learned_termination is not None:
-        _write_weights(folder / TERMINATION_FILE, checkpoint.learned_termination)
+    for name, file in NETWORK_FILES.items():
+        network = getattr(checkpoint, name)
+        if network is not None:
+            _write_weights(folder / file, network)
 
 
 def _write_weights(path: Path, module: torch.nn.Module) -> None:

@@ -210,10 +210,13 @@ class BridgeConfig:
 
     def _require_positions(self) -> None:
         """A robot under position commands starts and rests where its joints are, so their positions must be observed."""
-        wrong = sorted(self.safety.reactions_in_use & {"damping", "zero"})
-        if wrong:
-            key = "safe_action" if self.safety.safe_action in wrong else "reactions"
-            raise ConfigError(f"key 'safety.{key}': got '{wrong[0]}' with position commands; allowed: hold, return")
+        safety = self.safety
+        named = [("safe_action", safety.safe_action)]
+        named += [(f"reactions.{kind}.action", reaction.action) for kind, reaction in safety.reactions.items()]
+        named += [] if safety.stopping is None else [("stopping.then", reaction) for reaction in safety.stopping.then]
+        for key, reaction in named:
+            if reaction in ("damping", "zero"):
+                raise ConfigError(f"key 'safety.{key}': got '{reaction}' with position commands; allowed: hold, return")
         observed = {source.joint for source in self.obs.values() if source.field == "position"}
         missing = [joint for joint in self.output.joints if joint not in observed]
         if missing:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adaptive_mbrl.schema import Record, describe
-from adaptive_mbrl.schema.shapes import Choice
+from adaptive_mbrl.schema import Record, Replaced, describe
+from adaptive_mbrl.schema.shapes import Choice, Scalar, Sequence, Table
 from robot_bridge.bridge_config import (
     GOALS,
     INPUTS,
@@ -17,12 +17,27 @@ from robot_bridge.bridge_config import (
     load_bridge_config,
 )
 from robot_bridge.robot_files import load_controller, make_supervisor, require_latency
+from robot_bridge.safety.config import LONGEST_AGE, SafetyConfig
+from robot_bridge.safety.faults import FAULT_KINDS
+from robot_bridge.safety.reactions import REACTIONS, ReactionConfig, stops
+from robot_bridge.safety.stopping import StoppingConfig
+
+_POSITIVE = Table(Scalar("number", above=0.0))
 
 
 def bridge() -> Record:
     """The file of a robot behind ROS 2."""
     types = {(TopicConfig, "type"): INPUTS, (OutputConfig, "type"): OUTPUTS, (GoalInput, "type"): GOALS}
-    return describe(BridgeConfig, {field: Choice(names) for field, names in types.items()}, name="robot behind ROS 2")
+    narrowed: Replaced = {field: Choice(names) for field, names in types.items()} | {
+        (SafetyConfig, "rate_limits"): _POSITIVE,
+        (SafetyConfig, "acceleration_limits"): _POSITIVE,
+        (SafetyConfig, "jerk_limits"): _POSITIVE,
+        (SafetyConfig, "max_age_of"): Table(Scalar("number", above=0.0, high=LONGEST_AGE)),
+        (SafetyConfig, "reactions"): Table(describe(ReactionConfig), names=FAULT_KINDS),
+        (StoppingConfig, "at_rest"): _POSITIVE,
+        (StoppingConfig, "then"): Sequence(Choice(tuple(filter(stops, REACTIONS)))),
+    }
+    return describe(BridgeConfig, narrowed, name="robot behind ROS 2")
 
 
 def check_bridge(path: Path) -> None:

@@ -116,6 +116,10 @@ SAMPLES = {
           margin: 0.1
           safe_action: zero
           max_missed_deadlines: 2
+          jerk_limits: {slide: 5.0}
+          max_age_of: {x: 0.5}
+          reactions: {drift: {action: slow, after: 0.5}}
+          stopping: {at_rest: {v: 0.1}, then: [hold, zero]}
         goal: {topic: /goal, type: geometry_msgs/msg/Twist, fields: [linear.x], initial: [0.5], preview: false}
         latency: 0.01
     """,
@@ -192,6 +196,8 @@ def mistakes(shape: Shape, value: Any) -> Iterator[Mistake]:
                 yield "too small", type(value)(shape.low - 1)
             if shape.high is not None:
                 yield "too large", type(value)(shape.high + 1)
+            if shape.above is not None:
+                yield "not above", type(value)(shape.above)
         case Scalar(type="text" | "path" | "true or false"):
             yield "a number", 3
         case Choice():
@@ -279,3 +285,12 @@ def test_the_mistakes_that_a_variant_of_a_robot_may_have():
     assert validator.is_valid({"extends": "half_cheetah", "dt": 0.1})
     assert not validator.is_valid({"dt": 0.1})
     assert not validator.is_valid({"extends": "half_cheetah", "dt": 11})
+
+
+def test_a_bridge_file_may_name_known_faults_and_reactions_that_stop_only():
+    validator = Draft202012Validator(next(kind for kind in FILE_KINDS if kind.name == "bridge").json_schema())
+    content = yaml.safe_load(SAMPLES["bridge"])
+    for key, value in (("reactions", {"stail": {"action": "hold"}}), ("stopping", {"at_rest": {"v": 0.1}, "then": ["warn"]})):
+        wrong = copy.deepcopy(content)
+        wrong["safety"][key] = value
+        assert not validator.is_valid(wrong)

@@ -45,6 +45,7 @@ def _card(description: Description, name: str) -> str:
     return f"""# {name}
 
 A dynamics model of the robot '{spec.name}' with a control period of {spec.dt:g} s. {adapts}{rest}
+{_pursues(description)}
 
 | | channel | unit | limits |
 |---|---|---|---|
@@ -70,6 +71,17 @@ where SOURCE is the address of this checkpoint, and in Python:
 
 What it reaches was not written down here.
 """
+
+
+def _pursues(description: Description) -> str:
+    """What its planner maximises, and where it expects episodes to end."""
+    terms = ", ".join(f"{term.weight:g} {term.kind}" for term in description.terms)
+    if description.learned_reward is not None:
+        reward = "Its planner maximises a reward that was learned from the rewards of episodes."
+    else:
+        reward = f"Its planner maximises {terms}." if terms else "It has no objective."
+    end = "" if description.learned_termination is None else " Where episodes end was learned, too."
+    return reward + end
 
 
 def _rules(description: Description) -> str:

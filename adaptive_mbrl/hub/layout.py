@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from adaptive_mbrl.canary import CANARY_FILE
-from adaptive_mbrl.checkpoint import DESCRIPTION_FILE, DIAGNOSIS_FILE, VALUE_FILE, WEIGHTS_FILE
+from adaptive_mbrl.checkpoint import CHECKPOINT_FILES
 from adaptive_mbrl.errors import CheckpointError
 from adaptive_mbrl.storage import write_text_atomically
 from adaptive_mbrl.training.card import CARD_FILE
@@ -19,12 +18,8 @@ SUMS_FILE = "SHA256SUMS"
 MAX_TEXT, MAX_TENSORS = 1 << 20, 1 << 30
 LIMITS: Mapping[str, int] = {
     SUMS_FILE: MAX_TEXT,
-    DESCRIPTION_FILE: MAX_TEXT,
     CARD_FILE: MAX_TEXT,
-    WEIGHTS_FILE: MAX_TENSORS,
-    CANARY_FILE: MAX_TENSORS,
-    VALUE_FILE: MAX_TENSORS,
-    DIAGNOSIS_FILE: MAX_TENSORS,
+    **{name: MAX_TENSORS if name.endswith(".safetensors") else MAX_TEXT for name in CHECKPOINT_FILES},
 }
 """The files, and how large each may be [bytes]."""
 _CHUNK = 1 << 20

@@ -7,13 +7,14 @@ import tempfile
 from pathlib import Path
 
 from adaptive_mbrl.canary import check_canary
-from adaptive_mbrl.checkpoint import find_checkpoint, load_checkpoint
+from adaptive_mbrl.checkpoint import CHECKPOINT_FILES, find_checkpoint, load_checkpoint
 from adaptive_mbrl.errors import CheckpointError, ConfigError
 from adaptive_mbrl.hub.archives import pack
 from adaptive_mbrl.hub.card import card_of
 from adaptive_mbrl.hub.hugging_face import push_repository
-from adaptive_mbrl.hub.layout import LIMITS, SUMS_FILE, require_file, write_sums
+from adaptive_mbrl.hub.layout import require_file, write_sums
 from adaptive_mbrl.hub.places import ARCHIVES, Address, Repository, name_of, place_of
+from adaptive_mbrl.hub.soundness import require_sound
 from adaptive_mbrl.storage import atomic_folder, write_text_atomically
 from adaptive_mbrl.training.card import CARD_FILE
 
@@ -63,12 +64,15 @@ def _require_target(place: Path | Address | Repository, target: str, private: bo
 
 
 def _fill(folder: Path, checkpoint: str | Path, name: str) -> None:
-    """Copy the files of a checkpoint that loads and predicts what it should, and add its card and hashes."""
+    """Copy the files of a checkpoint that loads and predicts what it should, and add its card and hashes.
+
+    The copy is checked as `pull` will check it: nobody is told of a checkpoint that others cannot pull.
+    """
     source = find_checkpoint(checkpoint)
     loaded = load_checkpoint(source)
     if loaded.canary is not None:
         check_canary(loaded.adapter, loaded.canary, str(source))
-    for file in sorted(set(LIMITS) - {SUMS_FILE, CARD_FILE}):
+    for file in CHECKPOINT_FILES:
         if (source / file).is_file():
             require_file(file, (source / file).stat().st_size, str(source))
             shutil.copyfile(source / file, folder / file)
@@ -76,3 +80,4 @@ def _fill(folder: Path, checkpoint: str | Path, name: str) -> None:
     written = card.read_text(encoding="utf-8") if card.is_file() else None
     write_text_atomically(folder / CARD_FILE, card_of(loaded.description, name, written))
     write_sums(folder)
+    require_sound(folder, str(source))

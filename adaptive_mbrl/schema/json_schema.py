@@ -55,8 +55,7 @@ def _schema(shape: Shape) -> dict[str, Any]:
             items = [_schema(item) for item in shape.items]
             return {"type": "array", "prefixItems": items, "minItems": len(items), "maxItems": len(items)}
         case Table():
-            names = {"propertyNames": {"not": {"enum": list(shape.excluded)}}} if shape.excluded else {}
-            return {"type": "object", **names, "additionalProperties": _schema(shape.item)}
+            return {"type": "object", **_names(shape), "additionalProperties": _schema(shape.item)}
         case Either():
             return {"anyOf": [_schema(option) for option in shape.options]}
         case Kinds():
@@ -65,10 +64,16 @@ def _schema(shape: Shape) -> dict[str, Any]:
             return {"$ref": f"#/$defs/{shape.name}"}
 
 
+def _names(shape: Table) -> dict[str, Any]:
+    if shape.names:
+        return {"propertyNames": {"enum": list(shape.names)}}
+    return {"propertyNames": {"not": {"enum": list(shape.excluded)}}} if shape.excluded else {}
+
+
 def _scalar(shape: Scalar) -> dict[str, Any]:
     if shape.type == "anything":
         return {}
-    limits = {"minimum": shape.low, "maximum": shape.high}
+    limits = {"minimum": shape.low, "exclusiveMinimum": shape.above, "maximum": shape.high}
     return {"type": _TYPES[shape.type]} | {name: limit for name, limit in limits.items() if limit is not None}
 
 

@@ -17,11 +17,13 @@ class Scalar:
         type: what the value is.
         low: smallest allowed number; None for no limit.
         high: largest allowed number; None for no limit.
+        above: a number that the value must be larger than; None for no limit.
     """
 
     type: ScalarType
     low: float | None = None
     high: float | None = None
+    above: float | None = None
 
 
 @dataclass(frozen=True)
@@ -66,15 +68,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A mapping from names that the author chooses.
+    """A mapping from names, which the author chooses freely or among some.
 
     Attributes:
         item: what each name stands for.
         excluded: words that are no names, because they have a meaning of their own.
+        names: the only names that are allowed; any if empty.
     """
 
     item: Shape
     excluded: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,8 @@ def type_in_words(shape: Shape) -> str:
         case Row():
             return "a list of " + " and ".join(type_in_words(item) for item in shape.items)
         case Table():
-            return f"a mapping from names to {_several(shape.item)}"
+            names = f"some of {', '.join(f'`{name}`' for name in shape.names)}" if shape.names else "names"
+            return f"a mapping from {names} to {_several(shape.item)}"
         case Either():
             return ", or ".join(type_in_words(option) for option in shape.options)
         case Kinds():
@@ -80,7 +81,9 @@ def _several(shape: Shape) -> str:
 
 
 def _limits(shape: Scalar) -> str:
-    low, high = (None if limit is None else _number(limit) for limit in (shape.low, shape.high))
+    low, high, above = (None if limit is None else _number(limit) for limit in (shape.low, shape.high, shape.above))
+    if above is not None:
+        return f", above {above}" + (f", at most {high}" if high is not None else "")
     if low is not None and high is not None:
         return f", {low} to {high}"
     if low is not None:

@@ -17,8 +17,9 @@ from adaptive_mbrl.healthy import is_healthy
 from adaptive_mbrl.logs.grid import Stretch
 from adaptive_mbrl.logs.outcome_table import print_stretches
 from adaptive_mbrl.logs.samples import Array, measured_at
-from adaptive_mbrl.objective import Objective
+from adaptive_mbrl.objective import RewardFunction
 from adaptive_mbrl.options import ImportBagOptions
+from adaptive_mbrl.spec import RobotSpec
 from robot_bridge.bags.recording import Recording, read_recording
 from robot_bridge.bags.stretches import cut
 from robot_bridge.bridge_config import GoalInput, load_bridge_config, require_goal, require_spec
@@ -27,10 +28,10 @@ from robot_bridge.bridge_config import GoalInput, load_bridge_config, require_go
 def import_bag(options: ImportBagOptions) -> None:
     """Read a bag, append its episodes to a store, and print what was left out and why; a bag that is in the store is left out."""
     config = load_bridge_config(options.bridge)
-    description = load_checkpoint(config.checkpoint).description
-    spec = description.spec
+    checkpoint = load_checkpoint(config.checkpoint)
+    description, spec = checkpoint.description, checkpoint.description.spec
     require_spec(config, spec, str(options.bridge))
-    require_goal(config, description.objective.goal_dim, str(options.bridge))
+    require_goal(config, description.goal_dim, str(options.bridge))
     if (options.out / SPEC_FILE).exists():
         EpisodeStore.check(options.out, spec)
     recording = read_recording(options.bag, config, spec, options.node)
@@ -39,7 +40,7 @@ def import_bag(options: ImportBagOptions) -> None:
     stretches = cut(spec, recording.commands, recording.channels, recording.states, max_age, min_steps)
     print_stretches(stretches, spec.dt, recording.notes)
     tags = {"source": "bag", "bag": options.bag.resolve().name, "start": recording.start}
-    episodes = [episode(s, recording, config.goal, description.objective, tags) for s in stretches if not s.reason]
+    episodes = [episode(s, recording, config.goal, checkpoint.reward, spec, tags) for s in stretches if not s.reason]
     if not episodes:
         raise ConfigError(f"{options.bag}: nothing to import: no stretch of {min_steps} steps without a gap")
     with store_lock(options.out):
@@ -48,22 +49,28 @@ def import_bag(options: ImportBagOptions) -> None:
             print(f"{options.bag}: imported already")
         else:
             store.append(episodes, {"bag": tags})
-            save_objective(options.out, description.objective)
+            if description.learned_reward is None:
+                save_objective(options.out, description.objective)
     print(f"{options.out}: {len(store.episodes)} episodes, {store.num_steps} steps")
 
 
 def episode(
-    stretch: Stretch, recording: Recording, goal: GoalInput | None, objective: Objective, tags: dict[str, Any]
+    stretch: Stretch,
+    recording: Recording,
+    goal: GoalInput | None,
+    reward_of: RewardFunction,
+    spec: RobotSpec,
+    tags: dict[str, Any],
 ) -> Episode:
-    """A stretch as an episode, with the objective's rewards for the goal of each step.
+    """A stretch as an episode, with the rewards for the goal of each step; those of a learned reward are its predictions.
 
     It ended by itself if the robot was no longer healthy after its last step and the robot's spec says that this is an end.
     """
     obs, action = stretch.obs.astype(np.float32), stretch.action.astype(np.float32)
     # a goal is published at a tick and arrives a little later, so the middle of the step decides, as in `GoalReader`
     goals = _goals((stretch.ticks[:-1] + stretch.ticks[1:]) / 2, recording, goal)
-    reward = objective(*(torch.from_numpy(x) for x in (obs[:-1], action, obs[1:], goals.astype(np.float32))))
-    ended = objective.spec.can_end and not bool(is_healthy(objective.spec, torch.from_numpy(obs[-1])))
+    reward = reward_of(*(torch.from_numpy(x) for x in (obs[:-1], action, obs[1:], goals.astype(np.float32))))
+    ended = spec.can_end and not bool(is_healthy(spec, torch.from_numpy(obs[-1])))
     channels = [samples.times[np.isfinite(samples.values[:, 0])] for samples in recording.channels.values()]
     stamps = 1e-9 * recording.start + measured_at(stretch.ticks, channels)
     begin = {"begin_seconds": round(stretch.begin, 3)}

@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from adaptive_mbrl.extras import extra_package
+from robot_bridge.safety.reactions import REACTIONS, stops
 from robot_bridge.safety.states import State
 from robot_bridge.streams.foxglove_series import belief_series, command_series, diagnosis_series, observation_series
 from robot_bridge.streams.message_paths import JointOrders
+from robot_bridge.streams.reactions import CUT_POWER, OUTCOMES
+from robot_bridge.streams.readings import MOTOR, MOTOR_RANGE
 from robot_bridge.streams.watched import DIAGNOSTICS, Watched
 
 if TYPE_CHECKING:
@@ -23,8 +26,10 @@ COLORS = {
     State.ESTOP: "#d03030",
 }
 """The color of each state of the safety supervisor."""
-MOTOR, MOTOR_RANGE = "actuator_gain ", (-1.0, 2.0)
-"""How the names of the motors' gains begin, and the ends of their bars: from a reversed motor to one that is twice as strong."""
+REACTION_STATES = {"none": State.RUNNING, "warn": State.RAMP, "slow": State.RAMP} | {
+    " ".join(filter(None, (rung, outcome))): State.HOLD for rung in REACTIONS if stops(rung) for outcome in OUTCOMES
+}
+"""For what `~/reaction` says, the state whose color it has."""
 Series = Mapping[str, str]
 """Message paths, by the label of their line."""
 
@@ -60,12 +65,28 @@ def _state_panels(fl: Any, watched: Watched) -> SplitContainer:
     course = fl.StateTransitionsSeries(
         value=path, label="state", enabled=True, custom_states=fl.StateTransitionsDiscreteCustomStates(states=states)
     )
-    over_time = fl.StateTransitionsConfig(paths=[course], is_synced=True)
+    reaction = fl.StateTransitionsSeries(value=f"{watched.own_topic('reaction')}.data", label="reaction", enabled=True)
+    over_time = fl.StateTransitionsConfig(paths=[course, reaction], is_synced=True)
     panels = [
         (1, fl.IndicatorPanel(title="state", config=now)),
-        (5, fl.StateTransitionsPanel(title="state over time", config=over_time)),
+        (1, fl.IndicatorPanel(title="reaction to faults", config=_reaction_now(fl, watched))),
+        (5, fl.StateTransitionsPanel(title="state and reaction over time", config=over_time)),
     ]
     return _split(fl, "row", panels)
+
+
+def _reaction_now(fl: Any, watched: Watched) -> Any:
+    """What is done about faults, and in which color; a stop that has failed must not look like any other."""
+    rules = [fl.IndicatorRule(operator="=", raw_value=text, color=COLORS[s], label=text) for text, s in REACTION_STATES.items()]
+    failed = [
+        fl.IndicatorRule(operator="=", raw_value=f"{rung} failed", color=COLORS[State.ESTOP], label=f"{rung} failed: {CUT_POWER}")
+        for rung in REACTIONS
+        if stops(rung)
+    ]
+    path = f"{watched.own_topic('reaction')}.data"
+    return fl.IndicatorConfig(
+        path=path, style="background", rules=[*failed, *rules], fallback_color="#404040", fallback_label="no reaction"
+    )
 
 
 def _robot_panels(fl: Any, watched: Watched, orders: JointOrders) -> list[PlotPanel]:

@@ -12,8 +12,11 @@ from robot_bridge.bridge_config import ChannelInput
 from robot_bridge.control.inputs import is_about, read_channel, read_goals
 from robot_bridge.middleware.messages import Float64MultiArray, Message
 from robot_bridge.node.telemetry import BELIEF
+from robot_bridge.safety.actuator_alarms import GAIN
 from robot_bridge.streams.watched import Watched
 
+MOTOR, MOTOR_RANGE = f"{GAIN} ", (-1.0, 2.0)
+"""How the names of the motors' gains begin, and the ends of their bars: from a reversed motor to one that is twice as strong."""
 UNCERTAINTY_STDS = 2.0
 """Standard deviations on either side of the mean that are drawn as the uncertainty of a physical parameter."""
 

@@ -37,7 +37,7 @@ def blueprint(watched: Watched) -> Blueprint:
             _series(rrb, "predicted return", ["belief/predicted_return"]),
             _series(rrb, "times to adapt and to plan [s]", ["belief/adapt_seconds", "belief/plan_seconds"]),
         ),
-        rrb.TextLogView(origin="/", contents=["state", "diagnostics/**"], name="state and diagnostics"),
+        rrb.TextLogView(origin="/", contents=["state", "reaction", "diagnostics/**"], name="state, reaction and diagnostics"),
     ]
     made: Blueprint = rrb.Blueprint(
         rrb.Horizontal(rrb.Vertical(*robot), rrb.Vertical(*model), column_shares=[3, 2]), collapse_panels=True

@@ -11,6 +11,7 @@ from adaptive_mbrl.extras import extra_package
 from robot_bridge.middleware.messages import DiagnosticArray, Message, String
 from robot_bridge.node.diagnostics import ERROR, OK
 from robot_bridge.safety.states import State
+from robot_bridge.streams.reactions import CUT_POWER, reacting
 from robot_bridge.streams.readings import Readings
 from robot_bridge.streams.watched import Watched
 
@@ -55,7 +56,7 @@ class RerunLog:
     def __init__(self, watched: Watched, recording: RecordingStream) -> None:
         self._rr = extra_package("rerun", "rerun")
         self.watched, self.recording, self.readings = watched, recording, Readings(watched)
-        self._state = ""
+        self._state = self._reaction = ""
         self._parts: dict[str, tuple[int, str]] = {}
         self._bars_at: dict[str, int] = {}
 
@@ -76,6 +77,8 @@ class RerunLog:
         own = self.watched.own_topic
         if topic == own("state") and isinstance(message, String):
             yield from self._state_events(message.data)
+        elif topic == own("reaction") and isinstance(message, String):
+            yield from self._reaction_events(message.data)
         elif isinstance(message, DiagnosticArray):
             yield from self._diagnostics_events(message)
         elif topic in (own("plan"), own("diagnosis")) and at - self._bars_at.get(topic, -BAR_PERIOD) >= BAR_PERIOD:
@@ -87,6 +90,13 @@ class RerunLog:
             self._state = state
             levels = self._rr.TextLogLevel
             yield "state", self._rr.TextLog(state, level=levels.ERROR if state in _FAULTS else levels.INFO)
+
+    def _reaction_events(self, said: str) -> Iterator[Event]:
+        if said != self._reaction:
+            self._reaction = said
+            levels, shown = self._rr.TextLogLevel, reacting(said)
+            level = {"bad": levels.ERROR, "warning": levels.WARN}.get(shown.level, levels.INFO)
+            yield "reaction", self._rr.TextLog(f"{said}: {CUT_POWER}" if shown.failed else said, level=level)
 
     def _diagnostics_events(self, message: DiagnosticArray) -> Iterator[Event]:
         """A line for each part of the node whose level or message changed; those of other nodes are left out."""

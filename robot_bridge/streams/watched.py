@@ -44,7 +44,7 @@ class Watched:
         except CheckpointError as error:
             raise ConfigError(f"{path}: key 'checkpoint': {error}") from error
         require_spec(config, description.spec, str(path))
-        require_goal(config, description.objective.goal_dim, str(path))
+        require_goal(config, description.goal_dim, str(path))
         diagnosis = description.diagnosis
         return cls(config, description.spec, () if diagnosis is None else diagnosis.names, node.strip("/"))
 
@@ -56,7 +56,8 @@ class Watched:
     def topics(self) -> dict[str, type[Message]]:
         """Every topic that is about this robot, with the class of its messages: the node's own, inputs, commands, the goal."""
         config = self.config
-        found: dict[str, type[Message]] = {self.own_topic("state"): String, DIAGNOSTICS: DiagnosticArray}
+        found: dict[str, type[Message]] = {self.own_topic(name): String for name in ("state", "reaction")}
+        found[DIAGNOSTICS] = DiagnosticArray
         arrays = ("belief", "plan", "diagnosis") if self.diagnosis_names else ("belief", "plan")
         found |= {self.own_topic(name): Float64MultiArray for name in arrays}
         found |= {topic.topic: topic.message_type for topic in config.inputs.values()}

@@ -15,7 +15,7 @@ from robot_bridge.node.commands import LOADING_SECONDS
 from robot_bridge.streams.watched import Watched
 from robot_bridge.viewing.state import in_words
 
-SERVICES = ("estop", "clear_estop", "activate", "deactivate")
+SERVICES = ("estop", "clear_estop", "activate", "deactivate", "override")
 FIND_SECONDS = ANSWER_SECONDS = 2.0
 """Longest time to find a service, and to wait for its answer then [s]; `activate` may load a checkpoint and has longer."""
 

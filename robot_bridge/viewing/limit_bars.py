@@ -9,15 +9,13 @@ from numpy.typing import NDArray
 
 from adaptive_mbrl.viewing.bars import Bar
 from robot_bridge.safety.supervisor import SafetySupervisor
-from robot_bridge.streams.readings import UNCERTAINTY_STDS, Readings
+from robot_bridge.streams.readings import MOTOR, MOTOR_RANGE, UNCERTAINTY_STDS, Readings
 from robot_bridge.streams.watched import Watched
 from robot_bridge.viewing.heard import Snapshot
 from robot_bridge.viewing.state import silent_after
 
 NEAR = 0.1
 """Share of a range at either end in which a value is near its limit."""
-MOTOR, MOTOR_AXIS = "actuator_gain ", (-1.0, 2.0)
-"""How the names of the motors' gains begin, and the ends of their bars: from a reversed motor to one that is twice as strong."""
 
 
 class Limits:
@@ -69,7 +67,7 @@ def belief_bars(watched: Watched, heard: Snapshot, readings: Readings) -> list[B
 def _belief_bar(name: str, mean: float, std: float) -> Bar:
     interval = (mean - UNCERTAINTY_STDS * std, mean + UNCERTAINTY_STDS * std)
     if name.startswith(MOTOR):
-        return Bar(name.removeprefix(MOTOR), mean, *MOTOR_AXIS, interval=interval)
+        return Bar(name.removeprefix(MOTOR), mean, *MOTOR_RANGE, interval=interval)
     ends = [x for x in (0.0, 2.0, *interval) if math.isfinite(x)]
     return Bar(name, mean, min(ends), max(ends), interval=interval)
 

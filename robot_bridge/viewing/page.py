@@ -74,6 +74,9 @@ class BridgePage:
             "clear_estop": gui.add_button("Clear emergency stop", color="gray", hint="Nothing moves before 'Activate'."),
             "activate": gui.add_button("Activate", color="green", hint="The robot moves: the soft start begins."),
             "deactivate": gui.add_button("Deactivate", color="gray", hint="Brings the actuators to rest, then sends nothing."),
+            "override": gui.add_button(
+                "Override", color="gray", hint="Goes on in spite of the faults that wait for a decision, until they are gone."
+            ),
         }
         for service, button in buttons.items():
             button.on_click(partial(self._click, service))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from robot_bridge.middleware.messages import DiagnosticArray, DiagnosticStatus, String
 from robot_bridge.safety.states import State
+from robot_bridge.streams.reactions import CUT_POWER, reacting
 from robot_bridge.streams.watched import DIAGNOSTICS, Watched
 from robot_bridge.viewing.heard import Snapshot
 
@@ -59,7 +60,7 @@ def shown_state(watched: Watched, heard: Snapshot, where: str) -> Shown:
         level = LEVELS.get(State(entry[0].data), "normal")
     except ValueError:
         level = "normal"
-    return Shown(entry[0].data, _reason(watched, heard, entry[0].data), level)
+    return _with_reaction(watched, heard, Shown(entry[0].data, _reason(watched, heard, entry[0].data), level))
 
 
 def statuses(watched: Watched, heard: Snapshot) -> dict[str, DiagnosticStatus]:
@@ -70,6 +71,22 @@ def statuses(watched: Watched, heard: Snapshot) -> dict[str, DiagnosticStatus]:
     found = message.status if isinstance(message, DiagnosticArray) else []
     named = {tuple(status.name.partition(": ")[::2]): status for status in found}
     return {part: status for (node, part), status in named.items() if node.strip("/") == watched.node}
+
+
+def _with_reaction(watched: Watched, heard: Snapshot, shown: Shown) -> Shown:
+    """The state with what is done about faults, how a stop goes, and what waits for a person's decision."""
+    topic = watched.own_topic("reaction")
+    message = heard.messages[topic][0] if heard.age(topic) <= silent_after(watched) else None
+    found = reacting(message.data if isinstance(message, String) else "")
+    safety = statuses(watched, heard).get("safety")
+    waiting = {pair.key: pair.value for pair in safety.values}.get("waiting for a decision", "") if safety is not None else ""
+    decide = f"waiting for a decision about {waiting}: 'Override' goes on in spite of it" if waiting else ""
+    # a stop that has failed is said before its cause
+    parts = (found.text, shown.reason, decide) if found.failed else (shown.reason, found.text, decide)
+    levels = ("normal", "good", "warning", "bad")
+    level = max((shown.level, found.level, "warning" if waiting else "normal"), key=levels.index)
+    title = f"{shown.title}: {CUT_POWER}" if found.failed else shown.title
+    return Shown(title, "; ".join(filter(None, parts)), level)
 
 
 def _reason(watched: Watched, heard: Snapshot, state: str) -> str:

@@ -13,6 +13,8 @@ import numpy as np
 
 from adaptive_mbrl.checkpoint import (
     DESCRIPTION_FILE,
+    REWARD_FILE,
+    TERMINATION_FILE,
     VALUE_FILE,
     WEIGHTS_FILE,
     find_checkpoint,
@@ -112,7 +114,8 @@ def _cell(suite: Suite, scenario: str, arm: str, digests: tuple[bytes, ...], **m
 
 def _files(place: str) -> tuple[bytes, ...]:
     folder = find_checkpoint(place)
-    names = [DESCRIPTION_FILE, WEIGHTS_FILE, *([VALUE_FILE] if (folder / VALUE_FILE).is_file() else [])]
+    further = [name for name in (VALUE_FILE, REWARD_FILE, TERMINATION_FILE) if (folder / name).is_file()]
+    names = [DESCRIPTION_FILE, WEIGHTS_FILE, *further]
     return tuple(_digest((folder / name).read_bytes()) for name in names)
 
 

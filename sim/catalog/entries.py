@@ -16,8 +16,8 @@ from sim.paths import config_root, known_configs
 from sim.robot_file import read_robot
 
 PARTS = ("train", "validation", "test", "test_kinds")
-CHECKPOINTS_OF_RUNS = ("*/checkpoint", "*/*/checkpoint", "*/*/seed_*/checkpoint")
-"""Where the checkpoints of trainings lie below the folder `runs`."""
+CHECKPOINTS_OF_RUNS = ("*", "pulled/*", "*/checkpoint", "*/*/checkpoint", "*/*/seed_*/checkpoint")
+"""Where checkpoints lie below the folder `runs`: those of `fine-tune` and `diagnose`, those of `pull`, those of trainings."""
 _CORE = Path(str(resources.files("adaptive_mbrl")))
 
 
@@ -56,7 +56,7 @@ def scenarios() -> Iterator[Entry]:
 
 
 def checkpoints() -> Iterator[Entry]:
-    """The shipped checkpoints, and those of the trainings in the folder `runs`."""
+    """The shipped checkpoints, and those in the folder `runs`."""
     for name, path in _checkpoint_files():
         try:
             yield _checkpoint(name, path)
@@ -68,9 +68,10 @@ def checkpoints() -> Iterator[Entry]:
 def _checkpoint_files() -> Iterator[tuple[str, Path]]:
     for path in sorted((_CORE / "pretrained").glob("*/checkpoint.yaml")):
         yield path.parent.name, path
-    for pattern in CHECKPOINTS_OF_RUNS:
-        for path in sorted(Path("runs").glob(f"{pattern}/checkpoint.yaml")):
-            yield str(path.parent), path
+    # two patterns can find the same one: `runs/pulled/checkpoint`
+    found = dict.fromkeys(p for place in CHECKPOINTS_OF_RUNS for p in sorted(Path("runs").glob(f"{place}/checkpoint.yaml")))
+    for path in found:
+        yield str(path.parent), path
 
 
 def _checkpoint(name: str, path: Path) -> Entry:

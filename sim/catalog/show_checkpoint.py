@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from adaptive_mbrl.canary import TOLERANCE, canary_deviation
-from adaptive_mbrl.checkpoint import DESCRIPTION_FILE, Checkpoint, find_checkpoint, load_checkpoint
+from adaptive_mbrl.checkpoint import DESCRIPTION_FILE, NETWORK_FILES, Checkpoint, Description, find_checkpoint, load_checkpoint
 from adaptive_mbrl.config import to_mapping
 from adaptive_mbrl.training.card import CARD_FILE
 from sim.catalog.card import Card
@@ -56,7 +56,8 @@ def _facts(checkpoint: Checkpoint, folder: Path) -> Iterator[tuple[str, Any]]:
         "nothing (multi-task)" if description.is_multitask else ", then ".join(r.TAG for r in description.adaptation),
     )
     yield "transitions seen", description.window
-    yield "objective", ", ".join(f"{term.weight:g} {term.kind}" for term in description.terms) or "none"
+    yield "objective", _objective(description)
+    yield "termination", _termination(checkpoint)
     yield "trained on", about.get("scenarios") or about.get("episodes_from") or "recordings"
     yield "env steps", about.get("env_steps")
     yield "privileges", _privileges(about)
@@ -65,10 +66,23 @@ def _facts(checkpoint: Checkpoint, folder: Path) -> Iterator[tuple[str, Any]]:
     yield "git revision", about.get("git_revision")
     model = description.model
     yield "network", f"{model.members} members of {'x'.join(map(str, model.hidden))} {model.activation}"
-    parameters = sum(tensor.numel() for tensor in checkpoint.adapter.parameters())
-    yield "parameters", parameters
+    networks = [getattr(checkpoint, name) for name in NETWORK_FILES]
+    # those of a value or a learned reward do not train any more, but are parameters
+    yield "parameters", sum(tensor.numel() for network in networks if network is not None for tensor in network.parameters())
     yield "size [kB]", round(sum(file.stat().st_size for file in folder.iterdir() if file.is_file()) / 1000)
     yield "canary", _canary(checkpoint)
+
+
+def _objective(description: Description) -> str:
+    if description.learned_reward is not None:
+        return "learned from the rewards of episodes"
+    return ", ".join(f"{term.weight:g} {term.kind}" for term in description.terms) or "none"
+
+
+def _termination(checkpoint: Checkpoint) -> str | None:
+    if checkpoint.learned_termination is None:
+        return None
+    return "learned from ends of episodes" if checkpoint.learned_termination.knows_ends else "learned: no episode has ended"
 
 
 def _privileges(about: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import hashlib
 import io
@@ -25,14 +26,18 @@ from safetensors.torch import load_file, save_file
 
 from adaptive_mbrl import cli
 from adaptive_mbrl.canary import make_canary
-from adaptive_mbrl.checkpoint import FORMAT_VERSION, Checkpoint, Description, save_checkpoint
+from adaptive_mbrl.checkpoint import CHECKPOINT_FILES, FORMAT_VERSION, Checkpoint, Description, load_checkpoint, save_checkpoint
 from adaptive_mbrl.data.dataset import EpisodeDataset
+from adaptive_mbrl.diagnosis import Diagnosis, DiagnosisConfig, size_of
 from adaptive_mbrl.errors import AdaptiveMBRLError, CheckpointError, ConfigError
 from adaptive_mbrl.hub import layout, pull_checkpoint, push_checkpoint
 from adaptive_mbrl.hub.layout import LIMITS, SUMS_FILE, write_sums
 from adaptive_mbrl.hub.places import Address, Repository, name_of, place_of
 from adaptive_mbrl.meta.trainer import MetaTrainer
 from adaptive_mbrl.planning import ICEMConfig
+from adaptive_mbrl.planning.learned_reward import LearnedReward, LearnedRewardConfig
+from adaptive_mbrl.planning.learned_termination import LearnedTermination, LearnedTerminationConfig
+from adaptive_mbrl.planning.value import ValueConfig, ValueFunction
 from tests.core.analytic import POINT, POINT_MODEL, POINT_OUTER, POINT_RULES, POINT_WINDOW, point_episodes
 from tests.core.local_hub import running_hub
 
@@ -98,6 +103,61 @@ def test_what_is_pushed_is_pulled(checkpoint: Path, tmp_path: Path, name: str):
     assert sorted(path.name for path in pulled.iterdir()) == FILES
     assert same(pulled, checkpoint)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["pulled", name])
+
+
+@pytest.fixture
+def learned(checkpoint: Path, tmp_path: Path) -> Path:
+    """The checkpoint with every further network that its robot can have."""
+    whole = load_checkpoint(checkpoint)
+    settings = {
+        "value": ValueConfig(hidden=(4,)),
+        "learned_reward": LearnedRewardConfig(hidden=(4,)),
+        "learned_termination": LearnedTerminationConfig(hidden=(4,)),
+        "diagnosis": DiagnosisConfig(("actuator_gain",), hidden=(4,)),
+    }
+    networks = {
+        "value": ValueFunction(POINT, settings["value"]),
+        "learned_reward": LearnedReward(POINT, settings["learned_reward"]),
+        "learned_termination": LearnedTermination(POINT, settings["learned_termination"]),
+        "diagnosis": Diagnosis(settings["diagnosis"], size_of(whole.adapter.prior(1))),
+    }
+    about = dataclasses.replace(whole.description, **settings)
+    save_checkpoint(tmp_path / "learned", Checkpoint(about, whole.adapter, whole.canary, **networks))
+    return tmp_path / "learned"
+
+
+def test_every_network_of_a_checkpoint_is_pushed_and_pulled(learned: Path, tmp_path: Path):
+    assert {path.name for path in learned.iterdir()} == set(CHECKPOINT_FILES)
+    push_checkpoint(learned, str(tmp_path / "there.zip"))
+
+    pulled = pull_checkpoint(str(tmp_path / "there.zip"), tmp_path / "pulled")
+
+    assert {path.name for path in pulled.iterdir()} == {*CHECKPOINT_FILES, "README.md", SUMS_FILE}
+    for name in CHECKPOINT_FILES:
+        assert digest(pulled / name) == digest(learned / name)
+    card = (pulled / "README.md").read_text()
+    assert "maximises a reward that was learned from the rewards of episodes. Where episodes end was learned, too." in card
+
+
+@pytest.mark.parametrize("key", ["value", "diagnosis", "learned_reward", "learned_termination"])
+def test_a_giant_of_any_kind_is_refused_before_memory_is_taken_for_it(learned: Path, tmp_path: Path, key: str):
+    push_checkpoint(learned, str(tmp_path / "pushed"))
+    about = yaml.safe_load((tmp_path / "pushed" / "checkpoint.yaml").read_text())
+    about[key]["hidden"] = [10**12]
+    changed(tmp_path / "pushed", "checkpoint.yaml", yaml.safe_dump(about).encode(), hashed=True)
+
+    file = f"{key.removeprefix('learned_')}.safetensors"
+    with pytest.raises(CheckpointError, match=f"its description asks for a larger network than its {file} holds"):
+        pull_checkpoint(str(tmp_path / "pushed"), tmp_path / "out")
+
+
+def test_a_copy_that_nobody_could_pull_is_not_pushed(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("adaptive_mbrl.hub.push.CHECKPOINT_FILES", ("checkpoint.yaml",))
+
+    with pytest.raises(CheckpointError, match=r"weights\.safetensors: missing"):
+        push_checkpoint(checkpoint, str(tmp_path / "there"))
+
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_hashes_are_those_of_sha256sum(pushed: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -13,9 +14,12 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from adaptive_mbrl.adaptation import RuleConfig
+from adaptive_mbrl.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from adaptive_mbrl.cli import main
 from adaptive_mbrl.errors import EXIT_MISTAKE
 from adaptive_mbrl.planning import PlannerConfig
+from adaptive_mbrl.planning.learned_reward import LearnedReward, LearnedRewardConfig
+from adaptive_mbrl.planning.learned_termination import LearnedTermination, LearnedTerminationConfig
 from sim.catalog.entries import ENTRIES, names_of
 from sim.catalog.words import change_in_words
 from sim.paths import config_root, known_configs
@@ -45,6 +49,17 @@ def test_the_lists_have_every_name():
     assert set(names["rules"]) == {config.TAG for config in typing.get_args(RuleConfig)}
     assert set(names["planners"]) == {config.TAG for config in typing.get_args(PlannerConfig)}
     assert all(entry.about for entries in found.values() for entry in entries)
+
+
+def test_checkpoints_are_listed_where_commands_write_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """By the examples of their help: a fine-tuned one, pulled ones, that of a training."""
+    places = ["runs/tuned", "runs/pulled/walker", "runs/pulled/checkpoint", "runs/train/walker/checkpoint"]
+    for place in places:
+        (tmp_path / place).mkdir(parents=True)
+        shutil.copy(PRETRAINED / "cartpole" / "checkpoint.yaml", tmp_path / place)
+    monkeypatch.chdir(tmp_path)
+
+    assert sorted(name for name in names_of("checkpoints") if name.startswith("runs")) == sorted(places)
 
 
 def test_list_loads_neither_torch_nor_mujoco():
@@ -218,3 +233,21 @@ def test_the_card_of_an_environment_says_where_it_comes_from_and_what_is_learned
     assert "ok environment   mine.py" in shown(capsys, "validate", "mine.py")
     Path("mine.py").write_text("robot = 1 / 0\n", encoding="utf-8")
     assert refused(capsys, "show", "mine.py") == "error: mine.py: line 1: ZeroDivisionError: division by zero\n"
+
+
+def test_a_learned_reward_is_told_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    whole = load_checkpoint("cartpole")
+    spec, reward = whole.description.spec, LearnedRewardConfig(hidden=(4,))
+    about = dataclasses.replace(
+        whole.description, terms=(), learned_reward=reward, learned_termination=LearnedTerminationConfig()
+    )
+    learned, ends = LearnedReward(spec, reward), LearnedTermination(spec, LearnedTerminationConfig())
+    made = Checkpoint(about, whole.adapter, learned_reward=learned, learned_termination=ends)
+    save_checkpoint(tmp_path / "made", made)
+
+    card = json.loads(shown(capsys, "show", str(tmp_path / "made"), "--json"))
+
+    assert card["objective"] == "learned from the rewards of episodes"
+    assert card["termination"] == "learned: no episode has ended"
+    networks = (whole.adapter, learned, ends)
+    assert card["parameters"] == sum(tensor.numel() for network in networks for tensor in network.parameters())
