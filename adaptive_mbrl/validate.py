@@ -25,7 +25,7 @@ def validate(options: ValidateOptions) -> None:
     for path in options.files:
         for file in _files_in(path):
             found = kind or kind_of(file)
-            if found is None and path.is_dir():
+            if found is None and path.is_dir() and _can_be_read(file):
                 print(f"not ours  {file}")
                 continue
             checked += 1
@@ -56,6 +56,15 @@ def kind_of(path: Path) -> FileKind | None:
     ranked = [(_fit(kind, content), kind in by_folder, -i) for i, kind in enumerate(FILE_KINDS)]
     (fit, _), _, number = max(ranked)
     return FILE_KINDS[-number] if fit > 0.5 else None
+
+
+def _can_be_read(path: Path) -> bool:
+    try:
+        read_mapping(path)
+    except ConfigError as error:
+        # a list, or nothing at all, is a YAML file of somebody else; what is no YAML may have been meant to be one of ours
+        return "not valid YAML" not in str(error) and "twice" not in str(error)
+    return True
 
 
 def _fit(kind: FileKind, content: Iterable[Any]) -> tuple[float, int]:
