@@ -379,4 +379,4 @@ def test_the_commands_of_the_readme_run_as_they_are(
     assert main([*train, "--run", "runs/train/robot", "--logger", "none", "--set", *small, *fewer]) == 0
     words = [w for w in evaluate if w not in ("--video", "robot.mp4", "--episodes", "6")]
     assert main([*words, "--episodes", "2", "--no-oracle"]) == 0
-    assert yaml.safe_load((tmp_path / "robot.json").read_text())["episodes"]
+    assert yaml.safe_load((tmp_path / "robot.json").read_text())["config"]["episodes"] == 2
