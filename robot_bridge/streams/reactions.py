@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
-from robot_bridge.safety.reactions import REACTIONS, Reaction, stops
+from robot_bridge.safety.reactions import REACTIONS, stops
 
 OUTCOMES = ("", "under_way", "succeeded")
 """What may be said of a stop beside `failed`; nothing where it is not watched."""
@@ -41,6 +40,6 @@ def reacting(said: str) -> Reacting:
     rung, _, outcome = said.partition(" ")
     words = [] if rung in ("none", "") else [f"reaction: {rung}"]
     words += [_WORDS.get(outcome, outcome)] if outcome else []
-    is_stop = rung in REACTIONS and stops(cast(Reaction, rung))
+    is_stop = rung in REACTIONS and stops(rung)
     level = "bad" if is_stop or outcome == "failed" else "warning" if words else "normal"
     return Reacting(", ".join(words), level, outcome == "failed")
