@@ -23,6 +23,7 @@ from robot_bridge.middleware.messages import (
     WrenchStamped,
 )
 from robot_bridge.safety.config import SafetyConfig
+from robot_bridge.safety.reactions import Reaction
 
 MessageType = type[Message]
 _TOPIC = re.compile(r"(/[A-Za-z_][A-Za-z0-9_]*)+")
@@ -211,7 +212,7 @@ class BridgeConfig:
     def _require_positions(self) -> None:
         """A robot under position commands starts and rests where its joints are, so their positions must be observed."""
         safety = self.safety
-        named: list[tuple[str, str]] = [("safe_action", safety.safe_action)]
+        named: list[tuple[str, Reaction]] = [("safe_action", safety.safe_action)]
         named += [(f"reactions.{kind}.action", reaction.action) for kind, reaction in safety.reactions.items()]
         named += [] if safety.stopping is None else [("stopping.then", reaction) for reaction in safety.stopping.then]
         for key, reaction in named:

@@ -72,7 +72,7 @@ def test_every_path_leads_somewhere_in_a_real_recording(recorded: tuple[Watched,
         newest(bag),
     )
 
-    values = {label: value_at(path, messages[topic_of(path)]) for path, label in found if label and label != "state"}
+    values = {label: value_at(path, messages[topic_of(path)]) for path, label in found if label not in ("", "state", "reaction")}
 
     assert {topic_of(path) for path, _ in found} == set(watched.topics)
     assert {label for _, label in found} >= {*watched.spec.obs_names, *BELIEF, "slide (sent)", "slide (planned)", *DIAGNOSED}
@@ -82,6 +82,8 @@ def test_every_path_leads_somewhere_in_a_real_recording(recorded: tuple[Watched,
     assert values["friction (std)"] > 0
     (state,) = {value_at(path, messages["/adaptive_mpc/state"]) for path, label in found if label == "state"}
     assert state in ("running", "inactive")
+    (reaction,) = {value_at(path, messages["/adaptive_mpc/reaction"]) for path, label in found if label == "reaction"}
+    assert reaction == "none"
 
 
 def test_the_order_of_the_joints_is_that_of_the_recording(recorded: tuple[Watched, Path, JointState], tmp_path: Path):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from adaptive_mbrl import cli
@@ -17,7 +18,9 @@ from adaptive_mbrl.config import save_yaml
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.data.store_lock import store_lock
+from adaptive_mbrl.data.stored_objective import OBJECTIVE_FILE
 from adaptive_mbrl.objective import Term
+from adaptive_mbrl.planning.learned_reward import LearnedReward, LearnedRewardConfig
 from adaptive_mbrl.spec import HealthyRange
 from robot_bridge.bags.types import encode, typestore
 from robot_bridge.bridge_config import BridgeConfig, GoalInput, OutputConfig
@@ -34,6 +37,7 @@ from robot_bridge.middleware.messages import (
     Twist,
     Vector3,
 )
+from robot_bridge.streams.watched import Watched
 from tests.bridge.recorded import WALL, bridge_config, joint_state
 
 DT = 0.04
@@ -195,6 +199,23 @@ def with_goal(folder: Path) -> BridgeConfig:
     described = dataclasses.replace(checkpoint.description, terms=terms, goal_names=("x",))
     save_checkpoint(folder / "with_goal", dataclasses.replace(checkpoint, description=described))
     return bridge_config(str(folder / "with_goal"))
+
+
+def test_a_learned_reward_is_imported_beside_and_watched(tmp_path: Path, bridge: Path, run: Callable):
+    checkpoint = load_checkpoint(tmp_path / "checkpoint")
+    learned = LearnedReward(checkpoint.description.spec, LearnedRewardConfig(hidden=(4,)))
+    about = dataclasses.replace(checkpoint.description, terms=(), learned_reward=learned.config)
+    save_checkpoint(tmp_path / "learned", dataclasses.replace(checkpoint, description=about, learned_reward=learned))
+    save_yaml(bridge, bridge_config(str(tmp_path / "learned")))
+
+    assert run(write_bag(tmp_path / "bag", session(0.0, 20)))[0] == 0
+
+    (found,) = episodes(tmp_path)
+    step = [torch.from_numpy(x) for x in (found.obs[:-1], found.action, found.obs[1:])]
+    np.testing.assert_allclose(found.reward, learned(*step, torch.zeros(20, 0)).detach().numpy(), atol=1e-6)
+    # there are no terms that a training could take from there
+    assert not (tmp_path / "episodes" / OBJECTIVE_FILE).exists()
+    assert Watched.load(bridge).spec == checkpoint.description.spec
 
 
 def test_rewards_follow_the_goal(tmp_path: Path, bridge: Path, run: Callable):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,9 @@ from robot_bridge.preflight.checks import Check, PreflightError, Verdict
 from robot_bridge.preflight.motion import ORDER, PULSE, SETTLE, GentleMotion, Trial
 from robot_bridge.preflight.response import MotionResponse, check_responses, judge
 from robot_bridge.safety.config import Range, SafetyConfig
+from robot_bridge.safety.reactions import ReactionConfig
 from robot_bridge.safety.states import State
+from robot_bridge.safety.stopping import StoppingConfig
 from robot_bridge.safety.supervisor import Observed, SafetySupervisor
 from sim.robot.robot import load_robot
 from sim.scenarios.scenario import Scenario
@@ -158,7 +161,7 @@ def test_rest_is_where_position_controlled_joints_are():
     np.testing.assert_allclose(trials[0].pulses[0].sent[:, 0], 4.0 + PULSE)
 
 
-def positions(order: tuple[str, ...] = (), **safety: str) -> BridgeConfig:
+def positions(order: tuple[str, ...] = (), **safety: Any) -> BridgeConfig:
     return BridgeConfig(
         "cart",
         {"joints": TopicConfig("/joint_states", JointState.ros_type)},
@@ -188,6 +191,10 @@ def test_present_positions_are_found_by_joint():
         positions(field="velocity")
     with pytest.raises(ConfigError, match=r"'safety.safe_action': got 'zero' with position commands; allowed: hold"):
         positions(safe_action="zero")
+    with pytest.raises(ConfigError, match=r"'safety.stopping.then': got 'zero' with position commands; allowed: hold"):
+        positions(safe_action="hold", stopping=StoppingConfig({"speed": 0.1}, then=("hold", "zero")))
+    with pytest.raises(ConfigError, match=r"'safety.reactions.stale.action': got 'zero' with position commands"):
+        positions(safe_action="hold", reactions={"stale": ReactionConfig("zero")})
 
 
 def trials_of(wiring: Sequence[int], *, robot_name: str = "arm", late: int = 1, seed: int = 0) -> list[Trial]:

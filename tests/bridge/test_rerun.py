@@ -55,6 +55,7 @@ def record(bag: Path) -> None:
             "/joint_states": JointState,
             "/commands": Float64MultiArray,
             "/adaptive_mpc/state": String,
+            "/adaptive_mpc/reaction": String,
             "/adaptive_mpc/plan": Float64MultiArray,
             "/adaptive_mpc/belief": Float64MultiArray,
             "/adaptive_mpc/diagnosis": Float64MultiArray,
@@ -67,6 +68,7 @@ def record(bag: Path) -> None:
         put["/joint_states"](dataclasses.replace(STANDING, position=[at, 0.5]), at)
         put["/commands"](Float64MultiArray(data=[at] if step else [at, at]), at)
         put["/adaptive_mpc/state"](String("running" if step < 10 else "estop"), at)
+        put["/adaptive_mpc/reaction"](String("none" if step < 10 else "hold under_way" if step < 15 else "zero failed"), at)
         put["/adaptive_mpc/plan"](labelled(("step", "slide"), PLAN), at)
         put["/adaptive_mpc/belief"](labelled((",".join(BELIEF),), np.array([np.nan, at, 0, step, 1, 0, 0])), at)
         put["/adaptive_mpc/diagnosis"](Float64MultiArray(data=[0.5, 1.0, 0.1, 0.2]), at)
@@ -98,7 +100,7 @@ def test_a_recording_holds_all_that_was_recorded(watched: Watched, tmp_path: Pat
 
     assert cli.main(["rerun", "export", str(tmp_path / "bag"), "--bridge", str(tmp_path / "bridge.yaml"), "--out", str(out)]) == 0
 
-    assert capsys.readouterr().out.startswith(f"{out}: 140 messages, ")
+    assert capsys.readouterr().out.startswith(f"{out}: 160 messages, ")
     times, positions = table(out, "/observations/cart_position", "Scalars:scalars")
     np.testing.assert_allclose(times - WALL, 0.1 * np.arange(20), atol=1e-6)
     np.testing.assert_allclose(positions, 0.1 * np.arange(20))
@@ -110,6 +112,8 @@ def test_a_recording_holds_all_that_was_recorded(watched: Watched, tmp_path: Pat
     assert len(table(out, "/belief/adapted_error", "Scalars:scalars")[1]) == 20
     assert table(out, "/state", "TextLog:text")[1] == ["running", "estop"]
     assert table(out, "/state", "TextLog:level")[1] == ["INFO", "ERROR"]
+    assert table(out, "/reaction", "TextLog:text")[1] == ["none", "hold under_way", "zero failed: cut the power"]
+    assert table(out, "/reaction", "TextLog:level")[1] == ["INFO", "ERROR", "ERROR"]
     assert table(out, "/diagnostics/safety", "TextLog:text")[1] == ["safety: running", "safety: estop"]
     parameter = r"/diagnosis/actuator_gain\ slide"
     bounds = [table(out, f"{parameter}/{what}", "Scalars:scalars")[1][0] for what in ("low", "mean", "high")]

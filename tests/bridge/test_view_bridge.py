@@ -120,6 +120,39 @@ def test_the_state_comes_with_its_reason(watched: Watched, heard: Heard, air: Ai
     assert shown_state(watched, heard.snapshot(), WHERE) == Shown("running", "", "good")
 
 
+def test_the_banner_says_what_is_done_about_faults_and_how_a_stop_goes(watched: Watched, heard: Heard, air: Air):
+    def shown(state: str, reaction: str) -> Shown:
+        air.say("/adaptive_mpc/state", String(state))
+        air.say("/adaptive_mpc/reaction", String(reaction))
+        return shown_state(watched, heard.snapshot(), WHERE)
+
+    assert shown("running", "none") == Shown("running", "", "good")
+    assert shown("running", "slow") == Shown("running", "reaction: slow", "warning")
+    assert shown("hold", "hold under_way") == Shown("hold", "reaction: hold, the robot is being stopped", "bad")
+    assert shown("hold", "hold succeeded").reason == "reaction: hold, the robot is at rest"
+    air.say("/diagnostics", diagnosis("hold; 'x' is 50"))
+    failed = shown("hold", "zero failed")
+    assert failed.title == "hold: cut the power"
+    assert failed.reason == "reaction: zero, THE ROBOT DOES NOT COME TO REST: cut the power; 'x' is 50"
+
+    # what was said of a stop long ago is not said of now
+    air.now += 2.0
+    air.say("/adaptive_mpc/state", String("running"))
+    assert shown_state(watched, heard.snapshot(), WHERE).title == "running"
+
+
+def test_the_banner_asks_for_a_decision(watched: Watched, heard: Heard, air: Air):
+    air.say("/adaptive_mpc/state", String("running"))
+    air.say("/adaptive_mpc/reaction", String("warn"))
+    air.say("/diagnostics", diagnosis("running; the operator is gone", WARN, waiting_for_a_decision="operator_gone"))
+
+    shown = shown_state(watched, heard.snapshot(), WHERE)
+
+    assert shown.level == "warning"
+    decide = "waiting for a decision about operator_gone: 'Override' goes on in spite of it"
+    assert shown.reason == f"the operator is gone; reaction: warn; {decide}"
+
+
 def test_an_old_state_is_never_shown_as_the_present_one(watched: Watched, heard: Heard, air: Air):
     air.say("/adaptive_mpc/state", String("running"))
     air.now += 0.9

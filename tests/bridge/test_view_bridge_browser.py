@@ -95,6 +95,8 @@ def running_page(commands: Commands) -> Iterator[tuple[Page, list[str], list[str
 def test_a_user_watches_stops_clears_and_starts_again(commands: Commands):
     with running_page(commands) as (page, _, states):
         wait_for(page, "body", "slide")
+        click(page, "Override")
+        wait_for(page, "body", "refused: no fault is waiting for a decision")
         click(page, "EMERGENCY STOP")
         # at the bridge itself, not only on the page
         wait_until(lambda: states[-1:] == ["estop"])
