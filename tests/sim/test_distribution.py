@@ -134,7 +134,7 @@ def test_one_draw_for_several_names_and_its_inverse(tmp_path: Path) -> None:
         (
             "body_mass: {uniform",
             "bodymass: {uniform",
-            r"unknown key 'train.initial\[1\].bodymass'; allowed keys: at, actuator_gain",
+            r"unknown key 'train.initial\[1\].bodymass' .did you mean 'body_mass'.*allowed keys: at, actuator_gain",
         ),
     ],
 )
