@@ -80,14 +80,18 @@ class LivePlot:
         """The points: their times, and the numbers of each line.
 
         They begin where some line has a number. A line that has none there yet has its first one, since the browser takes the
-        range of an axis from the first point on.
+        range of an axis from the first point on; a line that never has one borrows its first point from another line.
         """
         rows = np.array(self._rows, dtype=np.float64).reshape(len(self._rows), self._width)
         known = np.isfinite(rows[:, 1:])
         rows, known = (x[int(known.any(1).argmax()) :] if known.any() else x[:0] for x in (rows, known))
-        for line in range(self._width - 1):
-            first = int(known[:, line].argmax()) if known[:, line].any() else 0
-            rows[:first, 1 + line] = rows[first, 1 + line] if len(rows) else 0.0
+        for line in range(self._width - 1) if len(rows) else ():
+            if known[:, line].any():
+                first = int(known[:, line].argmax())
+                rows[:first, 1 + line] = rows[first, 1 + line]
+            else:
+                # one point shows nothing, and without any number the browser would find no range
+                rows[0, 1 + line] = rows[0, 1:][known[0]][0]
         return tuple(np.ascontiguousarray(column) for column in rows.T)
 
     def draw(self) -> None:

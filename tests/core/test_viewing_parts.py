@@ -175,8 +175,10 @@ def test_a_plot_begins_where_there_is_a_number_and_no_line_begins_without_one():
         plot.append(0.0, [nan, nan])
         plot.draw()
         assert [x.tolist() for x in plot.columns()] == [[], [], []]
-        for time, values in ((1.0, [1.0, nan]), (2.0, [nan, nan]), (3.0, [2.0, 5.0])):
+        for time, values in ((1.0, [1.0, nan]), (2.0, [nan, nan])):
             plot.append(time, values)
+        assert [[str(y) for y in x] for x in plot.columns()] == [["1.0", "2.0"], ["1.0", "nan"], ["1.0", "nan"]]
+        plot.append(3.0, [2.0, 5.0])
         plot.draw()
         assert [[str(y) for y in x] for x in plot.columns()] == [
             ["1.0", "2.0", "3.0"],
