@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 HEIGHT = 135
 """Of a plot [pixels]."""
+DECIMALS = 9
+"""Of the numbers that are drawn."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,8 @@ class LivePlot:
         range of an axis from the first point on; a line that never has one borrows its first point from another line.
         """
         rows = np.array(self._rows, dtype=np.float64).reshape(len(self._rows), self._width)
+        # a range of rounding errors alone is too narrow for the browser to divide it
+        rows[:, 1:] = rows[:, 1:].round(DECIMALS)
         known = np.isfinite(rows[:, 1:])
         rows, known = (x[int(known.any(1).argmax()) :] if known.any() else x[:0] for x in (rows, known))
         for line in range(self._width - 1) if len(rows) else ():
