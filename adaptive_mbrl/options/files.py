@@ -25,22 +25,8 @@ KindName = Literal[
     "dataset",
     "sweep",
 ]
-KindNameOrAll = Literal[
-    "robot",
-    "environment",
-    "scenario",
-    "split",
-    "train",
-    "baseline",
-    "suite",
-    "bridge",
-    "imperfections",
-    "logs",
-    "dataset",
-    "sweep",
-    "all",
-]
-"""The names of `adaptive_mbrl.file_kinds.FILE_KINDS`, which a test compares. The parser needs each list as a whole."""
+KindNameOrAll = Literal[KindName, "all"]
+"""The names of `adaptive_mbrl.file_kinds.FILE_KINDS`, which a test compares."""
 
 Places = Annotated[tuple[Path, ...], arg(metavar="FILE [FILE ...]", help_behavior_hint="")]
 OptionalKind = Annotated[KindName | None, arg(help_behavior_hint="")]

@@ -45,16 +45,7 @@ class DdsClient:
             waiting.put(response)
 
     def __call__(self, request: Request, timeout: float = 3.0, answer_seconds: float | None = None) -> Response:
-        """Send a request and wait for its answer.
-
-        Args:
-            request: the request.
-            timeout: longest time to find the service [s].
-            answer_seconds: longest time to wait for its answer then [s]; None for `timeout`.
-
-        Raises:
-            BridgeError: the service was not found or did not answer.
-        """
+        """See `Client`."""
         until = time.monotonic() + timeout
         while not self._is_served():
             if time.monotonic() > until:

@@ -30,19 +30,8 @@ def layout(options: FoxgloveLayoutOptions) -> None:
 
 def stream_to_foxglove(options: FoxgloveStreamOptions) -> None:
     """Serve what a bridge publishes to Foxglove, until a signal comes."""
-    watched = Watched.load(options.bridge, options.node)
-    stream, stop = FoxgloveStream(watched, options.port, options.host), stop_on_signals()
-    try:
-        transport = open_transport(options.transport, STREAM, options.domain, options.interface)
-        try:
-            stream.listen(transport)
-            print(f"open Foxglove with the connection {stream.url} (Foxglove WebSocket)", flush=True)
-            stop.wait()
-        finally:
-            transport.close()
-    finally:
-        stream.close()
-    print(stream.report(), flush=True)
+    stream = FoxgloveStream(Watched.load(options.bridge, options.node), options.port, options.host)
+    _stream(stream, options, f"open Foxglove with the connection {stream.url} (Foxglove WebSocket)")
 
 
 def export_to_rerun(options: RerunExportOptions) -> None:
@@ -52,13 +41,17 @@ def export_to_rerun(options: RerunExportOptions) -> None:
 
 def stream_to_rerun(options: RerunStreamOptions) -> None:
     """Send what a bridge publishes to a viewer of Rerun, until a signal comes."""
-    watched = Watched.load(options.bridge, options.node)
-    stream, stop = RerunStream(watched, options.viewer), stop_on_signals()
+    stream = RerunStream(Watched.load(options.bridge, options.node), options.viewer)
+    _stream(stream, options, f"sending to the viewer at {options.viewer}")
+
+
+def _stream(stream: FoxgloveStream | RerunStream, options: FoxgloveStreamOptions | RerunStreamOptions, greeting: str) -> None:
+    stop = stop_on_signals()
     try:
         transport = open_transport(options.transport, STREAM, options.domain, options.interface)
         try:
             stream.listen(transport)
-            print(f"sending to the viewer at {options.viewer}", flush=True)
+            print(greeting, flush=True)
             stop.wait()
         finally:
             transport.close()
