@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -35,6 +35,8 @@ from adaptive_mbrl.planning.score import Termination
 from adaptive_mbrl.planning.value import ValueConfig, ValueFunction
 from adaptive_mbrl.spec import RobotSpec, spec_differences
 from adaptive_mbrl.storage import atomic_folder, write_bytes_atomically
+
+ModuleT = TypeVar("ModuleT", bound=torch.nn.Module)
 
 FORMAT_VERSION = 2
 WEIGHTS_FILE = "weights.safetensors"
@@ -260,9 +262,7 @@ def _value(description: Description, folder: Path, device: torch.device | str) -
 def _diagnosis(description: Description, folder: Path, adapter: NetworkAdapter, device: torch.device | str) -> Diagnosis | None:
     if description.diagnosis is None:
         return None
-    diagnosis = Diagnosis(description.diagnosis, size_of(adapter.prior(1)))
-    load_weights(diagnosis, read_tensors(folder / DIAGNOSIS_FILE), source=folder / DIAGNOSIS_FILE)
-    return diagnosis.eval().requires_grad_(False).to(device)
+    return _fitted(Diagnosis(description.diagnosis, size_of(adapter.prior(1))), folder / DIAGNOSIS_FILE).to(device)
 
 
 def read_value(folder: Path, value: ValueFunction) -> ValueFunction:
@@ -271,8 +271,7 @@ def read_value(folder: Path, value: ValueFunction) -> ValueFunction:
     Raises:
         CheckpointError: the file is missing or damaged, or does not fit.
     """
-    load_weights(value, read_tensors(folder / VALUE_FILE), source=folder / VALUE_FILE)
-    return value.eval().requires_grad_(False)
+    return _fitted(value, folder / VALUE_FILE)
 
 
 def read_learned(folder: Path, description: Description) -> tuple[LearnedReward | None, LearnedTermination | None]:
@@ -283,14 +282,16 @@ def read_learned(folder: Path, description: Description) -> tuple[LearnedReward 
     """
     reward = termination = None
     if description.learned_reward is not None:
-        reward = LearnedReward(description.spec, description.learned_reward)
-        load_weights(reward, read_tensors(folder / REWARD_FILE), source=folder / REWARD_FILE)
-        reward.eval().requires_grad_(False)
+        reward = _fitted(LearnedReward(description.spec, description.learned_reward), folder / REWARD_FILE)
     if description.learned_termination is not None:
-        termination = LearnedTermination(description.spec, description.learned_termination)
-        load_weights(termination, read_tensors(folder / TERMINATION_FILE), source=folder / TERMINATION_FILE)
-        termination.eval().requires_grad_(False)
+        termination = _fitted(LearnedTermination(description.spec, description.learned_termination), folder / TERMINATION_FILE)
     return reward, termination
+
+
+def _fitted(module: ModuleT, path: Path) -> ModuleT:
+    """A network with the weights of a file, which is used and no longer trained."""
+    load_weights(module, read_tensors(path), source=path)
+    return module.eval().requires_grad_(False)
 
 
 def find_checkpoint(path: str | Path) -> Path:
