@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.statistics import transition_statistics
 from adaptive_mbrl.errors import ConfigError, DivergenceError
+from adaptive_mbrl.meta.cosine_fit import descend
 from adaptive_mbrl.meta.transitions_of import transitions_of
 from adaptive_mbrl.planning.learned_reward import LearnedReward
 
@@ -56,15 +57,13 @@ def fit_reward(
     _rescale(reward, data.reward)
     wanted = (data.reward - reward.reward_mean) / reward.reward_std
     config, generator = reward.config, torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.Adam(reward.network.net.parameters(), lr=config.learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.updates)
-    for _ in range(config.updates):
+
+    def loss() -> Tensor:
         index = torch.randint(len(wanted), (config.batch_size,), generator=generator)
         rows = data.rows(index)
-        optimizer.zero_grad(set_to_none=True)
-        nn.functional.mse_loss(reward.standardised(rows.obs, rows.action, rows.next_obs), wanted[index]).backward()
-        optimizer.step()
-        schedule.step()
+        return nn.functional.mse_loss(reward.standardised(rows.obs, rows.action, rows.next_obs), wanted[index])
+
+    descend(reward.network.net.parameters(), loss, config.updates, config.learning_rate)
     reward.eval().requires_grad_(False)
     compared = transitions_of(held_out) if held_out else data
     predicted = reward(compared.obs, compared.action, compared.next_obs, compared.obs.new_zeros(len(compared.obs), 0))

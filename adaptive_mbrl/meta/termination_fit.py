@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.statistics import transition_statistics
 from adaptive_mbrl.errors import DivergenceError
+from adaptive_mbrl.meta.cosine_fit import descend
 from adaptive_mbrl.meta.transitions_of import LabelledTransitions, transitions_of
 from adaptive_mbrl.planning.learned_termination import LearnedTermination
 
@@ -44,18 +45,16 @@ def fit_termination(
     network.normalizer.fit(transition_statistics(network.normalizer.spec, [(data.obs, data.next_obs)]))
     termination.train().requires_grad_(True)
     config, generator = termination.config, torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.Adam(network.net.parameters(), lr=config.learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.updates)
     half = config.batch_size // 2
     wanted = torch.cat([torch.ones(half), torch.zeros(half)])
-    for _ in range(config.updates):
+
+    def loss() -> Tensor:
         index = torch.cat([of[torch.randint(len(of), (half,), generator=generator)] for of in (ends, others)])
         rows = data.rows(index)
-        optimizer.zero_grad(set_to_none=True)
         logit = termination.logit(rows.obs, rows.action, rows.next_obs)
-        nn.functional.binary_cross_entropy_with_logits(logit, wanted).backward()
-        optimizer.step()
-        schedule.step()
+        return nn.functional.binary_cross_entropy_with_logits(logit, wanted)
+
+    descend(network.net.parameters(), loss, config.updates, config.learning_rate)
     termination.eval().requires_grad_(False)
     return _limited(termination, transitions_of([*training, *held_out]))
 
