@@ -11,7 +11,7 @@ from robot_bridge.bags.recorder import absolute_topic
 from robot_bridge.bags.types import encode, typestore
 from robot_bridge.middleware.messages import Message
 from robot_bridge.middleware.transport import Transport
-from robot_bridge.streams.listening import listen
+from robot_bridge.streams.listening import listen, silence
 from robot_bridge.streams.watched import Watched
 
 
@@ -51,9 +51,7 @@ class FoxgloveStream:
 
     def report(self) -> str:
         """A line about what was passed on."""
-        silent = [topic for topic in self._channels if not self._sent[topic]]
-        nothing = f"; nothing came on {', '.join(silent)}" if silent else ""
-        return f"{self._sent.total()} messages passed on{nothing}"
+        return f"{self._sent.total()} messages passed on{silence(self._watched, self._sent)}"
 
     def close(self) -> None:
         """End the connections."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
@@ -26,3 +27,14 @@ def listen(watched: Watched, transport: Transport, take: Take) -> None:
 
     for topic, message_type in watched.topics.items():
         transport.subscribe(topic, message_type, partial(receive, topic), reliable=False)
+
+
+def silence(watched: Watched, heard: Counter[str]) -> str:
+    """The end of a sentence that names the topics on which nothing came; empty if there are none.
+
+    Args:
+        watched: the robot and its node.
+        heard: number of messages of each topic.
+    """
+    silent = [topic for topic in watched.topics if not heard[topic]]
+    return f"; nothing came on {', '.join(silent)}" if silent else ""

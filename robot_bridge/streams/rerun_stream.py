@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from adaptive_mbrl.errors import ConfigError
 from robot_bridge.middleware.messages import Message
 from robot_bridge.middleware.transport import Transport
-from robot_bridge.streams.listening import listen
+from robot_bridge.streams.listening import listen, silence
 from robot_bridge.streams.rerun_blueprint import blueprint
 from robot_bridge.streams.rerun_log import RerunLog, new_recording
 from robot_bridge.streams.watched import Watched
@@ -45,9 +45,7 @@ class RerunStream:
 
     def report(self) -> str:
         """A line about what was sent."""
-        silent = [topic for topic in self._watched.topics if not self._sent[topic]]
-        nothing = f"; nothing came on {', '.join(silent)}" if silent else ""
-        return f"{self._sent.total()} messages sent{nothing}{self._unsent}"
+        return f"{self._sent.total()} messages sent{silence(self._watched, self._sent)}{self._unsent}"
 
     def close(self) -> None:
         """Send what still waits, and end the connection; a viewer that has ended or hangs is not waited for."""
