@@ -10,6 +10,11 @@ EXIT_BROKEN_PIPE = 141
 """Exit code when nobody reads the output any more, the shell's usual one."""
 
 
+def reason_of(error: BaseException) -> str:
+    """What an error of another library says, in one line; the name of its class if it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 class AdaptiveMBRLError(Exception):
     """A mistake in a file, a flag or an array; the message says what was found and what is allowed."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import gymnasium
 
-from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.errors import ConfigError, reason_of
 from sim.robot.environment import Env
 
 ALLOWED = "allowed: gymnasium:ID, gymnasium:MODULE:ID or dm_control:DOMAIN/TASK"
@@ -37,5 +37,5 @@ def make_environment(reference: str, options: Mapping[str, Any], render_mode: st
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
     except (gymnasium.error.Error, ImportError, TypeError, ValueError, KeyError, AssertionError) as error:
-        said = " ".join(str(error).split()) or type(error).__name__
+        said = reason_of(error)
         raise ConfigError(f"{where} cannot be made: {said}") from error

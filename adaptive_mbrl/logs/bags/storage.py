@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.errors import ConfigError, reason_of
 from adaptive_mbrl.extras import extra_package
 from adaptive_mbrl.logs.bags.cut_mcap import is_complete, open_cut
 from adaptive_mbrl.logs.bags.files import STORAGE, has_metadata, storage_files
@@ -102,7 +102,7 @@ class Storage:
         return reader
 
     def _unreadable(self, error: Exception) -> ConfigError:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = reason_of(error)
         if isinstance(error, KeyError) or reason.startswith(("Profile", "Serialization format")):
             # how rosbags says that it does not know the encoding
             return ConfigError(f"{self.path}: not a recording of ROS 2 ({reason}); {ALLOWED}")

@@ -7,6 +7,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from adaptive_mbrl.errors import reason_of
 from adaptive_mbrl.training.loggers.base import Logger
 
 
@@ -46,7 +47,7 @@ class GuardedLogger:
         except Exception as error:  # whatever a logger raises, the training is worth more
             if not self._warned:
                 self._warned = True
-                reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+                reason = reason_of(error).rstrip(".")
                 tqdm.write(f"warning: logger {self._name}: {reason}; {consequence}, and the training goes on")
             return False
         return True

@@ -56,7 +56,7 @@ class Collection(NamedTuple):
     @property
     def returns(self) -> NDArray[np.float64]:
         """The return of each episode, (E,)."""
-        return np.array([float(e.reward[e.history :].sum()) for e in self.episodes])
+        return np.array([return_of(e) for e in self.episodes])
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,11 @@ class History:
     def scalars(self, name: str) -> dict[int, float]:
         """The values of a figure, by the numbers of the rounds that have it."""
         return {r.number: r.record.scalars[name] for r in self.rounds if name in r.record.scalars}
+
+
+def return_of(episode: Episode) -> float:
+    """The return of an episode, without the first steps that only lead up to it."""
+    return float(episode.reward[episode.history :].sum())
 
 
 def read_history(run: Path, store: EpisodeStore | None = None, *, predicts: bool = False) -> History:

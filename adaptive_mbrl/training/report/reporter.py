@@ -16,6 +16,7 @@ from tqdm import tqdm
 from adaptive_mbrl.adaptation.base import Adapter
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import EpisodeStore
+from adaptive_mbrl.errors import reason_of
 from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.report.figures import RoundFigures, loss_curve, save_figures, this_machine
 from adaptive_mbrl.training.report.held_out import HeldOutErrors, held_out_errors, horizons_of
@@ -110,6 +111,6 @@ class Reporter:
         try:
             return call()
         except Exception as error:  # whatever it is, the training is worth more
-            reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+            reason = reason_of(error).rstrip(".")
             tqdm.write(f"warning: report: {what}: {reason}; the training goes on")
             return None

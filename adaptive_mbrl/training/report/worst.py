@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from adaptive_mbrl.data.episode import Episode
-from adaptive_mbrl.training.report.history import History
+from adaptive_mbrl.errors import reason_of
+from adaptive_mbrl.training.report.history import History, return_of
 
 Film = Callable[[Episode, Path], None]
 """Draws an episode into an mp4 file. Where that cannot be done, it raises an error that says why."""
@@ -47,10 +48,10 @@ def worst_episode(history: History) -> tuple[Episode, str] | None:
         return None
     held_out = [e for e in newest if e.tags.get("validation")]
     chosen = held_out or newest
-    worst = min(chosen, key=_return)
+    worst = min(chosen, key=return_of)
     kind = "validation episode" if held_out else "training episode (none is held out for validation)"
     among = f"the only {kind}" if len(chosen) == 1 else f"the lowest of {len(chosen)} {kind.replace('episode', 'episodes')}"
-    return worst, f"Return {_return(worst):,.1f}: {among} {where}, by the {_actor(worst)}."
+    return worst, f"Return {return_of(worst):,.1f}: {among} {where}, by the {_actor(worst)}."
 
 
 def _newest(history: History) -> tuple[list[Episode], str]:
@@ -107,7 +108,7 @@ def film_worst(history: History, film: Film | None, folder: Path) -> Shown:
         try:
             film(episode, path)
         except Exception as error:  # whatever it is, the rest of the page is worth more
-            return Shown(caption, changes, None, " ".join(str(error).split()).rstrip(".") or type(error).__name__)
+            return Shown(caption, changes, None, reason_of(error).rstrip("."))
         return Shown(caption, changes, _placed(path, folder), None)
 
 
@@ -116,7 +117,3 @@ def _placed(video: Path, folder: Path) -> str:
         shutil.move(video, folder / VIDEO_FILE)
         return VIDEO_FILE
     return f"data:video/mp4;base64,{base64.b64encode(video.read_bytes()).decode()}"
-
-
-def _return(episode: Episode) -> float:
-    return float(episode.reward[episode.history :].sum())
