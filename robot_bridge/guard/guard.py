@@ -122,7 +122,7 @@ class Guard:
 
     def _act(self) -> bool:
         observed, now = self._observe(), self._now()
-        known = self._checks.is_fresh(now, observed) & self._checks.is_possible(observed.values)
+        known = self._checks.is_known(now, observed)
         values = np.where(known, observed.values, 0.0)
         wanted = self._safe.command(self._reaction, self._limiter.sent, values, self._spec.dt)
         self._last = now

@@ -71,14 +71,14 @@ class ObservationChecks:
         """Which channels are within their age limits, (obs_dim,)."""
         return self._fresh(_age(now, observed))
 
-    def is_possible(self, values: Array) -> NDArray[np.bool_]:
-        """Where values are finite and no further from the training data than is allowed, (obs_dim,)."""
-        return np.isfinite(values) & (values >= self._possible_low) & (values <= self._possible_high)
+    def is_known(self, now: float, observed: Observed) -> NDArray[np.bool_]:
+        """Which channels are fresh, finite and no further from the training data than is allowed, (obs_dim,)."""
+        return self.is_fresh(now, observed) & self._possible(observed.values)
 
     def faults(self, now: float, observed: Observed) -> list[Fault]:
         """What is wrong with an observation."""
         values, age = observed.values, _age(now, observed)
-        fresh, possible = self._fresh(age), self.is_possible(values)
+        fresh, possible = self._fresh(age), self._possible(values)
         faults = self._stale_fault(age, fresh)
         for i, name in enumerate(self._spec.obs_names):
             if not fresh[i]:
@@ -98,6 +98,9 @@ class ObservationChecks:
     def _fresh(self, age: Array) -> NDArray[np.bool_]:
         # an observation from the future means that a clock jumped, so its age is not known
         return (age >= 0) & (age <= self.max_age)
+
+    def _possible(self, values: Array) -> NDArray[np.bool_]:
+        return np.isfinite(values) & (values >= self._possible_low) & (values <= self._possible_high)
 
     def _stale_fault(self, age: Array, fresh: NDArray[np.bool_]) -> list[Fault]:
         """One fault for all stale channels together, since usually many become stale at once."""

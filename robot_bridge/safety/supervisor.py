@@ -201,7 +201,7 @@ class SafetySupervisor:
         self._react(words, passed, reaction)
         if self._sends_nothing:
             return Decision(None, self.state, words)
-        known = self.is_fresh(now, observed) & self._checks.is_possible(observed.values)
+        known = self._checks.is_known(now, observed)
         self._watch_stop(observed.values, known, passed)
         share = 0.0 if plan is None else self._plan_share(reaction)
         safe = self._safe_action(np.where(known, observed.values, 0.0), passed)
