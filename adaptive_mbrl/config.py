@@ -19,7 +19,7 @@ from typing import Any, Literal, TypeVar, Union
 
 import yaml
 
-from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.errors import ConfigError, NotYamlError
 from adaptive_mbrl.storage import write_text_atomically
 
 T = TypeVar("T")
@@ -56,7 +56,7 @@ def read_mapping(path: str | Path) -> Mapping[str, Any]:
         where = getattr(error, "problem_mark", None)
         line = f", line {where.line + 1}" if where else ""
         problem = getattr(error, "problem", None) or "cannot be parsed"
-        raise ConfigError(f"{path}{line}: not valid YAML: {problem}") from error
+        raise NotYamlError(f"{path}{line}: not valid YAML: {problem}") from error
     if not isinstance(content, Mapping):
         found = "it is empty" if content is None else f"got {type(content).__name__}"
         raise ConfigError(f"{path}: expected a mapping of keys to values, {found}")

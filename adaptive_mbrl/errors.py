@@ -23,6 +23,10 @@ class ConfigError(AdaptiveMBRLError):
     """A YAML file or a configuration value is wrong."""
 
 
+class NotYamlError(ConfigError):
+    """A file is no YAML, or one of its mappings has a key twice."""
+
+
 class CheckpointError(AdaptiveMBRLError):
     """A checkpoint or a run folder is missing, damaged or belongs to another robot."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from adaptive_mbrl.config import did_you_mean, read_mapping
-from adaptive_mbrl.errors import AdaptiveMBRLError, ConfigError
+from adaptive_mbrl.errors import AdaptiveMBRLError, ConfigError, NotYamlError
 from adaptive_mbrl.file_kinds import FILE_KINDS, FileKind
 from adaptive_mbrl.options import ValidateOptions
 
@@ -25,7 +25,7 @@ def validate(options: ValidateOptions) -> None:
     for path in options.files:
         for file in _files_in(path):
             found = kind or kind_of(file)
-            if found is None and path.is_dir() and _can_be_read(file):
+            if found is None and path.is_dir() and _is_yaml(file):
                 print(f"not ours  {file}")
                 continue
             checked += 1
@@ -58,12 +58,14 @@ def kind_of(path: Path) -> FileKind | None:
     return FILE_KINDS[-number] if fit > 0.5 else None
 
 
-def _can_be_read(path: Path) -> bool:
+def _is_yaml(path: Path) -> bool:
     try:
         read_mapping(path)
-    except ConfigError as error:
+    except NotYamlError:
+        return False
+    except ConfigError:
         # a list, or nothing at all, is a YAML file of somebody else; what is no YAML may have been meant to be one of ours
-        return "not valid YAML" not in str(error) and "twice" not in str(error)
+        return True
     return True
 
 

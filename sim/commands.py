@@ -26,6 +26,7 @@ from adaptive_mbrl.training.seeds import train_seeds
 from sim.demo import default_multitask, default_scenario, run_demo
 from sim.episodes.policies import ControllerPolicy, OraclePolicy, Policy, RandomPolicy, load_controller
 from sim.episodes.run import run_scenarios
+from sim.evaluation.drawing_process import require_renderer
 from sim.evaluation.episode_film import film_of
 from sim.evaluation.evaluate import Evaluation
 from sim.evaluation.evaluate import evaluate as run_evaluation
@@ -36,7 +37,6 @@ from sim.evaluation.report import ledger_of, make_report, write_report
 from sim.evaluation.setup import prepare
 from sim.evaluation.summary import Report
 from sim.evaluation.terminal import live_progress, print_report
-from sim.evaluation.video import require_renderer
 from sim.paths import find_config
 from sim.robot.loading import load_task
 from sim.robot.robot import Robot

@@ -13,13 +13,13 @@ import adaptive_mbrl
 from adaptive_mbrl.checkpoint import Description, read_description
 from adaptive_mbrl.console import make_console
 from adaptive_mbrl.errors import ConfigError
+from sim.evaluation.drawing_process import VideoError
 from sim.evaluation.evaluate import evaluate
 from sim.evaluation.first_episode import render_first_episode
 from sim.evaluation.plots import plot_recovery
 from sim.evaluation.report import describe, make_report, write_report
 from sim.evaluation.setup import prepare
 from sim.evaluation.terminal import live_progress, print_report
-from sim.evaluation.video import VideoError
 from sim.paths import known_configs
 
 EPISODES = 4

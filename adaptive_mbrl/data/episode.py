@@ -37,3 +37,8 @@ class Episode:
 
     def __len__(self) -> int:
         return len(self.action)
+
+    @property
+    def is_branch(self) -> bool:
+        """Whether it branches off from another episode, from a snapshot of the simulator."""
+        return self.tags.get("source") == "branch"

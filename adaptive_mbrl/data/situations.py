@@ -77,7 +77,7 @@ def stretches_of(episodes: Sequence[Episode]) -> list[list[Stretch]]:
     points = _branching_points(episodes)
     found = [list(_stretches(episode, f"episode {i}", points)) for i, episode in enumerate(episodes)]
     return [
-        [s._replace(begin=max(s.begin, e.history)) for s in stretches] if e.tags.get("source") == "branch" else stretches
+        [s._replace(begin=max(s.begin, e.history)) for s in stretches] if e.is_branch else stretches
         for e, stretches in zip(episodes, found, strict=True)
     ]
 
@@ -90,7 +90,7 @@ def _stretches(episode: Episode, own: str, points: dict[_Point, int]) -> Iterabl
         return [Stretch(0, length, situation_key(tags["situation"]), tags["situation"] if is_change else None)]
     if "scenario" not in tags:
         return [Stretch(0, length, own)]
-    if tags.get("source") == "branch":
+    if episode.is_branch:
         scenario = situation_key(tags["scenario"])
         step = points.get((scenario, episode.obs[episode.history].tobytes()))
         # without its trunk the step is not known, and all branches of a scenario count as one situation
@@ -109,11 +109,11 @@ def _changed(begin: int, end: int, change: dict[str, Any]) -> Stretch:
 
 def _branching_points(episodes: Sequence[Episode]) -> dict[_Point, int]:
     """The scenario's step at which each observation was made, for branches of older stores, which do not say their situation."""
-    if all("situation" in e.tags for e in episodes if e.tags.get("source") == "branch"):
+    if all("situation" in e.tags for e in episodes if e.is_branch):
         return {}
     points: dict[_Point, int] = {}
     for episode in episodes:
-        if "scenario" in episode.tags and episode.tags.get("source") != "branch":
+        if "scenario" in episode.tags and not episode.is_branch:
             scenario, offset = situation_key(episode.tags["scenario"]), episode.tags.get("begin_step", 0)
             points |= {(scenario, obs.tobytes()): offset + step for step, obs in enumerate(episode.obs[:-1])}
     return points

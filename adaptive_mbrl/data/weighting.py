@@ -57,7 +57,7 @@ def episode_weights(episodes: Sequence[Episode], config: WeightingConfig) -> NDA
     batches, batch = np.unique([e.batch for e in episodes], return_inverse=True)
     age = batch / max(1, len(batches) - 1)
     rewards = np.array([e.reward[e.history :].mean() for e in episodes], dtype=np.float64)
-    whole = np.array([e.tags.get("source") != "branch" for e in episodes])
+    whole = np.array([not e.is_branch for e in episodes])
     trunk = rewards[whole] if whole.any() else rewards
     spread = trunk.std()
     z = (rewards - trunk.mean()) / spread if spread > 0 else np.zeros_like(rewards)

@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from adaptive_mbrl.errors import AdaptiveMBRLError, ConfigError
+from adaptive_mbrl.errors import AdaptiveMBRLError, ConfigError, reason_of
 from adaptive_mbrl.extras import extra_package
 from adaptive_mbrl.sweeps.space import SweepConfig
 from adaptive_mbrl.sweeps.workers import SECONDS_UNTIL_DEAD, Worker, alone
@@ -134,8 +134,8 @@ class Trials:
                 load_if_exists=True,
             )
         except Exception as error:  # whatever a database raises
-            reason = " ".join(str(error).split())
-            raise SweepError(f"{storage or self._folder / STUDY_FILE}: cannot be used as storage: {reason}") from error
+            message = f"{storage or self._folder / STUDY_FILE}: cannot be used as storage: {reason_of(error)}"
+            raise SweepError(message) from error
         # a sweep that goes on must not draw its first trials again
         seed = None if seed is None else seed + len(study.trials)
         study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)

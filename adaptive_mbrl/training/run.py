@@ -258,7 +258,7 @@ class Training:
 
     def _record_after(self, seconds: float, scalars: dict[str, float]) -> RoundRecord:
         """The record after a round that took `seconds` and showed `scalars`."""
-        branch_steps = sum(len(e) - e.history for e in self.store.episodes if e.tags.get("source") == "branch")
+        branch_steps = sum(len(e) - e.history for e in self.store.episodes if e.is_branch)
         return RoundRecord(
             self.store.num_batches,
             self.store.num_steps - branch_steps,

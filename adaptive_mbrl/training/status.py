@@ -40,7 +40,7 @@ class Status:
             about: what the store knows about the batch of this round.
             index: number of the round.
         """
-        steps = sum(len(e) - e.history for e in episodes if e.batch == index and e.tags.get("source") != "branch")
+        steps = sum(len(e) - e.history for e in episodes if e.batch == index and not e.is_branch)
         seconds = about.get("seconds")
         self._collected = None if not seconds else (float(steps), seconds)
         if index > 0:

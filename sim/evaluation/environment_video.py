@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import shutil
-import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from adaptive_mbrl.data.episode import Episode
+from adaptive_mbrl.storage import write_text_atomically
+from sim.evaluation.drawing_process import draw, pick_renderer
 from sim.evaluation.performance import readings
-from sim.evaluation.video import captions_of, held_text, pick_renderer, run_drawing
+from sim.evaluation.video import captions_of, held_text
 from sim.robot.task import RobotTask
 from sim.scenarios.change import Change
 
@@ -66,11 +65,12 @@ def render_environment_video(
         "steps": [drawn.start, drawn.stop, drawn.step],
         "panels": panels,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".video.") as folder:
-        file, out = Path(folder) / "job.json", Path(folder) / "out.mp4"
-        file.write_text(json.dumps(job), encoding="utf-8")
-        # an environment without MuJoCo needs no renderer of MuJoCo's
-        command = [sys.executable, "-P", "-m", "sim.evaluation.environment_drawing", str(file), str(out)]
-        run_drawing(command, renderer or pick_renderer(), progress)
-        shutil.move(out, path)
+    # an environment without MuJoCo needs no renderer of MuJoCo's
+    draw(
+        path,
+        "sim.evaluation.environment_drawing",
+        "job.json",
+        lambda file: write_text_atomically(file, json.dumps(job)),
+        renderer or pick_renderer(),
+        progress,
+    )

@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_mbrl.data.episode import Episode
+from sim.evaluation.drawing_process import VideoError, pick_renderer
 from sim.evaluation.environment_video import render_environment_video
 from sim.evaluation.performance import readings
 from sim.evaluation.repeated import TOLERANCE, deviation
-from sim.evaluation.video import Panel, VideoError, pick_renderer, render_video
+from sim.evaluation.video import Panel, render_video
 from sim.robot.loading import load_task
 from sim.robot.robot import Robot
 from sim.robot.task import RobotTask

@@ -1,16 +1,7 @@
-"""rollout.mp4: arms side by side, with what is broken in red, rendered without a display.
-
-MuJoCo chooses its renderer when it is imported, and a bad driver can end the process. So the drawing happens in a process of its
-own, `drawing.py`.
-"""
+"""rollout.mp4: arms side by side, with what is broken in red, rendered without a display; `drawing.py` draws it."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,17 +10,10 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from adaptive_mbrl.errors import EXIT_MISTAKE, AdaptiveMBRLError
-from sim.evaluation.renderers import available_renderers
+from sim.evaluation.drawing_process import NO_RENDERER, VideoError, draw, pick_renderer
 from sim.evaluation.report import describe
 from sim.robot.robot import Robot
 from sim.scenarios.change import Change
-
-NO_RENDERER = "no renderer works here; install libegl1 or libosmesa6 (see `adaptive-mbrl info`)"
-
-
-class VideoError(AdaptiveMBRLError):
-    """A video cannot be made here."""
 
 
 @dataclass(frozen=True)
@@ -45,16 +29,6 @@ class Panel:
     title: str
     qpos: NDArray[np.float64]
     readings: Sequence[str] = ()
-
-
-def require_renderer(flag: str) -> None:
-    """Refuse a flag that asks for a video where none can be made.
-
-    Raises:
-        VideoError: there is no renderer.
-    """
-    if pick_renderer() is None:
-        raise VideoError(f"{flag}: {NO_RENDERER}")
 
 
 def render_video(
@@ -92,9 +66,8 @@ def render_video(
     red = np.zeros((len(changes), robot.model.ngeom), dtype=bool)
     for step, change in enumerate(changes):
         red[step, changed_geoms(robot, change)] = True
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".video.") as folder:
-        job, out = Path(folder) / "job.npz", Path(folder) / "out.mp4"
+
+    def write_job(job: Path) -> None:
         np.savez(
             job,
             robot=str(robot.path),
@@ -106,8 +79,8 @@ def render_video(
             goals=np.zeros((len(drawn), 0)) if goals is None else goals[drawn],
             times=drawn * robot.spec.dt,
         )
-        run_drawing([sys.executable, "-P", "-m", "sim.evaluation.drawing", str(job), str(out)], renderer, progress)
-        shutil.move(out, path)
+
+    draw(path, "sim.evaluation.drawing", "job.npz", write_job, renderer, progress)
 
 
 def _held(qpos: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
@@ -128,48 +101,6 @@ def captions_of(changes: Sequence[Change], dt: float) -> list[str]:
             begun = step
         captions.append("" if change == Change() else f"{describe(change)}, for {(step - begun) * dt:.1f} s")
     return captions
-
-
-def pick_renderer() -> str | None:
-    """The value of MUJOCO_GL to use: the user's own one if it works, else the first one that works; None if none does."""
-    working = available_renderers()
-    wanted = os.environ.get("MUJOCO_GL", "")
-    return wanted if wanted in working else next(iter(working), None)
-
-
-def run_drawing(command: Sequence[str], renderer: str | None, progress: Callable[[], None]) -> None:
-    """Run the process that draws.
-
-    Args:
-        command: the command; it prints a line for every frame.
-        renderer: the value of MUJOCO_GL; None leaves it as it is.
-        progress: called after every frame.
-
-    Raises:
-        VideoError: it failed.
-    """
-    environment = {k: v for k, v in os.environ.items() if k != "PYOPENGL_PLATFORM"}
-    environment |= {} if renderer is None else {"MUJOCO_GL": renderer}
-    # with -P and this path, the same packages are imported as here, whatever lies in the user's folder
-    environment["PYTHONPATH"] = os.pathsep.join(p or os.getcwd() for p in sys.path)
-    with (
-        tempfile.TemporaryFile("w+", encoding="utf-8") as errors,
-        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
-    ):
-        assert process.stdout is not None
-        try:
-            for _ in process.stdout:
-                progress()
-        except BaseException:
-            process.kill()
-            raise
-        if process.wait() != 0:
-            errors.seek(0)
-            lines = errors.read().split("\n")
-            reason = next((line for line in reversed(lines) if line.strip()), f"exit code {process.returncode}")
-            # a mistake of the robot's is none of the renderer's
-            who = "" if process.returncode == EXIT_MISTAKE else f"the renderer '{renderer}' failed: "
-            raise VideoError(f"{who}{reason.strip()}")
 
 
 def changed_geoms(robot: Robot, change: Change) -> list[int]:

@@ -144,7 +144,7 @@ class OverlappedTraining(SimulatedTraining):
         collected = {number: about for number, about in new.items() if "seconds" in about}
         if not collected:
             return
-        counted = [e for e in self.store.episodes if e.batch in collected and e.tags.get("source") != "branch"]
+        counted = [e for e in self.store.episodes if e.batch in collected and not e.is_branch]
         parts = [about["part"]["num"] for about in collected.values() if "part" in about]
         # the first episodes of all are collected in this process alone
         at_once = max(1, self._num) if parts else 1

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.dump import DUMP_FOLDER
-from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.errors import ConfigError, reason_of
 from adaptive_mbrl.extras import extra_package
 from adaptive_mbrl.spec import RobotSpec
 from adaptive_mbrl.training.config import TrainConfig
@@ -197,8 +197,8 @@ def _begin(ray: Any, num: int) -> None:
     try:
         ray.init(address="local", num_cpus=num, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1")
     except Exception as error:  # Ray raises plain ones, too
-        told = " ".join(str(error).split())
-        raise ConfigError(f"flag '--engine ray': Ray cannot start on this machine: {type(error).__name__}: {told}") from error
+        told = f"{type(error).__name__}: {reason_of(error)}"
+        raise ConfigError(f"flag '--engine ray': Ray cannot start on this machine: {told}") from error
 
 
 def _require_answer(address: str) -> None:

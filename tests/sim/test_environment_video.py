@@ -12,10 +12,10 @@ import pytest
 
 from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.errors import ConfigError
-from sim.evaluation import environment_drawing, environment_video
+from sim.evaluation import drawing_process, environment_drawing
+from sim.evaluation.drawing_process import VideoError
 from sim.evaluation.environment_video import render_environment_video
 from sim.evaluation.episode_film import film_of
-from sim.evaluation.video import VideoError
 from sim.robot import load_task
 from sim.robot.environment import EnvironmentRobot
 from sim.scenarios import Change
@@ -79,7 +79,7 @@ def drawn_here(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
         jobs.append(json.loads(Path(command[-2]).read_text()))
         environment_drawing.main(command[-2:])
 
-    monkeypatch.setattr(environment_video, "run_drawing", run_drawing)
+    monkeypatch.setattr(drawing_process, "run_drawing", run_drawing)
     return jobs
 
 

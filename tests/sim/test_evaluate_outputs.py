@@ -10,8 +10,8 @@ import pytest
 
 from adaptive_mbrl import cli
 from sim import commands
-from sim.evaluation import video
-from sim.evaluation.video import pick_renderer
+from sim.evaluation import drawing_process
+from sim.evaluation.drawing_process import pick_renderer
 
 MakeCheckpoint = Callable[..., Path]
 
@@ -36,7 +36,7 @@ def test_evaluate_draws_a_plot(evaluate: Callable[..., int], tmp_path: Path, cap
     assert imageio.imread(out).ndim == 3
 
 
-@pytest.mark.skipif(pick_renderer() is None, reason=video.NO_RENDERER)
+@pytest.mark.skipif(pick_renderer() is None, reason=drawing_process.NO_RENDERER)
 def test_evaluate_renders_the_first_episode(evaluate: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     out = tmp_path / "new" / "rollout.mp4"
 
@@ -57,12 +57,12 @@ def forbid_running(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_a_renderer_a_video_is_refused_before_anything_runs(
     evaluate: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setattr(video, "available_renderers", list)
+    monkeypatch.setattr(drawing_process, "available_renderers", list)
     forbid_running(monkeypatch)
 
     assert evaluate("--video", str(tmp_path / "new" / "rollout.mp4")) == 2
 
-    assert capsys.readouterr() == ("", f"error: --video: {video.NO_RENDERER}\n")
+    assert capsys.readouterr() == ("", f"error: --video: {drawing_process.NO_RENDERER}\n")
     assert not (tmp_path / "new").exists()
 
 
@@ -70,7 +70,7 @@ def test_a_video_that_fails_costs_neither_the_table_nor_the_plot(
     evaluate: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     def fail(*_: object) -> None:
-        raise video.VideoError("the renderer 'egl' failed: no memory")
+        raise drawing_process.VideoError("the renderer 'egl' failed: no memory")
 
     monkeypatch.setattr(commands, "require_renderer", lambda flag: None)
     monkeypatch.setattr(commands, "render_first_episode", fail)

@@ -29,9 +29,9 @@ from adaptive_mbrl.training.report.reporter import Report, Reporter
 from adaptive_mbrl.training.report.worst import worst_episode
 from adaptive_mbrl.training.rounds import RoundRecord
 from adaptive_mbrl.training.stopping import Stopped
-from sim.evaluation import episode_film, video
+from sim.evaluation import drawing_process, episode_film
+from sim.evaluation.drawing_process import VideoError, pick_renderer
 from sim.evaluation.episode_film import MOST_SECONDS, film_of, replayed, shown_steps
-from sim.evaluation.video import VideoError, pick_renderer
 from sim.robot.robot import load_robot
 from sim.scenarios.loading import parse_scenario
 from sim.training.overlapped import OverlappedTraining
@@ -210,7 +210,7 @@ def test_a_film_that_cannot_be_drawn_leaves_a_page_that_says_why(copied: Path):
 
 
 def test_without_a_renderer_the_page_says_what_to_install(copied: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(video, "available_renderers", list)
+    monkeypatch.setattr(drawing_process, "available_renderers", list)
 
     assert cli.main(["report", str(copied)]) == 0
 
@@ -376,7 +376,7 @@ def test_of_a_long_episode_the_stretch_with_the_least_reward_is_shown():
 
 def test_the_page_has_a_video_of_the_worst_validation_episode(copied: Path, tmp_path: Path):
     if pick_renderer() is None:
-        pytest.skip(video.NO_RENDERER)
+        pytest.skip(drawing_process.NO_RENDERER)
     film = film_of("cartpole/mass_gain:train")
 
     with open_training(TINY, copied, CPU, Execution(loggers=(), report=Report(film))) as training:

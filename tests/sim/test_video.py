@@ -9,8 +9,9 @@ import imageio.v2 as imageio
 import numpy as np
 import pytest
 
-from sim.evaluation import drawing, video
-from sim.evaluation.video import Panel, VideoError, changed_geoms, pick_renderer, render_video
+from sim.evaluation import drawing, drawing_process, video
+from sim.evaluation.drawing_process import VideoError, pick_renderer
+from sim.evaluation.video import Panel, changed_geoms, render_video
 from sim.robot.robot import Robot, load_robot
 from sim.robot.scenery import goal_marker, make_planes_endless
 from sim.scenarios.change import Change
@@ -19,7 +20,7 @@ from sim.scenarios.change import Change
 @pytest.fixture(scope="module")
 def renderer() -> None:
     if pick_renderer() is None:
-        pytest.skip(video.NO_RENDERER)
+        pytest.skip(drawing_process.NO_RENDERER)
 
 
 @pytest.fixture
@@ -124,7 +125,7 @@ def test_goals_that_are_no_positions_and_robots_without_a_marker_show_none(cheet
 
 
 def test_without_a_renderer_the_error_says_what_to_install(cheetah: Robot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(video, "available_renderers", list)
+    monkeypatch.setattr(drawing_process, "available_renderers", list)
 
     with pytest.raises(VideoError, match="libegl1 or libosmesa6"):
         render_video(cheetah, [Panel("a", np.zeros((1, 9)))], [Change()], tmp_path / "a.mp4")
@@ -148,7 +149,7 @@ def test_a_renderer_that_fails_is_an_error_and_leaves_an_older_video_alone(cheet
 def test_the_users_own_renderer_comes_first_if_it_works(
     monkeypatch: pytest.MonkeyPatch, working: list[str], wanted: str, picked: str | None
 ):
-    monkeypatch.setattr(video, "available_renderers", lambda: working)
+    monkeypatch.setattr(drawing_process, "available_renderers", lambda: working)
     monkeypatch.setenv("MUJOCO_GL", wanted)
 
     assert pick_renderer() == picked

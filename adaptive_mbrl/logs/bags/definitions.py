@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.errors import ConfigError, reason_of
 from adaptive_mbrl.extras import extra_package
 
 _HEADER = "std_msgs/msg/Header"
@@ -56,7 +56,7 @@ def types_of(connections: list[Any]) -> Types:
         try:
             found |= {name: _fields(about) for name, (_, about) in _parsed(connection, typesys)}
         except Exception as error:
-            reason = " ".join(str(error).split())[:200]
+            reason = reason_of(error)[:200]
             raise ConfigError(f"{connection.topic}: the definition of {connection.msgtype} cannot be read: {reason}") from error
     return found
 

@@ -76,7 +76,7 @@ def held_out_errors(
     Returns:
         None if no held-out episode is long enough, or a prediction is not finite.
     """
-    trunks = [e for e in held_out if e.tags.get("source") != "branch"]
+    trunks = [e for e in held_out if not e.is_branch]
     for horizon in horizons:
         if usable := [e for e in trunks if len(e) - e.history >= horizon]:
             return _errors(adapter, _chosen(usable), window, horizon, device)

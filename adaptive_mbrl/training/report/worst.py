@@ -61,7 +61,7 @@ def _newest(history: History) -> tuple[list[Episode], str]:
         last = (by_controller or history.collections)[-1].round
         found = [c for c in by_controller or history.collections if c.round == last]
         return [e for c in found for e in c.episodes], f"collected in round {last}"
-    trunks = [] if history.store is None else [e for e in history.store.episodes if e.tags.get("source") != "branch"]
+    trunks = [] if history.store is None else [e for e in history.store.episodes if not e.is_branch]
     given = [e for e in trunks if e.tags.get("source") == "policy"] or trunks
     newest = max((e.batch for e in given), default=0)
     return [e for e in given if e.batch == newest], "of the newest batch that the training was given"
