@@ -57,6 +57,7 @@ COMMANDS = (
     Command("evaluate", options.EvaluateOptions, "sim.commands:evaluate"),
     Command("benchmark", options.BenchmarkOptions, "sim.benchmark.command:benchmark"),
     Command("train-suite", options.TrainSuiteOptions, "sim.benchmark.train_suite:train_suite"),
+    Command("bench", options.BenchOptions, "adaptive_mbrl.bench.command:bench"),
     Command("collect", options.CollectOptions, "sim.commands:collect"),
     Command("view", options.ViewOptions, "sim.viewing.command:view", "robot_bridge.viewing.command:view"),
     Command("bridge", options.BridgeOptions, "robot_bridge.node.commands:bridge"),

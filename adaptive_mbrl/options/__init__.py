@@ -4,6 +4,7 @@ Nothing heavy is imported here, so that `adaptive-mbrl --help` answers at once.
 """
 
 from adaptive_mbrl.options.bags import ImportBagOptions
+from adaptive_mbrl.options.bench import BenchOptions
 from adaptive_mbrl.options.benchmark import BenchmarkOptions, TrainSuiteOptions
 from adaptive_mbrl.options.bridge import BridgeOptions, CallOptions, PreflightOptions, SimulatedRobotOptions
 from adaptive_mbrl.options.catalog import CompletionOptions, ListOptions, ShowOptions
@@ -43,6 +44,7 @@ from adaptive_mbrl.options.training import (
 from adaptive_mbrl.options.viewing import ViewOptions
 
 __all__ = [
+    "BenchOptions",
     "BenchmarkOptions",
     "BridgeOptions",
     "CallOptions",

@@ -1,0 +1,1 @@
+"""How long adapting and planning take on this machine: the command `bench`."""
