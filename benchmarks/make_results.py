@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bench_tables import bench_tables
 from scaling_tables import interrupted_table, scaling_table
 
 from adaptive_mbrl.checkpoint import DESCRIPTION_FILE, find_checkpoint, read_description
@@ -33,7 +34,7 @@ from sim.benchmark.markdown import (
 from sim.evaluation.summary import summarize
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-PAGES = ("results.md", "adaptation.md", "data.md", "physics.md", "robot.md", "scaling.md", "training.md", "walker.md")
+PAGES = ("results.md", "adaptation.md", "data.md", "performance.md", "physics.md", "robot.md", "scaling.md", "training.md", "walker.md")
 SHORT = ("never_worse", "multitask")
 """Reports of benchmarks that are shown with one line for each arm."""
 LAST_NARROW = "36f922467660"
@@ -519,6 +520,7 @@ TABLES = {
     "weak_scaling_of_two": scaling_table,
     "killed_often": interrupted_table,
     "overlap": overlap_table,
+    "peak_flops": bench_tables,
 }
 """How a report is shown, by a key that only reports of its kind have."""
 

@@ -12,6 +12,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
+import rich.table
 import torch
 
 from adaptive_mbrl.bench.cases import PRECISIONS, Case, adapting_cases, planning_cases
@@ -75,8 +76,13 @@ def _show(report: dict[str, Any], options: BenchOptions) -> None:
     if options.sweeps:
         draw_sweeps([cell for cell in report["cases"] if "case" in cell], options.sweeps, options.out / "bench.png")
     console = make_console(160)
-    for table in tables(report):
-        console.print(table)
+    for title, columns, rows in tables(report):
+        shown = rich.table.Table(title=title, title_justify="left")
+        for number, column in enumerate(columns):
+            shown.add_column(column, justify="right" if number else "left")
+        for row in rows:
+            shown.add_row(*row)
+        console.print(shown)
     about = report["machine"]
     peaks = ", ".join(f"{name} {value / 1e9:.0f} GFLOP/s" for name, value in report["peak_flops"].items())
     print(f"{about['processor']}, {about['threads']} thread(s); measured peak of matrix products: {peaks}")

@@ -1,36 +1,48 @@
-"""What the command prints: bench.json as tables."""
+"""bench.json as tables, which the command prints and docs/ shows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
-
-from rich.table import Table
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from adaptive_mbrl.bench.cases import Case
 
 Report = Mapping[str, Any]
 
 
+class Table(NamedTuple):
+    """A table of text.
+
+    Attributes:
+        title: what it is about.
+        columns: heads of the columns.
+        rows: one text for each column.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
 def tables(report: Report) -> Iterator[Table]:
     """The tables of a report: plans, rules, other libraries."""
-    yield _table(
+    yield Table(
         "adapt and plan: median / p90 / p99 [ms]",
         ("case", "adapt", "plan", "total", "candidates x steps / s", "GFLOP/s", "of the peak", "memory"),
-        [_planned(cell) for cell in report["cases"]],
+        tuple(_planned(cell) for cell in report["cases"]),
     )
     if report["rules"]:
         about = report["rules"][0]["case"]
-        yield _table(
+        yield Table(
             f"adapt, E = {about['members']}, K = {about['window']} [ms]",
             ("rule", "median", "p90", "p99"),
-            [(cell["case"]["rule"], *_three(cell["adapt_ms"])) for cell in report["rules"]],
+            tuple((cell["case"]["rule"], *_three(cell["adapt_ms"])) for cell in report["rules"]),
         )
     if report["peers"]:
-        yield _table(
+        yield Table(
             "plans in turn with another library: how many times faster ours are [95 %]",
             ("case", "precision", "ours [ms]", "library", "its own [ms]", "ratio"),
-            [_compared(entry) for entry in report["peers"]],
+            tuple(_compared(entry) for entry in report["peers"]),
         )
 
 
@@ -40,15 +52,6 @@ def name_of(case: Mapping[str, Any]) -> str:
     base = Case()
     different = [f"{letter} = {case[key]}" for key, letter in letters.items() if case[key] != getattr(base, key)]
     return ", ".join([*different, case["precision"]])
-
-
-def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    table = Table(title=title, title_justify="left")
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number else "left")
-    for row in rows:
-        table.add_row(*row)
-    return table
 
 
 def _planned(cell: Report) -> tuple[str, ...]:
