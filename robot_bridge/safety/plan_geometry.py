@@ -125,7 +125,8 @@ class Places:
 
     def _violation(self, k: int, a: int, out: NDArray[np.bool_], steps: NDArray[np.int64]) -> Violations:
         seconds = steps[1 + int(np.flatnonzero(out.any(0))[0])] * self._dt
-        words = f"the plan leads {AXES[a]} of '{self._names[k]}' out of {self._low[k, a]:g} to {self._high[k, a]:g} m in {seconds:.2f} s"
+        allowed = f"{self._low[k, a]:g} to {self._high[k, a]:g} m"
+        words = f"the plan leads {AXES[a]} of '{self._names[k]}' out of {allowed} in {seconds:.2f} s"
         return Violations(by_particle(out), "plan_leaves_workspace", words, self._names[k])
 
 
