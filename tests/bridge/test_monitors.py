@@ -14,6 +14,8 @@ from adaptive_mbrl.errors import ConfigError
 from robot_bridge.control.monitor_inputs import MonitorInput, monitor_inputs
 from robot_bridge.middleware.health_messages import BatteryState
 from robot_bridge.middleware.messages import Header, Message, Time
+from robot_bridge.preflight.checks import Verdict
+from robot_bridge.preflight.monitor_checks import monitor_check
 from robot_bridge.safety.faults import Fault
 from robot_bridge.safety.monitor_config import FAULTS_OF, Limits, MonitorConfig
 from robot_bridge.safety.monitors import LimitWatch, Monitor, Monitors, Reading
@@ -172,6 +174,26 @@ def test_monitors_of_one_topic_share_a_subscription_and_channels_have_none():
         "charge": Reading(0.5, 3.0),
         "voltage": Reading(24.0, 3.0),
     }
+
+
+# --- before the robot is started ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds", "verdict", "measured"),
+    [
+        (0.8, 3.0, Verdict.PASS, "0.8"),
+        (0.2, 3.0, Verdict.WARN, "0.2; allowed: at least 0.3"),
+        (0.05, 3.0, Verdict.FAIL, "0.05; allowed: at least 0.1"),
+        (math.nan, 3.0, Verdict.FAIL, "no number 'percentage' on /battery"),
+        (math.nan, 0.5, Verdict.WARN, "no number 'percentage' on /battery"),
+    ],
+)
+def test_preflight_looks_at_each_monitor(value: float, seconds: float, verdict: Verdict, measured: str):
+    check = monitor_check("battery", BATTERY, value, seconds)
+
+    assert (check.name, check.verdict, check.measured) == ("monitor battery", verdict, measured)
+    assert bool(check.advice) == (verdict is not Verdict.PASS)
 
 
 # --- with the supervisor -----------------------------------------------------------------------------------------------------
