@@ -5,13 +5,17 @@ from __future__ import annotations
 import dataclasses
 import math
 from enum import IntEnum
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rosbags.rosbag2 import Reader
 
 from adaptive_mbrl.errors import ConfigError
+from robot_bridge.bags.reader import Bag
+from robot_bridge.bags.recorder import BagRecorder
 from robot_bridge.bags.types import decode, encode, require_known, typestore
 from robot_bridge.middleware.dds import from_wire, to_wire
 from robot_bridge.middleware.health_messages import (
@@ -166,3 +170,17 @@ def test_a_number_that_no_message_holds_is_refused(changes: dict[str, Any], mess
     with pytest.raises(ConfigError) as error:
         require_monitored(dataclasses.replace(monitor(BatteryState, "percentage"), **changes))
     assert message in str(error.value)
+
+
+def test_what_monitors_read_survives_a_bag_with_its_definitions(tmp_path: Path):
+    recorder = BagRecorder(tmp_path / "bag")
+    for name, message in SENT.items():
+        recorder.topic(f"/{name}", type(message), reliable=False)(message, 1.0)
+    recorder.close()
+
+    with Bag(tmp_path / "bag") as bag:
+        found = {topic: message for topic, _, message in bag.messages({f"/{name}": type(m) for name, m in SENT.items()})}
+    assert found == {f"/{name}": message for name, message in SENT.items()}
+    with Reader(tmp_path / "bag") as reader:
+        defined = {connection.topic: connection.msgdef.data for connection in reader.connections}
+    assert "control_msgs/InterfaceValue[] interface_values" in defined["/DynamicJointState"].replace("msg/", "")
