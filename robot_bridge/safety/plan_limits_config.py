@@ -102,7 +102,8 @@ class PlanLimitsConfig:
 
     Attributes:
         seconds: how far along the plan is looked [s]; at most to the planner's horizon.
-        workspace: allowed ranges of observation channels; a plan that leaves one is a fault of the kind plan_leaves_workspace.
+        workspace: allowed ranges of observation channels, for angles within -pi to pi; a plan that leaves one is a fault of the
+            kind plan_leaves_workspace.
         points: allowed places of sites or bodies of the robot's MJCF, by name; leaving them is a fault of the same kind.
         margin: share of each of these ranges that is kept free at either end.
         collision: what may not touch; a plan that lets it touch is a fault of the kind plan_collides.

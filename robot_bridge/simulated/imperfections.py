@@ -42,15 +42,15 @@ class Imperfections:
             channel, or a unit for all channels of that unit which are not named.
         sensors: the lines from the sensors to the network, a separate one for each topic.
         commands: the line from the network to the actuators.
-        power: battery and temperatures, for the monitors of a bridge file.
         seed: random seed of noise and lines, which is combined with the scenario's seed.
+        power: battery and temperatures, for the monitors of a bridge file.
     """
 
     noise: Mapping[str, float] = field(default_factory=dict)
     sensors: TransmissionLineConfig = TransmissionLineConfig()
     commands: TransmissionLineConfig = TransmissionLineConfig()
-    power: PowerConfig = PowerConfig()
     seed: int = bounded(0, low=0, high=MAX_SEED)
+    power: PowerConfig = PowerConfig()
 
     def __post_init__(self) -> None:
         for name, std in self.noise.items():

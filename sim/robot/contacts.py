@@ -107,12 +107,13 @@ class Geometry:
         mujoco.mj_collision(self._model, self._data)
         if not self._data.ncon:
             return {}
-        names, kinds, clearance = self._contacts.names, self._contacts.kinds, self._contacts.model.geom_margin
+        names, kinds = self._contacts.names, self._contacts.kinds
+        clearance = 0.0 if self._rules is None else self._rules.clearance
         found: dict[tuple[str, str], float] = {}
         for (a, b), distance in zip(self._data.contact.geom.tolist(), self._data.contact.dist.tolist(), strict=True):
             # a pair that the MJCF itself names may be of neither kind
             are_meant = {kinds[a], kinds[b]} in ({OF_ROBOT}, {OF_ROBOT, OF_OBSTACLE})
-            if are_meant and distance <= clearance[a]:
+            if are_meant and distance <= clearance:
                 pair = _pair(names[a], names[b])
                 found[pair] = min(distance, found.get(pair, np.inf))
         return found

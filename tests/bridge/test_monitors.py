@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adaptive_mbrl.config import from_mapping, read_mapping
 from adaptive_mbrl.errors import ConfigError
+from robot_bridge.bridge_config import BridgeConfig
 from robot_bridge.control.monitor_inputs import MonitorInput, monitor_inputs
 from robot_bridge.middleware.health_messages import BatteryState
 from robot_bridge.middleware.messages import Header, Message, Time
 from robot_bridge.preflight.checks import Verdict
 from robot_bridge.preflight.monitor_checks import monitor_check
+from robot_bridge.robot_files import require_monitored_channels
 from robot_bridge.safety.faults import Fault
 from robot_bridge.safety.monitor_config import FAULTS_OF, Limits, MonitorConfig
 from robot_bridge.safety.monitors import LimitWatch, Monitor, Monitors, Reading
@@ -23,6 +27,7 @@ from robot_bridge.safety.observation_checks import Observed
 from robot_bridge.safety.reactions import ReactionConfig
 from robot_bridge.safety.states import State
 from robot_bridge.safety.supervisor import SafetySupervisor
+from sim.robot.robot import load_robot
 from tests.bridge.test_supervisor import CALM, DT, PLAN, SPEC, fresh, supervisor
 
 TOPIC = {"topic": "/battery", "type": "sensor_msgs/msg/BatteryState", "field": "percentage"}
@@ -259,6 +264,37 @@ def test_a_monitor_without_a_number_or_limits_is_refused(arguments: dict, messag
     with pytest.raises(ConfigError) as error:
         MonitorConfig(**arguments)
     assert message in str(error.value)
+
+
+BRIDGE_FILE = Path(__file__).resolve().parents[2] / "configs" / "bridge" / "cartpole.yaml"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"topic": "battery"}, "monitors.x: key 'topic': got 'battery'; allowed: a topic's whole name"),
+        ({"field": "charg"}, "monitors.x: key 'field': sensor_msgs/msg/BatteryState has no number 'charg'"),
+        (
+            {"topic": "/joint_states"},
+            "key 'monitors.x.type': got 'sensor_msgs/msg/BatteryState'; '/joint_states' is read as sensor_msgs/msg/JointState",
+        ),
+    ],
+)
+def test_a_bridge_file_with_a_monitor_that_reads_no_number_is_refused(changes: dict[str, str], message: str):
+    content = dict(read_mapping(BRIDGE_FILE)) | {"monitors": {"x": TOPIC | {"fault": {"low": 0.1}} | changes}}
+
+    with pytest.raises(ConfigError) as error:
+        from_mapping(BridgeConfig, content, source="bridge.yaml")
+    assert message in str(error.value)
+
+
+def test_a_monitor_of_a_channel_that_the_robot_does_not_have_is_refused():
+    content = dict(read_mapping(BRIDGE_FILE)) | {"monitors": {"x": {"channel": "pole_angel", "fault": {"low": 0.1}}}}
+    config = from_mapping(BridgeConfig, content, source="bridge.yaml")
+
+    with pytest.raises(ConfigError) as error:
+        require_monitored_channels(config, load_robot("cartpole").spec, BRIDGE_FILE)
+    assert "key 'monitors.x.channel': unknown channel 'pole_angel' (did you mean 'pole_angle'?)" in str(error.value)
 
 
 @pytest.mark.parametrize(
