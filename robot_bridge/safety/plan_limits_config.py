@@ -72,8 +72,8 @@ class CollisionConfig:
     """What may not touch.
 
     Attributes:
-        self_collision: whether the robot's own parts may not touch each other, except neighbours and those that touch in its
-            initial state.
+        self_collision: whether the robot's own parts may not touch each other, except neighbours and those that are within the
+            clearance in its initial state.
         obstacles: geoms of the MJCF that stand still and that the robot may not touch, for example a table.
         boxes: further obstacles, by a name of their own.
         clearance: smallest allowed distance between what may not touch [m].

@@ -35,7 +35,8 @@ class Approach:
 class Geometry:
     """Points and contacts of a robot at poses that are read from its observations.
 
-    Pairs that touch in the robot's initial state are never looked at: they are made so.
+    Parts of the robot that are nearer to each other than the clearance in its initial state are never looked at, nor are parts
+    that overlap an obstacle of the MJCF there, such as an arm's base and its plinth: they are made so.
 
     Args:
         robot: the robot.
@@ -55,7 +56,8 @@ class Geometry:
         self._require_known(robot, rules)
         self._allowed = {_pair(*names) for names in (() if rules is None else rules.allowed)}
         if rules is not None:
-            self._allowed |= set(self._near(self._initial))
+            near = self._near(self._initial).items()
+            self._allowed |= {pair for pair, distance in near if self._is_made_so(pair, distance, rules)}
 
     def places(self, obs: Array) -> Array:
         """The points at each observation.
@@ -97,6 +99,11 @@ class Geometry:
         if np.isfinite(qpos).all():
             self._data.qpos[:] = qpos
             mujoco.mj_kinematics(self._model, self._data)
+
+    def _is_made_so(self, pair: tuple[str, str], distance: float, rules: ContactRules) -> bool:
+        """Whether a pair is near in the initial state because the robot is built like that, and not because it stands there."""
+        of_obstacle = [name for name in pair if (self._contacts.kinds[self._contacts.geoms[name]] == OF_OBSTACLE).any()]
+        return not of_obstacle or (distance <= 0 and not any(name in rules.boxes for name in of_obstacle))
 
     def _near(self, qpos: Array) -> dict[tuple[str, str], float]:
         self._place(qpos)
