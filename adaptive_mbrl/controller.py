@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,6 +50,8 @@ class StepInfo:
             was planned under, (B, 2, L); L is 0 if the checkpoint has no diagnosis.
         adapt_seconds: time spent on adaptation [s].
         plan_seconds: time spent on planning [s].
+        predicted: observations along the plan by each particle, from when it begins to act on, (B, P, 1 + number, obs_dim), after
+            `AdaptiveController.with_predicted_steps(number)`; otherwise (B, 0, 0, obs_dim).
     """
 
     prior_error: np.ndarray
@@ -61,6 +64,7 @@ class StepInfo:
     diagnosis: np.ndarray
     adapt_seconds: float
     plan_seconds: float
+    predicted: np.ndarray = field(default_factory=lambda: np.zeros((1, 0, 0, 0)))
 
 
 @dataclass(frozen=True)
@@ -170,9 +174,23 @@ class AdaptiveController:
         Raises:
             RuntimeError: this controller has taken a step since the last reset.
         """
+        return self._with("with_precision", precision=precision)
+
+    def with_predicted_steps(self, number: int) -> AdaptiveController:
+        """The same controller before its first step, which reports what it predicts of each plan.
+
+        Args:
+            number: number of the plan's steps that are predicted; at most its horizon counts.
+
+        Raises:
+            RuntimeError: this controller has taken a step since the last reset.
+        """
+        return self._with("with_predicted_steps", predicted_steps=min(number, self.settings.planner.horizon))
+
+    def _with(self, what: str, **changes: Any) -> AdaptiveController:
         if self._state is not None:
-            raise RuntimeError("with_precision: the controller has taken a step; reset it first")
-        settings = dataclasses.replace(self.settings, precision=precision)
+            raise RuntimeError(f"{what}: the controller has taken a step; reset it first")
+        settings = dataclasses.replace(self.settings, **changes)
         return AdaptiveController(self.spec, settings, self.window, self.dump, self.expected_error)
 
     def reset(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from adaptive_mbrl.config import bounded, did_you_mean, load_yaml
@@ -22,7 +22,10 @@ from robot_bridge.middleware.messages import (
     Twist,
     WrenchStamped,
 )
+from robot_bridge.monitor_values import require_monitored
 from robot_bridge.safety.config import SafetyConfig
+from robot_bridge.safety.monitor_config import MonitorConfig
+from robot_bridge.safety.plan_limits_config import PlanLimitsConfig
 from robot_bridge.safety.reactions import Reaction
 
 MessageType = type[Message]
@@ -174,6 +177,8 @@ class BridgeConfig:
         safety: limits, and reactions to faults.
         goal: the goal's topic, which an objective with a goal needs.
         operator: the topic of an operator who must be there; without it nobody has to be.
+        monitors: numbers that the model does not need and that must stay within limits, such as a battery's charge, by a name.
+        plan_limits: where a plan may lead, checked before it is sent; without it anywhere.
         latency: shortest time from a measurement to the effect of a command that answers it at once, through sensors, network
             and actuators [s]. The planner looks so much further ahead. Further delays of observations are found from stamps.
         newest_at_activate: whether `activate` takes up a checkpoint that has come in the place of the one in use, as `~/reload`
@@ -187,6 +192,8 @@ class BridgeConfig:
     safety: SafetyConfig
     goal: GoalInput | None = None
     operator: OperatorInput | None = None
+    monitors: Mapping[str, MonitorConfig] = field(default_factory=dict)
+    plan_limits: PlanLimitsConfig | None = None
     latency: float = bounded(0.0, low=0.0, high=1.0)
     newest_at_activate: bool = False
 
@@ -208,6 +215,23 @@ class BridgeConfig:
                 raise ConfigError(f"key 'obs.{name}.joint': {'missing' if is_joint else 'only a JointState has joints'}")
             if not is_joint:
                 _require_field(f"obs.{name}.field", self.inputs[source.input].message_type, source.field)
+
+        self._require_monitors()
+
+    def _require_monitors(self) -> None:
+        """Refuse monitors whose messages cannot hold their number, or that read a topic as another type than others do."""
+        types = {topic.topic: topic.type for topic in self.inputs.values()}
+        for name, monitor in self.monitors.items():
+            if monitor.channel:
+                continue
+            try:
+                _require_topic(monitor.topic)
+                require_monitored(monitor)
+            except ConfigError as error:
+                raise ConfigError(f"monitors.{name}: {error}") from error
+            if types.setdefault(monitor.topic, monitor.type) != monitor.type:
+                known = types[monitor.topic]
+                raise ConfigError(f"key 'monitors.{name}.type': got '{monitor.type}'; '{monitor.topic}' is read as {known}")
 
     def _require_positions(self) -> None:
         """A robot under position commands starts and rests where its joints are, so their positions must be observed."""

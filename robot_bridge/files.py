@@ -16,9 +16,11 @@ from robot_bridge.bridge_config import (
     TopicConfig,
     load_bridge_config,
 )
-from robot_bridge.robot_files import load_controller, make_supervisor, require_latency
+from robot_bridge.monitor_values import MONITORED
+from robot_bridge.robot_files import load_controller, make_inspection, make_supervisor, require_latency
 from robot_bridge.safety.config import LONGEST_AGE, SafetyConfig
 from robot_bridge.safety.faults import FAULT_KINDS
+from robot_bridge.safety.monitor_config import MonitorConfig
 from robot_bridge.safety.reactions import REACTIONS, ReactionConfig, stops
 from robot_bridge.safety.stopping import StoppingConfig
 
@@ -27,7 +29,12 @@ _POSITIVE = Table(Scalar("number", above=0.0))
 
 def bridge() -> Record:
     """The file of a robot behind ROS 2."""
-    types = {(TopicConfig, "type"): INPUTS, (OutputConfig, "type"): OUTPUTS, (GoalInput, "type"): GOALS}
+    types = {
+        (TopicConfig, "type"): INPUTS,
+        (OutputConfig, "type"): OUTPUTS,
+        (GoalInput, "type"): GOALS,
+        (MonitorConfig, "type"): MONITORED,
+    }
     narrowed: Replaced = {field: Choice(names) for field, names in types.items()} | {
         (SafetyConfig, "rate_limits"): _POSITIVE,
         (SafetyConfig, "acceleration_limits"): _POSITIVE,
@@ -46,3 +53,4 @@ def check_bridge(path: Path) -> None:
     controller = load_controller(config, path, "cpu")
     require_latency(config, controller, path)
     make_supervisor(config, controller, path)
+    make_inspection(config, controller.spec, path)

@@ -6,12 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
+from adaptive_mbrl.config import did_you_mean
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.device import resolve_device
 from adaptive_mbrl.dump import DUMP_FOLDER
 from adaptive_mbrl.errors import CheckpointError, ConfigError
+from adaptive_mbrl.spec import RobotSpec
 from robot_bridge.bridge_config import BridgeConfig, require_goal, require_spec
+from robot_bridge.control.plan_ahead import Inspect
 from robot_bridge.safety.actuator_alarms import GAIN
+from robot_bridge.safety.plan_geometry import make_plan_limits
 from robot_bridge.safety.supervisor import SafetySupervisor, TrainingRange
 
 
@@ -31,8 +35,31 @@ def load_controller(config: BridgeConfig, path: Path, device: str, folder: Path 
     except CheckpointError as error:
         raise ConfigError(f"{path}: key 'checkpoint': {error}") from error
     require_spec(config, controller.spec, str(path))
+    require_monitored_channels(config, controller.spec, path)
     require_goal(config, controller.settings.score.reward.goal_dim, str(path))
-    return controller
+    limits = config.plan_limits
+    return controller if limits is None else controller.with_predicted_steps(limits.steps(controller.spec.dt))
+
+
+def make_inspection(config: BridgeConfig, spec: RobotSpec, path: Path) -> Inspect:
+    """Make what looks at every plan before it is sent, as the bridge file at `path` describes it."""
+    if config.plan_limits is None:
+        return lambda command: ()
+    try:
+        return make_plan_limits(spec, config.plan_limits)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def require_monitored_channels(config: BridgeConfig, spec: RobotSpec, path: Path) -> None:
+    """Refuse monitors of channels that the checkpoint's robot does not have."""
+    for name, monitor in config.monitors.items():
+        if monitor.channel and monitor.channel not in spec.obs_names:
+            hint, known = did_you_mean(monitor.channel, spec.obs_names), ", ".join(spec.obs_names)
+            raise ConfigError(
+                f"{path}: key 'monitors.{name}.channel': unknown channel '{monitor.channel}'{hint}; the checkpoint's robot "
+                f"'{spec.name}' has {known}"
+            )
 
 
 def training_range(controller: AdaptiveController) -> TrainingRange:

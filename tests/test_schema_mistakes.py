@@ -121,6 +121,15 @@ SAMPLES = {
           reactions: {drift: {action: slow, after: 0.5}}
           stopping: {at_rest: {v: 0.1}, then: [hold, zero]}
         goal: {topic: /goal, type: geometry_msgs/msg/Twist, fields: [linear.x], initial: [0.5], preview: false}
+        monitors:
+          battery: {kind: battery, topic: /b, type: std_msgs/msg/Float64, field: data, warn: {low: 0.3}, seconds: 1.0}
+        plan_limits:
+          seconds: 0.5
+          workspace: {x: {low: -1, high: 1}}
+          collision:
+            clearance: 0.1
+            boxes: {t: {low: [0.0, 0.0, 0.0], high: [1.0, 1.0, 1.0]}}
+            distances: {d: {between: [a, b], low: 0.1}}
         latency: 0.01
     """,
     "environment": """
@@ -131,7 +140,13 @@ SAMPLES = {
         dt: 0.05
         termination: none
     """,
-    "imperfections": "{noise: {rad: 0.1}, sensors: {latency: 0.01, loss: 0.1}, commands: {jitter: 0.01}, seed: 2}",
+    "imperfections": """
+        noise: {rad: 0.1}
+        sensors: {latency: 0.01, loss: 0.1}
+        commands: {jitter: 0.01}
+        power: {charge: 0.5}
+        seed: 2
+    """,
     "logs": """
         name: rover
         dt: 0.1

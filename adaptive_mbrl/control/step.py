@@ -50,6 +50,7 @@ class ControlSettings:
         precision: number format of the products in the planner's predictions; `bfloat16` is faster on some processors and may
             cost return.
         diagnosis: reads physical parameters out of the belief that is planned under; None reads nothing.
+        predicted_steps: number of steps of the chosen plan whose prediction is reported; 0 predicts nothing.
     """
 
     adapter: Adapter[Any]
@@ -59,6 +60,7 @@ class ControlSettings:
     gate: GateConfig | None = GateConfig()
     precision: Precision = "float32"
     diagnosis: Diagnosis | None = None
+    predicted_steps: int = 0
 
 
 class ControllerState(NamedTuple):
@@ -131,6 +133,8 @@ class StepReport(NamedTuple):
         innovation: what of this change the belief of `adapted_error` had not predicted; NaN at first, (B, obs_dim).
         diagnosis: mean and std of each physical parameter under the belief that was planned under, (B, 2, L); L is 0
             without a diagnosis.
+        predicted: observations along the chosen plan, when it begins to act and after each of its first `predicted_steps`
+            actions, by each particle, (B, P, 1 + predicted_steps, obs_dim); (B, 0, 0, obs_dim) without `predicted_steps`.
     """
 
     prior_error: Tensor
@@ -141,6 +145,7 @@ class StepReport(NamedTuple):
     change: Tensor
     innovation: Tensor
     diagnosis: Tensor
+    predicted: Tensor
 
 
 def initial_state(settings: ControlSettings, batch_size: int, window: int, obs_dim: int) -> ControllerState:
@@ -217,8 +222,19 @@ def control_step(
     change = predictor.error(inputs.obs, state.last_obs)
     change, innovation = (torch.where(started[:, None], each, torch.nan) for each in (change, innovation))
     fell_back = (gate.choice == PRIOR) & settings.adapt
-    report = StepReport(prior_error, adapted_error, fell_back, run_length, plan.predicted_return, change, innovation, diagnosis)
+    predicted = _along(predictor, begin, plan, settings.predicted_steps)
+    report = StepReport(
+        prior_error, adapted_error, fell_back, run_length, plan.predicted_return, change, innovation, diagnosis, predicted
+    )
     return new_state, plan, report
+
+
+def _along(predictor: Predictor, begin: Tensor, plan: Plan, steps: int) -> Tensor:
+    """The observations that are predicted along a plan, as in `StepReport.predicted`."""
+    if not steps:
+        return begin.new_zeros(len(begin), 0, 0, begin.shape[-1])
+    after = predictor.roll_out(begin, plan.actions[:, None, :steps]).next_obs[:, :, 0].transpose(0, 1)
+    return torch.cat([begin[:, None, None].expand(-1, after.shape[1], -1, -1), after], 2)
 
 
 def _prequential_deviations(

@@ -1,7 +1,7 @@
 """Turns messages of `robot_bridge.middleware.messages` into the bytes that a rosbag2 holds (CDR), and back.
 
-The message definitions are those of ROS 2 Jazzy, which `rosbags` brings along. Definitions in a bag are not used: rosbags would
-generate code from them, and code must not come from a data file.
+The message definitions are those of ROS 2 Jazzy, which `rosbags` brings along, and two of ros2_control. Definitions in a bag are
+not used: rosbags would generate code from them, and code must not come from a data file.
 """
 
 from __future__ import annotations
@@ -13,18 +13,22 @@ from typing import Annotated, Any
 
 import numpy as np
 from rosbags.serde import SerdeError
-from rosbags.typesys import Stores, get_typestore
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from adaptive_mbrl.errors import ConfigError
+from robot_bridge.middleware.health_messages import CONTROL_MSGS
 from robot_bridge.middleware.messages import Message, fields_of
 from robot_bridge.middleware.transport import MessageT
 
 
 @cache
 def typestore() -> Typestore:
-    """All message types of ROS 2 Jazzy."""
-    return get_typestore(Stores.ROS2_JAZZY)
+    """All message types of ROS 2 Jazzy, and those of ros2_control that monitors read."""
+    store = get_typestore(Stores.ROS2_JAZZY)
+    for name, definition in CONTROL_MSGS.items():
+        store.register(get_types_from_msg(definition, name))
+    return store
 
 
 def require_known(message_type: type[Message]) -> None:

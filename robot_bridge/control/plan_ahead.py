@@ -17,9 +17,12 @@ from adaptive_mbrl.controller import AdaptiveController, Command, StepOptions
 from robot_bridge.control.sample_budget import SampleBudget
 from robot_bridge.control.warm_up import WarmedUp
 from robot_bridge.control.worker import Worker
+from robot_bridge.safety.faults import Fault
 
 Array = NDArray[np.float64]
 OnCpu = Callable[[], WarmedUp]
+Inspect = Callable[[Command], tuple[Fault, ...]]
+"""Finds the faults of a plan, on the thread that plans."""
 TOO_MANY_MISSES, MISS_WINDOW = 10, 100
 """Once so many of the last `MISS_WINDOW` control periods had no plan in time, the machine is slower than it seemed at the start.
 From then on every plan gets a whole control period."""
@@ -58,6 +61,10 @@ class PlanAhead:
         deadline: share of the lead that a plan may take.
         on_cpu: loads the same controller on the CPU and returns it with its `plan_seconds` and `overhead`. It replaces a
             controller whose GPU has failed, and then plans with a lead of a whole period.
+        inspect: looks at every plan before it can be sent.
+
+    Attributes:
+        faults: what `inspect` found in the plan in use; empty without a plan.
     """
 
     def __init__(
@@ -70,16 +77,18 @@ class PlanAhead:
         lead: float = 1.0,
         deadline: float = 0.9,
         on_cpu: OnCpu | None = None,
+        inspect: Inspect = lambda command: (),
     ) -> None:
         self.controller, self.dt, self.lead, self.deadline = controller, dt, lead, deadline
         self.plan_seconds, self.overhead = plan_seconds, overhead
         self.statistics = PlanStatistics()
         self.is_frozen = False
         self.command: Command | None = None
+        self.faults: tuple[Fault, ...] = ()
         self.budget = self._new_budget()
-        self._on_cpu = on_cpu
+        self._on_cpu, self._inspect = on_cpu, inspect
         self._thread = Worker("plan")
-        self._pending: Future[Command] | None = None
+        self._pending: Future[tuple[Command, tuple[Fault, ...]]] | None = None
         self._replacing: Future[None] | None = None
         self._period = self._made_for = self._pending_for = self._valid_until = self._spare_periods = 0
         self._missed: deque[bool] = deque(maxlen=MISS_WINDOW)
@@ -177,7 +186,7 @@ class PlanAhead:
 
     def forget(self) -> None:
         """Discard the present plan and the one under way."""
-        self.command, self._is_dropped = None, True
+        self.command, self.faults, self._is_dropped = None, (), True
 
     def reset_belief(self) -> None:
         """Go back to the prior before the next plan; this may be called from any thread."""
@@ -235,7 +244,7 @@ class PlanAhead:
         if error is not None:
             self._fail(error)
         elif not self._is_dropped:
-            self.command, self._made_for = pending.result(), self._pending_for
+            (self.command, self.faults), self._made_for = pending.result(), self._pending_for
             self._valid_until = self._made_for + self._spare_periods
             # the first plan of an episode has predicted nothing yet
             if math.isfinite(self.model_error):
@@ -265,14 +274,15 @@ class PlanAhead:
         planner = self.controller.settings.planner
         return SampleBudget(planner.num_samples, planner.least_samples, self.seconds_available, self.plan_seconds, self.overhead)
 
-    def _step(self, obs: Array, goal: Array | None, options: StepOptions) -> Command:
+    def _step(self, obs: Array, goal: Array | None, options: StepOptions) -> tuple[Command, tuple[Fault, ...]]:
         began = time.perf_counter()
         if self._reset_wanted:
             self._reset_wanted = False
             self.controller.reset()
         options = replace(options, num_samples=self.budget.num_samples, freeze=self.is_frozen)
         command = self.controller.step(obs, goal, options)
+        faults = self._inspect(command)
         self.statistics.plans += 1
         self.statistics.seconds = time.perf_counter() - began
         self.budget.add_duration(self.statistics.seconds)
-        return command
+        return command, faults

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-from adaptive_mbrl.controller import AdaptiveController, StepOptions
+from adaptive_mbrl.controller import AdaptiveController, Command, StepOptions
 
 WARM_UP_STEPS = 8
 """Control steps of one measurement; the duration is the median of the second half."""
@@ -34,7 +35,9 @@ class WarmedUp(NamedTuple):
     overhead: float
 
 
-def warm_up(controller: AdaptiveController, seconds: float) -> WarmedUp:
+def warm_up(
+    controller: AdaptiveController, seconds: float, inspect: Callable[[Command], object] = lambda command: None
+) -> WarmedUp:
     """Take the first, slow control steps before the robot moves, and switch to bfloat16 if float32 takes too long.
 
     Bfloat16 may cost return, but fewer candidates cost more (benchmarks/latency_cost.py).
@@ -42,22 +45,23 @@ def warm_up(controller: AdaptiveController, seconds: float) -> WarmedUp:
     Args:
         controller: the robot's controller before its first step.
         seconds: longest time that a plan may take [s].
+        inspect: what else is done with every plan on the thread that plans, which takes time as well.
     """
     full, few = controller.settings.planner.num_samples, controller.settings.planner.least_samples
     fresh, controller = controller, controller.with_precision("float32")
-    took = step_seconds(controller, full)
+    took = step_seconds(controller, full, inspect)
     if TIME_RESERVE * took > seconds:
         coarse = fresh.with_precision("bfloat16")
-        faster = step_seconds(coarse, full)
+        faster = step_seconds(coarse, full, inspect)
         if faster < MAX_BFLOAT16_TIME * took:
             controller, took = coarse, faster
-    per_sample = (took - step_seconds(controller, few)) / (full - few) if few < full else 0.0
+    per_sample = (took - step_seconds(controller, few, inspect)) / (full - few) if few < full else 0.0
     controller.reset()
     return WarmedUp(controller, took, min(max(1 - full * per_sample / took, 0.0), MAX_OVERHEAD))
 
 
-def step_seconds(controller: AdaptiveController, num_samples: int) -> float:
-    """Median duration of a control step [s].
+def step_seconds(controller: AdaptiveController, num_samples: int, inspect: Callable[[Command], object]) -> float:
+    """Median duration of a control step with what follows it, as `warm_up` explains [s].
 
     There is one step in each control period, as on the robot: caches and processor clocks are cold again after a pause.
     """
@@ -67,7 +71,7 @@ def step_seconds(controller: AdaptiveController, num_samples: int) -> float:
     took = []
     for _ in range(WARM_UP_STEPS):
         began = time.perf_counter()
-        controller.step(mean, goal, options)
+        inspect(controller.step(mean, goal, options))
         took.append(time.perf_counter() - began)
         time.sleep(max(0.0, controller.spec.dt - took[-1]))
     # the first steps are slower because they allocate memory and choose algorithms

@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, get_type_hints
 Octet = Annotated[int, "uint8"]
 Int32 = Annotated[int, "int32"]
 UInt32 = Annotated[int, "uint32"]
+Float32 = Annotated[float, "float32"]
 Float64 = Annotated[float, "float64"]
 Covariance3 = Annotated[list[float], "float64[9]"]
 Covariance6 = Annotated[list[float], "float64[36]"]

@@ -226,7 +226,12 @@ def _qos(reliable: bool) -> QoSProfile:
 @cache
 def _ros_class(ros_type: str) -> Any:
     package, folder, name = ros_type.split("/")
-    return getattr(importlib.import_module(f"{package}.{folder}"), name)
+    try:
+        return getattr(importlib.import_module(f"{package}.{folder}"), name)
+    except ModuleNotFoundError as error:
+        raise BridgeError(
+            f"{ros_type}: the ROS 2 package '{package}' is not installed; allowed: messages of packages that are"
+        ) from error
 
 
 def ros_class(message_type: type[Message]) -> Any:

@@ -14,6 +14,8 @@ from robot_bridge.control.inputs import GoalReader
 from robot_bridge.control.loop import ControlLoop
 from robot_bridge.middleware.messages import DiagnosticArray, DiagnosticStatus, Header, KeyValue, Time
 from robot_bridge.node.growth import Growth, in_words
+from robot_bridge.safety.monitor_config import FAULTS_OF
+from robot_bridge.safety.monitors import Monitors
 from robot_bridge.safety.states import State
 
 OK, WARN, ERROR, STALE = range(4)
@@ -29,10 +31,11 @@ class Diagnostics:
         loop: the control loop.
         name: the node's name.
         goals: the reader of the goal; None for an objective without a goal.
+        monitors: the monitors of the bridge file.
     """
 
-    def __init__(self, loop: ControlLoop, name: str, goals: GoalReader | None = None) -> None:
-        self.loop, self.name, self.goals = loop, name, goals
+    def __init__(self, loop: ControlLoop, name: str, goals: GoalReader | None = None, monitors: Monitors | None = None) -> None:
+        self.loop, self.name, self.goals, self.monitors = loop, name, goals, monitors
         self._growth: defaultdict[str, Growth] = defaultdict(Growth)
 
     def __call__(
@@ -46,7 +49,16 @@ class Diagnostics:
             senders: number of publishers of each topic that is observed.
         """
         parts = [self._safety(), self._inputs(senders), self._loop(), self._planner(), self._output(other_publishers)]
-        return DiagnosticArray(Header(Time.of(now)), parts + ([] if self.goals is None else [self._goal(self.goals)]))
+        parts += [] if self.goals is None else [self._goal(self.goals)]
+        parts += [] if self.monitors is None or not self.monitors.readings else [self._monitors(self.monitors)]
+        return DiagnosticArray(Header(Time.of(now)), parts)
+
+    def _monitors(self, monitors: Monitors) -> DiagnosticStatus:
+        kinds = {fault.kind for fault in monitors.faults}
+        warnings = {warning for warning, _ in FAULTS_OF.values()}
+        level = OK if not kinds else WARN if kinds <= warnings else STALE if kinds == {"monitor_lost"} else ERROR
+        message = "; ".join(fault.words for fault in monitors.faults) or "within their limits"
+        return self._status("monitors", level, message, {name: reading.value for name, reading in monitors.readings.items()})
 
     def _output(self, other_publishers: int) -> DiagnosticStatus:
         message = (

@@ -32,6 +32,7 @@ from robot_bridge.guard.line import GuardLine
 from robot_bridge.middleware.messages import DiagnosticArray
 from robot_bridge.middleware.transport import Transport
 from robot_bridge.node.diagnostics import Diagnostics
+from robot_bridge.node.fault_checks import all_checks, monitors_of
 from robot_bridge.node.log import StateLog
 from robot_bridge.node.newest_checkpoint import NewestCheckpoint
 from robot_bridge.node.parameters import NodeParameters
@@ -39,7 +40,7 @@ from robot_bridge.node.telemetry import Telemetry
 from robot_bridge.preflight.checks import require_passed, summary
 from robot_bridge.preflight.inputs_check import check_inputs
 from robot_bridge.preflight.listening import listen
-from robot_bridge.robot_files import make_supervisor, require_latency, training_range
+from robot_bridge.robot_files import make_inspection, make_supervisor, require_latency, training_range
 from robot_bridge.safety.model_checks import ModelChecks
 from robot_bridge.safety.presence import Expected
 from robot_bridge.safety.watchdog import Watchdog
@@ -70,6 +71,7 @@ class Running:
         loop: the control loop.
         preflight: a line about the preflight; empty if there was none.
         other_publishers: number of other publishers of commands to this robot.
+        monitors: the monitors of the bridge file.
 
     Raises:
         AdaptiveMBRLError: a file is wrong, or the robot is not as the file says; nothing runs then.
@@ -111,7 +113,9 @@ class Running:
                 # with a thread for every core, some would wait for cores that the middleware or the robot's driver uses, and a
                 # plan would take several times as long
                 torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
-            controller, plan_seconds, overhead = warm_up(controller, parameters.deadline * dt)
+            inspect = make_inspection(config, controller.spec, path)
+            self._warm_up = partial(warm_up, seconds=parameters.deadline * dt, inspect=inspect)
+            controller, plan_seconds, overhead = self._warm_up(controller)
             lead = lead_for(plan_seconds, dt, parameters.deadline)
             planning = PlanAhead(
                 controller,
@@ -120,21 +124,24 @@ class Running:
                 overhead=overhead,
                 lead=lead,
                 deadline=parameters.deadline,
-                on_cpu=None if on_cpu is None else partial(warm_up, on_cpu, parameters.deadline * dt),
+                on_cpu=None if on_cpu is None else partial(self._warm_up, on_cpu),
+                inspect=inspect,
             )
             self._ending.callback(planning.close)
-            self._recorder = BagRecorder(Path(parameters.record)) if parameters.record else None
+            self._recorder, unrecorded = BagRecorder(Path(parameters.record)) if parameters.record else None, transport
             if self._recorder is not None:
                 self._ending.callback(self._recorder.close)
                 transport = RecordingTransport(transport, self._recorder)
             self._goals = None if config.goal is None else GoalReader(config.goal, transport, dt, horizon)
+            self.monitors = monitors_of(config, controller.spec, transport, unrecorded)
+            of_model = ModelChecks(controller.spec, config.safety, controller.diagnosis_names, self._expected(transport))
             self.loop = ControlLoop(
                 planning,
                 supervisor,
                 Inputs(controller.spec, config, transport),
                 _send_nothing if parameters.dry_run else command_sender(controller.spec, config.output, transport),
                 goal=self._goals or (lambda begin: None),
-                checks=ModelChecks(controller.spec, config.safety, controller.diagnosis_names, self._expected(transport)).look,
+                checks=all_checks(of_model, self.monitors, planning),
                 latency=config.latency,
                 on_release=(lambda: None) if guard is None else guard.release,
                 on_period_end=Telemetry(controller.spec, transport, name, controller.diagnosis_names),
@@ -183,13 +190,13 @@ class Running:
         Raises:
             AdaptiveMBRLError: the new one cannot be used; the old one stays in use then.
         """
-        planning, seconds = self.loop.planning, self._parameters.deadline * self.loop.dt
+        planning = self.loop.planning
         found = self._newest.successor(planning.controller)
         if found is None:
             return f"{self._newest.folder} is in use already"
         controller, spare = found
-        warmed_up = warm_up(controller, seconds)
-        on_cpu = None if spare is None else partial(warm_up, spare, seconds)
+        warmed_up = self._warm_up(controller)
+        on_cpu = None if spare is None else partial(self._warm_up, spare)
         lead = lead_for(warmed_up.seconds, self.loop.dt, self._parameters.deadline)
         if not planning.take_up(warmed_up, lead, on_cpu, TAKE_UP_SECONDS):
             raise BridgeError("the checkpoint in use stays: the control loop stands still")
@@ -240,7 +247,11 @@ class Running:
 
     def _diagnose(self, transport: Transport, name: str) -> None:
         publish = transport.publisher("/diagnostics", DiagnosticArray)
-        diagnosis, graph, topic = Diagnostics(self.loop, name, self._goals), transport.graph(), self.config.output.topic
+        diagnosis, graph, topic = (
+            Diagnostics(self.loop, name, self._goals, self.monitors),
+            transport.graph(),
+            self.config.output.topic,
+        )
 
         def diagnose() -> None:
             published = Counter(endpoint.topic for endpoint in graph.endpoints() if endpoint.publishes)

@@ -15,6 +15,7 @@ from adaptive_mbrl.spec import Channel
 from robot_bridge.bridge_config import BridgeConfig
 from robot_bridge.preflight.checks import Check, Verdict
 from robot_bridge.preflight.listening import EMPTY, NO_JOINT, InputRecord, ListeningResult
+from robot_bridge.preflight.monitor_checks import monitor_checks
 from robot_bridge.preflight.plausibility import WARN_STDS, distance, mistaken_unit
 from robot_bridge.preflight.topic_checks import goal_checks, output_checks, rate_check, stamp_check, topic_check
 from robot_bridge.safety.supervisor import SafetySupervisor
@@ -61,6 +62,7 @@ def check_inputs(
         record = records[config.obs[channel.name].input]
         if record.count or record.joints:
             checks.append(channel_check(config, channel, record, Expected(mean, std, low, high)))
+    checks += monitor_checks(config, listening)
     return [*checks, *output_checks(config, graph), *goal_checks(config, listening.goals, graph)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import Counter
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from robot_bridge.bridge_config import BridgeConfig, ChannelInput
 from robot_bridge.control.inputs import is_about, read_channel
+from robot_bridge.control.monitor_inputs import monitor_inputs
 from robot_bridge.middleware.endpoints import Endpoints
 from robot_bridge.middleware.messages import MESSAGES, JointState, Message
 from robot_bridge.middleware.transport import Transport
@@ -132,18 +134,24 @@ class ListeningResult:
         records: messages of each input.
         goals: number of messages on the goal's topic.
         endpoints: publishers and subscribers of other processes; None if the middleware cannot find them.
+        monitors: the newest number of each monitor that has a topic; NaN without one.
+        seconds: how long was listened [s].
     """
 
     records: Mapping[str, InputRecord]
     goals: int
     endpoints: Endpoints | None
+    monitors: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = math.inf
 
 
 def listen(config: BridgeConfig, transport: Transport, seconds: float) -> ListeningResult:
     """Listen to the inputs of a bridge file for some time [s]."""
     graph, listener = transport.graph(), Listener(config, transport)
+    monitors = monitor_inputs(config.monitors, lambda topic: transport)
     time.sleep(seconds)
-    return ListeningResult(listener.finish(), listener.goals, graph.endpoints())
+    newest = {name: monitor.reading.value for name, monitor in monitors.items()}
+    return ListeningResult(listener.finish(), listener.goals, graph.endpoints(), newest, seconds)
 
 
 def why_absent(message: Message, source: ChannelInput) -> str:

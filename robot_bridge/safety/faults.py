@@ -22,6 +22,19 @@ FaultKind = Literal[
     "actuator_weak",
     "actuator_dead",
     "actuator_reversed",
+    "battery_low",
+    "battery_critical",
+    "hot",
+    "too_hot",
+    "high_load",
+    "overload",
+    "falling",
+    "fallen",
+    "monitor_warning",
+    "monitor_fault",
+    "monitor_lost",
+    "plan_leaves_workspace",
+    "plan_collides",
 ]
 FAULT_KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
 UNFIT: frozenset[FaultKind] = frozenset(
@@ -37,7 +50,7 @@ class Fault:
     Attributes:
         kind: what a robot's file chooses the reaction by.
         words: what it is, for people.
-        about: the channel or actuator that it is about; empty if it is about none in particular.
+        about: the channel, actuator or monitor that it is about; empty if it is about none in particular.
     """
 
     kind: FaultKind

@@ -24,12 +24,17 @@ from robot_bridge.safety.faults import FAULT_KINDS, UNFIT, Fault, FaultKind
 Reaction = Literal["warn", "slow", "hold", "return", "damping", "zero"]
 REACTIONS: tuple[Reaction, ...] = get_args(Reaction)
 """From the mildest to the severest."""
-WARNED_OF: frozenset[FaultKind] = frozenset(("drift", "actuator_weak", "actuator_dead", "actuator_reversed"))
-"""By default these are warned of only: the controller adapts to them, and no limit is broken."""
+WARNED_OF: frozenset[FaultKind] = frozenset(
+    (
+        *("drift", "actuator_weak", "actuator_dead", "actuator_reversed"),
+        *("battery_low", "hot", "high_load", "falling", "monitor_warning"),
+    )
+)
+"""By default these are warned of only: the controller adapts to them, or a robot's file calls their limits warnings."""
 
 
 Key = tuple[FaultKind, str]
-"""A kind of fault, and the channel or actuator that it is about."""
+"""A kind of fault, and the channel, actuator or monitor that it is about."""
 
 
 def severity(reaction: Reaction) -> int:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from adaptive_mbrl.config import MAX_SEED, bounded, load_yaml
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.spec import RobotSpec
+from robot_bridge.simulated.power import PowerConfig
 
 UNITS = ("m", "rad", "m/s", "rad/s", "m/s^2", "N", "N m", "1")
 """Units that noise may be given for, so that one file can be used with several robots."""
@@ -42,12 +43,14 @@ class Imperfections:
         sensors: the lines from the sensors to the network, a separate one for each topic.
         commands: the line from the network to the actuators.
         seed: random seed of noise and lines, which is combined with the scenario's seed.
+        power: battery and temperatures, for the monitors of a bridge file.
     """
 
     noise: Mapping[str, float] = field(default_factory=dict)
     sensors: TransmissionLineConfig = TransmissionLineConfig()
     commands: TransmissionLineConfig = TransmissionLineConfig()
     seed: int = bounded(0, low=0, high=MAX_SEED)
+    power: PowerConfig = PowerConfig()
 
     def __post_init__(self) -> None:
         for name, std in self.noise.items():

@@ -22,7 +22,9 @@ from robot_bridge.middleware.fields import write_field
 from robot_bridge.middleware.messages import MESSAGES
 from robot_bridge.middleware.transport import Transport
 from robot_bridge.simulated.command_input import CommandInput
+from robot_bridge.simulated.health_output import HealthOutput
 from robot_bridge.simulated.imperfections import Imperfections, load_imperfections
+from robot_bridge.simulated.power import Power
 from robot_bridge.simulated.report import RobotReport
 from robot_bridge.simulated.sensor_output import SensorOutput
 from robot_bridge.simulated.steady_clock import Clock, SteadyClock
@@ -76,6 +78,8 @@ class SimulatedRobot:
         )
         self.commands = CommandInput(robot.spec, config.output, line, command_timeout)
         self.sensors = SensorOutput(robot.spec, config, transport, self._imperfections, seed)
+        self.power = Power(robot.spec, self._imperfections.power)
+        self.health = HealthOutput(robot.spec, config, transport, self.power)
         self._publish_goal = goal_publisher(config, robot, scenario, transport)
         self._started = self._now = clock.now()
         self.overruns = 0
@@ -92,7 +96,9 @@ class SimulatedRobot:
             if not self._run_until(end):
                 return
             started += self._lost_time(self.clock.now() - end)
-            simulation.advance(self.commands.mean(begin, end))
+            command = self.commands.mean(begin, end)
+            simulation.advance(command)
+            self.power.advance(command, simulation.sim_dt)
             self._measure()
 
     def report(self) -> RobotReport:
@@ -149,7 +155,9 @@ class SimulatedRobot:
         if simulation.substep % simulation.robot.substeps == 0:
             self._publish_goal(simulation.step_index)
         if simulation.substep % self.publish_every == 0:
-            self.sensors.sample(simulation.observe(), simulation.noise_std, self._now, self.clock.since_epoch(self._now))
+            stamp = self.clock.since_epoch(self._now)
+            self.sensors.sample(simulation.observe(), self.power.action, simulation.noise_std, self._now, stamp)
+            self.health.publish(self._now, stamp)
         self.sensors.deliver(self._now)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_mbrl.errors import ConfigError
+from sim.robot.poses import quaternions
 from sim.robot.robot import Robot
 from sim.simulation.physics import Physics
 
@@ -72,20 +73,6 @@ class StateReader:
 
 def _unknown(robot: Robot, what: str) -> ConfigError:
     return ConfigError(f"robot '{robot.name}': physics needs the whole state, and no channel tells the {what}")
-
-
-def quaternions(roll: Array, pitch: Array, yaw: Array) -> Array:
-    """Unit quaternions, (R, 4), scalar first, of rotations about z, then y, then x: the inverse of what the observer reads."""
-    cr, sr, cp, sp, cy, sy = (f(x / 2) for x in (roll, pitch, yaw) for f in (np.cos, np.sin))
-    return np.stack(
-        [
-            cr * cp * cy + sr * sp * sy,
-            sr * cp * cy - cr * sp * sy,
-            cr * sp * cy + sr * cp * sy,
-            cr * cp * sy - sr * sp * cy,
-        ],
-        axis=1,
-    )
 
 
 def _is_invisible(robot: Robot, column: int) -> bool:

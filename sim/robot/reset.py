@@ -63,6 +63,11 @@ class InitialState:
         self._qpos_noise = _noise(model, "qpos_noise", reset.qpos_noise, model.jnt_qposadr, model.nq)
         self._qvel_noise = _noise(model, "qvel_noise", reset.qvel_noise, model.jnt_dofadr, model.nv)
 
+    @property
+    def qpos(self) -> Array:
+        """Joint positions without noise, (nq,)."""
+        return self._qpos.copy()
+
     def sample(self, seed: int) -> tuple[Array, Array]:
         """Joint positions (nq,) and velocities (nv,); for the same seed, gymnasium draws the same numbers."""
         rng = np.random.default_rng(seed)

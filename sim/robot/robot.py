@@ -92,6 +92,12 @@ def build_robot(config: RobotConfig, path: Path) -> Robot:
     )
 
 
+def mjcf_of(path: Path) -> mujoco.MjSpec:
+    """The MJCF of a robot's file, for a model that differs from the robot's own."""
+    config = from_mapping(RobotConfig, read_robot(path), source=str(path))
+    return mujoco.MjSpec.from_file(str(mjcf_path(config.mjcf, path.parent)))
+
+
 def _compile(config: RobotConfig, path: Path) -> mujoco.MjModel:
     file = mjcf_path(config.mjcf, path.parent)
     try:

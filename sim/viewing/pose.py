@@ -1,4 +1,4 @@
-"""Where the parts of a robot are: its model under the change in force, and joint positions read out of observations."""
+"""Where the parts of a robot are: its model under the change in force, and a point of it along observations."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_mbrl.errors import ConfigError
-from sim.identification.state import quaternions
+from sim.robot.poses import PoseReader
 from sim.robot.robot import Robot
 from sim.scenarios.change import Change, scale_vector
 from sim.scenarios.size import sized_fields
@@ -60,17 +60,10 @@ class PointReader:
     """
 
     def __init__(self, robot: Robot, posed: PosedModel) -> None:
-        self._posed, self._dt = posed, robot.spec.dt
-        origins = robot.observer.origins
+        self._posed, self._poses = posed, PoseReader(robot)
         self._site = _observed_site(robot)
         self._body = _followed_body(robot.model)
-        self._read = [(column, i) for i, (array, column) in enumerate(origins) if array == "qpos"]
-        axes = {column: i for i, (array, column) in enumerate(origins) if array == "euler"}
-        self._turned = [(start, [axes.get(3 * start + k, -1) for k in range(3)]) for start in sorted({c // 3 for c in axes})]
-        known = {column for column, _ in self._read} | {start + k for start, _ in self._turned for k in range(4)}
-        self._integrated = _integrated(robot, known)
-        missing = sorted(set(range(robot.model.nq)) - known - {column for column, _ in self._integrated})
-        if self._site is None and (missing or any(min(columns) < 0 for _, columns in self._turned)):
+        if self._site is None and not self._poses.is_complete:
             raise ConfigError(f"robot '{robot.name}': its observations do not tell where it is")
 
     def here(self) -> Array:
@@ -94,23 +87,11 @@ class PointReader:
         if self._site is not None:
             found[:, 1:] = obs[..., self._site[1]]
             return found
-        poses = self._poses(qpos, obs.astype(np.float64))
+        poses = self._poses.poses(qpos, obs.astype(np.float64))
         for index in np.ndindex(obs.shape[:2]):
             self._posed.place(poses[index])
             found[index[0], index[1] + 1] = self.here()
         return found
-
-    def _poses(self, qpos: Array, obs: Array) -> Array:
-        """Joint positions, (R, H, nq)."""
-        poses = np.broadcast_to(qpos, (*obs.shape[:2], len(qpos))).copy()
-        for column, channel in self._read:
-            poses[..., column] = obs[..., channel]
-        for start, channels in self._turned:
-            flat = obs.reshape(-1, obs.shape[-1])
-            poses[..., start : start + 4] = quaternions(*(flat[:, c] for c in channels)).reshape(*obs.shape[:2], 4)
-        for column, channel in self._integrated:
-            poses[..., column] = qpos[column] + self._dt * np.cumsum(obs[..., channel], axis=1)
-        return poses
 
 
 def _observed_site(robot: Robot) -> tuple[int, list[int]] | None:
@@ -133,19 +114,3 @@ def moves_about(model: mujoco.MjModel) -> bool:
 
 def _followed_body(model: mujoco.MjModel) -> int:
     return 1 if moves_about(model) else model.nbody - 1
-
-
-def _integrated(robot: Robot, known: set[int]) -> list[tuple[int, int]]:
-    """Positions that are not observed, each with the channel of its velocity."""
-    model, found = robot.model, {}
-    for channel, (array, column) in enumerate(robot.observer.origins):
-        if array == "displacement_rate":
-            found[column] = channel
-        elif array == "qvel":
-            joint = int(model.dof_jntid[column])
-            offset = column - int(model.jnt_dofadr[joint])
-            turns = model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_BALL
-            # the first three velocities of a free joint are those of its position
-            if not turns and offset < 3:
-                found.setdefault(int(model.jnt_qposadr[joint]) + offset, channel)
-    return [(column, channel) for column, channel in sorted(found.items()) if column not in known]

@@ -13,6 +13,7 @@ from torch import Tensor
 from adaptive_mbrl.adaptation import NetworkAdapter, make_adapter
 from adaptive_mbrl.adaptation.belief import Belief, tensors_of
 from adaptive_mbrl.adaptation.none import NoneConfig
+from adaptive_mbrl.control.gate import chosen_belief
 from adaptive_mbrl.control.step import ControllerState, ControlSettings, StepInputs, StepNoise, control_step, initial_state
 from adaptive_mbrl.meta.trainer import MetaTrainer
 from tests.core.analytic import POINT, POINT_WINDOW
@@ -89,7 +90,9 @@ def test_the_step_is_one_graph_with_noise_of_each_robots_own(trained: MetaTraine
     assert one_graph.graphs == 1
 
 
-@pytest.mark.parametrize("changed", [{"precision": "bfloat16"}, {"adapt": False}, {"gate": None}], ids=str)
+@pytest.mark.parametrize(
+    "changed", [{"precision": "bfloat16"}, {"adapt": False}, {"gate": None}, {"predicted_steps": 2}], ids=str
+)
 def test_the_step_is_one_graph_with_other_settings(trained: MetaTrainer, changed: dict[str, Any], one_graph: OneGraphCompiler):
     settings = settings_of(trained, "icem", **changed)
     state, inputs, noise = states_after(settings, 4)
@@ -166,3 +169,38 @@ def test_the_marks_come_before_adapting_before_planning_and_at_the_end(trained: 
 def assert_equal(values: Belief, others: Belief) -> None:
     for value, other in zip(tensors_of(values), tensors_of(others), strict=True):
         torch.testing.assert_close(value, other, rtol=0, atol=0, equal_nan=True)
+
+
+def test_the_prediction_of_the_plan_is_that_of_its_belief_from_when_it_begins_to_act(trained: MetaTrainer):
+    settings = settings_of(trained, "icem")
+    state, inputs, noise = states_after(settings, 4)
+    nothing_in_between = inputs._replace(pending=torch.zeros(2, 0, 1))
+
+    new_state, plan, report = control_step(state, nothing_in_between, noise, dataclasses.replace(settings, predicted_steps=3))
+
+    belief = chosen_belief(new_state.gate, settings.adapter.prior(2))
+    futures = settings.adapter.condition(belief).roll_out(inputs.begin, plan.actions[:, None]).next_obs
+    assert report.predicted.shape == (2, futures.shape[0], 4, POINT.obs_dim)
+    torch.testing.assert_close(report.predicted[:, :, 1:], futures[:, :, 0, :3].transpose(0, 1))
+    torch.testing.assert_close(report.predicted[:, :, 0], inputs.begin[:, None].expand(-1, futures.shape[0], -1))
+
+
+def test_a_prediction_that_is_reported_changes_nothing_else(trained: MetaTrainer):
+    settings = settings_of(trained, "icem")
+    given = states_after(settings, 4)
+
+    _, plan, report = control_step(*given, dataclasses.replace(settings, predicted_steps=2))
+
+    _, expected, expected_report = control_step(*given, settings)
+    torch.testing.assert_close(plan, expected)
+    torch.testing.assert_close(report._replace(predicted=expected_report.predicted), expected_report)
+    assert expected_report.predicted.numel() == 0
+
+
+def test_the_prediction_begins_where_pending_actions_lead_to(trained: MetaTrainer):
+    settings = dataclasses.replace(settings_of(trained, "icem"), predicted_steps=1)
+    state, inputs, noise = states_after(settings, 4)
+
+    _, _, report = control_step(state, inputs, noise, settings)
+
+    assert not torch.allclose(report.predicted[:, 0, 0], inputs.begin)

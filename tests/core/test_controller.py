@@ -147,3 +147,15 @@ def test_actions_are_within_limits_and_float32(trained: MetaTrainer):
 
     assert ran.action.dtype == np.float32
     assert np.abs(ran.action).max() <= 1.0
+
+
+def test_it_reports_what_it_predicts_of_its_plan_if_asked_to(trained: MetaTrainer):
+    asked, horizon = controller(trained).with_predicted_steps(3), controller(trained).settings.planner.horizon
+
+    predicted = asked.step(START, np.zeros(1)).info.predicted
+    assert predicted.shape[2:] == (4, len(START))
+    np.testing.assert_allclose(predicted[0, :, 0], np.tile(START, (predicted.shape[1], 1)), rtol=1e-6)
+    assert controller(trained).step(START, np.zeros(1)).info.predicted.size == 0
+    assert controller(trained).with_predicted_steps(1000).step(START, np.zeros(1)).info.predicted.shape[2] == horizon + 1
+    with pytest.raises(RuntimeError, match="with_predicted_steps: the controller has taken a step; reset it first"):
+        asked.with_predicted_steps(2)
