@@ -22,6 +22,7 @@ from robot_bridge.middleware.messages import (
     Twist,
     WrenchStamped,
 )
+from robot_bridge.ownership.config import OwnershipConfig
 from robot_bridge.safety.config import SafetyConfig
 from robot_bridge.safety.reactions import Reaction
 
@@ -176,6 +177,7 @@ class BridgeConfig:
         operator: the topic of an operator who must be there; without it nobody has to be.
         latency: shortest time from a measurement to the effect of a command that answers it at once, through sensors, network
             and actuators [s]. The planner looks so much further ahead. Further delays of observations are found from stamps.
+        ownership: who may command the robot beside this bridge; without it others are only warned of.
         newest_at_activate: whether `activate` takes up a checkpoint that has come in the place of the one in use, as `~/reload`
             does. It takes some seconds longer then.
     """
@@ -189,8 +191,11 @@ class BridgeConfig:
     operator: OperatorInput | None = None
     latency: float = bounded(0.0, low=0.0, high=1.0)
     newest_at_activate: bool = False
+    ownership: OwnershipConfig | None = None
 
     def __post_init__(self) -> None:
+        if self.ownership is not None:
+            self.ownership.require_topics(self.output.topic, {name: topic.type for name, topic in self.inputs.items()})
         taken = [name for name, topic in self.inputs.items() if topic.topic == self.output.topic]
         if taken:
             raise ConfigError(f"key 'output.topic': '{self.output.topic}' is input '{taken[0]}'; allowed: a topic of its own")
@@ -258,6 +263,13 @@ def require_spec(config: BridgeConfig, spec: RobotSpec, source: str) -> None:
     if sorted(order) != sorted(spec.action_names):
         raise ConfigError(
             f"{source}: key 'output.order': got {list(order)}; allowed: each of {', '.join(spec.action_names)} once"
+        )
+    present = () if config.ownership is None else config.ownership.present
+    unread = [name for name in present if name not in spec.action_names]
+    if unread:
+        raise ConfigError(
+            f"{source}: key 'ownership.present.{unread[0]}': unknown channel{did_you_mean(unread[0], spec.action_names)}; "
+            f"the checkpoint's robot '{spec.name}' has {', '.join(spec.action_names)}"
         )
     positions = [action.name for action in spec.action if action.unit in _POSITION_UNITS]
     if positions and not config.output.is_position:

@@ -170,9 +170,10 @@ class PlanAhead:
 
     def action(self) -> Array | None:
         """The newest plan's action for this period, (action_dim,); its last action when it is used up, None without a plan."""
-        if self.command is None:
+        command = self.command  # a copy, since a node that stands by takes over on another thread
+        if command is None:
             return None
-        action: Array = self.command.plan[min(self._period - self._made_for, len(self.command.plan) - 1)].astype(np.float64)
+        action: Array = command.plan[min(self._period - self._made_for, len(command.plan) - 1)].astype(np.float64)
         return action
 
     def forget(self) -> None:

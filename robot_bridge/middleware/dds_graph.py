@@ -13,7 +13,7 @@ from cyclonedds.builtin import (
 from cyclonedds.core import InstanceState, Policy, ReadCondition, SampleState, ViewState
 from cyclonedds.domain import DomainParticipant
 
-from robot_bridge.middleware.endpoints import Endpoint
+from robot_bridge.middleware.endpoints import Endpoint, Sender
 
 _MAX_ENDPOINTS = 10_000
 """Largest number of endpoints that are read; the network of one robot has far fewer."""
@@ -42,11 +42,18 @@ class DdsGraph:
                 _ros_type(sample.type_name),
                 publishes,
                 isinstance(sample.qos[Policy.Reliability], Policy.Reliability.Reliable),
+                sender_of(sample),
             )
             for reader, publishes in ((self._publishers, True), (self._subscribers, False))
             for sample in _alive(reader)
             if sample.topic_name.startswith("rt/") and sample.participant_key not in own
         )
+
+
+def sender_of(endpoint: Any) -> Sender:
+    """Who an endpoint is, by what DDS's discovery says of it: a `DdsTransport` writes its node's name there."""
+    name = endpoint.qos[Policy.EntityName].name if Policy.EntityName in endpoint.qos else ""
+    return Sender(endpoint.key.hex, name)
 
 
 def _alive(reader: BuiltinDataReader) -> list[Any]:

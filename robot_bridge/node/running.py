@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from adaptive_mbrl.controller import Command
 from adaptive_mbrl.errors import BridgeError
 from robot_bridge.bags.recorder import BagRecorder
 from robot_bridge.bags.recording_transport import RecordingTransport
@@ -25,6 +26,7 @@ from robot_bridge.bridge_config import load_bridge_config
 from robot_bridge.control.inputs import GoalReader, Inputs, OperatorReader
 from robot_bridge.control.loop import ControlLoop
 from robot_bridge.control.outputs import command_sender, present_positions
+from robot_bridge.control.owned_loop import OwnedLoop
 from robot_bridge.control.plan_ahead import PlanAhead
 from robot_bridge.control.warm_up import lead_for, warm_up
 from robot_bridge.guard.guarded_transport import GuardedTransport
@@ -34,7 +36,8 @@ from robot_bridge.middleware.transport import Transport
 from robot_bridge.node.diagnostics import Diagnostics
 from robot_bridge.node.log import StateLog
 from robot_bridge.node.newest_checkpoint import NewestCheckpoint
-from robot_bridge.node.parameters import NodeParameters
+from robot_bridge.node.owning import Owning
+from robot_bridge.node.parameters import NodeParameters, require_standby
 from robot_bridge.node.telemetry import Telemetry
 from robot_bridge.preflight.checks import require_passed, summary
 from robot_bridge.preflight.inputs_check import check_inputs
@@ -42,6 +45,7 @@ from robot_bridge.preflight.listening import listen
 from robot_bridge.robot_files import make_supervisor, require_latency, training_range
 from robot_bridge.safety.model_checks import ModelChecks
 from robot_bridge.safety.presence import Expected
+from robot_bridge.safety.supervisor import Decision
 from robot_bridge.safety.watchdog import Watchdog
 
 _LOG = logging.getLogger(__name__)
@@ -96,6 +100,7 @@ class Running:
             transport, preflight_transport = (
                 GuardedTransport(each, guard, config.output.topic) for each in (transport, preflight_transport)
             )
+        require_standby(config, parameters, is_guarded=guard is not None)
         self.preflight = ""
         if parameters.preflight_seconds > 0:
             listening = listen(config, preflight_transport, parameters.preflight_seconds)
@@ -123,12 +128,21 @@ class Running:
                 on_cpu=None if on_cpu is None else partial(warm_up, on_cpu, parameters.deadline * dt),
             )
             self._ending.callback(planning.close)
+            self._graph = transport.graph()
+            self.owning = None
+            if config.ownership is not None and not parameters.dry_run:
+                log = partial(transport.log, name)
+                about = (config, supervisor, training_range(controller), transport, name, log)
+                self.owning = Owning(*about, is_guarded=guard is not None, stands_by=parameters.standby)
             self._recorder = BagRecorder(Path(parameters.record)) if parameters.record else None
             if self._recorder is not None:
                 self._ending.callback(self._recorder.close)
                 transport = RecordingTransport(transport, self._recorder)
             self._goals = None if config.goal is None else GoalReader(config.goal, transport, dt, horizon)
-            self.loop = ControlLoop(
+            make_loop = ControlLoop if self.owning is None else partial(OwnedLoop, **self.owning.loop_options)
+            self._telemetry = Telemetry(controller.spec, transport, name, controller.diagnosis_names)
+            self._guard = guard
+            self.loop = make_loop(
                 planning,
                 supervisor,
                 Inputs(controller.spec, config, transport),
@@ -136,9 +150,11 @@ class Running:
                 goal=self._goals or (lambda begin: None),
                 checks=ModelChecks(controller.spec, config.safety, controller.diagnosis_names, self._expected(transport)).look,
                 latency=config.latency,
-                on_release=(lambda: None) if guard is None else guard.release,
-                on_period_end=Telemetry(controller.spec, transport, name, controller.diagnosis_names),
+                on_release=self._release,
+                on_period_end=self._publish,
             )
+            if self.owning is not None and isinstance(self.loop, OwnedLoop):
+                self.owning.attach(self.loop)
             self.other_publishers = 0
             gc.collect()
             self._stop = threading.Event()
@@ -148,11 +164,34 @@ class Running:
                 threading.Thread(target=self._diagnose, args=(transport, name), name="diagnostics"),
                 threading.Thread(target=self._write_log, args=(transport, name), name="log"),
                 threading.Thread(target=self.loop.run, args=(self._stop,), name="control"),
+                *self._owner_threads(),
             ):
                 thread.start()
                 self._ending.callback(thread.join)
             self._ending.callback(self._stop.set)
             self._ending = self._ending.pop_all()
+
+    def _owner_threads(self) -> list[threading.Thread]:
+        """Threads for who has the robot; none where others are only warned of."""
+        if self.owning is None:
+            return []
+        return [
+            threading.Thread(target=self.owning.run, args=(self._stop, self._graph.endpoints), name="owner"),
+            threading.Thread(target=self.owning.run_standby, args=(self._stop,), name="standby"),
+        ]
+
+    def _release(self) -> None:
+        """The actuators are at rest, and no more commands follow."""
+        if self._guard is not None:
+            self._guard.release()
+        if self.owning is not None:
+            self.owning.release()
+
+    def _publish(self, decision: Decision, command: Command | None) -> None:
+        """What people look at at the end of a control period."""
+        self._telemetry(decision, command)
+        if self.owning is not None:
+            self.owning.publish()
 
     def _expected(self, transport: Transport) -> list[Expected]:
         """Those who must not fall silent."""
@@ -229,6 +268,7 @@ class Running:
             f"{safety.state.value}: {counts.steps} steps, {safety.holds} holds, {counts.missed_deadlines} missed deadlines, "
             f"{counts.overruns} overruns, {counts.stalls} stalls, {plans.failures} planner failures{samples}",
             *self.loop.faults,
+            "" if self.owning is None else f"owner: {self.owning.owner}",
             *(f"{what}: {words}" for what, words in failures.items() if words),
             other_publishers,
             unrecorded,
@@ -240,13 +280,16 @@ class Running:
 
     def _diagnose(self, transport: Transport, name: str) -> None:
         publish = transport.publisher("/diagnostics", DiagnosticArray)
-        diagnosis, graph, topic = Diagnostics(self.loop, name, self._goals), transport.graph(), self.config.output.topic
+        diagnosis, topic = Diagnostics(self.loop, name, self._goals), self.config.output.topic
 
         def diagnose() -> None:
-            published = Counter(endpoint.topic for endpoint in graph.endpoints() if endpoint.publishes)
+            published = Counter(endpoint.topic for endpoint in self._graph.endpoints() if endpoint.publishes)
             self.other_publishers = published[topic]
             senders = {source.topic: published[source.topic] for source in self.config.inputs.values()}
-            publish(diagnosis(transport.now(), self.other_publishers, senders))
+            message = diagnosis(transport.now(), self.other_publishers, senders)
+            if self.owning is not None:
+                message.status.append(self.owning.status())
+            publish(message)
 
         self._repeat(DIAGNOSTICS_PERIOD, diagnose, "no diagnosis")
 
