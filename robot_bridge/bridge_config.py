@@ -10,6 +10,7 @@ from pathlib import Path
 from adaptive_mbrl.config import bounded, did_you_mean, load_yaml
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.spec import RobotSpec
+from robot_bridge.control.pause_config import AdaptationConfig
 from robot_bridge.middleware.fields import field_of
 from robot_bridge.middleware.messages import (
     MESSAGES,
@@ -177,6 +178,7 @@ class BridgeConfig:
         operator: the topic of an operator who must be there; without it nobody has to be.
         latency: shortest time from a measurement to the effect of a command that answers it at once, through sensors, network
             and actuators [s]. The planner looks so much further ahead. Further delays of observations are found from stamps.
+        adaptation: when adapting pauses by itself.
         ownership: who may command the robot beside this bridge; without it others are only warned of.
         newest_at_activate: whether `activate` takes up a checkpoint that has come in the place of the one in use, as `~/reload`
             does. It takes some seconds longer then.
@@ -191,6 +193,7 @@ class BridgeConfig:
     operator: OperatorInput | None = None
     latency: float = bounded(0.0, low=0.0, high=1.0)
     newest_at_activate: bool = False
+    adaptation: AdaptationConfig = AdaptationConfig()
     ownership: OwnershipConfig | None = None
 
     def __post_init__(self) -> None:
@@ -264,6 +267,11 @@ def require_spec(config: BridgeConfig, spec: RobotSpec, source: str) -> None:
         raise ConfigError(
             f"{source}: key 'output.order': got {list(order)}; allowed: each of {', '.join(spec.action_names)} once"
         )
+    for name, condition in config.adaptation.pause_when.contact.items():
+        if condition.channel and condition.channel not in spec.obs_names:
+            hint, names = did_you_mean(condition.channel, spec.obs_names), ", ".join(spec.obs_names)
+            key = f"adaptation.pause_when.contact.{name}.channel"
+            raise ConfigError(f"{source}: key '{key}': unknown channel '{condition.channel}'{hint}; known channels: {names}")
     present = () if config.ownership is None else config.ownership.present
     unread = [name for name in present if name not in spec.action_names]
     if unread:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_mbrl.controller import AdaptiveController, Command, StepOptions
+from robot_bridge.control.adaptation_pause import Pause
 from robot_bridge.control.sample_budget import SampleBudget
 from robot_bridge.control.warm_up import WarmedUp
 from robot_bridge.control.worker import Worker
@@ -58,6 +59,10 @@ class PlanAhead:
         deadline: share of the lead that a plan may take.
         on_cpu: loads the same controller on the CPU and returns it with its `plan_seconds` and `overhead`. It replaces a
             controller whose GPU has failed, and then plans with a lead of a whole period.
+        after_step: called with the controller after each of its steps, on the planning thread.
+
+    Attributes:
+        pause: whether adapting pauses by itself; the control loop sets it in every control period.
     """
 
     def __init__(
@@ -70,11 +75,13 @@ class PlanAhead:
         lead: float = 1.0,
         deadline: float = 0.9,
         on_cpu: OnCpu | None = None,
+        after_step: Callable[[AdaptiveController], None] = lambda controller: None,
     ) -> None:
         self.controller, self.dt, self.lead, self.deadline = controller, dt, lead, deadline
         self.plan_seconds, self.overhead = plan_seconds, overhead
         self.statistics = PlanStatistics()
-        self.is_frozen = False
+        self.is_frozen, self.pause = False, Pause()
+        self._after_step = after_step
         self.command: Command | None = None
         self.budget = self._new_budget()
         self._on_cpu = on_cpu
@@ -271,8 +278,15 @@ class PlanAhead:
         if self._reset_wanted:
             self._reset_wanted = False
             self.controller.reset()
-        options = replace(options, num_samples=self.budget.num_samples, freeze=self.is_frozen)
+        pause = self.pause
+        options = replace(
+            options,
+            num_samples=self.budget.num_samples,
+            freeze=self.is_frozen or bool(pause.reason),
+            after_gap=options.after_gap or pause.is_other_dynamics,
+        )
         command = self.controller.step(obs, goal, options)
+        self._after_step(self.controller)
         self.statistics.plans += 1
         self.statistics.seconds = time.perf_counter() - began
         self.budget.add_duration(self.statistics.seconds)

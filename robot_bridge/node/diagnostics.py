@@ -114,10 +114,13 @@ class Diagnostics:
             "model error, mean of many plans [target stds]": planning.mean_error,
             "model error in training [target stds]": planning.controller.expected_error,
             "belief is frozen": planning.is_frozen,
+            "adaptation is paused": planning.pause.reason or "no",
         }
         status = self._counts("planner", counts, ("failures",), values)
         if planning.budget.is_cut and status.level == OK:
             status.level, status.message = WARN, f"cut to {planning.budget.num_samples} of {planning.budget.full} samples"
+        if planning.pause.reason and status.level == OK:
+            status.message = f"adaptation is paused: {planning.pause.reason}"
         ratio = planning.mean_error / planning.controller.expected_error
         if ratio > FINE_TUNE_RATIO and status.level == OK:
             status.level, status.message = WARN, f"the model errs {ratio:.1f} times more than in training: fine-tune it"

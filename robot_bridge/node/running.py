@@ -18,13 +18,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from adaptive_mbrl.controller import Command
+from adaptive_mbrl.controller import AdaptiveController, Command
 from adaptive_mbrl.errors import BridgeError
 from robot_bridge.bags.recorder import BagRecorder
 from robot_bridge.bags.recording_transport import RecordingTransport
 from robot_bridge.bridge_config import load_bridge_config
+from robot_bridge.control.adaptation_pause import AdaptationPause
+from robot_bridge.control.belief_watch import BeliefWatch
 from robot_bridge.control.inputs import GoalReader, Inputs, OperatorReader
-from robot_bridge.control.loop import ControlLoop
+from robot_bridge.control.loop import Checks, ControlLoop
 from robot_bridge.control.outputs import command_sender, present_positions
 from robot_bridge.control.owned_loop import OwnedLoop
 from robot_bridge.control.plan_ahead import PlanAhead
@@ -43,9 +45,10 @@ from robot_bridge.preflight.checks import require_passed, summary
 from robot_bridge.preflight.inputs_check import check_inputs
 from robot_bridge.preflight.listening import listen
 from robot_bridge.robot_files import make_supervisor, require_latency, training_range
+from robot_bridge.safety.faults import Fault
 from robot_bridge.safety.model_checks import ModelChecks
 from robot_bridge.safety.presence import Expected
-from robot_bridge.safety.supervisor import Decision
+from robot_bridge.safety.supervisor import Decision, Observed
 from robot_bridge.safety.watchdog import Watchdog
 
 _LOG = logging.getLogger(__name__)
@@ -118,6 +121,8 @@ class Running:
                 torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
             controller, plan_seconds, overhead = warm_up(controller, parameters.deadline * dt)
             lead = lead_for(plan_seconds, dt, parameters.deadline)
+            self._watch = BeliefWatch(config.safety.belief_swings, dt)
+            self._watch.look_at(controller, self._newest.folder)
             planning = PlanAhead(
                 controller,
                 dt,
@@ -126,6 +131,7 @@ class Running:
                 lead=lead,
                 deadline=parameters.deadline,
                 on_cpu=None if on_cpu is None else partial(warm_up, on_cpu, parameters.deadline * dt),
+                after_step=self._watch.after_step,
             )
             self._ending.callback(planning.close)
             self._graph = transport.graph()
@@ -140,7 +146,9 @@ class Running:
                 transport = RecordingTransport(transport, self._recorder)
             self._goals = None if config.goal is None else GoalReader(config.goal, transport, dt, horizon)
             make_loop = ControlLoop if self.owning is None else partial(OwnedLoop, **self.owning.loop_options)
-            self._telemetry = Telemetry(controller.spec, transport, name, controller.diagnosis_names)
+            self._telemetry = Telemetry(
+                controller.spec, transport, name, controller.diagnosis_names, lambda: bool(planning.pause.reason)
+            )
             self._guard = guard
             self.loop = make_loop(
                 planning,
@@ -148,7 +156,7 @@ class Running:
                 Inputs(controller.spec, config, transport),
                 _send_nothing if parameters.dry_run else command_sender(controller.spec, config.output, transport),
                 goal=self._goals or (lambda begin: None),
-                checks=ModelChecks(controller.spec, config.safety, controller.diagnosis_names, self._expected(transport)).look,
+                checks=self._checks_of(controller, transport),
                 latency=config.latency,
                 on_release=self._release,
                 on_period_end=self._publish,
@@ -170,6 +178,18 @@ class Running:
                 self._ending.callback(thread.join)
             self._ending.callback(self._stop.set)
             self._ending = self._ending.pop_all()
+
+    def _checks_of(self, controller: AdaptiveController, transport: Transport) -> Checks:
+        """What is looked at in every control period beside the supervisor's own checks."""
+        spec, when = controller.spec, self.config.adaptation.pause_when
+        of_model = ModelChecks(spec, self.config.safety, controller.diagnosis_names, self._expected(transport))
+        pause = AdaptationPause(when, spec, training_range(controller).std, transport)
+
+        def look(now: float, observed: Observed, command: Command | None) -> tuple[Fault, ...]:
+            self.loop.planning.pause = pause.look(now, observed, self.loop.supervisor.sent)
+            return (*of_model.look(now, observed, command), *self._watch.faults)
+
+        return look
 
     def _owner_threads(self) -> list[threading.Thread]:
         """Threads for who has the robot; none where others are only warned of."""
@@ -232,6 +252,7 @@ class Running:
         lead = lead_for(warmed_up.seconds, self.loop.dt, self._parameters.deadline)
         if not planning.take_up(warmed_up, lead, on_cpu, TAKE_UP_SECONDS):
             raise BridgeError("the checkpoint in use stays: the control loop stands still")
+        self._watch.look_at(controller, self._newest.folder)
         self.loop.trained_on(training_range(controller))
         if self._goals is not None:
             self._goals.look_ahead(controller.settings.planner.horizon)

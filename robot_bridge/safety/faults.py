@@ -22,6 +22,8 @@ FaultKind = Literal[
     "actuator_weak",
     "actuator_dead",
     "actuator_reversed",
+    "contradiction",
+    "belief_oscillates",
 ]
 FAULT_KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
 UNFIT: frozenset[FaultKind] = frozenset(

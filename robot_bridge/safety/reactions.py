@@ -24,7 +24,7 @@ from robot_bridge.safety.faults import FAULT_KINDS, UNFIT, Fault, FaultKind
 Reaction = Literal["warn", "slow", "hold", "return", "damping", "zero"]
 REACTIONS: tuple[Reaction, ...] = get_args(Reaction)
 """From the mildest to the severest."""
-WARNED_OF: frozenset[FaultKind] = frozenset(("drift", "actuator_weak", "actuator_dead", "actuator_reversed"))
+WARNED_OF: frozenset[FaultKind] = frozenset(("drift", "actuator_weak", "actuator_dead", "actuator_reversed", "belief_oscillates"))
 """By default these are warned of only: the controller adapts to them, and no limit is broken."""
 
 

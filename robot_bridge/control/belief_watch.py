@@ -1,0 +1,49 @@
+"""Looks at the belief after each plan, whether it swings to and fro."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from adaptive_mbrl.canary import read_canary
+from adaptive_mbrl.controller import AdaptiveController
+from robot_bridge.control.belief_view import BeliefView
+from robot_bridge.safety.belief_swings import BeliefSwings
+from robot_bridge.safety.config import BeliefSwingsConfig
+from robot_bridge.safety.faults import Fault
+
+_LOG = logging.getLogger(__name__)
+
+
+class BeliefWatch:
+    """Watches the belief of the controller that plans.
+
+    Args:
+        config: when a belief that swings is a fault.
+        dt: control period [s].
+
+    Attributes:
+        faults: what was found after the newest plan.
+    """
+
+    def __init__(self, config: BeliefSwingsConfig, dt: float) -> None:
+        self._config, self._swings = config, BeliefSwings(config, dt)
+        self._view: BeliefView | None = None
+        self.faults: tuple[Fault, ...] = ()
+
+    def look_at(self, controller: AdaptiveController, folder: Path) -> None:
+        """Look at the belief of this controller from now on, if the checkpoint in `folder` has a canary."""
+        canary = read_canary(folder) if self._config.stds and controller.settings.adapt else None
+        self._view = None if canary is None else BeliefView(controller.settings.adapter, canary)
+        self._swings.forget()
+        self.faults = ()
+
+    def after_step(self, controller: AdaptiveController) -> None:
+        """Look at the belief that the newest plan was made under. What fails here must not keep the plan from being used."""
+        if self._view is None:
+            return
+        try:
+            self.faults = tuple(self._swings.look(self._view(controller.belief)))
+        except Exception:
+            _LOG.exception("the belief is not watched any more")
+            self._view, self.faults = None, ()
