@@ -102,7 +102,7 @@ def run(name: str, episodes: int, seed: int) -> dict[str, Any]:
         for scenario in split.episodes(episodes, seed):
             policy = PausingPolicy(controller, view, limit)
             policy.seed(seed)
-            (episode,) = run_scenarios(robot, [scenario], policy, source="policy")
+            (episode,) = run_scenarios(robot, [scenario], policy, source="policy").episodes
             returns.append(round(float(episode.reward.sum()), 1))
             shares.append(round(float(np.mean(policy.paused)), 3))
             policies.append(policy)

@@ -45,10 +45,13 @@ class TopicConfig:
     Attributes:
         topic: the topic's name, e.g. ``/joint_states``.
         type: the message type, e.g. ``sensor_msgs/msg/JointState``.
+        publisher: the node whose messages are taken, or the beginning of its GUID; messages of others are dropped. Empty for all
+            publishers. It needs the transport `dds`, because rclpy does not tell who has sent a message.
     """
 
     topic: str
     type: str
+    publisher: str = ""
 
     def __post_init__(self) -> None:
         _require_topic(self.topic)

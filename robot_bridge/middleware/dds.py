@@ -84,7 +84,9 @@ class DdsTransport:
         reliable: bool = False,
         accept: Accept | None = None,
     ) -> None:
-        reader = DataReader(self._participant, self._topic(topic, message_type), _qos(reliable))
+        # in a queue of one message, those of others would take the place of the ones that are accepted
+        depth = 1 if accept is None else _CHOSEN_DEPTH
+        reader = DataReader(self._participant, self._topic(topic, message_type), _qos(reliable, depth=depth))
         senders = DdsSenders(reader)
 
         def take(sample: Any) -> None:
@@ -239,11 +241,14 @@ def _configure(domain: int, interface: str) -> None:
 _RELIABLE = Policy.Reliability.Reliable(duration(milliseconds=100))
 
 
-def _qos(reliable: bool, name: str = "") -> Qos:
+_CHOSEN_DEPTH = 10
+
+
+def _qos(reliable: bool, name: str = "", depth: int = 1) -> Qos:
     """Keep only the newest message; a longer queue would deliver stale ones first (REP 2003)."""
     reliability = _RELIABLE if reliable else Policy.Reliability.BestEffort
     named = (Policy.EntityName(name),) if name else ()
-    return Qos(reliability, Policy.Durability.Volatile, Policy.History.KeepLast(1), *named)
+    return Qos(reliability, Policy.Durability.Volatile, Policy.History.KeepLast(depth), *named)
 
 
 _SERVICE_DEPTH = 10

@@ -82,7 +82,14 @@ class Diagnostics:
         stale = [name for name, age, limit in zip(ages, ages.values(), supervisor.max_age, strict=True) if age > limit]
         several = [f"{number} publishers on {topic}" for topic, number in senders.items() if number > 1]
         values = {f"age of {k} [s]": v for k, v in ages.items()} | refused | {f"publishers on {k}": v for k, v in senders.items()}
+        dropped = {name: pinned.words for name, pinned in inputs.pinned.items()}
+        values |= {f"dropped on {name}": words or "none" for name, words in dropped.items()}
         status = self._counts("inputs", refused, tuple(refused), values, "fresh")
+        if any(dropped.values()) and status.level == OK:
+            status.level = WARN
+            status.message = "; ".join(
+                f"messages of others dropped on {name}: {words}" for name, words in dropped.items() if words
+            )
         if several and status.level == OK:
             # they may be drivers of different joints; if they are not, one of them is not this robot's
             status.level, status.message = WARN, ", ".join(several)

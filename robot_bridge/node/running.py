@@ -153,7 +153,7 @@ class Running:
             self.loop = make_loop(
                 planning,
                 supervisor,
-                Inputs(controller.spec, config, transport),
+                Inputs(controller.spec, config, transport, training_range(controller).std),
                 _send_nothing if parameters.dry_run else command_sender(controller.spec, config.output, transport),
                 goal=self._goals or (lambda begin: None),
                 checks=self._checks_of(controller, transport),
@@ -187,7 +187,9 @@ class Running:
 
         def look(now: float, observed: Observed, command: Command | None) -> tuple[Fault, ...]:
             self.loop.planning.pause = pause.look(now, observed, self.loop.supervisor.sent)
-            return (*of_model.look(now, observed, command), *self._watch.faults)
+            seen = self.loop.inputs.contradictions
+            of_publishers = () if seen is None else seen.look(now)
+            return (*of_model.look(now, observed, command), *self._watch.faults, *of_publishers)
 
         return look
 
