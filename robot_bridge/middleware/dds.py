@@ -36,6 +36,7 @@ from robot_bridge.middleware.dds_graph import DdsGraph
 from robot_bridge.middleware.dds_senders import DdsSenders
 from robot_bridge.middleware.endpoints import Accept
 from robot_bridge.middleware.messages import RESPONSES, Log, LogLevel, Message, Response, Time, fields_of
+from robot_bridge.middleware.ros_nodes import RosNodes
 from robot_bridge.middleware.transport import Answer, MessageT, Receive, Request, RequestT
 
 _LOG = logging.getLogger(__name__)
@@ -87,10 +88,10 @@ class DdsTransport:
         # in a queue of one message, those of others would take the place of the ones that are accepted
         depth = 1 if accept is None else _CHOSEN_DEPTH
         reader = DataReader(self._participant, self._topic(topic, message_type), _qos(reliable, depth=depth))
-        senders = DdsSenders(reader)
+        senders = None if accept is None else DdsSenders(reader, _ros_nodes(self._domain, self._interface))
 
         def take(sample: Any) -> None:
-            if accept is None or accept(senders(sample.sample_info.publication_handle)):
+            if accept is None or senders is None or accept(senders(sample.sample_info.publication_handle)):
                 receive(from_wire(sample, message_type), time.monotonic())
 
         self._attach(reader, take)
@@ -222,6 +223,12 @@ def _participant(domain: int, interface: str) -> DomainParticipant:
         raise ConfigError(
             f"--interface: DDS cannot start on '{interface}' (or with CYCLONEDDS_URI); interfaces here: {known}"
         ) from error
+
+
+@cache
+def _ros_nodes(domain: int, interface: str) -> RosNodes:
+    """Names of ROS 2's nodes, which the process's participant in a domain listens for."""
+    return RosNodes(_participant(domain, interface))
 
 
 def _topic(participant: DomainParticipant, name: str, kind: type[IdlStruct]) -> Topic:

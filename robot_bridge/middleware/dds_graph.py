@@ -14,6 +14,7 @@ from cyclonedds.core import InstanceState, Policy, ReadCondition, SampleState, V
 from cyclonedds.domain import DomainParticipant
 
 from robot_bridge.middleware.endpoints import Endpoint, Sender
+from robot_bridge.middleware.ros_nodes import RosNodes
 
 _MAX_ENDPOINTS = 10_000
 """Largest number of endpoints that are read; the network of one robot has far fewer."""
@@ -28,6 +29,7 @@ class DdsGraph:
 
     def __init__(self, domain: int) -> None:
         self._participant = DomainParticipant(domain)
+        self._nodes = RosNodes(self._participant)
         self._participants, self._publishers, self._subscribers = (
             BuiltinDataReader(self._participant, topic)
             for topic in (BuiltinTopicDcpsParticipant, BuiltinTopicDcpsPublication, BuiltinTopicDcpsSubscription)
@@ -42,7 +44,7 @@ class DdsGraph:
                 _ros_type(sample.type_name),
                 publishes,
                 isinstance(sample.qos[Policy.Reliability], Policy.Reliability.Reliable),
-                sender_of(sample),
+                sender_of(sample, self._nodes),
             )
             for reader, publishes in ((self._publishers, True), (self._subscribers, False))
             for sample in _alive(reader)
@@ -50,10 +52,10 @@ class DdsGraph:
         )
 
 
-def sender_of(endpoint: Any) -> Sender:
-    """Who an endpoint is, by what DDS's discovery says of it: a `DdsTransport` writes its node's name there."""
+def sender_of(endpoint: Any, nodes: RosNodes) -> Sender:
+    """Who an endpoint is: a `DdsTransport` writes its node's name into DDS's discovery, a node of ROS 2 tells it by a message."""
     name = endpoint.qos[Policy.EntityName].name if Policy.EntityName in endpoint.qos else ""
-    return Sender(endpoint.key.hex, name)
+    return Sender(endpoint.key.hex, name or nodes.name_of(endpoint.key.hex))
 
 
 def _alive(reader: BuiltinDataReader) -> list[Any]:

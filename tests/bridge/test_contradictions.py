@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cyclonedds.domain import DomainParticipant
+from cyclonedds.pub import DataWriter
+from cyclonedds.topic import Topic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +20,7 @@ from robot_bridge.control.pinned import Pinned
 from robot_bridge.middleware.dds import DdsTransport
 from robot_bridge.middleware.endpoints import Sender
 from robot_bridge.middleware.messages import Float64MultiArray, Header, JointState, Time
+from robot_bridge.middleware.ros_nodes import TOPIC, Gid, NodeEntities, ParticipantEntities, discovery_qos
 from robot_bridge.safety.contradictions import MESSAGES, Contradictions, returns
 from tests.bridge.test_dds import DOMAIN
 from tests.bridge.test_inputs import CONFIG, SPEC, Wire
@@ -179,3 +183,29 @@ def test_over_dds_only_the_publisher_that_is_pinned_is_heard(by: str):
 
     assert set(heard) == {0.0}
     assert list(pinned[0].dropped) == ["impostor"]
+
+
+def test_a_node_of_ros_2_is_known_by_the_name_that_it_tells():
+    """ROS 2's nodes tell the GUIDs of their publishers on a topic of their own; one is imitated here."""
+    listener, other = DdsTransport(DOMAIN), DdsTransport(DOMAIN)
+    publish = other.publisher("/of_a_node", Float64MultiArray)
+    seen: list[Sender] = []
+    listener.subscribe(
+        "/of_a_node", Float64MultiArray, lambda message, at: None, reliable=True, accept=lambda s: not seen.append(s)
+    )
+
+    def came(named: bool) -> bool:
+        publish(Float64MultiArray(data=[1.0]))
+        return bool(seen) and bool(seen[-1].node) == named
+
+    wait_until(lambda: came(named=False))
+    participant = DomainParticipant(DOMAIN)
+    writer = DataWriter(participant, Topic(participant, TOPIC, ParticipantEntities), discovery_qos())
+    own = [NodeEntities("/arm", "driver", [], [Gid(list(bytes.fromhex(seen[-1].guid)))])]
+    writer.write(ParticipantEntities(Gid([0] * 16), own))
+    wait_until(lambda: came(named=True))
+    for each in (listener, other):
+        each.close()
+
+    assert seen[-1].node == "arm/driver"
+    assert seen[-1].is_called("/arm/driver")
