@@ -13,7 +13,8 @@ from robot_bridge.middleware.fields import field_of
 from robot_bridge.middleware.messages import Bool, Float64MultiArray, Message, WrenchStamped
 
 _TOPIC = re.compile(r"(/[A-Za-z_][A-Za-z0-9_]*)+")
-CONTACTS: dict[str, type[Message]] = {message.ros_type: message for message in (Bool, Float64MultiArray, WrenchStamped)}
+MessageType = type[Message]
+CONTACTS: dict[str, MessageType] = {message.ros_type: message for message in (Bool, Float64MultiArray, WrenchStamped)}
 """The types of messages that say something about contact."""
 
 
@@ -63,7 +64,7 @@ class ContactCondition:
             raise ConfigError(f"key 'field': {self.type} has no number '{self.field}': {error}") from error
 
     @property
-    def message_type(self) -> type[Message]:
+    def message_type(self) -> MessageType:
         """The class of the topic's messages."""
         return CONTACTS[self.type]
 

@@ -31,17 +31,17 @@ _MOST = 1000
 class Gid(IdlStruct, typename=f"{_PACKAGE}::Gid_"):
     """The GUID of a process, a publisher or a subscriber."""
 
-    data: idl.array[idl.uint8, 16]  # type: ignore[valid-type]
+    data: idl.array[idl.uint8, 16]  # type: ignore[type-arg]
 
 
 @dataclasses.dataclass
 class NodeEntities(IdlStruct, typename=f"{_PACKAGE}::NodeEntitiesInfo_"):
     """A node, and what is its own."""
 
-    node_namespace: idl.bounded_str[256]  # type: ignore[valid-type]
-    node_name: idl.bounded_str[256]  # type: ignore[valid-type]
-    reader_gid_seq: idl.sequence[Gid]  # type: ignore[valid-type]
-    writer_gid_seq: idl.sequence[Gid]  # type: ignore[valid-type]
+    node_namespace: idl.bounded_str[256]  # type: ignore[type-arg]
+    node_name: idl.bounded_str[256]  # type: ignore[type-arg]
+    reader_gid_seq: idl.sequence[Gid]  # type: ignore[type-arg]
+    writer_gid_seq: idl.sequence[Gid]  # type: ignore[type-arg]
 
 
 @dataclasses.dataclass
@@ -49,7 +49,7 @@ class ParticipantEntities(IdlStruct, typename=f"{_PACKAGE}::ParticipantEntitiesI
     """A process, and its nodes."""
 
     gid: Gid
-    node_entities_info_seq: idl.sequence[NodeEntities]  # type: ignore[valid-type]
+    node_entities_info_seq: idl.sequence[NodeEntities]  # type: ignore[type-arg]
 
 
 def discovery_qos() -> Qos:
@@ -86,7 +86,8 @@ class RosNodes:
 
     def _look(self) -> None:
         try:
-            for sample in self._reader.take(N=_MOST):
+            taken: list[Any] = self._reader.take(N=_MOST)
+            for sample in taken:
                 if sample.sample_info.valid_data:
                     self._of_process[_hex(sample.gid)] = _names(sample)
         except Exception as error:
@@ -102,5 +103,5 @@ def _names(process: Any) -> dict[str, str]:
     }
 
 
-def _hex(gid: Gid) -> str:
+def _hex(gid: Any) -> str:
     return bytes(gid.data).hex()

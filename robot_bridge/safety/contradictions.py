@@ -62,7 +62,7 @@ class Contradictions:
         often = (np.abs(steps) > self._reach[:, None]).sum(1) >= RETURNS
         back = (np.diff(stamps, axis=1) < -STAMP_BACK).sum(1) >= RETURNS // 2
         suspects = np.flatnonzero((often | back) & (now - self._at < 1.0))
-        return [fault for i in suspects if (fault := self._fault(i, steps[i], bool(back[i]))) is not None]
+        return [fault for i in suspects if (fault := self._fault(int(i), steps[i], bool(back[i]))) is not None]
 
     def forget(self) -> None:
         """Forget all messages."""
