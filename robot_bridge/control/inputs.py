@@ -53,8 +53,11 @@ class Inputs:
         for index, name in enumerate(spec.obs_names):
             self._channels[config.obs[name].input].append((index, config.obs[name]))
         for name, topic in config.inputs.items():
-            chosen = {"accept": self.pinned[name]} if name in self.pinned else {}
-            transport.subscribe(topic.topic, topic.message_type, partial(self.receive, name), **chosen)
+            take = partial(self.receive, name)
+            if name in self.pinned:
+                transport.subscribe(topic.topic, topic.message_type, take, accept=self.pinned[name])
+            else:
+                transport.subscribe(topic.topic, topic.message_type, take)
 
     @property
     def refused_stamps(self) -> int:

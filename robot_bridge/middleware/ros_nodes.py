@@ -31,15 +31,15 @@ _MOST = 1000
 class Gid(IdlStruct, typename=f"{_PACKAGE}::Gid_"):
     """The GUID of a process, a publisher or a subscriber."""
 
-    data: idl.array[idl.uint8, 16]  # type: ignore[type-arg]
+    data: idl.array[idl.uint8, 16]  # type: ignore[type-arg, valid-type]
 
 
 @dataclasses.dataclass
 class NodeEntities(IdlStruct, typename=f"{_PACKAGE}::NodeEntitiesInfo_"):
     """A node, and what is its own."""
 
-    node_namespace: idl.bounded_str[256]  # type: ignore[type-arg]
-    node_name: idl.bounded_str[256]  # type: ignore[type-arg]
+    node_namespace: idl.bounded_str[256]  # type: ignore[type-arg, valid-type]
+    node_name: idl.bounded_str[256]  # type: ignore[type-arg, valid-type]
     reader_gid_seq: idl.sequence[Gid]  # type: ignore[type-arg]
     writer_gid_seq: idl.sequence[Gid]  # type: ignore[type-arg]
 
