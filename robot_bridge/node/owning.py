@@ -182,6 +182,10 @@ class Owning:
         topic = self._config.output.topic
         ownership.look([e.sender for e in endpoints if e.publishes and e.topic == topic], time.monotonic())
         words, loop = ownership.strangers.words, self._loop
+        is_controlled = loop is not None and loop.supervisor.state in (State.RAMP, State.RUNNING, State.HOLD)
+        if ownership.role is Role.IDLE and is_controlled:
+            # the robot was lost between the claim and the start
+            self._let_go()
         if words and loop is not None and ownership.role is Role.OWNS and loop.supervisor.state is not State.ESTOP:
             self._log(LogLevel.ERROR, f"the robot is brought to rest: {words}")
             loop.deactivate()

@@ -95,6 +95,16 @@ def test_a_robot_that_another_node_has_is_refused_and_given_back_later(node, tra
     assert node._running().owning.ownership.yielded == 1
 
 
+def test_a_robot_that_is_lost_while_the_node_starts_is_let_go(node, transport, parameters, robot):
+    node.configure(saying(parameters, REFUSE), transport)
+    running = node._running()
+    # as if another node had come between the claim and the start
+    running.loop.activate()
+
+    wait_until(lambda: node.state is State.INACTIVE)
+    assert robot._came == []
+
+
 def test_a_held_robot_says_why_adapting_pauses(node, transport, parameters, robot):
     beliefs, diagnoses = Listener(), Listener()
     transport.subscribe("/adaptive_mpc/belief", Float64MultiArray, beliefs)
