@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import numpy as np
@@ -29,10 +29,13 @@ class Diagnostics:
         loop: the control loop.
         name: the node's name.
         goals: the reader of the goal; None for an objective without a goal.
+        turns: how often the belief has turned lately; None where it is not watched.
     """
 
-    def __init__(self, loop: ControlLoop, name: str, goals: GoalReader | None = None) -> None:
-        self.loop, self.name, self.goals = loop, name, goals
+    def __init__(
+        self, loop: ControlLoop, name: str, goals: GoalReader | None = None, turns: Callable[[], int | None] = lambda: None
+    ) -> None:
+        self.loop, self.name, self.goals, self._turns = loop, name, goals, turns
         self._growth: defaultdict[str, Growth] = defaultdict(Growth)
 
     def __call__(
@@ -122,6 +125,7 @@ class Diagnostics:
             "model error in training [target stds]": planning.controller.expected_error,
             "belief is frozen": planning.is_frozen,
             "adaptation is paused": planning.pause.reason or "no",
+            "turns of the belief": "not watched" if (turns := self._turns()) is None else turns,
         }
         status = self._counts("planner", counts, ("failures",), values)
         if planning.budget.is_cut and status.level == OK:

@@ -303,7 +303,7 @@ class Running:
 
     def _diagnose(self, transport: Transport, name: str) -> None:
         publish = transport.publisher("/diagnostics", DiagnosticArray)
-        diagnosis, topic = Diagnostics(self.loop, name, self._goals), self.config.output.topic
+        diagnosis, topic = Diagnostics(self.loop, name, self._goals, lambda: self._watch.turns), self.config.output.topic
 
         def diagnose() -> None:
             published = Counter(endpoint.topic for endpoint in self._graph.endpoints() if endpoint.publishes)

@@ -40,7 +40,7 @@ class BeliefSwings:
 
     def look(self, position: Array) -> list[Fault]:
         """Take over where the belief lies in a control period [belief stds], (directions,); the fault if it swings."""
-        if not self._config.stds or not np.isfinite(position).all():
+        if not np.isfinite(position).all():
             return []
         self._turned.append(self._turns_at(position))
         if self.turns < self._config.turns:

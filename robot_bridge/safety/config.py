@@ -85,14 +85,16 @@ class ActuatorAlarms:
 class BeliefSwingsConfig:
     """When a belief swings to and fro. It needs a checkpoint with recorded windows, which tell what a belief std is.
 
+    A healthy belief swings, too, with the gait of a robot for example, so each robot needs limits of its own.
+
     Attributes:
-        stds: how far the belief must come back for it to be a turn [belief stds]; 0 for no limit.
+        stds: how far the belief must come back for it to be a turn [belief stds].
         turns: number of turns that are a fault.
         seconds: the time in which they come [s].
     """
 
-    stds: float = bounded(3.0, low=0.0)
-    turns: int = bounded(8, low=2, high=1000)
+    stds: float = bounded(3.0, low=1e-3)
+    turns: int = bounded(12, low=2, high=1000)
     seconds: float = bounded(4.0, low=0.1, high=600.0)
 
 
@@ -120,7 +122,7 @@ class SafetyConfig:
         max_drift: largest mean of that part over the last 50 control periods [target stds]; 0 is off.
         derivatives: the velocities that must be derivatives of positions, by the position's channel.
         actuators: when the diagnosis of an actuator is an alarm; needs a checkpoint with a diagnosis of `actuator_gain`.
-        belief_swings: when a belief that swings to and fro is a fault.
+        belief_swings: when a belief that swings to and fro is a fault; without it the belief is not watched.
         max_contradiction: how far two values may be apart between which a channel jumps to and fro from message to message, as of
             two publishers that contradict each other [training stds]; 0 switches this off, and the check of their stamps.
         ramp_seconds: duration of the soft start, from the safe action to the full plan [s].
@@ -154,7 +156,7 @@ class SafetyConfig:
     max_drift: float = bounded(0.0, low=0.0)
     derivatives: Mapping[str, Derivative] = field(default_factory=dict)
     actuators: ActuatorAlarms | None = None
-    belief_swings: BeliefSwingsConfig = BeliefSwingsConfig()
+    belief_swings: BeliefSwingsConfig | None = None
     max_contradiction: float = bounded(0.5, low=0.0)
     ramp_seconds: float = bounded(2.0, low=0.0)
     recovery_seconds: float = bounded(1.0, low=0.0)

@@ -115,7 +115,7 @@ def test_without_an_entry_faults_get_the_safe_action_and_what_is_adapted_to_a_wa
     found = {kind: Reactions({}, "damping").severest([Fault(kind, "")], DT) for kind in FAULT_KINDS}
 
     warned_of = {kind for kind, reaction in found.items() if reaction == "warn"}
-    assert warned_of == {"drift", "actuator_weak", "actuator_dead", "actuator_reversed"}
+    assert warned_of == {"drift", "actuator_weak", "actuator_dead", "actuator_reversed", "belief_oscillates"}
     assert {found[kind] for kind in set(FAULT_KINDS) - warned_of} == {"damping"}
 
 
