@@ -144,6 +144,11 @@ class Owning:
         if self._stands_by and self.ownership is not None:
             Standby(self._owner_heard, self._patience, self.spec.dt, self._take_over).run(stop)
 
+    def close(self) -> None:
+        """Close the file of the last command; to be called after the control loop has ended."""
+        if self.memory is not None:
+            self.memory.close()
+
     def publish(self) -> None:
         """Publish `~/owner`."""
         self._publish(String(self.owner))

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from adaptive_mbrl.controller import AdaptiveController, Command
+from adaptive_mbrl.controller import Command
 from adaptive_mbrl.errors import BridgeError
 from robot_bridge.bags.recorder import BagRecorder
 from robot_bridge.bags.recording_transport import RecordingTransport
@@ -26,7 +26,7 @@ from robot_bridge.bridge_config import load_bridge_config
 from robot_bridge.control.adaptation_pause import AdaptationPause
 from robot_bridge.control.belief_watch import BeliefWatch
 from robot_bridge.control.inputs import GoalReader, Inputs, OperatorReader
-from robot_bridge.control.loop import Checks, ControlLoop
+from robot_bridge.control.loop import ControlLoop
 from robot_bridge.control.outputs import command_sender, present_positions
 from robot_bridge.control.owned_loop import OwnedLoop
 from robot_bridge.control.plan_ahead import PlanAhead
@@ -41,14 +41,14 @@ from robot_bridge.node.newest_checkpoint import NewestCheckpoint
 from robot_bridge.node.owning import Owning
 from robot_bridge.node.parameters import NodeParameters, require_standby
 from robot_bridge.node.telemetry import Telemetry
+from robot_bridge.node.tick_checks import TickChecks
 from robot_bridge.preflight.checks import require_passed, summary
 from robot_bridge.preflight.inputs_check import check_inputs
 from robot_bridge.preflight.listening import listen
 from robot_bridge.robot_files import make_supervisor, require_latency, training_range
-from robot_bridge.safety.faults import Fault
 from robot_bridge.safety.model_checks import ModelChecks
 from robot_bridge.safety.presence import Expected
-from robot_bridge.safety.supervisor import Decision, Observed
+from robot_bridge.safety.supervisor import Decision
 from robot_bridge.safety.watchdog import Watchdog
 
 _LOG = logging.getLogger(__name__)
@@ -140,27 +140,33 @@ class Running:
                 log = partial(transport.log, name)
                 about = (config, supervisor, training_range(controller), transport, name, log)
                 self.owning = Owning(*about, is_guarded=guard is not None, stands_by=parameters.standby)
+                self._ending.callback(self.owning.close)
             self._recorder = BagRecorder(Path(parameters.record)) if parameters.record else None
             if self._recorder is not None:
                 self._ending.callback(self._recorder.close)
                 transport = RecordingTransport(transport, self._recorder)
             self._goals = None if config.goal is None else GoalReader(config.goal, transport, dt, horizon)
-            make_loop = ControlLoop if self.owning is None else partial(OwnedLoop, **self.owning.loop_options)
-            self._telemetry = Telemetry(
-                controller.spec, transport, name, controller.diagnosis_names, lambda: bool(planning.pause.reason)
+            training, names = training_range(controller), controller.diagnosis_names
+            checks = TickChecks(
+                ModelChecks(controller.spec, config.safety, names, self._expected(transport)),
+                AdaptationPause(config.adaptation.pause_when, controller.spec, training.std, transport),
+                self._watch,
             )
+            make_loop = ControlLoop if self.owning is None else partial(OwnedLoop, **self.owning.loop_options)
+            self._telemetry = Telemetry(controller.spec, transport, name, names, lambda: bool(planning.pause.reason))
             self._guard = guard
             self.loop = make_loop(
                 planning,
                 supervisor,
-                Inputs(controller.spec, config, transport, training_range(controller).std),
+                Inputs(controller.spec, config, transport, training.std),
                 _send_nothing if parameters.dry_run else command_sender(controller.spec, config.output, transport),
                 goal=self._goals or (lambda begin: None),
-                checks=self._checks_of(controller, transport),
+                checks=checks.look,
                 latency=config.latency,
                 on_release=self._release,
                 on_period_end=self._publish,
             )
+            checks.attach(self.loop)
             if self.owning is not None and isinstance(self.loop, OwnedLoop):
                 self.owning.attach(self.loop)
             self.other_publishers = 0
@@ -178,20 +184,6 @@ class Running:
                 self._ending.callback(thread.join)
             self._ending.callback(self._stop.set)
             self._ending = self._ending.pop_all()
-
-    def _checks_of(self, controller: AdaptiveController, transport: Transport) -> Checks:
-        """What is looked at in every control period beside the supervisor's own checks."""
-        spec, when = controller.spec, self.config.adaptation.pause_when
-        of_model = ModelChecks(spec, self.config.safety, controller.diagnosis_names, self._expected(transport))
-        pause = AdaptationPause(when, spec, training_range(controller).std, transport)
-
-        def look(now: float, observed: Observed, command: Command | None) -> tuple[Fault, ...]:
-            self.loop.planning.pause = pause.look(now, observed, self.loop.supervisor.sent)
-            seen = self.loop.inputs.contradictions
-            of_publishers = () if seen is None else seen.look(now)
-            return (*of_model.look(now, observed, command), *self._watch.faults, *of_publishers)
-
-        return look
 
     def _owner_threads(self) -> list[threading.Thread]:
         """Threads for who has the robot; none where others are only warned of."""
