@@ -34,7 +34,17 @@ from sim.benchmark.markdown import (
 from sim.evaluation.summary import summarize
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-PAGES = ("results.md", "adaptation.md", "data.md", "performance.md", "physics.md", "robot.md", "scaling.md", "training.md", "walker.md")
+PAGES = (
+    "results.md",
+    "adaptation.md",
+    "data.md",
+    "performance.md",
+    "physics.md",
+    "robot.md",
+    "scaling.md",
+    "training.md",
+    "walker.md",
+)
 SHORT = ("never_worse", "multitask")
 """Reports of benchmarks that are shown with one line for each arm."""
 LAST_NARROW = "36f922467660"

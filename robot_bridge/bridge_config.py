@@ -10,6 +10,7 @@ from pathlib import Path
 from adaptive_mbrl.config import bounded, did_you_mean, load_yaml
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.spec import RobotSpec
+from robot_bridge.control.pause_config import AdaptationConfig
 from robot_bridge.middleware.fields import field_of
 from robot_bridge.middleware.messages import (
     MESSAGES,
@@ -23,6 +24,7 @@ from robot_bridge.middleware.messages import (
     WrenchStamped,
 )
 from robot_bridge.monitor_values import require_monitored
+from robot_bridge.ownership.config import OwnershipConfig
 from robot_bridge.safety.config import SafetyConfig
 from robot_bridge.safety.monitor_config import MonitorConfig
 from robot_bridge.safety.plan_limits_config import PlanLimitsConfig
@@ -46,10 +48,13 @@ class TopicConfig:
     Attributes:
         topic: the topic's name, e.g. ``/joint_states``.
         type: the message type, e.g. ``sensor_msgs/msg/JointState``.
+        publisher: the node whose messages are taken, or the beginning of its GUID; messages of others are dropped. Empty for all
+            publishers. It needs the transport `dds`, because rclpy does not tell who has sent a message.
     """
 
     topic: str
     type: str
+    publisher: str = ""
 
     def __post_init__(self) -> None:
         _require_topic(self.topic)
@@ -181,6 +186,8 @@ class BridgeConfig:
         plan_limits: where a plan may lead, checked before it is sent; without it anywhere.
         latency: shortest time from a measurement to the effect of a command that answers it at once, through sensors, network
             and actuators [s]. The planner looks so much further ahead. Further delays of observations are found from stamps.
+        adaptation: when adapting pauses by itself.
+        ownership: who may command the robot beside this bridge; without it others are only warned of.
         newest_at_activate: whether `activate` takes up a checkpoint that has come in the place of the one in use, as `~/reload`
             does. It takes some seconds longer then.
     """
@@ -196,8 +203,12 @@ class BridgeConfig:
     plan_limits: PlanLimitsConfig | None = None
     latency: float = bounded(0.0, low=0.0, high=1.0)
     newest_at_activate: bool = False
+    adaptation: AdaptationConfig = AdaptationConfig()
+    ownership: OwnershipConfig | None = None
 
     def __post_init__(self) -> None:
+        if self.ownership is not None:
+            self.ownership.require_topics(self.output.topic, {name: topic.type for name, topic in self.inputs.items()})
         taken = [name for name, topic in self.inputs.items() if topic.topic == self.output.topic]
         if taken:
             raise ConfigError(f"key 'output.topic': '{self.output.topic}' is input '{taken[0]}'; allowed: a topic of its own")
@@ -282,6 +293,18 @@ def require_spec(config: BridgeConfig, spec: RobotSpec, source: str) -> None:
     if sorted(order) != sorted(spec.action_names):
         raise ConfigError(
             f"{source}: key 'output.order': got {list(order)}; allowed: each of {', '.join(spec.action_names)} once"
+        )
+    for name, condition in config.adaptation.pause_when.contact.items():
+        if condition.channel and condition.channel not in spec.obs_names:
+            hint, names = did_you_mean(condition.channel, spec.obs_names), ", ".join(spec.obs_names)
+            key = f"adaptation.pause_when.contact.{name}.channel"
+            raise ConfigError(f"{source}: key '{key}': unknown channel '{condition.channel}'{hint}; known channels: {names}")
+    present = () if config.ownership is None else config.ownership.present
+    unread = [name for name in present if name not in spec.action_names]
+    if unread:
+        raise ConfigError(
+            f"{source}: key 'ownership.present.{unread[0]}': unknown channel{did_you_mean(unread[0], spec.action_names)}; "
+            f"the checkpoint's robot '{spec.name}' has {', '.join(spec.action_names)}"
         )
     positions = [action.name for action in spec.action if action.unit in _POSITION_UNITS]
     if positions and not config.output.is_position:

@@ -30,7 +30,7 @@ class StepOptions:
         remaining: share of its control period that the first pending action still acts after `latest`, or after `obs`.
         num_samples: candidates of this step, where there is no time for the configured number.
         freeze: keep the belief as it is. What is seen meanwhile is still kept in the window; a recursive rule such as `recurrent`
-            takes up one transition at a time and so misses it.
+            takes up one transition at a time and so misses it. Together with `after_gap` the window is kept as it is, too.
     """
 
     sent: np.ndarray | None = None

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from adaptive_mbrl.adaptation.base import Adapter
-from adaptive_mbrl.adaptation.belief import Belief, map_belief
+from adaptive_mbrl.adaptation.belief import Belief, map_belief, select
 from adaptive_mbrl.control.gate import (
     PRIOR,
     WHOLE,
@@ -189,6 +189,9 @@ def control_step(
     prior = adapter.prior(len(inputs.obs))
     started = state.started & inputs.connected
     recent = state.recent.append(state.last_obs, inputs.sent, inputs.obs, started)
+    # a robot that is held by hand shows nothing of itself: what was known before is still in the window when it is let go
+    is_kept = inputs.freeze & ~inputs.connected
+    recent = select(is_kept, state.recent, recent)
     deviations = _prequential_deviations(adapter, prior, state.gate, state.last_obs, inputs)
     errors = deviations.square().mean(-1).sqrt()
     gate = state.gate
@@ -196,6 +199,7 @@ def control_step(
         if settings.gate is not None:
             gate = weighed(gate, errors, started & ~inputs.freeze, settings.gate)
         gate = grown(gate, adapter, recent, inputs.freeze, prior)
+        gate = gate._replace(length=torch.where(is_kept[:, None], state.gate.length, gate.length))
     belief, run_length = chosen_belief(gate, prior), chosen_length(gate)
     if settings.diagnosis is None:
         diagnosis = inputs.obs.new_zeros(len(inputs.obs), 2, 0)

@@ -34,6 +34,8 @@ class BridgeOptions:
         preflight_seconds: time to listen to the robot and check its messages before the start [s]; 0 skips the check.
         record: folder of a new bag into which everything is recorded; `import-bag` reads it.
         guard: run the controller in a process of its own, and send the safe action from this one if it dies or falls silent.
+        standby: plan along with another bridge that has this robot, and take over when that falls silent; needs `ownership` in
+            the bridge file, and is not allowed with --guard.
         memory_limit: largest memory of the controller [MiB], beyond which it is ended; needs --guard, 0 is no limit.
         transport: way to the robot; dds needs no ROS 2 install, rclpy needs one that is sourced.
         domain: ROS 2's domain id; the environment variable ROS_DOMAIN_ID if not given.
@@ -47,6 +49,7 @@ class BridgeOptions:
     preflight_seconds: float = 0.0
     record: OptionalPath = None
     guard: bool = False
+    standby: bool = False
     memory_limit: float = 0.0
     transport: Transport = "dds"
     domain: OptionalInt = None
@@ -54,6 +57,9 @@ class BridgeOptions:
 
     def __post_init__(self) -> None:
         require_domain(self.domain)
+        if self.standby and (self.guard or self.dry_run):
+            other = "--guard, because a guard goes on commanding when its controller dies" if self.guard else "--dry-run"
+            raise ConfigError(f"--standby: got it with {other}; allowed: without it")
         if self.memory_limit < 0 or (self.memory_limit and not self.guard):
             raise ConfigError(f"--memory-limit: got {self.memory_limit:g}; allowed: 0 or more, with --guard")
         if not 0.1 <= self.deadline <= 0.95:

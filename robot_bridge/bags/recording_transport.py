@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from robot_bridge.bags.recorder import BagRecorder
+from robot_bridge.middleware.endpoints import Accept
 from robot_bridge.middleware.passing_on import PassingOn
 from robot_bridge.middleware.transport import MessageT, Receive, Transport
 
@@ -36,11 +37,19 @@ class RecordingTransport(PassingOn):
 
         return publish_and_record
 
-    def subscribe(self, topic: str, message_type: type[MessageT], receive: Receive[MessageT], *, reliable: bool = False) -> None:
+    def subscribe(
+        self,
+        topic: str,
+        message_type: type[MessageT],
+        receive: Receive[MessageT],
+        *,
+        reliable: bool = False,
+        accept: Accept | None = None,
+    ) -> None:
         record = self._recorder.topic(topic, message_type, reliable=reliable)
 
         def receive_and_record(message: MessageT, received: float) -> None:
             receive(message, received)
             record(message, received)
 
-        super().subscribe(topic, message_type, receive_and_record, reliable=reliable)
+        super().subscribe(topic, message_type, receive_and_record, reliable=reliable, accept=accept)

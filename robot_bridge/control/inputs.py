@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from adaptive_mbrl.spec import RobotSpec
 from adaptive_mbrl.stamp_order import is_new
 from robot_bridge.bridge_config import BridgeConfig, ChannelInput, GoalInput, OperatorInput
+from robot_bridge.control.pinned import Pinned
 from robot_bridge.control.sender_clock import DelayEstimator
 from robot_bridge.middleware.fields import field_of, joint_value
 from robot_bridge.middleware.messages import MESSAGES, Bool, JointState, Message
 from robot_bridge.middleware.transport import Transport
+from robot_bridge.safety.contradictions import Contradictions
 from robot_bridge.safety.supervisor import Observed
 
 
@@ -26,10 +28,23 @@ class Inputs:
         spec: the robot's channels.
         config: the bridge file, which says where each channel is read.
         transport: the transport whose topics are subscribed to in the constructor.
+        obs_std: standard deviation of each observation channel in the training data, (obs_dim,); None for no look at
+            contradictions.
+
+    Attributes:
+        contradictions: what is noticed of publishers that contradict each other; None where it is not looked for.
+        pinned: the publishers that the bridge file names, by input.
     """
 
-    def __init__(self, spec: RobotSpec, config: BridgeConfig, transport: Transport) -> None:
+    def __init__(
+        self, spec: RobotSpec, config: BridgeConfig, transport: Transport, obs_std: NDArray[np.float64] | None = None
+    ) -> None:
         self._lock = threading.Lock()
+        self.contradictions: Contradictions | None = None
+        if obs_std is not None and config.safety.max_contradiction > 0:
+            is_angle = np.array([channel.kind == "angle" for channel in spec.obs])
+            self.contradictions = Contradictions(spec.obs_names, config.safety.max_contradiction * obs_std, is_angle)
+        self.pinned = {name: Pinned(topic.publisher) for name, topic in config.inputs.items() if topic.publisher}
         self._values = np.full(spec.obs_dim, np.nan)
         self._received = np.full(spec.obs_dim, -np.inf)
         self._stamps = np.full(spec.obs_dim, -np.inf)
@@ -38,7 +53,11 @@ class Inputs:
         for index, name in enumerate(spec.obs_names):
             self._channels[config.obs[name].input].append((index, config.obs[name]))
         for name, topic in config.inputs.items():
-            transport.subscribe(topic.topic, topic.message_type, partial(self.receive, name))
+            take = partial(self.receive, name)
+            if name in self.pinned:
+                transport.subscribe(topic.topic, topic.message_type, take, accept=self.pinned[name])
+            else:
+                transport.subscribe(topic.topic, topic.message_type, take)
 
     @property
     def refused_stamps(self) -> int:
@@ -59,6 +78,9 @@ class Inputs:
             return
         channels, header = list(held), getattr(message, "header", None)
         with self._lock:
+            if self.contradictions is not None:
+                stamp = math.nan if header is None else header.stamp.seconds
+                self.contradictions.add(channels, list(held.values()), stamp, received)
             measured = received if header is None else self._measured(name, channels, header.stamp.seconds, received)
             if measured is not None:
                 self._values[channels], self._received[channels] = list(held.values()), measured
@@ -73,6 +95,8 @@ class Inputs:
         with self._lock:
             for delay in self._delays.values():
                 delay.forget()
+            if self.contradictions is not None:
+                self.contradictions.forget()
 
     def _measured(self, name: str, channels: list[int], stamp: float, received: float) -> float | None:
         """When a message of input `name` about these channels was measured, monotonic [s]; None if it is not used."""

@@ -128,10 +128,12 @@ class ControlLoop:
         """Whether every channel is fresh and finite."""
         return self.supervisor.is_usable(self.clock(), self.inputs.snapshot())
 
-    def activate(self, *, dry_run: bool = False, present: Array | None = None) -> None:
+    def activate(
+        self, *, dry_run: bool = False, present: Array | None = None, goes_on: bool = False, at_once: bool = False
+    ) -> None:
         """Start to control; this has no effect in an emergency stop. The arguments are those of `SafetySupervisor.activate`."""
         with self._lock:
-            self.supervisor.activate(self.clock(), dry_run=dry_run, present=present)
+            self.supervisor.activate(self.clock(), dry_run=dry_run, present=present, goes_on=goes_on, at_once=at_once)
 
     def trained_on(self, training: TrainingRange) -> None:
         """Say what the training data of the controller are like that plans from now on."""
@@ -230,9 +232,7 @@ class ControlLoop:
             if self._is_resting:
                 return Decision(None, self.supervisor.state)
             # the supervisor looks at the newest observation, which may have arrived since the plan began
-            return self._decide(
-                self.planning.action(), missed=1 + skipped if missed else 0, model_error=self.planning.model_error
-            )
+            return self._follow(self.planning.action(), 1 + skipped if missed else 0)
 
     def plan(self) -> None:
         """Start the plan for the next period; called `lead` before that period begins."""
@@ -324,6 +324,10 @@ class ControlLoop:
         except Exception as error:
             self._count_failure(error)
             return True
+
+    def _follow(self, action: Array | None, missed: int) -> Decision:
+        """Send what the supervisor makes of the plan's action, `missed` as in `SafetySupervisor.decide`."""
+        return self._decide(action, missed=missed, model_error=self.planning.model_error)
 
     def _decide(
         self, action: Array | None, *, missed: int = 0, model_error: float = math.nan, is_planned: bool = True

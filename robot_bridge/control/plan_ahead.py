@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_mbrl.controller import AdaptiveController, Command, StepOptions
+from robot_bridge.control.adaptation_pause import Pause
 from robot_bridge.control.sample_budget import SampleBudget
 from robot_bridge.control.warm_up import WarmedUp
 from robot_bridge.control.worker import Worker
@@ -62,9 +63,11 @@ class PlanAhead:
         on_cpu: loads the same controller on the CPU and returns it with its `plan_seconds` and `overhead`. It replaces a
             controller whose GPU has failed, and then plans with a lead of a whole period.
         inspect: looks at every plan before it can be sent.
+        after_step: called with the controller after each of its steps, on the planning thread.
 
     Attributes:
         faults: what `inspect` found in the plan in use; empty without a plan.
+        pause: whether adapting pauses by itself; the control loop sets it in every control period.
     """
 
     def __init__(
@@ -78,11 +81,13 @@ class PlanAhead:
         deadline: float = 0.9,
         on_cpu: OnCpu | None = None,
         inspect: Inspect = lambda command: (),
+        after_step: Callable[[AdaptiveController], None] = lambda controller: None,
     ) -> None:
         self.controller, self.dt, self.lead, self.deadline = controller, dt, lead, deadline
         self.plan_seconds, self.overhead = plan_seconds, overhead
         self.statistics = PlanStatistics()
-        self.is_frozen = False
+        self.is_frozen, self.pause = False, Pause()
+        self._after_step = after_step
         self.command: Command | None = None
         self.faults: tuple[Fault, ...] = ()
         self.budget = self._new_budget()
@@ -179,9 +184,10 @@ class PlanAhead:
 
     def action(self) -> Array | None:
         """The newest plan's action for this period, (action_dim,); its last action when it is used up, None without a plan."""
-        if self.command is None:
+        command = self.command  # a copy, since a node that stands by takes over on another thread
+        if command is None:
             return None
-        action: Array = self.command.plan[min(self._period - self._made_for, len(self.command.plan) - 1)].astype(np.float64)
+        action: Array = command.plan[min(self._period - self._made_for, len(command.plan) - 1)].astype(np.float64)
         return action
 
     def forget(self) -> None:
@@ -279,9 +285,16 @@ class PlanAhead:
         if self._reset_wanted:
             self._reset_wanted = False
             self.controller.reset()
-        options = replace(options, num_samples=self.budget.num_samples, freeze=self.is_frozen)
+        pause = self.pause
+        options = replace(
+            options,
+            num_samples=self.budget.num_samples,
+            freeze=self.is_frozen or bool(pause.reason),
+            after_gap=options.after_gap or pause.is_other_dynamics,
+        )
         command = self.controller.step(obs, goal, options)
         faults = self._inspect(command)
+        self._after_step(self.controller)
         self.statistics.plans += 1
         self.statistics.seconds = time.perf_counter() - began
         self.budget.add_duration(self.statistics.seconds)

@@ -13,6 +13,8 @@ from robot_bridge.middleware.passing_on import PassingOn
 from robot_bridge.middleware.transport import MessageT, Transport
 
 _LOG = logging.getLogger(__name__)
+GUARD_SUFFIX = "_guard"
+"""What the guard's node is called, after the name of the node that it guards."""
 
 
 class GuardedTransport(PassingOn):
@@ -56,7 +58,9 @@ class _WithoutGuard:
 
     def endpoints(self) -> Endpoints:
         endpoints = list(self._graph.endpoints())
-        own = next((i for i, e in enumerate(endpoints) if e.publishes and e.topic == self._topic), None)
-        if own is not None:
-            del endpoints[own]
+        publishers = [i for i, e in enumerate(endpoints) if e.publishes and e.topic == self._topic]
+        # a middleware may not tell the node's name, and then any of them is taken for the guard
+        publishers.sort(key=lambda i: not endpoints[i].sender.node.endswith(GUARD_SUFFIX))
+        if publishers:
+            del endpoints[publishers[0]]
         return endpoints

@@ -14,7 +14,7 @@ def open_transport(kind: str, name: str, domain: int | None, interface: str) -> 
 
     Args:
         kind: `dds`, which needs no ROS 2 installation, or `rclpy`.
-        name: the node's name for `rclpy`; `dds` has no nodes.
+        name: the node's name, by which others know its publishers.
         domain: ROS 2's domain id; by default the environment variable ``ROS_DOMAIN_ID``, or 0.
         interface: the network interface for `dds`; `rclpy` takes it from ROS 2's own environment variables.
 
@@ -22,7 +22,7 @@ def open_transport(kind: str, name: str, domain: int | None, interface: str) -> 
         ConfigError: this transport is not available here.
     """
     if kind == "dds":
-        return DdsTransport(environment_domain() if domain is None else domain, interface)
+        return DdsTransport(environment_domain() if domain is None else domain, interface, name)
     try:
         from robot_bridge.middleware.ros import OwnNodeTransport
     except ImportError as error:

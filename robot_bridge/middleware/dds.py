@@ -33,7 +33,10 @@ from adaptive_mbrl.errors import ConfigError
 from robot_bridge.middleware.cyclone import LOOPBACK, configuration
 from robot_bridge.middleware.dds_client import DdsClient
 from robot_bridge.middleware.dds_graph import DdsGraph
+from robot_bridge.middleware.dds_senders import DdsSenders
+from robot_bridge.middleware.endpoints import Accept
 from robot_bridge.middleware.messages import RESPONSES, Log, LogLevel, Message, Response, Time, fields_of
+from robot_bridge.middleware.ros_nodes import RosNodes
 from robot_bridge.middleware.transport import Answer, MessageT, Receive, Request, RequestT
 
 _LOG = logging.getLogger(__name__)
@@ -52,12 +55,14 @@ class DdsTransport:
     Args:
         domain: ROS 2's domain id.
         interface: the network interface; the environment variable ``CYCLONEDDS_URI`` takes precedence.
+        name: the node's name, by which others know its publishers.
 
     Attributes:
         failures: number of messages that were lost because they could not be read or their receiver failed.
     """
 
-    def __init__(self, domain: int = 0, interface: str = LOOPBACK) -> None:
+    def __init__(self, domain: int = 0, interface: str = LOOPBACK, name: str = "") -> None:
+        self._name = name
         self._domain, self._interface, self._participant = domain, interface, _participant(domain, interface)
         self._readers: list[tuple[DataReader, Callable[[Any], None]]] = []
         self._waitset = WaitSet(self._participant)
@@ -68,15 +73,28 @@ class DdsTransport:
         self._log: DataWriter | None = None
 
     def publisher(self, topic: str, message_type: type[MessageT], *, reliable: bool = True) -> Callable[[MessageT], None]:
-        writer = DataWriter(self._participant, self._topic(topic, message_type), _qos(reliable))
+        writer = DataWriter(self._participant, self._topic(topic, message_type), _qos(reliable, self._name))
         return lambda message: writer.write(to_wire(message))
 
-    def subscribe(self, topic: str, message_type: type[MessageT], receive: Receive[MessageT], *, reliable: bool = False) -> None:
-        self._listen(
-            self._topic(topic, message_type),
-            _qos(reliable),
-            lambda sample: receive(from_wire(sample, message_type), time.monotonic()),
-        )
+    def subscribe(
+        self,
+        topic: str,
+        message_type: type[MessageT],
+        receive: Receive[MessageT],
+        *,
+        reliable: bool = False,
+        accept: Accept | None = None,
+    ) -> None:
+        # in a queue of one message, those of others would take the place of the ones that are accepted
+        depth = 1 if accept is None else _CHOSEN_DEPTH
+        reader = DataReader(self._participant, self._topic(topic, message_type), _qos(reliable, depth=depth))
+        senders = None if accept is None else DdsSenders(reader, _ros_nodes(self._domain, self._interface))
+
+        def take(sample: Any) -> None:
+            if accept is None or senders is None or accept(senders(sample.sample_info.publication_handle)):
+                receive(from_wire(sample, message_type), time.monotonic())
+
+        self._attach(reader, take)
 
     def serve(self, name: str, request_type: type[RequestT], answer: Answer[RequestT]) -> None:
         replies = DataWriter(self._participant, self._service_topic("rr", f"{name}Reply", RESPONSES[request_type]), _SERVICE_QOS)
@@ -159,13 +177,16 @@ class DdsTransport:
 
     def _listen(self, topic: Topic, qos: Qos, deliver: Callable[[Any], None]) -> DataReader:
         reader = DataReader(self._participant, topic, qos)
+        self._attach(reader, deliver)
+        return reader
+
+    def _attach(self, reader: DataReader, deliver: Callable[[Any], None]) -> None:
         condition = ReadCondition(reader, SampleState.Any | ViewState.Any | InstanceState.Any)
         with self._lock:
             self._readers.append((reader, deliver))
             self._waitset.attach(condition)
             if not self._thread.is_alive():
                 self._thread.start()
-        return reader
 
     def _receive_all(self) -> None:
         while not self._closed.is_set():
@@ -204,6 +225,12 @@ def _participant(domain: int, interface: str) -> DomainParticipant:
         ) from error
 
 
+@cache
+def _ros_nodes(domain: int, interface: str) -> RosNodes:
+    """Names of ROS 2's nodes, which the process's participant in a domain listens for."""
+    return RosNodes(_participant(domain, interface))
+
+
 def _topic(participant: DomainParticipant, name: str, kind: type[IdlStruct]) -> Topic:
     key = participant.domain_id, name, kind.__idl_typename__
     if key not in _TOPICS:
@@ -221,10 +248,14 @@ def _configure(domain: int, interface: str) -> None:
 _RELIABLE = Policy.Reliability.Reliable(duration(milliseconds=100))
 
 
-def _qos(reliable: bool) -> Qos:
+_CHOSEN_DEPTH = 10
+
+
+def _qos(reliable: bool, name: str = "", depth: int = 1) -> Qos:
     """Keep only the newest message; a longer queue would deliver stale ones first (REP 2003)."""
     reliability = _RELIABLE if reliable else Policy.Reliability.BestEffort
-    return Qos(reliability, Policy.Durability.Volatile, Policy.History.KeepLast(1))
+    named = (Policy.EntityName(name),) if name else ()
+    return Qos(reliability, Policy.Durability.Volatile, Policy.History.KeepLast(depth), *named)
 
 
 _SERVICE_DEPTH = 10

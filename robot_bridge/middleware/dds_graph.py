@@ -13,7 +13,8 @@ from cyclonedds.builtin import (
 from cyclonedds.core import InstanceState, Policy, ReadCondition, SampleState, ViewState
 from cyclonedds.domain import DomainParticipant
 
-from robot_bridge.middleware.endpoints import Endpoint
+from robot_bridge.middleware.endpoints import Endpoint, Sender
+from robot_bridge.middleware.ros_nodes import RosNodes
 
 _MAX_ENDPOINTS = 10_000
 """Largest number of endpoints that are read; the network of one robot has far fewer."""
@@ -28,6 +29,7 @@ class DdsGraph:
 
     def __init__(self, domain: int) -> None:
         self._participant = DomainParticipant(domain)
+        self._nodes = RosNodes(self._participant)
         self._participants, self._publishers, self._subscribers = (
             BuiltinDataReader(self._participant, topic)
             for topic in (BuiltinTopicDcpsParticipant, BuiltinTopicDcpsPublication, BuiltinTopicDcpsSubscription)
@@ -42,11 +44,18 @@ class DdsGraph:
                 _ros_type(sample.type_name),
                 publishes,
                 isinstance(sample.qos[Policy.Reliability], Policy.Reliability.Reliable),
+                sender_of(sample, self._nodes),
             )
             for reader, publishes in ((self._publishers, True), (self._subscribers, False))
             for sample in _alive(reader)
             if sample.topic_name.startswith("rt/") and sample.participant_key not in own
         )
+
+
+def sender_of(endpoint: Any, nodes: RosNodes) -> Sender:
+    """Who an endpoint is: a `DdsTransport` writes its node's name into DDS's discovery, a node of ROS 2 tells it by a message."""
+    name = endpoint.qos[Policy.EntityName].name if Policy.EntityName in endpoint.qos else ""
+    return Sender(endpoint.key.hex, name or nodes.name_of(endpoint.key.hex))
 
 
 def _alive(reader: BuiltinDataReader) -> list[Any]:

@@ -2,9 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Sender:
+    """A publisher or subscriber by its own names.
+
+    Attributes:
+        guid: its number on the network, 32 hexadecimal digits, new at each start; empty where the middleware does not tell.
+        node: name of its node, without a slash in front; empty where it is not known.
+    """
+
+    guid: str = ""
+    node: str = ""
+
+    def is_called(self, name: str) -> bool:
+        """Whether `name` is the node's name, or the beginning of the GUID with at least eight digits."""
+        digits = name.lower().replace("-", "").replace(".", "").replace(":", "")
+        return name.lstrip("/") == self.node != "" or (len(digits) >= 8 and self.guid.startswith(digits))
+
+    def __str__(self) -> str:
+        return self.node or self.guid or "an unknown publisher"
+
+
+Accept = Callable[[Sender], bool]
+"""Whether the messages of a publisher are delivered."""
 
 
 @dataclass(frozen=True)
@@ -16,12 +41,14 @@ class Endpoint:
         type: the ROS 2 name of the message type.
         publishes: whether it is a publisher.
         reliable: whether it offers confirmed delivery, or asks for it as a subscriber.
+        sender: who it is.
     """
 
     topic: str
     type: str
     publishes: bool
     reliable: bool
+    sender: Sender = field(default=Sender(), compare=False)
 
 
 Endpoints = Sequence[Endpoint]

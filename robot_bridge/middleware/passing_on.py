@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from robot_bridge.middleware.endpoints import Graph
+from robot_bridge.middleware.endpoints import Accept, Graph
 from robot_bridge.middleware.messages import LogLevel
 from robot_bridge.middleware.transport import Answer, Client, MessageT, Receive, Request, RequestT, Transport
 
@@ -22,8 +22,16 @@ class PassingOn:
     def publisher(self, topic: str, message_type: type[MessageT], *, reliable: bool = True) -> Callable[[MessageT], None]:
         return self._transport.publisher(topic, message_type, reliable=reliable)
 
-    def subscribe(self, topic: str, message_type: type[MessageT], receive: Receive[MessageT], *, reliable: bool = False) -> None:
-        self._transport.subscribe(topic, message_type, receive, reliable=reliable)
+    def subscribe(
+        self,
+        topic: str,
+        message_type: type[MessageT],
+        receive: Receive[MessageT],
+        *,
+        reliable: bool = False,
+        accept: Accept | None = None,
+    ) -> None:
+        self._transport.subscribe(topic, message_type, receive, reliable=reliable, accept=accept)
 
     def serve(self, name: str, request_type: type[RequestT], answer: Answer[RequestT]) -> None:
         self._transport.serve(name, request_type, answer)

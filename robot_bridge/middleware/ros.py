@@ -19,8 +19,8 @@ from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 
-from adaptive_mbrl.errors import BridgeError
-from robot_bridge.middleware.endpoints import Endpoint
+from adaptive_mbrl.errors import BridgeError, ConfigError
+from robot_bridge.middleware.endpoints import Accept, Endpoint, Sender
 from robot_bridge.middleware.messages import (
     RESPONSES,
     DiagnosticStatus,
@@ -64,7 +64,17 @@ class RosTransport:
         self._publishers.append(publisher)
         return lambda message: publisher.publish(to_ros(message))
 
-    def subscribe(self, topic: str, message_type: type[MessageT], receive: Receive[MessageT], *, reliable: bool = False) -> None:
+    def subscribe(
+        self,
+        topic: str,
+        message_type: type[MessageT],
+        receive: Receive[MessageT],
+        *,
+        reliable: bool = False,
+        accept: Accept | None = None,
+    ) -> None:
+        if accept is not None:
+            raise ConfigError(f"topic '{topic}': rclpy does not tell who has sent a message; allowed: a publisher with dds only")
 
         def take(message: Any) -> None:
             receive(from_ros(message, message_type), time.monotonic())
@@ -160,7 +170,9 @@ class RosGraph:
     def endpoints(self) -> tuple[Endpoint, ...]:
         """The present endpoints of ROS 2 topics, without those of this node."""
         return tuple(
-            Endpoint(topic, info.topic_type, publishes, info.qos_profile.reliability == ReliabilityPolicy.RELIABLE)
+            Endpoint(
+                topic, info.topic_type, publishes, info.qos_profile.reliability == ReliabilityPolicy.RELIABLE, _sender_of(info)
+            )
             for topic, _ in self._node.get_topic_names_and_types()
             for publishes in (True, False)
             for info in self._others(topic, publishes)
@@ -177,6 +189,12 @@ class RosGraph:
         # another process may run a node of the same name, for example one that controls the robot already
         mine = sum(e.topic_name == topic for e in (node.publishers if publishes else node.subscriptions))
         return others + named[mine:]
+
+
+def _sender_of(info: Any) -> Sender:
+    """Who an endpoint is, by what ROS 2's discovery says of it."""
+    namespace = str(info.node_namespace).strip("/")
+    return Sender(bytes(info.endpoint_gid)[:16].hex(), f"{namespace}/{info.node_name}".lstrip("/"))
 
 
 class OwnNodeTransport(RosTransport):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from robot_bridge.middleware.endpoints import Graph
+from robot_bridge.middleware.endpoints import Accept, Graph
 from robot_bridge.middleware.messages import LogLevel, Message, Response, SetBoolRequest, TriggerRequest
 
 MessageT = TypeVar("MessageT", bound=Message)
@@ -46,7 +46,15 @@ class Transport(Protocol):
             reliable: whether delivery is confirmed and repeated, as for commands; sensor data are sent best effort.
         """
 
-    def subscribe(self, topic: str, message_type: type[MessageT], receive: Receive[MessageT], *, reliable: bool = False) -> None:
+    def subscribe(
+        self,
+        topic: str,
+        message_type: type[MessageT],
+        receive: Receive[MessageT],
+        *,
+        reliable: bool = False,
+        accept: Accept | None = None,
+    ) -> None:
         """Call `receive` with every new message. A slow receiver loses old messages, but never the newest one.
 
         Args:
@@ -54,6 +62,10 @@ class Transport(Protocol):
             message_type: class of the messages.
             receive: the function that takes the messages.
             reliable: whether confirmed delivery is required; messages of a best-effort publisher then do not arrive.
+            accept: function that decides by the publisher of a message whether it is delivered; None for all of them.
+
+        Raises:
+            ConfigError: this middleware does not tell who has sent a message, and there is an `accept`.
         """
 
     def serve(self, name: str, request_type: type[RequestT], answer: Answer[RequestT]) -> None:

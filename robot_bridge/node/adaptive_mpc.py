@@ -18,6 +18,7 @@ from adaptive_mbrl.errors import AdaptiveMBRLError, BridgeError
 from robot_bridge.guard.line import GuardLine
 from robot_bridge.middleware.messages import LogLevel, Response, SetBoolRequest, TriggerRequest
 from robot_bridge.middleware.transport import Transport
+from robot_bridge.node.owning import Start
 from robot_bridge.node.parameters import NodeParameters
 from robot_bridge.node.running import Running
 from robot_bridge.safety.states import State
@@ -42,7 +43,7 @@ class AdaptiveMpc:
     def __init__(self, transport: Transport, name: str = NODE_NAME, guard: GuardLine | None = None) -> None:
         self.name, self._guard = name, guard
         self._configured: Running | None = None
-        self._dry_run = False
+        self._dry_run = self._standby = False
         self._estop_latched = False
         # configure and clean-up may be called from different threads, but must not run at the same time
         self._configuring = threading.Lock()
@@ -91,7 +92,7 @@ class AdaptiveMpc:
             AdaptiveMBRLError: a file is wrong, or the robot is not as the file says; nothing runs then.
         """
         with self._configuring:
-            self._dry_run = parameters.dry_run
+            self._dry_run, self._standby = parameters.dry_run, parameters.standby
             self._configured = Running(parameters, transport, preflight_transport or transport, self.name, self._guard)
             if self._estop_latched:
                 self._configured.loop.estop()
@@ -103,7 +104,8 @@ class AdaptiveMpc:
         If the bridge file says so, a checkpoint that has come in the place of the one in use is taken up first.
 
         Raises:
-            BridgeError: there is an emergency stop, the node is active already, or it does not know where the joints are.
+            BridgeError: there is an emergency stop, the node is active already, it does not know where the joints are, or
+                somebody else has the robot.
         """
         running = self._running()
         if running.config.newest_at_activate and self.state is State.INACTIVE:
@@ -132,10 +134,22 @@ class AdaptiveMpc:
         present = running.present()
         if present is not None and not np.isfinite(present).all():
             raise BridgeError("cannot activate: where the joints are is not observed")
+        if self._standby and running.owning is not None:
+            gc.freeze()
+            running.owning.stand_by()
+            return
+        start = Start(present)
+        if running.owning is not None:
+            running.owning.require_free()
+            start = running.owning.start(running.present())
         # a full garbage collection takes 40-300 ms once torch is loaded; without the objects that exist now, less than 1 ms
         gc.freeze()
-        loop.activate(dry_run=self._dry_run, present=present)
+        if running.owning is not None:
+            running.owning.take()
+        loop.activate(dry_run=self._dry_run, **start._asdict())
         if loop.supervisor.state is State.ESTOP:
+            if running.owning is not None:
+                running.owning.release()
             raise BridgeError("cannot activate: an emergency stop came meanwhile")
 
     def deactivate(self) -> None:

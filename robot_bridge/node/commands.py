@@ -9,6 +9,7 @@ from collections.abc import Callable
 from adaptive_mbrl.errors import BridgeError
 from adaptive_mbrl.options import BridgeOptions, CallOptions
 from robot_bridge.bridge_config import load_bridge_config
+from robot_bridge.guard.guarded_transport import GUARD_SUFFIX
 from robot_bridge.guard.line import GuardLine
 from robot_bridge.guard.process import GuardProcess
 from robot_bridge.middleware.connect import environment_domain, open_transport
@@ -16,6 +17,7 @@ from robot_bridge.middleware.dds import DdsTransport
 from robot_bridge.middleware.messages import Response, SetBoolRequest, TriggerRequest
 from robot_bridge.node.adaptive_mpc import NODE_NAME, AdaptiveMpc
 from robot_bridge.node.parameters import NodeParameters
+from robot_bridge.ownership.claims import OwnershipError
 from robot_bridge.stopping import stop_on_signals
 
 LOADING_SECONDS = 60.0
@@ -39,6 +41,7 @@ def bridge(options: BridgeOptions) -> None:
         options.deadline,
         options.preflight_seconds,
         "" if options.record is None else str(options.record),
+        options.standby,
     )
     # the lifecycle node in lifecycle.py has transitions instead of these two services
     transport.serve(f"/{NODE_NAME}/activate", TriggerRequest, lambda request: _respond_with_state(node, node.activate))
@@ -67,7 +70,7 @@ def bridge(options: BridgeOptions) -> None:
 def _guard(options: BridgeOptions, stop: threading.Event) -> None:
     """Run the same command in a process of its own, and guard it."""
     config = load_bridge_config(options.bridge)
-    transport = open_transport(options.transport, f"{NODE_NAME}_guard", options.domain, options.interface)
+    transport = open_transport(options.transport, f"{NODE_NAME}{GUARD_SUFFIX}", options.domain, options.interface)
     try:
         code = GuardProcess(config, transport, stop, options.memory_limit).run(("bridge", *arguments_of(options)))
     finally:
@@ -89,9 +92,15 @@ def arguments_of(options: BridgeOptions) -> list[str]:
 
 
 def _activate(node: AdaptiveMpc) -> None:
-    """Start to control. If an emergency stop came in the meantime, print that and wait in it."""
+    """Start to control. If an emergency stop came in the meantime, print that and wait in it.
+
+    Raises:
+        OwnershipError: somebody else has the robot.
+    """
     try:
         node.activate()
+    except OwnershipError:
+        raise
     except BridgeError as error:
         print(error, flush=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import numpy as np
@@ -32,10 +32,18 @@ class Diagnostics:
         name: the node's name.
         goals: the reader of the goal; None for an objective without a goal.
         monitors: the monitors of the bridge file.
+        turns: how often the belief has turned lately; None where it is not watched.
     """
 
-    def __init__(self, loop: ControlLoop, name: str, goals: GoalReader | None = None, monitors: Monitors | None = None) -> None:
-        self.loop, self.name, self.goals, self.monitors = loop, name, goals, monitors
+    def __init__(
+        self,
+        loop: ControlLoop,
+        name: str,
+        goals: GoalReader | None = None,
+        monitors: Monitors | None = None,
+        turns: Callable[[], int | None] = lambda: None,
+    ) -> None:
+        self.loop, self.name, self.goals, self.monitors, self._turns = loop, name, goals, monitors, turns
         self._growth: defaultdict[str, Growth] = defaultdict(Growth)
 
     def __call__(
@@ -94,7 +102,14 @@ class Diagnostics:
         stale = [name for name, age, limit in zip(ages, ages.values(), supervisor.max_age, strict=True) if age > limit]
         several = [f"{number} publishers on {topic}" for topic, number in senders.items() if number > 1]
         values = {f"age of {k} [s]": v for k, v in ages.items()} | refused | {f"publishers on {k}": v for k, v in senders.items()}
+        dropped = {name: pinned.words for name, pinned in inputs.pinned.items()}
+        values |= {f"dropped on {name}": words or "none" for name, words in dropped.items()}
         status = self._counts("inputs", refused, tuple(refused), values, "fresh")
+        if any(dropped.values()) and status.level == OK:
+            status.level = WARN
+            status.message = "; ".join(
+                f"messages of others dropped on {name}: {words}" for name, words in dropped.items() if words
+            )
         if several and status.level == OK:
             # they may be drivers of different joints; if they are not, one of them is not this robot's
             status.level, status.message = WARN, ", ".join(several)
@@ -126,10 +141,14 @@ class Diagnostics:
             "model error, mean of many plans [target stds]": planning.mean_error,
             "model error in training [target stds]": planning.controller.expected_error,
             "belief is frozen": planning.is_frozen,
+            "adaptation is paused": planning.pause.reason or "no",
+            "turns of the belief": "not watched" if (turns := self._turns()) is None else turns,
         }
         status = self._counts("planner", counts, ("failures",), values)
         if planning.budget.is_cut and status.level == OK:
             status.level, status.message = WARN, f"cut to {planning.budget.num_samples} of {planning.budget.full} samples"
+        if planning.pause.reason and status.level == OK:
+            status.message = f"adaptation is paused: {planning.pause.reason}"
         ratio = planning.mean_error / planning.controller.expected_error
         if ratio > FINE_TUNE_RATIO and status.level == OK:
             status.level, status.message = WARN, f"the model errs {ratio:.1f} times more than in training: fine-tune it"

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from adaptive_mbrl.config import bounded
+from adaptive_mbrl.errors import ConfigError
+from robot_bridge.bridge_config import BridgeConfig
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,7 @@ class NodeParameters:
         deadline: share of the control period that planning may take.
         preflight_seconds: how long configure listens to the robot and checks its messages [s]; 0 for no check.
         record: folder of the bag to record; empty for no recording.
+        standby: whether to plan along with another node that has the robot, and to take over when that falls silent.
     """
 
     bridge: str
@@ -27,3 +30,18 @@ class NodeParameters:
     deadline: float = bounded(0.9, low=0.1, high=0.95)
     preflight_seconds: float = bounded(0.0, low=0.0, high=60.0)
     record: str = ""
+    standby: bool = False
+
+
+def require_standby(config: BridgeConfig, parameters: NodeParameters, *, is_guarded: bool) -> None:
+    """Refuse to stand by where two nodes would fight for the robot."""
+    if not parameters.standby:
+        return
+    if config.ownership is None or not config.ownership.is_exclusive:
+        raise ConfigError(
+            f"{parameters.bridge}: key 'ownership.mode': got 'warn' for a node that stands by; allowed: refuse, priority"
+        )
+    if is_guarded:
+        raise ConfigError("--standby: not allowed with --guard, because a guard goes on commanding when its controller dies")
+    if parameters.dry_run:
+        raise ConfigError("--standby: not allowed with --dry-run, in which nothing is ever sent")

@@ -18,13 +18,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from adaptive_mbrl.controller import Command
 from adaptive_mbrl.errors import BridgeError
 from robot_bridge.bags.recorder import BagRecorder
 from robot_bridge.bags.recording_transport import RecordingTransport
 from robot_bridge.bridge_config import load_bridge_config
+from robot_bridge.control.adaptation_pause import AdaptationPause
+from robot_bridge.control.belief_watch import BeliefWatch
 from robot_bridge.control.inputs import GoalReader, Inputs, OperatorReader
 from robot_bridge.control.loop import ControlLoop
 from robot_bridge.control.outputs import command_sender, present_positions
+from robot_bridge.control.owned_loop import OwnedLoop
 from robot_bridge.control.plan_ahead import PlanAhead
 from robot_bridge.control.warm_up import lead_for, warm_up
 from robot_bridge.guard.guarded_transport import GuardedTransport
@@ -32,17 +36,20 @@ from robot_bridge.guard.line import GuardLine
 from robot_bridge.middleware.messages import DiagnosticArray
 from robot_bridge.middleware.transport import Transport
 from robot_bridge.node.diagnostics import Diagnostics
-from robot_bridge.node.fault_checks import all_checks, monitors_of
 from robot_bridge.node.log import StateLog
+from robot_bridge.node.monitored import monitors_of
 from robot_bridge.node.newest_checkpoint import NewestCheckpoint
-from robot_bridge.node.parameters import NodeParameters
+from robot_bridge.node.owning import Owning
+from robot_bridge.node.parameters import NodeParameters, require_standby
 from robot_bridge.node.telemetry import Telemetry
+from robot_bridge.node.tick_checks import TickChecks
 from robot_bridge.preflight.checks import require_passed, summary
 from robot_bridge.preflight.inputs_check import check_inputs
 from robot_bridge.preflight.listening import listen
 from robot_bridge.robot_files import make_inspection, make_supervisor, require_latency, training_range
 from robot_bridge.safety.model_checks import ModelChecks
 from robot_bridge.safety.presence import Expected
+from robot_bridge.safety.supervisor import Decision
 from robot_bridge.safety.watchdog import Watchdog
 
 _LOG = logging.getLogger(__name__)
@@ -98,6 +105,7 @@ class Running:
             transport, preflight_transport = (
                 GuardedTransport(each, guard, config.output.topic) for each in (transport, preflight_transport)
             )
+        require_standby(config, parameters, is_guarded=guard is not None)
         self.preflight = ""
         if parameters.preflight_seconds > 0:
             listening = listen(config, preflight_transport, parameters.preflight_seconds)
@@ -117,6 +125,8 @@ class Running:
             self._warm_up = partial(warm_up, seconds=parameters.deadline * dt, inspect=inspect)
             controller, plan_seconds, overhead = self._warm_up(controller)
             lead = lead_for(plan_seconds, dt, parameters.deadline)
+            self._watch = BeliefWatch(config.safety.belief_swings, dt)
+            self._watch.look_at(controller, self._newest.folder)
             planning = PlanAhead(
                 controller,
                 dt,
@@ -126,26 +136,46 @@ class Running:
                 deadline=parameters.deadline,
                 on_cpu=None if on_cpu is None else partial(self._warm_up, on_cpu),
                 inspect=inspect,
+                after_step=self._watch.after_step,
             )
             self._ending.callback(planning.close)
+            self._graph = transport.graph()
+            self.owning = None
+            if config.ownership is not None and not parameters.dry_run:
+                log = partial(transport.log, name)
+                about = (config, supervisor, training_range(controller), transport, name, log)
+                self.owning = Owning(*about, is_guarded=guard is not None, stands_by=parameters.standby)
+                self._ending.callback(self.owning.close)
             self._recorder, unrecorded = BagRecorder(Path(parameters.record)) if parameters.record else None, transport
             if self._recorder is not None:
                 self._ending.callback(self._recorder.close)
                 transport = RecordingTransport(transport, self._recorder)
             self._goals = None if config.goal is None else GoalReader(config.goal, transport, dt, horizon)
             self.monitors = monitors_of(config, controller.spec, transport, unrecorded)
-            of_model = ModelChecks(controller.spec, config.safety, controller.diagnosis_names, self._expected(transport))
-            self.loop = ControlLoop(
+            training, names = training_range(controller), controller.diagnosis_names
+            tick_checks = TickChecks(
+                ModelChecks(controller.spec, config.safety, names, self._expected(transport)),
+                self.monitors,
+                AdaptationPause(config.adaptation.pause_when, controller.spec, training.std, transport),
+                self._watch,
+            )
+            make_loop = ControlLoop if self.owning is None else partial(OwnedLoop, **self.owning.loop_options)
+            self._telemetry = Telemetry(controller.spec, transport, name, names, lambda: bool(planning.pause.reason))
+            self._guard = guard
+            self.loop = make_loop(
                 planning,
                 supervisor,
-                Inputs(controller.spec, config, transport),
+                Inputs(controller.spec, config, transport, training.std),
                 _send_nothing if parameters.dry_run else command_sender(controller.spec, config.output, transport),
                 goal=self._goals or (lambda begin: None),
-                checks=all_checks(of_model, self.monitors, planning),
+                checks=tick_checks.look,
                 latency=config.latency,
-                on_release=(lambda: None) if guard is None else guard.release,
-                on_period_end=Telemetry(controller.spec, transport, name, controller.diagnosis_names),
+                on_release=self._release,
+                on_period_end=self._publish,
             )
+            tick_checks.attach(self.loop)
+            if self.owning is not None and isinstance(self.loop, OwnedLoop):
+                self.owning.attach(self.loop)
             self.other_publishers = 0
             gc.collect()
             self._stop = threading.Event()
@@ -155,11 +185,34 @@ class Running:
                 threading.Thread(target=self._diagnose, args=(transport, name), name="diagnostics"),
                 threading.Thread(target=self._write_log, args=(transport, name), name="log"),
                 threading.Thread(target=self.loop.run, args=(self._stop,), name="control"),
+                *self._owner_threads(),
             ):
                 thread.start()
                 self._ending.callback(thread.join)
             self._ending.callback(self._stop.set)
             self._ending = self._ending.pop_all()
+
+    def _owner_threads(self) -> list[threading.Thread]:
+        """Threads for who has the robot; none where others are only warned of."""
+        if self.owning is None:
+            return []
+        return [
+            threading.Thread(target=self.owning.run, args=(self._stop, self._graph.endpoints), name="owner"),
+            threading.Thread(target=self.owning.run_standby, args=(self._stop,), name="standby"),
+        ]
+
+    def _release(self) -> None:
+        """The actuators are at rest, and no more commands follow."""
+        if self._guard is not None:
+            self._guard.release()
+        if self.owning is not None:
+            self.owning.release()
+
+    def _publish(self, decision: Decision, command: Command | None) -> None:
+        """What people look at at the end of a control period."""
+        self._telemetry(decision, command)
+        if self.owning is not None:
+            self.owning.publish()
 
     def _expected(self, transport: Transport) -> list[Expected]:
         """Those who must not fall silent."""
@@ -200,6 +253,7 @@ class Running:
         lead = lead_for(warmed_up.seconds, self.loop.dt, self._parameters.deadline)
         if not planning.take_up(warmed_up, lead, on_cpu, TAKE_UP_SECONDS):
             raise BridgeError("the checkpoint in use stays: the control loop stands still")
+        self._watch.look_at(controller, self._newest.folder)
         self.loop.trained_on(training_range(controller))
         if self._goals is not None:
             self._goals.look_ahead(controller.settings.planner.horizon)
@@ -236,6 +290,7 @@ class Running:
             f"{safety.state.value}: {counts.steps} steps, {safety.holds} holds, {counts.missed_deadlines} missed deadlines, "
             f"{counts.overruns} overruns, {counts.stalls} stalls, {plans.failures} planner failures{samples}",
             *self.loop.faults,
+            "" if self.owning is None else f"owner: {self.owning.owner}",
             *(f"{what}: {words}" for what, words in failures.items() if words),
             other_publishers,
             unrecorded,
@@ -247,17 +302,17 @@ class Running:
 
     def _diagnose(self, transport: Transport, name: str) -> None:
         publish = transport.publisher("/diagnostics", DiagnosticArray)
-        diagnosis, graph, topic = (
-            Diagnostics(self.loop, name, self._goals, self.monitors),
-            transport.graph(),
-            self.config.output.topic,
-        )
+        diagnosis = Diagnostics(self.loop, name, self._goals, self.monitors, lambda: self._watch.turns)
+        topic = self.config.output.topic
 
         def diagnose() -> None:
-            published = Counter(endpoint.topic for endpoint in graph.endpoints() if endpoint.publishes)
+            published = Counter(endpoint.topic for endpoint in self._graph.endpoints() if endpoint.publishes)
             self.other_publishers = published[topic]
             senders = {source.topic: published[source.topic] for source in self.config.inputs.values()}
-            publish(diagnosis(transport.now(), self.other_publishers, senders))
+            message = diagnosis(transport.now(), self.other_publishers, senders)
+            if self.owning is not None:
+                message.status.append(self.owning.status())
+            publish(message)
 
         self._repeat(DIAGNOSTICS_PERIOD, diagnose, "no diagnosis")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from adaptive_mbrl.controller import Command
@@ -10,8 +12,9 @@ from robot_bridge.middleware.messages import Float64MultiArray, MultiArrayDimens
 from robot_bridge.middleware.transport import Transport
 from robot_bridge.safety.supervisor import Decision
 
-BELIEF = ("prior_error", "adapted_error", "fell_back", "run_length", "predicted_return", "adapt_seconds", "plan_seconds")
-"""Entries of `~/belief`, which are fields of `StepInfo`."""
+_OF_STEP = ("prior_error", "adapted_error", "fell_back", "run_length", "predicted_return", "adapt_seconds", "plan_seconds")
+BELIEF = (*_OF_STEP, "paused")
+"""Entries of `~/belief`: fields of `StepInfo`, and whether adapting pauses by itself."""
 DIAGNOSIS = "mean,std"
 """Rows of `~/diagnosis`."""
 
@@ -26,9 +29,18 @@ class Telemetry:
         transport: the transport of the topics.
         name: the node's name.
         diagnosis_names: the physical parameters that the checkpoint's diagnosis is about; none if it has no diagnosis.
+        is_paused: whether adapting pauses by itself.
     """
 
-    def __init__(self, spec: RobotSpec, transport: Transport, name: str, diagnosis_names: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        spec: RobotSpec,
+        transport: Transport,
+        name: str,
+        diagnosis_names: tuple[str, ...] = (),
+        is_paused: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._is_paused = is_paused
         self._reaction = transport.publisher(f"/{name}/reaction", String)
         self._actions = ",".join(spec.action_names)
         self._state = transport.publisher(f"/{name}/state", String)
@@ -48,7 +60,8 @@ class Telemetry:
             return
         self._shown = command
         self._plan(labelled(("step", self._actions), command.plan))
-        self._belief(labelled((",".join(BELIEF),), np.array([np.ravel(getattr(command.info, name))[0] for name in BELIEF])))
+        of_step = [float(np.ravel(getattr(command.info, name))[0]) for name in _OF_STEP]
+        self._belief(labelled((",".join(BELIEF),), np.array([*of_step, float(self._is_paused())])))
         if self._diagnosis is not None:
             self._diagnosis(labelled((DIAGNOSIS, self._parameters), command.info.diagnosis[0]))
 

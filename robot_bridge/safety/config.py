@@ -82,6 +82,23 @@ class ActuatorAlarms:
 
 
 @dataclass(frozen=True)
+class BeliefSwingsConfig:
+    """When a belief swings to and fro. It needs a checkpoint with recorded windows, which tell what a belief std is.
+
+    A healthy belief swings, too, with the gait of a robot for example, so each robot needs limits of its own.
+
+    Attributes:
+        stds: how far the belief must come back for it to be a turn [belief stds].
+        turns: number of turns that are a fault.
+        seconds: the time in which they come [s].
+    """
+
+    stds: float = bounded(3.0, low=1e-3)
+    turns: int = bounded(12, low=2, high=1000)
+    seconds: float = bounded(4.0, low=0.1, high=600.0)
+
+
+@dataclass(frozen=True)
 class SafetyConfig:
     """Limits between planner and actuator.
 
@@ -105,6 +122,9 @@ class SafetyConfig:
         max_drift: largest mean of that part over the last 50 control periods [target stds]; 0 is off.
         derivatives: the velocities that must be derivatives of positions, by the position's channel.
         actuators: when the diagnosis of an actuator is an alarm; needs a checkpoint with a diagnosis of `actuator_gain`.
+        belief_swings: when a belief that swings to and fro is a fault; without it the belief is not watched.
+        max_contradiction: how far two values may be apart between which a channel jumps to and fro from message to message, as of
+            two publishers that contradict each other [training stds]; 0 switches this off, and the check of their stamps.
         ramp_seconds: duration of the soft start, from the safe action to the full plan [s].
         recovery_seconds: how long all faults must be gone before a held robot starts again [s].
         safe_action: what is sent instead of the plan. `hold` repeats the last command, `zero` is zero or the limit nearest to it,
@@ -114,7 +134,7 @@ class SafetyConfig:
         posture: where `return` leads to, by action channel; every channel needs an entry.
         posture_seconds: duration of the way there [s]; it becomes longer where a rate limit is reached.
         reactions: what is done about a fault, by its kind; the safe action about those without an entry, and a warning about
-            `drift` and what the diagnosis says of actuators.
+            `drift`, `belief_oscillates` and what the diagnosis says of actuators.
         slow_share: with the reaction `slow`, the largest share of the plan, and of the rate limits.
         stopping: whether the robot comes to rest when it is stopped, and what follows if it does not.
     """
@@ -136,6 +156,8 @@ class SafetyConfig:
     max_drift: float = bounded(0.0, low=0.0)
     derivatives: Mapping[str, Derivative] = field(default_factory=dict)
     actuators: ActuatorAlarms | None = None
+    belief_swings: BeliefSwingsConfig | None = None
+    max_contradiction: float = bounded(0.5, low=0.0)
     ramp_seconds: float = bounded(2.0, low=0.0)
     recovery_seconds: float = bounded(1.0, low=0.0)
     safe_action: Literal["hold", "return", "damping", "zero"] = "zero"

@@ -35,6 +35,8 @@ FaultKind = Literal[
     "monitor_lost",
     "plan_leaves_workspace",
     "plan_collides",
+    "contradiction",
+    "belief_oscillates",
 ]
 FAULT_KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
 UNFIT: frozenset[FaultKind] = frozenset(

@@ -94,6 +94,7 @@ class SafetySupervisor:
         self._missed_in_a_row = 0
         self._model_error_steps = 0
         self._estop_is_silent = True
+        self._ramps_from: Array | None = None
 
     @property
     def max_age(self) -> Array:
@@ -123,7 +124,15 @@ class SafetySupervisor:
         """A person decides to go on: faults that are waiting stay warnings until they are gone. Returns these faults."""
         return self._reactions.override() if self.state in _CONTROLLED else ()
 
-    def activate(self, now: float, *, dry_run: bool = False, present: Array | None = None) -> None:
+    def activate(
+        self,
+        now: float,
+        *,
+        dry_run: bool = False,
+        present: Array | None = None,
+        goes_on: bool = False,
+        at_once: bool = False,
+    ) -> None:
         """Start; this has no effect unless the state is `INACTIVE`.
 
         Args:
@@ -131,12 +140,16 @@ class SafetySupervisor:
             dry_run: whether nothing is sent.
             present: the command that corresponds to what the actuators do at the moment, (action_dim,), NaN where it is not
                 known. Commands go on from there, or else from the last one that was sent.
+            goes_on: whether the ramp begins with that command instead of the safe action, because the robot is under way.
+            at_once: whether there is no ramp at all.
         """
         if self.state is not State.INACTIVE:
             return
         self._apply(Event.ACTIVATE_DRY_RUN if dry_run else Event.ACTIVATE)
         sent = self._limiter.sent
         self._limiter.start_from(sent if present is None else np.where(np.isfinite(present), present, sent))
+        self._ramps_from = self._limiter.sent if goes_on else None
+        self._seconds_in_state = self.config.ramp_seconds if at_once else 0.0
         self._now = now
         self._missed_in_a_row = self._model_error_steps = 0
 
@@ -204,7 +217,7 @@ class SafetySupervisor:
         known = self._checks.is_known(now, observed)
         self._watch_stop(observed.values, known, passed)
         share = 0.0 if plan is None else self._plan_share(reaction)
-        safe = self._safe_action(np.where(known, observed.values, 0.0), passed)
+        safe = self._safe_action(np.where(known, observed.values, 0.0), passed) if self._ramps_from is None else self._ramps_from
         wanted = safe if plan is None or share == 0.0 else safe + share * (np.asarray(plan, dtype=np.float64) - safe)
         command = self._limiter.approach(wanted, self._allowed(passed), self.config.slow_share if reaction == "slow" else 1.0)
         done = self._stopping if self.state in (State.HOLD, State.ESTOP) else reaction
@@ -228,6 +241,11 @@ class SafetySupervisor:
     def take_back(self) -> None:
         """Forget the last command, because it could not be sent."""
         self._limiter.take_back()
+
+    @property
+    def sent(self) -> Array:
+        """The last command, (action_dim,)."""
+        return self._limiter.sent
 
     @property
     def rest(self) -> Array:
@@ -286,7 +304,7 @@ class SafetySupervisor:
         before, self.state = self.state, after(self.state, event)
         if self.state is before:
             return
-        self._seconds_in_state = 0.0
+        self._seconds_in_state, self._ramps_from = 0.0, None
         if self.state not in _CONTROLLED:
             self._reactions.forget()
         if self.state is State.ESTOP:

@@ -66,7 +66,8 @@ class Readings:
         elif topic == watched.config.output.topic:
             found = _named("commands", watched.spec.action_names, self._command(message))
         elif topic == watched.own_topic("belief") and isinstance(message, Float64MultiArray):
-            found = _named("belief", BELIEF, message.data)
+            # recordings of earlier versions have fewer entries
+            found = _named("belief", BELIEF[: len(message.data)], message.data)
         elif topic == watched.own_topic("diagnosis"):
             for name, (mean, std) in self.diagnosis(message).items():
                 reach = UNCERTAINTY_STDS * std

@@ -102,7 +102,7 @@ class Robot:
 
     def __init__(self, clock: Clock) -> None:
         self.clock, self.x, self.commands, self.age = clock, 0.0, [], 0.0
-        self.refused_stamps = 0
+        self.refused_stamps, self.pinned = 0, {}
 
     def snapshot(self) -> Observed:
         return Observed(np.array([self.x]), np.array([self.clock.now - self.age]))

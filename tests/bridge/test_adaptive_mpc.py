@@ -252,7 +252,7 @@ def test_plan_and_belief_can_be_looked_at(node, transport, parameters, robot):
     assert [(axis.label, axis.size, axis.stride) for axis in plan.layout.dim] == [("step", horizon, horizon), ("slide", 1, 1)]
     assert len(plan.data) == horizon
     assert belief.layout.dim[0].label.split(",")[:3] == ["prior_error", "adapted_error", "fell_back"]
-    assert len(belief.data) == belief.layout.dim[0].size == 7
+    assert len(belief.data) == belief.layout.dim[0].size == 8
 
 
 def test_a_diagnosis_can_be_looked_at_where_the_checkpoint_has_one(node, transport, parameters, robot, tmp_path):

@@ -156,6 +156,21 @@ def test_a_frozen_belief_is_kept_and_what_is_seen_still_enters_the_window(traine
     assert_equal(frozen.recent, free.recent)
 
 
+def test_a_frozen_belief_after_a_gap_keeps_its_window_and_its_age(trained: MetaTrainer):
+    settings = settings_of(trained, "icem")
+    state, inputs, noise = states_after(settings, 4)
+    held = inputs._replace(freeze=torch.tensor([True, False]), connected=torch.zeros(2, dtype=torch.bool))
+
+    after, _, _ = control_step(state, held, noise, settings)
+
+    for kept, before in zip(after.recent, state.recent, strict=True):
+        torch.testing.assert_close(kept[0], before[0])
+    assert torch.equal(after.gate.length[0], state.gate.length[0])
+    # the other robot has no new transition either, but its window goes on
+    assert not after.recent.valid[1, -1]
+    assert torch.equal(after.gate.length[1], state.gate.length[1] + 1)
+
+
 def test_the_marks_come_before_adapting_before_planning_and_at_the_end(trained: MetaTrainer):
     settings = settings_of(trained, "icem")
     state, inputs, noise = states_after(settings, 1)

@@ -1,0 +1,246 @@
+"""A configured node's part in who has the robot: sources of commands, other nodes, standing by, where a start goes on from."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robot_bridge.bridge_config import BridgeConfig
+from robot_bridge.control.outputs import command_values
+from robot_bridge.control.owned_loop import OwnedLoop
+from robot_bridge.middleware.endpoints import Endpoint
+from robot_bridge.middleware.messages import MESSAGES, DiagnosticStatus, KeyValue, LogLevel, Message, String
+from robot_bridge.middleware.transport import Transport
+from robot_bridge.ownership.arbiter import Arbiter
+from robot_bridge.ownership.claims import Role
+from robot_bridge.ownership.config import OwnershipConfig
+from robot_bridge.ownership.memory import CommandMemory
+from robot_bridge.ownership.ownership import SAY_EVERY, Ownership, own_claim
+from robot_bridge.ownership.present import PresentReader, moves_fast
+from robot_bridge.ownership.standby import Standby
+from robot_bridge.safety.states import State
+from robot_bridge.safety.supervisor import SafetySupervisor, TrainingRange
+
+Array = NDArray[np.float64]
+Log = Callable[[LogLevel, str], None]
+OK, WARN, ERROR = range(3)
+
+
+class Start(NamedTuple):
+    """Where a start goes on from; the fields are arguments of `SafetySupervisor.activate`."""
+
+    present: Array | None
+    goes_on: bool = False
+    at_once: bool = False
+
+
+class Owning:
+    """Made in configure, before the control loop, which `attach` gives it.
+
+    Args:
+        config: the bridge file, with a part `ownership`.
+        supervisor: the safety supervisor.
+        training: what the checkpoint was trained on.
+        transport: the transport of commands and claims.
+        name: the node's name.
+        log: writes a line into the log.
+        is_guarded: whether commands go through a guard.
+        stands_by: whether the node is meant to stand by.
+    """
+
+    def __init__(
+        self,
+        config: BridgeConfig,
+        supervisor: SafetySupervisor,
+        training: TrainingRange,
+        transport: Transport,
+        name: str,
+        log: Log,
+        *,
+        is_guarded: bool = False,
+        stands_by: bool = False,
+    ) -> None:
+        self._config, self._own = config, config.ownership or OwnershipConfig()
+        self._supervisor, self._training, self._log, self.name = supervisor, training, log, name
+        self.spec = spec = supervisor.spec
+        self._order = [spec.action_names.index(each) for each in config.output.order or spec.action_names]
+        self.arbiter = Arbiter(self._own.sources, self._own.priority, spec.action_dim, config.safety.ramp_seconds)
+        self.memory = CommandMemory(self._own.memory, spec.action_dim) if self._own.memory else None
+        topics = {key: (each.topic, each.message_type) for key, each in config.inputs.items()}
+        self._present = PresentReader(self._own.present, topics, spec.action_names, config.safety.max_age, transport)
+        self.ownership: Ownership | None = None
+        if self._own.is_exclusive:
+            claim = own_claim(name, is_guarded=is_guarded)
+            self.ownership = Ownership(self._own, config.output.topic, spec.dt, transport, claim)
+        self._publish = transport.publisher(f"/{name}/owner", String)
+        self._stands_by, self._transport = stands_by, transport
+        self._loop: OwnedLoop | None = None
+
+    def attach(self, loop: OwnedLoop) -> None:
+        """From now on commands of others go to this loop."""
+        self._loop, kind = loop, MESSAGES[self._config.output.type]
+        if self.ownership is not None:
+            self.ownership.let_go = self._let_go
+        for source, each in self._own.sources.items():
+            self._transport.subscribe(each.topic, kind, partial(self._hear_source, source))
+        if self._stands_by:
+            self._transport.subscribe(self._config.output.topic, kind, self._hear_command, reliable=True)
+
+    @property
+    def loop_options(self) -> dict[str, Any]:
+        """What the loop is made with beside the arguments of a `ControlLoop`."""
+        return {"arbiter": self.arbiter, "ownership": self.ownership, "memory": self.memory}
+
+    def require_free(self) -> None:
+        """Claim the robot; takes over a second where nobody else may command it.
+
+        Raises:
+            OwnershipError: somebody has the robot.
+        """
+        if self.ownership is not None:
+            self.ownership.require_free()
+
+    def take(self) -> None:
+        """Have the robot from now on."""
+        if self.ownership is not None:
+            self.ownership.take()
+
+    def release(self) -> None:
+        """Do not have the robot any more."""
+        is_standby = self._loop is not None and self._loop.is_standby
+        if self.ownership is not None and not (self.ownership.role is Role.STANDBY and is_standby):
+            self.ownership.release()
+
+    def stand_by(self) -> None:
+        """Plan along with the node that has the robot, and wait for it to fall silent."""
+        if self._loop is not None and self.ownership is not None:
+            self._loop.stand_by()
+            self.ownership.stand_by()
+
+    def start(self, positions: Array | None) -> Start:
+        """Where a start goes on from: from the command that the actuators obey, if that is known, or else from `positions`."""
+        present = self._present()
+        if present is None and self.memory is not None:
+            present = self.memory.last(time.monotonic(), self._own.memory_seconds)
+        return Start(positions) if present is None else Start(present, True, self._moves_fast())
+
+    def run(self, stop: threading.Event, endpoints: Callable[[], Sequence[Endpoint]]) -> None:
+        """Say what this node is, and look who else publishes commands, until `stop` is set."""
+        while self.ownership is not None and not stop.wait(SAY_EVERY):
+            try:
+                self.ownership.say()
+                self._look(self.ownership, endpoints())
+            except Exception as error:
+                self._log(LogLevel.WARN, f"who has the robot is not known: {type(error).__name__}: {error}")
+
+    def run_standby(self, stop: threading.Event) -> None:
+        """Watch the node that has the robot until `stop` is set, and take over when it falls silent."""
+        if self._stands_by and self.ownership is not None:
+            Standby(self._owner_heard, self._patience, self.spec.dt, self._take_over).run(stop)
+
+    def close(self) -> None:
+        """Close the file of the last command; to be called after the control loop has ended."""
+        if self.memory is not None:
+            self.memory.close()
+
+    def publish(self) -> None:
+        """Publish `~/owner`."""
+        self._publish(String(self.owner))
+
+    @property
+    def owner(self) -> str:
+        """Who has the robot: a source of commands, `another node, 'NAME'`, or `nobody`."""
+        if self.ownership is not None and self.ownership.role is not Role.OWNS:
+            return self.ownership.owner_words(time.monotonic())
+        is_off = self._supervisor.state in (State.INACTIVE, State.DRY_RUN)
+        return "nobody" if is_off else self.arbiter.owner
+
+    def status(self) -> DiagnosticStatus:
+        """The part of `/diagnostics` about the owner."""
+        own = self.ownership
+        values: dict[str, object] = {"owner": self.owner, "changes of the owner": self.arbiter.changes}
+        values |= {f"refused of {name}": number for name, number in self.arbiter.refused.items()}
+        words = ""
+        if own is not None:
+            values |= {"role": own.role.value, "yielded": own.yielded, "commands held back": own.held_back}
+            words = own.strangers.words
+        if self._loop is not None:
+            values["takeovers"] = self._loop.takeovers
+        pairs = [KeyValue(key, str(value)) for key, value in values.items()]
+        level = ERROR if words else OK
+        return DiagnosticStatus(level, f"{self.name}: ownership", words or self.owner, self.spec.name, pairs)
+
+    def _let_go(self) -> None:
+        if self._loop is not None:
+            self._loop.let_go()
+            self._log(LogLevel.ERROR, "another node has taken the robot; this one sends nothing any more")
+            if self._stands_by:
+                self.stand_by()
+
+    def _look(self, ownership: Ownership, endpoints: Sequence[Endpoint]) -> None:
+        topic = self._config.output.topic
+        ownership.look([e.sender for e in endpoints if e.publishes and e.topic == topic], time.monotonic())
+        words, loop = ownership.strangers.words, self._loop
+        is_controlled = loop is not None and loop.supervisor.state in (State.RAMP, State.RUNNING, State.HOLD)
+        if ownership.role is Role.IDLE and is_controlled:
+            # the robot was lost between the claim and the start
+            self._let_go()
+        if words and loop is not None and ownership.role is Role.OWNS and loop.supervisor.state is not State.ESTOP:
+            self._log(LogLevel.ERROR, f"the robot is brought to rest: {words}")
+            loop.deactivate()
+
+    def _hear_source(self, source: str, message: Message, received: float) -> None:
+        self.arbiter.hear(source, self._in_order(message), received)
+
+    def _hear_command(self, message: Message, received: float) -> None:
+        if self._loop is not None:
+            self._loop.hear_command(self._in_order(message), received)
+
+    def _in_order(self, message: Message) -> Array:
+        """The command in a message in the order of the spec, (action_dim,); of another length if it is none."""
+        values = np.array(command_values(message), dtype=np.float64)
+        if len(values) != len(self._order):
+            return np.empty(0)
+        command = np.empty(len(values))
+        command[self._order] = values
+        return command
+
+    def _moves_fast(self) -> bool:
+        if self._loop is None:
+            return False
+        observed = self._loop.inputs.snapshot()
+        fresh = self._supervisor.is_fresh(time.monotonic(), observed)
+        is_velocity = [channel.kind == "velocity" for channel in self.spec.obs]
+        values = np.where(fresh, observed.values, np.nan)[is_velocity]
+        return moves_fast(values, self._training.std[is_velocity], self._own.fast)
+
+    def _owner_heard(self) -> float:
+        """When the owner was last heard, by its claims or its commands; -inf where there is none, or where a guard goes on."""
+        if self.ownership is None or self._loop is None:
+            return -np.inf
+        owner, at = self.ownership.last_owner()
+        command = self._loop.heard_command
+        if owner is None or owner.is_guarded or command is None or not self._loop.is_standby:
+            return -np.inf
+        return max(at, command[1])
+
+    def _patience(self) -> float:
+        rank = 0 if self.ownership is None else self.ownership.rank(time.monotonic())
+        return (self._own.takeover_periods + rank) * self.spec.dt
+
+    def _take_over(self) -> None:
+        loop, ownership = self._loop, self.ownership
+        if loop is None or ownership is None or loop.supervisor.state is not State.DRY_RUN:
+            return
+        owner, _ = ownership.last_owner()
+        ownership.take()
+        if loop.take_over(at_once=self._moves_fast()):
+            self._log(LogLevel.ERROR, f"node '{'?' if owner is None else owner.node}' has fallen silent; this one takes over")
+        else:
+            ownership.stand_by()
