@@ -22,6 +22,7 @@ from robot_bridge.middleware.messages import (
     Twist,
     WrenchStamped,
 )
+from robot_bridge.middleware.reception import MAX_SAMPLE_BYTES, largest
 from robot_bridge.safety.config import SafetyConfig
 from robot_bridge.safety.reactions import Reaction
 
@@ -178,6 +179,8 @@ class BridgeConfig:
             and actuators [s]. The planner looks so much further ahead. Further delays of observations are found from stamps.
         newest_at_activate: whether `activate` takes up a checkpoint that has come in the place of the one in use, as `~/reload`
             does. It takes some seconds longer then.
+        max_message_bytes: largest message of observations, goals and the operator on the wire [bytes]; larger ones are refused
+            before they are decoded. With 0 it is 16384 for types that hold lists, such as a JointState, and 4096 for all others.
     """
 
     checkpoint: str
@@ -189,6 +192,7 @@ class BridgeConfig:
     operator: OperatorInput | None = None
     latency: float = bounded(0.0, low=0.0, high=1.0)
     newest_at_activate: bool = False
+    max_message_bytes: int = bounded(0, low=0, high=MAX_SAMPLE_BYTES)
 
     def __post_init__(self) -> None:
         taken = [name for name, topic in self.inputs.items() if topic.topic == self.output.topic]
@@ -208,6 +212,10 @@ class BridgeConfig:
                 raise ConfigError(f"key 'obs.{name}.joint': {'missing' if is_joint else 'only a JointState has joints'}")
             if not is_joint:
                 _require_field(f"obs.{name}.field", self.inputs[source.input].message_type, source.field)
+
+    def largest(self, message_type: MessageType) -> int:
+        """The largest message of a type that is decoded [bytes]."""
+        return self.max_message_bytes or largest(message_type)
 
     def _require_positions(self) -> None:
         """A robot under position commands starts and rests where its joints are, so their positions must be observed."""

@@ -36,11 +36,19 @@ class RecordingTransport(PassingOn):
 
         return publish_and_record
 
-    def subscribe(self, topic: str, message_type: type[MessageT], receive: Receive[MessageT], *, reliable: bool = False) -> None:
+    def subscribe(
+        self,
+        topic: str,
+        message_type: type[MessageT],
+        receive: Receive[MessageT],
+        *,
+        reliable: bool = False,
+        max_bytes: int | None = None,
+    ) -> None:
         record = self._recorder.topic(topic, message_type, reliable=reliable)
 
         def receive_and_record(message: MessageT, received: float) -> None:
             receive(message, received)
             record(message, received)
 
-        super().subscribe(topic, message_type, receive_and_record, reliable=reliable)
+        super().subscribe(topic, message_type, receive_and_record, reliable=reliable, max_bytes=max_bytes)

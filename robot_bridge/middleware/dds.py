@@ -9,7 +9,6 @@ By default the transport uses the loopback interface only. ROS 2 nodes on the sa
 from __future__ import annotations
 
 import dataclasses
-import logging
 import os
 import socket
 import threading
@@ -20,6 +19,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Annotated, Any
 
+from cyclonedds._clayer import ddspy_take
 from cyclonedds.core import DDSException, InstanceState, Policy, Qos, ReadCondition, SampleState, ViewState, WaitSet
 from cyclonedds.domain import Domain, DomainParticipant
 from cyclonedds.idl import IdlStruct
@@ -29,14 +29,14 @@ from cyclonedds.sub import DataReader
 from cyclonedds.topic import Topic
 from cyclonedds.util import duration
 
-from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.errors import BridgeError, ConfigError
 from robot_bridge.middleware.cyclone import LOOPBACK, configuration
 from robot_bridge.middleware.dds_client import DdsClient
 from robot_bridge.middleware.dds_graph import DdsGraph
 from robot_bridge.middleware.messages import RESPONSES, Log, LogLevel, Message, Response, Time, fields_of
+from robot_bridge.middleware.reception import MAX_BYTES, MAX_SAMPLE_BYTES, Pace, Reception
 from robot_bridge.middleware.transport import Answer, MessageT, Receive, Request, RequestT
 
-_LOG = logging.getLogger(__name__)
 _DOMAINS: dict[int, Domain] = {}
 _TOPICS: dict[tuple[int, str, str], Topic] = {}
 _IDL_TYPES: dict[tuple[type[Message], bool], type[IdlStruct]] = {}
@@ -44,6 +44,9 @@ DISCOVERY_SECONDS = 1.0
 """Longest time that an answer waits until DDS has found the client's reader [s]."""
 POLL = duration(milliseconds=100)
 """Interval at which the receiving thread checks whether it should end."""
+MAX_ANSWERS = 8
+"""Most requests of one service that are answered at the same time. Further ones are refused: each has a thread of its own."""
+_ANY = SampleState.Any | ViewState.Any | InstanceState.Any
 
 
 class DdsTransport:
@@ -54,14 +57,14 @@ class DdsTransport:
         interface: the network interface; the environment variable ``CYCLONEDDS_URI`` takes precedence.
 
     Attributes:
-        failures: number of messages that were lost because they could not be read or their receiver failed.
+        reception: how many messages of each topic were taken and refused.
     """
 
     def __init__(self, domain: int = 0, interface: str = LOOPBACK) -> None:
         self._domain, self._interface, self._participant = domain, interface, _participant(domain, interface)
-        self._readers: list[tuple[DataReader, Callable[[Any], None]]] = []
+        self._readers: list[_Reader] = []
         self._waitset = WaitSet(self._participant)
-        self.failures = 0
+        self.reception = Reception()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._receive_all, name="dds receive", daemon=True)
         self._lock = threading.Lock()
@@ -71,19 +74,38 @@ class DdsTransport:
         writer = DataWriter(self._participant, self._topic(topic, message_type), _qos(reliable))
         return lambda message: writer.write(to_wire(message))
 
-    def subscribe(self, topic: str, message_type: type[MessageT], receive: Receive[MessageT], *, reliable: bool = False) -> None:
+    def subscribe(
+        self,
+        topic: str,
+        message_type: type[MessageT],
+        receive: Receive[MessageT],
+        *,
+        reliable: bool = False,
+        max_bytes: int | None = None,
+    ) -> None:
         self._listen(
             self._topic(topic, message_type),
             _qos(reliable),
             lambda sample: receive(from_wire(sample, message_type), time.monotonic()),
+            topic,
+            max_bytes,
         )
 
     def serve(self, name: str, request_type: type[RequestT], answer: Answer[RequestT]) -> None:
         replies = DataWriter(self._participant, self._service_topic("rr", f"{name}Reply", RESPONSES[request_type]), _SERVICE_QOS)
+        free = threading.Semaphore(MAX_ANSWERS)
 
         def reply(sample: Any) -> None:
             # on a thread of its own, because observations must arrive while, for example, the actuators come to rest
-            threading.Thread(target=reply_to, args=(sample,), daemon=True).start()
+            if not free.acquire(blocking=False):
+                raise BridgeError(f"{MAX_ANSWERS} requests are being answered already")
+            threading.Thread(target=reply_and_free, args=(sample,), daemon=True).start()
+
+        def reply_and_free(sample: Any) -> None:
+            try:
+                reply_to(sample)
+            finally:
+                free.release()
 
         def reply_to(sample: Any) -> None:
             try:
@@ -99,7 +121,9 @@ class DdsTransport:
                 time.sleep(0.01)
             replies.write(_framed(typed_response, sample.client, sample.number))
 
-        requests: DataReader = self._listen(self._service_topic("rq", f"{name}Request", request_type), _SERVICE_QOS, reply)
+        requests: DataReader = self._listen(
+            self._service_topic("rq", f"{name}Request", request_type), _SERVICE_QOS, reply, name, MAX_BYTES
+        )
 
     def client(self, name: str, request_type: type[Request]) -> DdsClient:
         response_type = RESPONSES[request_type]
@@ -116,7 +140,7 @@ class DdsTransport:
                 made.take(sample.number, from_wire(sample, response_type))
 
         made = DdsClient(name, f"in domain {self._domain} on interface '{self._interface}'", send, is_served)
-        reader = self._listen(self._service_topic("rr", f"{name}Reply", response_type), _SERVICE_QOS, take)
+        reader = self._listen(self._service_topic("rr", f"{name}Reply", response_type), _SERVICE_QOS, take, name)
         return made
 
     def call(self, name: str, request: Request, timeout: float = 3.0, answer_seconds: float | None = None) -> Response:
@@ -157,34 +181,63 @@ class DdsTransport:
     def _service_topic(self, prefix: str, name: str, message_type: type[Message]) -> Topic:
         return _topic(self._participant, f"{prefix}/{name.lstrip('/')}", idl_type(message_type, framed=True))
 
-    def _listen(self, topic: Topic, qos: Qos, deliver: Callable[[Any], None]) -> DataReader:
+    def _listen(
+        self, topic: Topic, qos: Qos, deliver: Callable[[Any], None], name: str, max_bytes: int | None = None
+    ) -> DataReader:
         reader = DataReader(self._participant, topic, qos)
-        condition = ReadCondition(reader, SampleState.Any | ViewState.Any | InstanceState.Any)
+        condition = ReadCondition(reader, _ANY)
         with self._lock:
-            self._readers.append((reader, deliver))
+            self._readers.append(_Reader(reader, deliver, name, max_bytes))
             self._waitset.attach(condition)
             if not self._thread.is_alive():
                 self._thread.start()
         return reader
 
     def _receive_all(self) -> None:
+        pace, used = Pace(), time.thread_time()
         while not self._closed.is_set():
             self._waitset.wait(POLL)
             with self._lock:
                 readers = tuple(self._readers)
-            for reader, deliver in readers:
-                self._deliver(reader, deliver)
+            for reader in readers:
+                reader.deliver_new(self.reception)
+            before, used = used, time.thread_time()
+            rest = pace.rest(time.monotonic(), used - before)
+            if rest > 0:
+                self._closed.wait(rest)
 
-    def _deliver(self, reader: DataReader, deliver: Callable[[Any], None]) -> None:
-        try:
-            for sample in reader.take(N=_SERVICE_DEPTH):
-                if sample.sample_info.valid_data:
-                    deliver(sample)
-        except Exception as error:
-            # a message that cannot be read, or a receiver that fails, must not keep other messages from being delivered
-            if self.failures == 0:
-                _LOG.warning("a message of %s was lost: %s: %s", reader.topic.name, type(error).__name__, error)
-            self.failures += 1
+
+@dataclasses.dataclass(frozen=True)
+class _Reader:
+    """A reader and who gets its messages.
+
+    Attributes:
+        reader: the reader.
+        deliver: function that gets each sample.
+        name: the topic's or service's ROS 2 name.
+        max_bytes: largest message that is decoded; None for no limit.
+    """
+
+    reader: DataReader
+    deliver: Callable[[Any], None]
+    name: str
+    max_bytes: int | None
+
+    def deliver_new(self, reception: Reception) -> None:
+        """Decode and pass on what has come; a message that cannot be read must not keep others from being delivered."""
+        # what `DataReader.take` calls before it decodes; it gives the bytes of a message instead
+        taken = ddspy_take(self.reader._ref, _ANY, _SERVICE_DEPTH)
+        for content, info in () if isinstance(taken, int) else taken:
+            if not info.valid_data:
+                continue
+            if self.max_bytes is not None and len(content) > self.max_bytes:
+                reception.refuse(self.name, f"{len(content)} bytes, allowed: {self.max_bytes}")
+                continue
+            try:
+                self.deliver(self.reader.topic.data_type.deserialize(content))
+                reception.taken[self.name] += 1
+            except Exception as error:
+                reception.refuse(self.name, f"{type(error).__name__}: {error}")
 
 
 @cache
@@ -215,7 +268,7 @@ def _configure(domain: int, interface: str) -> None:
     """Configure a domain. A process has one configuration for each domain, which must be set before the first participant."""
     if os.environ.get("CYCLONEDDS_URI"):
         return
-    _DOMAINS[domain] = Domain(domain, configuration(interface))
+    _DOMAINS[domain] = Domain(domain, configuration(interface, MAX_SAMPLE_BYTES))
 
 
 _RELIABLE = Policy.Reliability.Reliable(duration(milliseconds=100))

@@ -17,6 +17,7 @@ from rclpy.context import Context
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
 from rclpy.signals import SignalHandlerOptions
 
 from adaptive_mbrl.errors import BridgeError
@@ -31,12 +32,15 @@ from robot_bridge.middleware.messages import (
     TriggerRequest,
     fields_of,
 )
+from robot_bridge.middleware.reception import Pace, Reception
 from robot_bridge.middleware.transport import Answer, MessageT, Receive, Request, RequestT
 
 SERVICES = {TriggerRequest: "Trigger", SetBoolRequest: "SetBool"}
 _LOG = logging.getLogger(__name__)
 EXECUTOR_THREADS = 3
 """Threads of an executor: one for a service that takes long, one for another service meanwhile, and one for messages."""
+TAKE_SECONDS = 2e-4
+"""What rclpy's executor needs for a message before its receiver is called, on another thread [s]."""
 SPIN_SECONDS = 0.1
 """Interval at which a spinning thread checks whether it should end [s]."""
 
@@ -49,10 +53,14 @@ class RosTransport:
 
     Args:
         node: the node, which stays alive after `close`.
+
+    Attributes:
+        reception: how many messages of each topic were taken and refused.
     """
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self.reception, self._pace = Reception(), Pace()
         self._messages, self._service_calls = MutuallyExclusiveCallbackGroup(), ReentrantCallbackGroup()
         self._publishers: list[Any] = []
         self._subscriptions: list[Any] = []
@@ -64,13 +72,32 @@ class RosTransport:
         self._publishers.append(publisher)
         return lambda message: publisher.publish(to_ros(message))
 
-    def subscribe(self, topic: str, message_type: type[MessageT], receive: Receive[MessageT], *, reliable: bool = False) -> None:
+    def subscribe(
+        self,
+        topic: str,
+        message_type: type[MessageT],
+        receive: Receive[MessageT],
+        *,
+        reliable: bool = False,
+        max_bytes: int | None = None,
+    ) -> None:
+        kind = ros_class(message_type)
 
-        def take(message: Any) -> None:
-            receive(from_ros(message, message_type), time.monotonic())
+        def take(content: bytes) -> None:
+            before = time.thread_time()
+            if max_bytes is not None and len(content) > max_bytes:
+                self.reception.refuse(topic, f"{len(content)} bytes, allowed: {max_bytes}")
+            else:
+                try:
+                    receive(from_ros(deserialize_message(content, kind), message_type), time.monotonic())
+                    self.reception.taken[topic] += 1
+                except Exception as error:
+                    self.reception.refuse(topic, f"{type(error).__name__}: {error}")
+            # no other message is taken meanwhile, since all of them are in one group that excludes itself
+            time.sleep(self._pace.rest(time.monotonic(), time.thread_time() - before + TAKE_SECONDS))
 
         subscription = self._node.create_subscription(
-            ros_class(message_type), topic, take, _qos(reliable), callback_group=self._messages
+            kind, topic, take, _qos(reliable), callback_group=self._messages, raw=True
         )
         self._subscriptions.append(subscription)
 

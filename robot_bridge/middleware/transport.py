@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 
 from robot_bridge.middleware.endpoints import Graph
 from robot_bridge.middleware.messages import LogLevel, Message, Response, SetBoolRequest, TriggerRequest
+from robot_bridge.middleware.reception import Reception
 
 MessageT = TypeVar("MessageT", bound=Message)
 Receive = Callable[[MessageT, float], None]
@@ -35,7 +36,14 @@ class Client(Protocol):
 
 
 class Transport(Protocol):
-    """Carries messages of `robot_bridge.middleware.messages` under ROS 2 topic and service names."""
+    """Carries messages of `robot_bridge.middleware.messages` under ROS 2 topic and service names.
+
+    Attributes:
+        reception: how many messages of each topic were taken and refused.
+    """
+
+    @property
+    def reception(self) -> Reception: ...
 
     def publisher(self, topic: str, message_type: type[MessageT], *, reliable: bool = True) -> Callable[[MessageT], None]:
         """A function that publishes a message and may be called from any thread.
@@ -46,7 +54,15 @@ class Transport(Protocol):
             reliable: whether delivery is confirmed and repeated, as for commands; sensor data are sent best effort.
         """
 
-    def subscribe(self, topic: str, message_type: type[MessageT], receive: Receive[MessageT], *, reliable: bool = False) -> None:
+    def subscribe(
+        self,
+        topic: str,
+        message_type: type[MessageT],
+        receive: Receive[MessageT],
+        *,
+        reliable: bool = False,
+        max_bytes: int | None = None,
+    ) -> None:
         """Call `receive` with every new message. A slow receiver loses old messages, but never the newest one.
 
         Args:
@@ -54,6 +70,7 @@ class Transport(Protocol):
             message_type: class of the messages.
             receive: the function that takes the messages.
             reliable: whether confirmed delivery is required; messages of a best-effort publisher then do not arrive.
+            max_bytes: largest message on the wire; a larger one is refused before it is decoded. None for no limit.
         """
 
     def serve(self, name: str, request_type: type[RequestT], answer: Answer[RequestT]) -> None:

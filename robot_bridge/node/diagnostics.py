@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import numpy as np
@@ -13,10 +13,11 @@ import numpy as np
 from robot_bridge.control.inputs import GoalReader
 from robot_bridge.control.loop import ControlLoop
 from robot_bridge.middleware.messages import DiagnosticArray, DiagnosticStatus, Header, KeyValue, Time
+from robot_bridge.middleware.reception import Reception
 from robot_bridge.node.growth import Growth, in_words
+from robot_bridge.node.judgement import ERROR, OK, STALE, WARN, Judgement
 from robot_bridge.safety.states import State
 
-OK, WARN, ERROR, STALE = range(4)
 FINE_TUNE_RATIO = 3.0
 """A model that errs so many times more than it did on held-out training episodes is one of another robot."""
 Values = Mapping[str, object]
@@ -29,10 +30,20 @@ class Diagnostics:
         loop: the control loop.
         name: the node's name.
         goals: the reader of the goal; None for an objective without a goal.
+        reception: which messages the transport has taken and refused.
+        machine: makes the parts about the machine; each gets its level, its words and its values.
     """
 
-    def __init__(self, loop: ControlLoop, name: str, goals: GoalReader | None = None) -> None:
+    def __init__(
+        self,
+        loop: ControlLoop,
+        name: str,
+        goals: GoalReader | None = None,
+        reception: Reception | None = None,
+        machine: Callable[[], Mapping[str, Judgement]] = dict,
+    ) -> None:
         self.loop, self.name, self.goals = loop, name, goals
+        self._reception, self._machine = reception or Reception(), machine
         self._growth: defaultdict[str, Growth] = defaultdict(Growth)
 
     def __call__(
@@ -46,6 +57,7 @@ class Diagnostics:
             senders: number of publishers of each topic that is observed.
         """
         parts = [self._safety(), self._inputs(senders), self._loop(), self._planner(), self._output(other_publishers)]
+        parts += [self._status(part, judged.level, judged.words, judged.values) for part, judged in self._machine().items()]
         return DiagnosticArray(Header(Time.of(now)), parts + ([] if self.goals is None else [self._goal(self.goals)]))
 
     def _output(self, other_publishers: int) -> DiagnosticStatus:
@@ -77,11 +89,14 @@ class Diagnostics:
 
     def _inputs(self, senders: Mapping[str, int]) -> DiagnosticStatus:
         supervisor, inputs = self.loop.supervisor, self.loop.inputs
-        observed, refused = inputs.snapshot(), {"refused_stamps": inputs.refused_stamps}
+        observed, by_topic = inputs.snapshot(), self._reception.counts()
+        refused = {"refused_stamps": inputs.refused_stamps, "refused_messages": sum(by_topic.values())}
         ages = dict(zip(supervisor.spec.obs_names, time.monotonic() - observed.received, strict=True))
         stale = [name for name, age, limit in zip(ages, ages.values(), supervisor.max_age, strict=True) if age > limit]
         several = [f"{number} publishers on {topic}" for topic, number in senders.items() if number > 1]
         values = {f"age of {k} [s]": v for k, v in ages.items()} | refused | {f"publishers on {k}": v for k, v in senders.items()}
+        values |= {f"taken from {topic}": self._reception.taken[topic] for topic in senders}
+        values |= {f"refused from {topic}": number for topic, number in by_topic.items()}
         status = self._counts("inputs", refused, tuple(refused), values, "fresh")
         if several and status.level == OK:
             # they may be drivers of different joints; if they are not, one of them is not this robot's
@@ -92,6 +107,7 @@ class Diagnostics:
 
     def _loop(self) -> DiagnosticStatus:
         counts = dict(vars(self.loop.statistics))
+        counts.pop("begins")
         # the loop's thread appends at the same time, so this copies the deque before using it
         late = np.array(counts.pop("lateness").copy() or [0.0])
         values = {

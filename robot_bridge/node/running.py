@@ -127,7 +127,7 @@ class Running:
             if self._recorder is not None:
                 self._ending.callback(self._recorder.close)
                 transport = RecordingTransport(transport, self._recorder)
-            self._goals = None if config.goal is None else GoalReader(config.goal, transport, dt, horizon)
+            self._goals = None if config.goal is None else GoalReader(config.goal, transport, dt, horizon, config.max_message_bytes)
             self.loop = ControlLoop(
                 planning,
                 supervisor,
@@ -240,7 +240,8 @@ class Running:
 
     def _diagnose(self, transport: Transport, name: str) -> None:
         publish = transport.publisher("/diagnostics", DiagnosticArray)
-        diagnosis, graph, topic = Diagnostics(self.loop, name, self._goals), transport.graph(), self.config.output.topic
+        diagnosis = Diagnostics(self.loop, name, self._goals, transport.reception)
+        graph, topic = transport.graph(), self.config.output.topic
 
         def diagnose() -> None:
             published = Counter(endpoint.topic for endpoint in graph.endpoints() if endpoint.publishes)

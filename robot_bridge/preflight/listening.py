@@ -86,9 +86,12 @@ class Listener:
         self.goals = 0
         self._logs = {name: _InputLog({c: s for c, s in config.obs.items() if s.input == name}) for name in config.inputs}
         for name, topic in config.inputs.items():
-            transport.subscribe(topic.topic, topic.message_type, partial(self.receive, name))
+            kind = topic.message_type
+            transport.subscribe(topic.topic, kind, partial(self.receive, name), max_bytes=config.largest(kind))
         if config.goal is not None:
-            transport.subscribe(config.goal.topic, MESSAGES[config.goal.type], self.receive_goal, reliable=True)
+            goals = MESSAGES[config.goal.type]
+            largest = config.largest(goals)
+            transport.subscribe(config.goal.topic, goals, self.receive_goal, reliable=True, max_bytes=largest)
 
     def receive(self, name: str, message: Message, received: float) -> None:
         """Record a message of input `name`."""

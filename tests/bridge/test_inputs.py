@@ -77,7 +77,7 @@ class Wire:
     def __init__(self) -> None:
         self.receivers: dict[str, Any] = {}
 
-    def subscribe(self, topic: str, message_type: type[Message], receive: Any, *, reliable: bool = False) -> None:
+    def subscribe(self, topic: str, message_type: type[Message], receive: Any, **options: Any) -> None:
         self.receivers[topic] = receive
 
 
