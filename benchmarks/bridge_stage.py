@@ -1,0 +1,181 @@
+"""A bridge beside a simulated cart-pole, each in a process of its own, and somebody outside who watches what it commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+DT = 0.04
+RATE_LIMIT, LIMIT = 40.0, 1.0
+"""Largest change of a command [1/s], and largest command, of the shipped cart-pole's motor under `BRIDGE`."""
+BRIDGE = """
+checkpoint: cartpole
+inputs:
+  joints: {topic: /joint_states, type: sensor_msgs/msg/JointState}
+obs:
+  cart_position: {input: joints, field: position, joint: slider}
+  pole_angle: {input: joints, field: position, joint: hinge_1}
+  cart_velocity: {input: joints, field: velocity, joint: slider}
+  pole_velocity: {input: joints, field: velocity, joint: hinge_1}
+output: {topic: /commands}
+safety: {rate_limits: {slide: 40.0}, max_age: 0.2, max_missed_deadlines: 10, ramp_seconds: 0.2, recovery_seconds: 0.2}
+"""
+SCENARIO = "robot: cartpole\nsteps: 200000\n"
+PATIENCE = 120.0
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What was seen of a bridge in a while.
+
+    Attributes:
+        at: when each command was written, by its writer's stamp since the epoch [s], (n,).
+        commands: what it was, (n,).
+        processor_share: processor time of the bridge's processes, as a share of one core.
+        peak_mib: largest resident memory of the bridge's processes so far [MiB].
+        holds: number of new holds.
+    """
+
+    at: np.ndarray
+    commands: np.ndarray
+    processor_share: float
+    peak_mib: float
+    holds: int
+
+    @property
+    def longest_gap(self) -> float:
+        """Longest time between two commands [s]; infinity if there are not two."""
+        return float(np.diff(self.at).max(initial=0.0)) if len(self.at) > 1 else float("inf")
+
+
+def unsafe(commands: np.ndarray) -> int:
+    """Number of commands that are not finite, beyond the limits, or that change by more than the rate limit allows."""
+    is_wrong = ~np.isfinite(commands) | (np.abs(commands) > LIMIT + 1e-9)
+    is_wrong[1:] |= ~(np.abs(np.diff(commands)) <= RATE_LIMIT * DT + 1e-9)
+    return int(is_wrong.sum())
+
+
+class Stage:
+    """The processes. They are ended by `close`.
+
+    Args:
+        folder: for files.
+        domain: ROS 2's domain id.
+        tree: the checkout that the bridge is run from.
+        flags: more flags of `adaptive-mbrl bridge`.
+    """
+
+    def __init__(self, folder: Path, domain: int, tree: Path = ROOT, flags: tuple[str, ...] = ()) -> None:
+        self.domain = domain
+        bridge, scenario, self._lines = folder / "bridge.yaml", folder / "scenario.yaml", folder / "bridge.log"
+        bridge.write_text(BRIDGE)
+        scenario.write_text(SCENARIO)
+        run = [sys.executable, "-m", "adaptive_mbrl"]
+        files = ["--bridge", str(bridge), "--domain", str(domain)]
+        quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self._robot = subprocess.Popen(
+            [*run, "simulated-robot", *files, "--scenario", str(scenario), "--command-timeout", "1"], cwd=ROOT, **quiet
+        )
+        self._watcher = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.bridge_watcher", str(domain)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
+        with self._lines.open("w") as lines:
+            self.bridge = subprocess.Popen(
+                [*run, "bridge", *files, *flags],
+                stdout=lines,
+                stderr=subprocess.STDOUT,
+                cwd=tree,
+                env=os.environ | {"PYTHONPATH": str(tree)},
+            )
+        self.last_line = ""
+        self.wait_for("running")
+
+    def wait_for(self, state: str, patience: float = PATIENCE) -> float:
+        """Wait until the bridge's newest line says that it is in this state; returns how long that took [s]."""
+        began = time.monotonic()
+        while not self._newest_report().startswith(state):
+            if self.bridge.poll() is not None or time.monotonic() > began + patience:
+                raise SystemExit(f"the bridge is not {state}: {self._lines.read_text()[-2000:]}")
+            time.sleep(0.2)
+        return time.monotonic() - began
+
+    @contextmanager
+    def watch(self) -> Iterator[list[Watched]]:
+        """Watch while the block runs; afterwards the list holds what was seen."""
+        seen: list[Watched] = []
+        self._asked()
+        used, holds, began = self._processor_seconds(), self._holds(), time.monotonic()
+        yield seen
+        passed, used = time.monotonic() - began, self._processor_seconds() - used
+        log = np.array(self._asked(), dtype=np.float64).reshape(-1, 2)
+        seen.append(Watched(log[:, 0], log[:, 1], used / passed, self._peak(), self._holds() - holds))
+
+    def is_alive(self) -> bool:
+        """Whether the bridge's process runs."""
+        return self.bridge.poll() is None
+
+    def processes(self) -> list[int]:
+        """The bridge's process, and that of its controller if it has a guard."""
+        children = Path(f"/proc/{self.bridge.pid}/task/{self.bridge.pid}/children").read_text()
+        return [self.bridge.pid, *map(int, children.split())]
+
+    def counts(self) -> dict[str, int]:
+        """How many messages of observations the bridge has decoded and refused, as its `/diagnostics` say."""
+        said = self._asked("counts")
+        return {what: int(said.get(key, 0)) for what, key in (("taken", "taken from /joint_states"), ("refused", "refused_messages"))}
+
+    def close(self) -> None:
+        """Ask all processes to end, and end them."""
+        if self._watcher.stdin is not None:
+            self._watcher.stdin.close()
+        for process in (self.bridge, self._robot):
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+        for process in (self.bridge, self._robot, self._watcher):
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _asked(self, what: str = "log") -> Any:
+        assert self._watcher.stdin is not None
+        assert self._watcher.stdout is not None
+        self._watcher.stdin.write(f"{what}\n")
+        self._watcher.stdin.flush()
+        return json.loads(self._watcher.stdout.readline())
+
+    def _newest_report(self) -> str:
+        found = re.findall(r"^\w+: \d+ steps, .*$", self._lines.read_text(), flags=re.M)
+        self.last_line = found[-1] if found else ""
+        return self.last_line
+
+    def _holds(self) -> int:
+        found = re.search(r"(\d+) holds", self._newest_report())
+        return int(found.group(1)) if found else 0
+
+    def _processor_seconds(self) -> float:
+        fields = (Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in self.processes())
+        return sum((int(each[11]) + int(each[12])) / _TICKS for each in fields)
+
+    def _peak(self) -> float:
+        status = [Path(f"/proc/{pid}/status").read_text() for pid in self.processes()]
+        return sum(int(re.findall(r"VmHWM:\s+(\d+)", text)[0]) for text in status) / 1024
