@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+from typing import Any
 
 from cyclonedds.core import Policy, Qos, ReadCondition, WaitSet
 from cyclonedds.domain import DomainParticipant
@@ -47,7 +48,7 @@ class CommandLog:
     def _read(self) -> None:
         while True:
             self._waitset.wait(duration(milliseconds=100))
-            samples = self._reader.take(N=1000)
+            samples: list[Any] = list(self._reader.take(N=1000))
             with self._lock:
                 self._log += [(s.sample_info.source_timestamp * 1e-9, s.data[0]) for s in samples if s.sample_info.valid_data]
 

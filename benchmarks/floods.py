@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import tyro
-from cyclonedds._clayer import ddspy_write
+from cyclonedds._clayer import ddspy_write  # type: ignore[import-not-found]
 from cyclonedds.core import Policy, Qos
 from cyclonedds.domain import Domain, DomainParticipant
 from cyclonedds.pub import DataWriter
@@ -44,7 +44,9 @@ SENSOR_OFFSET = 4
 """Where the stamp begins in a message on the wire, after four bytes of encapsulation [bytes]."""
 
 
-def main(before: Path | None = None, seconds: float = 8.0, domain: int = 44, out: Path = Path("docs/results/floods.json")) -> None:
+def main(
+    before: Path | None = None, seconds: float = 8.0, domain: int = 44, out: Path = Path("docs/results/floods.json")
+) -> None:
     """Measure, print, and write the report.
 
     Args:
@@ -62,9 +64,7 @@ def main(before: Path | None = None, seconds: float = 8.0, domain: int = 44, out
     write_text_atomically(out, json.dumps({"dt": DT, "seconds": seconds, "floods": rows, "machine": found}, indent=1) + "\n")
 
 
-def measured(
-    folder: Path, domain: int, tree: Path, flags: tuple[str, ...], seconds: float, which: str
-) -> list[dict[str, Any]]:
+def measured(folder: Path, domain: int, tree: Path, flags: tuple[str, ...], seconds: float, which: str) -> list[dict[str, Any]]:
     """One row for each flood, with one bridge."""
     stage, rows = Stage(folder, domain, tree, flags), []
     try:
@@ -126,6 +126,7 @@ def write(domain: int, rate: int, joints: int, seconds: float) -> int:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["write"]:
-        print(write(*map(int, sys.argv[2:5]), float(sys.argv[5])))
+        number, often, names = map(int, sys.argv[2:5])
+        print(write(number, often, names, float(sys.argv[5])))
     else:
         tyro.cli(main)

@@ -49,7 +49,9 @@ class Payloads:
             "wrong encapsulation": lambda good: draw.randbytes(ENCAPSULATION) + good[ENCAPSULATION:],
             "duplicate": lambda good: self._last,
             "stamp out of order": self._stamp,
-            "names that are no text": lambda good: good.replace(b"slider", draw.choice((b"\xff\xfe\xfd\xfc\xfb\xfa", b"sl\x00der"))),
+            "names that are no text": lambda good: good.replace(
+                b"slider", draw.choice((b"\xff\xfe\xfd\xfc\xfb\xfa", b"sl\x00der"))
+            ),
             "noise": lambda good: draw.randbytes(draw.randrange(2048)),
             "another type": self._other,
             "many joints": lambda good: encoded(joint_state(draw, now(), draw.choice((100, 400, 1500)))),

@@ -41,7 +41,12 @@ def visit(domain: int, number: int, end: threading.Event) -> None:
 def main() -> None:
     """Visit until stdin is closed."""
     domain, end, visits = int(sys.argv[1]), threading.Event(), 0
-    threading.Thread(target=lambda: (sys.stdin.read(), end.set()), daemon=True).start()
+
+    def listen() -> None:
+        sys.stdin.read()
+        end.set()
+
+    threading.Thread(target=listen, daemon=True).start()
     kept = Domain(domain, configuration("lo"))
     while not end.is_set():
         try:

@@ -10,6 +10,7 @@ from pathlib import Path
 from adaptive_mbrl.config import bounded, did_you_mean, load_yaml
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.spec import RobotSpec
+from robot_bridge.machine.periodicity import PeriodicityConfig
 from robot_bridge.middleware.fields import field_of
 from robot_bridge.middleware.messages import (
     MESSAGES,
@@ -181,6 +182,7 @@ class BridgeConfig:
             does. It takes some seconds longer then.
         max_message_bytes: largest message of observations, goals and the operator on the wire [bytes]; larger ones are refused
             before they are decoded. With 0 it is 16384 for types that hold lists, such as a JointState, and 4096 for all others.
+        periodicity: thresholds of the diagnosis of the control loop's period.
     """
 
     checkpoint: str
@@ -193,6 +195,7 @@ class BridgeConfig:
     latency: float = bounded(0.0, low=0.0, high=1.0)
     newest_at_activate: bool = False
     max_message_bytes: int = bounded(0, low=0, high=MAX_SAMPLE_BYTES)
+    periodicity: PeriodicityConfig = PeriodicityConfig()
 
     def __post_init__(self) -> None:
         taken = [name for name, topic in self.inputs.items() if topic.topic == self.output.topic]

@@ -102,9 +102,7 @@ class GoalReader:
         heard: when the newest valid goal came, monotonic [s]; -inf before the first one.
     """
 
-    def __init__(
-        self, config: GoalInput, transport: Transport, dt: float, horizon: int, max_bytes: int | None = None
-    ) -> None:
+    def __init__(self, config: GoalInput, transport: Transport, dt: float, horizon: int, max_bytes: int | None = None) -> None:
         self._config, self._dt, self._steps = config, dt, np.arange(horizon)
         self._goals_since = np.array([config.initial]), 0.0
         self.refused = 0

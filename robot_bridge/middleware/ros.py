@@ -96,9 +96,7 @@ class RosTransport:
             # no other message is taken meanwhile, since all of them are in one group that excludes itself
             time.sleep(self._pace.rest(time.monotonic(), time.thread_time() - before + TAKE_SECONDS))
 
-        subscription = self._node.create_subscription(
-            kind, topic, take, _qos(reliable), callback_group=self._messages, raw=True
-        )
+        subscription = self._node.create_subscription(kind, topic, take, _qos(reliable), callback_group=self._messages, raw=True)
         self._subscriptions.append(subscription)
 
     def serve(self, name: str, request_type: type[RequestT], answer: Answer[RequestT]) -> None:

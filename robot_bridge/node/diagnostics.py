@@ -12,10 +12,10 @@ import numpy as np
 
 from robot_bridge.control.inputs import GoalReader
 from robot_bridge.control.loop import ControlLoop
+from robot_bridge.machine.judgement import ERROR, OK, STALE, WARN, Judgement
 from robot_bridge.middleware.messages import DiagnosticArray, DiagnosticStatus, Header, KeyValue, Time
 from robot_bridge.middleware.reception import Reception
 from robot_bridge.node.growth import Growth, in_words
-from robot_bridge.node.judgement import ERROR, OK, STALE, WARN, Judgement
 from robot_bridge.safety.states import State
 
 FINE_TUNE_RATIO = 3.0
