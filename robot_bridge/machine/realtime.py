@@ -66,7 +66,8 @@ def lock_memory() -> Grant:
     if not may_lock_memory():
         return Grant(
             "memory is not locked: needs CAP_IPC_LOCK, or RLIMIT_MEMLOCK unlimited "
-            f"(it is {limit(resource.RLIMIT_MEMLOCK)} bytes): write 'USER - memlock unlimited' into {LIMITS_FILE}, or LimitMEMLOCK=infinity into the systemd unit",
+            f"(it is {limit(resource.RLIMIT_MEMLOCK)} bytes): write 'USER - memlock unlimited' into {LIMITS_FILE}, "
+            "or LimitMEMLOCK=infinity into the systemd unit",
             is_granted=False,
         )
     libc = ctypes.CDLL(None, use_errno=True)
