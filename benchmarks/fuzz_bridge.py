@@ -30,7 +30,7 @@ from cyclonedds.topic import Topic
 
 from adaptive_mbrl.storage import write_text_atomically
 from benchmarks.bridge_machine import machine
-from benchmarks.bridge_stage import BUSY, ROOT, Stage, Watched, unsafe
+from benchmarks.bridge_stage import ROOT, Stage, Watched, unsafe
 from benchmarks.fuzz_packets import Packets
 from benchmarks.fuzz_payloads import Payloads
 from benchmarks.rtps import data, packet, udp_ports
@@ -42,7 +42,7 @@ BURST = 20_000
 """Messages between two looks whether the bridge recovers."""
 WRONG_PACKETS = 0.1
 """Share of the messages that are wrong as packets."""
-RECOVERY_SECONDS = 120.0
+RECOVERY_SECONDS = 300.0
 """Longest wait for the bridge to control the robot again [s]."""
 
 
@@ -133,7 +133,7 @@ def fuzzed(
     folder: Path, domain: int, messages: int, seed: int, rate: float, flags: tuple[str, ...] = (), burst: int = BURST
 ) -> dict[str, Any]:
     """Send bursts of wrong messages to a bridge; the figures."""
-    stage = Stage(folder, domain, flags=flags, limits=BUSY)
+    stage = Stage(folder, domain, flags=flags, is_patient=True)
     visitors = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.fuzz_visitors", str(domain)],
         stdin=subprocess.PIPE,

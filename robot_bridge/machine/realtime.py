@@ -120,6 +120,8 @@ def make_punctual(realtime: Realtime, cpus: str, priorities: Mapping[int, int], 
     """
     if realtime == "off":
         return ()
+    # a mistake in the cores must be told before anything is changed
+    divided(parse_cores(cpus), _USABLE)
     grants = [grant_priorities(priorities), lock_memory()]
     if not keeps_cores:
         grants.append(grant_cores(cpus, priorities))
