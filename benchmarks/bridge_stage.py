@@ -21,11 +21,12 @@ from adaptive_mbrl.adaptation.gradient import GradientConfig
 from adaptive_mbrl.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from adaptive_mbrl.dynamics.model import ModelConfig
 from adaptive_mbrl.planning import ICEMConfig
+from sim.paths import find_config
+from sim.robot.robot import load_robot
 
 ROOT = Path(__file__).resolve().parent.parent
-DT = 0.04
-RATE_LIMIT, LIMIT = 40.0, 1.0
-"""Largest change of a command [1/s], and largest command, of the shipped cart-pole's motor under `BRIDGE`."""
+LIMIT = 1.0
+"""Largest command of the cart-pole's motor."""
 BRIDGE = """
 checkpoint: CHECKPOINT
 inputs:
@@ -36,14 +37,44 @@ obs:
   cart_velocity: {input: joints, field: velocity, joint: slider}
   pole_velocity: {input: joints, field: velocity, joint: hinge_1}
 output: {topic: /commands}
-safety: {rate_limits: {slide: 40.0}, MORE, ramp_seconds: 0.2, recovery_seconds: 0.2}
+safety:
+  rate_limits: {slide: RATE}
+  max_age: AGE
+  max_missed_deadlines: MISSED
+  ramp_seconds: 0.2
+  recovery_seconds: 0.2
 """
-STRICT = "max_age: 0.2, max_missed_deadlines: 10"
-BUSY = "max_age: 2.0, max_missed_deadlines: 1000"
-"""Limits for a machine that others use as well, where only the messages are to matter."""
-SCENARIO = "robot: cartpole\nsteps: 200000\n"
 PATIENCE = 120.0
 _TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How the cart-pole is controlled.
+
+    Attributes:
+        dt: control period [s].
+        rate_limit: fastest change of a command [1/s].
+        max_age: oldest observation that is followed [s].
+        max_missed_deadlines: control periods without a plan before it is a fault.
+        is_trained: whether the shipped checkpoint is in control; otherwise a small one, whose plans take almost no time.
+    """
+
+    dt: float
+    rate_limit: float
+    max_age: float
+    max_missed_deadlines: int
+    is_trained: bool
+
+    @property
+    def step(self) -> float:
+        """Largest change from one command to the next."""
+        return self.rate_limit * self.dt
+
+
+USUAL = Setting(0.04, 10.0, 0.2, 10, is_trained=True)
+BUSY = Setting(0.2, 2.0, 2.0, 1000, is_trained=False)
+"""For a machine that others use as well, where only the messages are to matter."""
 
 
 @dataclass(frozen=True)
@@ -70,18 +101,32 @@ class Watched:
         return float(np.diff(self.at).max(initial=0.0)) if len(self.at) > 1 else float("inf")
 
 
-def unsafe(commands: np.ndarray) -> int:
-    """Number of commands that are not finite, beyond the limits, or that change by more than the rate limit allows."""
+def unsafe(commands: np.ndarray, step: float) -> int:
+    """Number of commands that are not finite, beyond the limits, or that change by more than `step` from the one before."""
     is_wrong = ~np.isfinite(commands) | (np.abs(commands) > LIMIT + 1e-9)
-    is_wrong[1:] |= ~(np.abs(np.diff(commands)) <= RATE_LIMIT * DT + 1e-9)
+    is_wrong[1:] |= ~(np.abs(np.diff(commands)) <= step + 1e-9)
     return int(is_wrong.sum())
 
 
-def write_small_checkpoint(folder: Path) -> Path:
-    """A checkpoint of the cart-pole whose plans take almost no time; it was never trained."""
-    shipped = load_checkpoint("cartpole").description
+def write_files(folder: Path, setting: Setting) -> tuple[Path, Path]:
+    """The bridge file and the scenario of a setting."""
+    robot, bridge, scenario = folder / "robot.yaml", folder / "bridge.yaml", folder / "scenario.yaml"
+    robot.write_text(find_config("robots", "cartpole").read_text().replace("dt: 0.04", f"dt: {setting.dt}"))
+    checkpoint = "cartpole" if setting.is_trained else str(write_small_checkpoint(folder / "checkpoint", robot))
+    words = {"CHECKPOINT": checkpoint, "RATE": setting.rate_limit, "AGE": setting.max_age, "MISSED": setting.max_missed_deadlines}
+    text = BRIDGE
+    for word, value in words.items():
+        text = text.replace(word, str(value))
+    bridge.write_text(text)
+    scenario.write_text(f"robot: {robot}\nsteps: 100000\n")
+    return bridge, scenario
+
+
+def write_small_checkpoint(folder: Path, robot: Path) -> Path:
+    """A checkpoint of a robot whose plans take almost no time; it was never trained."""
     about = replace(
-        shipped,
+        load_checkpoint("cartpole").description,
+        spec=load_robot(str(robot)).spec,
         model=ModelConfig(hidden=(32,), members=2),
         planner=ICEMConfig(horizon=5, num_samples=16, num_iterations=1, num_elites=4),
         adaptation=(GradientConfig(),),
@@ -101,24 +146,19 @@ class Stage:
         domain: ROS 2's domain id.
         tree: the checkout that the bridge is run from.
         flags: more flags of `adaptive-mbrl bridge`.
-        is_patient: whether the bridge has a small untrained checkpoint and wide limits of time, for a machine that others use as
-            well; otherwise the shipped checkpoint and usual limits.
+        setting: how the cart-pole is controlled.
     """
 
     def __init__(
-        self, folder: Path, domain: int, tree: Path = ROOT, flags: tuple[str, ...] = (), *, is_patient: bool = False
+        self, folder: Path, domain: int, tree: Path = ROOT, flags: tuple[str, ...] = (), *, setting: Setting = USUAL
     ) -> None:
-        self.domain = domain
-        bridge, scenario, self._lines = folder / "bridge.yaml", folder / "scenario.yaml", folder / "bridge.log"
-        checkpoint = str(write_small_checkpoint(folder / "checkpoint")) if is_patient else "cartpole"
-        bridge.write_text(BRIDGE.replace("CHECKPOINT", checkpoint).replace("MORE", BUSY if is_patient else STRICT))
-        scenario.write_text(SCENARIO)
+        self.domain, self._lines = domain, folder / "bridge.log"
+        bridge, scenario = write_files(folder, setting)
         run = [sys.executable, "-m", "adaptive_mbrl"]
         files = ["--bridge", str(bridge), "--domain", str(domain)]
         quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self._robot = subprocess.Popen(
-            [*run, "simulated-robot", *files, "--scenario", str(scenario), "--command-timeout", "1"], cwd=ROOT, **quiet
-        )
+        play = ["--scenario", str(scenario), "--command-timeout", "1", "--rate", "50"]
+        self._robot = subprocess.Popen([*run, "simulated-robot", *files, *play], cwd=ROOT, **quiet)
         self._watcher = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.bridge_watcher", str(domain)],
             stdin=subprocess.PIPE,
@@ -133,6 +173,8 @@ class Stage:
                 stderr=subprocess.STDOUT,
                 cwd=tree,
                 env=os.environ | {"PYTHONPATH": str(tree)},
+                # whoever sends the floods may be in a group of processes that comes last; the bridge is in one of its own
+                start_new_session=True,
             )
         self.last_line = ""
         self.wait_for("running")

@@ -27,7 +27,7 @@ from cyclonedds.topic import Topic
 
 from adaptive_mbrl.storage import write_text_atomically
 from benchmarks.bridge_machine import machine
-from benchmarks.bridge_stage import DT, ROOT, Stage, unsafe
+from benchmarks.bridge_stage import ROOT, USUAL, Stage, unsafe
 from robot_bridge.middleware.cyclone import configuration
 from robot_bridge.middleware.dds import idl_type, to_wire
 from robot_bridge.middleware.messages import JointState
@@ -61,7 +61,9 @@ def main(
         for flags in ((), ("--guard",)):
             with tempfile.TemporaryDirectory() as folder:
                 rows += measured(Path(folder), domain, tree, flags, seconds, which)
-    write_text_atomically(out, json.dumps({"dt": DT, "seconds": seconds, "floods": rows, "machine": found}, indent=1) + "\n")
+    write_text_atomically(
+        out, json.dumps({"dt": USUAL.dt, "seconds": seconds, "floods": rows, "machine": found}, indent=1) + "\n"
+    )
 
 
 def measured(folder: Path, domain: int, tree: Path, flags: tuple[str, ...], seconds: float, which: str) -> list[dict[str, Any]]:
@@ -80,9 +82,9 @@ def measured(folder: Path, domain: int, tree: Path, flags: tuple[str, ...], seco
                     "flood": flood,
                     "written_per_second": round(written / seconds),
                     "processor_share": round(watched.processor_share, 2),
-                    "longest_gap_periods": round(watched.longest_gap / DT, 2),
+                    "longest_gap_periods": round(watched.longest_gap / USUAL.dt, 2),
                     "commands": len(watched.commands),
-                    "unsafe": unsafe(watched.commands),
+                    "unsafe": unsafe(watched.commands, USUAL.step),
                     "holds": watched.holds,
                 }
             )

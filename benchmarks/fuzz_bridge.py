@@ -30,7 +30,7 @@ from cyclonedds.topic import Topic
 
 from adaptive_mbrl.storage import write_text_atomically
 from benchmarks.bridge_machine import machine
-from benchmarks.bridge_stage import ROOT, Stage, Watched, unsafe
+from benchmarks.bridge_stage import BUSY, ROOT, Stage, Watched, unsafe
 from benchmarks.fuzz_packets import Packets
 from benchmarks.fuzz_payloads import Payloads
 from benchmarks.rtps import data, packet, udp_ports
@@ -133,7 +133,7 @@ def fuzzed(
     folder: Path, domain: int, messages: int, seed: int, rate: float, flags: tuple[str, ...] = (), burst: int = BURST
 ) -> dict[str, Any]:
     """Send bursts of wrong messages to a bridge; the figures."""
-    stage = Stage(folder, domain, flags=flags, is_patient=True)
+    stage = Stage(folder, domain, flags=flags, setting=BUSY)
     visitors = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.fuzz_visitors", str(domain)],
         stdin=subprocess.PIPE,
@@ -166,6 +166,7 @@ def fuzzed(
         "rate": rate,
         "guard": bool(flags),
         "burst": burst,
+        "dt": BUSY.dt,
         "sent": dict(sorted(sender.sent.items())),
         "visits": int(visits),
         "is_alive": is_alive,
@@ -177,7 +178,7 @@ def fuzzed(
 
 def _figures(seen: list[Watched], recoveries: list[float]) -> dict[str, Any]:
     commands = np.concatenate([watched.commands for watched in seen])
-    wrong = unsafe(commands)
+    wrong = unsafe(commands, BUSY.step)
     return {
         "commands": len(commands),
         "unsafe": wrong,
