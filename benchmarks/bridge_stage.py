@@ -222,6 +222,8 @@ class Stage:
         for process in (self.bridge, self._robot):
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
+        if self._watcher.stdout is not None:
+            self._watcher.stdout.close()
         for process in (self.bridge, self._robot, self._watcher):
             try:
                 process.wait(30)

@@ -75,6 +75,10 @@ class Sender:
         while not all(writer.get_matched_subscriptions() for writer in self._writers):
             time.sleep(0.05)
 
+    def close(self) -> None:
+        """Send no more."""
+        self._socket.close()
+
     def send(self, messages: int, rate: float) -> None:
         """Send so many messages, so many in a second."""
         began, done = time.monotonic(), 0
@@ -155,6 +159,7 @@ def fuzzed(
                 recoveries.append(stage.wait_for("running", RECOVERY_SECONDS))
             seen += watched
             _show_progress(sender.sent.total(), messages, seen)
+        sender.close()
         counts, is_alive = stage.counts(), stage.is_alive()
         visits, _ = visitors.communicate(timeout=30)
     finally:

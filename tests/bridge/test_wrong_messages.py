@@ -115,13 +115,13 @@ def test_unsafe_commands_are_counted():
 
 @pytest.mark.slow
 def test_a_bridge_survives_a_storm_of_wrong_messages_and_controls_again(tmp_path: Path):
-    seen = fuzzed(tmp_path, 60 + os.getpid() % 100, messages=6000, seed=1, rate=1500.0, burst=3000)
+    seen = fuzzed(tmp_path, 161 + os.getpid() % 70, messages=6000, seed=1, rate=1000.0, burst=3000)
 
     assert seen["is_alive"]
     assert seen["unsafe"] == 0
-    assert seen["commands"] > 50
+    assert seen["commands"] > 20
     # the storm has really come: some messages were decoded and some refused
-    assert seen["refused"] > 50
-    assert seen["taken"] > 500
+    assert seen["refused"] > 30
+    assert seen["taken"] > 300
     assert seen["visits"] > 2
     assert max(seen["peak_mib"]) < seen["quiet"]["peak_mib"] + 200
