@@ -28,6 +28,33 @@ def encoded(message: object) -> bytearray:
     return bytearray(to_wire(message).serialize())
 
 
+class Template:
+    """A right message, encoded once, of which stamp and numbers are written anew each time: encoding takes far longer.
+
+    Args:
+        joints: number of joints.
+    """
+
+    def __init__(self, joints: int = 2) -> None:
+        marked = joint_state(random.Random(0), 0.0, joints)
+        marks = [1.0 + k for k in range(4)]
+        marked.position[:2], marked.velocity[:2] = marks[:2], marks[2:]
+        self._content = bytes(encoded(marked))
+        self._numbers = [self._content.index(struct.pack("<d", mark)) for mark in marks]
+
+    def __call__(self, draw: random.Random, stamp: float) -> bytearray:
+        """The message with this stamp and other numbers."""
+        made = bytearray(self._content)
+        struct.pack_into("<iI", made, STAMP.start, int(stamp), int(stamp % 1 * 1e9))
+        for index in range(4):
+            self.write(made, index, draw.uniform(-1, 1))
+        return made
+
+    def write(self, message: bytearray, index: int, value: float) -> None:
+        """Write one of the four numbers: two positions and two velocities."""
+        struct.pack_into("<d", message, self._numbers[index], value)
+
+
 class Payloads:
     """Makes one wrong message after the other.
 
@@ -38,7 +65,9 @@ class Payloads:
 
     def __init__(self, draw: random.Random, now: Callable[[], float] = time.time) -> None:
         self._draw, self._now = draw, now
-        self._last = bytes(encoded(joint_state(draw, now())))
+        self._right, self._large = Template(), [Template(joints) for joints in (100, 400, 1500)]
+        self._others = [bytes(encoded(each)) for each in (Imu(), Float64MultiArray(data=[1.0, 2.0]))]
+        self._last = bytes(self._right(draw, now()))
         self.kinds: dict[str, Callable[[bytearray], bytes | bytearray]] = {
             "right": lambda good: good,
             "bits flipped": self._flip,
@@ -54,13 +83,13 @@ class Payloads:
             ),
             "noise": lambda good: draw.randbytes(draw.randrange(2048)),
             "another type": self._other,
-            "many joints": lambda good: encoded(joint_state(draw, now(), draw.choice((100, 400, 1500)))),
+            "many joints": lambda good: draw.choice(self._large)(draw, now()),
         }
 
     def __call__(self) -> tuple[str, bytes]:
         """The next message, and what is wrong with it."""
         kind = self._draw.choice(tuple(self.kinds))
-        made = bytes(self.kinds[kind](encoded(joint_state(self._draw, self._now()))))
+        made = bytes(self.kinds[kind](self._right(self._draw, self._now())))
         self._last = made
         return kind, made
 
@@ -75,10 +104,8 @@ class Payloads:
         return good
 
     def _extreme(self, good: bytearray) -> bytearray:
-        message = joint_state(self._draw, self._now())
-        values = self._draw.choice((message.position, message.velocity))
-        values[self._draw.randrange(2)] = self._draw.choice(EXTREMES)
-        return encoded(message)
+        self._right.write(good, self._draw.randrange(4), self._draw.choice(EXTREMES))
+        return good
 
     def _stamp(self, good: bytearray) -> bytearray:
         seconds = self._draw.choice((-3600.0, -2.0, -0.5, 0.5, 2.0, 3600.0))
@@ -87,5 +114,6 @@ class Payloads:
         struct.pack_into("<iI", good, STAMP.start, *self._draw.choice((wrong, anything)))
         return good
 
-    def _other(self, good: bytearray) -> bytearray:
-        return encoded(self._draw.choice((Imu(Header(Time.of(self._now()))), Float64MultiArray(data=[1.0, 2.0]))))
+    def _other(self, good: bytearray) -> bytes:
+        # of an IMU the stamp is that of a state, so that it is new
+        return bytes(good[: STAMP.stop]) + self._draw.choice(self._others)[STAMP.stop :]

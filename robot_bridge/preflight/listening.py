@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -35,6 +35,7 @@ class InputRecord:
         values: values of each channel that is read from this input, (n,); NaN in a message that does not hold it.
         absent: number of messages that do not hold a channel, by channel and reason.
         listened: time from the first message to the end of listening [s].
+        refused: number of messages that were too large, or could not be decoded.
     """
 
     received: Array
@@ -44,6 +45,7 @@ class InputRecord:
     values: Mapping[str, Array]
     absent: Mapping[str, Mapping[str, int]]
     listened: float
+    refused: int = 0
 
     @property
     def count(self) -> int:
@@ -144,9 +146,13 @@ class ListeningResult:
 
 def listen(config: BridgeConfig, transport: Transport, seconds: float) -> ListeningResult:
     """Listen to the inputs of a bridge file for some time [s]."""
-    graph, listener = transport.graph(), Listener(config, transport)
+    graph, before, listener = transport.graph(), transport.reception.counts(), Listener(config, transport)
     time.sleep(seconds)
-    return ListeningResult(listener.finish(), listener.goals, graph.endpoints())
+    records, refused = listener.finish(), transport.reception.counts()
+    topics = {name: source.topic for name, source in config.inputs.items()}
+    new = {name: refused.get(topic, 0) - before.get(topic, 0) for name, topic in topics.items()}
+    counted = {name: replace(record, refused=new[name]) for name, record in records.items()}
+    return ListeningResult(counted, listener.goals, graph.endpoints())
 
 
 def why_absent(message: Message, source: ChannelInput) -> str:

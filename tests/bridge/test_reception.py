@@ -24,6 +24,9 @@ from robot_bridge.middleware.messages import (
     TriggerRequest,
 )
 from robot_bridge.middleware.reception import MAX_BYTES, MAX_LIST_BYTES, Pace, largest
+from robot_bridge.preflight.checks import Verdict
+from robot_bridge.preflight.listening import listen
+from robot_bridge.preflight.topic_checks import topic_check
 from sim.robot.robot import load_robot
 from tests.bridge.waiting import PATIENCE, wait_until
 from tests.cartpole_bridge import BRIDGE
@@ -119,6 +122,29 @@ def test_a_receiver_that_fails_is_counted_and_does_not_end_the_receiving(transpo
     wait_until(lambda: transport.reception.refused["/failing"] == 1)
     publish(Bool(True))
     wait_until(lambda: transport.reception.refused["/failing"] == 2)
+
+
+def test_preflight_says_that_a_robot_sends_what_is_too_large(tmp_path, transport: DdsTransport):
+    path = tmp_path / "bridge.yaml"
+    path.write_text(BRIDGE.format(checkpoint="c") + "max_message_bytes: 50\n")
+    config, end = load_bridge_config(path), threading.Event()
+    publish = transport.publisher("/joint_states", JointState, reliable=False)
+
+    def robot() -> None:
+        while not end.wait(0.01):
+            publish(JointState(name=["slider", "hinge_1"], position=[0.0, 0.0], velocity=[0.0, 0.0]))
+
+    talking = threading.Thread(target=robot)
+    talking.start()
+    try:
+        result = listen(config, transport, 0.5)
+    finally:
+        end.set()
+        talking.join()
+
+    check = topic_check(config.inputs["joints"], result.records["joints"], result.endpoints)
+    assert (check.verdict, check.measured) == (Verdict.FAIL, f"{result.records['joints'].refused} messages were refused")
+    assert "raise max_message_bytes" in check.advice
 
 
 def test_a_flood_of_requests_does_not_start_threads_without_end(transport: DdsTransport):
