@@ -199,6 +199,10 @@ class Stage:
         log = np.array(self._asked(), dtype=np.float64).reshape(-1, 2)
         seen.append(Watched(log[:, 0], log[:, 1], used / passed, self._peak(), self._holds() - holds))
 
+    def log_bytes(self) -> int:
+        """How much the bridge has written on its terminal [bytes]."""
+        return self._lines.stat().st_size
+
     def is_alive(self) -> bool:
         """Whether the bridge's process runs."""
         return self.bridge.poll() is None
@@ -239,7 +243,9 @@ class Stage:
         return json.loads(self._watcher.stdout.readline())
 
     def _newest_report(self) -> str:
-        found = re.findall(r"^\w+: \d+ steps, .*$", self._lines.read_text(), flags=re.M)
+        with self._lines.open("rb") as lines:
+            lines.seek(max(0, self.log_bytes() - 4096))
+            found = re.findall(r"^\w+: \d+ steps, .*$", lines.read().decode(errors="replace"), flags=re.M)
         self.last_line = found[-1] if found else ""
         return self.last_line
 

@@ -160,7 +160,7 @@ def fuzzed(
             seen += watched
             _show_progress(sender.sent.total(), messages, seen)
         sender.close()
-        counts, is_alive = stage.counts(), stage.is_alive()
+        counts, is_alive, log_kib = stage.counts(), stage.is_alive(), stage.log_bytes() // 1024
         visits, _ = visitors.communicate(timeout=30)
     finally:
         visitors.kill()
@@ -175,6 +175,7 @@ def fuzzed(
         "sent": dict(sorted(sender.sent.items())),
         "visits": int(visits),
         "is_alive": is_alive,
+        "log_kib": log_kib,
         "quiet": {"processor_share": round(quiet[0].processor_share, 2), "peak_mib": round(quiet[0].peak_mib)},
         **counts,
         **_figures(seen, recoveries),

@@ -538,6 +538,7 @@ def fuzz_table(report: dict[str, Any]) -> str:
         "controls again after a burst": f"{median} in the median, {longest} at most",
         "holds": f"{report['holds']:,}",
         "largest memory": f"{quiet['peak_mib']} MiB before, {memory[0]} after the first burst, {memory[-1]} at the end",
+        "lines on the terminal": f"{report['log_kib']:,} KiB",
         "processor": f"{report['processor_share']:g} of a core, {quiet['processor_share']:g} before",
         "longest time between two commands": f"{report['longest_gap_seconds']:g} s",
     }

@@ -24,6 +24,7 @@ from cyclonedds.core import DDSException, InstanceState, Policy, Qos, ReadCondit
 from cyclonedds.domain import Domain, DomainParticipant
 from cyclonedds.idl import IdlStruct
 from cyclonedds.idl import types as idl
+from cyclonedds.internal import load_cyclonedds
 from cyclonedds.pub import DataWriter
 from cyclonedds.sub import DataReader
 from cyclonedds.topic import Topic
@@ -46,6 +47,8 @@ POLL = duration(milliseconds=100)
 """Interval at which the receiving thread checks whether it should end."""
 MAX_ANSWERS = 8
 """Most requests of one service that are answered at the same time. Further ones are refused: each has a thread of its own."""
+_LOG_FATAL, _LOG_ERROR = 1, 2
+"""Cyclone's numbers of the kinds of lines in its log."""
 _ANY = SampleState.Any | ViewState.Any | InstanceState.Any
 
 
@@ -249,12 +252,23 @@ def _participant(domain: int, interface: str) -> DomainParticipant:
     """
     try:
         _configure(domain, interface)
-        return DomainParticipant(domain)
+        made = DomainParticipant(domain)
+        _log_errors_only()
+        return made
     except DDSException as error:
         known = ", ".join(name for _, name in socket.if_nameindex())
         raise ConfigError(
             f"--interface: DDS cannot start on '{interface}' (or with CYCLONEDDS_URI); interfaces here: {known}"
         ) from error
+
+
+def _log_errors_only() -> None:
+    """Let Cyclone write no warnings any more.
+
+    It writes one for every packet that is wrong, so that whoever sends wrong packets would fill the disk. `Reception` counts what
+    cannot be decoded.
+    """
+    load_cyclonedds().dds_set_log_mask(_LOG_FATAL | _LOG_ERROR)
 
 
 def _topic(participant: DomainParticipant, name: str, kind: type[IdlStruct]) -> Topic:

@@ -124,4 +124,6 @@ def test_a_bridge_survives_a_storm_of_wrong_messages_and_controls_again(tmp_path
     assert seen["refused"] > 30
     assert seen["taken"] > 300
     assert seen["visits"] > 2
+    # a line for each wrong packet would fill the disk
+    assert seen["log_kib"] < 200
     assert max(seen["peak_mib"]) < seen["quiet"]["peak_mib"] + 200
