@@ -45,6 +45,8 @@ safety:
   recovery_seconds: 0.2
 """
 PATIENCE = 120.0
+CONTROLS = ("ramp", "running", "hold")
+"""States in which a command is sent in every control period."""
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -177,14 +179,14 @@ class Stage:
                 start_new_session=True,
             )
         self.last_line = ""
-        self.wait_for("running")
+        self.wait_for(*CONTROLS)
 
-    def wait_for(self, state: str, patience: float = PATIENCE) -> float:
-        """Wait until the bridge's newest line says that it is in this state; returns how long that took [s]."""
+    def wait_for(self, *states: str, patience: float = PATIENCE) -> float:
+        """Wait until the bridge's newest line says that it is in one of these states; returns how long that took [s]."""
         began = time.monotonic()
-        while not self._newest_report().startswith(state):
+        while not self._newest_report().startswith(states):
             if self.bridge.poll() is not None or time.monotonic() > began + patience:
-                raise SystemExit(f"the bridge is not {state}: {self._lines.read_text()[-2000:]}")
+                raise SystemExit(f"the bridge is not {' or '.join(states)}: {self._lines.read_text()[-2000:]}")
             time.sleep(0.2)
         return time.monotonic() - began
 

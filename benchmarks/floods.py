@@ -10,6 +10,7 @@ measured, too.
 from __future__ import annotations
 
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -40,30 +41,61 @@ FLOODS = {
     "20,000 joints at 20 Hz": (20, 20000),
 }
 """Messages per second, and joints in each of them."""
+RECEIVER = """
+import inspect, json, sys, threading, time
+from robot_bridge.middleware.dds import DdsTransport
+from robot_bridge.middleware.messages import JointState
+transport, decoded, longest = DdsTransport(int(sys.argv[1])), [0], [0.0]
+def receive(message, received):
+    decoded[0] += 1
+limit = {"max_bytes": 16384} if "max_bytes" in inspect.signature(transport.subscribe).parameters else {}
+transport.subscribe("/joint_states", JointState, receive, **limit)
+def wait():
+    last = time.monotonic()
+    while True:
+        time.sleep(0.005)
+        now = time.monotonic()
+        longest[0], last = max(longest[0], now - last - 0.005), now
+threading.Thread(target=wait, daemon=True).start()
+print("ready", flush=True)
+began = time.process_time()
+sys.stdin.readline()
+print(json.dumps([decoded[0], time.process_time() - began, longest[0]]), flush=True)
+"""
+"""A process that receives states, beside a thread that wants to run every 5 ms; it says how many messages it decoded, how much
+processor time it used, and how long that thread had to wait at most. It runs with the code of any checkout."""
+REALTIME = ("--guard", "--realtime", "try")
 SENSOR_OFFSET = 4
 """Where the stamp begins in a message on the wire, after four bytes of encapsulation [bytes]."""
 
 
 def main(
-    before: Path | None = None, seconds: float = 8.0, domain: int = 44, out: Path = Path("docs/results/floods.json")
+    before: Path | None = None,
+    seconds: float = 8.0,
+    alone: bool = False,
+    domain: int = 44,
+    out: Path = Path("docs/results/floods.json"),
 ) -> None:
     """Measure, print, and write the report.
 
     Args:
         before: another checkout whose bridge is measured as well.
         seconds: duration of each flood [s].
+        alone: measure only a process that receives, and no bridge.
         domain: ROS 2's domain id.
         out: JSON file for the figures.
     """
-    found, rows = machine(), []
+    found, rows = machine(), list[dict[str, Any]]()
+    receivers: list[dict[str, Any]] = []
     trees = ([] if before is None else [("before", before)]) + [("now", ROOT)]
     for which, tree in trees:
-        for flags in ((), ("--guard",)):
+        receivers += [received(domain, tree, flood, seconds, which) for flood in FLOODS]
+        ways = [(), ("--guard",), *([REALTIME] if which == "now" else [])]
+        for flags in ways if not alone else ():
             with tempfile.TemporaryDirectory() as folder:
                 rows += measured(Path(folder), domain, tree, flags, seconds, which)
-    write_text_atomically(
-        out, json.dumps({"dt": USUAL.dt, "seconds": seconds, "floods": rows, "machine": found}, indent=1) + "\n"
-    )
+    report = {"dt": USUAL.dt, "seconds": seconds, "receivers": receivers, "floods": rows, "machine": found}
+    write_text_atomically(out, json.dumps(report, indent=1) + "\n")
 
 
 def measured(folder: Path, domain: int, tree: Path, flags: tuple[str, ...], seconds: float, which: str) -> list[dict[str, Any]]:
@@ -71,14 +103,13 @@ def measured(folder: Path, domain: int, tree: Path, flags: tuple[str, ...], seco
     stage, rows = Stage(folder, domain, tree, flags), []
     try:
         for flood, (rate, joints) in FLOODS.items():
-            stage.wait_for("running")
             with stage.watch() as seen:
                 written = flooded(domain, rate, joints, seconds)
             (watched,) = seen
             rows.append(
                 {
                     "bridge": which,
-                    "guard": "--guard" in flags,
+                    "flags": " ".join(flags),
                     "flood": flood,
                     "written_per_second": round(written / seconds),
                     "processor_share": round(watched.processor_share, 2),
@@ -92,6 +123,34 @@ def measured(folder: Path, domain: int, tree: Path, flags: tuple[str, ...], seco
     finally:
         stage.close()
     return rows
+
+
+def received(domain: int, tree: Path, flood: str, seconds: float, which: str) -> dict[str, Any]:
+    """What a flood does to a process that only receives, with the code of a checkout."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", RECEIVER, str(domain)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=tree,
+        env=os.environ | {"PYTHONPATH": str(tree)},
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdout.readline()
+    written = flooded(domain, *FLOODS[flood], seconds)
+    said, _ = process.communicate("\n", timeout=60)
+    decoded, used, longest = json.loads(said)
+    row = {
+        "bridge": which,
+        "flood": flood,
+        "written": written,
+        "decoded": decoded,
+        "processor_seconds": round(used, 2),
+        "longest_pause_ms": round(1e3 * longest, 1),
+    }
+    print(row, flush=True)
+    return row
 
 
 def flooded(domain: int, rate: int, joints: int, seconds: float) -> int:

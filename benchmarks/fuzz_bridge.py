@@ -156,7 +156,7 @@ def fuzzed(
         while (done := sender.sent.total()) < messages:
             with stage.watch() as watched:
                 sender.send(min(burst, messages - done), rate)
-                recoveries.append(stage.wait_for("running", RECOVERY_SECONDS))
+                recoveries.append(stage.wait_for("running", patience=RECOVERY_SECONDS))
             seen += watched
             _show_progress(sender.sent.total(), messages, seen)
         sender.close()

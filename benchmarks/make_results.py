@@ -505,19 +505,29 @@ def _trained_as(name: str, checkpoint: str) -> str:
 
 
 def floods_table(report: dict[str, Any]) -> str:
-    """What floods do to the bridge, one row each."""
+    """What floods do to the bridge, and to a process that only receives, one row each."""
     machine = report["machine"]
     lines = [
         f"Control period {1e3 * report['dt']:g} ms, {report['seconds']:g} s each; {machine['cpu']}, {machine['cores']} cores, "
-        f"load average {machine['load_1_min']} when it began: other work took most of both cores.",
+        f"load average {machine['load_1_min']} when it began: other work took most of both cores, and every row is worse for it.",
         "",
         "| bridge | flood | share of a core | longest time between two commands [periods] | commands | unsafe | holds |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in report["floods"]:
-        which = f"{row['bridge']}, with `--guard`" if row["guard"] else row["bridge"]
+        which = f"{row['bridge']}, `{row['flags']}`" if row["flags"] else row["bridge"]
         figures = (row[key] for key in ("processor_share", "longest_gap_periods", "commands", "unsafe", "holds"))
         lines.append(f"| {which} | {row['flood']} | {' | '.join(map(str, figures))} |")
+    lines += [
+        "",
+        "A process that only receives, beside a thread that wants to run every 5 ms:",
+        "",
+        "| receiver | flood | written | decoded | processor time [s] | longest wait of the other thread [ms] |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in report["receivers"]:
+        figures = (row[key] for key in ("written", "decoded", "processor_seconds", "longest_pause_ms"))
+        lines.append(f"| {row['bridge']} | {row['flood']} | {' | '.join(map(str, figures))} |")
     return "\n".join(lines)
 
 
