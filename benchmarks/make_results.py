@@ -515,7 +515,67 @@ def _trained_as(name: str, checkpoint: str) -> str:
     return f"`{checkpoint}`, trained on `{about['scenarios']}`{earlier}"
 
 
+def floods_table(report: dict[str, Any]) -> str:
+    """What floods do to the bridge, and to a process that only receives, one row each."""
+    machine = report["machine"]
+    lines = [
+        f"Control period {1e3 * report['dt']:g} ms, {report['seconds']:g} s each; {machine['cpu']}, {machine['cores']} cores, "
+        f"load average {machine['load_1_min']} when it began: other work took most of both cores, and every row is worse for it.",
+        "",
+        "| bridge | flood | share of a core | longest time between two commands [periods] | commands | unsafe | holds |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in report["floods"]:
+        which = f"{row['bridge']}, `{row['flags']}`" if row["flags"] else row["bridge"]
+        figures = (row[key] for key in ("processor_share", "longest_gap_periods", "commands", "unsafe", "holds"))
+        lines.append(f"| {which} | {row['flood']} | {' | '.join(map(str, figures))} |")
+    lines += [
+        "",
+        "A process that only receives, beside a thread that wants to run every 5 ms:",
+        "",
+        "| receiver | flood | written | decoded | processor time [s] | longest wait of the other thread [ms] |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in report["receivers"]:
+        figures = (row[key] for key in ("written", "decoded", "processor_seconds", "longest_pause_ms"))
+        lines.append(f"| {row['bridge']} | {row['flood']} | {' | '.join(map(str, figures))} |")
+    return "\n".join(lines)
+
+
+def fuzz_table(report: dict[str, Any]) -> str:
+    """What came of wrong messages."""
+    machine, memory = report["machine"], report["peak_mib"]
+    quiet, bound = report["quiet"], report["unsafe_share_below"]
+    at_most = "" if bound is None else f"; with 95 % confidence less than {bound:.1e} of all"
+    median, longest = (f"{report[f'recovery_seconds_{which}']:.1f} s" for which in ("median", "max"))
+    sent = f"{report['fuzzed']:,}, {len(report['sent'])} kinds, at most {report['rate']:,.0f} in a second"
+    rows = {
+        "messages and packets sent": sent,
+        "states decoded and refused by the bridge; most were replaced before": f"{report['taken']:,} and {report['refused']:,}",
+        "participants that came and went, with types and qualities that do not fit": f"{report['visits']:,}",
+        "commands of the bridge": f"{report['commands']:,}, one in {report['dt']:g} s and those of the watchdog",
+        "unsafe ones: not finite, beyond a limit or a rate limit": f"{report['unsafe']}{at_most}",
+        "the process at the end": "alive" if report["is_alive"] else "dead",
+        "controls again after a burst": f"{median} in the median, {longest} at most",
+        "holds": f"{report['holds']:,}",
+        "largest memory": f"{quiet['peak_mib']} MiB before, {memory[0]} after the first burst, {memory[-1]} at the end",
+        "lines on the terminal": f"{report['log_kib']:,} KiB",
+        "processor": f"{report['processor_share']:g} of a core, {quiet['processor_share']:g} before",
+        "longest time between two commands": f"{report['longest_gap_seconds']:g} s",
+    }
+    lines = [
+        f"Bursts of {report['burst']:,}, seed {report['seed']}; {machine['cpu']}, {machine['cores']} cores, load average "
+        f"{machine['load_1_min']} when it began: other work took most of both cores. Revision {machine['revision']}.",
+        "",
+        "| | |",
+        "|---|---|",
+    ]
+    return "\n".join(lines + [f"| {name} | {value} |" for name, value in rows.items()])
+
+
 TABLES = {
+    "floods": floods_table,
+    "fuzzed": fuzz_table,
     "privileges": privileges_table,
     "rules": rules_table,
     "gate_errors": gate_table,

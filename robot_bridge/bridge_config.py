@@ -11,6 +11,7 @@ from adaptive_mbrl.config import bounded, did_you_mean, load_yaml
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.spec import RobotSpec
 from robot_bridge.control.pause_config import AdaptationConfig
+from robot_bridge.machine.periodicity import PeriodicityConfig
 from robot_bridge.middleware.fields import field_of
 from robot_bridge.middleware.messages import (
     MESSAGES,
@@ -23,6 +24,7 @@ from robot_bridge.middleware.messages import (
     Twist,
     WrenchStamped,
 )
+from robot_bridge.middleware.reception import MAX_SAMPLE_BYTES, largest
 from robot_bridge.monitor_values import require_monitored
 from robot_bridge.ownership.config import OwnershipConfig
 from robot_bridge.safety.config import SafetyConfig
@@ -190,6 +192,9 @@ class BridgeConfig:
         ownership: who may command the robot beside this bridge; without it others are only warned of.
         newest_at_activate: whether `activate` takes up a checkpoint that has come in the place of the one in use, as `~/reload`
             does. It takes some seconds longer then.
+        max_message_bytes: largest message of observations, goals and the operator on the wire [bytes]; larger ones are refused
+            before they are decoded. With 0 it is 16384 for types that hold lists, such as a JointState, and 4096 for all others.
+        periodicity: thresholds of the diagnosis of the control loop's period.
     """
 
     checkpoint: str
@@ -205,6 +210,8 @@ class BridgeConfig:
     newest_at_activate: bool = False
     adaptation: AdaptationConfig = AdaptationConfig()
     ownership: OwnershipConfig | None = None
+    max_message_bytes: int = bounded(0, low=0, high=MAX_SAMPLE_BYTES)
+    periodicity: PeriodicityConfig = PeriodicityConfig()
 
     def __post_init__(self) -> None:
         if self.ownership is not None:
@@ -243,6 +250,10 @@ class BridgeConfig:
             if types.setdefault(monitor.topic, monitor.type) != monitor.type:
                 known = types[monitor.topic]
                 raise ConfigError(f"key 'monitors.{name}.type': got '{monitor.type}'; '{monitor.topic}' is read as {known}")
+
+    def largest(self, message_type: MessageType) -> int:
+        """The largest message of a type that is decoded [bytes]."""
+        return self.max_message_bytes or largest(message_type)
 
     def _require_positions(self) -> None:
         """A robot under position commands starts and rests where its joints are, so their positions must be observed."""

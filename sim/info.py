@@ -11,7 +11,7 @@ import time
 import numpy as np
 import torch
 
-from adaptive_mbrl import __version__
+from adaptive_mbrl import __version__, realtime_limits
 from adaptive_mbrl.options import InfoOptions
 from adaptive_mbrl.revision import git_revision
 from adaptive_mbrl.runtime import num_threads
@@ -49,6 +49,7 @@ def describe() -> dict[str, str]:
     report["threads"] = (
         f"{torch.get_num_threads()} for torch, {num_threads()} for the simulator, {len(os.sched_getaffinity(0))} cores usable"
     )
+    report |= realtime_limits.describe()
     report["renderers"] = ", ".join(available_renderers()) or "none: no video; install libegl1 or libosmesa6"
     return report
 

@@ -423,7 +423,7 @@ def test_info_reports_what_a_bug_report_needs():
 
     assert report["adaptive-mbrl"].strip() == __version__
     assert {"git revision", "python", "torch", "mujoco", "mjbatch", "dm-control", "numpy"} <= set(report)
-    assert {"device", "threads", "renderers"} <= set(report)
+    assert {"device", "threads", "renderers", "kernel", "real time", "locked memory", "cpu governor"} <= set(report)
     assert all(value.strip() for value in report.values())
 
 

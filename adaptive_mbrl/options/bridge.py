@@ -37,6 +37,9 @@ class BridgeOptions:
         standby: plan along with another bridge that has this robot, and take over when that falls silent; needs `ownership` in
             the bridge file, and is not allowed with --guard.
         memory_limit: largest memory of the controller [MiB], beyond which it is ended; needs --guard, 0 is no limit.
+        realtime: ask for real-time priority, locked memory and cores of their own for the control loop, its watchdog and the
+            guard; with require a refusal is an error, with try a warning.
+        cpus: cores of the control loop, such as 2,3; if not given, the last one where there are three or more.
         transport: way to the robot; dds needs no ROS 2 install, rclpy needs one that is sourced.
         domain: ROS 2's domain id; the environment variable ROS_DOMAIN_ID if not given.
         interface: network interface to use with dds; the environment variable CYCLONEDDS_URI wins over it.
@@ -51,6 +54,8 @@ class BridgeOptions:
     guard: bool = False
     standby: bool = False
     memory_limit: float = 0.0
+    realtime: Literal["off", "try", "require"] = "off"
+    cpus: str = ""
     transport: Transport = "dds"
     domain: OptionalInt = None
     interface: str = "lo"
@@ -62,6 +67,8 @@ class BridgeOptions:
             raise ConfigError(f"--standby: got it with {other}; allowed: without it")
         if self.memory_limit < 0 or (self.memory_limit and not self.guard):
             raise ConfigError(f"--memory-limit: got {self.memory_limit:g}; allowed: 0 or more, with --guard")
+        if self.cpus and self.realtime == "off":
+            raise ConfigError(f"--cpus: got {self.cpus}; allowed with --realtime try or require")
         if not 0.1 <= self.deadline <= 0.95:
             raise ConfigError(f"--deadline: {self.deadline} is out of range; allowed: 0.1 to 0.95")
         if not 0 <= self.preflight_seconds <= 60:

@@ -45,6 +45,7 @@ class RecordingTransport(PassingOn):
         *,
         reliable: bool = False,
         accept: Accept | None = None,
+        max_bytes: int | None = None,
     ) -> None:
         record = self._recorder.topic(topic, message_type, reliable=reliable)
 
@@ -52,4 +53,4 @@ class RecordingTransport(PassingOn):
             receive(message, received)
             record(message, received)
 
-        super().subscribe(topic, message_type, receive_and_record, reliable=reliable, accept=accept)
+        super().subscribe(topic, message_type, receive_and_record, reliable=reliable, accept=accept, max_bytes=max_bytes)

@@ -16,6 +16,7 @@ from robot_bridge.control.pinned import Pinned
 from robot_bridge.control.sender_clock import DelayEstimator
 from robot_bridge.middleware.fields import field_of, joint_value
 from robot_bridge.middleware.messages import MESSAGES, Bool, JointState, Message
+from robot_bridge.middleware.reception import largest
 from robot_bridge.middleware.transport import Transport
 from robot_bridge.safety.contradictions import Contradictions
 from robot_bridge.safety.supervisor import Observed
@@ -53,11 +54,8 @@ class Inputs:
         for index, name in enumerate(spec.obs_names):
             self._channels[config.obs[name].input].append((index, config.obs[name]))
         for name, topic in config.inputs.items():
-            take = partial(self.receive, name)
-            if name in self.pinned:
-                transport.subscribe(topic.topic, topic.message_type, take, accept=self.pinned[name])
-            else:
-                transport.subscribe(topic.topic, topic.message_type, take)
+            kind, take = topic.message_type, partial(self.receive, name)
+            transport.subscribe(topic.topic, kind, take, accept=self.pinned.get(name), max_bytes=config.largest(kind))
 
     @property
     def refused_stamps(self) -> int:
@@ -117,18 +115,20 @@ class GoalReader:
         transport: the transport whose goal topic is subscribed to in the constructor.
         dt: control period [s].
         horizon: the planner's horizon H [control periods].
+        max_bytes: largest message that is decoded; None for the type's own limit.
 
     Attributes:
         refused: number of messages that held no valid goal.
         heard: when the newest valid goal came, monotonic [s]; -inf before the first one.
     """
 
-    def __init__(self, config: GoalInput, transport: Transport, dt: float, horizon: int) -> None:
+    def __init__(self, config: GoalInput, transport: Transport, dt: float, horizon: int, max_bytes: int | None = None) -> None:
         self._config, self._dt, self._steps = config, dt, np.arange(horizon)
         self._goals_since = np.array([config.initial]), 0.0
         self.refused = 0
         self.heard = -math.inf
-        transport.subscribe(config.topic, MESSAGES[config.type], self.receive, reliable=True)
+        kind = MESSAGES[config.type]
+        transport.subscribe(config.topic, kind, self.receive, reliable=True, max_bytes=max_bytes or largest(kind))
 
     def look_ahead(self, horizon: int) -> None:
         """From now on goals are for plans of this horizon [control periods]."""
@@ -168,7 +168,7 @@ class OperatorReader:
 
     def __init__(self, config: OperatorInput, transport: Transport) -> None:
         self.heard = -math.inf
-        transport.subscribe(config.topic, Bool, self.receive)
+        transport.subscribe(config.topic, Bool, self.receive, max_bytes=largest(Bool))
 
     def receive(self, message: Message, received: float) -> None:
         """Take over a message."""

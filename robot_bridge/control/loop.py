@@ -42,6 +42,8 @@ DAMPING_SECONDS = 1.0
 """How long a robot whose safe action is `damping` is damped at the end, before its actuators come to rest [s]."""
 LATE_PLAN_GRACE = 0.1
 """How long the loop waits at a tick for a plan that is not ready yet, as a share of the control period."""
+PERIODS_KEPT = 200
+"""Number of control periods that figures of their length are about."""
 PERIOD_TOLERANCE = 0.3
 """Two observations are no transition if the time between them differs from the control period by more than this share."""
 
@@ -59,6 +61,7 @@ class LoopStatistics:
         failures: number of exceptions in the loop itself.
         last_failure: the newest of these exceptions, in words.
         lateness: how late each of the last periods began [s].
+        begins: when the last periods began, monotonic [s].
     """
 
     steps: int = 0
@@ -68,7 +71,8 @@ class LoopStatistics:
     stalls: int = 0
     failures: int = 0
     last_failure: str = ""
-    lateness: deque[float] = field(default_factory=lambda: deque(maxlen=200))
+    lateness: deque[float] = field(default_factory=lambda: deque(maxlen=PERIODS_KEPT))
+    begins: deque[float] = field(default_factory=lambda: deque(maxlen=PERIODS_KEPT))
 
 
 class ControlLoop:
@@ -170,7 +174,8 @@ class ControlLoop:
         try:
             while not stop.wait(min(self.dt, max(0.0, tick - self.clock()))):
                 tick = self._current_tick(tick)
-                self.statistics.lateness.append(self.clock() - tick)
+                self.statistics.begins.append(self.clock())
+                self.statistics.lateness.append(self.statistics.begins[-1] - tick)
                 self.due = tick + self.dt
                 # no exception may end the loop, because the robot would go on with its last command
                 try:

@@ -45,6 +45,8 @@ class DelayEstimator:
       from a clock that was set back.
 
     A fastest message that no other one is like is as good as none: what is slower than that by more than `AGREE` does not fit.
+    One that fewer than `WELL_SUPPORTED` others are like is given up when all messages of a `SETTLE` have been slower, by the same
+    delay: it came from another sender whose clock is ahead. A line that gets slow after that many good messages stays slow.
 
     Attributes:
         refused: how many times messages were found to be stamped by another clock, or far too late.
@@ -60,6 +62,8 @@ class DelayEstimator:
     """Shortest time until a message that was too fast is refused [s]."""
     ENOUGH = 3
     """Least number of messages that refuse it."""
+    WELL_SUPPORTED = 10
+    """Number of messages like the fastest one from which on it is not given up."""
     SETTLE = 1.0
     """Shortest time until a clock that was set back is believed [s]."""
 
@@ -71,7 +75,10 @@ class DelayEstimator:
         """Begin anew with the next message; what was refused stays counted."""
         self._shortest, self._at = math.inf, -math.inf
         self._is_supported = False
+        self._support = 0
         self._suspect: _Suspect | None = None
+        # arrival and delay of the messages that were slower than a fastest one which few are like
+        self._slower: deque[tuple[float, float]] = deque()
         # arrival and delay of the messages that were too slow, since one fitted
         self._late: deque[tuple[float, float]] = deque()
 
@@ -95,9 +102,23 @@ class DelayEstimator:
         self.refused += len(self._late) > 0
         self._late.clear()
         self._is_supported = math.isfinite(self._shortest)
+        if self._is_out_of_line(delay, received):
+            return self._start_anew(stamp, min(slower for _, slower in self._slower))
         self._shortest = min(self._shortest, delay)
         self._speak_against_the_suspect(received)
         return stamp + (self._shortest if self._suspect is None else min(self._shortest, self._suspect.delay))
+
+    def _is_out_of_line(self, delay: float, received: float) -> bool:
+        """Whether the fastest message, which few are like, is given up for this one and all others of the last `SETTLE`."""
+        slower = self._slower
+        if delay <= self._shortest + self.AGREE:
+            self._support += 1
+            slower.clear()
+            return False
+        if self._support >= self.WELL_SUPPORTED:
+            return False
+        slower.append((received, delay))
+        return len(slower) > self.WELL_SUPPORTED and self._have_settled(slower) is not None
 
     def _speak_against_the_suspect(self, received: float) -> None:
         suspect = self._suspect
@@ -120,18 +141,26 @@ class DelayEstimator:
     def _measured_by_a_clock_set_back(self, stamp: float, received: float) -> float | None:
         late = self._late
         late.append((received, received - stamp))
-        span = received - late[0][0]
-        if span < self.SETTLE or len(late) <= self.ENOUGH:
+        settled = self._have_settled(late)
+        return None if settled is None else self._start_anew(stamp, settled)
+
+    def _have_settled(self, slow: deque[tuple[float, float]]) -> float | None:
+        """The shortest of these delays if they cover a `SETTLE` and have no trend; if they have one, the oldest are forgotten."""
+        received = slow[-1][0]
+        span = received - slow[0][0]
+        if span < self.SETTLE or len(slow) <= self.ENOUGH:
             return None
-        middle = late[0][0] + span / 2
-        earlier, later = min(d for at, d in late if at < middle), min(d for at, d in late if at >= middle)
+        middle = slow[0][0] + span / 2
+        earlier, later = min(d for at, d in slow if at < middle), min(d for at, d in slow if at >= middle)
         if abs(earlier - later) <= self.AGREE:
-            return self._start_anew(stamp, min(earlier, later))
-        while received - late[0][0] > self.SETTLE and len(late) > self.ENOUGH:
-            late.popleft()
+            return min(earlier, later)
+        while received - slow[0][0] > self.SETTLE and len(slow) > self.ENOUGH:
+            slow.popleft()
         return None
 
     def _start_anew(self, stamp: float, shortest: float) -> float:
         self._shortest, self._is_supported, self._suspect = shortest, True, None
+        self._support = self.ENOUGH - 1
         self._late.clear()
+        self._slower.clear()
         return stamp + shortest

@@ -31,8 +31,9 @@ LONGEST_WAIT = 0.05
 LONGEST_END = 30.0
 """Time that the controller gets to bring the robot to rest and to end, after it has been asked to [s]."""
 MEGABYTE = 1 << 20
-OOM_SCORE = 500
-"""The controller's score, so that the kernel ends it before the guard when memory runs out."""
+OOM_SCORE, OWN_OOM_SCORE = 500, -500
+"""The controller's score and the guard's, so that the kernel ends the controller first when memory runs out. To lower a score
+needs the capability CAP_SYS_RESOURCE; without it the guard keeps the score that it was started with."""
 
 
 class GuardProcess:
@@ -70,8 +71,10 @@ class GuardProcess:
         # a process group of its own, so that Ctrl-C asks this process alone, which asks the controller
         controller = subprocess.Popen(command, env=environment, pass_fds=[theirs.fileno()], start_new_session=True)
         theirs.close()
-        with suppress(OSError):
-            Path(f"/proc/{controller.pid}/oom_score_adj").write_text(str(OOM_SCORE))
+        # the controller would inherit a lower score, so its own is set first
+        for process, score in ((str(controller.pid), OOM_SCORE), ("self", OWN_OOM_SCORE)):
+            with suppress(OSError):
+                Path(f"/proc/{process}/oom_score_adj").write_text(str(score))
         try:
             code = self._pass_on(ours, controller)
         finally:

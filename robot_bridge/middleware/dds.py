@@ -9,7 +9,6 @@ By default the transport uses the loopback interface only. ROS 2 nodes on the sa
 from __future__ import annotations
 
 import dataclasses
-import logging
 import os
 import socket
 import threading
@@ -20,26 +19,28 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Annotated, Any
 
+from cyclonedds._clayer import ddspy_take  # type: ignore[import-not-found]
 from cyclonedds.core import DDSException, InstanceState, Policy, Qos, ReadCondition, SampleState, ViewState, WaitSet
 from cyclonedds.domain import Domain, DomainParticipant
 from cyclonedds.idl import IdlStruct
 from cyclonedds.idl import types as idl
+from cyclonedds.internal import load_cyclonedds
 from cyclonedds.pub import DataWriter
 from cyclonedds.sub import DataReader
 from cyclonedds.topic import Topic
 from cyclonedds.util import duration
 
-from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.errors import BridgeError, ConfigError
 from robot_bridge.middleware.cyclone import LOOPBACK, configuration
 from robot_bridge.middleware.dds_client import DdsClient
 from robot_bridge.middleware.dds_graph import DdsGraph
 from robot_bridge.middleware.dds_senders import DdsSenders
 from robot_bridge.middleware.endpoints import Accept
 from robot_bridge.middleware.messages import RESPONSES, Log, LogLevel, Message, Response, Time, fields_of
+from robot_bridge.middleware.reception import MAX_BYTES, MAX_SAMPLE_BYTES, Pace, Reception
 from robot_bridge.middleware.ros_nodes import RosNodes
 from robot_bridge.middleware.transport import Answer, MessageT, Receive, Request, RequestT
 
-_LOG = logging.getLogger(__name__)
 _DOMAINS: dict[int, Domain] = {}
 _TOPICS: dict[tuple[int, str, str], Topic] = {}
 _IDL_TYPES: dict[tuple[type[Message], bool], type[IdlStruct]] = {}
@@ -47,6 +48,11 @@ DISCOVERY_SECONDS = 1.0
 """Longest time that an answer waits until DDS has found the client's reader [s]."""
 POLL = duration(milliseconds=100)
 """Interval at which the receiving thread checks whether it should end."""
+MAX_ANSWERS = 8
+"""Most requests of one service that are answered at the same time. Further ones are refused: each has a thread of its own."""
+_LOG_FATAL, _LOG_ERROR = 1, 2
+"""Cyclone's numbers of the kinds of lines in its log."""
+_ANY = SampleState.Any | ViewState.Any | InstanceState.Any
 
 
 class DdsTransport:
@@ -58,15 +64,15 @@ class DdsTransport:
         name: the node's name, by which others know its publishers.
 
     Attributes:
-        failures: number of messages that were lost because they could not be read or their receiver failed.
+        reception: how many messages of each topic were taken and refused.
     """
 
     def __init__(self, domain: int = 0, interface: str = LOOPBACK, name: str = "") -> None:
         self._name = name
         self._domain, self._interface, self._participant = domain, interface, _participant(domain, interface)
-        self._readers: list[tuple[DataReader, Callable[[Any], None]]] = []
+        self._readers: list[_Reader] = []
         self._waitset = WaitSet(self._participant)
-        self.failures = 0
+        self.reception = Reception()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._receive_all, name="dds receive", daemon=True)
         self._lock = threading.Lock()
@@ -84,24 +90,33 @@ class DdsTransport:
         *,
         reliable: bool = False,
         accept: Accept | None = None,
+        max_bytes: int | None = None,
     ) -> None:
-        # in a queue of one message, those of others would take the place of the ones that are accepted
-        depth = 1 if accept is None else _CHOSEN_DEPTH
-        reader = DataReader(self._participant, self._topic(topic, message_type), _qos(reliable, depth=depth))
-        senders = None if accept is None else DdsSenders(reader, _ros_nodes(self._domain, self._interface))
-
-        def take(sample: Any) -> None:
-            if accept is None or senders is None or accept(senders(sample.sample_info.publication_handle)):
-                receive(from_wire(sample, message_type), time.monotonic())
-
-        self._attach(reader, take)
+        self._listen(
+            self._topic(topic, message_type),
+            # in a queue of one message, those of others would take the place of the ones that are accepted
+            _qos(reliable, depth=1 if accept is None else _CHOSEN_DEPTH),
+            lambda sample: receive(from_wire(sample, message_type), time.monotonic()),
+            topic,
+            max_bytes,
+            accept,
+        )
 
     def serve(self, name: str, request_type: type[RequestT], answer: Answer[RequestT]) -> None:
         replies = DataWriter(self._participant, self._service_topic("rr", f"{name}Reply", RESPONSES[request_type]), _SERVICE_QOS)
+        free = threading.Semaphore(MAX_ANSWERS)
 
         def reply(sample: Any) -> None:
             # on a thread of its own, because observations must arrive while, for example, the actuators come to rest
-            threading.Thread(target=reply_to, args=(sample,), daemon=True).start()
+            if not free.acquire(blocking=False):
+                raise BridgeError(f"{MAX_ANSWERS} requests are being answered already")
+            threading.Thread(target=reply_and_free, args=(sample,), daemon=True).start()
+
+        def reply_and_free(sample: Any) -> None:
+            try:
+                reply_to(sample)
+            finally:
+                free.release()
 
         def reply_to(sample: Any) -> None:
             try:
@@ -117,7 +132,9 @@ class DdsTransport:
                 time.sleep(0.01)
             replies.write(_framed(typed_response, sample.client, sample.number))
 
-        requests: DataReader = self._listen(self._service_topic("rq", f"{name}Request", request_type), _SERVICE_QOS, reply)
+        requests: DataReader = self._listen(
+            self._service_topic("rq", f"{name}Request", request_type), _SERVICE_QOS, reply, name, MAX_BYTES
+        )
 
     def client(self, name: str, request_type: type[Request]) -> DdsClient:
         response_type = RESPONSES[request_type]
@@ -134,7 +151,7 @@ class DdsTransport:
                 made.take(sample.number, from_wire(sample, response_type))
 
         made = DdsClient(name, f"in domain {self._domain} on interface '{self._interface}'", send, is_served)
-        reader = self._listen(self._service_topic("rr", f"{name}Reply", response_type), _SERVICE_QOS, take)
+        reader = self._listen(self._service_topic("rr", f"{name}Reply", response_type), _SERVICE_QOS, take, name)
         return made
 
     def call(self, name: str, request: Request, timeout: float = 3.0, answer_seconds: float | None = None) -> Response:
@@ -175,37 +192,75 @@ class DdsTransport:
     def _service_topic(self, prefix: str, name: str, message_type: type[Message]) -> Topic:
         return _topic(self._participant, f"{prefix}/{name.lstrip('/')}", idl_type(message_type, framed=True))
 
-    def _listen(self, topic: Topic, qos: Qos, deliver: Callable[[Any], None]) -> DataReader:
+    def _listen(
+        self,
+        topic: Topic,
+        qos: Qos,
+        deliver: Callable[[Any], None],
+        name: str,
+        max_bytes: int | None = None,
+        accept: Accept | None = None,
+    ) -> DataReader:
         reader = DataReader(self._participant, topic, qos)
-        self._attach(reader, deliver)
-        return reader
-
-    def _attach(self, reader: DataReader, deliver: Callable[[Any], None]) -> None:
-        condition = ReadCondition(reader, SampleState.Any | ViewState.Any | InstanceState.Any)
+        senders = None if accept is None else DdsSenders(reader, _ros_nodes(self._domain, self._interface))
+        is_accepted = None if accept is None or senders is None else lambda handle: accept(senders(handle))
+        condition = ReadCondition(reader, _ANY)
         with self._lock:
-            self._readers.append((reader, deliver))
+            self._readers.append(_Reader(reader, deliver, name, max_bytes, is_accepted))
             self._waitset.attach(condition)
             if not self._thread.is_alive():
                 self._thread.start()
+        return reader
 
     def _receive_all(self) -> None:
+        pace, used = Pace(), time.thread_time()
         while not self._closed.is_set():
             self._waitset.wait(POLL)
             with self._lock:
                 readers = tuple(self._readers)
-            for reader, deliver in readers:
-                self._deliver(reader, deliver)
+            for reader in readers:
+                reader.deliver_new(self.reception)
+            before, used = used, time.thread_time()
+            rest = pace.rest(time.monotonic(), used - before)
+            if rest > 0:
+                self._closed.wait(rest)
 
-    def _deliver(self, reader: DataReader, deliver: Callable[[Any], None]) -> None:
-        try:
-            for sample in reader.take(N=_SERVICE_DEPTH):
-                if sample.sample_info.valid_data:
-                    deliver(sample)
-        except Exception as error:
-            # a message that cannot be read, or a receiver that fails, must not keep other messages from being delivered
-            if self.failures == 0:
-                _LOG.warning("a message of %s was lost: %s: %s", reader.topic.name, type(error).__name__, error)
-            self.failures += 1
+
+@dataclasses.dataclass(frozen=True)
+class _Reader:
+    """A reader and who gets its messages.
+
+    Attributes:
+        reader: the reader.
+        deliver: function that gets each sample.
+        name: the topic's or service's ROS 2 name.
+        max_bytes: largest message that is decoded; None for no limit.
+        is_accepted: function that decides by the handle of its publisher whether a message is decoded; None for all of them.
+    """
+
+    reader: DataReader
+    deliver: Callable[[Any], None]
+    name: str
+    max_bytes: int | None
+    is_accepted: Callable[[int], bool] | None = None
+
+    def deliver_new(self, reception: Reception) -> None:
+        """Decode and pass on what has come; a message that cannot be read must not keep others from being delivered."""
+        # what `DataReader.take` calls before it decodes; it gives the bytes of a message instead
+        taken = ddspy_take(self.reader._ref, _ANY, _SERVICE_DEPTH)
+        for content, info in () if isinstance(taken, int) else taken:
+            if not info.valid_data:
+                continue
+            if self.is_accepted is not None and not self.is_accepted(info.publication_handle):
+                continue
+            if self.max_bytes is not None and len(content) > self.max_bytes:
+                reception.refuse(self.name, f"{len(content)} bytes, allowed: {self.max_bytes}")
+                continue
+            try:
+                self.deliver(self.reader.topic.data_type.deserialize(content))
+                reception.taken[self.name] += 1
+            except Exception as error:
+                reception.refuse(self.name, f"{type(error).__name__}: {error}")
 
 
 @cache
@@ -217,7 +272,9 @@ def _participant(domain: int, interface: str) -> DomainParticipant:
     """
     try:
         _configure(domain, interface)
-        return DomainParticipant(domain)
+        made = DomainParticipant(domain)
+        _log_errors_only()
+        return made
     except DDSException as error:
         known = ", ".join(name for _, name in socket.if_nameindex())
         raise ConfigError(
@@ -231,6 +288,15 @@ def _ros_nodes(domain: int, interface: str) -> RosNodes:
     return RosNodes(_participant(domain, interface))
 
 
+def _log_errors_only() -> None:
+    """Let Cyclone write no warnings any more.
+
+    It writes one for every packet that is wrong, so that whoever sends wrong packets would fill the disk. `Reception` counts what
+    cannot be decoded.
+    """
+    load_cyclonedds().dds_set_log_mask(_LOG_FATAL | _LOG_ERROR)
+
+
 def _topic(participant: DomainParticipant, name: str, kind: type[IdlStruct]) -> Topic:
     key = participant.domain_id, name, kind.__idl_typename__
     if key not in _TOPICS:
@@ -242,7 +308,7 @@ def _configure(domain: int, interface: str) -> None:
     """Configure a domain. A process has one configuration for each domain, which must be set before the first participant."""
     if os.environ.get("CYCLONEDDS_URI"):
         return
-    _DOMAINS[domain] = Domain(domain, configuration(interface))
+    _DOMAINS[domain] = Domain(domain, configuration(interface, MAX_SAMPLE_BYTES))
 
 
 _RELIABLE = Policy.Reliability.Reliable(duration(milliseconds=100))

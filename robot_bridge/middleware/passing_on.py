@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from robot_bridge.middleware.endpoints import Accept, Graph
 from robot_bridge.middleware.messages import LogLevel
+from robot_bridge.middleware.reception import Reception
 from robot_bridge.middleware.transport import Answer, Client, MessageT, Receive, Request, RequestT, Transport
 
 
@@ -19,6 +20,10 @@ class PassingOn:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
+    @property
+    def reception(self) -> Reception:
+        return self._transport.reception
+
     def publisher(self, topic: str, message_type: type[MessageT], *, reliable: bool = True) -> Callable[[MessageT], None]:
         return self._transport.publisher(topic, message_type, reliable=reliable)
 
@@ -30,8 +35,9 @@ class PassingOn:
         *,
         reliable: bool = False,
         accept: Accept | None = None,
+        max_bytes: int | None = None,
     ) -> None:
-        self._transport.subscribe(topic, message_type, receive, reliable=reliable, accept=accept)
+        self._transport.subscribe(topic, message_type, receive, reliable=reliable, accept=accept, max_bytes=max_bytes)
 
     def serve(self, name: str, request_type: type[RequestT], answer: Answer[RequestT]) -> None:
         self._transport.serve(name, request_type, answer)

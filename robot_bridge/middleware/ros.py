@@ -17,6 +17,7 @@ from rclpy.context import Context
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
 from rclpy.signals import SignalHandlerOptions
 
 from adaptive_mbrl.errors import BridgeError, ConfigError
@@ -31,12 +32,15 @@ from robot_bridge.middleware.messages import (
     TriggerRequest,
     fields_of,
 )
+from robot_bridge.middleware.reception import Pace, Reception
 from robot_bridge.middleware.transport import Answer, MessageT, Receive, Request, RequestT
 
 SERVICES = {TriggerRequest: "Trigger", SetBoolRequest: "SetBool"}
 _LOG = logging.getLogger(__name__)
 EXECUTOR_THREADS = 3
 """Threads of an executor: one for a service that takes long, one for another service meanwhile, and one for messages."""
+TAKE_SECONDS = 2e-4
+"""What rclpy's executor needs for a message before its receiver is called, on another thread [s]."""
 SPIN_SECONDS = 0.1
 """Interval at which a spinning thread checks whether it should end [s]."""
 
@@ -49,10 +53,14 @@ class RosTransport:
 
     Args:
         node: the node, which stays alive after `close`.
+
+    Attributes:
+        reception: how many messages of each topic were taken and refused.
     """
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self.reception, self._pace = Reception(), Pace()
         self._messages, self._service_calls = MutuallyExclusiveCallbackGroup(), ReentrantCallbackGroup()
         self._publishers: list[Any] = []
         self._subscriptions: list[Any] = []
@@ -72,16 +80,26 @@ class RosTransport:
         *,
         reliable: bool = False,
         accept: Accept | None = None,
+        max_bytes: int | None = None,
     ) -> None:
+        kind = ros_class(message_type)
         if accept is not None:
             raise ConfigError(f"topic '{topic}': rclpy does not tell who has sent a message; allowed: a publisher with dds only")
 
-        def take(message: Any) -> None:
-            receive(from_ros(message, message_type), time.monotonic())
+        def take(content: bytes) -> None:
+            before = time.thread_time()
+            if max_bytes is not None and len(content) > max_bytes:
+                self.reception.refuse(topic, f"{len(content)} bytes, allowed: {max_bytes}")
+            else:
+                try:
+                    receive(from_ros(deserialize_message(content, kind), message_type), time.monotonic())
+                    self.reception.taken[topic] += 1
+                except Exception as error:
+                    self.reception.refuse(topic, f"{type(error).__name__}: {error}")
+            # no other message is taken meanwhile, since all of them are in one group that excludes itself
+            time.sleep(self._pace.rest(time.monotonic(), time.thread_time() - before + TAKE_SECONDS))
 
-        subscription = self._node.create_subscription(
-            ros_class(message_type), topic, take, _qos(reliable), callback_group=self._messages
-        )
+        subscription = self._node.create_subscription(kind, topic, take, _qos(reliable), callback_group=self._messages, raw=True)
         self._subscriptions.append(subscription)
 
     def serve(self, name: str, request_type: type[RequestT], answer: Answer[RequestT]) -> None:

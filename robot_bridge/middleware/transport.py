@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 
 from robot_bridge.middleware.endpoints import Accept, Graph
 from robot_bridge.middleware.messages import LogLevel, Message, Response, SetBoolRequest, TriggerRequest
+from robot_bridge.middleware.reception import Reception
 
 MessageT = TypeVar("MessageT", bound=Message)
 Receive = Callable[[MessageT, float], None]
@@ -35,7 +36,14 @@ class Client(Protocol):
 
 
 class Transport(Protocol):
-    """Carries messages of `robot_bridge.middleware.messages` under ROS 2 topic and service names."""
+    """Carries messages of `robot_bridge.middleware.messages` under ROS 2 topic and service names.
+
+    Attributes:
+        reception: how many messages of each topic were taken and refused.
+    """
+
+    @property
+    def reception(self) -> Reception: ...
 
     def publisher(self, topic: str, message_type: type[MessageT], *, reliable: bool = True) -> Callable[[MessageT], None]:
         """A function that publishes a message and may be called from any thread.
@@ -54,6 +62,7 @@ class Transport(Protocol):
         *,
         reliable: bool = False,
         accept: Accept | None = None,
+        max_bytes: int | None = None,
     ) -> None:
         """Call `receive` with every new message. A slow receiver loses old messages, but never the newest one.
 
@@ -63,6 +72,7 @@ class Transport(Protocol):
             receive: the function that takes the messages.
             reliable: whether confirmed delivery is required; messages of a best-effort publisher then do not arrive.
             accept: function that decides by the publisher of a message whether it is delivered; None for all of them.
+            max_bytes: largest message on the wire; a larger one is refused before it is decoded. None for no limit.
 
         Raises:
             ConfigError: this middleware does not tell who has sent a message, and there is an `accept`.

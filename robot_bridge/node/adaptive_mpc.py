@@ -96,7 +96,7 @@ class AdaptiveMpc:
             self._configured = Running(parameters, transport, preflight_transport or transport, self.name, self._guard)
             if self._estop_latched:
                 self._configured.loop.estop()
-            return tuple(filter(None, (self._configured.preflight, self._configured.timing())))
+            return tuple(filter(None, (self._configured.preflight, self._configured.timing(), *self._configured.realtime)))
 
     def activate(self) -> None:
         """Start to control once the robot is observed, or after `FIRST_OBSERVATION_SECONDS` at the latest.

@@ -12,6 +12,7 @@ from robot_bridge.bridge_config import load_bridge_config
 from robot_bridge.guard.guarded_transport import GUARD_SUFFIX
 from robot_bridge.guard.line import GuardLine
 from robot_bridge.guard.process import GuardProcess
+from robot_bridge.machine.realtime import GUARD_PRIORITY, make_punctual
 from robot_bridge.middleware.connect import environment_domain, open_transport
 from robot_bridge.middleware.dds import DdsTransport
 from robot_bridge.middleware.messages import Response, SetBoolRequest, TriggerRequest
@@ -42,6 +43,9 @@ def bridge(options: BridgeOptions) -> None:
         options.preflight_seconds,
         "" if options.record is None else str(options.record),
         options.standby,
+        options.memory_limit,
+        options.realtime,
+        options.cpus,
     )
     # the lifecycle node in lifecycle.py has transitions instead of these two services
     transport.serve(f"/{NODE_NAME}/activate", TriggerRequest, lambda request: _respond_with_state(node, node.activate))
@@ -72,6 +76,8 @@ def _guard(options: BridgeOptions, stop: threading.Event) -> None:
     config = load_bridge_config(options.bridge)
     transport = open_transport(options.transport, f"{NODE_NAME}{GUARD_SUFFIX}", options.domain, options.interface)
     try:
+        for line in make_punctual(options.realtime, options.cpus, {threading.get_native_id(): GUARD_PRIORITY}, keeps_cores=True):
+            print(f"guard: {line}", flush=True)
         code = GuardProcess(config, transport, stop, options.memory_limit).run(("bridge", *arguments_of(options)))
     finally:
         transport.close()
@@ -86,7 +92,7 @@ def arguments_of(options: BridgeOptions) -> list[str]:
         value, flag = getattr(options, field.name), f"--{field.name.replace('_', '-')}"
         if value is True:
             words.append(flag)
-        elif value is not False and value is not None:
+        elif value is not False and value is not None and value != "":
             words += [flag, str(value)]
     return words
 

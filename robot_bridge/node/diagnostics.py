@@ -12,13 +12,14 @@ import numpy as np
 
 from robot_bridge.control.inputs import GoalReader
 from robot_bridge.control.loop import ControlLoop
+from robot_bridge.machine.judgement import ERROR, OK, STALE, WARN, Judgement
 from robot_bridge.middleware.messages import DiagnosticArray, DiagnosticStatus, Header, KeyValue, Time
+from robot_bridge.middleware.reception import Reception
 from robot_bridge.node.growth import Growth, in_words
 from robot_bridge.safety.monitor_config import FAULTS_OF
 from robot_bridge.safety.monitors import Monitors
 from robot_bridge.safety.states import State
 
-OK, WARN, ERROR, STALE = range(4)
 FINE_TUNE_RATIO = 3.0
 """A model that errs so many times more than it did on held-out training episodes is one of another robot."""
 Values = Mapping[str, object]
@@ -33,6 +34,8 @@ class Diagnostics:
         goals: the reader of the goal; None for an objective without a goal.
         monitors: the monitors of the bridge file.
         turns: how often the belief has turned lately; None where it is not watched.
+        reception: which messages the transport has taken and refused.
+        machine: makes the parts about the machine; each gets its level, its words and its values.
     """
 
     def __init__(
@@ -42,8 +45,11 @@ class Diagnostics:
         goals: GoalReader | None = None,
         monitors: Monitors | None = None,
         turns: Callable[[], int | None] = lambda: None,
+        reception: Reception | None = None,
+        machine: Callable[[], Mapping[str, Judgement]] = dict,
     ) -> None:
         self.loop, self.name, self.goals, self.monitors, self._turns = loop, name, goals, monitors, turns
+        self._reception, self._machine = reception or Reception(), machine
         self._growth: defaultdict[str, Growth] = defaultdict(Growth)
 
     def __call__(
@@ -57,6 +63,7 @@ class Diagnostics:
             senders: number of publishers of each topic that is observed.
         """
         parts = [self._safety(), self._inputs(senders), self._loop(), self._planner(), self._output(other_publishers)]
+        parts += [self._status(part, judged.level, judged.words, judged.values) for part, judged in self._machine().items()]
         parts += [] if self.goals is None else [self._goal(self.goals)]
         parts += [] if self.monitors is None or not self.monitors.readings else [self._monitors(self.monitors)]
         return DiagnosticArray(Header(Time.of(now)), parts)
@@ -97,13 +104,16 @@ class Diagnostics:
 
     def _inputs(self, senders: Mapping[str, int]) -> DiagnosticStatus:
         supervisor, inputs = self.loop.supervisor, self.loop.inputs
-        observed, refused = inputs.snapshot(), {"refused_stamps": inputs.refused_stamps}
+        observed, by_topic = inputs.snapshot(), self._reception.counts()
+        refused = {"refused_stamps": inputs.refused_stamps, "refused_messages": sum(by_topic.values())}
         ages = dict(zip(supervisor.spec.obs_names, time.monotonic() - observed.received, strict=True))
         stale = [name for name, age, limit in zip(ages, ages.values(), supervisor.max_age, strict=True) if age > limit]
         several = [f"{number} publishers on {topic}" for topic, number in senders.items() if number > 1]
         values = {f"age of {k} [s]": v for k, v in ages.items()} | refused | {f"publishers on {k}": v for k, v in senders.items()}
         dropped = {name: pinned.words for name, pinned in inputs.pinned.items()}
         values |= {f"dropped on {name}": words or "none" for name, words in dropped.items()}
+        values |= {f"taken from {topic}": self._reception.taken[topic] for topic in senders}
+        values |= {f"refused from {topic}": number for topic, number in by_topic.items()}
         status = self._counts("inputs", refused, tuple(refused), values, "fresh")
         if any(dropped.values()) and status.level == OK:
             status.level = WARN
@@ -119,6 +129,7 @@ class Diagnostics:
 
     def _loop(self) -> DiagnosticStatus:
         counts = dict(vars(self.loop.statistics))
+        counts.pop("begins")
         # the loop's thread appends at the same time, so this copies the deque before using it
         late = np.array(counts.pop("lateness").copy() or [0.0])
         values = {

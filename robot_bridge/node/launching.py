@@ -51,6 +51,13 @@ def controller_arguments(*, bridge: str, activate: bool, preflight_seconds: floa
             description="how long configure listens to the robot and checks what it says [s]; 0: not",
         ),
         DeclareLaunchArgument("record", default_value="", description="folder of the bag to record; empty: none"),
+        DeclareLaunchArgument(
+            "realtime",
+            default_value="off",
+            choices=["off", "try", "require"],
+            description="whether to ask for real-time priority, locked memory and cores; require: a refusal is an error",
+        ),
+        DeclareLaunchArgument("cpus", default_value="", description="cores of the control loop, such as 2,3; empty: chosen"),
     ]
 
 
@@ -72,6 +79,8 @@ def controller() -> list[Action]:
                 "deadline": ParameterValue(argument("deadline"), value_type=float),
                 "preflight_seconds": ParameterValue(argument("preflight_seconds"), value_type=float),
                 "record": ParameterValue(argument("record"), value_type=str),
+                "realtime": ParameterValue(argument("realtime"), value_type=str),
+                "cpus": ParameterValue(argument("cpus"), value_type=str),
             }
         ],
     )

@@ -8,6 +8,8 @@ from typing import Literal
 from adaptive_mbrl.config import bounded
 from adaptive_mbrl.errors import ConfigError
 from robot_bridge.bridge_config import BridgeConfig
+from robot_bridge.machine.cores import parse_cores
+from robot_bridge.machine.realtime import Realtime
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,10 @@ class NodeParameters:
         preflight_seconds: how long configure listens to the robot and checks its messages [s]; 0 for no check.
         record: folder of the bag to record; empty for no recording.
         standby: whether to plan along with another node that has the robot, and to take over when that falls silent.
+        memory_limit: memory of this process [MiB] that diagnostics warn of before it is reached; 0 for that of its control group.
+        realtime: whether the control loop and its watchdog ask for real-time priority, locked memory and cores of their own; with
+            require a refusal is an error, with try a warning.
+        cpus: cores of the control loop, such as 2,3; empty for the last one if there are three or more.
     """
 
     bridge: str
@@ -31,6 +37,12 @@ class NodeParameters:
     preflight_seconds: float = bounded(0.0, low=0.0, high=60.0)
     record: str = ""
     standby: bool = False
+    memory_limit: float = bounded(0.0, low=0.0, high=1e9)
+    realtime: Realtime = "off"
+    cpus: str = ""
+
+    def __post_init__(self) -> None:
+        parse_cores(self.cpus)
 
 
 def require_standby(config: BridgeConfig, parameters: NodeParameters, *, is_guarded: bool) -> None:

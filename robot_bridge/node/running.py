@@ -33,10 +33,12 @@ from robot_bridge.control.plan_ahead import PlanAhead
 from robot_bridge.control.warm_up import lead_for, warm_up
 from robot_bridge.guard.guarded_transport import GuardedTransport
 from robot_bridge.guard.line import GuardLine
+from robot_bridge.machine.realtime import CONTROL_PRIORITY, WATCHDOG_PRIORITY, make_punctual
 from robot_bridge.middleware.messages import DiagnosticArray
 from robot_bridge.middleware.transport import Transport
 from robot_bridge.node.diagnostics import Diagnostics
 from robot_bridge.node.log import StateLog
+from robot_bridge.node.machine_watch import MachineWatch
 from robot_bridge.node.monitored import monitors_of
 from robot_bridge.node.newest_checkpoint import NewestCheckpoint
 from robot_bridge.node.owning import Owning
@@ -77,6 +79,7 @@ class Running:
         config: the bridge file.
         loop: the control loop.
         preflight: a line about the preflight; empty if there was none.
+        realtime: lines about what the operating system has granted to the control loop, and what it has not.
         other_publishers: number of other publishers of commands to this robot.
         monitors: the monitors of the bridge file.
 
@@ -106,7 +109,7 @@ class Running:
                 GuardedTransport(each, guard, config.output.topic) for each in (transport, preflight_transport)
             )
         require_standby(config, parameters, is_guarded=guard is not None)
-        self.preflight = ""
+        self.preflight, self.realtime = "", tuple[str, ...]()
         if parameters.preflight_seconds > 0:
             listening = listen(config, preflight_transport, parameters.preflight_seconds)
             checks = check_inputs(config, supervisor, controller.settings.adapter.normalizer, listening)
@@ -150,7 +153,9 @@ class Running:
             if self._recorder is not None:
                 self._ending.callback(self._recorder.close)
                 transport = RecordingTransport(transport, self._recorder)
-            self._goals = None if config.goal is None else GoalReader(config.goal, transport, dt, horizon)
+            self._goals = (
+                None if config.goal is None else GoalReader(config.goal, transport, dt, horizon, config.max_message_bytes)
+            )
             self.monitors = monitors_of(config, controller.spec, transport, unrecorded)
             training, names = training_range(controller), controller.diagnosis_names
             tick_checks = TickChecks(
@@ -181,15 +186,18 @@ class Running:
             self._stop = threading.Event()
             watchdog = Watchdog(self.loop.answer_stall, dt)
             self._ending.callback(watchdog.close)
+            control = threading.Thread(target=self.loop.run, args=(self._stop,), name="control")
             for thread in (
+                control,
                 threading.Thread(target=self._diagnose, args=(transport, name), name="diagnostics"),
                 threading.Thread(target=self._write_log, args=(transport, name), name="log"),
-                threading.Thread(target=self.loop.run, args=(self._stop,), name="control"),
                 *self._owner_threads(),
             ):
                 thread.start()
                 self._ending.callback(thread.join)
             self._ending.callback(self._stop.set)
+            priorities = {control.native_id or 0: CONTROL_PRIORITY, watchdog.native_id: WATCHDOG_PRIORITY}
+            self.realtime = make_punctual(parameters.realtime, parameters.cpus, priorities)
             self._ending = self._ending.pop_all()
 
     def _owner_threads(self) -> list[threading.Thread]:
@@ -302,7 +310,10 @@ class Running:
 
     def _diagnose(self, transport: Transport, name: str) -> None:
         publish = transport.publisher("/diagnostics", DiagnosticArray)
-        diagnosis = Diagnostics(self.loop, name, self._goals, self.monitors, lambda: self._watch.turns)
+        watch = MachineWatch(self.loop, self.config.periodicity, self._parameters.memory_limit, lambda: self.realtime)
+        diagnosis = Diagnostics(
+            self.loop, name, self._goals, self.monitors, lambda: self._watch.turns, transport.reception, watch.look
+        )
         topic = self.config.output.topic
 
         def diagnose() -> None:

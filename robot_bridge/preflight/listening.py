@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -37,6 +37,7 @@ class InputRecord:
         values: values of each channel that is read from this input, (n,); NaN in a message that does not hold it.
         absent: number of messages that do not hold a channel, by channel and reason.
         listened: time from the first message to the end of listening [s].
+        refused: number of messages that were too large, or could not be decoded.
     """
 
     received: Array
@@ -46,6 +47,7 @@ class InputRecord:
     values: Mapping[str, Array]
     absent: Mapping[str, Mapping[str, int]]
     listened: float
+    refused: int = 0
 
     @property
     def count(self) -> int:
@@ -88,9 +90,12 @@ class Listener:
         self.goals = 0
         self._logs = {name: _InputLog({c: s for c, s in config.obs.items() if s.input == name}) for name in config.inputs}
         for name, topic in config.inputs.items():
-            transport.subscribe(topic.topic, topic.message_type, partial(self.receive, name))
+            kind = topic.message_type
+            transport.subscribe(topic.topic, kind, partial(self.receive, name), max_bytes=config.largest(kind))
         if config.goal is not None:
-            transport.subscribe(config.goal.topic, MESSAGES[config.goal.type], self.receive_goal, reliable=True)
+            goals = MESSAGES[config.goal.type]
+            largest = config.largest(goals)
+            transport.subscribe(config.goal.topic, goals, self.receive_goal, reliable=True, max_bytes=largest)
 
     def receive(self, name: str, message: Message, received: float) -> None:
         """Record a message of input `name`."""
@@ -147,11 +152,15 @@ class ListeningResult:
 
 def listen(config: BridgeConfig, transport: Transport, seconds: float) -> ListeningResult:
     """Listen to the inputs of a bridge file for some time [s]."""
-    graph, listener = transport.graph(), Listener(config, transport)
+    graph, before, listener = transport.graph(), transport.reception.counts(), Listener(config, transport)
     monitors = monitor_inputs(config.monitors, lambda topic: transport)
     time.sleep(seconds)
+    records, refused = listener.finish(), transport.reception.counts()
+    topics = {name: source.topic for name, source in config.inputs.items()}
+    new = {name: refused.get(topic, 0) - before.get(topic, 0) for name, topic in topics.items()}
+    counted = {name: replace(record, refused=new[name]) for name, record in records.items()}
     newest = {name: monitor.reading.value for name, monitor in monitors.items()}
-    return ListeningResult(listener.finish(), listener.goals, graph.endpoints(), newest, seconds)
+    return ListeningResult(counted, listener.goals, graph.endpoints(), newest, seconds)
 
 
 def why_absent(message: Message, source: ChannelInput) -> str:

@@ -32,6 +32,9 @@ def topic_check(topic: TopicConfig, record: InputRecord, graph: Endpoints | None
     if record.count == 0 and record.joints:
         advice = f"it names {', '.join(record.joints)}: correct the joints, or the topic"
         return Check(name, Verdict.FAIL, "no message names a joint of the bridge file", advice)
+    if record.count == 0 and record.refused:
+        advice = "larger than max_message_bytes, or not to be decoded, as the log says; raise max_message_bytes if they are right"
+        return Check(name, Verdict.FAIL, f"{record.refused} messages were refused", advice)
     if record.count == 0:
         return Check(name, Verdict.FAIL, "no message", _where_it_could_be(topic, bool(publishers), graph))
     if len(publishers) > 1:

@@ -168,8 +168,8 @@ class SafetySupervisor:
         self._apply(Event.CLEAR_ESTOP)
 
     def is_usable(self, now: float, observed: Observed) -> bool:
-        """Whether every channel is fresh and finite."""
-        return bool((self.is_fresh(now, observed) & np.isfinite(observed.values)).all())
+        """Whether every channel is fresh, finite and no further from the training data than is allowed."""
+        return bool(self._checks.is_known(now, observed).all())
 
     def is_fresh(self, now: float, observed: Observed) -> NDArray[np.bool_]:
         """Which channels are within their age limits, (obs_dim,)."""

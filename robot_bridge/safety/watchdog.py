@@ -24,6 +24,11 @@ class Watchdog:
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
         self._thread.start()
 
+    @property
+    def native_id(self) -> int:
+        """The thread's number, by which the operating system knows it."""
+        return self._thread.native_id or 0
+
     def close(self) -> None:
         """End the thread."""
         self._closed.set()

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from adaptive_mbrl.extras import extra_package
+from robot_bridge.machine.judgement import ERROR, OK
 from robot_bridge.middleware.messages import DiagnosticArray, Message, String
-from robot_bridge.node.diagnostics import ERROR, OK
 from robot_bridge.safety.states import State
 from robot_bridge.streams.reactions import CUT_POWER, reacting
 from robot_bridge.streams.readings import Readings

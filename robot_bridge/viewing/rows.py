@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from adaptive_mbrl.viewing.status import Row
+from robot_bridge.machine.judgement import ERROR, OK, STALE
 from robot_bridge.middleware.messages import LogLevel
-from robot_bridge.node.diagnostics import ERROR, OK, STALE
 from robot_bridge.node.telemetry import BELIEF
 from robot_bridge.streams.readings import Readings
 from robot_bridge.streams.watched import DIAGNOSTICS, Watched

@@ -52,7 +52,7 @@ class Loopback:
 
         return publish
 
-    def subscribe(self, topic: str, message_type: type[Message], receive: Any, *, reliable: bool = False) -> None:
+    def subscribe(self, topic: str, message_type: type[Message], receive: Any, **options: Any) -> None:
         self.receivers.setdefault(topic, []).append(receive)
 
     def serve(self, name: str, request_type: Any, answer: Any) -> None:

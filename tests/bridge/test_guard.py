@@ -21,7 +21,8 @@ from adaptive_mbrl.options import BridgeOptions
 from robot_bridge.bridge_config import load_bridge_config
 from robot_bridge.guard.guard import Guard, Watch
 from robot_bridge.guard.guarded_transport import GuardedTransport
-from robot_bridge.guard.line import MAX_BYTES, GuardLine, Release, understood
+from robot_bridge.guard.line import MAX_BYTES, GuardLine, Hello, Release, understood
+from robot_bridge.guard.process import OOM_SCORE, GuardProcess
 from robot_bridge.middleware.dds import DdsTransport
 from robot_bridge.middleware.endpoints import Endpoint
 from robot_bridge.middleware.messages import Float64MultiArray, JointState
@@ -264,6 +265,22 @@ def test_a_controller_whose_guard_has_died_sends_its_commands_itself(ends):
     assert [message.data for _, message in network.published] == [[0.5], [0.6]]
 
 
+def test_a_flood_of_observations_does_not_reach_the_guard(tmp_path: Path):
+    """The guard listens only where its safe action needs velocities; otherwise no message can keep it from its time."""
+    heard: list[str] = []
+
+    class Robot(Network):
+        def subscribe(self, topic: str, message_type: type, receive: object, **options: object) -> None:
+            heard.append(topic)
+
+    for safe_action in ("zero", "hold", "damping"):
+        path = tmp_path / "bridge.yaml"
+        path.write_text(TWO_JOINTS.replace("SAFE", safe_action))
+        process = GuardProcess(load_bridge_config(path), Robot(), threading.Event())
+        process._guard_of(Hello(SPEC, TRAINING))
+        assert heard == (["/joint_states"] if safe_action == "damping" else [])
+
+
 # --- the command line ---------------------------------------------------------------------------------------------------------
 
 
@@ -272,7 +289,7 @@ def test_the_controller_gets_the_same_flags():
 
     assert arguments_of(options) == [
         *("--bridge", "b.yaml", "--device", "auto", "--deadline", "0.9", "--preflight-seconds", "0.0", "--record", "bag"),
-        *("--guard", "--memory-limit", "900.0", "--transport", "dds", "--domain", "7", "--interface", "lo"),
+        *("--guard", "--memory-limit", "900.0", "--realtime", "off", "--transport", "dds", "--domain", "7", "--interface", "lo"),
     ]
 
 
@@ -346,6 +363,13 @@ class CommandsHeard:
         self._transport.close()
 
 
+def kernel_ends_first(guard: int) -> bool:
+    """Whether the kernel would end a guard's controller before the guard when memory runs out."""
+    (controller,) = Path(f"/proc/{guard}/task/{guard}/children").read_text().split()
+    own, other = (int(Path(f"/proc/{process}/oom_score_adj").read_text()) for process in (guard, controller))
+    return other == OOM_SCORE > own
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("death", ["killed", "asked to end", "stopped and ended"])
 def test_whatever_ends_the_controller_the_robot_gets_the_safe_action(
@@ -358,6 +382,7 @@ def test_whatever_ends_the_controller_the_robot_gets_the_safe_action(
     commands, guarded = CommandsHeard(domain), Process(bridge, domain)
     try:
         guarded.wait_for("^(ramp|running|hold)")
+        assert kernel_ends_first(guarded.process.pid)
         if death == "asked to end":
             guarded.process.send_signal(signal.SIGTERM)
             assert guarded.process.wait(3 * PATIENCE) == 0

@@ -77,7 +77,7 @@ class Wire:
     def __init__(self) -> None:
         self.receivers: dict[str, Any] = {}
 
-    def subscribe(self, topic: str, message_type: type[Message], receive: Any, *, reliable: bool = False) -> None:
+    def subscribe(self, topic: str, message_type: type[Message], receive: Any, **options: Any) -> None:
         self.receivers[topic] = receive
 
 
@@ -390,6 +390,32 @@ def test_after_one_wrong_stamp_the_robot_is_observed_again_within_three_seconds(
 
     assert observed.values[0] >= measured[-1] - 0.25 - jitter
     assert observed.received[0] <= observed.values[0] + jitter + 0.05
+
+
+def test_a_few_messages_of_a_sender_with_a_clock_ahead_do_not_make_the_robot_old_for_ever(wire: Wire, inputs: Inputs):
+    for k in range(100):
+        wire.receivers["/joint_states"](joints(100.0 + 0.01 * k), 100.0 + 0.01 * k)
+    # two strangers that agree are believed
+    for k in range(2):
+        wire.receivers["/joint_states"](joints(101.6 + 0.001 * k), 101.0 + 0.001 * k)
+    ages = []
+    for k in range(200):
+        now = 101.7 + 0.01 * k
+        wire.receivers["/joint_states"](joints(now), now)
+        ages.append(now - inputs.snapshot().received[0])
+
+    assert ages[0] == pytest.approx(0.6, abs=0.01)
+    assert max(ages[105:]) < 0.01
+
+
+def test_a_line_that_gets_slow_after_good_messages_stays_slow(wire: Wire, inputs: Inputs):
+    for k in range(1000):
+        slow = 0.3 if k >= 2 * DelayEstimator.WELL_SUPPORTED else 0.0
+        now = 100.0 + 0.01 * k + slow
+        wire.receivers["/joint_states"](joints(now - slow), now)
+
+    # but for how much the clocks may have drifted apart
+    assert now - inputs.snapshot().received[0] > 0.28
 
 
 def test_a_snapshot_does_not_change_afterwards(wire: Wire, inputs: Inputs):

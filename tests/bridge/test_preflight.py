@@ -51,7 +51,7 @@ START, EPOCH = 100.0, 1_700_000_000.0
 class Wire:
     """Takes subscriptions; messages are delivered by hand."""
 
-    def subscribe(self, topic: str, message_type: type[Message], receive: Any, *, reliable: bool = False) -> None:
+    def subscribe(self, topic: str, message_type: type[Message], receive: Any, **options: Any) -> None:
         pass
 
 
