@@ -2,8 +2,9 @@
 
 python -m tests.bridge.faulty_node DOMAIN BRIDGE
 
-Lines on stdin, each answered by one: a fault of `Faults`, `heal`, `until STATE`, `log`. The log is a list of [when, what, about],
-where `when` is monotonic [s] and no fault moves that clock: `obs` with stamp and cart position, `command`, `fault`, `healed`.
+Lines on stdin, each answered by one: a fault of `Faults`, `heal`, `until STATE`, `log`, `report`, `reasons`. The log is a list of [when, what, about],
+where `when` is monotonic [s] and no fault moves that clock: `obs` with stamp and cart position, `command`, `operator`, `fault`,
+`healed`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import torch
 from robot_bridge.bags.recording_transport import RecordingTransport
 from robot_bridge.middleware.dds import DdsTransport
 from robot_bridge.middleware.fields import joint_value
-from robot_bridge.middleware.messages import Float64MultiArray, JointState, Message
+from robot_bridge.middleware.messages import Bool, Float64MultiArray, JointState, Message
 from robot_bridge.node.adaptive_mpc import AdaptiveMpc
 from robot_bridge.node.parameters import NodeParameters
 
@@ -46,7 +47,11 @@ class Log:
             self._events.append([STEADY(), what, about])
 
     def topic(self, name: str, message_type: type[Message], *, reliable: bool) -> Callable[[Message, float], None]:
-        about = {JointState: ("obs", obs_of), Float64MultiArray: ("command", lambda m: m.data[0])}.get(message_type)
+        about = {
+            JointState: ("obs", obs_of),
+            Float64MultiArray: ("command", lambda m: m.data[0]),
+            Bool: ("operator", lambda m: m.data),
+        }.get(message_type)
         if about is None or name.startswith("/adaptive_mpc"):
             return lambda message, at: None
         return lambda message, at: self(about[0], about[1](message))
@@ -170,6 +175,8 @@ def main() -> None:
             print(json.dumps(log.take()), flush=True)
         elif line == "report":
             print(node.report(), flush=True)
+        elif line == "reasons":
+            print("; ".join(node._running().loop.supervisor.hold_reasons), flush=True)
         else:
             faults.healed.clear()
             getattr(faults, line.replace(" ", "_"))()
