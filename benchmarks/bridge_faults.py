@@ -1,12 +1,12 @@
-"""How soon the bridge answers a fault, over real middleware: each fault many times, at random phases of the loop, also under load.
+"""How soon the bridge answers a fault, over real middleware: each fault many times, at any phase of the loop, also under load.
 
 Usage: python -m benchmarks.bridge_faults [FAULT...] [--times 100] [--conditions idle loaded] [--out FILE]
 
 Sensors, node and an observer are processes of their own with DDS between them. Under `idle` nothing else runs. Under `loaded` a
-process that never pauses runs on each core, and sensor messages come up to 20 ms late. The reaction is the time in control periods
-of 0.04 s from the moment after which the plan must not be followed to the first safe action. The observer looks at every command
-of the whole run, as a driver would get it, and counts those that are unsafe: beyond the limits, changed too fast, no number, or
-following the plan later than the fault allows.
+process that never pauses runs on each core, and sensor messages come up to 20 ms late. The reaction is the time in control
+periods of 0.04 s from the moment after which the plan must not be followed to the first safe action. The observer looks at every
+command of the whole run, as a driver would get it, and counts those that are unsafe: beyond the limits, changed too fast, no
+number, or following the plan later than the fault allows.
 
 An injection takes about 0.8 s: 18 faults 100 times under both conditions take about 50 minutes. The report is written after each
 fault; a run that was interrupted goes on where it was, unless `--again` is given.
@@ -36,6 +36,8 @@ from sim.robot.robot import load_robot
 
 JITTER = {"idle": 0.0, "loaded": 0.02}
 """Conditions, and how much later a sensor's message may come [s]."""
+MAX_FAILURES = 5
+"""After so many injections that did not come about, the next fault follows."""
 
 
 def main(
@@ -103,10 +105,18 @@ def injected(
 
 def of_one_fault(rig: EvidenceRig, name: str, times: int, seed: int) -> dict[str, Any]:
     """Inject one fault many times."""
-    began = time.monotonic()
-    injections = [rig.strike(name, float(pause)) for pause in phases(times, rig.dt, seed)]
+    began, injections, failures = time.monotonic(), [], []
+    for pause in phases(times, rig.dt, seed):
+        try:
+            injections.append(rig.strike(name, float(pause)))
+        except AssertionError as error:
+            # on a machine that is too busy the node may not come to run; that is said, and no reason to lose the rest
+            failures.append(str(error))
+            if len(failures) > MAX_FAILURES:
+                break
     took, witness = time.monotonic() - began, rig.witness()
-    return figures_of(injections, FAULTS[name].periods, witness) | {"seconds": digits(took, 1)}
+    figures = figures_of(injections, FAULTS[name].periods, witness)
+    return figures | {"seconds": digits(took, 1), "not_injected": failures}
 
 
 def figures_of(injections: list[Injection], allowed: int, witness: dict[str, Any]) -> dict[str, Any]:

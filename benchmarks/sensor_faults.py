@@ -3,9 +3,9 @@
 Usage: python -m benchmarks.sensor_faults [ROBOT...] [--healthy 32] [--lying 8] [--propose] [--out FILE]
 
 Each robot runs under its shipped checkpoint, in process, so that the machine does not matter. Its dynamics change in mid-episode,
-as its split `anything` draws them. Episodes of the train part are those that limits are chosen from (`--propose` prints them), and
-episodes of the validation part are those that the limits of the bridge file are checked on. In each episode but the healthy ones a
-channel begins to lie at a random step, another one in each episode:
+as its split `anything` draws them. Episodes of the train part are those that limits are chosen from (`--propose` prints them).
+Episodes of the validation part are those that the limits of the bridge file are checked on. In each episode but the healthy ones
+a channel begins to lie at a random step, another one in each episode:
 
     none      nothing lies: everything that is told is a false alarm
     frozen    it keeps its value

@@ -1,7 +1,7 @@
 """A controller without a model: it speaks to the guard by the real line and sends a command in every control period.
 
-It takes a tenth of the time to start that a controller with a model takes, so that it can be killed a hundred times. On SIGUSR1 it
-takes memory until it is ended.
+It takes a tenth of the time to start that a controller with a model takes, so that it can be killed a hundred times. On SIGUSR1
+it takes memory until it is ended.
 
 python -m benchmarks.evidence.guard_client SPEC
 """
@@ -25,6 +25,8 @@ from robot_bridge.safety.observation_checks import TrainingRange
 BLOCK = 256 << 20
 """Memory that is taken at once [bytes]."""
 COMMAND = 0.5
+WARM_UP = 0.5
+"""Time between the hello and the first command [s]. A real controller measures meanwhile how long a plan takes."""
 
 
 def main() -> None:
@@ -38,6 +40,7 @@ def main() -> None:
     signal.signal(signal.SIGUSR1, lambda number, frame: grows.set())
     line.hello(spec, TrainingRange(np.zeros(spec.obs_dim), np.ones(spec.obs_dim)))
     pause = threading.Event()
+    pause.wait(WARM_UP)
     while not pause.wait(spec.dt):
         line.command([COMMAND] * spec.action_dim)
         if grows.is_set():

@@ -1,10 +1,11 @@
 """A robot whose sensors can be told to lie, in a process of its own; its messages may come with jitter.
 
-python -m benchmarks.evidence.robot standing|moving DOMAIN BRIDGE JITTER SEED
+python -m benchmarks.evidence.robot standing|moving DOMAIN BRIDGE JITTER SEED [PERIOD]
 
-`standing` publishes a robot that stands still, every 10 ms and up to JITTER seconds more. `moving` is the cart-pole in MuJoCo, in
-real time, which obeys the commands; JITTER is that of the line from its sensors. A line on stdin names a lie, and `good` ends it;
-the answer is when that was, monotonic [s]. A standing robot begins `silent`, so that it can wait until it is needed.
+`standing` publishes a robot that stands still, every PERIOD, by default 10 ms, and up to JITTER seconds more. `moving` is the
+cart-pole in MuJoCo, in real time, which obeys the commands; JITTER is that of the line from its sensors. A line on stdin names a
+lie, and `good` ends it; the answer is when that was, monotonic [s]. A standing robot begins `silent`, so that it can wait until
+it is needed.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class LyingTransport(PassingOn):
         return replace(message, position=position, velocity=velocity)
 
 
-def stand(transport: DdsTransport, jitter: float, rng: np.random.Generator) -> None:
+def stand(transport: DdsTransport, jitter: float, rng: np.random.Generator, period: float = PERIOD) -> None:
     """Publish a robot that stands still until stdin ends."""
     publish = transport.publisher("/joint_states", JointState, reliable=False)
     asked: queue.SimpleQueue[str | None] = queue.SimpleQueue()
@@ -84,7 +85,7 @@ def stand(transport: DdsTransport, jitter: float, rng: np.random.Generator) -> N
     print("ready", flush=True)
     while True:
         try:
-            following = asked.get(timeout=PERIOD + jitter * float(rng.random()))
+            following = asked.get(timeout=period + jitter * float(rng.random()))
         except queue.Empty:
             if wanted != "silent":
                 publish(FAULTS[wanted](time.time(), since))
@@ -122,10 +123,10 @@ def move(transport: DdsTransport, bridge: Path, jitter: float, seed: int) -> Non
 
 def main() -> None:
     """Run the robot that the arguments ask for."""
-    kind, domain, bridge, jitter, seed = sys.argv[1:]
+    kind, domain, bridge, jitter, seed, *period = sys.argv[1:]
     transport = DdsTransport(int(domain))
     if kind == "standing":
-        stand(transport, float(jitter), np.random.default_rng(int(seed)))
+        stand(transport, float(jitter), np.random.default_rng(int(seed)), *map(float, period))
     else:
         move(transport, Path(bridge), float(jitter), int(seed))
     transport.close()

@@ -1,7 +1,7 @@
 """The index of a recording that is being written, on disk instead of in memory: a recording may run for days.
 
-An MCAP file ends with an entry for each of its chunks, of which there is one a second here. `rosbags` keeps these entries in a list
-until the file ends, which took 1.7 MB an hour.
+An MCAP file ends with an entry for each of its chunks, of which there is one a second here. `rosbags` keeps these entries in a
+list until the file ends, which took 1.7 MB an hour.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class ChunkIndex:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._file = tempfile.TemporaryFile(dir=folder)
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - `close` closes it
         self._count = 0
 
     def append(self, entry: BytesIO) -> None:

@@ -124,10 +124,10 @@ class LineProcess:
 class Actuators:
     """Keeps the commands that came, and waits for what shall come."""
 
-    def __init__(self, transport: DdsTransport) -> None:
+    def __init__(self, transport: DdsTransport, topic: str = "/commands") -> None:
         self.commands: list[Command] = []
         self._changed = threading.Condition()
-        transport.subscribe("/commands", Float64MultiArray, self._receive, reliable=True)
+        transport.subscribe(topic, Float64MultiArray, self._receive, reliable=True)
 
     def wait_for(self, is_it: Callable[[float], bool]) -> float:
         """When the next such command comes."""

@@ -2,9 +2,9 @@
 
 python -m tests.bridge.faulty_node DOMAIN BRIDGE
 
-Lines on stdin, each answered by one: a fault of `Faults`, `heal`, `until STATE`, `log`, `report`, `reasons`. The log is a list of [when, what, about],
-where `when` is monotonic [s] and no fault moves that clock: `obs` with stamp and cart position, `command`, `operator`, `fault`,
-`healed`.
+Lines on stdin, each answered by one: a fault of `Faults`, `heal`, `until STATE`, `log`, `report`, `reasons`. The log is a list of
+[when, what, about], where `when` is monotonic [s] and no fault moves that clock: `obs` with stamp and cart position, `command`,
+`operator`, `fault`, `healed`.
 """
 
 from __future__ import annotations
