@@ -67,6 +67,7 @@ def figures(kinds: Mapping[str, Sequence[Looked]], spec: RobotSpec, safety: Safe
         "limits": limits_in_use(safety),
         "healthy_hours": round(hours, 3),
         "false_alarms": {kind: {"events": n, "per_hour": rate_interval(n, hours)} for kind, n in alarms.items()},
+        "all_per_hour": rate_interval(sum(alarms.values()), hours),
         "largest": largest(kinds["none"], spec, safety),
         "lies": {lie: detection(looked, spec, safety) for lie, looked in kinds.items() if lie != "none"},
     }

@@ -16,14 +16,13 @@ from tests.bridge.faults import LineProcess
 
 FAST_DT, FAST_SAMPLE = 0.003, 5.0
 """Control period and time between two readings of the memory with `--steps` [s]."""
-LATE_PLANS = 1_000_000
 WARM_UP = 0.2
 """Share of the readings with `--steps` in which the memory may still grow."""
 
 
 def fast_soak(folder: Path, steps: int, domain: int, record: bool) -> dict[str, Any]:
     """Run the node beside a robot that stands still until so many control periods have passed."""
-    _, bridge = write_tiny_cartpole(folder, FAST_DT, LATE_PLANS)
+    _, bridge = write_tiny_cartpole(folder, FAST_DT, is_patient=True)
     transport = DdsTransport(domain)
     monitor = NodeMonitor(transport)
     robot = LineProcess("robot", "standing", str(domain), str(bridge), "0", "0", f"{FAST_DT:g}", package="benchmarks.evidence")

@@ -12,6 +12,9 @@ from pathlib import Path
 from robot_bridge.middleware.dds import DdsTransport
 from robot_bridge.middleware.messages import DiagnosticArray, String
 
+START_SECONDS = 180.0
+"""Longest time until the node runs [s]; a machine with nothing else to do takes about ten."""
+
 
 class NodeMonitor:
     """Collects what the node publishes about itself: its states from the first `running` on, and the newest diagnostics."""
@@ -25,7 +28,7 @@ class NodeMonitor:
 
     def wait_until_running(self) -> None:
         """Wait until the plan is followed."""
-        if not self._running.wait(60):
+        if not self._running.wait(START_SECONDS):
             raise SystemExit("error: the node does not run")
 
     def _state(self, message: String, received: float) -> None:

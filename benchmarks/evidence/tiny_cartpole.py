@@ -17,15 +17,17 @@ from sim.robot.robot import load_robot
 MODEL = ModelConfig(hidden=(32,), members=2)
 PLANNER = ICEMConfig(horizon=5, num_samples=16, num_iterations=1, num_elites=4)
 RULES, WINDOW = (GradientConfig(),), 8
+LATE_PLANS = 1_000_000
+"""As many deadlines in a row may be missed where plans may be late."""
 
 
-def write_tiny_cartpole(folder: Path, dt: float, max_missed_deadlines: int = 3) -> tuple[Path, Path]:
+def write_tiny_cartpole(folder: Path, dt: float, *, is_patient: bool = False) -> tuple[Path, Path]:
     """Write robot, checkpoint and bridge file into a folder.
 
     Args:
         folder: an empty folder.
         dt: control period [s].
-        max_missed_deadlines: as in the bridge file; large where plans need not be in time.
+        is_patient: whether plans and observations may be late, and a held robot starts again at once.
 
     Returns:
         The robot's file and the bridge file. Its topics are `/joint_states` and `/effort_controller/commands`.
@@ -44,9 +46,10 @@ def write_tiny_cartpole(folder: Path, dt: float, max_missed_deadlines: int = 3) 
     safety = replace(
         config.safety,
         obs_limits={},
-        max_age=0.1,
-        recovery_seconds=0.5,
-        max_missed_deadlines=max_missed_deadlines,
+        max_age=1.0 if is_patient else 0.1,
+        ramp_seconds=0.0 if is_patient else config.safety.ramp_seconds,
+        recovery_seconds=0.0 if is_patient else 0.5,
+        max_missed_deadlines=LATE_PLANS if is_patient else config.safety.max_missed_deadlines,
         frozen_steps=0,
         max_jump=0.0,
         max_drift=0.0,
