@@ -89,8 +89,8 @@ def _reasons(
     begin, end = np.searchsorted(state_times, ticks[:-1], "right") - 1, np.searchsorted(state_times, ticks[1:], "right")
     not_driven = {state.value for state in NOT_DRIVEN}
     reasons = missing_values(spec, obs)
-    for step in np.flatnonzero(steps_within(ticks, others)):
-        reasons[step] = SOMEBODY_ELSE
+    for shared in np.flatnonzero(steps_within(ticks, others)):
+        reasons[int(shared)] = SOMEBODY_ELSE
     for step in range(len(reasons)):
         during = [state for _, state in states[max(0, begin[step]) : end[step]] if state in not_driven]
         if during:
