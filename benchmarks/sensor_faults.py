@@ -14,7 +14,10 @@ a channel begins to lie at a random step, another one in each episode:
     reversed  a velocity has the wrong sign
 
 The controller sees the lie and acts on it. What was observed is kept in `--folder`, so that a run that was interrupted goes on,
-and so that other limits need no new episodes.
+and so that other limits need no new episodes. Robots may be measured by several processes at once.
+
+To say with 95 % that a false alarm comes less than once an hour takes 3.7 hours without one, which are 832 episodes of the
+cart-pole: about half an hour for it on one core, and about two hours for each of the others.
 """
 
 from __future__ import annotations
@@ -131,7 +134,6 @@ def main(
         out: JSON file for the figures; figures of other robots in it stay.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    report = json.loads(out.read_text()) if out.exists() else {"sensor_faults": {}}
     for robot in robots:
         config = load_bridge_config(find_config("bridge", robot))
         if propose:
@@ -140,6 +142,8 @@ def main(
             continue
         sizes = {lie: batches(healthy if lie == "none" else lying, batch) for lie in LIES}
         kinds = {lie: [o for b in sizes[lie] for o in observed(robot, config, "validation", lie, *b, folder)] for lie in LIES}
+        # another process may have written what it found of other robots
+        report = json.loads(out.read_text()) if out.exists() else {"sensor_faults": {}}
         report["sensor_faults"][robot] = figures(kinds, load_robot(robot).spec, config.safety)
         write_text_atomically(out, json.dumps({**report, "machine": machine()}, indent=1) + "\n")
         print(robot, json.dumps(report["sensor_faults"][robot]), flush=True)
