@@ -139,7 +139,7 @@ def figures_of(injections: list[Injection], allowed: int, witness: dict[str, Any
         "unsafe": proportion(unsafe, witness["count"]),
         "followed_too_long": sum(i.late for i in injections),
         "broken_promises": broken,
-        "periods": [digits(p) for p in periods],
+        "periods": [None if math.isnan(p) else digits(p) for p in periods],
     }
 
 

@@ -95,7 +95,8 @@ def reactions_table(report: dict[str, Any]) -> str:
     ]
     for condition, faults in report["conditions"].items():
         for name, row in faults.items():
-            times = " | ".join(f"{row['observed'][key]:.2f}" for key in ("p50", "p99", "max"))
+            figures = [row["observed"][key] for key in ("p50", "p99", "max")]
+            times = " | ".join("-" if figure is None else f"{figure:.2f}" for figure in figures)
             in_time = f"{row['in_time']['count']} of {row['in_time']['of']} (at least {row['in_time']['share_95'][0]:.1%})"
             unsafe = f"{row['unsafe']['count']} of {row['unsafe']['of']:,} (at most {row['unsafe']['share_95'][1]:.2%})"
             lines.append(f"| {condition} | `{name}` | {times} | {row['allowed']} | {in_time} | {unsafe} |")

@@ -27,10 +27,11 @@ def rate_interval(count: int, duration: float) -> list[float | None]:
     return [round(float(value) / duration, 3) for value in (count, low, high)]
 
 
-def quantiles(values: Sequence[float]) -> dict[str, float]:
-    """Median, 99th percentile and largest value."""
-    found = np.array(values)
-    return {"p50": digits(np.median(found)), "p99": digits(np.percentile(found, 99)), "max": digits(found.max())}
+def quantiles(values: Sequence[float]) -> dict[str, float | None]:
+    """Median, 99th percentile and largest value of those that are known; None without any."""
+    known = np.array([value for value in values if np.isfinite(value)])
+    wanted = {"p50": 50, "p99": 99, "max": 100}
+    return {name: digits(np.percentile(known, q)) if len(known) else None for name, q in wanted.items()}
 
 
 def digits(value: Any, number: int = 3) -> float:

@@ -14,6 +14,7 @@ from benchmarks.evidence.slope import growth
 from benchmarks.sensor_fault_figures import Looked, events, figures, proposed_limits, rounded_up
 from robot_bridge.bridge_config import load_bridge_config
 from robot_bridge.safety.config import Derivative, SafetyConfig
+from tests.benchmark_scripts import script
 from tests.bridge.faults import Times, reaction
 from tests.bridge.test_supervisor import SPEC
 
@@ -99,6 +100,13 @@ def test_figures_count_the_late_and_the_unsafe():
     assert found["observed"]["max"] == 1.3
 
 
+def test_a_fault_without_an_answer_is_not_in_time():
+    found = figures_of([Injection(float("nan"), float("nan"), 3)], 1, {"count": 10, "broken": {}})
+
+    assert (found["in_time"]["count"], found["in_time"]["of"], found["unsafe"]["count"]) == (0, 1, 3)
+    assert (found["sent"]["max"], found["periods"]) == (None, [None])
+
+
 def test_faults_strike_at_all_phases_and_each_time_at_the_same_ones():
     first, second = phases(1000, DT, 3), phases(1000, DT, 3)
 
@@ -115,6 +123,25 @@ def test_the_rigs_have_bridge_files(robot: str, tmp_path):
     assert safety.max_age == MAX_AGE
     assert (safety.frozen_steps, safety.max_jump) == ((FROZEN_STEPS, 9.0) if robot == MOVING else (0, 0.0))
     assert {fault.robot for fault in FAULTS.values()} == {STANDING, MOVING}
+
+
+def test_the_tables_of_reports_say_what_the_reports_say():
+    tables = script("evidence_tables")
+    injections = [Injection(0.5, 0.625, 0)] * 100
+    row = figures_of(injections, 1, {"count": 5000, "broken": {}})
+    about = {"machine": {"cpu": "X", "cores": 2}, "dt": DT, "times": 100}
+
+    table = tables.reactions_table({**about, "conditions": {"loaded": {"nan": row}}})
+    steps = {"memory_mb": {"mean": 0.5, "low": -0.1, "high": 1.0, "slope": 0.25, "last_minus_first": 0.5}, "threads": None}
+    soak = {**about, "record": True, "seconds": 60.0, "control_loop": {"steps": "1000"}, "growth_per_million_steps": steps}
+
+    assert "| loaded | `nan` | 0.62 | 0.62 | 0.62 | 1 | 100 of 100 (at least 96.4%) | 0 of 5,000 (at most 0.07%) |" in table
+    assert "| memory [MB] | 0.500 [-0.100, 1.000] | 0.250 |\n| threads | - | - |" in tables.steps_table(soak)
+    sensors = {"sensor_faults": {"leg": figures({"none": [looked(5.0)], "jump": [looked(9.0)]}, SPEC, SAFETY)}}
+    assert "| jump | 1 of 1 | 0 | 0 | jump 1 |" in tables.sensors_table(sensors)
+    left = {"times": 3, "left_behind": {"files": 0}, "memory_mb_per_start": None}
+    whole = {"times": 2, "exit_codes": [0], "shared_memory_left": 0}
+    assert "| files left behind | 0 |" in tables.starts_table({**about, "starts_and_stops": left, "processes": whole})
 
 
 # --- sensors that lie ----------------------------------------------------------------------------------------------------------
