@@ -8,7 +8,7 @@ periods of 0.04 s from the moment after which the plan must not be followed to t
 command of the whole run, as a driver would get it, and counts those that are unsafe: beyond the limits, changed too fast, no
 number, or following the plan later than the fault allows.
 
-An injection takes about 0.8 s: 18 faults 100 times under both conditions take about 50 minutes. The report is written after each
+An injection takes about a second: 18 faults 100 times under both conditions take about 70 minutes. The report is written after each
 fault; a run that was interrupted goes on where it was, unless `--again` is given.
 """
 
@@ -36,6 +36,8 @@ from sim.robot.robot import load_robot
 
 JITTER = {"idle": 0.0, "loaded": 0.02}
 """Conditions, and how much later a sensor's message may come [s]."""
+LATENESS = 0.1
+"""What the machine may be late at a tick without a reaction being called late [control periods]."""
 MAX_FAILURES = 5
 """After so many injections that did not come about, the next fault follows."""
 
@@ -124,11 +126,11 @@ def figures_of(injections: list[Injection], allowed: int, witness: dict[str, Any
 
     Args:
         injections: what came of each.
-        allowed: control periods in which the safe action must come.
+        allowed: control periods in which the safe action must come, with `LATENESS` beside them.
         witness: what the observer found, over all commands.
     """
     periods, observed = [i.periods for i in injections], [i.observed for i in injections]
-    in_time = sum(not math.isnan(p) and p <= allowed for p in periods)
+    in_time = sum(not math.isnan(p) and p <= allowed + LATENESS for p in periods)
     broken = {promise: count for promise, count in witness["broken"].items() if count}
     unsafe = sum(i.late for i in injections) + sum(broken.values())
     return {

@@ -49,14 +49,17 @@ class Fault:
         words: what the node says, one of these.
         periods: control periods from the moment after which the plan must not be followed in which the safe action must come. A
             fault that only shows in how observations change takes as many more as its check looks at.
+        needs_motion: whether it only shows while the robot moves.
     """
 
     robot: str
     where: Where
     words: tuple[str, ...]
     periods: int = 1
+    needs_motion: bool = False
 
 
+DERIVATIVE, JUMPED = "more than its velocity says", "jumped by"
 STALE = (f"s old, allowed: {MAX_AGE:g} s",)
 FAULTS: dict[str, Fault] = {
     "nan": Fault(STANDING, "sensor", ("'cart_position' is not finite",)),
@@ -73,10 +76,10 @@ FAULTS: dict[str, Fault] = {
     "monotonic ahead": Fault(STANDING, "node", ("",)),
     "operator silent": Fault(STANDING, "operator", ("the operator is silent",)),
     "operator away": Fault(STANDING, "operator", ("the operator is not there",)),
-    "jump": Fault(MOVING, "lie", ("jumped by", "more than its velocity says"), 2),
-    "frozen": Fault(MOVING, "lie", ("kept its value", "jumped by", "more than its velocity says"), FROZEN_STEPS + 3),
-    "derivative": Fault(MOVING, "lie", ("more than its velocity says", "jumped by"), 12),
-    "drift": Fault(MOVING, "lie", ("drifts by", "more than its velocity says", "jumped by"), 60),
+    "jump": Fault(MOVING, "lie", (JUMPED, DERIVATIVE), 2),
+    "frozen": Fault(MOVING, "lie", ("kept its value", JUMPED, DERIVATIVE), FROZEN_STEPS + 3, needs_motion=True),
+    "derivative": Fault(MOVING, "lie", (DERIVATIVE, JUMPED), 12, needs_motion=True),
+    "drift": Fault(MOVING, "lie", ("drifts by", DERIVATIVE, JUMPED), 60),
 }
 """By name. `goal_lost` is not among them because a cart-pole has no goal, and neither are the alarms of actuators, which need a
 checkpoint with a diagnosis."""

@@ -15,15 +15,22 @@ import numpy as np
 
 from adaptive_mbrl.spec import RobotSpec
 from benchmarks.evidence.faults import FAULTS, STANDING, times_of
+from benchmarks.evidence.robot import POLE
 from robot_bridge.bridge_config import load_bridge_config
 from robot_bridge.middleware.dds import DdsTransport
-from robot_bridge.middleware.messages import Bool
+from robot_bridge.middleware.messages import Bool, JointState
 from robot_bridge.safety.limits import command_limiter
 from tests.bridge.faults import PATIENCE, Actuators, LineProcess, reaction
 
 PACKAGE = "benchmarks.evidence"
+ATTEMPTS = 50
+"""So often a fault is tried that must meet the robot in a certain state."""
 HEARTBEAT = 0.02
 """Time between two signs of life of the operator [s]."""
+MOTION = 3.0
+"""Least speed of the pole at which a fault strikes that shows only in motion [rad/s]."""
+TURN = 2.0
+"""How long it is waited for that, with an operator and without in turn [s]."""
 SAFE_COMMANDS = 3
 """Number of further commands that are waited for while a fault lasts."""
 
@@ -85,7 +92,8 @@ class EvidenceRig:
             self.transport = DdsTransport(domain)
             starting.callback(self.transport.close)
             self._actuators = Actuators(self.transport)
-            self._operator = Operator(self.transport)
+            self._operator, self._speed = Operator(self.transport), 0.0
+            self.transport.subscribe("/joint_states", JointState, self._hear)
             starting.callback(self._operator.close)
             self._observer = LineProcess("observer", str(domain), *map(str, promises), package=PACKAGE)
             starting.callback(self._observer.close)
@@ -112,18 +120,24 @@ class EvidenceRig:
             name: one of `FAULTS`.
             pause: how long after a command it strikes [s].
         """
-        for _ in range(20):
+        for _ in range(ATTEMPTS):
+            if FAULTS[name].needs_motion:
+                self._let_it_move()
             self._run()
             self._node.ask("log")
             self.witness()
             # the log begins with what is right
             self._wait(1)
             threading.Event().wait(pause)
+            if FAULTS[name].needs_motion and abs(self._speed) < MOTION:
+                continue
             begin = self._begin(name)
             if name != "monotonic ahead" or self._node.ask("within 1 hold") == "hold":
                 break
             # observations of after the jump came first, and nothing was old: again
             self._end(name)
+        else:
+            raise AssertionError(f"{name}: it did not come about {ATTEMPTS} times")
         if self._node.ask("until hold") != "hold":
             raise AssertionError(f"{name}: the node does not hold")
         self._require_words(name)
@@ -143,6 +157,20 @@ class EvidenceRig:
         if self._node.ask("until running") != "running":
             raise AssertionError(f"the node does not run: {self._node.ask('report')}")
         self._actuators.wait_for(lambda value: value != 0.0)
+
+    def _let_it_move(self) -> None:
+        """Wait until the pole turns fast: one that hangs is swung up, and one that stands falls while the operator is away."""
+        for turn in range(ATTEMPTS):
+            self._operator.says = turn % 2 == 0
+            until = time.monotonic() + TURN
+            while abs(self._speed) < MOTION and time.monotonic() < until:
+                self._wait(1)
+            if abs(self._speed) >= MOTION:
+                break
+        self._operator.says = True
+
+    def _hear(self, state: JointState, received: float) -> None:
+        self._speed = state.velocity[POLE]
 
     def _wait(self, commands: int) -> None:
         for _ in range(commands):

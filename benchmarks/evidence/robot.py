@@ -38,7 +38,7 @@ STEPS = 200_000
 """Control steps of the moving robot's scenario, which are more than any measurement needs."""
 POLE = 1
 """Place of the pole's joint in the messages."""
-JUMP, DRIFT, SCALE = 1.0, 0.5, -1.0
+JUMP, DRIFT, SCALE = 2.0, 0.5, -1.0
 """A jump of the pole's angle [rad], its drift [rad/s], and what its velocity is multiplied with."""
 
 
