@@ -8,8 +8,8 @@ periods of 0.04 s from the moment after which the plan must not be followed to t
 command of the whole run, as a driver would get it, and counts those that are unsafe: beyond the limits, changed too fast, no
 number, or following the plan later than the fault allows.
 
-An injection takes about a second: 18 faults 100 times under both conditions take about 70 minutes. The report is written after each
-fault; a run that was interrupted goes on where it was, unless `--again` is given.
+An injection takes about a second: 18 faults 100 times under both conditions take about 70 minutes. The report is written after
+each fault; a run that was interrupted goes on where it was, unless `--again` is given.
 """
 
 from __future__ import annotations
