@@ -144,17 +144,20 @@ def starts_table(report: dict[str, Any]) -> str:
 def sensors_table(report: dict[str, Any]) -> str:
     """False alarms and what is told of each lie, by robot."""
     lines = [
-        "| robot | healthy [h] | false alarms | per hour [95 %] | lie | told | steps until told: median | max | first told by |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| robot | healthy [h] | false alarms | per hour [95 %] | extrapolated per hour | lie | told "
+        "| steps until told: median | max | first told by |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for robot, found in report["sensor_faults"].items():
         alarms = found["false_alarms"]
         count = sum(alarm["events"] for alarm in alarms.values())
         rate, low, high = found["all_per_hour"]
-        about = f"{found['healthy_hours']:.2f} | {count} | {rate:.1f} [{low:.1f}, {high:.1f}]"
+        tails = found["extrapolated_per_hour"].values()
+        expected = f"{sum(tails):.2g}" if tails else "-"
+        about = f"{found['healthy_hours']:.2f} | {count} | {rate:.1f} [{low:.1f}, {high:.1f}] | {expected}"
         for lie, row in found["lies"].items():
             steps = " | ".join("-" if row[key] is None else f"{row[key]:.0f}" for key in ("steps_median", "steps_max"))
             first = ", ".join(f"{kind} {number}" for kind, number in row["first_told_by"].items()) or "-"
             lines.append(f"| {robot} | {about} | {lie} | {row['told']} of {row['of']} | {steps} | {first} |")
-            robot, about = "", " | | "
+            robot, about = "", " | | | "
     return "\n".join(lines)

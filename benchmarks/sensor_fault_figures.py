@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from adaptive_mbrl.spec import RobotSpec
 from benchmarks.evidence.figures import rate_interval, share_interval
@@ -20,6 +21,8 @@ from robot_bridge.safety.observation_checks import Observed
 
 Array = NDArray[np.float64]
 KINDS = ("frozen", "jump", "drift", "derivative")
+LEAST_EPISODES = 8
+"""Number of episodes from which a distribution of their largest values is fitted."""
 HEADROOM = 1.5
 """A limit is this many times the largest value of all healthy episodes that it is chosen from."""
 
@@ -68,6 +71,7 @@ def figures(kinds: Mapping[str, Sequence[Looked]], spec: RobotSpec, safety: Safe
         "healthy_hours": round(hours, 3),
         "false_alarms": {kind: {"events": n, "per_hour": rate_interval(n, hours)} for kind, n in alarms.items()},
         "all_per_hour": rate_interval(sum(alarms.values()), hours),
+        "extrapolated_per_hour": extrapolated(kinds["none"], spec, safety),
         "largest": largest(kinds["none"], spec, safety),
         "lies": {lie: detection(looked, spec, safety) for lie, looked in kinds.items() if lie != "none"},
     }
@@ -120,6 +124,26 @@ def largest(looked: Sequence[Looked], spec: RobotSpec, safety: SafetyConfig) -> 
         "drift": round(max(_largest_drift(episode.innovations, math.inf) for episode in looked), 3),
         "derivatives": {name: round(value, 4) for name, value in _largest_differences(looked, spec, safety).items()},
     }
+
+
+def extrapolated(looked: Sequence[Looked], spec: RobotSpec, safety: SafetyConfig) -> dict[str, float | None]:
+    """False alarms per hour that a Gumbel distribution of the largest values of episodes expects, for each limit that is on.
+
+    It says more than a count of alarms where there are few hours, and is worth as much as that distribution fits.
+    """
+    hours = sum(len(episode.seen) for episode in looked) * spec.dt / 3600
+    if len(looked) < LEAST_EPISODES:
+        return {}
+    each = [largest([episode], spec, safety) for episode in looked]
+    statistics = {"jump": (safety.max_jump, [e["jump"] for e in each]), "drift": (safety.max_drift, [e["drift"] for e in each])}
+    for name, pair in safety.derivatives.items():
+        statistics[name] = (pair.tolerance, [e["derivatives"][name] for e in each])
+    found: dict[str, float | None] = {}
+    for name, (limit, values) in statistics.items():
+        if limit > 0 and np.std(values) > 0:
+            tail = stats.gumbel_r.sf(limit, *stats.gumbel_r.fit(values))
+            found[name] = float(f"{tail * len(looked) / hours:.2g}")
+    return found
 
 
 def proposed_limits(looked: Sequence[Looked], spec: RobotSpec, safety: SafetyConfig) -> dict[str, Any]:
