@@ -3,7 +3,8 @@
 Usage: python benchmarks/make_results.py
 
 Between a line ``<!-- begin NAME -->`` and ``<!-- end NAME -->`` in one of the `PAGES`, the text is replaced by what
-docs/results/NAME.json says. `budgets` is about the shipped checkpoints; `in_short` and `test_ledger` sum up several files.
+docs/results/NAME.json says. `budgets` is about the shipped checkpoints; `in_short`, `test_ledger` and `evidence` sum up several
+files.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench_tables import bench_tables
+from evidence_tables import in_short, not_measured, reactions_table, sensors_table, starts_table, steps_table
 from scaling_tables import interrupted_table, scaling_table
 
 from adaptive_mbrl.checkpoint import DESCRIPTION_FILE, find_checkpoint, read_description
@@ -41,6 +43,7 @@ PAGES = (
     "performance.md",
     "physics.md",
     "robot.md",
+    "safety.md",
     "scaling.md",
     "training.md",
     "walker.md",
@@ -52,7 +55,7 @@ LAST_NARROW = "36f922467660"
 
 
 def main() -> None:
-    """Replace every marked part; a mark without a report is an error."""
+    """Replace every marked part; a mark without a report is an error, but for evidence that is still to be measured."""
     for name in PAGES:
         path = DOCS / name
         text = path.read_text(encoding="utf-8")
@@ -61,8 +64,8 @@ def main() -> None:
 
 def _replacement(match: re.Match[str]) -> str:
     name = match.group(1)
-    without_report = {"in_short": claims_table, "test_ledger": ledger_table, "budgets": budgets_table}
-    content = without_report[name]() if name in without_report else report_tables(name)
+    without_report = {"in_short": claims_table, "test_ledger": ledger_table, "budgets": budgets_table, "evidence": in_short}
+    content = without_report[name]() if name in without_report else not_measured(name) or report_tables(name)
     return f"<!-- begin {name} -->\n{content}\n<!-- end {name} -->"
 
 
@@ -585,6 +588,10 @@ TABLES = {
     "rate_hz": latency_table,
     "imperfections": bridge_table,
     "faults": faults_table,
+    "conditions": reactions_table,
+    "growth_per_million_steps": steps_table,
+    "starts_and_stops": starts_table,
+    "sensor_faults": sensors_table,
     "latency_cases": latency_cost_table,
     "meta_batches_per_second": large_store_table,
     "weak_scaling_of_two": scaling_table,

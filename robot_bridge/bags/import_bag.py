@@ -20,6 +20,7 @@ from adaptive_mbrl.logs.samples import Array, measured_at
 from adaptive_mbrl.objective import RewardFunction
 from adaptive_mbrl.options import ImportBagOptions
 from adaptive_mbrl.spec import RobotSpec
+from robot_bridge.bags.reader import Bag
 from robot_bridge.bags.recording import Recording, read_recording
 from robot_bridge.bags.stretches import cut
 from robot_bridge.bridge_config import GoalInput, load_bridge_config, require_goal, require_spec
@@ -34,10 +35,13 @@ def import_bag(options: ImportBagOptions) -> None:
     require_goal(config, description.goal_dim, str(options.bridge))
     if (options.out / SPEC_FILE).exists():
         EpisodeStore.check(options.out, spec)
+        if _is_there(options, spec):
+            print(f"{options.bag}: imported already")
+            return
     recording = read_recording(options.bag, config, spec, options.node)
     min_steps = options.min_steps or 2 * description.window
     max_age = {name: config.safety.age_limit(name) for name in spec.obs_names}
-    stretches = cut(spec, recording.commands, recording.channels, recording.states, max_age, min_steps)
+    stretches = cut(spec, recording.commands, recording.channels, recording.states, max_age, min_steps, recording.others)
     print_stretches(stretches, spec.dt, recording.notes)
     tags = {"source": "bag", "bag": options.bag.resolve().name, "start": recording.start}
     episodes = [episode(s, recording, config.goal, checkpoint.reward, spec, tags) for s in stretches if not s.reason]
@@ -48,10 +52,19 @@ def import_bag(options: ImportBagOptions) -> None:
         if any(about.get("bag") == tags for about in store.abouts):
             print(f"{options.bag}: imported already")
         else:
-            store.append(episodes, {"bag": tags})
+            store.append(episodes, {"bag": tags, "begin": recording.begin})
             if description.learned_reward is None:
                 save_objective(options.out, description.objective)
     print(f"{options.out}: {len(store.episodes)} episodes, {store.num_steps} steps")
+
+
+def _is_there(options: ImportBagOptions, spec: RobotSpec) -> bool:
+    """Whether the store has this bag, by its name and its index alone: reading a long bag takes minutes."""
+    with Bag(options.bag) as bag:
+        begin, name = bag.begin, options.bag.resolve().name
+    store = EpisodeStore.open(options.out, spec, damaged=lambda error: None)
+    known = {(about["bag"]["bag"], about.get("begin")) for about in store.abouts if "bag" in about}
+    return begin is not None and (name, begin) in known
 
 
 def episode(

@@ -21,6 +21,7 @@ class Bag:
     Attributes:
         topics: message type of each topic, by the topic's name.
         was_cut: whether the recording was cut off; then all complete messages are read.
+        begin: time of the first message of all since the epoch [ns]; None in an empty bag.
 
     Raises:
         ConfigError: there is no bag, or it cannot be read.
@@ -29,7 +30,7 @@ class Bag:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._storage = Storage(path)
-        self.was_cut = self._storage.was_cut
+        self.was_cut, self.begin = self._storage.was_cut, self._storage.begin
         self.topics = {c.topic: c.msgtype for c in self._storage.connections}
 
     def messages(self, wanted: Mapping[str, type[Message]]) -> Iterator[tuple[str, int, Message]]:

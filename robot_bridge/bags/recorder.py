@@ -15,13 +15,16 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
+from typing import cast
 
 from rosbags.interfaces import Connection, Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
 from rosbags.rosbag2.storage_mcap import McapWriter
 
 from adaptive_mbrl.errors import ConfigError
+from robot_bridge.bags.chunk_index import ChunkIndex
 from robot_bridge.bags.types import encode, require_known, typestore
 from robot_bridge.middleware.messages import Message
 
@@ -70,6 +73,9 @@ class BagRecorder:
             self._writer.open()
         except WriterError as error:
             raise ConfigError(f"{folder}: exists already; a bag is never overwritten") from error
+        self._index = ChunkIndex(folder)
+        if isinstance(self._writer.storage, McapWriter):
+            self._writer.storage.chunks = cast("list[BytesIO]", self._index)
         self._connections: dict[str, Connection] = {}
         self._queue: queue.Queue[tuple[str, Message, float] | None] = queue.Queue(capacity)
         self._closed = threading.Event()
@@ -139,6 +145,8 @@ class BagRecorder:
             self.failure = f"{type(error).__name__}: {error}"
             self._closed.set()
             self._writer.abort()
+        finally:
+            self._index.close()
 
     def _write_all(self, writer: Writer) -> None:
         synced = time.monotonic()

@@ -11,11 +11,13 @@ import numpy as np
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.logs.samples import Measured
 from adaptive_mbrl.spec import RobotSpec
+from robot_bridge.bags.other_senders import TOPIC as DIAGNOSTICS
+from robot_bridge.bags.other_senders import Interval, other_publishers, told_by_diagnosis
 from robot_bridge.bags.reader import Bag
 from robot_bridge.bags.recorded_topics import RecordedGoals, RecordedTopic, channels_row, command_row
 from robot_bridge.bags.samples import Samples
 from robot_bridge.bridge_config import BridgeConfig, ChannelInput
-from robot_bridge.middleware.messages import MESSAGES, Message, String
+from robot_bridge.middleware.messages import MESSAGES, DiagnosticArray, Message, String
 
 Sources = dict[str, dict[str, ChannelInput]]
 """By input: the observation channels that it carries, in the spec's order, and where each of them is read."""
@@ -26,19 +28,23 @@ class Recording:
     """A bag as numbers over time; times count from its first message [s].
 
     Attributes:
-        start: time of the first message since the epoch [ns].
+        start: time of the first message that is used since the epoch [ns].
+        begin: time of the first message of all since the epoch [ns]; None in an empty bag.
         commands: the commands, (S, action_dim), in the spec's order; NaN where a message is no command.
         channels: samples of each observation channel, (S, 1).
         goals: the goals, (S, goal_dim); None if the bag has none.
         states: states of the safety supervisor, each with the time at which it was published.
+        others: when somebody else commanded the robot, as far as the node's diagnosis tells.
         notes: sentences that a user should read.
     """
 
     start: int
+    begin: int | None
     commands: Measured
     channels: dict[str, Measured]
     goals: Measured | None
     states: tuple[tuple[float, str], ...]
+    others: tuple[Interval, ...]
     notes: tuple[str, ...]
 
 
@@ -52,6 +58,7 @@ class _Topics:
         output: the commands.
         goals: the goals; None if the bag has no such topic.
         states: states of the supervisor, each with its time of arrival since the epoch [ns].
+        publishers: number of other publishers of commands by the node's diagnosis, each with its time of arrival.
     """
 
     sources: Sources
@@ -59,6 +66,7 @@ class _Topics:
     output: RecordedTopic
     goals: RecordedGoals | None = None
     states: list[tuple[int, str]] = field(default_factory=list)
+    publishers: list[tuple[int, int]] = field(default_factory=list)
 
     @property
     def required(self) -> list[RecordedTopic]:
@@ -83,11 +91,11 @@ def read_recording(path: Path, config: BridgeConfig, spec: RobotSpec, node: str 
     Raises:
         ConfigError: the bag cannot be read, or does not hold what the bridge file names.
     """
-    state_topic = f"/{node.strip('/')}/state"
     topics = _bridge_topics(config, spec)
     with Bag(path) as bag:
-        _read_messages(bag, topics, config, spec, state_topic)
+        _read_messages(bag, topics, config, spec, node)
         notes = ["the recording was cut off; its complete messages are read"] if bag.was_cut else []
+        begin = bag.begin
     _require_messages(path, topics)
     goal_samples = Samples() if topics.goals is None else topics.goals.samples()
     start = topics.start(goal_samples)
@@ -97,9 +105,16 @@ def read_recording(path: Path, config: BridgeConfig, spec: RobotSpec, node: str 
     if config.goal is not None and goals is None:
         notes.append(f"no goal on {config.goal.topic}; rewards are for the bridge file's initial one")
     if not topics.states:
-        notes.append(f"no {state_topic}; stretches with an emergency stop cannot be found")
+        notes.append(f"no {_state_topic(node)}; stretches with an emergency stop cannot be found")
+    if not topics.publishers:
+        notes.append(f"no {DIAGNOSTICS} of the node; others who commanded the robot show only where commands crowd")
     states = tuple((1e-9 * (at - start), state) for at, state in sorted(topics.states))
-    return Recording(start, commands, channels, goals, states, tuple(notes))
+    others = told_by_diagnosis([(1e-9 * (at - start), count) for at, count in sorted(topics.publishers)])
+    return Recording(start, begin, commands, channels, goals, states, tuple(others), tuple(notes))
+
+
+def _state_topic(node: str) -> str:
+    return f"/{node.strip('/')}/state"
 
 
 def _bridge_topics(config: BridgeConfig, spec: RobotSpec) -> _Topics:
@@ -117,8 +132,9 @@ def _bridge_topics(config: BridgeConfig, spec: RobotSpec) -> _Topics:
     return _Topics(sources, inputs, output)
 
 
-def _read_messages(bag: Bag, topics: _Topics, config: BridgeConfig, spec: RobotSpec, state_topic: str) -> None:
-    """Hand every message of the bag to its topics; goals and states are optional, so only asked for where the bag has them."""
+def _read_messages(bag: Bag, topics: _Topics, config: BridgeConfig, spec: RobotSpec, node: str) -> None:
+    """Hand every message of the bag to its topics; all but observations and commands is asked for only where the bag has it."""
+    state_topic = _state_topic(node)
     readers: list[RecordedTopic | RecordedGoals] = [*topics.required]
     if config.goal is not None and config.goal.topic in bag.topics:
         topics.goals = RecordedGoals(config.goal, spec.dt)
@@ -126,9 +142,13 @@ def _read_messages(bag: Bag, topics: _Topics, config: BridgeConfig, spec: RobotS
     wanted: dict[str, type[Message]] = {reader.name: reader.message_type for reader in readers}
     if state_topic in bag.topics:
         wanted[state_topic] = String
+    if bag.topics.get(DIAGNOSTICS) == DiagnosticArray.ros_type:
+        wanted[DIAGNOSTICS] = DiagnosticArray
     for name, received, message in bag.messages(wanted):
         if isinstance(message, String):
             topics.states.append((received, message.data))
+        elif isinstance(message, DiagnosticArray) and (count := other_publishers(message, node)) is not None:
+            topics.publishers.append((received, count))
         for reader in readers:
             if reader.name == name:
                 reader.add(message, received)

@@ -21,6 +21,7 @@ from adaptive_mbrl.logs.grid import (
 )
 from adaptive_mbrl.logs.samples import Array, Measured, interpolate
 from adaptive_mbrl.spec import RobotSpec
+from robot_bridge.bags.other_senders import SOMEBODY_ELSE, Interval, crowded, steps_within
 from robot_bridge.safety.states import State
 
 NOT_DRIVEN = (State.ESTOP, State.INACTIVE, State.DRY_RUN)
@@ -34,6 +35,7 @@ def cut(
     states: Sequence[tuple[float, str]],
     max_age: Mapping[str, float],
     min_steps: int,
+    others: Sequence[Interval] = (),
 ) -> list[Stretch]:
     """All stretches of a recording in the order of time, those that are left out included.
 
@@ -44,6 +46,7 @@ def cut(
         states: states of the supervisor, each with the time of its publication [s]; may be empty.
         max_age: longest time between two samples of a channel that is no gap, by channel [s].
         min_steps: number of control steps below which a stretch is left out.
+        others: when somebody else commanded the robot, as far as the node's diagnosis tells.
     """
     found: list[Stretch] = []
     for run in runs_of(commands, MAX_HELD_PERIODS * spec.dt):
@@ -56,7 +59,8 @@ def cut(
         else:
             ticks, action = resample(spec.dt, times, values, end, phase_of(spec.dt, times))
             obs = np.stack([_channel(spec, name, channels[name], ticks, max_age[name]) for name in spec.obs_names], axis=1)
-            found += split_by_reason(ticks, obs, action, _reasons(spec, ticks, obs, states), min_steps)
+            reasons = _reasons(spec, ticks, obs, states, (*others, *crowded(times, spec.dt)))
+            found += split_by_reason(ticks, obs, action, reasons, min_steps)
         if end < following < math.inf:
             found.append(Stretch(end, float(following), NO_COMMANDS))
     return found
@@ -77,12 +81,16 @@ def _channel(spec: RobotSpec, name: str, samples: Measured, ticks: Array, max_ag
     return interpolate(samples.times, samples.values[:, 0], ticks, max_age, angle=angle)
 
 
-def _reasons(spec: RobotSpec, ticks: Array, obs: Array, states: Sequence[tuple[float, str]]) -> list[str]:
+def _reasons(
+    spec: RobotSpec, ticks: Array, obs: Array, states: Sequence[tuple[float, str]], others: Sequence[Interval]
+) -> list[str]:
     """The reason for leaving out each step, T entries; empty for a step that can be used."""
     state_times = np.array([at for at, _ in states])
     begin, end = np.searchsorted(state_times, ticks[:-1], "right") - 1, np.searchsorted(state_times, ticks[1:], "right")
     not_driven = {state.value for state in NOT_DRIVEN}
     reasons = missing_values(spec, obs)
+    for shared in np.flatnonzero(steps_within(ticks, others)):
+        reasons[int(shared)] = SOMEBODY_ELSE
     for step in range(len(reasons)):
         during = [state for _, state in states[max(0, begin[step]) : end[step]] if state in not_driven]
         if during:

@@ -215,8 +215,8 @@ class ControlLoop:
         self._observed = self.inputs.snapshot()
         failures = self.planning.statistics.failures
         missed = self.planning.next_period()
-        if missed and self.planning.is_under_way:
-            # a command that is a little late is better than one from the previous plan
+        if missed and self.planning.is_due:
+            # a command that is a little late is better than one from the previous plan; a planner that hangs is not waited for
             missed = not self.planning.wait(tick + LATE_PLAN_GRACE * self.dt - self.clock())
         has_failed = self.planning.statistics.failures > failures
         self._was_usable = self._is_usable(self._observed)

@@ -110,9 +110,9 @@ class PlanAhead:
         return self._pending is None and (self._replacing is None or self._replacing.done())
 
     @property
-    def is_under_way(self) -> bool:
-        """Whether a plan is being made."""
-        return self._pending is not None
+    def is_due(self) -> bool:
+        """Whether the plan for the present period is being made; one for an earlier period has missed its own tick already."""
+        return self._pending is not None and self._pending_for == self._period
 
     @property
     def is_idle(self) -> bool:

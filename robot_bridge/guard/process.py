@@ -55,7 +55,11 @@ class GuardProcess:
         self.failures = 0
 
     def run(self, arguments: Sequence[str]) -> int:
-        """Start `adaptive-mbrl` with these arguments and guard it until it ends.
+        """Start `adaptive-mbrl` with these arguments and guard it until it ends, as `run_command` does."""
+        return self.run_command([sys.executable, "-m", "adaptive_mbrl", *arguments])
+
+    def run_command(self, command: Sequence[str]) -> int:
+        """Start a controller and guard it until it ends; it finds its end of the line by `GuardLine.of_this_process`.
 
         If it dies while the robot is under control, the safe action is sent until `stop` is set.
 
@@ -66,7 +70,6 @@ class GuardProcess:
             BridgeError: the controller died while the robot was under control.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        command = [sys.executable, "-m", "adaptive_mbrl", *arguments]
         environment = os.environ | {LINE: str(theirs.fileno())}
         # a process group of its own, so that Ctrl-C asks this process alone, which asks the controller
         controller = subprocess.Popen(command, env=environment, pass_fds=[theirs.fileno()], start_new_session=True)

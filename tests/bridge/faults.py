@@ -99,8 +99,8 @@ def reaction(commands: list[Command], times: Times, dt: float = DT) -> Reaction:
 class LineProcess:
     """A process that reads lines and answers each with one."""
 
-    def __init__(self, module: str, *arguments: str, before: tuple[str, ...] = ()) -> None:
-        command = [*before, sys.executable, "-m", f"tests.bridge.{module}", *arguments]
+    def __init__(self, module: str, *arguments: str, before: tuple[str, ...] = (), package: str = "tests.bridge") -> None:
+        command = [*before, sys.executable, "-m", f"{package}.{module}", *arguments]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
         assert self.process.stdout.readline() == "ready\n"
 
@@ -124,10 +124,10 @@ class LineProcess:
 class Actuators:
     """Keeps the commands that came, and waits for what shall come."""
 
-    def __init__(self, transport: DdsTransport) -> None:
+    def __init__(self, transport: DdsTransport, topic: str = "/commands") -> None:
         self.commands: list[Command] = []
         self._changed = threading.Condition()
-        transport.subscribe("/commands", Float64MultiArray, self._receive, reliable=True)
+        transport.subscribe(topic, Float64MultiArray, self._receive, reliable=True)
 
     def wait_for(self, is_it: Callable[[float], bool]) -> float:
         """When the next such command comes."""
@@ -218,16 +218,16 @@ class Rig:
             self.node.ask("heal")
 
 
-def sensor_fault(log: list[list[Any]]) -> Times:
-    """Times of a fault of the robot. A bad value counts at once; missing new values count from `MAX_AGE` on."""
+def sensor_fault(log: list[list[Any]], max_age: float = MAX_AGE) -> Times:
+    """Times of a fault of the robot. A bad value counts at once; missing new values count from `max_age` on."""
     stamp, last, begin = -math.inf, math.nan, math.nan
     for at, what, about in log:
         if what != "obs":
             continue
         is_new = about[0] > stamp and about[1] != ABSENT
         is_good = is_new and about[1] == 0.0
-        if math.isnan(begin) and (not is_good or at - last > MAX_AGE):
-            begin = at if is_new and not is_good else last + MAX_AGE
+        if math.isnan(begin) and (not is_good or at - last > max_age):
+            begin = at if is_new and not is_good else last + max_age
         elif is_good and at > begin:
             return Times(begin, begin, at)
         if is_good:
@@ -235,13 +235,13 @@ def sensor_fault(log: list[list[Any]]) -> Times:
     raise AssertionError("the fault did not come or did not go")
 
 
-def node_fault(log: list[list[Any]], fault: str, dt: float) -> Times:
+def node_fault(log: list[list[Any]], fault: str, dt: float, max_missed: int = MAX_MISSED) -> Times:
     """Times of a fault inside the node."""
     struck = next(at for at, what, _ in log if what == "fault")
     healed = next(at for at, what, _ in log if what == "healed")
     if fault == "planner hangs":
         # earlier, if deadlines were missed before
-        return Times(struck, struck + MAX_MISSED * dt, healed)
+        return Times(struck, struck + max_missed * dt, healed)
     if fault == "control thread":
         # the command of the period in which the thread stops is out already
         struck = dt + max(at for at, what, _ in log if what == "command" and at < struck)

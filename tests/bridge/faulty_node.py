@@ -2,8 +2,9 @@
 
 python -m tests.bridge.faulty_node DOMAIN BRIDGE
 
-Lines on stdin, each answered by one: a fault of `Faults`, `heal`, `until STATE`, `log`. The log is a list of [when, what, about],
-where `when` is monotonic [s] and no fault moves that clock: `obs` with stamp and cart position, `command`, `fault`, `healed`.
+Lines on stdin, each answered by one: a fault of `Faults`, `heal`, `until STATE`, `log`, `report`, `reasons`. The log is a list of
+[when, what, about], where `when` is monotonic [s] and no fault moves that clock: `obs` with stamp and cart position, `command`,
+`operator`, `fault`, `healed`.
 """
 
 from __future__ import annotations
@@ -15,16 +16,19 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from robot_bridge.bags.recording_transport import RecordingTransport
+from robot_bridge.control.warm_up import WarmedUp, warm_up
 from robot_bridge.middleware.dds import DdsTransport
 from robot_bridge.middleware.fields import joint_value
-from robot_bridge.middleware.messages import Float64MultiArray, JointState, Message
+from robot_bridge.middleware.messages import Bool, Float64MultiArray, JointState, Message
 from robot_bridge.node.adaptive_mpc import AdaptiveMpc
 from robot_bridge.node.parameters import NodeParameters
+from robot_bridge.robot_files import load_controller
 
 STEADY = time.monotonic
 PATIENCE = 60
@@ -46,7 +50,11 @@ class Log:
             self._events.append([STEADY(), what, about])
 
     def topic(self, name: str, message_type: type[Message], *, reliable: bool) -> Callable[[Message, float], None]:
-        about = {JointState: ("obs", obs_of), Float64MultiArray: ("command", lambda m: m.data[0])}.get(message_type)
+        about = {
+            JointState: ("obs", obs_of),
+            Float64MultiArray: ("command", lambda m: m.data[0]),
+            Bool: ("operator", lambda m: m.data),
+        }.get(message_type)
         if about is None or name.startswith("/adaptive_mpc"):
             return lambda message, at: None
         return lambda message, at: self(about[0], about[1](message))
@@ -91,6 +99,7 @@ class Faults:
         self.loop, self.log, self.healed = node._running().loop, log, threading.Event()
         self._goal = self.loop.goal
         self._controller: Any = None
+        self._config = node._running().config
 
     def planner(self) -> None:
         def fail(step: Callable[..., Any], *args: Any, **options: Any) -> Any:
@@ -117,6 +126,8 @@ class Faults:
 
     def gpu(self) -> None:
         planning = self.loop.planning
+        # a node that runs on a CPU has no spare controller; one on a GPU has this one
+        planning._on_cpu = self._on_cpu
         planning.controller = ImitatedFailingGpu(planning.controller, self.log)
 
     def control_thread(self) -> None:
@@ -140,6 +151,9 @@ class Faults:
             del self._controller.step
             self._controller = None
         self.healed.set()
+
+    def _on_cpu(self) -> WarmedUp:
+        return warm_up(load_controller(self._config, Path(sys.argv[2]), "cpu"), 0.9 * self.loop.dt)
 
     def _replace_step(self, faulty: Callable[..., Any]) -> None:
         self.healed.clear()
@@ -170,6 +184,8 @@ def main() -> None:
             print(json.dumps(log.take()), flush=True)
         elif line == "report":
             print(node.report(), flush=True)
+        elif line == "reasons":
+            print("; ".join(node._running().loop.supervisor.hold_reasons), flush=True)
         else:
             faults.healed.clear()
             getattr(faults, line.replace(" ", "_"))()

@@ -22,15 +22,19 @@ from adaptive_mbrl.data.stored_objective import OBJECTIVE_FILE
 from adaptive_mbrl.objective import Term
 from adaptive_mbrl.planning.learned_reward import LearnedReward, LearnedRewardConfig
 from adaptive_mbrl.spec import HealthyRange
+from robot_bridge.bags import import_bag
 from robot_bridge.bags.types import encode, typestore
 from robot_bridge.bridge_config import BridgeConfig, GoalInput, OutputConfig
 from robot_bridge.middleware.messages import (
+    DiagnosticArray,
+    DiagnosticStatus,
     Float64MultiArray,
     Header,
     Imu,
     JointState,
     JointTrajectory,
     JointTrajectoryPoint,
+    KeyValue,
     Message,
     String,
     Time,
@@ -169,6 +173,32 @@ def test_a_bag_is_imported_once(tmp_path: Path, run: Callable):
     assert f"{bag}: imported already\n" in output
     assert other[0] == 0
     assert len(episodes(tmp_path)) == 2
+
+
+def test_a_bag_that_is_in_the_store_is_not_read_again(tmp_path: Path, run: Callable, monkeypatch: pytest.MonkeyPatch):
+    bag = write_bag(tmp_path / "bag", session(0.0, 20))
+    assert run(bag)[0] == 0
+
+    def read(*arguments: object) -> None:
+        raise AssertionError("the bag is read")
+
+    monkeypatch.setattr(import_bag, "read_recording", read)
+
+    assert run(bag) == (0, f"{bag}: imported already\n", "")
+
+
+def test_what_the_robot_did_while_somebody_else_commanded_is_left_out(tmp_path: Path, run: Callable):
+    def diagnosis(at: float, others: int, node: str = "adaptive_mpc") -> Sent:
+        values = [KeyValue("other publishers", str(others))]
+        return "/diagnostics", at, DiagnosticArray(status=[DiagnosticStatus(name=f"{node}: output", values=values)])
+
+    told = [diagnosis(0.5, 0), diagnosis(1.5, 1), diagnosis(1.6, 9, "another_node"), diagnosis(2.5, 0)]
+
+    code, output, _ = run(write_bag(tmp_path / "bag", [*session(0.0, 100), *told]))
+
+    assert code == 0
+    assert rows(output) == ["0.00 0.48 12 kept", "0.48 2.52 51 dropped: somebody else commanded", "2.52 4.00 37 kept"]
+    assert "no /diagnostics" not in output
 
 
 def test_trajectories_are_commands_by_joint_name(tmp_path: Path, bridge: Path, run: Callable):

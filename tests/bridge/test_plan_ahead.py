@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import pytest
 
+from robot_bridge.control.loop import LATE_PLAN_GRACE
 from robot_bridge.control.plan_ahead import TOO_MANY_MISSES
 from robot_bridge.control.sample_budget import SampleBudget
 from robot_bridge.control.warm_up import WarmedUp
@@ -49,6 +50,21 @@ def test_a_plan_that_is_a_little_late_is_waited_for(parts: Parts):
 
     assert parts.robot.commands[-1] == 3.1
     assert parts.loop.statistics.missed_deadlines == 0
+
+
+def test_a_planner_that_hangs_is_waited_for_at_the_tick_of_its_plan_alone(parts: Parts, monkeypatch: pytest.MonkeyPatch):
+    """The safe action that follows too many misses must not be late as well."""
+    for _ in range(3):
+        parts.step()
+    parts.controller.may_finish.clear()
+    parts.step()
+    waits: list[float] = []
+    monkeypatch.setattr(parts.loop.planning, "wait", lambda seconds: bool(waits.append(seconds)))
+
+    states = [parts.step() for _ in range(3)]
+
+    assert states[-1] is State.HOLD
+    assert waits == [pytest.approx(LATE_PLAN_GRACE * DT)]
 
 
 def test_a_plan_that_nobody_asked_for_is_missing(parts: Parts):

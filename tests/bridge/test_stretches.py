@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from adaptive_mbrl.logs.grid import Stretch
 from adaptive_mbrl.logs.samples import Measured
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
+from robot_bridge.bags.other_senders import SOMEBODY_ELSE, told_by_diagnosis
 from robot_bridge.bags.stretches import cut
 
 DT = 0.04
@@ -135,3 +137,29 @@ def test_the_stretches_of_a_whole_recording_are_in_order_of_time():
 
     assert all(a.end <= b.begin + 1e-9 for a, b in pairwise(found))
     assert all(len(s.obs) == len(s.action) + 1 == len(s.ticks) for s in found if not s.reason)
+
+
+def test_steps_in_which_commands_crowd_are_those_of_two_senders():
+    own = 0.5 + DT * np.arange(60)
+    times = np.sort(np.append(own, own[30] + 0.1 * DT))
+
+    kept, dropped, rest = run(times)
+
+    assert (kept.reason, dropped.reason, rest.reason) == ("", SOMEBODY_ELSE, "")
+    assert dropped.begin <= own[30] < own[30] + 0.1 * DT <= dropped.end
+    assert len(kept.action) + len(rest.action) >= 57
+
+
+def test_steps_in_which_the_diagnosis_counts_another_publisher_are_left_out():
+    times = 0.5 + DT * np.arange(100)
+
+    kept, dropped, rest = run(times, others=told_by_diagnosis([(0.98, 0), (1.98, 1), (2.98, 0), (3.98, 0)]))
+
+    assert (kept.reason, dropped.reason, rest.reason) == ("", SOMEBODY_ELSE, "")
+    assert dropped.begin == pytest.approx(0.98, abs=1.5 * DT)
+    assert dropped.end == pytest.approx(2.98, abs=1.5 * DT)
+
+
+def test_a_publisher_that_was_there_from_the_first_to_the_last_diagnosis_was_there_all_the_time():
+    assert told_by_diagnosis([(3.0, 2)]) == [(1.0, math.inf)]
+    assert told_by_diagnosis([]) == []

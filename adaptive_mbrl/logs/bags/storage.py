@@ -37,6 +37,12 @@ class Storage:
             self._stack = stack.pop_all()
         self.connections: list[Any] = [c for reader in self._readers for c in reader.connections]
 
+    @property
+    def begin(self) -> int | None:
+        """Time of the first message of all since the epoch [ns], from the bag's index; None where it has no message."""
+        begins = [int(reader.metadata.start_time) for reader in self._readers if reader.metadata.message_count]
+        return min(begins, default=None)
+
     def messages(self, topics: Collection[str]) -> Iterator[tuple[Any, int, bytes]]:
         """All messages of some topics, in any order: connection, time of arrival since the epoch [ns], and bytes.
 

@@ -1,0 +1,131 @@
+"""The faults that are injected, with what the node says of each and how soon the plan must not be followed any more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tests.bridge.faults import Times, node_fault, sensor_fault
+
+MAX_AGE, MAX_MISSED, FROZEN_STEPS = 0.15, 3, 10
+STANDING, MOVING = "standing", "moving"
+BRIDGE = """
+checkpoint: cartpole
+inputs:
+  joints: {topic: /joint_states, type: sensor_msgs/msg/JointState}
+obs:
+  cart_position: {input: joints, field: position, joint: slider}
+  pole_angle: {input: joints, field: position, joint: hinge_1}
+  cart_velocity: {input: joints, field: velocity, joint: slider}
+  pole_velocity: {input: joints, field: velocity, joint: hinge_1}
+output: {topic: /commands}
+operator: {topic: /operator, max_age: MAX_AGE}
+safety:
+  rate_limits: {slide: 40.0}
+  obs_limits: {cart_position: {low: -2.2, high: 2.2}}
+  max_age: MAX_AGE
+  max_missed_deadlines: MAX_MISSED
+  ramp_seconds: 0.05
+  recovery_seconds: 0.1
+"""
+OF_MODEL = """
+  frozen_steps: FROZEN_STEPS
+  max_jump: MAX_JUMP
+  max_drift: MAX_DRIFT
+  derivatives: {pole_angle: {velocity: pole_velocity, tolerance: TOLERANCE}}
+  reactions: {drift: {action: zero}}
+"""
+"""What is added for a robot that moves; a robot that stands still is one that the model cannot explain."""
+Where = Literal["sensor", "node", "operator", "lie"]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault of the system.
+
+    Attributes:
+        robot: the robot that it is injected into, `standing` or `moving`.
+        where: what fails.
+        words: what the node says, one of these.
+        periods: control periods from the moment after which the plan must not be followed in which the safe action must come. A
+            fault that only shows in how observations change takes as many more as its check looks at.
+        needs_motion: whether it only shows while the robot moves.
+    """
+
+    robot: str
+    where: Where
+    words: tuple[str, ...]
+    periods: int = 1
+    needs_motion: bool = False
+
+
+DERIVATIVE, JUMPED = "more than its velocity says", "jumped by"
+STALE = (f"s old, allowed: {MAX_AGE:g} s",)
+FAULTS: dict[str, Fault] = {
+    "nan": Fault(STANDING, "sensor", ("'cart_position' is not finite",)),
+    "no joint": Fault(STANDING, "sensor", STALE),
+    "out of limits": Fault(STANDING, "sensor", ("'cart_position' is 50",)),
+    "stamps frozen": Fault(STANDING, "sensor", STALE),
+    "clock back": Fault(STANDING, "sensor", STALE),
+    "publisher killed": Fault(STANDING, "sensor", STALE),
+    "planner": Fault(STANDING, "node", ("no plan",)),
+    "nan plan": Fault(STANDING, "node", ("finite numbers",)),
+    "planner hangs": Fault(STANDING, "node", ("deadlines missed in a row",)),
+    "gpu": Fault(STANDING, "node", ("CUDA error",)),
+    "control thread": Fault(STANDING, "node", ("the control loop stands still",)),
+    "monotonic ahead": Fault(STANDING, "node", ("",)),
+    "operator silent": Fault(STANDING, "operator", ("the operator is silent",)),
+    "operator away": Fault(STANDING, "operator", ("the operator is not there",)),
+    "jump": Fault(MOVING, "lie", (JUMPED, DERIVATIVE), 2),
+    "frozen": Fault(MOVING, "lie", ("kept its value", JUMPED, DERIVATIVE), FROZEN_STEPS + 3, needs_motion=True),
+    "derivative": Fault(MOVING, "lie", (DERIVATIVE, JUMPED), 12, needs_motion=True),
+    "drift": Fault(MOVING, "lie", ("drifts by", DERIVATIVE, JUMPED), 60),
+}
+"""By name. `goal_lost` is not among them because a cart-pole has no goal, and neither are the alarms of actuators, which need a
+checkpoint with a diagnosis."""
+MODEL_FAULTS = tuple(name for name, fault in FAULTS.items() if fault.where == "lie")
+
+
+def bridge_text(robot: str, limits: dict[str, float]) -> str:
+    """The bridge file of a rig.
+
+    Args:
+        robot: `standing` or `moving`.
+        limits: `MAX_JUMP`, `MAX_DRIFT` and `TOLERANCE` of the robot that moves.
+    """
+    text = BRIDGE + (OF_MODEL if robot == MOVING else "  frozen_steps: 0\n")
+    known = {"MAX_AGE": MAX_AGE, "MAX_MISSED": MAX_MISSED, "FROZEN_STEPS": FROZEN_STEPS, **limits}
+    for key, value in known.items():
+        text = text.replace(key, f"{value:g}")
+    return text
+
+
+def times_of(name: str, log: list[list[Any]], told: tuple[float, float], dt: float) -> Times:
+    """When a fault began, when the plan had to be left, and when it was over, from the log of the node.
+
+    Args:
+        name: the fault.
+        log: what passed the node.
+        told: when the rig let the fault begin and end, monotonic [s].
+        dt: control period [s].
+    """
+    where = FAULTS[name].where
+    if where == "sensor":
+        return sensor_fault(log, MAX_AGE)
+    if where == "node":
+        return node_fault(log, name, dt, MAX_MISSED)
+    if where == "operator":
+        return _operator_fault(log, told[1])
+    over = told[1]
+    if name == "jump":
+        # a value that stays where it has jumped to is believed again: only the first reaction belongs to the jump
+        over = next((at + dt / 2 for at, what, about in log if what == "command" and at > told[0] and about == 0.0), over)
+    return Times(told[0], told[0], over)
+
+
+def _operator_fault(log: list[list[Any]], over: float) -> Times:
+    """Someone who says to be gone is gone at once; someone who says nothing is gone after `MAX_AGE`."""
+    last = max(at for at, what, about in log if what == "operator" and about and at < over)
+    gone = [at for at, what, about in log if what == "operator" and not about and last < at < over]
+    limit = gone[0] if gone else last + MAX_AGE
+    return Times(min(limit, last), limit, over)
