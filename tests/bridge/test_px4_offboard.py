@@ -132,7 +132,9 @@ def test_px4s_messages_pass_the_wire(message):
 
     back = from_wire(type(wire).deserialize(wire.serialize()), type(message))
 
-    assert repr(back) == repr(from_wire(wire, type(message)))
+    # compared as bytes, because a motor that is off is NaN, and numbers of 32 bits are rounded
+    assert to_wire(back).serialize() == wire.serialize()
+    assert back.timestamp == message.timestamp
     assert wire.__idl_typename__ == f"px4_msgs::msg::dds_::{type(message).__name__}_"
 
 
