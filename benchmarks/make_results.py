@@ -375,9 +375,10 @@ def two_machines_table(report: dict[str, Any]) -> str:
     """What a network between robot and controller costs, one row for each line."""
     machine, rows = report["machine"], report["two_machines"]
     inside = sum(report["in_process"]) / len(report["in_process"])
+    priority = "; all processes had real-time priority" if machine["real_time_priority"] else ""
     lines = [
         f"{report['scenario']}, {len(report['in_process'])} episodes for each line, return in process {inside:.0f}; "
-        f"{machine['cpu']}, {machine['cores']} cores, load {machine['load_1_min']:g} at the start; times in ms.",
+        f"{machine['cpu']}, {machine['cores']} cores, load {machine['load_1_min']:g} at the start{priority}; times in ms.",
         "",
         "| each way | round trip: median | p99 | lost | age of observations: median | p99 | late commands | missing commands "
         "| holds | time not on the plan | return | ratio |",

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import signal
 import subprocess
 import tempfile
@@ -65,7 +66,7 @@ def main(episodes: int = 2, settings: tuple[str, ...] = tuple(SETTINGS), out: Pa
     """
     found = load_scenario(SCENARIO)
     scenarios = found.episodes(episodes, found.seed)
-    about = machine()
+    about = machine() | {"real_time_priority": os.sched_getscheduler(0) in (os.SCHED_FIFO, os.SCHED_RR)}
     rows = []
     for name in tqdm(settings, unit="setting"):
         line = SETTINGS[name]
