@@ -385,6 +385,30 @@ def bridge_table(report: dict[str, Any]) -> str:
     )
 
 
+def two_machines_table(report: dict[str, Any]) -> str:
+    """What a network between robot and controller costs, one row for each line."""
+    machine, rows = report["machine"], report["two_machines"]
+    inside = sum(report["in_process"]) / len(report["in_process"])
+    priority = "; all processes had real-time priority" if machine["real_time_priority"] else ""
+    lines = [
+        f"{report['scenario']}, {len(report['in_process'])} episodes for each line, return in process {inside:.0f}; "
+        f"{machine['cpu']}, {machine['cores']} cores, load {machine['load_1_min']:g} at the start{priority}; times in ms.",
+        "",
+        "| each way | round trip: median | p99 | lost | age of observations: median | p99 | late commands | missing commands "
+        "| holds | time not on the plan | return | ratio |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        found = row["summary"]
+        times = [f"{1e3 * found[key]:.1f}" for key in ("round_trip_median", "round_trip_p99")]
+        ages = [f"{1e3 * found[key]:.1f}" for key in ("age_median", "age_p99")]
+        shares = [f"{found[key]:.1%}" for key in ("late_commands", "missing_commands")]
+        ends = f"{found['holds']} | {found['held_share']:.1%} | {found['return']:.0f} | {found['return'] / inside:.2f}"
+        cells = [*times, f"{found['round_trips_lost']:.1%}", *ages, *shares, ends]
+        lines.append(f"| {row['setting']} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def soak_table(report: dict[str, Any]) -> str:
     """A long run: what was counted, in two columns."""
     machine, loop, counts = report["machine"], report["control_loop"], report["counts"]
@@ -587,6 +611,7 @@ TABLES = {
     "memory_growth": soak_table,
     "rate_hz": latency_table,
     "imperfections": bridge_table,
+    "two_machines": two_machines_table,
     "faults": faults_table,
     "conditions": reactions_table,
     "growth_per_million_steps": steps_table,

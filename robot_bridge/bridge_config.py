@@ -21,6 +21,7 @@ from robot_bridge.middleware.messages import (
     JointTrajectory,
     Message,
     Odometry,
+    PoseStamped,
     Twist,
     WrenchStamped,
 )
@@ -34,7 +35,7 @@ from robot_bridge.safety.reactions import Reaction
 
 MessageType = type[Message]
 _TOPIC = re.compile(r"(/[A-Za-z_][A-Za-z0-9_]*)+")
-INPUTS = tuple(message.ros_type for message in (JointState, Imu, Odometry, WrenchStamped, Float64MultiArray))
+INPUTS = tuple(message.ros_type for message in (JointState, Imu, Odometry, PoseStamped, WrenchStamped, Float64MultiArray))
 """The types of messages that observations are read from."""
 OUTPUTS = (Float64MultiArray.ros_type, JointTrajectory.ros_type)
 """The types of messages that commands are."""

@@ -29,6 +29,19 @@ EXAMPLES = {
     "examples/logs/bag.yaml": "logs",
     "examples/logs/train.yaml": "train",
     "examples/sweep/space.yaml": "sweep",
+    "examples/go2/robot.yaml": "robot",
+    "examples/go2/split.yaml": "split",
+    "examples/go2/train.yaml": "train",
+    "examples/go2/bridge.yaml": "bridge",
+    "examples/ur5e/robot.yaml": "robot",
+    "examples/ur5e/split.yaml": "split",
+    "examples/ur5e/train.yaml": "train",
+    "examples/ur5e/bridge.yaml": "bridge",
+    "examples/lerobot/robot.yaml": "robot",
+    "examples/lerobot/split.yaml": "split",
+    "examples/lerobot/train.yaml": "train",
+    "examples/lerobot/bridge.yaml": "bridge",
+    "examples/ros2_control/robot_side.yaml": "bridge",
 }
 all_kinds = pytest.mark.parametrize("kind", FILE_KINDS, ids=lambda kind: kind.name)
 

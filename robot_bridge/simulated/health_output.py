@@ -12,26 +12,19 @@ from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.spec import RobotSpec
 from robot_bridge.bridge_config import BridgeConfig
 from robot_bridge.middleware.fields import write_field
-from robot_bridge.middleware.health_messages import (
-    HEALTH_MESSAGES,
-    BatteryState,
-    DynamicJointState,
-    Float32Message,
-    Float64Message,
-    InterfaceValue,
-    PowerSupplyHealth,
-    PowerSupplyStatus,
-    PowerSupplyTechnology,
-    Temperature,
-)
+from robot_bridge.middleware.health_messages import HEALTH_MESSAGES, DynamicJointState, InterfaceValue
 from robot_bridge.middleware.messages import (
+    BatteryState,
     DiagnosticArray,
     DiagnosticStatus,
+    Float32,
+    Float64,
     Float64MultiArray,
     Header,
     JointState,
     KeyValue,
     Message,
+    Temperature,
     Time,
 )
 from robot_bridge.middleware.transport import Transport
@@ -46,8 +39,8 @@ OWN_TOPICS = (
     DynamicJointState,
     DiagnosticArray,
     JointState,
-    Float32Message,
-    Float64Message,
+    Float32,
+    Float64,
     Float64MultiArray,
 )
 Monitored = Mapping[str, MonitorConfig]
@@ -131,9 +124,9 @@ class HealthOutput:
             capacity=math.nan,
             design_capacity=math.nan,
             percentage=power.charge,
-            power_supply_status=PowerSupplyStatus.DISCHARGING,
-            power_supply_health=PowerSupplyHealth.GOOD,
-            power_supply_technology=PowerSupplyTechnology.LIPO,
+            power_supply_status=BatteryState.POWER_SUPPLY_STATUS_DISCHARGING,
+            power_supply_health=BatteryState.POWER_SUPPLY_HEALTH_GOOD,
+            power_supply_technology=BatteryState.POWER_SUPPLY_TECHNOLOGY_LIPO,
             present=True,
         )
 

@@ -77,12 +77,20 @@ def add_sensors(spec: mujoco.MjSpec, sources: Sequence[Source]) -> None:
 
 
 def joint_index(model: mujoco.MjModel, name: str) -> int:
-    """Find a joint by its name; for an unknown one the error lists the known ones."""
-    joint = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_JOINT, name)
-    if joint < 0:
-        known = [model.joint(j).name for j in range(model.njnt)]
-        raise ConfigError(f"unknown joint '{name}'{did_you_mean(name, known)}; known joints: {', '.join(known)}")
-    return joint
+    """Find a joint by its name; for an unknown one the error lists the known ones.
+
+    A free joint without a name, which a ``<freejoint/>`` often is, has the name of its body.
+    """
+    known = [_joint_name(model, j) for j in range(model.njnt)]
+    if name not in known:
+        raise ConfigError(f"unknown joint '{name}'{did_you_mean(name, known)}; known joints: {', '.join(filter(None, known))}")
+    return known.index(name)
+
+
+def _joint_name(model: mujoco.MjModel, joint: int) -> str:
+    name = str(model.joint(joint).name)
+    is_free = model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_FREE
+    return str(model.body(int(model.jnt_bodyid[joint])).name) if is_free and not name else name
 
 
 def _picked(source: Source, count: int) -> int:

@@ -37,6 +37,7 @@ from robot_bridge.middleware.messages import (
     String,
     Time,
     TriggerRequest,
+    fields_of,
 )
 from tests.bridge.waiting import wait_until
 
@@ -174,8 +175,7 @@ def test_one_clients_answer_is_not_anothers():
 def messages(hint: typing.Any) -> st.SearchStrategy:
     """Any content of a message, or of a field."""
     if isinstance(hint, type) and issubclass(hint, Message):
-        hints = typing.get_type_hints(hint, include_extras=True)
-        return st.builds(hint, **{name: messages(h) for name, h in hints.items() if name != "ros_type"})
+        return st.builds(hint, **{name: messages(h) for name, h in fields_of(hint)})
     if typing.get_origin(hint) is list:
         return st.lists(messages(typing.get_args(hint)[0]), max_size=3)
     if hint is str:
@@ -184,6 +184,7 @@ def messages(hint: typing.Any) -> st.SearchStrategy:
         return st.booleans()
     kind, _, size = hint.__metadata__[0].rstrip("]").partition("[")
     number = {
+        "float32": st.floats(allow_nan=False, width=32),
         "float64": st.floats(allow_nan=False),
         "uint8": st.integers(0, 255),
         "int32": st.integers(-(2**31), 2**31 - 1),

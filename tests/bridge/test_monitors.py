@@ -15,8 +15,7 @@ from adaptive_mbrl.config import from_mapping, read_mapping
 from adaptive_mbrl.errors import ConfigError
 from robot_bridge.bridge_config import BridgeConfig
 from robot_bridge.control.monitor_inputs import MonitorInput, monitor_inputs
-from robot_bridge.middleware.health_messages import BatteryState
-from robot_bridge.middleware.messages import Header, Message, Time
+from robot_bridge.middleware.messages import BatteryState, Header, Message, Time
 from robot_bridge.preflight.checks import Verdict
 from robot_bridge.preflight.monitor_checks import monitor_check
 from robot_bridge.robot_files import require_monitored_channels
