@@ -31,7 +31,11 @@ class PassingOn:
         reliable: bool = False,
         accept: Accept | None = None,
     ) -> None:
-        self._transport.subscribe(topic, message_type, receive, reliable=reliable, accept=accept)
+        if accept is None:
+            # as most callers do, so that a transport need not know senders to be wrapped
+            self._transport.subscribe(topic, message_type, receive, reliable=reliable)
+        else:
+            self._transport.subscribe(topic, message_type, receive, reliable=reliable, accept=accept)
 
     def serve(self, name: str, request_type: type[RequestT], answer: Answer[RequestT]) -> None:
         self._transport.serve(name, request_type, answer)
