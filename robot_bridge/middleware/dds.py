@@ -175,7 +175,7 @@ class DdsTransport:
         self._log.write(to_wire(Log(Time.of(self.now()), int(level), name, text)))
 
     def graph(self) -> DdsGraph:
-        return DdsGraph(self._domain)
+        return DdsGraph(self._domain, _ros_nodes(self._domain, self._interface))
 
     def now(self) -> float:
         return time.time()

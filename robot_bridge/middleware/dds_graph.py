@@ -25,11 +25,11 @@ class DdsGraph:
 
     Args:
         domain: ROS 2's domain id; a `DdsTransport` must have configured it before.
+        nodes: names of ROS 2's nodes.
     """
 
-    def __init__(self, domain: int) -> None:
-        self._participant = DomainParticipant(domain)
-        self._nodes = RosNodes(self._participant)
+    def __init__(self, domain: int, nodes: RosNodes) -> None:
+        self._participant, self._nodes = DomainParticipant(domain), nodes
         self._participants, self._publishers, self._subscribers = (
             BuiltinDataReader(self._participant, topic)
             for topic in (BuiltinTopicDcpsParticipant, BuiltinTopicDcpsPublication, BuiltinTopicDcpsSubscription)

@@ -211,8 +211,11 @@ class RosGraph:
 
 def _sender_of(info: Any) -> Sender:
     """Who an endpoint is, by what ROS 2's discovery says of it."""
-    namespace = str(info.node_namespace).strip("/")
-    return Sender(bytes(info.endpoint_gid)[:16].hex(), f"{namespace}/{info.node_name}".lstrip("/"))
+    guid, namespace = bytes(info.endpoint_gid)[:16].hex(), str(info.node_namespace).strip("/")
+    if str(info.node_name).startswith("_NODE_NAME_UNKNOWN"):
+        # a publisher of no node of ROS 2, such as a bridge with the transport `dds`
+        return Sender(guid)
+    return Sender(guid, f"{namespace}/{info.node_name}".lstrip("/"))
 
 
 class OwnNodeTransport(RosTransport):

@@ -100,7 +100,9 @@ def _model_tabs(fl: Any, watched: Watched) -> Any:
     tabs: dict[str, Any] = {
         "model error": error,
         "belief": _plot(
-            fl, "steps that the belief is from; back to the prior", belief_series(watched, ("run_length", "fell_back"))
+            fl,
+            "steps that the belief is from; back to the prior; paused",
+            belief_series(watched, ("run_length", "fell_back", "paused")),
         ),
         "return": _plot(fl, "predicted return", belief_series(watched, ("predicted_return",))),
         "times": _plot(fl, "times to adapt and to plan [s]", belief_series(watched, ("adapt_seconds", "plan_seconds"))),

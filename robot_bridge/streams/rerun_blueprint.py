@@ -33,7 +33,11 @@ def blueprint(watched: Watched) -> Blueprint:
         *([_diagnosis(rrb, watched)] if watched.diagnosis_names else []),
         rrb.Tabs(*plan, name="plan"),
         rrb.Tabs(
-            _series(rrb, "steps that the belief is from; back to the prior", ["belief/run_length", "belief/fell_back"]),
+            _series(
+                rrb,
+                "steps that the belief is from; back to the prior; paused",
+                ["belief/run_length", "belief/fell_back", "belief/paused"],
+            ),
             _series(rrb, "predicted return", ["belief/predicted_return"]),
             _series(rrb, "times to adapt and to plan [s]", ["belief/adapt_seconds", "belief/plan_seconds"]),
         ),

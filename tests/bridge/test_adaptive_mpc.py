@@ -344,7 +344,7 @@ def test_every_kind_of_rule_runs_on_a_robot(
     state.wait_for(lambda m: m.data == "running")
     # errors of prior and belief: from the second plan on there is something to compare
     belief = beliefs.wait_for(lambda m: math.isfinite(m.data[0]) and math.isfinite(m.data[1]))
-    assert len(belief.data) == 7
+    assert len(belief.data) == 8
     assert node._running().loop.planning.statistics.failures == 0
     assert robot.wait_for(lambda m: True)
 
