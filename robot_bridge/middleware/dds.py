@@ -8,22 +8,18 @@ By default the transport uses the loopback interface only. ROS 2 nodes on the sa
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import os
 import socket
 import threading
 import time
-import types
-import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
-from typing import Annotated, Any
+from typing import Any
 
 from cyclonedds.core import DDSException, InstanceState, Policy, Qos, ReadCondition, SampleState, ViewState, WaitSet
 from cyclonedds.domain import Domain, DomainParticipant
 from cyclonedds.idl import IdlStruct
-from cyclonedds.idl import types as idl
 from cyclonedds.pub import DataWriter
 from cyclonedds.sub import DataReader
 from cyclonedds.topic import Topic
@@ -33,13 +29,14 @@ from adaptive_mbrl.errors import ConfigError
 from robot_bridge.middleware.cyclone import LOOPBACK, configuration
 from robot_bridge.middleware.dds_client import DdsClient
 from robot_bridge.middleware.dds_graph import DdsGraph
-from robot_bridge.middleware.messages import RESPONSES, Log, LogLevel, Message, Response, Time, fields_of
+from robot_bridge.middleware.dds_types import framed_sample, from_wire, idl_type, to_wire
+from robot_bridge.middleware.messages import RESPONSES, Log, LogLevel, Message, Response, Time
 from robot_bridge.middleware.transport import Answer, MessageT, Receive, Request, RequestT
+from robot_bridge.middleware.type_hash import user_data
 
 _LOG = logging.getLogger(__name__)
 _DOMAINS: dict[int, Domain] = {}
 _TOPICS: dict[tuple[int, str, str], Topic] = {}
-_IDL_TYPES: dict[tuple[type[Message], bool], type[IdlStruct]] = {}
 DISCOVERY_SECONDS = 1.0
 """Longest time that an answer waits until DDS has found the client's reader [s]."""
 POLL = duration(milliseconds=100)
@@ -68,18 +65,20 @@ class DdsTransport:
         self._log: DataWriter | None = None
 
     def publisher(self, topic: str, message_type: type[MessageT], *, reliable: bool = True) -> Callable[[MessageT], None]:
-        writer = DataWriter(self._participant, self._topic(topic, message_type), _qos(reliable))
+        writer = self._writer(self._topic(topic, message_type), _qos(reliable), message_type)
         return lambda message: writer.write(to_wire(message))
 
     def subscribe(self, topic: str, message_type: type[MessageT], receive: Receive[MessageT], *, reliable: bool = False) -> None:
         self._listen(
             self._topic(topic, message_type),
             _qos(reliable),
+            message_type,
             lambda sample: receive(from_wire(sample, message_type), time.monotonic()),
         )
 
     def serve(self, name: str, request_type: type[RequestT], answer: Answer[RequestT]) -> None:
-        replies = DataWriter(self._participant, self._service_topic("rr", f"{name}Reply", RESPONSES[request_type]), _SERVICE_QOS)
+        response_type = RESPONSES[request_type]
+        replies = self._writer(self._service_topic("rr", f"{name}Reply", response_type), _SERVICE_QOS, response_type)
 
         def reply(sample: Any) -> None:
             # on a thread of its own, because observations must arrive while, for example, the actuators come to rest
@@ -90,23 +89,24 @@ class DdsTransport:
                 response = answer(from_wire(sample, request_type))
             except Exception as error:
                 response = Response(False, f"{type(error).__name__}: {error}")
-            typed_response = RESPONSES[request_type](response.success, response.message)
+            typed_response = response_type(response.success, response.message)
             # a client's question may arrive before DDS has found the reader that waits for the answer
             until = time.monotonic() + DISCOVERY_SECONDS
             while (
                 len(replies.get_matched_subscriptions()) < len(requests.get_matched_publications()) and time.monotonic() < until
             ):
                 time.sleep(0.01)
-            replies.write(_framed(typed_response, sample.client, sample.number))
+            replies.write(framed_sample(typed_response, sample.client, sample.number))
 
-        requests: DataReader = self._listen(self._service_topic("rq", f"{name}Request", request_type), _SERVICE_QOS, reply)
+        asked = self._service_topic("rq", f"{name}Request", request_type)
+        requests: DataReader = self._listen(asked, _SERVICE_QOS, request_type, reply)
 
     def client(self, name: str, request_type: type[Request]) -> DdsClient:
         response_type = RESPONSES[request_type]
-        writer = DataWriter(self._participant, self._service_topic("rq", f"{name}Request", request_type), _SERVICE_QOS)
+        writer = self._writer(self._service_topic("rq", f"{name}Request", request_type), _SERVICE_QOS, request_type)
 
         def send(request: Request, client: int, number: int) -> None:
-            writer.write(_framed(request, client, number))
+            writer.write(framed_sample(request, client, number))
 
         def is_served() -> bool:
             return bool(writer.get_matched_subscriptions() and reader.get_matched_publications())
@@ -116,7 +116,7 @@ class DdsTransport:
                 made.take(sample.number, from_wire(sample, response_type))
 
         made = DdsClient(name, f"in domain {self._domain} on interface '{self._interface}'", send, is_served)
-        reader = self._listen(self._service_topic("rr", f"{name}Reply", response_type), _SERVICE_QOS, take)
+        reader = self._listen(self._service_topic("rr", f"{name}Reply", response_type), _SERVICE_QOS, response_type, take)
         return made
 
     def call(self, name: str, request: Request, timeout: float = 3.0, answer_seconds: float | None = None) -> Response:
@@ -136,7 +136,7 @@ class DdsTransport:
     def log(self, name: str, level: LogLevel, text: str) -> None:
         with self._lock:
             if self._log is None:
-                self._log = DataWriter(self._participant, self._topic("/rosout", Log), _LOG_QOS)
+                self._log = self._writer(self._topic("/rosout", Log), _LOG_QOS, Log)
         self._log.write(to_wire(Log(Time.of(self.now()), int(level), name, text)))
 
     def graph(self) -> DdsGraph:
@@ -157,8 +157,11 @@ class DdsTransport:
     def _service_topic(self, prefix: str, name: str, message_type: type[Message]) -> Topic:
         return _topic(self._participant, f"{prefix}/{name.lstrip('/')}", idl_type(message_type, framed=True))
 
-    def _listen(self, topic: Topic, qos: Qos, deliver: Callable[[Any], None]) -> DataReader:
-        reader = DataReader(self._participant, topic, qos)
+    def _writer(self, topic: Topic, qos: Qos, message_type: type[Message]) -> DataWriter:
+        return DataWriter(self._participant, topic, _announcing(qos, message_type))
+
+    def _listen(self, topic: Topic, qos: Qos, message_type: type[Message], deliver: Callable[[Any], None]) -> DataReader:
+        reader = DataReader(self._participant, topic, _announcing(qos, message_type))
         condition = ReadCondition(reader, SampleState.Any | ViewState.Any | InstanceState.Any)
         with self._lock:
             self._readers.append((reader, deliver))
@@ -227,6 +230,11 @@ def _qos(reliable: bool) -> Qos:
     return Qos(reliability, Policy.Durability.Volatile, Policy.History.KeepLast(1))
 
 
+def _announcing(qos: Qos, message_type: type[Message]) -> Qos:
+    """The same for messages of a type, whose hash ROS 2 looks for."""
+    return Qos(Policy.Userdata(user_data(message_type)), base=qos)
+
+
 _SERVICE_DEPTH = 10
 _SERVICE_QOS = Qos(_RELIABLE, Policy.Durability.Volatile, Policy.History.KeepLast(_SERVICE_DEPTH))
 _LOG_DEPTH, _UNLIMITED = 100, -1
@@ -238,65 +246,3 @@ _LOG_QOS = Qos(
     Policy.Lifespan(duration(seconds=10)),
 )
 """A listener that comes late gets the lines of the last ten seconds, as from ROS 2's own nodes."""
-
-
-def idl_type(message_type: type[Message], *, framed: bool = False) -> type[IdlStruct]:
-    """The DDS class of a message, with the same fields under ROS 2's type name.
-
-    Args:
-        message_type: the message's class.
-        framed: whether it is a service's request or answer, which begins with numbers of the client and of its request.
-    """
-    if (message_type, framed) not in _IDL_TYPES:
-        frame = {"client": idl.uint64, "number": idl.int64} if framed else {}
-        _IDL_TYPES[message_type, framed] = _made_idl_type(message_type, frame)
-    return _IDL_TYPES[message_type, framed]
-
-
-def _framed(message: Message, client: int, number: int) -> IdlStruct:
-    values = [client, number, *(to_wire(getattr(message, name)) for name, _ in fields_of(type(message)))]
-    return idl_type(type(message), framed=True)(*values)
-
-
-def _made_idl_type(message_type: type[Message], frame: Mapping[str, Any]) -> type[IdlStruct]:
-    package, folder, name = message_type.ros_type.split("/")
-    annotations = {**frame, **{name: _idl_field(of) for name, of in fields_of(message_type)}}
-    made = types.new_class(
-        f"{name}_",
-        (IdlStruct,),
-        {"typename": f"{package}::{folder}::dds_::{name}_"},
-        lambda namespace: namespace["__annotations__"].update(annotations),
-    )
-    return dataclasses.dataclass(made)
-
-
-def to_wire(message: Any) -> Any:
-    """A message as an object of its DDS class; numbers and strings are unchanged."""
-    if isinstance(message, Message):
-        return idl_type(type(message))(*(to_wire(getattr(message, name)) for name, _ in fields_of(type(message))))
-    if isinstance(message, (list, tuple)):
-        return [to_wire(item) for item in message] if message and isinstance(message[0], Message) else list(message)
-    return message
-
-
-def from_wire(sample: Any, hint: Any) -> Any:
-    """Inverse of `to_wire`; `hint` is the message's class or the type of one of its fields."""
-    if isinstance(hint, type) and issubclass(hint, Message):
-        return hint(*(from_wire(getattr(sample, name), of) for name, of in fields_of(hint)))
-    if isinstance(sample, (list, tuple)):
-        item = typing.get_args(hint)[0]
-        nested = isinstance(item, type) and issubclass(item, Message)
-        return [from_wire(value, item) for value in sample] if nested else list(sample)
-    return sample
-
-
-def _idl_field(hint: Any) -> Any:
-    if isinstance(hint, type) and issubclass(hint, Message):
-        return idl_type(hint)
-    if typing.get_origin(hint) is Annotated:
-        kind, _, size = hint.__metadata__[0].rstrip("]").partition("[")
-        scalar = getattr(idl, kind)
-        return idl.array[scalar, int(size)] if size else scalar  # type: ignore[misc]
-    if typing.get_origin(hint) is list:
-        return idl.sequence[_idl_field(typing.get_args(hint)[0])]  # type: ignore[misc]
-    return hint

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field, fields
 from enum import IntEnum
 from typing import Annotated, Any, ClassVar, get_type_hints
 
-Octet = Annotated[int, "uint8"]
+Byte = Annotated[int, "byte"]
+"""Eight bits; ROS 2 tells it from `uint8` by name."""
+UInt8 = Annotated[int, "uint8"]
 Int32 = Annotated[int, "int32"]
 UInt32 = Annotated[int, "uint32"]
 Float64 = Annotated[float, "float64"]
@@ -277,7 +279,7 @@ class DiagnosticStatus(Message):
     """The condition of one part of a node."""
 
     ros_type: ClassVar[str] = "diagnostic_msgs/msg/DiagnosticStatus"
-    level: Octet = 0
+    level: Byte = 0
     name: str = ""
     message: str = ""
     hardware_id: str = ""
@@ -307,7 +309,7 @@ class Log(Message):
 
     ros_type: ClassVar[str] = "rcl_interfaces/msg/Log"
     stamp: Time = field(default_factory=Time)
-    level: Octet = 0
+    level: UInt8 = 0
     name: str = ""
     msg: str = ""
     file: str = ""
@@ -320,7 +322,7 @@ class TriggerRequest(Message):
     """A request without content; ROS 2 gives messages without fields this dummy field."""
 
     ros_type: ClassVar[str] = "std_srvs/srv/Trigger_Request"
-    structure_needs_at_least_one_member: Octet = 0
+    structure_needs_at_least_one_member: UInt8 = 0
 
 
 @dataclass

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robot_bridge.middleware.dds import from_wire, to_wire
+from robot_bridge.middleware.dds_types import from_wire, to_wire
 from robot_bridge.middleware.messages import (
     MESSAGES,
     DiagnosticArray,
