@@ -201,10 +201,15 @@ def _participant(domain: int, interface: str) -> DomainParticipant:
         _configure(domain, interface)
         return DomainParticipant(domain)
     except DDSException as error:
-        known = ", ".join(name for _, name in socket.if_nameindex())
-        raise ConfigError(
-            f"--interface: DDS cannot start on '{interface}' (or with CYCLONEDDS_URI); interfaces here: {known}"
-        ) from error
+        raise ConfigError(f"{_cannot_start(interface)} (or with CYCLONEDDS_URI); interfaces here: {_interfaces()}") from error
+
+
+def _cannot_start(interface: str) -> str:
+    return f"--interface: DDS cannot start on '{interface}'"
+
+
+def _interfaces() -> str:
+    return ", ".join(name for _, name in socket.if_nameindex())
 
 
 def _topic(participant: DomainParticipant, name: str, kind: type[IdlStruct]) -> Topic:
@@ -218,6 +223,9 @@ def _configure(domain: int, interface: str) -> None:
     """Configure a domain. A process has one configuration for each domain, which must be set before the first participant."""
     if os.environ.get("CYCLONEDDS_URI"):
         return
+    if interface not in _interfaces().split(", "):
+        # Cyclone DDS would print a line of its own before it fails
+        raise ConfigError(f"{_cannot_start(interface)}; interfaces here: {_interfaces()}")
     _DOMAINS[domain] = Domain(domain, configuration(interface))
 
 

@@ -115,4 +115,4 @@ def _respond_with_state(node: AdaptiveMpc, act: Callable[[], None]) -> Response:
         act()
     except BridgeError as error:
         return Response(False, str(error))
-    return Response(True, node.state.value)
+    return Response(True, node.state_in_words)
