@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from adaptive_mbrl.config import bounded, did_you_mean, load_yaml
 from adaptive_mbrl.errors import ConfigError
@@ -26,10 +27,10 @@ from robot_bridge.safety.config import SafetyConfig
 from robot_bridge.safety.reactions import Reaction
 
 MessageType = type[Message]
-_TOPIC = re.compile(r"(/[A-Za-z_][A-Za-z0-9_]*)+")
+_TOPIC = re.compile(r"/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
 INPUTS = tuple(message.ros_type for message in (JointState, Imu, Odometry, WrenchStamped, Float64MultiArray))
 """The types of messages that observations are read from."""
-OUTPUTS = (Float64MultiArray.ros_type, JointTrajectory.ros_type)
+OUTPUTS = (Float64MultiArray.ros_type, JointTrajectory.ros_type, JointState.ros_type)
 """The types of messages that commands are."""
 GOALS = (Twist.ros_type, Float64MultiArray.ros_type)
 """The types of messages that goals are."""
@@ -41,7 +42,8 @@ class TopicConfig:
     """A ROS 2 topic that the bridge subscribes to.
 
     Attributes:
-        topic: the topic's name, e.g. ``/joint_states``.
+        topic: the topic's name, e.g. ``/joint_states``, or ``joint_states`` for one in the node's namespace. The same holds for
+            all topics of a bridge file.
         type: the message type, e.g. ``sensor_msgs/msg/JointState``.
     """
 
@@ -81,28 +83,35 @@ class OutputConfig:
 
     Attributes:
         topic: the topic's name, e.g. ``/effort_controller/commands``.
-        type: ``std_msgs/msg/Float64MultiArray`` or ``trajectory_msgs/msg/JointTrajectory``.
+        type: ``std_msgs/msg/Float64MultiArray``, ``trajectory_msgs/msg/JointTrajectory`` or ``sensor_msgs/msg/JointState``. The
+            last two have a stamp and name their joints.
         order: action channels in the order that the robot's low-level controller wants; empty for the order of the robot spec.
-        joints: joint names of position commands, one for each entry of `order`. The robot then starts and rests where its joints
-            are. Empty for other commands; a JointTrajectory always holds positions.
+        joints: names of the joints that are commanded, one for each entry of `order`. Empty where commands belong to no joints,
+            or are no positions and the type does not name joints.
+        field: what the joints are commanded. With positions the robot starts and rests where its joints are.
     """
 
     topic: str
     type: str = Float64MultiArray.ros_type
     order: tuple[str, ...] = ()
     joints: tuple[str, ...] = ()
+    field: Literal["position", "velocity", "effort"] = "position"
 
     def __post_init__(self) -> None:
         if self.type not in OUTPUTS:
             raise ConfigError(f"key 'type': got '{self.type}'; allowed: {', '.join(OUTPUTS)}")
         _require_topic(self.topic)
-        if self.type == JointTrajectory.ros_type and not self.joints:
-            raise ConfigError("key 'joints': missing; a JointTrajectory names its joints")
+        if self.type != Float64MultiArray.ros_type and not self.joints:
+            raise ConfigError(f"key 'joints': missing; a {self.type.rpartition('/')[2]} names its joints")
+        if self.field != "position" and (self.type == JointTrajectory.ros_type or not self.joints):
+            raise ConfigError(
+                f"key 'field': got '{self.field}'; allowed: with joints, and not with a JointTrajectory, which holds positions"
+            )
 
     @property
     def is_position(self) -> bool:
         """Whether commands are joint positions. A robot at rest then stays where its joints are, instead of getting zeros."""
-        return bool(self.joints)
+        return bool(self.joints) and self.field == "position"
 
 
 @dataclass(frozen=True)
@@ -176,6 +185,8 @@ class BridgeConfig:
         operator: the topic of an operator who must be there; without it nobody has to be.
         latency: shortest time from a measurement to the effect of a command that answers it at once, through sensors, network
             and actuators [s]. The planner looks so much further ahead. Further delays of observations are found from stamps.
+        urdf: the robot's URDF. Its limits of joints are the defaults of `safety.obs_limits` for channels of a JointState, and of
+            `safety.action_limits` for an output with `joints`. Empty for none.
         newest_at_activate: whether `activate` takes up a checkpoint that has come in the place of the one in use, as `~/reload`
             does. It takes some seconds longer then.
     """
@@ -188,6 +199,7 @@ class BridgeConfig:
     goal: GoalInput | None = None
     operator: OperatorInput | None = None
     latency: float = bounded(0.0, low=0.0, high=1.0)
+    urdf: str = ""
     newest_at_activate: bool = False
 
     def __post_init__(self) -> None:
@@ -226,7 +238,9 @@ class BridgeConfig:
 
 def _require_topic(name: str) -> None:
     if not _TOPIC.fullmatch(name):
-        raise ConfigError(f"key 'topic': got '{name}'; allowed: a topic's whole name, like /joint_states")
+        raise ConfigError(
+            f"key 'topic': got '{name}'; allowed: a name like /joint_states, or like joint_states in the node's namespace"
+        )
 
 
 def _require_field(key: str, message_type: MessageType, path: str) -> None:

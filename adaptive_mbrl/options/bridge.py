@@ -38,6 +38,7 @@ class BridgeOptions:
         transport: way to the robot; dds needs no ROS 2 install, rclpy needs one that is sourced.
         domain: ROS 2's domain id; the environment variable ROS_DOMAIN_ID if not given.
         interface: network interface to use with dds; the environment variable CYCLONEDDS_URI wins over it.
+        namespace: namespace of the node, and of the topics in the bridge file that do not begin with a slash.
     """
 
     bridge: Path
@@ -51,6 +52,7 @@ class BridgeOptions:
     transport: Transport = "dds"
     domain: OptionalInt = None
     interface: str = "lo"
+    namespace: str = ""
 
     def __post_init__(self) -> None:
         require_domain(self.domain)
@@ -76,6 +78,7 @@ class CallOptions:
             minute to answer.
         domain: ROS 2's domain id; the environment variable ROS_DOMAIN_ID if not given.
         interface: network interface to use; the environment variable CYCLONEDDS_URI wins over it.
+        namespace: namespace of the bridge's node.
     """
 
     service: Positional[
@@ -85,6 +88,7 @@ class CallOptions:
     timeout: float = 3.0
     domain: OptionalInt = None
     interface: str = "lo"
+    namespace: str = ""
 
     def __post_init__(self) -> None:
         require_domain(self.domain)
@@ -110,6 +114,7 @@ class PreflightOptions:
         transport: way to the robot; dds needs no ROS 2 install, rclpy needs one that is sourced.
         domain: ROS 2's domain id; the environment variable ROS_DOMAIN_ID if not given.
         interface: network interface to use with dds; the environment variable CYCLONEDDS_URI wins over it.
+        namespace: namespace of the node, and of the topics in the bridge file that do not begin with a slash.
     """
 
     bridge: Path
@@ -121,6 +126,7 @@ class PreflightOptions:
     transport: Transport = "dds"
     domain: OptionalInt = None
     interface: str = "lo"
+    namespace: str = ""
 
     def __post_init__(self) -> None:
         require_domain(self.domain)
@@ -147,6 +153,7 @@ class SimulatedRobotOptions:
         transport: way to the robot; dds needs no ROS 2 install, rclpy needs one that is sourced.
         domain: ROS 2's domain id; the environment variable ROS_DOMAIN_ID if not given.
         interface: network interface to use with dds; the environment variable CYCLONEDDS_URI wins over it.
+        namespace: namespace of the node, and of the topics in the bridge file that do not begin with a slash.
     """
 
     bridge: Path
@@ -159,6 +166,7 @@ class SimulatedRobotOptions:
     transport: Transport = "dds"
     domain: OptionalInt = None
     interface: str = "lo"
+    namespace: str = ""
 
     def __post_init__(self) -> None:
         require_seed("--seed", self.seed)

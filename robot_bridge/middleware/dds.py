@@ -33,6 +33,7 @@ from robot_bridge.middleware.dds_types import framed_sample, from_wire, idl_type
 from robot_bridge.middleware.messages import RESPONSES, Log, LogLevel, Message, Response, Time
 from robot_bridge.middleware.transport import Answer, MessageT, Receive, Request, RequestT
 from robot_bridge.middleware.type_hash import user_data
+from robot_bridge.topic_names import in_namespace
 
 _LOG = logging.getLogger(__name__)
 _DOMAINS: dict[int, Domain] = {}
@@ -49,12 +50,14 @@ class DdsTransport:
     Args:
         domain: ROS 2's domain id.
         interface: the network interface; the environment variable ``CYCLONEDDS_URI`` takes precedence.
+        namespace: the namespace of names that do not begin with a slash, e.g. ``robot_1``; empty for none.
 
     Attributes:
         failures: number of messages that were lost because they could not be read or their receiver failed.
     """
 
-    def __init__(self, domain: int = 0, interface: str = LOOPBACK) -> None:
+    def __init__(self, domain: int = 0, interface: str = LOOPBACK, namespace: str = "") -> None:
+        self._namespace = namespace
         self._domain, self._interface, self._participant = domain, interface, _participant(domain, interface)
         self._readers: list[tuple[DataReader, Callable[[Any], None]]] = []
         self._waitset = WaitSet(self._participant)
@@ -64,8 +67,13 @@ class DdsTransport:
         self._lock = threading.Lock()
         self._log: DataWriter | None = None
 
-    def publisher(self, topic: str, message_type: type[MessageT], *, reliable: bool = True) -> Callable[[MessageT], None]:
-        writer = self._writer(self._topic(topic, message_type), _qos(reliable), message_type)
+    def resolve(self, name: str) -> str:
+        return in_namespace(self._namespace, name)
+
+    def publisher(
+        self, topic: str, message_type: type[MessageT], *, reliable: bool = True, transient_local: bool = False
+    ) -> Callable[[MessageT], None]:
+        writer = self._writer(self._topic(topic, message_type), _qos(reliable, transient_local), message_type)
         return lambda message: writer.write(to_wire(message))
 
     def subscribe(self, topic: str, message_type: type[MessageT], receive: Receive[MessageT], *, reliable: bool = False) -> None:
@@ -137,7 +145,8 @@ class DdsTransport:
         with self._lock:
             if self._log is None:
                 self._log = self._writer(self._topic("/rosout", Log), _LOG_QOS, Log)
-        self._log.write(to_wire(Log(Time.of(self.now()), int(level), name, text)))
+        # ROS 2's loggers have names with dots
+        self._log.write(to_wire(Log(Time.of(self.now()), int(level), name.replace("/", "."), text)))
 
     def graph(self) -> DdsGraph:
         return DdsGraph(self._domain)
@@ -152,10 +161,10 @@ class DdsTransport:
         self._readers.clear()
 
     def _topic(self, name: str, message_type: type[Message]) -> Topic:
-        return _topic(self._participant, f"rt/{name.lstrip('/')}", idl_type(message_type))
+        return _topic(self._participant, f"rt{self.resolve(name)}", idl_type(message_type))
 
     def _service_topic(self, prefix: str, name: str, message_type: type[Message]) -> Topic:
-        return _topic(self._participant, f"{prefix}/{name.lstrip('/')}", idl_type(message_type, framed=True))
+        return _topic(self._participant, f"{prefix}{self.resolve(name)}", idl_type(message_type, framed=True))
 
     def _writer(self, topic: Topic, qos: Qos, message_type: type[Message]) -> DataWriter:
         return DataWriter(self._participant, topic, _announcing(qos, message_type))
@@ -232,10 +241,11 @@ def _configure(domain: int, interface: str) -> None:
 _RELIABLE = Policy.Reliability.Reliable(duration(milliseconds=100))
 
 
-def _qos(reliable: bool) -> Qos:
+def _qos(reliable: bool, transient_local: bool = False) -> Qos:
     """Keep only the newest message; a longer queue would deliver stale ones first (REP 2003)."""
     reliability = _RELIABLE if reliable else Policy.Reliability.BestEffort
-    return Qos(reliability, Policy.Durability.Volatile, Policy.History.KeepLast(1))
+    durability = Policy.Durability.TransientLocal if transient_local else Policy.Durability.Volatile
+    return Qos(reliability, durability, Policy.History.KeepLast(1))
 
 
 def _announcing(qos: Qos, message_type: type[Message]) -> Qos:

@@ -19,8 +19,13 @@ class PassingOn:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def publisher(self, topic: str, message_type: type[MessageT], *, reliable: bool = True) -> Callable[[MessageT], None]:
-        return self._transport.publisher(topic, message_type, reliable=reliable)
+    def resolve(self, name: str) -> str:
+        return self._transport.resolve(name)
+
+    def publisher(
+        self, topic: str, message_type: type[MessageT], *, reliable: bool = True, transient_local: bool = False
+    ) -> Callable[[MessageT], None]:
+        return self._transport.publisher(topic, message_type, reliable=reliable, transient_local=transient_local)
 
     def subscribe(self, topic: str, message_type: type[MessageT], receive: Receive[MessageT], *, reliable: bool = False) -> None:
         self._transport.subscribe(topic, message_type, receive, reliable=reliable)

@@ -35,15 +35,24 @@ class Client(Protocol):
 
 
 class Transport(Protocol):
-    """Carries messages of `robot_bridge.middleware.messages` under ROS 2 topic and service names."""
+    """Carries messages of `robot_bridge.middleware.messages` under ROS 2 topic and service names.
 
-    def publisher(self, topic: str, message_type: type[MessageT], *, reliable: bool = True) -> Callable[[MessageT], None]:
+    A name that does not begin with a slash is in the node's namespace.
+    """
+
+    def resolve(self, name: str) -> str:
+        """The whole name of a topic: in the node's namespace, and after ROS 2's remappings where there are any."""
+
+    def publisher(
+        self, topic: str, message_type: type[MessageT], *, reliable: bool = True, transient_local: bool = False
+    ) -> Callable[[MessageT], None]:
         """A function that publishes a message and may be called from any thread.
 
         Args:
             topic: the topic's ROS 2 name, e.g. ``/joint_states``.
             message_type: class of the messages.
             reliable: whether delivery is confirmed and repeated, as for commands; sensor data are sent best effort.
+            transient_local: whether a subscriber that comes late and asks for it gets the last message; only if reliable.
         """
 
     def subscribe(self, topic: str, message_type: type[MessageT], receive: Receive[MessageT], *, reliable: bool = False) -> None:

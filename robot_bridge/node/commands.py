@@ -17,6 +17,7 @@ from robot_bridge.middleware.messages import Response, SetBoolRequest, TriggerRe
 from robot_bridge.node.adaptive_mpc import NODE_NAME, AdaptiveMpc
 from robot_bridge.node.parameters import NodeParameters
 from robot_bridge.stopping import stop_on_signals
+from robot_bridge.topic_names import require_namespace, with_whole_names
 
 LOADING_SECONDS = 60.0
 """Longest wait for the answer of a service that may load a checkpoint [s]."""
@@ -30,8 +31,9 @@ def bridge(options: BridgeOptions) -> None:
     if options.guard and guard_line is None:
         _guard(options, stop)
         return
-    transport = open_transport(options.transport, NODE_NAME, options.domain, options.interface)
-    node = AdaptiveMpc(transport, guard=guard_line)
+    transport = open_transport(options.transport, NODE_NAME, options.domain, options.interface, options.namespace)
+    name = transport.resolve(NODE_NAME).lstrip("/")
+    node = AdaptiveMpc(transport, name, guard_line)
     parameters = NodeParameters(
         str(options.bridge),
         options.dry_run,
@@ -41,8 +43,8 @@ def bridge(options: BridgeOptions) -> None:
         "" if options.record is None else str(options.record),
     )
     # the lifecycle node in lifecycle.py has transitions instead of these two services
-    transport.serve(f"/{NODE_NAME}/activate", TriggerRequest, lambda request: _respond_with_state(node, node.activate))
-    transport.serve(f"/{NODE_NAME}/deactivate", TriggerRequest, lambda request: _respond_with_state(node, node.deactivate))
+    transport.serve(f"/{name}/activate", TriggerRequest, lambda request: _respond_with_state(node, node.activate))
+    transport.serve(f"/{name}/deactivate", TriggerRequest, lambda request: _respond_with_state(node, node.deactivate))
     try:
         print(f"loading {options.bridge}", flush=True)
         for line in node.configure(parameters, transport):
@@ -67,7 +69,8 @@ def bridge(options: BridgeOptions) -> None:
 def _guard(options: BridgeOptions, stop: threading.Event) -> None:
     """Run the same command in a process of its own, and guard it."""
     config = load_bridge_config(options.bridge)
-    transport = open_transport(options.transport, f"{NODE_NAME}_guard", options.domain, options.interface)
+    transport = open_transport(options.transport, f"{NODE_NAME}_guard", options.domain, options.interface, options.namespace)
+    config = with_whole_names(config, transport.resolve)
     try:
         code = GuardProcess(config, transport, stop, options.memory_limit).run(("bridge", *arguments_of(options)))
     finally:
@@ -99,10 +102,12 @@ def _activate(node: AdaptiveMpc) -> None:
 def call(options: CallOptions) -> None:
     """Call a service of a running node and print its answer."""
     request = SetBoolRequest(not options.off) if options.service == "freeze_adaptation" else TriggerRequest()
-    transport = DdsTransport(environment_domain() if options.domain is None else options.domain, options.interface)
+    require_namespace(options.namespace)
+    domain = environment_domain() if options.domain is None else options.domain
+    transport = DdsTransport(domain, options.interface, options.namespace)
     try:
         patience = max(options.timeout, LOADING_SECONDS) if options.service in ("activate", "reload") else options.timeout
-        response = transport.call(f"/{NODE_NAME}/{options.service}", request, options.timeout, patience)
+        response = transport.call(transport.resolve(f"{NODE_NAME}/{options.service}"), request, options.timeout, patience)
     finally:
         transport.close()
     if not response.success:

@@ -187,7 +187,9 @@ class Network:
     def __init__(self) -> None:
         self.published: list[tuple[str, object]] = []
 
-    def publisher(self, topic: str, message_type: type, *, reliable: bool = True) -> Callable[[object], None]:
+    def publisher(
+        self, topic: str, message_type: type, *, reliable: bool = True, transient_local: bool = False
+    ) -> Callable[[object], None]:
         return lambda message: self.published.append((topic, message))
 
     def graph(self) -> Network:

@@ -471,11 +471,13 @@ def test_a_channel_that_cannot_be_read_is_refused(source: ChannelInput, message:
         dataclasses.replace(CONFIG, obs={**CONFIG.obs, "pitch": source})
 
 
-def test_a_topic_is_a_whole_name_of_a_known_input_and_not_the_outputs():
-    with pytest.raises(ConfigError, match=r"key 'topic': got 'joints'; allowed: a topic's whole name, like /joint_states"):
-        TopicConfig("joints", JointState.ros_type)
-    with pytest.raises(ConfigError, match=r"key 'topic': got 'commands'"):
-        OutputConfig("commands")
+def test_a_topic_is_a_name_of_a_known_input_and_not_the_outputs():
+    allowed = "allowed: a name like /joint_states, or like joint_states in the node's namespace"
+    with pytest.raises(ConfigError, match=rf"key 'topic': got 'joint states'; {allowed}"):
+        TopicConfig("joint states", JointState.ros_type)
+    for name in ("commands/", "~/commands", "//commands", "1/commands", ""):
+        with pytest.raises(ConfigError, match=rf"key 'topic': got '{name}'"):
+            OutputConfig(name)
     with pytest.raises(ConfigError, match=r"key 'type': got 'geometry_msgs/msg/Twist'.*; allowed: sensor_msgs/msg/JointState"):
         TopicConfig("/twist", Twist.ros_type)
     with pytest.raises(ConfigError, match=r"key 'output.topic': '/imu' is input 'imu'; allowed: a topic of its own"):
