@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -26,10 +27,17 @@ class Inputs:
         spec: the robot's channels.
         config: the bridge file, which says where each channel is read.
         transport: the transport whose topics are subscribed to in the constructor.
+        simulated_now: the time of a simulation that all stamps are of, since the epoch [s]; None if senders have own clocks.
     """
 
-    def __init__(self, spec: RobotSpec, config: BridgeConfig, transport: Transport) -> None:
-        self._lock = threading.Lock()
+    def __init__(
+        self,
+        spec: RobotSpec,
+        config: BridgeConfig,
+        transport: Transport,
+        simulated_now: Callable[[], float] | None = None,
+    ) -> None:
+        self._lock, self._simulated_now = threading.Lock(), simulated_now
         self._values = np.full(spec.obs_dim, np.nan)
         self._received = np.full(spec.obs_dim, -np.inf)
         self._stamps = np.full(spec.obs_dim, -np.inf)
@@ -79,7 +87,11 @@ class Inputs:
         last = self._stamps[channels].max()
         if not is_new(stamp, last):
             return None
-        measured = self._delays[name].measured(stamp, received, is_set_back=stamp <= last)
+        if self._simulated_now is not None:
+            # everybody's clock is the same, so the age is known; the simulation may be slower than the monotonic clock
+            measured: float | None = received - max(0.0, self._simulated_now() - stamp)
+        else:
+            measured = self._delays[name].measured(stamp, received, is_set_back=stamp <= last)
         if measured is not None:
             self._stamps[channels] = stamp
         return measured

@@ -154,6 +154,9 @@ class DdsTransport:
     def now(self) -> float:
         return time.time()
 
+    def is_time_simulated(self) -> bool:
+        return False
+
     def close(self) -> None:
         self._closed.set()
         if self._thread.is_alive():

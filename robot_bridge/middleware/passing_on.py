@@ -45,5 +45,8 @@ class PassingOn:
     def now(self) -> float:
         return self._transport.now()
 
+    def is_time_simulated(self) -> bool:
+        return self._transport.is_time_simulated()
+
     def close(self) -> None:
         self._transport.close()

@@ -115,6 +115,9 @@ class RosTransport:
     def now(self) -> float:
         return float(self._node.get_clock().now().nanoseconds) * 1e-9
 
+    def is_time_simulated(self) -> bool:
+        return bool(self._node.get_parameter("use_sim_time").value)
+
     def close(self) -> None:
         for destroy, entities in (
             (self._node.destroy_publisher, self._publishers),
@@ -220,7 +223,16 @@ class OwnNodeTransport(RosTransport):
             except Exception:
                 # an exception in one callback must not stop the others
                 _LOG.exception("a callback failed")
-        executor.shutdown()
+        shut_down(executor)
+
+
+def shut_down(executor: MultiThreadedExecutor) -> None:
+    """End an executor that nobody spins any more, once the callbacks at work are done.
+
+    rclpy 7 does not wait for them by itself, and each of them would then report that what it uses was destroyed.
+    """
+    executor._executor.shutdown(wait=True)
+    executor.shutdown()
 
 
 def _qos(reliable: bool, transient_local: bool = False) -> QoSProfile:

@@ -97,5 +97,8 @@ class Transport(Protocol):
     def now(self) -> float:
         """The time for stamps since the epoch [s], which may be simulated time. Deadlines use the monotonic clock instead."""
 
+    def is_time_simulated(self) -> bool:
+        """Whether `now` is the time of a simulation, which everybody who stamps messages shares."""
+
     def close(self) -> None:
         """Leave the network. No message is delivered afterwards; an answer that is at work is not waited for."""

@@ -20,7 +20,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from adaptive_mbrl.config import from_mapping
 from adaptive_mbrl.errors import AdaptiveMBRLError, ConfigError
-from robot_bridge.middleware.ros import EXECUTOR_THREADS, SPIN_SECONDS, OwnNodeTransport, RosTransport
+from robot_bridge.middleware.ros import EXECUTOR_THREADS, SPIN_SECONDS, OwnNodeTransport, RosTransport, shut_down
 from robot_bridge.node.adaptive_mpc import NODE_NAME, AdaptiveMpc
 from robot_bridge.node.parameters import NodeParameters
 from robot_bridge.safety.states import State
@@ -190,7 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             executor.spin_once(timeout_sec=SPIN_SECONDS)
     finally:
         node.clean_up()
-        executor.shutdown()
+        shut_down(executor)
         node.destroy_node()
         rclpy.try_shutdown()
     return 0

@@ -134,7 +134,7 @@ class Running:
             self.loop = ControlLoop(
                 planning,
                 supervisor,
-                Inputs(controller.spec, config, transport),
+                Inputs(controller.spec, config, transport, transport.now if transport.is_time_simulated() else None),
                 _send_nothing if parameters.dry_run else command_sender(controller.spec, config.output, transport),
                 goal=self._goals or (lambda begin: None),
                 checks=ModelChecks(controller.spec, config.safety, controller.diagnosis_names, self._expected(transport)).look,

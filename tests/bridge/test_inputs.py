@@ -115,6 +115,27 @@ def test_channels_are_found_by_name_in_any_order(wire: Wire, inputs: Inputs):
     np.testing.assert_array_equal(observed.received, [10.0, 10.0, -np.inf, 11.0])
 
 
+def test_under_simulated_time_the_age_of_a_message_is_known_at_any_speed_of_the_simulation(wire: Wire):
+    """A simulation at half the speed would otherwise look like messages that come later and later."""
+    simulated = 100.0
+    inputs = Inputs(SPEC, CONFIG, wire, lambda: simulated)
+    for received in np.arange(10.0, 60.0):
+        simulated += 0.5
+        wire.receivers["/joint_states"](joints(simulated - 0.02), received)
+
+        assert inputs.snapshot().received[0] == pytest.approx(received - 0.02)
+    # the clock comes in steps, so that a message may be ahead of it; it is not from the future for that
+    wire.receivers["/joint_states"](joints(simulated + 0.005), 61.0)
+    assert inputs.snapshot().received[0] == 61.0
+    # the simulation begins anew
+    simulated = 1.0
+    wire.receivers["/joint_states"](joints(1.0), 62.0)
+    assert inputs.snapshot().received[0] == 62.0
+    # and a message that is sent again is none
+    wire.receivers["/joint_states"](joints(1.0), 63.0)
+    assert inputs.snapshot().received[0] == 62.0
+
+
 INCOMPLETE = {
     "empty field": joints(1.1, position=[]),
     "short field": joints(1.1, position=[0.5]),
