@@ -51,6 +51,17 @@ def controller_arguments(*, bridge: str, activate: bool, preflight_seconds: floa
             description="how long configure listens to the robot and checks what it says [s]; 0: not",
         ),
         DeclareLaunchArgument("record", default_value="", description="folder of the bag to record; empty: none"),
+        DeclareLaunchArgument(
+            "namespace",
+            default_value="",
+            description="of the node, and of topics in the bridge file without a slash at the beginning; empty: none",
+        ),
+        DeclareLaunchArgument(
+            "use_sim_time",
+            default_value="false",
+            choices=["true", "false"],
+            description="stamps are of a simulation that publishes /clock",
+        ),
     ]
 
 
@@ -61,7 +72,7 @@ def controller() -> list[Action]:
         package=PACKAGE,
         executable="adaptive_mpc",
         name="adaptive_mpc",
-        namespace="",
+        namespace=argument("namespace"),
         output="screen",
         additional_env=_enclave("/adaptive_mpc"),
         parameters=[
@@ -72,6 +83,7 @@ def controller() -> list[Action]:
                 "deadline": ParameterValue(argument("deadline"), value_type=float),
                 "preflight_seconds": ParameterValue(argument("preflight_seconds"), value_type=float),
                 "record": ParameterValue(argument("record"), value_type=str),
+                "use_sim_time": ParameterValue(argument("use_sim_time"), value_type=bool),
             }
         ],
     )
@@ -130,6 +142,7 @@ def simulated_robot() -> list[Action]:
         package=PACKAGE,
         executable="simulated_robot",
         name="simulated_robot",
+        namespace=LaunchConfiguration("namespace"),
         output="screen",
         additional_env=_enclave("/robot"),
         arguments=[[f"--{flag}=", LaunchConfiguration(name)] for flag, name in flags.items()],
