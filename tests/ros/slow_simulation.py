@@ -22,10 +22,8 @@ while not end.wait(PERIOD):
     # a sensor that keeps exactly its value would be a stuck one
     step, noise = step + 1, 1e-6 * (step % 2)
     now = BEGIN + SPEED * (time.monotonic() - begun)
-    time_message, message = (
-        Clock(),
-        JointState(name=["slider", "hinge_1"], position=[noise, 0.1 + noise], velocity=[noise, noise]),
-    )
+    time_message = Clock()
+    message = JointState(name=["slider", "hinge_1"], position=[noise, 0.1 + noise], velocity=[noise, noise])
     for stamp in (time_message.clock, message.header.stamp):
         stamp.sec, stamp.nanosec = int(now), int(1e9 * (now % 1))
     clock.publish(time_message)
