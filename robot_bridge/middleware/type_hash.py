@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import typing
-from functools import cache
 from typing import Annotated, Any
 
 from robot_bridge.middleware.messages import Message, fields_of
@@ -21,11 +20,17 @@ KINDS = {"int32": 6, "uint32": 7, "int64": 8, "uint64": 9, "uint8": 3, "float32"
 NESTED, BOOLEAN, TEXT = 1, 15, 17
 ARRAY, UNBOUNDED_SEQUENCE = 48, 144
 """What is added to the number of a kind for an array of fixed length and for a sequence of any length."""
+_HASHES: dict[type[Message], str] = {}
 
 
-@cache
 def type_hash(message_type: type[Message]) -> str:
     """The hash of a message type, ``RIHS01_`` and 64 hexadecimal digits."""
+    if message_type not in _HASHES:
+        _HASHES[message_type] = _hash(message_type)
+    return _HASHES[message_type]
+
+
+def _hash(message_type: type[Message]) -> str:
     others = sorted(_within(message_type), key=lambda other: other.ros_type)
     described = {
         "type_description": _description(message_type),
