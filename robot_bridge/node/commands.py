@@ -86,7 +86,7 @@ def arguments_of(options: BridgeOptions) -> list[str]:
         value, flag = getattr(options, field.name), f"--{field.name.replace('_', '-')}"
         if value is True:
             words.append(flag)
-        elif value is not False and value is not None:
+        elif value is not False and value not in (None, ""):
             words += [flag, str(value)]
     return words
 

@@ -270,11 +270,12 @@ def test_a_controller_whose_guard_has_died_sends_its_commands_itself(ends):
 
 
 def test_the_controller_gets_the_same_flags():
-    options = BridgeOptions(Path("b.yaml"), guard=True, memory_limit=900.0, record=Path("bag"), domain=7)
+    options = BridgeOptions(Path("b.yaml"), guard=True, memory_limit=900.0, record=Path("bag"), domain=7, namespace="robot_1")
 
     assert arguments_of(options) == [
         *("--bridge", "b.yaml", "--device", "auto", "--deadline", "0.9", "--preflight-seconds", "0.0", "--record", "bag"),
         *("--guard", "--memory-limit", "900.0", "--transport", "dds", "--domain", "7", "--interface", "lo"),
+        *("--namespace", "robot_1"),
     ]
 
 
