@@ -274,6 +274,8 @@ def require_spec(config: BridgeConfig, spec: RobotSpec, source: str) -> None:
             f"{source}: key 'output.order': got {list(order)}; allowed: each of {', '.join(spec.action_names)} once"
         )
     positions = [action.name for action in spec.action if action.unit in _POSITION_UNITS]
+    if positions and config.output.joints and not config.output.is_position:
+        raise ConfigError(f"{source}: key 'output.field': got '{config.output.field}'; '{positions[0]}' is a position")
     if positions and not config.output.is_position:
         raise ConfigError(
             f"{source}: key 'output.joints': missing; '{positions[0]}' is a position: the robot starts from where its joint is"
