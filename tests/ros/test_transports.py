@@ -117,7 +117,7 @@ def test_a_service_over_dds_answers_a_client_of_rclpy(pair: OwnNodeTransport):
 
 
 @pytest.mark.parametrize("pair", [("rclpy", "dds")], indirect=True)
-def test_ros_2_has_nothing_to_say_about_the_types_of_the_other(pair: OwnNodeTransport, capfd: pytest.CaptureFixture[str]):
+def test_ros_2_has_nothing_to_say_about_the_types_of_the_other(capfd: pytest.CaptureFixture[str], pair: OwnNodeTransport):
     """Without the hash of its type ROS 2 warns of each endpoint, in every program that looks around."""
     node, wait = pair._node, threading.Event()
 
