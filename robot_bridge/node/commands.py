@@ -16,7 +16,7 @@ from robot_bridge.middleware.dds import DdsTransport
 from robot_bridge.middleware.messages import Response, SetBoolRequest, TriggerRequest
 from robot_bridge.node.adaptive_mpc import NODE_NAME, AdaptiveMpc
 from robot_bridge.node.parameters import NodeParameters
-from robot_bridge.stopping import stop_on_signals
+from robot_bridge.stopping import interruptible, stop_on_signals
 from robot_bridge.topic_names import require_namespace, with_whole_names
 
 LOADING_SECONDS = 60.0
@@ -47,7 +47,9 @@ def bridge(options: BridgeOptions) -> None:
     transport.serve(f"/{name}/deactivate", TriggerRequest, lambda request: _respond_with_state(node, node.deactivate))
     try:
         print(f"loading {options.bridge}", flush=True)
-        for line in node.configure(parameters, transport):
+        with interruptible():
+            lines = node.configure(parameters, transport)
+        for line in lines:
             print(line, flush=True)
         if not node.knows_where_to_start:
             print("waiting for the joints' positions", flush=True)
@@ -59,6 +61,9 @@ def bridge(options: BridgeOptions) -> None:
             print(node.report(), flush=True)
         node.deactivate()
         print(node.report(), flush=True)
+    except KeyboardInterrupt:
+        # raised while it loaded: nothing was sent, so nothing has to come to rest
+        print("stopped before the start", flush=True)
     finally:
         recorded = node.clean_up()
         if recorded:
