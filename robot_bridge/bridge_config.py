@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from adaptive_mbrl.config import bounded, did_you_mean, load_yaml
 from adaptive_mbrl.errors import ConfigError
@@ -26,6 +26,7 @@ from robot_bridge.middleware.messages import (
     WrenchStamped,
 )
 from robot_bridge.middleware.reception import MAX_SAMPLE_BYTES, largest
+from robot_bridge.middleware.topics import require_topic
 from robot_bridge.monitor_values import require_monitored
 from robot_bridge.ownership.config import OwnershipConfig
 from robot_bridge.safety.config import SafetyConfig
@@ -34,10 +35,9 @@ from robot_bridge.safety.plan_limits_config import PlanLimitsConfig
 from robot_bridge.safety.reactions import Reaction
 
 MessageType = type[Message]
-_TOPIC = re.compile(r"(/[A-Za-z_][A-Za-z0-9_]*)+")
 INPUTS = tuple(message.ros_type for message in (JointState, Imu, Odometry, PoseStamped, WrenchStamped, Float64MultiArray))
 """The types of messages that observations are read from."""
-OUTPUTS = (Float64MultiArray.ros_type, JointTrajectory.ros_type)
+OUTPUTS = (Float64MultiArray.ros_type, JointTrajectory.ros_type, JointState.ros_type)
 """The types of messages that commands are."""
 GOALS = (Twist.ros_type, Float64MultiArray.ros_type)
 """The types of messages that goals are."""
@@ -49,7 +49,8 @@ class TopicConfig:
     """A ROS 2 topic that the bridge subscribes to.
 
     Attributes:
-        topic: the topic's name, e.g. ``/joint_states``.
+        topic: the topic's name, e.g. ``/joint_states``, or ``joint_states`` for one in the node's namespace. The same holds for
+            all topics of a bridge file.
         type: the message type, e.g. ``sensor_msgs/msg/JointState``.
         publisher: the node whose messages are taken, or the beginning of its GUID; messages of others are dropped. Empty for all
             publishers. It needs the transport `dds`, because rclpy does not tell who has sent a message.
@@ -60,7 +61,7 @@ class TopicConfig:
     publisher: str = ""
 
     def __post_init__(self) -> None:
-        _require_topic(self.topic)
+        require_topic(self.topic)
         if self.type not in INPUTS:
             raise ConfigError(f"key 'type': got '{self.type}'{did_you_mean(self.type, INPUTS)}; allowed: {', '.join(INPUTS)}")
 
@@ -92,28 +93,35 @@ class OutputConfig:
 
     Attributes:
         topic: the topic's name, e.g. ``/effort_controller/commands``.
-        type: ``std_msgs/msg/Float64MultiArray`` or ``trajectory_msgs/msg/JointTrajectory``.
+        type: ``std_msgs/msg/Float64MultiArray``, ``trajectory_msgs/msg/JointTrajectory`` or ``sensor_msgs/msg/JointState``. The
+            last two have a stamp and name their joints.
         order: action channels in the order that the robot's low-level controller wants; empty for the order of the robot spec.
-        joints: joint names of position commands, one for each entry of `order`. The robot then starts and rests where its joints
-            are. Empty for other commands; a JointTrajectory always holds positions.
+        joints: names of the joints that are commanded, one for each entry of `order`. Empty where commands belong to no joints,
+            or are no positions and the type does not name joints.
+        field: what the joints are commanded. With positions the robot starts and rests where its joints are.
     """
 
     topic: str
     type: str = Float64MultiArray.ros_type
     order: tuple[str, ...] = ()
     joints: tuple[str, ...] = ()
+    field: Literal["position", "velocity", "effort"] = "position"
 
     def __post_init__(self) -> None:
         if self.type not in OUTPUTS:
             raise ConfigError(f"key 'type': got '{self.type}'; allowed: {', '.join(OUTPUTS)}")
-        _require_topic(self.topic)
-        if self.type == JointTrajectory.ros_type and not self.joints:
-            raise ConfigError("key 'joints': missing; a JointTrajectory names its joints")
+        require_topic(self.topic)
+        if self.type != Float64MultiArray.ros_type and not self.joints:
+            raise ConfigError(f"key 'joints': missing; a {self.type.rpartition('/')[2]} names its joints")
+        if self.field != "position" and (self.type == JointTrajectory.ros_type or not self.joints):
+            raise ConfigError(
+                f"key 'field': got '{self.field}'; allowed: with joints, and not with a JointTrajectory, which holds positions"
+            )
 
     @property
     def is_position(self) -> bool:
         """Whether commands are joint positions. A robot at rest then stays where its joints are, instead of getting zeros."""
-        return bool(self.joints)
+        return bool(self.joints) and self.field == "position"
 
 
 @dataclass(frozen=True)
@@ -140,7 +148,7 @@ class GoalInput:
     def __post_init__(self) -> None:
         if self.type not in GOALS:
             raise ConfigError(f"key 'type': got '{self.type}'; allowed: {', '.join(GOALS)}")
-        _require_topic(self.topic)
+        require_topic(self.topic)
         if self.preview and self.type != Float64MultiArray.ros_type:
             raise ConfigError(f"key 'preview': needs type {Float64MultiArray.ros_type}, got {self.type}")
         for path in self.fields:
@@ -169,7 +177,7 @@ class OperatorInput:
     max_age: float = bounded(0.5, low=1e-2, high=3600.0)
 
     def __post_init__(self) -> None:
-        _require_topic(self.topic)
+        require_topic(self.topic)
 
 
 @dataclass(frozen=True)
@@ -191,6 +199,8 @@ class BridgeConfig:
             and actuators [s]. The planner looks so much further ahead. Further delays of observations are found from stamps.
         adaptation: when adapting pauses by itself.
         ownership: who may command the robot beside this bridge; without it others are only warned of.
+        urdf: the robot's URDF. Its limits of joints are the defaults of `safety.obs_limits` for channels of a JointState, and of
+            `safety.action_limits` for an output with `joints`. Empty for none.
         newest_at_activate: whether `activate` takes up a checkpoint that has come in the place of the one in use, as `~/reload`
             does. It takes some seconds longer then.
         max_message_bytes: largest message of observations, goals and the operator on the wire [bytes]; larger ones are refused
@@ -208,6 +218,7 @@ class BridgeConfig:
     monitors: Mapping[str, MonitorConfig] = field(default_factory=dict)
     plan_limits: PlanLimitsConfig | None = None
     latency: float = bounded(0.0, low=0.0, high=1.0)
+    urdf: str = ""
     newest_at_activate: bool = False
     adaptation: AdaptationConfig = AdaptationConfig()
     ownership: OwnershipConfig | None = None
@@ -244,7 +255,7 @@ class BridgeConfig:
             if monitor.channel:
                 continue
             try:
-                _require_topic(monitor.topic)
+                require_topic(monitor.topic)
                 require_monitored(monitor)
             except ConfigError as error:
                 raise ConfigError(f"monitors.{name}: {error}") from error
@@ -269,11 +280,6 @@ class BridgeConfig:
         missing = [joint for joint in self.output.joints if joint not in observed]
         if missing:
             raise ConfigError(f"key 'output.joints': the position of '{missing[0]}' is not observed; allowed: joints that are")
-
-
-def _require_topic(name: str) -> None:
-    if not _TOPIC.fullmatch(name):
-        raise ConfigError(f"key 'topic': got '{name}'; allowed: a topic's whole name, like /joint_states")
 
 
 def _require_field(key: str, message_type: MessageType, path: str) -> None:
@@ -319,6 +325,8 @@ def require_spec(config: BridgeConfig, spec: RobotSpec, source: str) -> None:
             f"the checkpoint's robot '{spec.name}' has {', '.join(spec.action_names)}"
         )
     positions = [action.name for action in spec.action if action.unit in _POSITION_UNITS]
+    if positions and config.output.joints and not config.output.is_position:
+        raise ConfigError(f"{source}: key 'output.field': got '{config.output.field}'; '{positions[0]}' is a position")
     if positions and not config.output.is_position:
         raise ConfigError(
             f"{source}: key 'output.joints': missing; '{positions[0]}' is a position: the robot starts from where its joint is"

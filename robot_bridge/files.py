@@ -23,6 +23,7 @@ from robot_bridge.safety.faults import FAULT_KINDS
 from robot_bridge.safety.monitor_config import MonitorConfig
 from robot_bridge.safety.reactions import REACTIONS, ReactionConfig, stops
 from robot_bridge.safety.stopping import StoppingConfig
+from robot_bridge.urdf import with_urdf_limits
 
 _POSITIVE = Table(Scalar("number", above=0.0))
 
@@ -52,5 +53,5 @@ def check_bridge(path: Path) -> None:
     config = load_bridge_config(path)
     controller = load_controller(config, path, "cpu")
     require_latency(config, controller, path)
-    make_supervisor(config, controller, path)
+    make_supervisor(with_urdf_limits(config, controller.spec, str(path)), controller, path)
     make_inspection(config, controller.spec, path)

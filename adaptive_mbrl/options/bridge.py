@@ -43,6 +43,7 @@ class BridgeOptions:
         transport: way to the robot; dds needs no ROS 2 install, rclpy needs one that is sourced.
         domain: ROS 2's domain id; the environment variable ROS_DOMAIN_ID if not given.
         interface: network interface to use with dds; the environment variable CYCLONEDDS_URI wins over it.
+        namespace: namespace of the node, and of the topics in the bridge file that do not begin with a slash.
     """
 
     bridge: Path
@@ -59,6 +60,7 @@ class BridgeOptions:
     transport: Transport = "dds"
     domain: OptionalInt = None
     interface: str = "lo"
+    namespace: str = ""
 
     def __post_init__(self) -> None:
         require_domain(self.domain)
@@ -89,6 +91,7 @@ class CallOptions:
             minute to answer.
         domain: ROS 2's domain id; the environment variable ROS_DOMAIN_ID if not given.
         interface: network interface to use; the environment variable CYCLONEDDS_URI wins over it.
+        namespace: namespace of the bridge's node.
     """
 
     service: Positional[
@@ -98,6 +101,7 @@ class CallOptions:
     timeout: float = 3.0
     domain: OptionalInt = None
     interface: str = "lo"
+    namespace: str = ""
 
     def __post_init__(self) -> None:
         require_domain(self.domain)
@@ -123,6 +127,7 @@ class PreflightOptions:
         transport: way to the robot; dds needs no ROS 2 install, rclpy needs one that is sourced.
         domain: ROS 2's domain id; the environment variable ROS_DOMAIN_ID if not given.
         interface: network interface to use with dds; the environment variable CYCLONEDDS_URI wins over it.
+        namespace: namespace of the node, and of the topics in the bridge file that do not begin with a slash.
     """
 
     bridge: Path
@@ -134,6 +139,7 @@ class PreflightOptions:
     transport: Transport = "dds"
     domain: OptionalInt = None
     interface: str = "lo"
+    namespace: str = ""
 
     def __post_init__(self) -> None:
         require_domain(self.domain)
@@ -160,6 +166,7 @@ class SimulatedRobotOptions:
         transport: way to the robot; dds needs no ROS 2 install, rclpy needs one that is sourced.
         domain: ROS 2's domain id; the environment variable ROS_DOMAIN_ID if not given.
         interface: network interface to use with dds; the environment variable CYCLONEDDS_URI wins over it.
+        namespace: namespace of the node, and of the topics in the bridge file that do not begin with a slash.
     """
 
     bridge: Path
@@ -172,6 +179,7 @@ class SimulatedRobotOptions:
     transport: Transport = "dds"
     domain: OptionalInt = None
     interface: str = "lo"
+    namespace: str = ""
 
     def __post_init__(self) -> None:
         require_seed("--seed", self.seed)

@@ -21,7 +21,7 @@ from adaptive_mbrl.options.common import (
 )
 
 _OF_THE_SIMULATION = ("checkpoint", "scenario", "multitask", "seed", "window", "device", "threads")
-_OF_THE_BRIDGE = ("transport", "domain", "interface")
+_OF_THE_BRIDGE = ("transport", "domain", "interface", "node")
 DEFAULT_PORT = 8080
 
 
@@ -47,6 +47,7 @@ class ViewOptions:
         transport: way to the bridge; dds needs no ROS 2 install, rclpy needs one that is sourced.
         domain: ROS 2's domain id, for a bridge; the environment variable ROS_DOMAIN_ID if not given.
         interface: network interface to use with dds, for a bridge; the environment variable CYCLONEDDS_URI wins over it.
+        node: name of the bridge's node, with its namespace.
         device: where the networks run; auto takes a GPU when there is one.
         threads: number of threads of torch and of the simulator; OMP_NUM_THREADS if not given, else all usable cores.
     """
@@ -63,6 +64,7 @@ class ViewOptions:
     transport: Transport = "dds"
     domain: OptionalInt = None
     interface: str = "lo"
+    node: str = "adaptive_mpc"
     device: Device = "auto"
     threads: OptionalInt = None
 

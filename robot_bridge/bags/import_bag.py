@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,11 +25,12 @@ from robot_bridge.bags.reader import Bag
 from robot_bridge.bags.recording import Recording, read_recording
 from robot_bridge.bags.stretches import cut
 from robot_bridge.bridge_config import GoalInput, load_bridge_config, require_goal, require_spec
+from robot_bridge.topic_names import in_namespace, namespace_of, with_whole_names
 
 
 def import_bag(options: ImportBagOptions) -> None:
     """Read a bag, append its episodes to a store, and print what was left out and why; a bag that is in the store is left out."""
-    config = load_bridge_config(options.bridge)
+    config = with_whole_names(load_bridge_config(options.bridge), partial(in_namespace, namespace_of(options.node)))
     checkpoint = load_checkpoint(config.checkpoint)
     description, spec = checkpoint.description, checkpoint.description.spec
     require_spec(config, spec, str(options.bridge))

@@ -15,6 +15,7 @@ from adaptive_mbrl.spec import RobotSpec
 from robot_bridge.bags.samples import Samples
 from robot_bridge.bridge_config import ChannelInput, GoalInput, OutputConfig
 from robot_bridge.control.inputs import read_channel, read_goals
+from robot_bridge.middleware.fields import joint_value
 from robot_bridge.middleware.messages import MESSAGES, JointState, JointTrajectory, Message
 
 Row = Callable[[Message], list[float]]
@@ -112,7 +113,9 @@ def command_row(spec: RobotSpec, output: OutputConfig) -> Row:
     no_command = [math.nan] * spec.action_dim
 
     def row(message: Message) -> list[float]:
-        if not isinstance(message, JointTrajectory):
+        if isinstance(message, JointState):
+            values = [joint_value(message, output.field, joint) for joint in output.joints]
+        elif not isinstance(message, JointTrajectory):
             values = list(getattr(message, "data", ()))
         elif message.points and set(output.joints) <= set(message.joint_names[: len(message.points[-1].positions)]):
             values = [message.points[-1].positions[message.joint_names.index(joint)] for joint in output.joints]

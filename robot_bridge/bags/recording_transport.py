@@ -26,8 +26,10 @@ class RecordingTransport(PassingOn):
         super().__init__(transport)
         self._recorder, self._clock = recorder, clock
 
-    def publisher(self, topic: str, message_type: type[MessageT], *, reliable: bool = True) -> Callable[[MessageT], None]:
-        publish = super().publisher(topic, message_type, reliable=reliable)
+    def publisher(
+        self, topic: str, message_type: type[MessageT], *, reliable: bool = True, transient_local: bool = False
+    ) -> Callable[[MessageT], None]:
+        publish = super().publisher(topic, message_type, reliable=reliable, transient_local=transient_local)
         record = self._recorder.topic(topic, message_type, reliable=reliable)
 
         def publish_and_record(message: MessageT) -> None:

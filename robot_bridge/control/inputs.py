@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -31,6 +32,7 @@ class Inputs:
         transport: the transport whose topics are subscribed to in the constructor.
         obs_std: standard deviation of each observation channel in the training data, (obs_dim,); None for no look at
             contradictions.
+        simulated_now: the time of a simulation that all stamps are of, since the epoch [s]; None if senders have own clocks.
 
     Attributes:
         contradictions: what is noticed of publishers that contradict each other; None where it is not looked for.
@@ -38,9 +40,14 @@ class Inputs:
     """
 
     def __init__(
-        self, spec: RobotSpec, config: BridgeConfig, transport: Transport, obs_std: NDArray[np.float64] | None = None
+        self,
+        spec: RobotSpec,
+        config: BridgeConfig,
+        transport: Transport,
+        obs_std: NDArray[np.float64] | None = None,
+        simulated_now: Callable[[], float] | None = None,
     ) -> None:
-        self._lock = threading.Lock()
+        self._lock, self._simulated_now = threading.Lock(), simulated_now
         self.contradictions: Contradictions | None = None
         if obs_std is not None and config.safety.max_contradiction > 0:
             is_angle = np.array([channel.kind == "angle" for channel in spec.obs])
@@ -101,7 +108,11 @@ class Inputs:
         last = self._stamps[channels].max()
         if not is_new(stamp, last):
             return None
-        measured = self._delays[name].measured(stamp, received, is_set_back=stamp <= last)
+        if self._simulated_now is not None:
+            # everybody's clock is the same, so the age is known; the simulation may be slower than the monotonic clock
+            measured: float | None = received - max(0.0, self._simulated_now() - stamp)
+        else:
+            measured = self._delays[name].measured(stamp, received, is_set_back=stamp <= last)
         if measured is not None:
             self._stamps[channels] = stamp
         return measured

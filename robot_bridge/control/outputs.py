@@ -14,6 +14,7 @@ from robot_bridge.middleware.messages import (
     Duration,
     Float64MultiArray,
     Header,
+    JointState,
     JointTrajectory,
     JointTrajectoryPoint,
     Message,
@@ -30,6 +31,8 @@ def command_sender(spec: RobotSpec, config: OutputConfig, transport: Transport) 
     if config.type == Float64MultiArray.ros_type:
         send_array = transport.publisher(config.topic, Float64MultiArray)
         return lambda command: send_array(Float64MultiArray(data=command[order].tolist()))
+    if config.type == JointState.ros_type:
+        return _joint_state_sender(order, config, transport)
     send_trajectory = transport.publisher(config.topic, JointTrajectory)
     fraction, whole = math.modf(spec.dt)
     in_one_period = Duration(int(whole), round(fraction * 1e9))
@@ -41,10 +44,25 @@ def command_sender(spec: RobotSpec, config: OutputConfig, transport: Transport) 
     return send
 
 
+def _joint_state_sender(order: list[int], config: OutputConfig, transport: Transport) -> Send:
+    send_joints = transport.publisher(config.topic, JointState)
+
+    def send(command: NDArray[np.float64]) -> None:
+        message = JointState(Header(Time.of(transport.now())), list(config.joints))
+        setattr(message, config.field, command[order].tolist())
+        send_joints(message)
+
+    return send
+
+
 def command_values(message: Message) -> list[float]:
     """The numbers of a command's message, in the order of the low-level controller; none if it is no command."""
     if isinstance(message, Float64MultiArray):
         return message.data
+    if isinstance(message, JointState):
+        # exactly one of the fields is commanded
+        given = [values for values in (message.position, message.velocity, message.effort) if values]
+        return given[0] if len(given) == 1 and len(given[0]) == len(message.name) else []
     if isinstance(message, JointTrajectory) and message.points:
         return message.points[-1].positions
     return []

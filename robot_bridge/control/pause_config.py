@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -11,8 +10,8 @@ from adaptive_mbrl.config import bounded, did_you_mean
 from adaptive_mbrl.errors import ConfigError
 from robot_bridge.middleware.fields import field_of
 from robot_bridge.middleware.messages import Bool, Float64MultiArray, Message, WrenchStamped
+from robot_bridge.middleware.topics import require_topic
 
-_TOPIC = re.compile(r"(/[A-Za-z_][A-Za-z0-9_]*)+")
 MessageType = type[Message]
 CONTACTS: dict[str, MessageType] = {message.ros_type: message for message in (Bool, Float64MultiArray, WrenchStamped)}
 """The types of messages that say something about contact."""
@@ -50,11 +49,10 @@ class ContactCondition:
         if not is_bool and self.above == math.inf and self.below == -math.inf:
             raise ConfigError("key 'above': missing; allowed: 'above', 'below' or both")
         if self.topic:
-            self._require_topic()
+            require_topic(self.topic)
+            self._require_number()
 
-    def _require_topic(self) -> None:
-        if not _TOPIC.fullmatch(self.topic):
-            raise ConfigError(f"key 'topic': got '{self.topic}'; allowed: a topic's whole name, like /held_by_hand")
+    def _require_number(self) -> None:
         if self.type not in CONTACTS:
             hint = did_you_mean(self.type, CONTACTS)
             raise ConfigError(f"key 'type': got '{self.type}'{hint}; allowed: {', '.join(CONTACTS)}")

@@ -31,9 +31,11 @@ class GuardedTransport(PassingOn):
         self._line, self._topic = line, topic
         self._own: Callable[[Any], None] | None = None
 
-    def publisher(self, topic: str, message_type: type[MessageT], *, reliable: bool = True) -> Callable[[MessageT], None]:
+    def publisher(
+        self, topic: str, message_type: type[MessageT], *, reliable: bool = True, transient_local: bool = False
+    ) -> Callable[[MessageT], None]:
         if topic != self._topic:
-            return super().publisher(topic, message_type, reliable=reliable)
+            return super().publisher(topic, message_type, reliable=reliable, transient_local=transient_local)
         return self._send
 
     def graph(self) -> Graph:

@@ -25,6 +25,7 @@ from robot_bridge.guard.guard import Guard, Watch
 from robot_bridge.guard.line import LINE, MAX_BYTES, Hello, Release, Said, understood
 from robot_bridge.middleware.transport import Transport
 from robot_bridge.safety.observation_checks import Observed
+from robot_bridge.urdf import with_urdf_limits
 
 LONGEST_WAIT = 0.05
 """Longest time between two looks at the controller's memory and at signals [s]."""
@@ -169,6 +170,7 @@ class GuardProcess:
 
     def _guard_of(self, hello: Hello) -> Guard:
         spec = hello.spec
+        config = with_urdf_limits(self._config, spec, "the bridge file")
         send = command_sender(spec, self._config.output, self._transport)
         # observations cost this process time, and only damping needs them
         if self._config.safety.safe_action == "damping":
@@ -176,7 +178,7 @@ class GuardProcess:
         else:
             nothing = Observed(np.full(spec.obs_dim, np.nan), np.full(spec.obs_dim, -np.inf))
             observe = lambda: nothing  # noqa: E731
-        return Guard(spec, self._config, send, observe, time.monotonic, hello.training)
+        return Guard(spec, config, send, observe, time.monotonic, hello.training)
 
     def _is_too_large(self, process: int) -> bool:
         if not self._memory_limit:

@@ -13,17 +13,14 @@ import os
 import socket
 import threading
 import time
-import types
-import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
-from typing import Annotated, Any
+from typing import Any
 
 from cyclonedds._clayer import ddspy_take  # type: ignore[import-not-found]
 from cyclonedds.core import DDSException, InstanceState, Policy, Qos, ReadCondition, SampleState, ViewState, WaitSet
 from cyclonedds.domain import Domain, DomainParticipant
 from cyclonedds.idl import IdlStruct
-from cyclonedds.idl import types as idl
 from cyclonedds.internal import load_cyclonedds
 from cyclonedds.pub import DataWriter
 from cyclonedds.sub import DataReader
@@ -35,15 +32,17 @@ from robot_bridge.middleware.cyclone import LOOPBACK, configuration
 from robot_bridge.middleware.dds_client import DdsClient
 from robot_bridge.middleware.dds_graph import DdsGraph
 from robot_bridge.middleware.dds_senders import DdsSenders
+from robot_bridge.middleware.dds_types import framed_sample, from_wire, idl_type, to_wire
 from robot_bridge.middleware.endpoints import Accept
-from robot_bridge.middleware.messages import RESPONSES, Log, LogLevel, Message, Response, Time, fields_of
+from robot_bridge.middleware.messages import RESPONSES, Log, LogLevel, Message, Response, Time
 from robot_bridge.middleware.reception import MAX_BYTES, MAX_SAMPLE_BYTES, Pace, Reception
 from robot_bridge.middleware.ros_nodes import RosNodes
 from robot_bridge.middleware.transport import Answer, MessageT, Receive, Request, RequestT
+from robot_bridge.middleware.type_hash import user_data
+from robot_bridge.topic_names import in_namespace
 
 _DOMAINS: dict[int, Domain] = {}
 _TOPICS: dict[tuple[int, str, str], Topic] = {}
-_IDL_TYPES: dict[tuple[type[Message], bool], type[IdlStruct]] = {}
 DISCOVERY_SECONDS = 1.0
 """Longest time that an answer waits until DDS has found the client's reader [s]."""
 POLL = duration(milliseconds=100)
@@ -62,13 +61,14 @@ class DdsTransport:
         domain: ROS 2's domain id.
         interface: the network interface; the environment variable ``CYCLONEDDS_URI`` takes precedence.
         name: the node's name, by which others know its publishers.
+        namespace: the namespace of names that do not begin with a slash, e.g. ``robot_1``; empty for none.
 
     Attributes:
         reception: how many messages of each topic were taken and refused.
     """
 
-    def __init__(self, domain: int = 0, interface: str = LOOPBACK, name: str = "") -> None:
-        self._name = name
+    def __init__(self, domain: int = 0, interface: str = LOOPBACK, name: str = "", namespace: str = "") -> None:
+        self._name, self._namespace = name, namespace
         self._domain, self._interface, self._participant = domain, interface, _participant(domain, interface)
         self._readers: list[_Reader] = []
         self._waitset = WaitSet(self._participant)
@@ -78,8 +78,14 @@ class DdsTransport:
         self._lock = threading.Lock()
         self._log: DataWriter | None = None
 
-    def publisher(self, topic: str, message_type: type[MessageT], *, reliable: bool = True) -> Callable[[MessageT], None]:
-        writer = DataWriter(self._participant, self._topic(topic, message_type), _qos(reliable, self._name))
+    def resolve(self, name: str) -> str:
+        return in_namespace(self._namespace, name)
+
+    def publisher(
+        self, topic: str, message_type: type[MessageT], *, reliable: bool = True, transient_local: bool = False
+    ) -> Callable[[MessageT], None]:
+        qos = _qos(reliable, transient_local=transient_local, name=self._name)
+        writer = self._writer(self._topic(topic, message_type), qos, message_type)
         return lambda message: writer.write(to_wire(message))
 
     def subscribe(
@@ -96,6 +102,7 @@ class DdsTransport:
             self._topic(topic, message_type),
             # in a queue of one message, those of others would take the place of the ones that are accepted
             _qos(reliable, depth=1 if accept is None else _CHOSEN_DEPTH),
+            message_type,
             lambda sample: receive(from_wire(sample, message_type), time.monotonic()),
             topic,
             max_bytes,
@@ -103,7 +110,8 @@ class DdsTransport:
         )
 
     def serve(self, name: str, request_type: type[RequestT], answer: Answer[RequestT]) -> None:
-        replies = DataWriter(self._participant, self._service_topic("rr", f"{name}Reply", RESPONSES[request_type]), _SERVICE_QOS)
+        response_type = RESPONSES[request_type]
+        replies = self._writer(self._service_topic("rr", f"{name}Reply", response_type), _SERVICE_QOS, response_type)
         free = threading.Semaphore(MAX_ANSWERS)
 
         def reply(sample: Any) -> None:
@@ -123,25 +131,24 @@ class DdsTransport:
                 response = answer(from_wire(sample, request_type))
             except Exception as error:
                 response = Response(False, f"{type(error).__name__}: {error}")
-            typed_response = RESPONSES[request_type](response.success, response.message)
+            typed_response = response_type(response.success, response.message)
             # a client's question may arrive before DDS has found the reader that waits for the answer
             until = time.monotonic() + DISCOVERY_SECONDS
             while (
                 len(replies.get_matched_subscriptions()) < len(requests.get_matched_publications()) and time.monotonic() < until
             ):
                 time.sleep(0.01)
-            replies.write(_framed(typed_response, sample.client, sample.number))
+            replies.write(framed_sample(typed_response, sample.client, sample.number))
 
-        requests: DataReader = self._listen(
-            self._service_topic("rq", f"{name}Request", request_type), _SERVICE_QOS, reply, name, MAX_BYTES
-        )
+        asked = self._service_topic("rq", f"{name}Request", request_type)
+        requests: DataReader = self._listen(asked, _SERVICE_QOS, request_type, reply, name, MAX_BYTES)
 
     def client(self, name: str, request_type: type[Request]) -> DdsClient:
         response_type = RESPONSES[request_type]
-        writer = DataWriter(self._participant, self._service_topic("rq", f"{name}Request", request_type), _SERVICE_QOS)
+        writer = self._writer(self._service_topic("rq", f"{name}Request", request_type), _SERVICE_QOS, request_type)
 
         def send(request: Request, client: int, number: int) -> None:
-            writer.write(_framed(request, client, number))
+            writer.write(framed_sample(request, client, number))
 
         def is_served() -> bool:
             return bool(writer.get_matched_subscriptions() and reader.get_matched_publications())
@@ -151,7 +158,8 @@ class DdsTransport:
                 made.take(sample.number, from_wire(sample, response_type))
 
         made = DdsClient(name, f"in domain {self._domain} on interface '{self._interface}'", send, is_served)
-        reader = self._listen(self._service_topic("rr", f"{name}Reply", response_type), _SERVICE_QOS, take, name)
+        answers = self._service_topic("rr", f"{name}Reply", response_type)
+        reader = self._listen(answers, _SERVICE_QOS, response_type, take, name)
         return made
 
     def call(self, name: str, request: Request, timeout: float = 3.0, answer_seconds: float | None = None) -> Response:
@@ -171,14 +179,18 @@ class DdsTransport:
     def log(self, name: str, level: LogLevel, text: str) -> None:
         with self._lock:
             if self._log is None:
-                self._log = DataWriter(self._participant, self._topic("/rosout", Log), _LOG_QOS)
-        self._log.write(to_wire(Log(Time.of(self.now()), int(level), name, text)))
+                self._log = self._writer(self._topic("/rosout", Log), _LOG_QOS, Log)
+        # ROS 2's loggers have names with dots
+        self._log.write(to_wire(Log(Time.of(self.now()), int(level), name.replace("/", "."), text)))
 
     def graph(self) -> DdsGraph:
         return DdsGraph(self._domain, _ros_nodes(self._domain, self._interface))
 
     def now(self) -> float:
         return time.time()
+
+    def is_time_simulated(self) -> bool:
+        return False
 
     def close(self) -> None:
         self._closed.set()
@@ -187,21 +199,25 @@ class DdsTransport:
         self._readers.clear()
 
     def _topic(self, name: str, message_type: type[Message]) -> Topic:
-        return _topic(self._participant, f"rt/{name.lstrip('/')}", idl_type(message_type))
+        return _topic(self._participant, f"rt{self.resolve(name)}", idl_type(message_type))
 
     def _service_topic(self, prefix: str, name: str, message_type: type[Message]) -> Topic:
-        return _topic(self._participant, f"{prefix}/{name.lstrip('/')}", idl_type(message_type, framed=True))
+        return _topic(self._participant, f"{prefix}{self.resolve(name)}", idl_type(message_type, framed=True))
+
+    def _writer(self, topic: Topic, qos: Qos, message_type: type[Message]) -> DataWriter:
+        return DataWriter(self._participant, topic, _announcing(qos, message_type))
 
     def _listen(
         self,
         topic: Topic,
         qos: Qos,
+        message_type: type[Message],
         deliver: Callable[[Any], None],
         name: str,
         max_bytes: int | None = None,
         accept: Accept | None = None,
     ) -> DataReader:
-        reader = DataReader(self._participant, topic, qos)
+        reader = DataReader(self._participant, topic, _announcing(qos, message_type))
         senders = None if accept is None else DdsSenders(reader, _ros_nodes(self._domain, self._interface))
         is_accepted = None if accept is None or senders is None else lambda handle: accept(senders(handle))
         condition = ReadCondition(reader, _ANY)
@@ -276,10 +292,15 @@ def _participant(domain: int, interface: str) -> DomainParticipant:
         _log_errors_only()
         return made
     except DDSException as error:
-        known = ", ".join(name for _, name in socket.if_nameindex())
-        raise ConfigError(
-            f"--interface: DDS cannot start on '{interface}' (or with CYCLONEDDS_URI); interfaces here: {known}"
-        ) from error
+        raise ConfigError(f"{_cannot_start(interface)} (or with CYCLONEDDS_URI); interfaces here: {_interfaces()}") from error
+
+
+def _cannot_start(interface: str) -> str:
+    return f"--interface: DDS cannot start on '{interface}'"
+
+
+def _interfaces() -> str:
+    return ", ".join(name for _, name in socket.if_nameindex())
 
 
 @cache
@@ -308,6 +329,9 @@ def _configure(domain: int, interface: str) -> None:
     """Configure a domain. A process has one configuration for each domain, which must be set before the first participant."""
     if os.environ.get("CYCLONEDDS_URI"):
         return
+    if interface not in _interfaces().split(", "):
+        # Cyclone DDS would print a line of its own before it fails
+        raise ConfigError(f"{_cannot_start(interface)}; interfaces here: {_interfaces()}")
     _DOMAINS[domain] = Domain(domain, configuration(interface, MAX_SAMPLE_BYTES))
 
 
@@ -317,11 +341,17 @@ _RELIABLE = Policy.Reliability.Reliable(duration(milliseconds=100))
 _CHOSEN_DEPTH = 10
 
 
-def _qos(reliable: bool, name: str = "", depth: int = 1) -> Qos:
+def _qos(reliable: bool, *, transient_local: bool = False, name: str = "", depth: int = 1) -> Qos:
     """Keep only the newest message; a longer queue would deliver stale ones first (REP 2003)."""
     reliability = _RELIABLE if reliable else Policy.Reliability.BestEffort
+    durability = Policy.Durability.TransientLocal if transient_local else Policy.Durability.Volatile
     named = (Policy.EntityName(name),) if name else ()
-    return Qos(reliability, Policy.Durability.Volatile, Policy.History.KeepLast(depth), *named)
+    return Qos(reliability, durability, Policy.History.KeepLast(depth), *named)
+
+
+def _announcing(qos: Qos, message_type: type[Message]) -> Qos:
+    """The same for messages of a type, whose hash ROS 2 looks for."""
+    return Qos(Policy.Userdata(user_data(message_type)), base=qos)
 
 
 _SERVICE_DEPTH = 10
@@ -335,65 +365,3 @@ _LOG_QOS = Qos(
     Policy.Lifespan(duration(seconds=10)),
 )
 """A listener that comes late gets the lines of the last ten seconds, as from ROS 2's own nodes."""
-
-
-def idl_type(message_type: type[Message], *, framed: bool = False) -> type[IdlStruct]:
-    """The DDS class of a message, with the same fields under ROS 2's type name.
-
-    Args:
-        message_type: the message's class.
-        framed: whether it is a service's request or answer, which begins with numbers of the client and of its request.
-    """
-    if (message_type, framed) not in _IDL_TYPES:
-        frame = {"client": idl.uint64, "number": idl.int64} if framed else {}
-        _IDL_TYPES[message_type, framed] = _made_idl_type(message_type, frame)
-    return _IDL_TYPES[message_type, framed]
-
-
-def _framed(message: Message, client: int, number: int) -> IdlStruct:
-    values = [client, number, *(to_wire(getattr(message, name)) for name, _ in fields_of(type(message)))]
-    return idl_type(type(message), framed=True)(*values)
-
-
-def _made_idl_type(message_type: type[Message], frame: Mapping[str, Any]) -> type[IdlStruct]:
-    package, folder, name = message_type.ros_type.split("/")
-    annotations = {**frame, **{name: _idl_field(of) for name, of in fields_of(message_type)}}
-    made = types.new_class(
-        f"{name}_",
-        (IdlStruct,),
-        {"typename": f"{package}::{folder}::dds_::{name}_"},
-        lambda namespace: namespace["__annotations__"].update(annotations),
-    )
-    return dataclasses.dataclass(made)
-
-
-def to_wire(message: Any) -> Any:
-    """A message as an object of its DDS class; numbers and strings are unchanged."""
-    if isinstance(message, Message):
-        return idl_type(type(message))(*(to_wire(getattr(message, name)) for name, _ in fields_of(type(message))))
-    if isinstance(message, (list, tuple)):
-        return [to_wire(item) for item in message] if message and isinstance(message[0], Message) else list(message)
-    return message
-
-
-def from_wire(sample: Any, hint: Any) -> Any:
-    """Inverse of `to_wire`; `hint` is the message's class or the type of one of its fields."""
-    if isinstance(hint, type) and issubclass(hint, Message):
-        return hint(*(from_wire(getattr(sample, name), of) for name, of in fields_of(hint)))
-    if isinstance(sample, (list, tuple)):
-        item = typing.get_args(hint)[0]
-        nested = isinstance(item, type) and issubclass(item, Message)
-        return [from_wire(value, item) for value in sample] if nested else list(sample)
-    return sample
-
-
-def _idl_field(hint: Any) -> Any:
-    if isinstance(hint, type) and issubclass(hint, Message):
-        return idl_type(hint)
-    if typing.get_origin(hint) is Annotated:
-        kind, _, size = hint.__metadata__[0].rstrip("]").partition("[")
-        scalar = getattr(idl, kind)
-        return idl.array[scalar, int(size)] if size else scalar  # type: ignore[misc]
-    if typing.get_origin(hint) is list:
-        return idl.sequence[_idl_field(typing.get_args(hint)[0])]  # type: ignore[misc]
-    return hint

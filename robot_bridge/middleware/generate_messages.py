@@ -62,7 +62,7 @@ BY_HAND = {"builtin_interfaces/msg/Time"}
 DEFAULTS = {("geometry_msgs/msg/Quaternion", "w"): "1.0"}
 """Values of .msg files other than zero, which `rosbags` does not keep."""
 STANDARD = Path(__file__).with_name("standard_messages.py")
-_SCALARS = {"float32", "float64", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))}
+_SCALARS = {"byte", "float32", "float64", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))}
 _HEADER = '''"""{docstring}
 
 This file is generated; do not edit it. The command is:
@@ -210,7 +210,7 @@ def _hint(kind: Any, where: str) -> str:
 def _scalar(kind: str, where: str) -> str:
     if kind in ("bool", "string"):
         return {"bool": "bool", "string": "str"}[kind]
-    kind = {"byte": "uint8", "char": "uint8", "octet": "uint8"}.get(kind, kind)
+    kind = {"char": "uint8", "octet": "byte"}.get(kind, kind)
     if kind not in _SCALARS:
         raise ConfigError(f"{where}: '{kind}' is not supported; allowed: bool, string, {', '.join(sorted(_SCALARS))}")
     return f"wire.{kind.replace('uint', 'UInt') if kind.startswith('u') else kind.capitalize()}"

@@ -24,8 +24,13 @@ class PassingOn:
     def reception(self) -> Reception:
         return self._transport.reception
 
-    def publisher(self, topic: str, message_type: type[MessageT], *, reliable: bool = True) -> Callable[[MessageT], None]:
-        return self._transport.publisher(topic, message_type, reliable=reliable)
+    def resolve(self, name: str) -> str:
+        return self._transport.resolve(name)
+
+    def publisher(
+        self, topic: str, message_type: type[MessageT], *, reliable: bool = True, transient_local: bool = False
+    ) -> Callable[[MessageT], None]:
+        return self._transport.publisher(topic, message_type, reliable=reliable, transient_local=transient_local)
 
     def subscribe(
         self,
@@ -53,6 +58,9 @@ class PassingOn:
 
     def now(self) -> float:
         return self._transport.now()
+
+    def is_time_simulated(self) -> bool:
+        return self._transport.is_time_simulated()
 
     def close(self) -> None:
         self._transport.close()

@@ -16,7 +16,7 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallb
 from rclpy.context import Context
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from rclpy.signals import SignalHandlerOptions
 
@@ -67,8 +67,13 @@ class RosTransport:
         self._services: list[Any] = []
         self._clients: list[Any] = []
 
-    def publisher(self, topic: str, message_type: type[MessageT], *, reliable: bool = True) -> Callable[[MessageT], None]:
-        publisher = self._node.create_publisher(ros_class(message_type), topic, _qos(reliable))
+    def resolve(self, name: str) -> str:
+        return str(self._node.resolve_topic_name(name))
+
+    def publisher(
+        self, topic: str, message_type: type[MessageT], *, reliable: bool = True, transient_local: bool = False
+    ) -> Callable[[MessageT], None]:
+        publisher = self._node.create_publisher(ros_class(message_type), topic, _qos(reliable, transient_local))
         self._publishers.append(publisher)
         return lambda message: publisher.publish(to_ros(message))
 
@@ -137,6 +142,9 @@ class RosTransport:
 
     def now(self) -> float:
         return float(self._node.get_clock().now().nanoseconds) * 1e-9
+
+    def is_time_simulated(self) -> bool:
+        return bool(self._node.get_parameter("use_sim_time").value)
 
     def close(self) -> None:
         for destroy, entities in (
@@ -224,14 +232,15 @@ class OwnNodeTransport(RosTransport):
     Args:
         name: the node's name.
         domain: ROS 2's domain id; by default the environment variable ``ROS_DOMAIN_ID``.
+        namespace: the node's namespace, unless the process's ROS arguments give another one.
         renamed: whether the process's ROS arguments may rename the node; false if they are meant for another node of the process.
     """
 
-    def __init__(self, name: str, domain: int | None = None, *, renamed: bool = True) -> None:
+    def __init__(self, name: str, domain: int | None = None, namespace: str = "", *, renamed: bool = True) -> None:
         self._context = Context()
         rclpy.init(context=self._context, domain_id=domain, signal_handler_options=SignalHandlerOptions.NO)
         arguments = [] if renamed else ["--ros-args", "-r", f"__node:={name}"]
-        super().__init__(Node(name, context=self._context, cli_args=arguments))
+        super().__init__(Node(name, namespace=namespace, context=self._context, cli_args=arguments))
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._spin, name=f"spin {name}", daemon=True)
         self._thread.start()
@@ -253,13 +262,23 @@ class OwnNodeTransport(RosTransport):
             except Exception:
                 # an exception in one callback must not stop the others
                 _LOG.exception("a callback failed")
-        executor.shutdown()
+        shut_down(executor)
 
 
-def _qos(reliable: bool) -> QoSProfile:
+def shut_down(executor: MultiThreadedExecutor) -> None:
+    """End an executor that nobody spins any more, once the callbacks at work are done.
+
+    rclpy 7 does not wait for them by itself, and each of them would then report that what it uses was destroyed.
+    """
+    executor._executor.shutdown(wait=True)
+    executor.shutdown()
+
+
+def _qos(reliable: bool, transient_local: bool = False) -> QoSProfile:
     """Keep only the newest message; a longer queue would deliver stale ones first (REP 2003)."""
     reliability = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
-    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=reliability)
+    durability = DurabilityPolicy.TRANSIENT_LOCAL if transient_local else DurabilityPolicy.VOLATILE
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=reliability, durability=durability)
 
 
 @cache

@@ -351,7 +351,7 @@ class DiagnosticStatus(Message):
     WARN: ClassVar[int] = 1
     ERROR: ClassVar[int] = 2
     STALE: ClassVar[int] = 3
-    level: wire.UInt8 = 0
+    level: wire.Byte = 0
     name: str = ""
     message: str = ""
     hardware_id: str = ""

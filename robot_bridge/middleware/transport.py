@@ -38,6 +38,8 @@ class Client(Protocol):
 class Transport(Protocol):
     """Carries messages of `robot_bridge.middleware.messages` under ROS 2 topic and service names.
 
+    A name that does not begin with a slash is in the node's namespace.
+
     Attributes:
         reception: how many messages of each topic were taken and refused.
     """
@@ -45,13 +47,19 @@ class Transport(Protocol):
     @property
     def reception(self) -> Reception: ...
 
-    def publisher(self, topic: str, message_type: type[MessageT], *, reliable: bool = True) -> Callable[[MessageT], None]:
+    def resolve(self, name: str) -> str:
+        """The whole name of a topic: in the node's namespace, and after ROS 2's remappings where there are any."""
+
+    def publisher(
+        self, topic: str, message_type: type[MessageT], *, reliable: bool = True, transient_local: bool = False
+    ) -> Callable[[MessageT], None]:
         """A function that publishes a message and may be called from any thread.
 
         Args:
             topic: the topic's ROS 2 name, e.g. ``/joint_states``.
             message_type: class of the messages.
             reliable: whether delivery is confirmed and repeated, as for commands; sensor data are sent best effort.
+            transient_local: whether a subscriber that comes late and asks for it gets the last message; only if reliable.
         """
 
     def subscribe(
@@ -109,6 +117,9 @@ class Transport(Protocol):
 
     def now(self) -> float:
         """The time for stamps since the epoch [s], which may be simulated time. Deadlines use the monotonic clock instead."""
+
+    def is_time_simulated(self) -> bool:
+        """Whether `now` is the time of a simulation, which everybody who stamps messages shares."""
 
     def close(self) -> None:
         """Leave the network. No message is delivered afterwards; an answer that is at work is not waited for."""

@@ -10,6 +10,8 @@ from typing import Annotated
 
 Int8 = Annotated[int, "int8"]
 UInt8 = Annotated[int, "uint8"]
+Byte = Annotated[int, "byte"]
+"""Eight bits; ROS 2 tells it from `uint8` by name."""
 Int16 = Annotated[int, "int16"]
 UInt16 = Annotated[int, "uint16"]
 Int32 = Annotated[int, "int32"]

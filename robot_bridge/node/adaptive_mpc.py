@@ -22,10 +22,13 @@ from robot_bridge.node.owning import Start
 from robot_bridge.node.parameters import NodeParameters
 from robot_bridge.node.running import Running
 from robot_bridge.safety.states import State
+from robot_bridge.safety.supervisor import Decision
 
 NODE_NAME = "adaptive_mpc"
 FIRST_OBSERVATION_SECONDS = 1.0
 """Longest wait of `activate` for the robot's first observation [s]; without one the node starts in `HOLD`."""
+FIRST_DECISION_PERIODS = 3
+"""Longest wait of `activate` for what the first control period makes of the robot, such as a fault [control periods]."""
 
 
 class AdaptiveMpc:
@@ -35,13 +38,20 @@ class AdaptiveMpc:
         transport: the transport of its services; its topics may use another one.
         name: the node's name.
         guard: the line to the guard that commands go through; None without one.
+        on_estop: function that is called once the emergency stop is latched, after the safe action was sent.
 
     Attributes:
         name: the node's name.
     """
 
-    def __init__(self, transport: Transport, name: str = NODE_NAME, guard: GuardLine | None = None) -> None:
-        self.name, self._guard = name, guard
+    def __init__(
+        self,
+        transport: Transport,
+        name: str = NODE_NAME,
+        guard: GuardLine | None = None,
+        on_estop: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.name, self._guard, self._on_estop = name, guard, on_estop
         self._configured: Running | None = None
         self._dry_run = self._standby = False
         self._estop_latched = False
@@ -67,6 +77,13 @@ class AdaptiveMpc:
         if self._configured is not None:
             return self._configured.loop.supervisor.state
         return State.ESTOP if self._estop_latched else State.INACTIVE
+
+    @property
+    def state_in_words(self) -> str:
+        """The state, and why the robot is held if it is."""
+        if self._configured is None or self.state is not State.HOLD:
+            return self.state.value
+        return f"{State.HOLD.value}: {'; '.join(self._configured.loop.supervisor.hold_reasons)}"
 
     @property
     def knows_where_to_start(self) -> bool:
@@ -146,15 +163,23 @@ class AdaptiveMpc:
         gc.freeze()
         if running.owning is not None:
             running.owning.take()
+        before = loop.decision
         loop.activate(dry_run=self._dry_run, **start._asdict())
+        until = time.monotonic() + FIRST_DECISION_PERIODS * loop.dt
+        # whoever activates is told of a fault at once
+        while time.monotonic() < until and not _has_decided(loop.decision, before):
+            time.sleep(loop.dt / 20)
         if loop.supervisor.state is State.ESTOP:
             if running.owning is not None:
                 running.owning.release()
             raise BridgeError("cannot activate: an emergency stop came meanwhile")
 
     def deactivate(self) -> None:
-        """Bring the actuators to rest, then send nothing; this does not end an emergency stop."""
-        self._running().loop.deactivate()
+        """Bring the actuators to rest, then send nothing. In an emergency stop nothing changes: its safe action goes on."""
+        running = self._running()
+        if self.state is State.ESTOP:
+            return
+        running.loop.deactivate()
         self._collect_garbage()
 
     def clean_up(self) -> str:
@@ -176,6 +201,7 @@ class AdaptiveMpc:
         self._estop_latched = True
         if self._configured is not None:
             self._configured.loop.estop()
+        self._on_estop()
         return self.state.value
 
     def clear_estop(self) -> str:
@@ -252,6 +278,11 @@ class AdaptiveMpc:
     def _collect_garbage() -> None:
         gc.unfreeze()
         gc.collect()
+
+
+def _has_decided(decision: Decision | None, before: Decision | None) -> bool:
+    """Whether a decision was made after the activation that followed another one."""
+    return decision is not None and decision is not before and decision.state is not State.INACTIVE
 
 
 def _trigger(act: Callable[[], str], request: TriggerRequest) -> Response:

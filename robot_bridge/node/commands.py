@@ -19,7 +19,8 @@ from robot_bridge.middleware.messages import Response, SetBoolRequest, TriggerRe
 from robot_bridge.node.adaptive_mpc import NODE_NAME, AdaptiveMpc
 from robot_bridge.node.parameters import NodeParameters
 from robot_bridge.ownership.claims import OwnershipError
-from robot_bridge.stopping import stop_on_signals
+from robot_bridge.stopping import interruptible, stop_on_signals
+from robot_bridge.topic_names import require_namespace, with_whole_names
 
 LOADING_SECONDS = 60.0
 """Longest wait for the answer of a service that may load a checkpoint [s]."""
@@ -33,8 +34,9 @@ def bridge(options: BridgeOptions) -> None:
     if options.guard and guard_line is None:
         _guard(options, stop)
         return
-    transport = open_transport(options.transport, NODE_NAME, options.domain, options.interface)
-    node = AdaptiveMpc(transport, guard=guard_line)
+    transport = open_transport(options.transport, NODE_NAME, options.domain, options.interface, options.namespace)
+    name = transport.resolve(NODE_NAME).lstrip("/")
+    node = AdaptiveMpc(transport, name, guard_line)
     parameters = NodeParameters(
         str(options.bridge),
         options.dry_run,
@@ -48,11 +50,13 @@ def bridge(options: BridgeOptions) -> None:
         options.cpus,
     )
     # the lifecycle node in lifecycle.py has transitions instead of these two services
-    transport.serve(f"/{NODE_NAME}/activate", TriggerRequest, lambda request: _respond_with_state(node, node.activate))
-    transport.serve(f"/{NODE_NAME}/deactivate", TriggerRequest, lambda request: _respond_with_state(node, node.deactivate))
+    transport.serve(f"/{name}/activate", TriggerRequest, lambda request: _respond_with_state(node, node.activate))
+    transport.serve(f"/{name}/deactivate", TriggerRequest, lambda request: _respond_with_state(node, node.deactivate))
     try:
         print(f"loading {options.bridge}", flush=True)
-        for line in node.configure(parameters, transport):
+        with interruptible():
+            lines = node.configure(parameters, transport)
+        for line in lines:
             print(line, flush=True)
         if not node.knows_where_to_start:
             print("waiting for the joints' positions", flush=True)
@@ -64,6 +68,9 @@ def bridge(options: BridgeOptions) -> None:
             print(node.report(), flush=True)
         node.deactivate()
         print(node.report(), flush=True)
+    except KeyboardInterrupt:
+        # raised while it loaded: nothing was sent, so nothing has to come to rest
+        print("stopped before the start", flush=True)
     finally:
         recorded = node.clean_up()
         if recorded:
@@ -74,7 +81,10 @@ def bridge(options: BridgeOptions) -> None:
 def _guard(options: BridgeOptions, stop: threading.Event) -> None:
     """Run the same command in a process of its own, and guard it."""
     config = load_bridge_config(options.bridge)
-    transport = open_transport(options.transport, f"{NODE_NAME}{GUARD_SUFFIX}", options.domain, options.interface)
+    transport = open_transport(
+        options.transport, f"{NODE_NAME}{GUARD_SUFFIX}", options.domain, options.interface, options.namespace
+    )
+    config = with_whole_names(config, transport.resolve)
     try:
         for line in make_punctual(options.realtime, options.cpus, {threading.get_native_id(): GUARD_PRIORITY}, keeps_cores=True):
             print(f"guard: {line}", flush=True)
@@ -92,7 +102,7 @@ def arguments_of(options: BridgeOptions) -> list[str]:
         value, flag = getattr(options, field.name), f"--{field.name.replace('_', '-')}"
         if value is True:
             words.append(flag)
-        elif value is not False and value is not None and value != "":
+        elif value is not False and value not in (None, ""):
             words += [flag, str(value)]
     return words
 
@@ -114,10 +124,12 @@ def _activate(node: AdaptiveMpc) -> None:
 def call(options: CallOptions) -> None:
     """Call a service of a running node and print its answer."""
     request = SetBoolRequest(not options.off) if options.service == "freeze_adaptation" else TriggerRequest()
-    transport = DdsTransport(environment_domain() if options.domain is None else options.domain, options.interface)
+    require_namespace(options.namespace)
+    domain = environment_domain() if options.domain is None else options.domain
+    transport = DdsTransport(domain, options.interface, options.namespace)
     try:
         patience = max(options.timeout, LOADING_SECONDS) if options.service in ("activate", "reload") else options.timeout
-        response = transport.call(f"/{NODE_NAME}/{options.service}", request, options.timeout, patience)
+        response = transport.call(transport.resolve(f"{NODE_NAME}/{options.service}"), request, options.timeout, patience)
     finally:
         transport.close()
     if not response.success:
@@ -130,4 +142,4 @@ def _respond_with_state(node: AdaptiveMpc, act: Callable[[], None]) -> Response:
         act()
     except BridgeError as error:
         return Response(False, str(error))
-    return Response(True, node.state.value)
+    return Response(True, node.state_in_words)

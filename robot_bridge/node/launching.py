@@ -58,6 +58,17 @@ def controller_arguments(*, bridge: str, activate: bool, preflight_seconds: floa
             description="whether to ask for real-time priority, locked memory and cores; require: a refusal is an error",
         ),
         DeclareLaunchArgument("cpus", default_value="", description="cores of the control loop, such as 2,3; empty: chosen"),
+        DeclareLaunchArgument(
+            "namespace",
+            default_value="",
+            description="of the node, and of topics in the bridge file without a slash at the beginning; empty: none",
+        ),
+        DeclareLaunchArgument(
+            "use_sim_time",
+            default_value="false",
+            choices=["true", "false"],
+            description="stamps are of a simulation that publishes /clock",
+        ),
     ]
 
 
@@ -68,7 +79,7 @@ def controller() -> list[Action]:
         package=PACKAGE,
         executable="adaptive_mpc",
         name="adaptive_mpc",
-        namespace="",
+        namespace=argument("namespace"),
         output="screen",
         additional_env=_enclave("/adaptive_mpc"),
         parameters=[
@@ -81,6 +92,7 @@ def controller() -> list[Action]:
                 "record": ParameterValue(argument("record"), value_type=str),
                 "realtime": ParameterValue(argument("realtime"), value_type=str),
                 "cpus": ParameterValue(argument("cpus"), value_type=str),
+                "use_sim_time": ParameterValue(argument("use_sim_time"), value_type=bool),
             }
         ],
     )
@@ -139,6 +151,7 @@ def simulated_robot() -> list[Action]:
         package=PACKAGE,
         executable="simulated_robot",
         name="simulated_robot",
+        namespace=LaunchConfiguration("namespace"),
         output="screen",
         additional_env=_enclave("/robot"),
         arguments=[[f"--{flag}=", LaunchConfiguration(name)] for flag, name in flags.items()],

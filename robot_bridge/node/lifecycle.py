@@ -6,6 +6,7 @@ import dataclasses
 import sys
 import typing
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import docstring_parser
 import rclpy
@@ -19,14 +20,17 @@ from rclpy.signals import SignalHandlerOptions
 
 from adaptive_mbrl.config import from_mapping
 from adaptive_mbrl.errors import AdaptiveMBRLError, ConfigError
-from robot_bridge.middleware.ros import EXECUTOR_THREADS, SPIN_SECONDS, OwnNodeTransport, RosTransport
+from robot_bridge.middleware.ros import EXECUTOR_THREADS, SPIN_SECONDS, OwnNodeTransport, RosTransport, shut_down
 from robot_bridge.node.adaptive_mpc import NODE_NAME, AdaptiveMpc
 from robot_bridge.node.parameters import NodeParameters
+from robot_bridge.safety.states import State
 from robot_bridge.stopping import stop_on_signals
 
 
 class AdaptiveMpcNode(LifecycleNode):
     """The node as a lifecycle node: configure loads and warms up, activate to deactivate controls, cleanup frees everything.
+
+    An emergency stop leads it from active to inactive, so that whoever manages it does not believe that it controls.
 
     Raises:
         ConfigError: a parameter that is given at the start has a value that its description does not allow.
@@ -37,9 +41,10 @@ class AdaptiveMpcNode(LifecycleNode):
         self._declare_parameters()
         self.parameters()
         self.add_on_set_parameters_callback(self._check_parameters)
-        self._refuse_impossible_transitions()
+        self._watch_transitions()
         self._io: RosTransport | None = None
-        self.mpc = AdaptiveMpc(RosTransport(self), self.get_fully_qualified_name().lstrip("/"))
+        name = self.get_fully_qualified_name().lstrip("/")
+        self.mpc = AdaptiveMpc(RosTransport(self), name, on_estop=self._leave_active)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         return self._attempt(self._configure)
@@ -108,15 +113,20 @@ class AdaptiveMpcNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def _check_parameters(self, changed: list[Parameter]) -> SetParametersResult:
-        """Refuse values that configure would refuse; rclpy itself checks only types and ranges."""
+        """Refuse values that configure would refuse, and changes that it would not see; rclpy checks only types and ranges."""
         own = {field.name for field in dataclasses.fields(NodeParameters)}
+        new = {parameter.name: parameter.value for parameter in changed if parameter.name in own}
+        late = [name for name, value in new.items() if value != self.get_parameter(name).value]
+        if late and self._io is not None:
+            reason = f"'{late[0]}' takes effect in configure, and the node is configured already; deactivate and clean up first"
+            return SetParametersResult(successful=False, reason=reason)
         try:
-            self.parameters(**{parameter.name: parameter.value for parameter in changed if parameter.name in own})
+            self.parameters(**new)
         except ConfigError as error:
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
 
-    def _refuse_impossible_transitions(self) -> None:
+    def _watch_transitions(self) -> None:
         """Refuse transitions that the present state does not have; in rclpy 7 their exception would end the node."""
         service = self._service_change_state
         change = service.callback
@@ -126,11 +136,25 @@ class AdaptiveMpcNode(LifecycleNode):
                 return change(request, response)
             except rclpy_implementation.RCLError:
                 asked = request.transition.label or request.transition.id
-                self.get_logger().error(f"no transition '{asked}' from state '{self._state_machine.current_state[1]}'")
+                self.get_logger().error(f"no transition '{asked}' from state '{self._lifecycle_state}'")
                 response.success = False
                 return response
+            finally:
+                # an emergency stop may have come while the node activated
+                self._leave_active()
 
         service.callback = answer
+
+    @property
+    def _lifecycle_state(self) -> str:
+        return str(self._state_machine.current_state[1])
+
+    def _leave_active(self) -> None:
+        """Deactivate in an emergency stop; its safe action goes on."""
+        if self.mpc.state is State.ESTOP and self._lifecycle_state == "active":
+            # another thread may have deactivated meanwhile
+            with suppress(rclpy_implementation.RCLError):
+                self.trigger_deactivate()
 
     def _declare_parameters(self) -> None:
         described = {p.arg_name: p.description for p in docstring_parser.parse(NodeParameters.__doc__ or "").params}
@@ -166,7 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             executor.spin_once(timeout_sec=SPIN_SECONDS)
     finally:
         node.clean_up()
-        executor.shutdown()
+        shut_down(executor)
         node.destroy_node()
         rclpy.try_shutdown()
     return 0

@@ -53,6 +53,8 @@ from robot_bridge.safety.model_checks import ModelChecks
 from robot_bridge.safety.presence import Expected
 from robot_bridge.safety.supervisor import Decision
 from robot_bridge.safety.watchdog import Watchdog
+from robot_bridge.topic_names import with_whole_names
+from robot_bridge.urdf import with_urdf_limits
 
 _LOG = logging.getLogger(__name__)
 DIAGNOSTICS_PERIOD = 1.0
@@ -96,10 +98,11 @@ class Running:
         guard: GuardLine | None = None,
     ) -> None:
         path = Path(parameters.bridge)
-        self.config = config = load_bridge_config(path)
+        self.config = config = with_whole_names(load_bridge_config(path), transport.resolve)
         self._parameters = parameters
         self._newest = NewestCheckpoint(config, path, parameters.device)
         controller, on_cpu = self._newest.first()
+        self.config = config = with_urdf_limits(config, controller.spec, parameters.bridge)
         supervisor = make_supervisor(config, controller, path)
         dt, horizon = controller.spec.dt, controller.settings.planner.horizon
         require_latency(config, controller, path)
@@ -170,7 +173,13 @@ class Running:
             self.loop = make_loop(
                 planning,
                 supervisor,
-                Inputs(controller.spec, config, transport, training.std),
+                Inputs(
+                    controller.spec,
+                    config,
+                    transport,
+                    training.std,
+                    transport.now if transport.is_time_simulated() else None,
+                ),
                 _send_nothing if parameters.dry_run else command_sender(controller.spec, config.output, transport),
                 goal=self._goals or (lambda begin: None),
                 checks=tick_checks.look,

@@ -43,7 +43,8 @@ class Telemetry:
         self._is_paused = is_paused
         self._reaction = transport.publisher(f"/{name}/reaction", String)
         self._actions = ",".join(spec.action_names)
-        self._state = transport.publisher(f"/{name}/state", String)
+        # whoever comes while nothing is published, for example before the node is active, learns the last state
+        self._state = transport.publisher(f"/{name}/state", String, transient_local=True)
         self._plan = transport.publisher(f"/{name}/plan", Float64MultiArray, reliable=False)
         self._belief = transport.publisher(f"/{name}/belief", Float64MultiArray, reliable=False)
         self._parameters = ",".join(diagnosis_names)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -11,11 +10,11 @@ from adaptive_mbrl.config import bounded
 from adaptive_mbrl.errors import ConfigError
 from robot_bridge.middleware.fields import field_of
 from robot_bridge.middleware.messages import Float64MultiArray, JointState
+from robot_bridge.middleware.topics import require_topic
 
 PLANNER = "planner"
 """The name of the bridge's own planner among the sources of commands."""
 Mode = Literal["warn", "refuse", "priority"]
-_TOPIC = re.compile(r"(/[A-Za-z_][A-Za-z0-9_]*)+")
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,7 @@ class CommandSource:
     timeout: float = bounded(0.5, low=1e-2, high=60.0)
 
     def __post_init__(self) -> None:
-        if not _TOPIC.fullmatch(self.topic):
-            raise ConfigError(f"key 'topic': got '{self.topic}'; allowed: a topic's whole name, like /teleop/commands")
+        require_topic(self.topic)
 
 
 @dataclass(frozen=True)

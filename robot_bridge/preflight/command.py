@@ -26,6 +26,8 @@ from robot_bridge.preflight.table import WIDTH, print_checks, write_checks
 from robot_bridge.robot_files import load_controller, make_supervisor
 from robot_bridge.safety.supervisor import SafetySupervisor
 from robot_bridge.stopping import stop_on_signals
+from robot_bridge.topic_names import with_whole_names
+from robot_bridge.urdf import with_urdf_limits
 
 OBSERVATION_TIMEOUT = 2.0
 """Longest wait for an observation before the motion [s]; the checks before it have received some."""
@@ -35,11 +37,13 @@ def preflight(options: PreflightOptions) -> None:
     """Check the robot, print the table, and raise an error if a check failed."""
     config = load_bridge_config(options.bridge)
     controller = load_controller(config, options.bridge, "cpu")
+    config = with_urdf_limits(config, controller.spec, str(options.bridge))
     supervisor = make_supervisor(config, controller, options.bridge)
     if options.test_motion and not options.yes and not sys.stdin.isatty():
         raise ConfigError("--test-motion: no terminal to ask on; give --yes if the robot may move")
     console = make_console(WIDTH)
-    transport = open_transport(options.transport, "preflight", options.domain, options.interface)
+    transport = open_transport(options.transport, "preflight", options.domain, options.interface, options.namespace)
+    config = with_whole_names(config, transport.resolve)
     try:
         listening = listen(config, transport, options.seconds)
         checks = check_inputs(config, supervisor, controller.settings.adapter.normalizer, listening)

@@ -78,7 +78,7 @@ class Listener:
 
     Args:
         config: the bridge file.
-        transport: the transport whose topics are subscribed to in the constructor.
+        transport: the transport whose topics are subscribed to in the constructor, and whose time stamps are compared with.
         clock: function that gives the monotonic time [s].
 
     Attributes:
@@ -87,6 +87,7 @@ class Listener:
 
     def __init__(self, config: BridgeConfig, transport: Transport, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._lock, self._clock, self._finished = threading.Lock(), clock, False
+        self._now = transport.now
         self.goals = 0
         self._logs = {name: _InputLog({c: s for c, s in config.obs.items() if s.input == name}) for name in config.inputs}
         for name, topic in config.inputs.items():
@@ -109,7 +110,7 @@ class Listener:
                 # of another driver on the topic; `Inputs` leaves it out, too
                 return
             log.received.append(received)
-            log.clock.append(time.time() - (self._clock() - received))
+            log.clock.append(self._now() - (self._clock() - received))
             header = getattr(message, "header", None)
             if header is not None:
                 log.stamps.append(header.stamp.seconds)

@@ -30,6 +30,7 @@ from robot_bridge.simulated.sensor_output import SensorOutput
 from robot_bridge.simulated.steady_clock import Clock, SteadyClock
 from robot_bridge.simulated.transmission_line import TransmissionLine
 from robot_bridge.stopping import stop_on_signals
+from robot_bridge.topic_names import with_whole_names
 from sim.commands import require_writable
 from sim.robot.robot import Robot, load_robot
 from sim.scenarios.loading import load_scenario
@@ -209,7 +210,8 @@ def simulated_robot(options: SimulatedRobotOptions) -> None:
     require_spec(config, robot.spec, f"{options.bridge} with robot '{robot.name}' of --scenario")
     imperfections, every = load_imperfections(options.imperfections, robot.spec), publish_every(robot, options.rate)
     clock = SteadyClock(stop_on_signals())
-    transport = open_transport(options.transport, "simulated_robot", options.domain, options.interface)
+    transport = open_transport(options.transport, "simulated_robot", options.domain, options.interface, options.namespace)
+    config = with_whole_names(config, transport.resolve)
     simulated = SimulatedRobot(
         SubstepSimulation(robot, scenario),
         config,

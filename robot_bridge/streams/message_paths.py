@@ -68,5 +68,5 @@ def command_path(watched: Watched, action: str) -> str:
     """The path of an action channel in the commands."""
     output = watched.config.output
     place = (output.order or watched.spec.action_names).index(action)
-    is_trajectory = output.type == JointTrajectory.ros_type
-    return f"{absolute_topic(output.topic)}.{'points[0].positions' if is_trajectory else 'data'}[{place}]"
+    values = {JointTrajectory.ros_type: "points[0].positions", JointState.ros_type: output.field}.get(output.type, "data")
+    return f"{absolute_topic(output.topic)}.{values}[{place}]"

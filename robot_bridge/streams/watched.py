@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from adaptive_mbrl.checkpoint import read_description
@@ -11,6 +12,8 @@ from adaptive_mbrl.spec import RobotSpec
 from robot_bridge.bridge_config import BridgeConfig, load_bridge_config, require_goal, require_spec
 from robot_bridge.middleware.messages import MESSAGES, DiagnosticArray, Float64MultiArray, Message, String
 from robot_bridge.node.adaptive_mpc import NODE_NAME
+from robot_bridge.topic_names import in_namespace, namespace_of, with_whole_names
+from robot_bridge.urdf import with_urdf_limits
 
 DIAGNOSTICS = "/diagnostics"
 
@@ -35,15 +38,20 @@ class Watched:
     def load(cls, path: Path, node: str = NODE_NAME) -> Watched:
         """Read a bridge file and the description of the checkpoint that it names.
 
+        Args:
+            path: the bridge file.
+            node: name of the controller's node, whose namespace is that of topics without a slash at the beginning.
+
         Raises:
             ConfigError: a file is wrong or missing, or the two do not fit.
         """
-        config = load_bridge_config(path)
+        config = with_whole_names(load_bridge_config(path), partial(in_namespace, namespace_of(node)))
         try:
             description = read_description(config.checkpoint)
         except CheckpointError as error:
             raise ConfigError(f"{path}: key 'checkpoint': {error}") from error
         require_spec(config, description.spec, str(path))
+        config = with_urdf_limits(config, description.spec, str(path))
         require_goal(config, description.goal_dim, str(path))
         diagnosis = description.diagnosis
         return cls(config, description.spec, () if diagnosis is None else diagnosis.names, node.strip("/"))

@@ -27,7 +27,7 @@ def view(options: ViewOptions) -> None:
     """Serve the page of a bridge until SIGINT or SIGTERM."""
     if options.bridge is None:
         raise ConfigError("--bridge: missing; allowed: the bridge file of a running bridge")
-    watched = Watched.load(options.bridge)
+    watched = Watched.load(options.bridge, options.node)
     domain = environment_domain() if options.domain is None else options.domain
     where = f"in domain {domain}" + (f" on interface '{options.interface}'" if options.transport == "dds" else "")
     with served_page(watched.spec.name, options.host, options.port) as page:

@@ -45,7 +45,9 @@ class Loopback:
         self.clock, self.closed = clock, False
         self.receivers: dict[str, list[Callable[[Any, float], None]]] = {}
 
-    def publisher(self, topic: str, message_type: type[Message], *, reliable: bool = True) -> Callable[[Any], None]:
+    def publisher(
+        self, topic: str, message_type: type[Message], *, reliable: bool = True, transient_local: bool = False
+    ) -> Callable[[Any], None]:
         def publish(message: Any) -> None:
             for receive in self.receivers.get(topic, ()):
                 receive(message, self.clock())

@@ -181,6 +181,69 @@ def test_the_emergency_stop_works_from_every_state(node, transport, parameters, 
     state.wait_for(lambda m: m.data == (reached if reached in ("ramp", "hold") else "running"))
 
 
+def test_a_node_in_a_namespace_has_topics_and_services_of_its_own(parameters, transport: DdsTransport):
+    path = Path(parameters.bridge)
+    path.write_text(path.read_text().replace("/joint_states", "joint_states").replace("/commands", "commands"))
+    inside = DdsTransport(DOMAIN, namespace="robot_1")
+    node = AdaptiveMpc(inside, inside.resolve("adaptive_mpc").lstrip("/"))
+    state, diagnostics, commands = Listener(), Listener(), Listener()
+    transport.subscribe("/robot_1/adaptive_mpc/state", String, state, reliable=True)
+    transport.subscribe("/diagnostics", DiagnosticArray, diagnostics, reliable=True)
+    transport.subscribe("/robot_1/commands", Float64MultiArray, commands, reliable=True)
+    publish, end = transport.publisher("/robot_1/joint_states", JointState, reliable=False), threading.Event()
+
+    def stand() -> None:
+        while not end.wait(0.01):
+            publish(dataclasses.replace(STANDING, header=Header(Time.of(transport.now()))))
+
+    thread = threading.Thread(target=stand)
+    thread.start()
+    try:
+        node.configure(parameters, inside)
+        node.activate()
+        state.wait_for(lambda m: m.data == "running")
+        commands.wait_for(lambda m: m.data != [0.0])
+        named = diagnostics.wait_for(lambda m: True)
+        answer = transport.call("/robot_1/adaptive_mpc/estop", TriggerRequest(), PATIENCE)
+    finally:
+        node.clean_up()
+        end.set()
+        thread.join()
+        inside.close()
+        gc.unfreeze()
+
+    assert answer.message == "estop"
+    assert {status.name.partition(":")[0] for status in named.status} == {"robot_1/adaptive_mpc"}
+
+
+def test_whoever_activates_is_told_why_the_robot_is_held(node, transport, parameters, robot: Listener):
+    path = Path(parameters.bridge)
+    path.write_text(path.read_text() + "  obs_limits: {pole_angle: {low: -0.05, high: 0.05}}\n")
+    node.configure(parameters, transport)
+    assert node.state_in_words == "inactive"
+
+    node.activate()
+
+    assert node.state_in_words == "hold: 'pole_angle' is 0.1; allowed: -0.05 to 0.05"
+
+
+def test_deactivating_in_an_emergency_stop_leaves_its_safe_action_alone(node, transport, parameters, robot, ask, monkeypatch):
+    """What deactivating would send on the way to rest is not what the emergency stop has chosen."""
+    node.configure(parameters, transport)
+    node.activate()
+    robot.wait_for(lambda m: m.data != [0.0])
+    ask("estop")
+    led_to_rest = []
+    monkeypatch.setattr(node._configured.loop, "come_to_rest", lambda: led_to_rest.append(True))
+
+    node.deactivate()
+
+    assert node.state is State.ESTOP
+    assert not led_to_rest
+    robot.wait_for(lambda m: m.data == [0.0])
+    monkeypatch.undo()
+
+
 def test_a_dry_run_is_no_publisher_of_commands(node, transport, parameters, robot, state: Listener, monkeypatch):
     published, publisher = [], transport.publisher
 

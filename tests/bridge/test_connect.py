@@ -31,3 +31,13 @@ def test_a_domain_that_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch, tex
 
     with pytest.raises(ConfigError, match=f"environment variable ROS_DOMAIN_ID: got '{text}'; allowed: 0 to 232"):
         environment_domain()
+
+
+def test_an_interface_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
+    monkeypatch.delenv("CYCLONEDDS_URI", raising=False)
+
+    with pytest.raises(ConfigError, match=r"^--interface: DDS cannot start on 'nowhere0'; interfaces here: .*lo"):
+        open_transport("dds", "node", 231, "nowhere0")
+
+    # the library, which has no other way to tell, has printed nothing
+    assert capfd.readouterr() == ("", "")

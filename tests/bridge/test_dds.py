@@ -22,7 +22,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adaptive_mbrl.errors import BridgeError
-from robot_bridge.middleware.dds import DdsTransport, from_wire, idl_type, to_wire
+from robot_bridge.middleware.dds import DdsTransport
+from robot_bridge.middleware.dds_types import from_wire, idl_type, to_wire
 from robot_bridge.middleware.messages import (
     MESSAGES,
     DiagnosticArray,
@@ -186,6 +187,7 @@ def messages(hint: typing.Any) -> st.SearchStrategy:
     number = {
         "float32": st.floats(allow_nan=False, width=32),
         "float64": st.floats(allow_nan=False),
+        "byte": st.integers(0, 255),
         "uint8": st.integers(0, 255),
         "int32": st.integers(-(2**31), 2**31 - 1),
         "uint32": st.integers(0, 2**32 - 1),

@@ -57,13 +57,24 @@ def bridge_file(tmp_path: Path, make_checkpoint: Callable[..., Path]) -> Callabl
 
 
 @contextmanager
-def bridge(path: Path) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "adaptive_mbrl", "bridge", "--bridge", str(path), "--domain", str(DOMAIN)]
+def bridge(path: Path, *more: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "adaptive_mbrl", "bridge", "--bridge", str(path), "--domain", str(DOMAIN), *more]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
         try:
             yield process
         finally:
             process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_the_start_ends_at_once(number: signal.Signals, bridge_file):
+    """Preflight would listen for a minute; nothing was sent, so nothing has to come to rest."""
+    with bridge(bridge_file(100.0), "--preflight-seconds", "60") as process:
+        assert process.stdout.readline().startswith("loading ")
+        process.send_signal(number)
+        lines, mistakes = process.communicate(timeout=min(PATIENCE, 50.0))
+
+    assert (process.returncode, mistakes, lines) == (0, "", "stopped before the start\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

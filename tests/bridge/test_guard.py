@@ -188,7 +188,9 @@ class Network:
     def __init__(self) -> None:
         self.published: list[tuple[str, object]] = []
 
-    def publisher(self, topic: str, message_type: type, *, reliable: bool = True) -> Callable[[object], None]:
+    def publisher(
+        self, topic: str, message_type: type, *, reliable: bool = True, transient_local: bool = False
+    ) -> Callable[[object], None]:
         return lambda message: self.published.append((topic, message))
 
     def graph(self) -> Network:
@@ -285,11 +287,12 @@ def test_a_flood_of_observations_does_not_reach_the_guard(tmp_path: Path):
 
 
 def test_the_controller_gets_the_same_flags():
-    options = BridgeOptions(Path("b.yaml"), guard=True, memory_limit=900.0, record=Path("bag"), domain=7)
+    options = BridgeOptions(Path("b.yaml"), guard=True, memory_limit=900.0, record=Path("bag"), domain=7, namespace="robot_1")
 
     assert arguments_of(options) == [
         *("--bridge", "b.yaml", "--device", "auto", "--deadline", "0.9", "--preflight-seconds", "0.0", "--record", "bag"),
         *("--guard", "--memory-limit", "900.0", "--realtime", "off", "--transport", "dds", "--domain", "7", "--interface", "lo"),
+        *("--namespace", "robot_1"),
     ]
 
 

@@ -222,6 +222,37 @@ def test_trajectories_are_commands_by_joint_name(tmp_path: Path, bridge: Path, r
     np.testing.assert_allclose(found.obs[0], motion(1.0), atol=1e-5)  # when it was stamped, not when it came
 
 
+def test_joint_states_are_commands_by_joint_name(tmp_path: Path, bridge: Path, run: Callable):
+    output = OutputConfig("/joint_commands", JointState.ros_type, joints=("slider",), field="effort")
+    save_yaml(bridge, dataclasses.replace(bridge_config(str(tmp_path / "checkpoint")), output=output))
+
+    def command(at: float, value: float) -> JointState:
+        return JointState(Header(Time.of(WALL + at)), ["other", "slider"], effort=[9.0, value])
+
+    sent = [
+        ("/joint_commands", at + 0.003, command(at, message.data[0])) if topic == COMMANDS else (topic, at, message)
+        for topic, at, message in session(1.0, 20)
+    ]
+
+    assert run(write_bag(tmp_path / "bag", sent))[0] == 0
+
+    (found,) = episodes(tmp_path)
+    np.testing.assert_allclose(found.action[:, 0], 0.01 * np.arange(20), atol=1e-6)
+
+
+def test_a_bag_of_a_robot_in_a_namespace_is_read_by_its_nodes_name(tmp_path: Path, bridge: Path, run: Callable):
+    config = bridge_config(str(tmp_path / "checkpoint"))
+    inputs = {name: dataclasses.replace(topic, topic=topic.topic.lstrip("/")) for name, topic in config.inputs.items()}
+    output = dataclasses.replace(config.output, topic=config.output.topic.lstrip("/"))
+    save_yaml(bridge, dataclasses.replace(config, inputs=inputs, output=output))
+    sent = [(f"/robot_1{topic}", at, message) for topic, at, message in session(0.0, 20)]
+
+    code, _, error = run(write_bag(tmp_path / "bag", sent), "--node", "robot_1/adaptive_mpc")
+
+    assert (code, error) == (0, "")
+    assert len(episodes(tmp_path)) == 1
+
+
 def with_goal(folder: Path) -> BridgeConfig:
     """The bridge file of a checkpoint whose reward is how far the cart is beyond a goal."""
     checkpoint = load_checkpoint(folder / "checkpoint")

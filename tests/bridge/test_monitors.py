@@ -271,7 +271,7 @@ BRIDGE_FILE = Path(__file__).resolve().parents[2] / "configs" / "bridge" / "cart
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"topic": "battery"}, "monitors.x: key 'topic': got 'battery'; allowed: a topic's whole name"),
+        ({"topic": "the battery"}, "monitors.x: key 'topic': got 'the battery'; allowed: a topic's name"),
         ({"field": "charg"}, "monitors.x: key 'field': sensor_msgs/msg/BatteryState has no number 'charg'"),
         (
             {"topic": "/joint_states"},

@@ -180,6 +180,10 @@ def test_an_array_of_positions_names_its_joints_too():
     moved = dataclasses.replace(SPEC, action=tuple(dataclasses.replace(channel, unit="m") for channel in SPEC.action))
     with pytest.raises(ConfigError, match=r"robot.yaml: key 'output.joints': missing; 'push' is a position"):
         require_spec(unnamed, moved, "robot.yaml")
+    forces = dataclasses.replace(config, output=OutputConfig("/forces", joints=("a", "b"), field="effort"))
+    with pytest.raises(ConfigError, match=r"robot.yaml: key 'output.field': got 'effort'; 'push' is a position"):
+        require_spec(forces, moved, "robot.yaml")
+    assert present_positions(forces, SPEC, np.array([0.5, 0.7])) is None
 
 
 def test_present_positions_are_found_by_joint():

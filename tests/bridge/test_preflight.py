@@ -49,7 +49,14 @@ START, EPOCH = 100.0, 1_700_000_000.0
 
 
 class Wire:
-    """Takes subscriptions; messages are delivered by hand."""
+    """Takes subscriptions; messages are delivered by hand.
+
+    Args:
+        now: function that gives the time for stamps [s].
+    """
+
+    def __init__(self, now: Callable[[], float] = lambda: EPOCH) -> None:
+        self.now = now
 
     def subscribe(self, topic: str, message_type: type[Message], receive: Any, **options: Any) -> None:
         pass
@@ -74,7 +81,7 @@ Make = Callable[[float], Message]
 
 
 @pytest.fixture
-def measure(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Check]]:
+def measure() -> Callable[..., dict[str, Check]]:
     """Two seconds of messages at 50 Hz and what is found, by check; keyword arguments replace what an input sends."""
 
     def run(
@@ -86,8 +93,7 @@ def measure(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Check]]:
     ) -> dict[str, Check]:
         config = BridgeConfig("leg", INPUTS, OBS, OutputConfig("/commands"), safety or SafetyConfig({"knee": 1.0}), goal)
         now = START
-        monkeypatch.setattr("robot_bridge.preflight.listening.time.time", lambda: EPOCH + now - START)
-        listener = Listener(config, Wire(), clock=lambda: now)
+        listener = Listener(config, Wire(lambda: EPOCH + now - START), clock=lambda: now)
         makers: dict[str, Make | None] = {"joints": joints, "odometry": odometry, "load": load, **sends}
         arrivals = sorted(
             (START + i * period, name)

@@ -60,7 +60,9 @@ class VirtualTime:
     def command(self, moment: float, *values: float) -> None:
         self.at(moment, lambda: self.receive(Float64MultiArray(data=list(values)), moment))
 
-    def publisher(self, topic: str, message_type: type[Message], *, reliable: bool = True) -> Callable[[Message], None]:
+    def publisher(
+        self, topic: str, message_type: type[Message], *, reliable: bool = True, transient_local: bool = False
+    ) -> Callable[[Message], None]:
         sent = self.published.setdefault(topic, [])
         return lambda message: sent.append((self.time, message))
 

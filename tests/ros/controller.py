@@ -42,15 +42,22 @@ class Operator:
         node: spun by whatever waits here.
         executor: of the node.
         listens: to the commands.
+        namespace: of `adaptive_mpc` and of the commands.
     """
 
-    def __init__(self, process: subprocess.Popen[str], node: Node, executor: SingleThreadedExecutor, listens: bool) -> None:
-        self.process, self.node, self._executor = process, node, executor
+    def __init__(
+        self, process: subprocess.Popen[str], node: Node, executor: SingleThreadedExecutor, listens: bool, namespace: str = ""
+    ) -> None:
+        self.process, self.node, self._executor, self._namespace = process, node, executor, namespace
         self.commands: list[list[float]] = []
         self.states: list[str] = []
+        self.reactions: list[str] = []
         if listens:
-            node.create_subscription(Float64MultiArray, "/commands", lambda m: self.commands.append(list(m.data)), 100)
-        node.create_subscription(String, "/adaptive_mpc/state", lambda m: self.states.append(m.data), 100)
+            node.create_subscription(
+                Float64MultiArray, f"{namespace}/commands", lambda m: self.commands.append(list(m.data)), 100
+            )
+        node.create_subscription(String, f"{namespace}/adaptive_mpc/state", lambda m: self.states.append(m.data), 100)
+        node.create_subscription(String, f"{namespace}/adaptive_mpc/reaction", lambda m: self.reactions.append(m.data), 100)
 
     def spin(self) -> None:
         """Take what has come, or wait a little."""
@@ -63,7 +70,7 @@ class Operator:
 
     def asked(self, kind: Any, service: str, request: Any) -> Any:
         """The future answer of one of the node's services."""
-        client = self.node.create_client(kind, f"/adaptive_mpc/{service}")
+        client = self.node.create_client(kind, f"{self._namespace}/adaptive_mpc/{service}")
         assert client.wait_for_service(PATIENCE)
         return client.call_async(request)
 
@@ -112,13 +119,14 @@ class Operator:
 
 
 @contextmanager
-def controller(*ros_arguments: str, enclave: str = "", listens: bool = True) -> Iterator[Operator]:
+def controller(*ros_arguments: str, enclave: str = "", listens: bool = True, namespace: str = "") -> Iterator[Operator]:
     """`adaptive_mpc`, not configured yet, and who operates it.
 
     Args:
         ros_arguments: ROS 2's own of the process, such as ``-p``, ``bridge:=FILE``.
         enclave: of the operator.
         listens: the operator hears the commands.
+        namespace: of the process, where its arguments give it one.
     """
     context = Context()
     own = ["--ros-args", "--enclave", enclave] if enclave else []
@@ -128,7 +136,7 @@ def controller(*ros_arguments: str, enclave: str = "", listens: bool = True) -> 
     executor.add_node(node)
     try:
         with started("-c", MAIN, "--ros-args", *ros_arguments) as process:
-            yield Operator(process, node, executor, listens)
+            yield Operator(process, node, executor, listens, namespace)
     finally:
         executor.shutdown()
         node.destroy_node()

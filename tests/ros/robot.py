@@ -54,6 +54,11 @@ def simulated_robot(files: Files, *ros_arguments: str) -> Iterator[None]:
         yield
 
 
+def errors(mistakes: str) -> list[str]:
+    """The lines of a node's log that are errors; that somebody has stopped the robot is in it, too, but no mistake."""
+    return [line for line in mistakes.splitlines() if "ERROR" in line and not line.endswith(": estop")]
+
+
 def eventually(happened: Callable[[], Any], spin: Callable[[], Any]) -> Any:
     """What `happened` says as soon as it is true."""
     for _ in range(int(PATIENCE / 0.05)):

@@ -78,6 +78,19 @@ def test_a_simulation_runs_to_its_end_by_itself(workspace: Workspace, files: Fil
     assert "process has died" not in told.stdout + told.stderr
 
 
+def test_a_simulation_in_a_namespace_has_its_own_topics(workspace: Workspace, files: Files, tmp_path: Path):
+    files.bridge.write_text(files.bridge.read_text().replace("/joint_states", "joint_states").replace("/commands", "commands"))
+    report, bag = tmp_path / "report.json", tmp_path / "bag"
+    arguments = f"bridge:={files.bridge}", f"scenario:={files.scenario}", f"report:={report}", f"record:={bag}"
+
+    told = workspace.run(*launch("sim.launch.py", "namespace:=robot_1", "device:=cpu", *arguments))
+
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert json.loads(report.read_text())["commands"] > 20
+    with Bag(bag) as recorded:
+        assert set(recorded.topics) >= {"/robot_1/joint_states", "/robot_1/commands", "/robot_1/adaptive_mpc/state"}
+
+
 def test_a_scenario_of_the_package_needs_no_file(workspace: Workspace, files: Files):
     """Ctrl-C in the middle ends both in order."""
     arguments = f"bridge:={files.bridge}", "scenario:=cartpole/mass_gain:test"

@@ -9,14 +9,16 @@ import pytest
 
 from robot_bridge.bags.reader import Bag
 from robot_bridge.middleware.messages import Float64MultiArray, JointState
-from tests.ros.robot import NO_ROS, PATIENCE, Files, eventually, simulated_robot, started
+from tests.ros.robot import NO_ROS, PATIENCE, Files, errors, eventually, simulated_robot, started
 
 pytest.importorskip("rclpy", reason=NO_ROS)
+from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.srv import ListParameters
 
 from tests.ros.controller import MAIN, controller, parameters
 
 pytestmark = pytest.mark.ros
+CLOCK = str(Path(__file__).with_name("slow_simulation.py"))
 
 
 def test_two_lives_and_a_shutdown(files: Files):
@@ -55,10 +57,10 @@ def test_a_typo_in_the_bridge_file_is_one_line_and_can_be_mended(files: Files):
         assert [node.change("shutdown of inactive"), node.state] == [True, "finalized"]
         code, mistakes = node.end(signal.SIGTERM)
 
-    errors = [line for line in mistakes.splitlines() if "ERROR" in line]
+    told = errors(mistakes)
     assert code == 0
-    assert len(errors) == 1
-    assert errors[0].endswith(
+    assert len(told) == 1
+    assert told[0].endswith(
         f"{wrong}: key 'safety.rate_limits': unknown channel 'slid' (did you mean 'slide'?); known channels: slide"
     )
     assert "Traceback" not in mistakes
@@ -121,8 +123,10 @@ def test_an_emergency_stop_outlives_the_cleanup(files: Files):
         node.moves()
 
         assert node.trigger("estop") == (True, "estop")
+        # it has deactivated the node, so that whoever manages it does not believe that it controls
+        assert node.state == "inactive"
         assert eventually(lambda: node.commands[-1] == [0.0], node.spin)
-        assert [node.change(c) for c in ("deactivate", "cleanup", "configure", "activate")] == [True, True, True, False]
+        assert [node.change(c) for c in ("deactivate", "cleanup", "configure", "activate")] == [False, True, True, False]
         assert node.trigger("clear_estop") == (True, "inactive")
         assert node.trigger("clear_estop") == (False, "there is no emergency stop, state 'inactive'")
         assert node.change("activate")
@@ -131,6 +135,122 @@ def test_an_emergency_stop_outlives_the_cleanup(files: Files):
 
     assert code == 0
     assert mistakes.count("cannot activate in state 'estop'; call clear_estop first") == 2
+
+
+def test_after_an_emergency_stop_both_states_agree_and_control_can_go_on(files: Files):
+    with simulated_robot(files), controller(*parameters(bridge=files.bridge)) as node:
+        assert [node.change(c) for c in ("configure", "activate")] == [True, True]
+        for _ in range(2):
+            node.moves()
+            assert [node.trigger("estop"), node.state] == [(True, "estop"), "inactive"]
+            eventually(lambda: node.states[-1] == "estop", node.spin)
+            # a second one changes nothing
+            assert [node.trigger("estop"), node.state] == [(True, "estop"), "inactive"]
+            assert [node.trigger("clear_estop"), node.state] == [(True, "inactive"), "inactive"]
+            eventually(lambda: node.states[-1] == "inactive", node.spin)
+            assert [node.change("activate"), node.state] == [True, "active"]
+        node.moves()
+        code, mistakes = node.end(signal.SIGINT)
+
+    assert code == 0
+    assert "no transition" not in mistakes
+    assert "Destroyable" not in mistakes
+
+
+def test_a_person_may_go_on_without_the_operator(files: Files):
+    """What is done about a fault can be heard, and a fault that waits for a decision can be overridden."""
+    needed = "operator: {topic: /operator, max_age: 0.1}\nsafety:\n  reactions: {operator_gone: {action: hold, after: 1000.0}}\n"
+    files.bridge.write_text(files.bridge.read_text().replace("safety:\n", needed))
+    with simulated_robot(files), controller(*parameters(bridge=files.bridge)) as node:
+        assert node.trigger("override") == (False, "the node is not configured")
+        assert [node.change(c) for c in ("configure", "activate")] == [True, True]
+        eventually(lambda: "warn" in node.reactions, node.spin)
+        assert node.trigger("override") == (True, "goes on in spite of operator_gone")
+        node.moves()
+        assert node.trigger("estop") == (True, "estop")
+        eventually(lambda: node.reactions[-1] == "zero", node.spin)
+        assert node.trigger("override") == (False, "no fault is waiting for a decision")
+        node.end(signal.SIGINT)
+
+
+def test_the_page_of_a_bridge_hears_it_over_rclpy(files: Files):
+    with simulated_robot(files), controller(*parameters(bridge=files.bridge)) as node:
+        assert [node.change(c) for c in ("configure", "activate")] == [True, True]
+        node.moves()
+        view = ("view", "--bridge", str(files.bridge), "--transport", "rclpy", "--seconds", "8", "--port", "8093")
+        with started("-m", "adaptive_mbrl", *view) as page:
+            printed, mistakes = page.communicate(timeout=PATIENCE)
+        node.end(signal.SIGINT)
+
+    assert page.returncode == 0, mistakes
+    assert "nothing heard" not in printed
+    assert "Destroyable" not in mistakes
+
+
+def test_a_parameter_of_a_configured_node_cannot_be_changed(files: Files):
+    with controller(*parameters(bridge=files.bridge)) as node:
+        assert node.set("deadline", 0.5) == (True, "")
+        assert node.change("configure")
+        late = "takes effect in configure, and the node is configured already; deactivate and clean up first"
+        assert node.set("bridge", "/nope.yaml") == (False, f"'bridge' {late}")
+        assert node.set("deadline", 0.6) == (False, f"'deadline' {late}")
+        # what it is already
+        assert node.set("deadline", 0.5) == (True, "")
+        assert node.change("cleanup")
+        assert node.set("deadline", 0.6) == (True, "")
+        assert [node.change("configure"), node.state] == [True, "inactive"]
+        node.end(signal.SIGINT)
+
+
+def test_a_node_in_a_namespace_controls_the_robot_there(files: Files):
+    files.bridge.write_text(files.bridge.read_text().replace("/joint_states", "joint_states").replace("/commands", "commands"))
+    namespace = ("-r", "__ns:=/robot_1")
+    arguments = [*namespace, *parameters(bridge=files.bridge, preflight_seconds=2.0)]
+    with (
+        simulated_robot(files, *namespace),
+        controller(*arguments, namespace="/robot_1") as node,
+    ):
+        assert [node.change(c) for c in ("configure", "activate")] == [True, True]
+        node.moves()
+        assert node.trigger("estop") == (True, "estop")
+        code, mistakes = node.end(signal.SIGINT)
+
+    assert code == 0, mistakes
+    assert errors(mistakes) == []
+
+
+def test_a_topic_can_be_remapped(files: Files):
+    """The simulated robot keeps its names; the controller's are mapped to them."""
+    own = files.bridge.with_name("own.yaml")
+    own.write_text(files.bridge.read_text().replace("/joint_states", "/measured").replace("/commands", "/wanted"))
+    remapped = ("-r", "/measured:=/joint_states", "-r", "/wanted:=/commands")
+    with simulated_robot(files), controller(*remapped, *parameters(bridge=own, preflight_seconds=2.0)) as node:
+        assert [node.change(c) for c in ("configure", "activate")] == [True, True]
+        node.moves()
+        code, mistakes = node.end(signal.SIGINT)
+
+    assert code == 0, mistakes
+
+
+def test_under_simulated_time_stamps_are_of_the_simulation(files: Files):
+    """The clock runs at half the speed; by their arrival the messages would seem to come later and later."""
+    with started(CLOCK) as process, controller(*parameters(bridge=files.bridge, use_sim_time=True)) as node:
+        assert process.stdout.readline() == "ready\n"
+        assert [node.change(c) for c in ("configure", "activate")] == [True, True]
+        stamps: list[float] = []
+        node.node.create_subscription(
+            DiagnosticArray, "/diagnostics", lambda m: stamps.append(m.header.stamp.sec + 1e-9 * m.header.stamp.nanosec), 10
+        )
+        node.moves()
+        node.states.clear()
+        eventually(lambda: len(stamps) >= 6, node.spin)
+        code, _ = node.end(signal.SIGINT)
+
+    assert code == 0
+    assert set(node.states) <= {"running"}
+    # the simulation began at 1000 s
+    assert all(1000 < stamp < 1100 for stamp in stamps)
+    assert 0.3 < (stamps[-1] - stamps[0]) / (len(stamps) - 1) < 0.7
 
 
 def test_an_emergency_stop_is_answered_during_a_transition(files: Files):
@@ -192,10 +312,10 @@ def test_configure_listens_to_the_robot(files: Files):
         code, mistakes = node.end(signal.SIGINT)
 
     assert code == 0
-    errors = [line for line in mistakes.splitlines() if "ERROR" in line]
-    assert len(errors) == 1
-    assert "preflight: " in errors[0]
-    assert "topic /nobody/joint_states: no message" in errors[0]
+    told = errors(mistakes)
+    assert len(told) == 1
+    assert "preflight: " in told[0]
+    assert "topic /nobody/joint_states: no message" in told[0]
     assert "same name" not in mistakes
 
 

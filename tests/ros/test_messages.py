@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robot_bridge.middleware.dds import from_wire, to_wire
+from robot_bridge.middleware.dds_types import from_wire, to_wire
 from robot_bridge.middleware.messages import (
     MESSAGES,
+    RESPONSES,
     DiagnosticArray,
     Message,
     Response,
@@ -18,10 +21,12 @@ from robot_bridge.middleware.messages import (
     String,
     TriggerRequest,
 )
+from robot_bridge.middleware.type_hash import type_hash
 from tests.bridge.test_dds import messages
 from tests.ros.robot import NO_ROS
 
 pytest.importorskip("rclpy", reason=NO_ROS)
+from ament_index_python.packages import get_package_share_directory
 from rclpy.serialization import deserialize_message, serialize_message
 
 from robot_bridge.middleware.ros import SERVICES, from_ros, ros_class, to_ros
@@ -66,6 +71,20 @@ def test_the_bytes_of_one_backend_are_read_by_the_other(message_type: type[Messa
 
     assert from_ros(read_by_ros, message_type) == message
     assert from_wire(read_by_dds, message_type) == message
+
+
+@pytest.mark.parametrize(
+    "message_type",
+    [*all_messages(), *RESPONSES, *RESPONSES.values()],
+    ids=lambda m: m.ros_type,
+)
+def test_the_hash_of_a_type_is_the_one_that_is_installed(message_type: type[Message]):
+    package, folder, name = message_type.ros_type.split("/")
+    service = name.removesuffix("_Request").removesuffix("_Response")
+    described = json.loads((Path(get_package_share_directory(package)) / folder / f"{service}.json").read_text())
+    installed = {entry["type_name"]: entry["hash_string"] for entry in described["type_hashes"]}
+
+    assert type_hash(message_type) == installed[message_type.ros_type]
 
 
 @pytest.mark.parametrize("request_type", [TriggerRequest, SetBoolRequest])

@@ -13,7 +13,7 @@ import pytest
 
 from robot_bridge.bags.reader import Bag
 from robot_bridge.middleware import messages
-from tests.ros.robot import NO_ROS, PATIENCE, ROOT, Files, eventually, simulated_robot, started
+from tests.ros.robot import NO_ROS, PATIENCE, ROOT, Files, errors, eventually, simulated_robot, started
 
 pytest.importorskip("rclpy", reason=NO_ROS)
 import rclpy
@@ -59,7 +59,12 @@ def keystore(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Keys and signed permissions of the shipped policy."""
     folder = str(tmp_path_factory.mktemp("keystore"))
     for arguments in (("create_keystore", folder), *(("create_enclave", folder, e) for e in ENCLAVES)):
-        assert security(*arguments).returncode == 0
+        told = security(*arguments)
+        if told.returncode and "cryptography" in told.stderr:
+            # sros2 does not say which versions of this library it works with; its traceback names it
+            reason = told.stderr.strip().splitlines()[-1]
+            pytest.skip(f"sros2 does not work with this version of cryptography ({reason}); version 41 does")
+        assert told.returncode == 0, told.stderr
     for enclave in ENCLAVES:
         told = security("create_permission", folder, enclave, str(POLICY))
         assert told.returncode == 0, told.stderr
@@ -97,11 +102,12 @@ def test_the_node_does_all_of_its_work_and_outsiders_nothing(files: Files, enfor
         eventually(lambda: "running" in node.states, node.spin)
         assert node.trigger("reset_belief")[0]
         assert node.trigger("estop") == (True, "estop")
-        assert [node.change(c) for c in ("deactivate", "cleanup")] == [True, True]
+        # the emergency stop has deactivated it
+        assert node.change("cleanup")
         code, mistakes = node.end(signal.SIGINT)
 
     assert code == 0, mistakes
-    assert "ERROR" not in mistakes
+    assert errors(mistakes) == []
     # it hears itself, so it would have heard others; and it does not even learn who is there
     assert heard == "[77.0] ['eavesdropper']\n", error
     # the robot stands until a command comes: the eavesdropper's did not reach it, the controller's did
@@ -116,10 +122,10 @@ def test_a_bridge_file_with_other_topics_cannot_be_configured(files: Files, enfo
         assert [node.change("configure"), node.state] == [False, "unconfigured"]
         code, mistakes = node.end(signal.SIGINT)
 
-    errors = [line for line in mistakes.splitlines() if "ERROR" in line]
+    told = errors(mistakes)
     assert code == 0
-    assert len(errors) == 1
-    assert "failed to create topic [rt/commands]" in errors[0]
+    assert len(told) == 1
+    assert "failed to create topic [rt/commands]" in told[0]
 
 
 def joint_states_before_and_after_a_command(bag: Path) -> tuple[list[tuple[float, ...]], list[tuple[float, ...]]]:

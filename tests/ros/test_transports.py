@@ -14,14 +14,16 @@ from adaptive_mbrl.errors import BridgeError
 from robot_bridge.middleware.connect import open_transport
 from robot_bridge.middleware.dds import DdsTransport
 from robot_bridge.middleware.endpoints import Endpoint
-from robot_bridge.middleware.messages import Float64MultiArray, JointState, SetBoolRequest, TriggerRequest
+from robot_bridge.middleware.messages import Float64MultiArray, JointState, SetBoolRequest, String, TriggerRequest
 from robot_bridge.middleware.transport import Transport
+from robot_bridge.middleware.type_hash import type_hash
 from tests.ros.robot import NO_ROS, PATIENCE, eventually, started
 
 pytest.importorskip("rclpy", reason=NO_ROS)
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_srvs.srv import SetBool, Trigger
 
-from robot_bridge.middleware.ros import OwnNodeTransport
+from robot_bridge.middleware.ros import OwnNodeTransport, ros_class
 
 pytestmark = pytest.mark.ros
 PEER = str(Path(__file__).with_name("peer.py"))
@@ -112,6 +114,45 @@ def test_a_service_over_dds_answers_a_client_of_rclpy(pair: OwnNodeTransport):
 
     assert answers == [(True, "stopped"), (False, "got True"), (True, "got False")]
     assert ("/peer/estop", ["std_srvs/srv/Trigger"]) in node.get_service_names_and_types()
+
+
+@pytest.mark.parametrize("pair", [("rclpy", "dds")], indirect=True)
+def test_ros_2_has_nothing_to_say_about_the_types_of_the_other(capfd: pytest.CaptureFixture[str], pair: OwnNodeTransport):
+    """Without the hash of its type ROS 2 warns of each endpoint, in every program that looks around."""
+    node, wait = pair._node, threading.Event()
+
+    (commands,) = eventually(lambda: node.get_publishers_info_by_topic("/commands"), lambda: wait.wait(0.05))
+    eventually(lambda: ("/peer/freeze", ["std_srvs/srv/SetBool"]) in node.get_service_names_and_types(), lambda: wait.wait(0.05))
+
+    assert f"RIHS01_{bytes(commands.topic_type_hash.value).hex()}" == type_hash(Float64MultiArray)
+    assert "type hash" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["dds", "rclpy"])
+def test_whoever_comes_late_hears_the_last_message_that_is_kept(kind: str):
+    publisher = open_transport(kind, "kept", None, "lo")
+    publish = publisher.publisher("/kept/state", String, transient_local=True)
+    publish(String("inactive"))
+    heard, wait = [], threading.Event()
+    listener = OwnNodeTransport("late")
+    late = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    listener._node.create_subscription(ros_class(String), "/kept/state", lambda m: heard.append(m.data), late)
+
+    eventually(lambda: heard, lambda: wait.wait(0.05))
+    for transport in (listener, publisher):
+        transport.close()
+
+    assert heard == ["inactive"]
+
+
+def test_a_name_is_in_the_nodes_namespace_and_can_be_remapped(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "argv", ["node", "--ros-args", "-r", "__ns:=/robot_1", "-r", "joint_states:=/other/joints"])
+
+    transport = OwnNodeTransport("node")
+
+    names = [transport.resolve(name) for name in ("joint_states", "commands", "/commands", "/other/joints")]
+    transport.close()
+    assert names == ["/other/joints", "/robot_1/commands", "/commands", "/other/joints"]
 
 
 def test_another_node_of_the_same_name_is_somebody_else():
