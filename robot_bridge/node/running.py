@@ -147,7 +147,7 @@ class Running:
                 transport = RecordingTransport(transport, self._recorder)
             self._goals = None if config.goal is None else GoalReader(config.goal, transport, dt, horizon)
             training, names = training_range(controller), controller.diagnosis_names
-            checks = TickChecks(
+            tick_checks = TickChecks(
                 ModelChecks(controller.spec, config.safety, names, self._expected(transport)),
                 AdaptationPause(config.adaptation.pause_when, controller.spec, training.std, transport),
                 self._watch,
@@ -161,12 +161,12 @@ class Running:
                 Inputs(controller.spec, config, transport, training.std),
                 _send_nothing if parameters.dry_run else command_sender(controller.spec, config.output, transport),
                 goal=self._goals or (lambda begin: None),
-                checks=checks.look,
+                checks=tick_checks.look,
                 latency=config.latency,
                 on_release=self._release,
                 on_period_end=self._publish,
             )
-            checks.attach(self.loop)
+            tick_checks.attach(self.loop)
             if self.owning is not None and isinstance(self.loop, OwnedLoop):
                 self.owning.attach(self.loop)
             self.other_publishers = 0
