@@ -99,7 +99,9 @@ class Scene:
     def close(self) -> None:
         for process in self._processes:
             process.kill()
-            process.communicate()
+            process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
         self.heard.transport.close()
 
 
