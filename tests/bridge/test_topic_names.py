@@ -13,11 +13,14 @@ from cyclonedds.util import duration
 
 from adaptive_mbrl.errors import ConfigError
 from robot_bridge.bridge_config import BridgeConfig, ChannelInput, GoalInput, OperatorInput, OutputConfig, TopicConfig
+from robot_bridge.control.pause_config import AdaptationConfig, ContactCondition, PauseConfig
 from robot_bridge.middleware.connect import open_transport
 from robot_bridge.middleware.dds import DdsTransport
 from robot_bridge.middleware.dds_types import idl_type
 from robot_bridge.middleware.messages import Float64MultiArray, JointState, Response, String, TriggerRequest, Twist
+from robot_bridge.ownership.config import CommandSource, OwnershipConfig
 from robot_bridge.safety.config import SafetyConfig
+from robot_bridge.safety.monitor_config import Limits, MonitorConfig
 from robot_bridge.topic_names import in_namespace, namespace_of, require_namespace, with_whole_names
 from tests.bridge.waiting import wait_until
 
@@ -30,11 +33,18 @@ CONFIG = BridgeConfig(
     SafetyConfig({}),
     GoalInput("goal", Twist.ros_type, ("linear.x",), (0.0,)),
     OperatorInput("operator"),
+    monitors={
+        "battery": MonitorConfig(topic="battery", type="sensor_msgs/msg/BatteryState", field="percentage", fault=Limits(low=0.1)),
+        "lean": MonitorConfig(channel="angle", fault=Limits(high=1.0)),
+    },
+    adaptation=AdaptationConfig(PauseConfig(contact={"held": ContactCondition("held")})),
+    ownership=OwnershipConfig(mode="priority", sources={"stick": CommandSource("stick/commands", 60)}),
 )
 
 
 def topics(config: BridgeConfig) -> list[str]:
-    return [*(topic.topic for topic in config.inputs.values()), config.output.topic, config.goal.topic, config.operator.topic]
+    named = [*config.inputs.values(), config.output, config.goal, config.operator, *config.monitors.values()]
+    return [about.topic for about in (*named, *config.adaptation.pause_when.contact.values(), *config.ownership.sources.values())]
 
 
 def test_every_topic_of_a_bridge_file_gets_its_whole_name():
@@ -46,6 +56,10 @@ def test_every_topic_of_a_bridge_file_gets_its_whole_name():
         "/robot_1/effort/commands",
         "/robot_1/goal",
         "/robot_1/operator",
+        "/robot_1/battery",
+        "",
+        "/robot_1/held",
+        "/robot_1/stick/commands",
     ]
     assert topics(with_whole_names(named, lambda name: in_namespace("robot_2", name))) == topics(named)
 
