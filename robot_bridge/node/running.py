@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from adaptive_mbrl.controller import Command
+from adaptive_mbrl.controller import AdaptiveController, Command
 from adaptive_mbrl.errors import BridgeError
 from robot_bridge.bags.recorder import BagRecorder
 from robot_bridge.bags.recording_transport import RecordingTransport
@@ -51,7 +51,7 @@ from robot_bridge.preflight.listening import listen
 from robot_bridge.robot_files import make_inspection, make_supervisor, require_latency, training_range
 from robot_bridge.safety.model_checks import ModelChecks
 from robot_bridge.safety.presence import Expected
-from robot_bridge.safety.supervisor import Decision
+from robot_bridge.safety.supervisor import Decision, SafetySupervisor, TrainingRange
 from robot_bridge.safety.watchdog import Watchdog
 from robot_bridge.topic_names import with_whole_names
 from robot_bridge.urdf import with_urdf_limits
@@ -98,116 +98,150 @@ class Running:
         guard: GuardLine | None = None,
     ) -> None:
         path = Path(parameters.bridge)
-        self.config = config = with_whole_names(load_bridge_config(path), transport.resolve)
-        self._parameters = parameters
+        config = with_whole_names(load_bridge_config(path), transport.resolve)
+        self._parameters, self._name, self._guard = parameters, name, guard
         self._newest = NewestCheckpoint(config, path, parameters.device)
         controller, on_cpu = self._newest.first()
         self.config = config = with_urdf_limits(config, controller.spec, parameters.bridge)
         supervisor = make_supervisor(config, controller, path)
-        dt, horizon = controller.spec.dt, controller.settings.planner.horizon
         require_latency(config, controller, path)
+        require_standby(config, parameters, is_guarded=guard is not None)
         if guard is not None and not parameters.dry_run:
             guard.hello(controller.spec, training_range(controller))
             transport, preflight_transport = (
                 GuardedTransport(each, guard, config.output.topic) for each in (transport, preflight_transport)
             )
-        require_standby(config, parameters, is_guarded=guard is not None)
-        self.preflight, self.realtime = "", tuple[str, ...]()
-        if parameters.preflight_seconds > 0:
-            listening = listen(config, preflight_transport, parameters.preflight_seconds)
-            checks = check_inputs(config, supervisor, controller.settings.adapter.normalizer, listening)
-            require_passed(checks)
-            self.preflight = f"preflight: {summary(checks)}"
+        self.preflight = self._check_robot(supervisor, controller, preflight_transport)
+        self._graph, self.other_publishers = transport.graph(), 0
+        self.realtime: tuple[str, ...] = ()
         # everything is closed in the opposite order, also if something fails here
         self._ending = ExitStack()
         with self._ending:
-            self._ending.callback(sys.setswitchinterval, sys.getswitchinterval())
-            sys.setswitchinterval(SWITCH_SECONDS)
-            if "OMP_NUM_THREADS" not in os.environ:
-                # with a thread for every core, some would wait for cores that the middleware or the robot's driver uses, and a
-                # plan would take several times as long
-                torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
-            inspect = make_inspection(config, controller.spec, path)
-            self._warm_up = partial(warm_up, seconds=parameters.deadline * dt, inspect=inspect)
-            controller, plan_seconds, overhead = self._warm_up(controller)
-            lead = lead_for(plan_seconds, dt, parameters.deadline)
-            self._watch = BeliefWatch(config.safety.belief_swings, dt)
-            self._watch.look_at(controller, self._newest.folder)
-            planning = PlanAhead(
-                controller,
-                dt,
-                plan_seconds=plan_seconds,
-                overhead=overhead,
-                lead=lead,
-                deadline=parameters.deadline,
-                on_cpu=None if on_cpu is None else partial(self._warm_up, on_cpu),
-                inspect=inspect,
-                after_step=self._watch.after_step,
-            )
-            self._ending.callback(planning.close)
-            self._graph = transport.graph()
-            self.owning = None
-            if config.ownership is not None and not parameters.dry_run:
-                log = partial(transport.log, name)
-                about = (config, supervisor, training_range(controller), transport, name, log)
-                self.owning = Owning(*about, is_guarded=guard is not None, stands_by=parameters.standby)
-                self._ending.callback(self.owning.close)
-            self._recorder, unrecorded = BagRecorder(Path(parameters.record)) if parameters.record else None, transport
+            self._make_responsive()
+            planning = self._make_planning(controller, on_cpu, path)
+            self.owning = self._make_owning(supervisor, training_range(controller), transport)
+            self._recorder = BagRecorder(Path(parameters.record)) if parameters.record else None
             if self._recorder is not None:
                 self._ending.callback(self._recorder.close)
-                transport = RecordingTransport(transport, self._recorder)
-            self._goals = (
-                None if config.goal is None else GoalReader(config.goal, transport, dt, horizon, config.max_message_bytes)
-            )
-            self.monitors = monitors_of(config, controller.spec, transport, unrecorded)
-            training, names = training_range(controller), controller.diagnosis_names
-            tick_checks = TickChecks(
-                ModelChecks(controller.spec, config.safety, names, self._expected(transport)),
-                self.monitors,
-                AdaptationPause(config.adaptation.pause_when, controller.spec, training.std, transport),
-                self._watch,
-            )
-            make_loop = ControlLoop if self.owning is None else partial(OwnedLoop, **self.owning.loop_options)
-            self._telemetry = Telemetry(controller.spec, transport, name, names, lambda: bool(planning.pause.reason))
-            self._guard = guard
-            self.loop = make_loop(
-                planning,
-                supervisor,
-                Inputs(
-                    controller.spec,
-                    config,
-                    transport,
-                    training.std,
-                    transport.now if transport.is_time_simulated() else None,
-                ),
-                _send_nothing if parameters.dry_run else command_sender(controller.spec, config.output, transport),
-                goal=self._goals or (lambda begin: None),
-                checks=tick_checks.look,
-                latency=config.latency,
-                on_release=self._release,
-                on_period_end=self._publish,
-            )
-            tick_checks.attach(self.loop)
-            if self.owning is not None and isinstance(self.loop, OwnedLoop):
-                self.owning.attach(self.loop)
-            self.other_publishers = 0
+            recorded = transport if self._recorder is None else RecordingTransport(transport, self._recorder)
+            self.loop = self._make_loop(planning, supervisor, recorded, transport)
             gc.collect()
-            self._stop = threading.Event()
-            watchdog = Watchdog(self.loop.answer_stall, dt)
-            self._ending.callback(watchdog.close)
-            control = threading.Thread(target=self.loop.run, args=(self._stop,), name="control")
-            for thread in (
-                control,
-                threading.Thread(target=self._diagnose, args=(transport, name), name="diagnostics"),
-                threading.Thread(target=self._write_log, args=(transport, name), name="log"),
-                *self._owner_threads(),
-            ):
-                thread.start()
-                self._ending.callback(thread.join)
-            self._ending.callback(self._stop.set)
-            priorities = {control.native_id or 0: CONTROL_PRIORITY, watchdog.native_id: WATCHDOG_PRIORITY}
-            self.realtime = make_punctual(parameters.realtime, parameters.cpus, priorities)
+            self.realtime = self._start(recorded)
             self._ending = self._ending.pop_all()
+
+    def _check_robot(self, supervisor: SafetySupervisor, controller: AdaptiveController, transport: Transport) -> str:
+        """Run the preflight, if there is to be one.
+
+        Returns:
+            A line about it; empty without one.
+        """
+        if self._parameters.preflight_seconds <= 0:
+            return ""
+        listening = listen(self.config, transport, self._parameters.preflight_seconds)
+        checks = check_inputs(self.config, supervisor, controller.settings.adapter.normalizer, listening)
+        require_passed(checks)
+        return f"preflight: {summary(checks)}"
+
+    def _make_responsive(self) -> None:
+        """Keep threads of this process from making the control loop wait."""
+        self._ending.callback(sys.setswitchinterval, sys.getswitchinterval())
+        sys.setswitchinterval(SWITCH_SECONDS)
+        if "OMP_NUM_THREADS" not in os.environ:
+            # with a thread for every core, some would wait for cores that the middleware or the robot's driver uses, and a plan
+            # would take several times as long
+            torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
+
+    def _make_planning(self, controller: AdaptiveController, on_cpu: AdaptiveController | None, path: Path) -> PlanAhead:
+        dt, deadline = controller.spec.dt, self._parameters.deadline
+        inspect = make_inspection(self.config, controller.spec, path)
+        self._warm_up = partial(warm_up, seconds=deadline * dt, inspect=inspect)
+        controller, plan_seconds, overhead = self._warm_up(controller)
+        self._watch = BeliefWatch(self.config.safety.belief_swings, dt)
+        self._watch.look_at(controller, self._newest.folder)
+        planning = PlanAhead(
+            controller,
+            dt,
+            plan_seconds=plan_seconds,
+            overhead=overhead,
+            lead=lead_for(plan_seconds, dt, deadline),
+            deadline=deadline,
+            on_cpu=None if on_cpu is None else partial(self._warm_up, on_cpu),
+            inspect=inspect,
+            after_step=self._watch.after_step,
+        )
+        self._ending.callback(planning.close)
+        return planning
+
+    def _make_owning(self, supervisor: SafetySupervisor, training: TrainingRange, transport: Transport) -> Owning | None:
+        """The node's part in who has the robot; None where others are only warned of."""
+        if self.config.ownership is None or self._parameters.dry_run:
+            return None
+        about = (self.config, supervisor, training, transport, self._name, partial(transport.log, self._name))
+        owning = Owning(*about, is_guarded=self._guard is not None, stands_by=self._parameters.standby)
+        self._ending.callback(owning.close)
+        return owning
+
+    def _make_loop(
+        self, planning: PlanAhead, supervisor: SafetySupervisor, transport: Transport, unrecorded: Transport
+    ) -> ControlLoop:
+        """The control loop with what it reads and what looks at it.
+
+        Args:
+            planning: the controller on its thread.
+            supervisor: the safety supervisor.
+            transport: the transport of the robot's topics, which may record them.
+            unrecorded: the same without a recording, for topics that are recorded already.
+        """
+        config, controller = self.config, planning.controller
+        spec, names, training = controller.spec, controller.diagnosis_names, training_range(controller)
+        horizon, limit = controller.settings.planner.horizon, config.max_message_bytes
+        self._goals = None if config.goal is None else GoalReader(config.goal, transport, spec.dt, horizon, limit)
+        self.monitors = monitors_of(config, spec, transport, unrecorded)
+        checks = TickChecks(
+            ModelChecks(spec, config.safety, names, self._expected(transport)),
+            self.monitors,
+            AdaptationPause(config.adaptation.pause_when, spec, training.std, transport),
+            self._watch,
+        )
+        self._telemetry = Telemetry(spec, transport, self._name, names, lambda: bool(planning.pause.reason))
+        make_loop = ControlLoop if self.owning is None else partial(OwnedLoop, **self.owning.loop_options)
+        loop = make_loop(
+            planning,
+            supervisor,
+            Inputs(spec, config, transport, training.std, transport.now if transport.is_time_simulated() else None),
+            _send_nothing if self._parameters.dry_run else command_sender(spec, config.output, transport),
+            goal=self._goals or (lambda begin: None),
+            checks=checks.look,
+            latency=config.latency,
+            on_release=self._release,
+            on_period_end=self._publish,
+        )
+        checks.attach(loop)
+        if self.owning is not None and isinstance(loop, OwnedLoop):
+            self.owning.attach(loop)
+        return loop
+
+    def _start(self, transport: Transport) -> tuple[str, ...]:
+        """Start all threads.
+
+        Returns:
+            Lines about what the operating system has granted to the control loop, and what it has not.
+        """
+        self._stop = threading.Event()
+        watchdog = Watchdog(self.loop.answer_stall, self.loop.dt)
+        self._ending.callback(watchdog.close)
+        control = threading.Thread(target=self.loop.run, args=(self._stop,), name="control")
+        for thread in (
+            control,
+            threading.Thread(target=self._diagnose, args=(transport, self._name), name="diagnostics"),
+            threading.Thread(target=self._write_log, args=(transport, self._name), name="log"),
+            *self._owner_threads(),
+        ):
+            thread.start()
+            self._ending.callback(thread.join)
+        self._ending.callback(self._stop.set)
+        priorities = {control.native_id or 0: CONTROL_PRIORITY, watchdog.native_id: WATCHDOG_PRIORITY}
+        return make_punctual(self._parameters.realtime, self._parameters.cpus, priorities)
 
     def _owner_threads(self) -> list[threading.Thread]:
         """Threads for who has the robot; none where others are only warned of."""
