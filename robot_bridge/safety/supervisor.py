@@ -26,6 +26,7 @@ from robot_bridge.safety.config import SafetyConfig
 from robot_bridge.safety.faults import Fault
 from robot_bridge.safety.limits import command_limiter, require_channels
 from robot_bridge.safety.observation_checks import ObservationChecks, Observed, TrainingRange
+from robot_bridge.safety.plan_checks import PlanChecks
 from robot_bridge.safety.reactions import Key, Reaction, Reactions, severity, stops
 from robot_bridge.safety.safe_actions import SafeActions
 from robot_bridge.safety.states import Event, State, after
@@ -82,6 +83,7 @@ class SafetySupervisor:
         self._limiter = command_limiter(spec, config)
         self.low, self.high = self._limiter.low, self._limiter.high
         self._checks = ObservationChecks(spec, config, training)
+        self._plan_checks = PlanChecks(config, spec.action_dim)
         self._reactions = Reactions(config.reactions, config.safe_action)
         self._safe = SafeActions(spec, config, self.low, self.high)
         self._watch = None if config.stopping is None else StopWatch(config.stopping, spec.obs_names)
@@ -91,8 +93,6 @@ class SafetySupervisor:
         self._stopping: Reaction = config.safe_action
         self._now = -math.inf
         self._seconds_in_state = 0.0
-        self._missed_in_a_row = 0
-        self._model_error_steps = 0
         self._estop_is_silent = True
         self._ramps_from: Array | None = None
 
@@ -151,7 +151,7 @@ class SafetySupervisor:
         self._ramps_from = self._limiter.sent if goes_on else None
         self._seconds_in_state = self.config.ramp_seconds if at_once else 0.0
         self._now = now
-        self._missed_in_a_row = self._model_error_steps = 0
+        self._plan_checks.forget()
 
     def deactivate(self) -> None:
         """Send nothing from now on; this does not end an emergency stop."""
@@ -204,8 +204,8 @@ class SafetySupervisor:
         is_missing = is_planned and not of_observation and self.state is not State.ESTOP
         faults = [
             *of_observation,
-            *(self._plan_faults(plan, missed) if is_missing or plan is not None else []),
-            *self._model_faults(model_error),
+            *(self._plan_checks.of_plan(plan, missed) if is_missing or plan is not None else []),
+            *self._plan_checks.of_model(model_error),
             *others,
         ]
         words = tuple(fault.words for fault in faults)
@@ -320,25 +320,6 @@ class SafetySupervisor:
         if self.state is State.RAMP and self.config.ramp_seconds > 0:
             return min(largest, self._seconds_in_state / self.config.ramp_seconds)
         return largest if self.state in (State.RAMP, State.RUNNING) else 0.0
-
-    def _plan_faults(self, plan: Array | None, missed: int) -> list[Fault]:
-        self._missed_in_a_row = self._missed_in_a_row + missed if missed else 0
-        if plan is None:
-            return [Fault("no_plan", "no plan")]
-        if np.shape(plan) != (self.spec.action_dim,) or not np.isfinite(plan).all():
-            return [Fault("no_plan", f"the plan is not {self.spec.action_dim} finite numbers")]
-        if self._missed_in_a_row > self.config.max_missed_deadlines:
-            words = f"{self._missed_in_a_row} deadlines missed in a row; allowed: {self.config.max_missed_deadlines}"
-            return [Fault("missed_deadlines", words)]
-        return []
-
-    def _model_faults(self, error: float) -> list[Fault]:
-        limit = self.config.max_model_error
-        self._model_error_steps = self._model_error_steps + 1 if limit > 0 and error > limit else 0
-        if self._model_error_steps < self.config.model_error_steps:
-            return []
-        words = f"model error {error:.2f} target stds, above {limit:g} for {self._model_error_steps} steps"
-        return [Fault("model_error", words)]
 
     def _safe_action(self, values: Array, passed: float) -> Array:
         """What is sent instead of the plan, for an observation, (obs_dim,), in which unknown values are 0."""
