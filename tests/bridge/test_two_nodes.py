@@ -176,7 +176,8 @@ def test_a_stranger_who_commands_the_robot_brings_it_to_rest_and_is_named(scene:
     wait_for_line(bridge, "^running: ")
 
     stranger = DdsTransport(scene.domain, name="joystick")
-    stranger.publisher("/commands", Float64MultiArray)
+    # without the reference there would be no publisher any more
+    publish = stranger.publisher("/commands", Float64MultiArray)
     wait_for_line(bridge, r"^inactive: .*owner: nobody; 1 other publisher\(s\)")
     again = subprocess.run(
         [sys.executable, "-m", "adaptive_mbrl", "call", "activate", "--domain", str(scene.domain), "--timeout", str(PATIENCE)],
@@ -184,6 +185,7 @@ def test_a_stranger_who_commands_the_robot_brings_it_to_rest_and_is_named(scene:
         text=True,
         timeout=3 * PATIENCE,
     )
+    del publish
     stranger.close()
 
     assert "joystick publishes commands to this robot, too; stop it, or list it under 'ownership.publishers'" in again.stderr
