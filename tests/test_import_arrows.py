@@ -235,7 +235,7 @@ FLOORS = {
         {"meta"},
         {"controller"},
         {"training"},
-        {"sweeps", "hub", "compare"},
+        {"sweeps", "hub", "compare", "bench"},
         {"file_kinds"},
         {"validate", "schema_files"},
         {"cli"},

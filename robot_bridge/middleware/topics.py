@@ -16,4 +16,6 @@ def require_topic(name: str) -> None:
         ConfigError: it is none.
     """
     if not _TOPIC.fullmatch(name):
-        raise ConfigError(f"key 'topic': got '{name}'; allowed: a topic's name, like /joint_states or joint_states")
+        raise ConfigError(
+            f"key 'topic': got '{name}'; allowed: a name like /joint_states, or like joint_states in the node's namespace"
+        )

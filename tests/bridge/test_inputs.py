@@ -118,7 +118,7 @@ def test_channels_are_found_by_name_in_any_order(wire: Wire, inputs: Inputs):
 def test_under_simulated_time_the_age_of_a_message_is_known_at_any_speed_of_the_simulation(wire: Wire):
     """A simulation at half the speed would otherwise look like messages that come later and later."""
     simulated = 100.0
-    inputs = Inputs(SPEC, CONFIG, wire, lambda: simulated)
+    inputs = Inputs(SPEC, CONFIG, wire, simulated_now=lambda: simulated)
     for received in np.arange(10.0, 60.0):
         simulated += 0.5
         wire.receivers["/joint_states"](joints(simulated - 0.02), received)

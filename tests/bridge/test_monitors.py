@@ -161,7 +161,7 @@ class Wire:
         self.subscribed: list[tuple[str, type[Message]]] = []
         self.receive = None
 
-    def subscribe(self, topic, message_type, receive, *, reliable=False) -> None:
+    def subscribe(self, topic, message_type, receive, **options) -> None:
         self.subscribed.append((topic, message_type))
         self.receive = receive
 
@@ -271,7 +271,7 @@ BRIDGE_FILE = Path(__file__).resolve().parents[2] / "configs" / "bridge" / "cart
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"topic": "the battery"}, "monitors.x: key 'topic': got 'the battery'; allowed: a topic's name"),
+        ({"topic": "the battery"}, "monitors.x: key 'topic': got 'the battery'; allowed: a name like /joint_states"),
         ({"field": "charg"}, "monitors.x: key 'field': sensor_msgs/msg/BatteryState has no number 'charg'"),
         (
             {"topic": "/joint_states"},

@@ -79,7 +79,7 @@ class _End:
     def publisher(self, topic: str, message_type: type[Message], *, reliable: bool = True) -> Callable[[Any], None]:
         return lambda message: self._net.put(self._number, message)
 
-    def subscribe(self, topic: str, message_type: type[Message], receive: Any, *, reliable: bool = False) -> None:
+    def subscribe(self, topic: str, message_type: type[Message], receive: Any, **options: Any) -> None:
         self._net._receive.append(receive)
 
 

@@ -28,7 +28,7 @@ class Wire:
     def __init__(self) -> None:
         self.receivers: dict[str, Any] = {}
 
-    def subscribe(self, topic: str, message_type: type, receive: Any, *, reliable: bool = False) -> None:
+    def subscribe(self, topic: str, message_type: type, receive: Any, **options: Any) -> None:
         self.receivers[topic] = receive
 
 
@@ -147,7 +147,7 @@ def test_what_was_wrong_is_kept_out_of_the_window_until_all_is_right():
         ({}, r"key 'topic': got both or neither of 'topic' and 'channel'; allowed: one of them"),
         ({"topic": "/held", "channel": "height"}, r"key 'topic': got both or neither"),
         ({"channel": "height"}, r"key 'above': missing; allowed: 'above', 'below' or both"),
-        ({"topic": "held by"}, r"key 'topic': got 'held by'; allowed: a topic's name"),
+        ({"topic": "held by"}, r"key 'topic': got 'held by'; allowed: a name like /joint_states"),
         ({"topic": "/held", "type": "std_msgs/msg/Boool", "above": 1.0}, r"did you mean 'std_msgs/msg/Bool'"),
         ({"topic": "/held", "field": "value"}, r"key 'field': std_msgs/msg/Bool has no number 'value'"),
     ],

@@ -182,7 +182,7 @@ def test_observations_are_limited_by_the_bridge_file(tmp_path):
     asked: dict[str, int] = {}
 
     class Wire:
-        def subscribe(self, topic: str, kind: type, receive: object, *, max_bytes: int) -> None:
+        def subscribe(self, topic: str, kind: type, receive: object, *, max_bytes: int, **options: object) -> None:
             asked[topic] = max_bytes
 
     Inputs(load_robot("cartpole").spec, load_bridge_config(path), Wire())

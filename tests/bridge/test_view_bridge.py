@@ -55,7 +55,13 @@ class Air:
         self.receivers: dict[str, Callable[[Any, float], None]] = {}
 
     def subscribe(
-        self, topic: str, message_type: type[Message], receive: Callable[[Any, float], None], *, reliable: bool = False
+        self,
+        topic: str,
+        message_type: type[Message],
+        receive: Callable[[Any, float], None],
+        *,
+        reliable: bool = False,
+        **options: Any,
     ):
         # a reliable one could make the controller wait for this listener
         assert not reliable
