@@ -87,7 +87,7 @@ def test_whoever_looks_sends_nothing_back_to_the_robot(watched: Watched):
     reliabilities = []
 
     class Spy:
-        def subscribe(self, topic, message_type, receive, **options):
+        def subscribe(self, topic, message_type, receive, *, reliable, **options):
             reliabilities.append(reliable)
 
     stream = FoxgloveStream(watched, port=0, host="127.0.0.1")

@@ -146,7 +146,7 @@ class Wire:
     def __init__(self) -> None:
         self.receivers: dict[str, Callable] = {}
 
-    def subscribe(self, topic: str, message_type: type, receive: Callable, **options: Any) -> None:
+    def subscribe(self, topic: str, message_type: type, receive: Callable, **options: object) -> None:
         self.receivers[topic] = receive
 
 

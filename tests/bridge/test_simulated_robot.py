@@ -66,7 +66,7 @@ class VirtualTime:
         sent = self.published.setdefault(topic, [])
         return lambda message: sent.append((self.time, message))
 
-    def subscribe(self, topic: str, message_type: type[Message], receive: Any, **options: Any) -> None:
+    def subscribe(self, topic: str, message_type: type[Message], receive: Any, *, reliable: bool = False, **options: Any) -> None:
         assert (topic, message_type, reliable) == ("/effort_controller/commands", Float64MultiArray, True)
         self.receive = receive
 
