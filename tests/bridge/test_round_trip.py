@@ -49,6 +49,7 @@ def test_a_recording_makes_the_model_better_on_that_robot(tmp_path: Path, capsys
         np.testing.assert_allclose(found.obs, simulated.obs[-248:], atol=1e-4)
         np.testing.assert_allclose(found.action, simulated.action[-247:], atol=1e-6)
 
+    capsys.readouterr()
     arguments = ["fine-tune", "cartpole", "--episodes", str(tmp_path / "first_eps"), "--out", str(tmp_path / "tuned")]
     assert cli.main([*arguments, "--updates", "30", "--learning-rate", "1e-3"]) == 0
 
