@@ -53,7 +53,10 @@ def test_a_training_that_is_read_from_a_report_has_the_costs_of_the_report() -> 
     }
 
 
-@pytest.mark.parametrize("page", ["results.md", "adaptation.md", "physics.md", "robot.md", "safety.md", "training.md"])
+@pytest.mark.parametrize(
+    "page",
+    ["results.md", "adaptation.md", "physics.md", "robot_machine.md", "robot_measured.md", "safety.md", "training.md"],
+)
 def test_the_tables_are_those_of_the_reports_and_checkpoints(page: str) -> None:
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     marked = r"<!-- begin (\S+) -->.*?<!-- end \1 -->"

@@ -1,4 +1,4 @@
-"""States of the safety supervisor and the one table of transitions between them; docs/robot.md shows it."""
+"""States of the safety supervisor and the one table of transitions between them; docs/robot_safety.md shows it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/robot.md: the examples of monitors and of limits of plans are right, and the table names every key of a monitor."""
+"""docs/robot_safety.md: the examples of monitors and of limits of plans are right, and the table names every key of a monitor."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from robot_bridge.safety.plan_geometry import make_plan_limits
 from sim.robot.robot import load_robot
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = (ROOT / "docs" / "robot.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "robot_safety.md").read_text(encoding="utf-8")
 SHIPPED = sorted((ROOT / "configs" / "bridge").glob("*.yaml"))
 
 
@@ -35,14 +35,14 @@ def example(title: str) -> dict[str, Any]:
 
 
 def test_the_example_of_monitors_is_right():
-    config = from_mapping(BridgeConfig, example("Monitors: battery, temperature, load, falls"), source="docs/robot.md")
+    config = from_mapping(BridgeConfig, example("Monitors: battery, temperature, load, falls"), source="docs/robot_safety.md")
 
     assert {monitor.kind for monitor in config.monitors.values()} == {"battery", "temperature", "load", "fall"}
     assert len(config.safety.reactions) == 3
 
 
 def test_the_example_of_limits_of_plans_is_right():
-    config = from_mapping(BridgeConfig, example("Where a plan may lead"), source="docs/robot.md")
+    config = from_mapping(BridgeConfig, example("Where a plan may lead"), source="docs/robot_safety.md")
 
     assert config.plan_limits is not None
     make_plan_limits(load_robot("arm").spec, config.plan_limits)

@@ -354,7 +354,7 @@ def test_a_rate_limit_of_zero_is_refused():
 
 
 def test_the_documentation_shows_the_table_of_transitions():
-    text = (Path(__file__).resolve().parents[2] / "docs" / "robot.md").read_text()
+    text = (Path(__file__).resolve().parents[2] / "docs" / "robot_safety.md").read_text()
     section = text.partition("## The safety supervisor")[2].partition("\n## ")[0]
     rows = {tuple(cell.strip() for cell in line.split("|")[1:4]) for line in section.splitlines() if line.count("|") == 4}
     shown = {row for row in rows if row[0] in {state.value for state in State}}
