@@ -51,6 +51,7 @@ distribution = setup(
         *files_of("launch", "*.launch.py"),
         *files_of("configs", "*.yaml"),
         *files_of("configs", "*.xml"),
+        *files_of("configs", "*.json"),
     ],
     entry_points={"console_scripts": SCRIPTS} if SCRIPTS else {},
     cmdclass={"develop": Develop},

@@ -159,7 +159,7 @@ def test_after_an_emergency_stop_both_states_agree_and_control_can_go_on(files: 
 
 def test_a_person_may_go_on_without_the_operator(files: Files):
     """What is done about a fault can be heard, and a fault that waits for a decision can be overridden."""
-    needed = "operator: {topic: /operator, max_age: 0.1}\nsafety:\n  reactions: {operator_gone: {action: hold, after: 1000.0}}\n"
+    needed = "operator: {topic: /operator, max_age: 0.1}\nsafety:\n  reactions: {operator_gone: {action: hold, after: 60.0}}\n"
     files.bridge.write_text(files.bridge.read_text().replace("safety:\n", needed))
     with simulated_robot(files), controller(*parameters(bridge=files.bridge)) as node:
         assert node.trigger("override") == (False, "the node is not configured")
