@@ -24,6 +24,8 @@ TOPIC = "ros_discovery_info"
 LOOK_EVERY = 0.2
 """Shortest time between two looks for new names [s]."""
 _PACKAGE = "rmw_dds_common::msg::dds_"
+_TYPE_HASH = "RIHS01_91a0593bacdcc50ea9bdcf849a938b128412cc1ea821245c663bcd26f83c295e"
+"""Of `rmw_dds_common/msg/ParticipantEntitiesInfo`; ROS 2 warns of readers that do not announce it (see `type_hash.py`)."""
 _MOST = 1000
 
 
@@ -55,7 +57,10 @@ class ParticipantEntities(IdlStruct, typename=f"{_PACKAGE}::ParticipantEntitiesI
 def discovery_qos() -> Qos:
     """What ROS 2's nodes publish these messages with: who comes late gets the last one of each process."""
     return Qos(
-        Policy.Reliability.Reliable(duration(milliseconds=100)), Policy.Durability.TransientLocal, Policy.History.KeepLast(_MOST)
+        Policy.Reliability.Reliable(duration(milliseconds=100)),
+        Policy.Durability.TransientLocal,
+        Policy.History.KeepLast(_MOST),
+        Policy.Userdata(f"typehash={_TYPE_HASH};".encode()),
     )
 
 

@@ -72,7 +72,19 @@ def test_parameters_say_what_they_are_and_refuse_the_rest():
         own = sorted(set(named) - {"use_sim_time", "start_type_description_service"})
         described = {d.name: d for d in node.describe(*own)}
 
-        assert own == ["bridge", "deadline", "device", "dry_run", "preflight_seconds", "record", "standby"]
+        expected = [
+            "bridge",
+            "cpus",
+            "deadline",
+            "device",
+            "dry_run",
+            "memory_limit",
+            "preflight_seconds",
+            "realtime",
+            "record",
+            "standby",
+        ]
+        assert own == expected
         assert all(d.description for d in described.values())
         assert described["device"].additional_constraints == "one of auto, cpu, cuda"
         ranges = {
