@@ -17,6 +17,7 @@ from adaptive_mbrl import __version__, cli, mistyped
 from adaptive_mbrl.errors import AdaptiveMBRLError, CheckpointError, ConfigError, ObservationError
 from adaptive_mbrl.options import (
     BenchmarkOptions,
+    BenchOptions,
     BridgeOptions,
     CallOptions,
     CollectOptions,
@@ -127,6 +128,10 @@ def test_help_lists_every_command():
             BenchmarkOptions("smoke", episodes=3, processes=1, skip_missing=True, ledger=Path("l.csv")),
         ),
         ("train-suite --suite full --runs r --device cpu".split(), TrainSuiteOptions("full", Path("r"), device="cpu")),
+        (
+            "bench --threads 1 --against pytorch-mppi --sweeps samples".split(),
+            BenchOptions(sweeps=("samples",), against=("pytorch-mppi",), threads=1),
+        ),
         ("collect --robot ant --policy oracle --steps 5".split(), CollectOptions(robot="ant", policy="oracle", steps=5)),
         ("view --checkpoint arm --seconds 5".split(), ViewOptions(checkpoint="arm", seconds=5.0)),
         ("bridge --bridge b.yaml --dry-run --domain 7".split(), BridgeOptions(Path("b.yaml"), dry_run=True, domain=7)),

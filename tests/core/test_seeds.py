@@ -85,6 +85,7 @@ def train(*flags: str) -> int:
     return cli.main([*words, "--set", *SMALL])
 
 
+@pytest.mark.slow
 def test_a_seed_that_fails_does_not_stop_the_others_and_goes_on_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

@@ -30,7 +30,7 @@ from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.data_config import DataConfig
 from sim import commands
 from sim.demo import run_demo
-from sim.evaluation import video
+from sim.evaluation import drawing_process
 from sim.robot.robot import load_robot
 
 MakeCheckpoint = Callable[..., Path]
@@ -284,7 +284,7 @@ def test_the_demo_goes_on_without_a_renderer(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr(video, "available_renderers", list)
+    monkeypatch.setattr(drawing_process, "available_renderers", list)
     out = tmp_path / "demo"
 
     run_demo(
@@ -298,7 +298,7 @@ def test_the_demo_goes_on_without_a_renderer(
     )
 
     printed = capsys.readouterr().out
-    assert f"No video: {video.NO_RENDERER}" in printed
+    assert f"No video: {drawing_process.NO_RENDERER}" in printed
     assert "step 12: actuator gain 0.3" in printed
     assert sorted(p.name for p in out.iterdir()) == ["recovery.png", "report.json"]
     assert printed.splitlines()[-1] == f"Written: {out / 'report.json'}, {out / 'recovery.png'}"

@@ -122,7 +122,7 @@ def test_commands_reach_the_simulated_robot_behind_real_messages(name: str, mode
     )
     send = command_sender(robot.spec, config.output, transport)
 
-    simulated.sensors.sample(simulation.observe(), simulation.noise_std, clock.now, clock.now)
+    simulated.sensors.sample(simulation.observe(), np.zeros(robot.spec.action_dim), simulation.noise_std, clock.now, clock.now)
     simulated.sensors.deliver(clock.now)
     observed = inputs.snapshot().values
     send(controller.step(observed, np.array(config.goal.initial)).action)

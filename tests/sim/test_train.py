@@ -317,6 +317,7 @@ def kills_survived(run: Path, first: int, stride: int, writers_only: bool) -> in
     return int(result.stdout.split()[-2])
 
 
+@pytest.mark.slow
 def test_kill_9_while_something_is_written_never_leaves_an_unreadable_run(tmp_path: Path, finished: Path):
     kills = kills_survived(tmp_path / "run", first=350, stride=250, writers_only=True)
 

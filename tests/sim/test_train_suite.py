@@ -161,6 +161,7 @@ def test_the_time_left_does_not_count_what_a_finished_training_took():
     assert progress.seconds_left() == pytest.approx(100.0)
 
 
+@pytest.mark.slow
 def test_finished_trainings_are_skipped_and_failed_ones_reported(
     suite: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
