@@ -61,11 +61,11 @@ def bench(options: BenchOptions) -> None:
         driven = driven_by(case, checkpoint, device)
         cell = _measured(name_of(asdict(case)), driven, options.seconds, report["peak_flops"])
         report["cases"].append({"case": asdict(case)} | cell)
-    report["rules"] = []
+    report["adapting"] = []
     for case in adapting_cases():
         _tell(case.rule)
         times = measure(driven_by(case, checkpoint, device), options.seconds)
-        report["rules"].append({"case": asdict(case)} | times.as_mapping())
+        report["adapting"].append({"case": asdict(case)} | times.as_mapping())
     report["peers"] = [entry for peer in peers for entry in _against(peer, checkpoint, options.seconds)]
     _show(report, options)
 

@@ -31,12 +31,12 @@ def tables(report: Report) -> Iterator[Table]:
         ("case", "adapt", "plan", "total", "candidates x steps / s", "GFLOP/s", "of the peak", "memory"),
         tuple(_planned(cell) for cell in report["cases"]),
     )
-    if report["rules"]:
-        about = report["rules"][0]["case"]
+    if report["adapting"]:
+        about = report["adapting"][0]["case"]
         yield Table(
             f"adapt, E = {about['members']}, K = {about['window']} [ms]",
             ("rule", "median", "p90", "p99"),
-            tuple((cell["case"]["rule"], *_three(cell["adapt_ms"])) for cell in report["rules"]),
+            tuple((cell["case"]["rule"], *_three(cell["adapt_ms"])) for cell in report["adapting"]),
         )
     if report["peers"]:
         yield Table(

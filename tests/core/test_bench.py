@@ -131,7 +131,7 @@ def test_the_command_writes_all_figures(tmp_path: Path, monkeypatch: pytest.Monk
     report = json.loads((tmp_path / "bench.json").read_text())
     assert report["cases"][0]["name"] == "cartpole"
     assert all(cell["share_of_peak"] > 0 and cell["memory_bytes"] > 0 for cell in report["cases"])
-    assert [cell["case"]["rule"] for cell in report["rules"]] == ["none", "context"]
+    assert [cell["case"]["rule"] for cell in report["adapting"]] == ["none", "context"]
     assert report["peers"] == []
     shown = capsys.readouterr().out
     assert "adapt and plan" in shown
