@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.spec import RobotSpec
 from robot_bridge.safety.config import Range
+from robot_bridge.safety.faults import FaultKind
 from robot_bridge.safety.observation_checks import without_margin
 from robot_bridge.safety.plan_limits import Look, PlanLimits, Violations, Workspace, beyond, by_particle, goes_out
 from robot_bridge.safety.plan_limits_config import CollisionConfig, PlanLimitsConfig
@@ -108,6 +109,8 @@ class Places:
         dt: control period [s].
     """
 
+    kind: FaultKind = "plan_leaves_workspace"
+
     def __init__(self, places: Callable[[Array], Array], config: PlanLimitsConfig, dt: float) -> None:
         self._places, self._every, self._dt = places, config.every, dt
         self._names = tuple(config.points)
@@ -127,7 +130,7 @@ class Places:
         seconds = steps[1 + int(np.flatnonzero(out.any(0))[0])] * self._dt
         allowed = f"{self._low[k, a]:g} to {self._high[k, a]:g} m"
         words = f"the plan leads {AXES[a]} of '{self._names[k]}' out of {allowed} in {seconds:.2f} s"
-        return Violations(by_particle(out), "plan_leaves_workspace", words, self._names[k])
+        return Violations(by_particle(out), self.kind, words, self._names[k])
 
 
 class Contacts:
@@ -138,6 +141,8 @@ class Contacts:
         every: look at every how many-th step.
         dt: control period [s].
     """
+
+    kind: FaultKind = "plan_collides"
 
     def __init__(self, approaches: Callable[[Array], Sequence[Approach]], every: int, dt: float) -> None:
         self._approaches, self._every, self._dt = approaches, every, dt
@@ -152,7 +157,7 @@ class Contacts:
                 found.append(self._violation(approach, out, steps))
         unknown = by_particle(~np.isfinite(predicted[:, steps].sum(-1)))
         if unknown.any():
-            found.append(Violations(unknown, "plan_collides", "the prediction of the plan is not finite", ""))
+            found.append(Violations(unknown, self.kind, "the prediction of the plan is not finite", ""))
         return found
 
     def _violation(self, approach: Approach, out: NDArray[np.bool_], steps: NDArray[np.int64]) -> Violations:
@@ -161,7 +166,7 @@ class Contacts:
         nearest, low = approach.distances[:, first].min(), approach.low
         how = "lets them touch" if low == 0 else f"brings them to {nearest:.3f} m; allowed: {low:g} m"
         words = f"'{one}' and '{other}': the plan {how} in {steps[first] * self._dt:.2f} s"
-        return Violations(by_particle(out), "plan_collides", words, f"{one} {other}")
+        return Violations(by_particle(out), self.kind, words, f"{one} {other}")
 
 
 def _ends(limits: Range | None, margin: float) -> tuple[float, float]:
