@@ -104,14 +104,14 @@ class Places:
     """Allowed places of points along a plan.
 
     Args:
-        places: gives their positions at observations (P, S, obs_dim): (P, S, number, 3) [m].
+        places: gives their positions at observations (P, S, obs_dim) that are some time apart [s]: (P, S, number, 3) [m].
         config: the limits.
         dt: control period [s].
     """
 
     kind: FaultKind = "plan_leaves_workspace"
 
-    def __init__(self, places: Callable[[Array], Array], config: PlanLimitsConfig, dt: float) -> None:
+    def __init__(self, places: Callable[[Array, float], Array], config: PlanLimitsConfig, dt: float) -> None:
         self._places, self._every, self._dt = places, config.every, dt
         self._names = tuple(config.points)
         limits = [[_ends(getattr(point, axis), config.margin) for axis in AXES] for point in config.points.values()]
@@ -120,7 +120,7 @@ class Places:
     def __call__(self, predicted: Array) -> list[Violations]:
         """Look at predicted observations, (P, 1 + n, obs_dim)."""
         steps = looked_at(predicted.shape[1] - 1, self._every)
-        positions = self._places(predicted[:, steps])
+        positions = self._places(predicted[:, steps], steps[1] * self._dt)
         is_known = np.isfinite(predicted[:, steps].sum(-1))[..., None, None]
         excess = np.where(is_known, beyond(positions, self._low, self._high), np.inf)
         out = goes_out(excess, TOLERANCE)
@@ -137,21 +137,22 @@ class Contacts:
     """What touches along a plan.
 
     Args:
-        approaches: gives the pairs that come too near at observations (P, S, obs_dim), as `sim.robot.contacts.Geometry` does.
+        approaches: gives the pairs that come too near at observations (P, S, obs_dim) that are some time apart [s], as
+            `sim.robot.contacts.Geometry` does.
         every: look at every how many-th step.
         dt: control period [s].
     """
 
     kind: FaultKind = "plan_collides"
 
-    def __init__(self, approaches: Callable[[Array], Sequence[Approach]], every: int, dt: float) -> None:
+    def __init__(self, approaches: Callable[[Array, float], Sequence[Approach]], every: int, dt: float) -> None:
         self._approaches, self._every, self._dt = approaches, every, dt
 
     def __call__(self, predicted: Array) -> list[Violations]:
         """Look at predicted observations, (P, 1 + n, obs_dim)."""
         steps = looked_at(predicted.shape[1] - 1, self._every)
         found = []
-        for approach in self._approaches(predicted[:, steps]):
+        for approach in self._approaches(predicted[:, steps], steps[1] * self._dt):
             out = goes_out(np.maximum(approach.low - approach.distances, 0.0), TOLERANCE)
             if out.any():
                 found.append(self._violation(approach, out, steps))

@@ -4,7 +4,7 @@
     e_h = max(low - x_h, x_h - high, 0)
 
 A particle leaves the workspace if at any step e_h > e_0: a robot that is outside may come back, and may not go further out. A
-prediction that is not finite counts as outside. The plan is at fault if more than `max_share` of the particles leave, each by any way.
+prediction that is not finite counts as outside. The plan is at fault if more than `max_share` of the particles leave in any way.
 """
 
 from __future__ import annotations
