@@ -28,12 +28,14 @@ print(faults() - before)
 """
 
 
-def run(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a program without the settings that this test process has."""
+def run(program: str, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a program without the settings that this test process has; it must end with this exit code."""
     inherited = {name: value for name, value in os.environ.items() if name not in SETTINGS} | {"PYTHONPATH": str(ROOT)}
-    return subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, env=inherited | environment, check=True
+    told = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=inherited | environment, check=False
     )
+    assert told.returncode == code, told.stderr
+    return told
 
 
 def test_an_import_changes_nothing_and_loads_no_torch():
@@ -86,6 +88,23 @@ def test_the_lifecycle_node_prepares_its_process_before_torch_is_loaded():
     result = run(f"{stand_ins}from robot_bridge.node.executables import adaptive_mpc\nprint(adaptive_mpc())")
 
     assert result.stdout == "PASSIVE False\n3\n"
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize(
+    ("executable", "module"), [("simulated_robot", "rclpy.utilities"), ("adaptive_mpc", "robot_bridge.node.lifecycle")]
+)
+def test_a_signal_while_an_executable_loads_ends_it_quietly(executable: str, module: str, number: str):
+    stand_ins = (
+        "import signal, sys, types\n"
+        "class Loading(types.ModuleType):\n"
+        "    def __getattr__(self, name):\n"
+        f"        signal.raise_signal(signal.{number})\n"
+        f"sys.modules.update({{'rclpy': types.ModuleType('rclpy'), '{module}': Loading('{module}')}})\n"
+    )
+    result = run(f"{stand_ins}from robot_bridge.node.executables import {executable}\n{executable}()", code=130)
+
+    assert (result.stdout, result.stderr) == ("", "")
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the setting is one of glibc's")

@@ -63,6 +63,10 @@ class AdaptationPause:
         """How much states and commands have changed lately [training stds]; NaN where it is not known."""
         return self._excitation.value
 
+    def trained_on(self, obs_std: Array) -> None:
+        """From now on the controller's training data have these standard deviations, (obs_dim,)."""
+        self._excitation.trained_on(obs_std)
+
     def receive(self, name: str, message: Message, received: float) -> None:
         """Take over a message about contact."""
         self._said[name] = field_of(message, self._config.contact[name].field), received

@@ -28,10 +28,14 @@ class Excitation:
 
     def __init__(self, spec: RobotSpec, obs_std: Array, steps: int) -> None:
         self._is_angle = np.array([channel.kind == "angle" for channel in spec.obs])
-        self._obs_scale = np.where(obs_std > 0, obs_std, np.inf)
+        self.trained_on(obs_std)
         self._action_scale = EVEN_STD * np.array([channel.high - channel.low for channel in spec.action])
         self._obs: deque[Array] = deque(maxlen=steps)
         self._actions: deque[Array] = deque(maxlen=steps)
+
+    def trained_on(self, obs_std: Array) -> None:
+        """From now on states count in these standard deviations, (obs_dim,)."""
+        self._obs_scale = np.where(obs_std > 0, obs_std, np.inf)
 
     def add(self, obs: Array, action: Array) -> None:
         """Take over an observation, (obs_dim,), and the command that acts, (action_dim,); one that is not finite begins anew."""

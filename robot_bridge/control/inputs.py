@@ -48,10 +48,11 @@ class Inputs:
         simulated_now: Callable[[], float] | None = None,
     ) -> None:
         self._lock, self._simulated_now = threading.Lock(), simulated_now
+        self._max_contradiction = config.safety.max_contradiction
         self.contradictions: Contradictions | None = None
-        if obs_std is not None and config.safety.max_contradiction > 0:
+        if obs_std is not None and self._max_contradiction > 0:
             is_angle = np.array([channel.kind == "angle" for channel in spec.obs])
-            self.contradictions = Contradictions(spec.obs_names, config.safety.max_contradiction * obs_std, is_angle)
+            self.contradictions = Contradictions(spec.obs_names, self._max_contradiction * obs_std, is_angle)
         self.pinned = {name: Pinned(topic.publisher) for name, topic in config.inputs.items() if topic.publisher}
         self._values = np.full(spec.obs_dim, np.nan)
         self._received = np.full(spec.obs_dim, -np.inf)
@@ -94,6 +95,11 @@ class Inputs:
         """The newest observation, as a copy."""
         with self._lock:
             return Observed(self._values.copy(), self._received.copy())
+
+    def trained_on(self, obs_std: NDArray[np.float64]) -> None:
+        """From now on the controller's training data have these standard deviations, (obs_dim,)."""
+        if self.contradictions is not None:
+            self.contradictions.reach = self._max_contradiction * obs_std
 
     def forget_delays(self) -> None:
         """Forget the shortest delay of every input; it is found again from the next messages on."""

@@ -64,6 +64,7 @@ class PlanAhead:
             controller whose GPU has failed, and then plans with a lead of a whole period.
         inspect: looks at every plan before it can be sent.
         after_step: called with the controller after each of its steps, on the planning thread.
+        on_forget: called when plans are discarded and before the first step of a belief that begins anew, on either thread.
 
     Attributes:
         faults: what `inspect` found in the plan in use; empty without a plan.
@@ -82,12 +83,13 @@ class PlanAhead:
         on_cpu: OnCpu | None = None,
         inspect: Inspect = lambda command: (),
         after_step: Callable[[AdaptiveController], None] = lambda controller: None,
+        on_forget: Callable[[], None] = lambda: None,
     ) -> None:
         self.controller, self.dt, self.lead, self.deadline = controller, dt, lead, deadline
         self.plan_seconds, self.overhead = plan_seconds, overhead
         self.statistics = PlanStatistics()
         self.is_frozen, self.pause = False, Pause()
-        self._after_step = after_step
+        self._after_step, self._on_forget = after_step, on_forget
         self.command: Command | None = None
         self.faults: tuple[Fault, ...] = ()
         self.budget = self._new_budget()
@@ -193,6 +195,7 @@ class PlanAhead:
     def forget(self) -> None:
         """Discard the present plan and the one under way."""
         self.command, self.faults, self._is_dropped = None, (), True
+        self._on_forget()
 
     def reset_belief(self) -> None:
         """Go back to the prior before the next plan; this may be called from any thread."""
@@ -285,6 +288,7 @@ class PlanAhead:
         if self._reset_wanted:
             self._reset_wanted = False
             self.controller.reset()
+            self._on_forget()
         pause = self.pause
         options = replace(
             options,

@@ -96,6 +96,10 @@ class Guard:
         # what could not be sent has not changed where the actuators are
         self._limiter.start_from(within)
 
+    def trained_on(self, training: TrainingRange) -> None:
+        """From now on the controller's training data are like this."""
+        self._checks.trained_on(training)
+
     def release(self) -> None:
         """The robot is not controlled any more."""
         self.watch = Watch.RELEASED

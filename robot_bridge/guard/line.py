@@ -28,7 +28,9 @@ LINE = "ADAPTIVE_MBRL_GUARD_LINE"
 MAX_BYTES = 1 << 20
 SEND_BUFFER = 1
 """Asked of the kernel, which gives its smallest buffer: a guard that hangs is noticed after a few commands."""
-_HELLO, _COMMAND, _RELEASE = b"H", b"C", b"R"
+HELLO_BUFFER = 1 << 20
+"""Size that is asked of the kernel for messages about training data, which are longer than commands."""
+_HELLO, _COMMAND, _RELEASE, _TRAINED = b"H", b"C", b"R", b"T"
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,8 @@ class Release:
     """The actuators are at rest, and no more commands follow."""
 
 
-Said = Hello | NDArray[np.float64] | Release
-"""What comes out of the line; an array is a command."""
+Said = Hello | NDArray[np.float64] | Release | TrainingRange
+"""What comes out of the line; an array is a command, a training range that of a checkpoint that is taken up."""
 
 
 class GuardLine:
@@ -77,6 +79,14 @@ class GuardLine:
         said = {"spec": to_mapping(spec), "mean": training.mean.tolist(), "std": training.std.tolist()}
         self._end.send(_HELLO + yaml.safe_dump(said).encode())
         self._end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+
+    def trained_on(self, training: TrainingRange) -> None:
+        """Say what the training data of another checkpoint are like; a guard that is gone need not know."""
+        numbers = np.concatenate([training.mean, training.std]).astype("<f8")
+        with suppress(OSError):
+            self._end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, HELLO_BUFFER)
+            self._end.send(_TRAINED + numbers.tobytes(), socket.MSG_DONTWAIT)
+            self._end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
 
     def command(self, values: list[float]) -> None:
         """Pass a command on, in the order of the low-level controller.
@@ -110,6 +120,8 @@ def understood(message: bytes) -> Said:
         return Hello(spec, TrainingRange(np.array(said["mean"]), np.array(said["std"])))
     if kind == _COMMAND:
         return np.frombuffer(content, dtype="<f8").astype(np.float64)
+    if kind == _TRAINED:
+        return TrainingRange(*np.split(np.frombuffer(content, dtype="<f8").astype(np.float64), 2))
     if message == _RELEASE:
         return Release()
     raise ValueError(f"no message of the controller: {message[:20]!r}")

@@ -24,7 +24,7 @@ from robot_bridge.control.outputs import command_sender
 from robot_bridge.guard.guard import Guard, Watch
 from robot_bridge.guard.line import LINE, MAX_BYTES, Hello, Release, Said, understood
 from robot_bridge.middleware.transport import Transport
-from robot_bridge.safety.observation_checks import Observed
+from robot_bridge.safety.observation_checks import Observed, TrainingRange
 from robot_bridge.urdf import with_urdf_limits
 
 LONGEST_WAIT = 0.05
@@ -141,6 +141,9 @@ class GuardProcess:
         """Take a message that is no command; returns the newest command."""
         if isinstance(said, Hello):
             self._guard = self._guard_of(said)
+        elif isinstance(said, TrainingRange):
+            if self._guard is not None:
+                self._guard.trained_on(said)
         elif isinstance(said, Release):
             if self._guard is not None:
                 if newest is not None:

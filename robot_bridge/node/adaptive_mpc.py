@@ -110,10 +110,11 @@ class AdaptiveMpc:
         """
         with self._configuring:
             self._dry_run, self._standby = parameters.dry_run, parameters.standby
-            self._configured = Running(parameters, transport, preflight_transport or transport, self.name, self._guard)
+            keep = partial(setattr, self, "_configured")
+            running = Running(parameters, transport, preflight_transport or transport, self.name, self._guard, keep)
             if self._estop_latched:
-                self._configured.loop.estop()
-            return tuple(filter(None, (self._configured.preflight, self._configured.timing(), *self._configured.realtime)))
+                running.loop.estop()
+            return tuple(filter(None, (running.preflight, running.timing(), *running.realtime)))
 
     def activate(self) -> None:
         """Start to control once the robot is observed, or after `FIRST_OBSERVATION_SECONDS` at the latest.

@@ -59,6 +59,17 @@ def controller_arguments(*, bridge: str, activate: bool, preflight_seconds: floa
         ),
         DeclareLaunchArgument("cpus", default_value="", description="cores of the control loop, such as 2,3; empty: chosen"),
         DeclareLaunchArgument(
+            "standby",
+            default_value="false",
+            choices=["true", "false"],
+            description="plan along with another node that has the robot, and take over when it falls silent",
+        ),
+        DeclareLaunchArgument(
+            "memory_limit",
+            default_value="0.0",
+            description="memory that diagnostics warn of before it is reached [MiB]; 0: that of the control group",
+        ),
+        DeclareLaunchArgument(
             "namespace",
             default_value="",
             description="of the node, and of topics in the bridge file without a slash at the beginning; empty: none",
@@ -92,6 +103,8 @@ def controller() -> list[Action]:
                 "record": ParameterValue(argument("record"), value_type=str),
                 "realtime": ParameterValue(argument("realtime"), value_type=str),
                 "cpus": ParameterValue(argument("cpus"), value_type=str),
+                "standby": ParameterValue(argument("standby"), value_type=bool),
+                "memory_limit": ParameterValue(argument("memory_limit"), value_type=float),
                 "use_sim_time": ParameterValue(argument("use_sim_time"), value_type=bool),
             }
         ],

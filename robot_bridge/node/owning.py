@@ -92,6 +92,10 @@ class Owning:
         if self._stands_by:
             self._transport.subscribe(self._config.output.topic, kind, self._hear_command, reliable=True)
 
+    def trained_on(self, training: TrainingRange) -> None:
+        """From now on the controller's training data are like this."""
+        self._training = training
+
     @property
     def loop_options(self) -> dict[str, Any]:
         """What the loop is made with beside the arguments of a `ControlLoop`."""

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -76,6 +76,7 @@ class Running:
         preflight_transport: the transport that the preflight listens on.
         name: the node's name.
         guard: the line to the guard that commands go through; None without one.
+        keep: takes this as soon as it runs, so that it is known to whoever must end it, also if an interrupt comes just then.
 
     Attributes:
         config: the bridge file.
@@ -96,6 +97,7 @@ class Running:
         preflight_transport: Transport,
         name: str,
         guard: GuardLine | None = None,
+        keep: Callable[[Running], None] = lambda running: None,
     ) -> None:
         path = Path(parameters.bridge)
         config = with_whole_names(load_bridge_config(path), transport.resolve)
@@ -127,6 +129,7 @@ class Running:
             self.loop = self._make_loop(planning, supervisor, recorded, transport)
             gc.collect()
             self.realtime = self._start(recorded)
+            keep(self)
             self._ending = self._ending.pop_all()
 
     def _check_robot(self, supervisor: SafetySupervisor, controller: AdaptiveController, transport: Transport) -> str:
@@ -157,7 +160,7 @@ class Running:
         self._warm_up = partial(warm_up, seconds=deadline * dt, inspect=inspect)
         controller, plan_seconds, overhead = self._warm_up(controller)
         self._watch = BeliefWatch(self.config.safety.belief_swings, dt)
-        self._watch.look_at(controller, self._newest.folder)
+        self._watch.look_through(self._watch.view_of(controller, self._newest.folder))
         planning = PlanAhead(
             controller,
             dt,
@@ -168,6 +171,7 @@ class Running:
             on_cpu=None if on_cpu is None else partial(self._warm_up, on_cpu),
             inspect=inspect,
             after_step=self._watch.after_step,
+            on_forget=self._watch.forget,
         )
         self._ending.callback(planning.close)
         return planning
@@ -197,10 +201,11 @@ class Running:
         horizon, limit = controller.settings.planner.horizon, config.max_message_bytes
         self._goals = None if config.goal is None else GoalReader(config.goal, transport, spec.dt, horizon, limit)
         self.monitors = monitors_of(config, spec, transport, unrecorded)
+        self._pause = AdaptationPause(config.adaptation.pause_when, spec, training.std, transport)
         checks = TickChecks(
             ModelChecks(spec, config.safety, names, self._expected(transport)),
             self.monitors,
-            AdaptationPause(config.adaptation.pause_when, spec, training.std, transport),
+            self._pause,
             self._watch,
         )
         self._telemetry = Telemetry(spec, transport, self._name, names, lambda: bool(planning.pause.reason))
@@ -231,15 +236,17 @@ class Running:
         watchdog = Watchdog(self.loop.answer_stall, self.loop.dt)
         self._ending.callback(watchdog.close)
         control = threading.Thread(target=self.loop.run, args=(self._stop,), name="control")
-        for thread in (
+        threads = [
             control,
             threading.Thread(target=self._diagnose, args=(transport, self._name), name="diagnostics"),
             threading.Thread(target=self._write_log, args=(transport, self._name), name="log"),
             *self._owner_threads(),
-        ):
-            thread.start()
-            self._ending.callback(thread.join)
+        ]
+        # whatever happens while they start, those that have started end
+        self._ending.callback(_join, threads)
         self._ending.callback(self._stop.set)
+        for thread in threads:
+            thread.start()
         priorities = {control.native_id or 0: CONTROL_PRIORITY, watchdog.native_id: WATCHDOG_PRIORITY}
         return make_punctual(self._parameters.realtime, self._parameters.cpus, priorities)
 
@@ -302,14 +309,26 @@ class Running:
         warmed_up = self._warm_up(controller)
         on_cpu = None if spare is None else partial(self._warm_up, spare)
         lead = lead_for(warmed_up.seconds, self.loop.dt, self._parameters.deadline)
+        # whatever may fail is made before the new one is taken up
+        view, training = self._watch.view_of(warmed_up.controller, self._newest.folder), training_range(controller)
         if not planning.take_up(warmed_up, lead, on_cpu, TAKE_UP_SECONDS):
             raise BridgeError("the checkpoint in use stays: the control loop stands still")
-        self._watch.look_at(controller, self._newest.folder)
-        self.loop.trained_on(training_range(controller))
+        self._watch.look_through(view)
+        self._trained_on(training)
         if self._goals is not None:
             self._goals.look_ahead(controller.settings.planner.horizon)
         self._newest.is_in_use()
         return f"{self._newest.folder} is in use now; {self.timing()}"
+
+    def _trained_on(self, training: TrainingRange) -> None:
+        """Say to all that judge by the training data what those of the controller in use are like."""
+        self.loop.trained_on(training)
+        self.loop.inputs.trained_on(training.std)
+        self._pause.trained_on(training.std)
+        if self.owning is not None:
+            self.owning.trained_on(training)
+        if self._guard is not None and not self._parameters.dry_run:
+            self._guard.trained_on(training)
 
     def present(self) -> NDArray[np.float64] | None:
         """The joints' positions as `present_positions` gives them, with NaN for a position that is not known at the moment."""
@@ -377,6 +396,13 @@ class Running:
                 act()
             except Exception:
                 _LOG.exception(failure)
+
+
+def _join(threads: Sequence[threading.Thread]) -> None:
+    """Wait for the end of those threads that have started, of the newest one first."""
+    for thread in reversed(threads):
+        if thread.ident is not None:
+            thread.join()
 
 
 def _send_nothing(command: NDArray[np.float64]) -> None:

@@ -29,10 +29,13 @@ class Contradictions:
         channels: names of all observation channels.
         reach: how far apart two values must be, for each channel in its own unit, (obs_dim,).
         is_angle: which channels are angles, (obs_dim,) bool: these are compared on the circle.
+
+    Attributes:
+        reach: as given; it may be changed.
     """
 
     def __init__(self, channels: tuple[str, ...], reach: Array, is_angle: NDArray[np.bool_]) -> None:
-        self._channels, self._reach, self._is_angle = channels, reach, is_angle
+        self._channels, self.reach, self._is_angle = channels, reach, is_angle
         self._values = np.full((len(channels), MESSAGES), np.nan)
         self._stamps = np.full((len(channels), MESSAGES), np.nan)
         self._at = np.full(len(channels), -np.inf)
@@ -59,7 +62,7 @@ class Contradictions:
         steps = np.diff(values, axis=1)
         steps[self._is_angle] = (steps[self._is_angle] + np.pi) % (2 * np.pi) - np.pi
         # comparisons with NaN are false, so unknown values are no jumps
-        often = (np.abs(steps) > self._reach[:, None]).sum(1) >= RETURNS
+        often = (np.abs(steps) > self.reach[:, None]).sum(1) >= RETURNS
         back = (np.diff(stamps, axis=1) < -STAMP_BACK).sum(1) >= RETURNS // 2
         suspects = np.flatnonzero((often | back) & (now - self._at < 1.0))
         return [fault for i in suspects if (fault := self._fault(int(i), steps[i], bool(back[i]))) is not None]
@@ -73,9 +76,9 @@ class Contradictions:
         if is_back:
             words = f"stamps of messages about '{name}' go to and fro, as of two publishers"
             return Fault("contradiction", words, name)
-        if returns(steps, float(self._reach[i])) < RETURNS:
+        if returns(steps, float(self.reach[i])) < RETURNS:
             return None
-        apart = float(np.median(np.abs(steps[np.abs(steps) > self._reach[i]])))
+        apart = float(np.median(np.abs(steps[np.abs(steps) > self.reach[i]])))
         return Fault(
             "contradiction", f"'{name}' jumps to and fro by {apart:.3g} from message to message, as of two publishers", name
         )

@@ -63,7 +63,7 @@ class MonitorConfig:
     Attributes:
         kind: what it is about, which decides the kinds of faults: battery (battery_low, battery_critical), temperature (hot,
             too_hot), load (high_load, overload), fall (falling, fallen), other (monitor_warning, monitor_fault).
-        channel: an observation channel, which is monitored beyond its `obs_limits`; then none of the next five keys is given.
+        channel: an observation channel, which is monitored beyond its `obs_limits`; then none of the next six keys is given.
         topic: the topic's name.
         type: the message type, for example ``sensor_msgs/msg/BatteryState``.
         field: path in the message, as for observations, for example ``percentage``, or ``orientation.tilt``, the angle between

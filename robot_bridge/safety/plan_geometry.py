@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.spec import RobotSpec
 from robot_bridge.safety.config import Range
+from robot_bridge.safety.faults import FaultKind
 from robot_bridge.safety.observation_checks import without_margin
 from robot_bridge.safety.plan_limits import Look, PlanLimits, Violations, Workspace, beyond, by_particle, goes_out
 from robot_bridge.safety.plan_limits_config import CollisionConfig, PlanLimitsConfig
@@ -103,12 +104,14 @@ class Places:
     """Allowed places of points along a plan.
 
     Args:
-        places: gives their positions at observations (P, S, obs_dim): (P, S, number, 3) [m].
+        places: gives their positions at observations (P, S, obs_dim) that are some time apart [s]: (P, S, number, 3) [m].
         config: the limits.
         dt: control period [s].
     """
 
-    def __init__(self, places: Callable[[Array], Array], config: PlanLimitsConfig, dt: float) -> None:
+    kind: FaultKind = "plan_leaves_workspace"
+
+    def __init__(self, places: Callable[[Array, float], Array], config: PlanLimitsConfig, dt: float) -> None:
         self._places, self._every, self._dt = places, config.every, dt
         self._names = tuple(config.points)
         limits = [[_ends(getattr(point, axis), config.margin) for axis in AXES] for point in config.points.values()]
@@ -117,7 +120,7 @@ class Places:
     def __call__(self, predicted: Array) -> list[Violations]:
         """Look at predicted observations, (P, 1 + n, obs_dim)."""
         steps = looked_at(predicted.shape[1] - 1, self._every)
-        positions = self._places(predicted[:, steps])
+        positions = self._places(predicted[:, steps], steps[1] * self._dt)
         is_known = np.isfinite(predicted[:, steps].sum(-1))[..., None, None]
         excess = np.where(is_known, beyond(positions, self._low, self._high), np.inf)
         out = goes_out(excess, TOLERANCE)
@@ -127,32 +130,35 @@ class Places:
         seconds = steps[1 + int(np.flatnonzero(out.any(0))[0])] * self._dt
         allowed = f"{self._low[k, a]:g} to {self._high[k, a]:g} m"
         words = f"the plan leads {AXES[a]} of '{self._names[k]}' out of {allowed} in {seconds:.2f} s"
-        return Violations(by_particle(out), "plan_leaves_workspace", words, self._names[k])
+        return Violations(by_particle(out), self.kind, words, self._names[k])
 
 
 class Contacts:
     """What touches along a plan.
 
     Args:
-        approaches: gives the pairs that come too near at observations (P, S, obs_dim), as `sim.robot.contacts.Geometry` does.
+        approaches: gives the pairs that come too near at observations (P, S, obs_dim) that are some time apart [s], as
+            `sim.robot.contacts.Geometry` does.
         every: look at every how many-th step.
         dt: control period [s].
     """
 
-    def __init__(self, approaches: Callable[[Array], Sequence[Approach]], every: int, dt: float) -> None:
+    kind: FaultKind = "plan_collides"
+
+    def __init__(self, approaches: Callable[[Array, float], Sequence[Approach]], every: int, dt: float) -> None:
         self._approaches, self._every, self._dt = approaches, every, dt
 
     def __call__(self, predicted: Array) -> list[Violations]:
         """Look at predicted observations, (P, 1 + n, obs_dim)."""
         steps = looked_at(predicted.shape[1] - 1, self._every)
         found = []
-        for approach in self._approaches(predicted[:, steps]):
+        for approach in self._approaches(predicted[:, steps], steps[1] * self._dt):
             out = goes_out(np.maximum(approach.low - approach.distances, 0.0), TOLERANCE)
             if out.any():
                 found.append(self._violation(approach, out, steps))
         unknown = by_particle(~np.isfinite(predicted[:, steps].sum(-1)))
         if unknown.any():
-            found.append(Violations(unknown, "plan_collides", "the prediction of the plan is not finite", ""))
+            found.append(Violations(unknown, self.kind, "the prediction of the plan is not finite", ""))
         return found
 
     def _violation(self, approach: Approach, out: NDArray[np.bool_], steps: NDArray[np.int64]) -> Violations:
@@ -161,7 +167,7 @@ class Contacts:
         nearest, low = approach.distances[:, first].min(), approach.low
         how = "lets them touch" if low == 0 else f"brings them to {nearest:.3f} m; allowed: {low:g} m"
         words = f"'{one}' and '{other}': the plan {how} in {steps[first] * self._dt:.2f} s"
-        return Violations(by_particle(out), "plan_collides", words, f"{one} {other}")
+        return Violations(by_particle(out), self.kind, words, f"{one} {other}")
 
 
 def _ends(limits: Range | None, margin: float) -> tuple[float, float]:

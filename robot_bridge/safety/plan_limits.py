@@ -4,13 +4,14 @@
     e_h = max(low - x_h, x_h - high, 0)
 
 A particle leaves the workspace if at any step e_h > e_0: a robot that is outside may come back, and may not go further out. A
-prediction that is not finite counts as outside. The plan is at fault if more than `max_share` of the particles leave.
+prediction that is not finite counts as outside. The plan is at fault if more than `max_share` of the particles leave in any way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,8 +44,15 @@ class Violations:
     about: str
 
 
-Look = Callable[[Array], Sequence[Violations]]
-"""Finds violations in predicted observations, (P, 1 + n, obs_dim)."""
+class Look(Protocol):
+    """Finds violations of one kind."""
+
+    @property
+    def kind(self) -> FaultKind:
+        """The kind of fault that it finds, and that a plan has which it cannot look at."""
+
+    def __call__(self, predicted: Array) -> Sequence[Violations]:
+        """Look at predicted observations, (P, 1 + n, obs_dim)."""
 
 
 def beyond(values: Array, low: Array | float, high: Array | float) -> Array:
@@ -74,6 +82,8 @@ class Workspace:
         margin: share of each range that is kept free at either end.
     """
 
+    kind: FaultKind = "plan_leaves_workspace"
+
     def __init__(self, spec: RobotSpec, ranges: Mapping[str, Range], margin: float) -> None:
         self._names, self._dt = tuple(ranges), spec.dt
         self._index = np.array([spec.obs_index(name) for name in ranges], dtype=np.int64)
@@ -97,7 +107,7 @@ class Workspace:
             f"the plan leads '{self._names[i]}' to {values[particle, step + 1]:.4g} in {(step + 1) * self._dt:.2f} s; "
             f"allowed: {self._low[i]:g} to {self._high[i]:g}"
         )
-        return Violations(by_particle(out), "plan_leaves_workspace", words, self._names[i])
+        return Violations(by_particle(out), self.kind, words, self._names[i])
 
 
 class PlanLimits:
@@ -117,14 +127,25 @@ class PlanLimits:
         Args:
             command: the plan, with what was predicted of it.
         """
-        try:
-            return self._faults(command.info.predicted[0].astype(np.float64))
-        except Exception as error:
-            # a plan that could not be looked at is no better than one that leaves
-            return (Fault("plan_leaves_workspace", f"the plan could not be checked: {type(error).__name__}: {error}"),)
+        return tuple(fault for kind in dict.fromkeys(look.kind for look in self._looks) for fault in self._faults(kind, command))
 
-    def _faults(self, predicted: Array) -> tuple[Fault, ...]:
-        if predicted.shape[0] == 0 or predicted.shape[1] < 2:
-            raise ValueError(f"no prediction of the plan, got shape {predicted.shape}")
-        found = [violations for look in self._looks for violations in look(predicted)]
-        return tuple(Fault(v.kind, v.words, v.about) for v in found if v.by.mean() > self._max_share)
+    def _faults(self, kind: FaultKind, command: Command) -> list[Fault]:
+        """The faults of one kind. The share is that of the particles that violate in any respect of this kind."""
+        found: list[Violations] = []
+        failed: list[Fault] = []
+        for look in (look for look in self._looks if look.kind == kind):
+            try:
+                found += look(_predicted(command))
+            except Exception as error:
+                # a plan that could not be looked at is no better than one that violates
+                failed.append(Fault(kind, f"the plan could not be checked: {type(error).__name__}: {error}"))
+        share = np.any([violations.by for violations in found], axis=0).mean()
+        return [*failed, *(Fault(v.kind, v.words, v.about) for v in found if share > self._max_share)]
+
+
+def _predicted(command: Command) -> Array:
+    """What is predicted of a plan for the robot, (P, 1 + n, obs_dim)."""
+    predicted = command.info.predicted[0].astype(np.float64)
+    if predicted.shape[0] == 0 or predicted.shape[1] < 2:
+        raise ValueError(f"no prediction of the plan, got shape {predicted.shape}")
+    return predicted

@@ -15,6 +15,10 @@ from sim.robot.poses import PoseReader
 from sim.robot.robot import Robot
 
 Array = NDArray[np.float64]
+SHIFT, POSES = 0.1, 4
+"""How far a joint is moved to see whether a part comes nearer to a plane, and at how many poses [m or rad]."""
+STAYS = 1e-9
+"""Largest motion against a plane that is none [m]."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Geometry:
     """
 
     def __init__(self, robot: Robot, points: Sequence[str] = (), rules: ContactRules | None = None) -> None:
-        self._reader, self._initial = PoseReader(robot), robot.initial.qpos
+        self._reader, self._initial, self._dt = PoseReader(robot), robot.initial.qpos, robot.spec.dt
         self._contacts, self._rules = ContactModel(robot, rules or ContactRules(self_collision=False)), rules
         self._model = self._contacts.model
         self._data = mujoco.MjData(self._model)
@@ -59,27 +63,28 @@ class Geometry:
             near = self._near(self._initial).items()
             self._allowed |= {pair for pair, distance in near if self._is_made_so(pair, distance, rules)}
 
-    def places(self, obs: Array) -> Array:
+    def places(self, obs: Array, step: float | None = None) -> Array:
         """The points at each observation.
 
         Args:
-            obs: observations of P trajectories, (P, S, obs_dim).
+            obs: observations of P trajectories, (P, S, obs_dim). What is not observed begins as in the initial state.
+            step: time between two of them [s]; a control period by default.
 
         Returns:
             Positions in the world [m], (P, S, number of points, 3).
         """
         found = np.empty((*obs.shape[:2], len(self._points), 3))
-        for index in self._pose(obs):
+        for index in self._pose(obs, step):
             for k, (kind, i) in enumerate(self._points):
                 found[index][k] = (self._data.site_xpos if kind == "site" else self._data.xpos)[i]
         return found
 
-    def approaches(self, obs: Array) -> list[Approach]:
+    def approaches(self, obs: Array, step: float | None = None) -> list[Approach]:
         """The pairs that come nearer than they may; arguments as for `places`."""
         assert self._rules is not None
         found: dict[tuple[str, str], Array] = {}
         limits = {_pair(*names): low for *names, low in self._rules.distances.values()}
-        for index in self._pose(obs):
+        for index in self._pose(obs, step):
             near = {pair: d for pair, d in self._contact_distances().items() if pair not in self._allowed and pair not in limits}
             for pair, low in limits.items():
                 distance = self._distance(*pair, low)
@@ -88,9 +93,12 @@ class Geometry:
                 found.setdefault(pair, np.full(obs.shape[:2], np.inf))[index] = distance
         return [Approach(pair, limits.get(pair, self._rules.clearance), distances) for pair, distances in found.items()]
 
-    def _pose(self, obs: Array) -> Iterator[tuple[int, int]]:
+    def _pose(self, obs: Array, step: float | None) -> Iterator[tuple[int, int]]:
         """Place the model at each observation in turn; where one is not finite it stays where it was."""
-        poses = self._reader.poses(self._initial, obs)
+        seconds = np.full(obs.shape[1], self._dt if step is None else step)
+        # at the first observation nothing has moved yet
+        seconds[:1] = 0.0
+        poses = self._reader.poses(self._initial, obs, seconds)
         for index in np.ndindex(poses.shape[:2]):
             self._place(poses[index])
             yield index
@@ -137,14 +145,47 @@ class Geometry:
             raise ConfigError(f"robot '{robot.name}': its observations do not tell where its parts are")
         if self._reader.is_absolute:
             return
-        planes = self._model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE
-        obstacles = [] if rules is None else [name for name in rules.obstacles if not planes[self._contacts.geoms[name]].all()]
-        named = [*(self._point_names()), *obstacles, *(() if rules is None else rules.boxes)]
-        if named:
-            raise ConfigError(
-                f"robot '{robot.name}': its observations do not tell where it is, only how it is posed, so it cannot be told "
-                f"where it is to '{named[0]}'; allowed: self_collision, and obstacles that are planes"
-            )
+        for key, name in self._placed(rules):
+            if not self._is_moved_along(name):
+                raise ConfigError(
+                    f"'{key}': the observations of robot '{robot.name}' do not tell where it is, only how it is posed, so it "
+                    f"cannot be told where it is to '{name}'; allowed: self_collision, and obstacles that are planes along which "
+                    "it moves"
+                )
+
+    def _placed(self, rules: ContactRules | None) -> Iterator[tuple[str, str]]:
+        """What stands somewhere in the world, or is asked for there, by the key that names it."""
+        yield from (("points", name) for name in self._point_names())
+        if rules is None:
+            return
+        yield from (("obstacles", name) for name in rules.obstacles)
+        yield from (("boxes", name) for name in rules.boxes)
+        stands = self._model.body_weldid[self._model.geom_bodyid] == 0
+        apart = [name for *pair, _ in rules.distances.values() for name in pair]
+        yield from (("distances", name) for name in apart if stands[self._contacts.geoms[name]].any())
+
+    def _is_moved_along(self, name: str) -> bool:
+        """Whether these geoms are planes, and motion that is not observed brings no part nearer to them."""
+        geoms = self._contacts.geoms.get(name, np.empty(0, dtype=np.int64))
+        is_plane = self._model.geom_type[geoms] == mujoco.mjtGeom.mjGEOM_PLANE
+        if not len(geoms) or not is_plane.all():
+            return False
+        rng = np.random.default_rng(0)
+        poses = [self._initial, *(self._initial + rng.uniform(-1.0, 1.0, (POSES - 1, len(self._initial))))]
+        return all(self._stays(geoms, pose, column) for pose in poses for column in self._reader.integrated)
+
+    def _stays(self, planes: NDArray[np.int64], qpos: Array, column: int) -> bool:
+        """Whether all parts are as high above planes as before, and turned to them as before, when a joint has moved."""
+        moved = qpos.copy()
+        moved[column] += SHIFT
+        return bool(np.abs(self._heights(planes, moved) - self._heights(planes, qpos)).max() < STAYS)
+
+    def _heights(self, planes: NDArray[np.int64], qpos: Array) -> Array:
+        """Each geom's position and axes along the normals of planes, (ngeom, 4, planes)."""
+        self._place(qpos)
+        normals = self._data.geom_xmat[planes].reshape(-1, 3, 3)[..., 2]
+        axes = self._data.geom_xmat.reshape(-1, 3, 3).transpose(0, 2, 1)
+        return np.concatenate([self._data.geom_xpos[:, None], axes], axis=1) @ normals.T
 
     def _point_names(self) -> list[str]:
         kinds = {"site": mujoco.mjtObj.mjOBJ_SITE, "body": mujoco.mjtObj.mjOBJ_BODY}

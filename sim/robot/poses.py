@@ -22,6 +22,7 @@ class PoseReader:
     Attributes:
         is_complete: whether the observations tell all joint positions, some of them perhaps up to where they began.
         is_absolute: whether they tell all of them as they are.
+        integrated: which positions are known up to where they began, as columns of qpos.
     """
 
     def __init__(self, robot: Robot) -> None:
@@ -31,20 +32,23 @@ class PoseReader:
         self._turned = [(start, [axes.get(3 * start + k, -1) for k in range(3)]) for start in sorted({c // 3 for c in axes})]
         known = {column for column, _ in self._read} | {start + k for start, _ in self._turned for k in range(4)}
         self._integrated = _integrated(robot, known)
-        missing = set(range(robot.model.nq)) - known - {column for column, _ in self._integrated}
+        self.integrated = [column for column, _ in self._integrated]
+        missing = set(range(robot.model.nq)) - known - set(self.integrated)
         self.is_complete = not missing and all(min(columns) >= 0 for _, columns in self._turned)
         self.is_absolute = self.is_complete and not self._integrated
 
-    def poses(self, qpos: Array, obs: Array) -> Array:
+    def poses(self, qpos: Array, obs: Array, seconds: Array | None = None) -> Array:
         """Joint positions along trajectories.
 
         Args:
             qpos: joint positions from which the trajectories begin, (nq,); what is integrated begins there.
             obs: the observations after each of their steps, (R, H, obs_dim).
+            seconds: how long each of these steps takes, (H,) [s]; a control period each by default.
 
         Returns:
             Joint positions, (R, H, nq).
         """
+        seconds = np.full(obs.shape[1], self._dt) if seconds is None else seconds
         poses = np.broadcast_to(qpos, (*obs.shape[:2], len(qpos))).copy()
         for column, channel in self._read:
             poses[..., column] = obs[..., channel]
@@ -52,7 +56,9 @@ class PoseReader:
             flat = obs.reshape(-1, obs.shape[-1])
             poses[..., start : start + 4] = quaternions(*(flat[:, c] for c in channels)).reshape(*obs.shape[:2], 4)
         for column, channel in self._integrated:
-            poses[..., column] = qpos[column] + self._dt * np.cumsum(obs[..., channel], axis=1)
+            # a prediction that is not finite stays that
+            with np.errstate(invalid="ignore"):
+                poses[..., column] = qpos[column] + np.cumsum(seconds * obs[..., channel], axis=1)
         return poses
 
 

@@ -14,6 +14,7 @@ from adaptive_mbrl.checkpoint import find_checkpoint, load_checkpoint
 from adaptive_mbrl.controller import AdaptiveController
 from robot_bridge.control.belief_view import DIRECTIONS, BeliefView
 from robot_bridge.control.belief_watch import BeliefWatch
+from robot_bridge.control.plan_ahead import PlanAhead
 from robot_bridge.safety.belief_swings import BeliefSwings
 from robot_bridge.safety.config import BeliefSwingsConfig
 
@@ -95,7 +96,7 @@ def test_a_watch_follows_the_belief_of_the_controller(tmp_path: Path):
     watch = BeliefWatch(BeliefSwingsConfig(stds=1e-6, turns=2, seconds=3.0), controller.spec.dt)
     folder = find_checkpoint("cartpole")
     assert read_canary(folder) is not None
-    watch.look_at(controller, folder)
+    watch.look_through(watch.view_of(controller, folder))
     rng = np.random.default_rng(0)
     for _ in range(12):
         controller.step(rng.normal(size=4))
@@ -107,7 +108,7 @@ def test_a_watch_follows_the_belief_of_the_controller(tmp_path: Path):
     assert watch.turns >= 2
     # a checkpoint without recorded windows has no scale
     for other in (watch, BeliefWatch(None, controller.spec.dt)):
-        other.look_at(controller, tmp_path)
+        other.look_through(other.view_of(controller, tmp_path))
         other.after_step(controller)
         assert other.faults == ()
         assert other.turns is None
@@ -119,8 +120,51 @@ def test_a_belief_that_cannot_be_looked_at_costs_no_plan(caplog: pytest.LogCaptu
 
     controller = AdaptiveController.load("cartpole")
     watch = BeliefWatch(CONFIG, DT)
-    watch.look_at(controller, find_checkpoint("cartpole"))
+    watch.look_through(watch.view_of(controller, find_checkpoint("cartpole")))
     watch.after_step(Broken())
 
     assert "the belief is not watched any more" in caplog.text
     assert watch.faults == ()
+
+
+class Swinging:
+    """A controller whose belief flips at each step."""
+
+    step = 0
+
+    @property
+    def belief(self) -> np.ndarray:
+        self.step += 1
+        return np.full(DIRECTIONS, 3.0 * (self.step % 2))
+
+
+def watch_of_a_swinging_belief() -> tuple[BeliefWatch, Swinging]:
+    watch, controller = BeliefWatch(CONFIG, DT), Swinging()
+    watch.look_through(lambda belief: belief)  # type: ignore[arg-type]
+    for _ in range(20):
+        watch.after_step(controller)  # type: ignore[arg-type]
+    assert watch.faults
+    return watch, controller
+
+
+def test_a_new_start_does_not_begin_with_the_swings_of_the_last_one():
+    watch, controller = watch_of_a_swinging_belief()
+    planning = PlanAhead(AdaptiveController.load("cartpole"), DT, on_forget=watch.forget)
+
+    planning.forget()
+    assert (watch.faults, watch.turns) == ((), 0)
+    watch.after_step(controller)  # type: ignore[arg-type]
+    assert (watch.faults, watch.turns) == ((), 0)
+    planning.close()
+
+
+def test_a_reset_is_no_motion_of_the_belief():
+    watch, _ = watch_of_a_swinging_belief()
+    controller = AdaptiveController.load("cartpole")
+    planning = PlanAhead(controller, DT, on_forget=watch.forget)
+
+    planning.reset_belief()
+    planning.start(np.zeros(4), None)
+    planning.wait(60.0)
+    assert (watch.faults, watch.turns) == ((), 0)
+    planning.close()

@@ -215,6 +215,33 @@ def test_the_line_carries_the_robot_commands_and_the_release(ends):
     assert isinstance(understood(ours.recv(MAX_BYTES)), Release)
 
 
+def test_the_line_carries_the_training_data_of_another_checkpoint_of_a_robot_with_many_channels(ends):
+    ours, theirs = ends
+    line = GuardLine(theirs)
+    line.hello(SPEC, TRAINING)
+    ours.recv(MAX_BYTES)
+    line.trained_on(TrainingRange(np.arange(900.0), np.full(900, 0.5)))
+
+    said = understood(ours.recv(MAX_BYTES))
+    assert isinstance(said, TrainingRange)
+    np.testing.assert_array_equal(said.mean, np.arange(900.0))
+    np.testing.assert_array_equal(said.std, np.full(900, 0.5))
+    assert theirs.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) < 8192
+    ours.close()
+    line.trained_on(TRAINING)
+
+
+def test_the_guards_process_judges_by_the_training_data_that_it_was_told_last(ends, tmp_path: Path):
+    bench = Bench(tmp_path, "damping")
+    process = GuardProcess(load_bridge_config(tmp_path / "bridge.yaml"), Network(), threading.Event())
+    process._guard = bench.guard
+    bench.values = np.array([0.1, 1e6, 0.0])
+    assert not bench.guard._checks.is_known(0.0, bench._observe())[1]
+
+    process._taken(TrainingRange(np.zeros(3), np.full(3, 1e6)), None)
+    assert bench.guard._checks.is_known(0.0, bench._observe())[1]
+
+
 def test_what_is_no_message_is_not_taken_for_a_release():
     with pytest.raises(ValueError, match="no message of the controller"):
         understood(b"Rubbish")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pytest
 
 from adaptive_mbrl.controller import Command
 from robot_bridge.control.loop import ControlLoop
 from robot_bridge.control.plan_ahead import PlanAhead
-from robot_bridge.safety.faults import Fault
-from robot_bridge.safety.plan_limits import PlanLimits
+from robot_bridge.safety.faults import Fault, FaultKind
+from robot_bridge.safety.plan_limits import PlanLimits, Violations
 from robot_bridge.safety.states import State
 from robot_bridge.safety.supervisor import SafetySupervisor
 from tests.bridge.loop_parts import CONFIG, DT, SPEC, Clock, Controller, Parts, Robot
+from tests.bridge.test_plan_limits import command as plan_of
 
 LEAVES = (Fault("plan_leaves_workspace", "the plan leaves"),)
 
@@ -95,11 +97,49 @@ def test_a_look_that_fails_leaves_no_plan_and_the_loop_goes_on(inspected: tuple[
     assert [parts.step() for _ in range(4)][-1] is State.RUNNING
 
 
-def test_limits_never_raise_whatever_a_look_does():
-    def broken(predicted: object) -> list:
-        raise ZeroDivisionError("a geom of size zero")
+class Looks:
+    """Finds what a test says, or raises it."""
 
-    for look in (broken, lambda predicted: None):
-        look_at: Callable = look
-        (fault,) = PlanLimits([look_at], 0.0)(Command(None, None, None))  # type: ignore[arg-type]
-        assert fault.words.startswith("the plan could not be checked: ")
+    def __init__(self, kind: FaultKind, found: object) -> None:
+        self.kind, self._found = kind, found
+
+    def __call__(self, predicted: np.ndarray) -> Sequence[Violations]:
+        if isinstance(self._found, Exception):
+            raise self._found
+        return self._found  # type: ignore[return-value]
+
+
+def of_particles(kind: FaultKind, *by: bool) -> Looks:
+    return Looks(kind, [Violations(np.array(by), kind, "", "")])
+
+
+BROKEN = ZeroDivisionError("a geom of size zero")
+
+
+@pytest.mark.parametrize("found", [BROKEN, None])
+def test_limits_never_raise_whatever_a_look_does(found: object):
+    (fault,) = PlanLimits([Looks("plan_collides", found)], 0.0)(plan_of(np.zeros((1, 2, 3))))
+    assert fault.words.startswith("the plan could not be checked: ")
+    (fault,) = PlanLimits([Looks("plan_collides", [])], 0.0)(Command(None, None, None))  # type: ignore[arg-type]
+    assert fault.words.startswith("the plan could not be checked: ")
+
+
+def test_a_look_that_fails_has_its_own_kind_and_hides_no_other():
+    looks = [
+        Looks("plan_collides", BROKEN),
+        of_particles("plan_leaves_workspace", True, True),
+        of_particles("plan_collides", True, False),
+    ]
+    faults = PlanLimits(looks, 0.0)(plan_of(np.zeros((2, 2, 3))))
+
+    assert [fault.kind for fault in faults] == ["plan_collides", "plan_collides", "plan_leaves_workspace"]
+    assert "a geom of size zero" in faults[0].words
+
+
+def test_the_share_is_of_the_particles_that_violate_in_any_respect():
+    apart = [of_particles("plan_leaves_workspace", True, False), of_particles("plan_leaves_workspace", False, True)]
+    same = [of_particles("plan_leaves_workspace", True, False), of_particles("plan_leaves_workspace", True, False)]
+    of_two_kinds = [of_particles("plan_leaves_workspace", True, False), of_particles("plan_collides", False, True)]
+
+    found = [len(PlanLimits(looks, 0.5)(plan_of(np.zeros((2, 2, 3))))) for looks in (apart, same, of_two_kinds)]
+    assert found == [2, 0, 0]

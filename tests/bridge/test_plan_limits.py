@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as some
 from adaptive_mbrl.controller import Command, StepInfo
 from adaptive_mbrl.errors import ConfigError
 from robot_bridge.safety.config import Range
-from robot_bridge.safety.plan_geometry import looked_at, make_plan_limits
+from robot_bridge.safety.plan_geometry import Contacts, Places, looked_at, make_plan_limits
 from robot_bridge.safety.plan_limits import PlanLimits, Workspace
 from robot_bridge.safety.plan_limits_config import (
     BoxConfig,
@@ -242,6 +242,24 @@ def test_only_every_so_many_th_step_is_looked_at_and_always_one():
 
     assert limits(arm_plan(HOME, FOLDED, HOME)) == ()
     assert limits(arm_plan(HOME, HOME, FOLDED)) != ()
+
+
+@pytest.mark.parametrize(("every", "step"), [(1, DT), (3, 3 * DT), (9, 4 * DT)])
+def test_a_look_is_told_how_long_it_is_between_two_of_its_steps(every: int, step: float):
+    told: list[float] = []
+
+    def places(obs: np.ndarray, seconds: float) -> np.ndarray:
+        told.append(seconds)
+        return np.zeros((*obs.shape[:2], 1, 3))
+
+    def approaches(obs: np.ndarray, seconds: float) -> list:
+        told.append(seconds)
+        return []
+
+    config = PlanLimitsConfig(points={"hand": PointLimits(z=Range(-1.0, 1.0))}, every=every)
+    for look in (Places(places, config, DT), Contacts(approaches, every, DT)):
+        look(np.zeros((1, 5, 3)))
+    assert told == pytest.approx([step, step])
 
 
 def test_a_prediction_of_joints_that_is_not_finite_collides():

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -18,6 +19,7 @@ from robot_bridge.middleware.messages import Log, LogLevel
 from robot_bridge.node.adaptive_mpc import AdaptiveMpc
 from robot_bridge.node.parameters import NodeParameters
 from robot_bridge.safety.states import State
+from robot_bridge.safety.supervisor import TrainingRange
 from tests.bridge.test_adaptive_mpc import Listener, ask, node, robot, state, transport
 from tests.bridge.waiting import wait_until
 from tests.cartpole_bridge import BRIDGE
@@ -87,6 +89,50 @@ def test_what_a_supervisor_knows_of_the_training_data_is_that_of_the_checkpoint_
     running = node._running()
     assert running.loop.supervisor._checks._training.mean.min() == pytest.approx(7.0)
     assert len(running.loop.planning.controller.settings.planner.perturbations(1, torch.Generator())[0]) == 9
+
+
+def test_all_that_judge_by_the_training_data_know_those_of_the_checkpoint_in_use(
+    node, transport, following, ask, make_checkpoint, tmp_path: Path
+):
+    path = Path(following.bridge)
+    path.write_text(f"{path.read_text()}  max_contradiction: 0.5\nownership: {{}}\n")
+    node.configure(following, transport)
+    running = node._running()
+    running._guard = told = ToldGuard()
+    other = load_checkpoint(make_checkpoint(tmp_path / "second", seed=2))
+    other.adapter.normalizer.obs_std *= 3.0
+    save_checkpoint(tmp_path / "wide", other)
+    publish(tmp_path, tmp_path / "wide", 200)
+    before = running.loop.supervisor._checks._training.std
+
+    assert ask("reload").success
+    running._guard = None
+    wide = 3.0 * before
+    np.testing.assert_allclose(running._pause._excitation._obs_scale, wide)
+    np.testing.assert_allclose(running.loop.inputs.contradictions.reach, 0.5 * wide)
+    np.testing.assert_allclose(running.owning._training.std, wide)
+    np.testing.assert_allclose(told.training.std, wide)
+
+
+class ToldGuard:
+    """Takes the place of the line to a guard."""
+
+    def trained_on(self, training: TrainingRange) -> None:
+        self.training = training
+
+
+def test_a_canary_that_cannot_be_looked_at_leaves_the_old_checkpoint_in_use(
+    node, transport, following, ask, make_checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def broken(controller: object, folder: Path) -> None:
+        raise CheckpointError("the canary is damaged")
+
+    node.configure(following, transport)
+    monkeypatch.setattr(node._running()._watch, "view_of", broken)
+    publish(tmp_path, make_checkpoint(tmp_path / "second", seed=2), 200)
+
+    assert ask("reload").message == "the checkpoint in use stays: the canary is damaged"
+    assert uses(node, tmp_path / "first")
 
 
 def damaged(source: Path, folder: Path, change: Callable[[torch.Tensor], torch.Tensor]) -> Path:

@@ -71,7 +71,7 @@ def test_every_launch_argument_is_described(workspace: Workspace, launch: str):
     assert (told.returncode, told.stderr) == (0, "")
     arguments = [line.strip().strip("':") for line in told.stdout.splitlines() if line.strip().startswith("'")]
     common = ["bridge", "activate", "dry_run", "device", "deadline", "preflight_seconds", "record"]
-    common += ["realtime", "cpus", "namespace", "use_sim_time"]
+    common += ["realtime", "cpus", "standby", "memory_limit", "namespace", "use_sim_time"]
     robot = ["scenario", "seed", "imperfections", "report"]
     assert arguments == {"sim": common + robot, "robot": common, "hil": ["role", "interface", *common, *robot]}[launch]
     assert "no description given" not in told.stdout

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import mujoco
 import numpy as np
 import pytest
 
+from adaptive_mbrl.errors import ConfigError
 from sim.robot.contact_model import OF_OBSTACLE, OF_ROBOT, ContactModel, ContactRules
 from sim.robot.contacts import Geometry
 from sim.robot.poses import PoseReader
@@ -140,3 +143,41 @@ def test_an_obstacle_that_is_near_in_the_initial_state_is_looked_at_and_a_base_o
     assert not any("flange" in pair for pair in found)
     without = Geometry(robot, (), ContactRules(False, ["flange"], clearance=0.02))
     assert without.approaches(obs) == []
+
+
+def runner_without_height(folder: Path) -> Robot:
+    """The half-cheetah, of whose height only the rate is observed."""
+    path = folder / "runner.yaml"
+    text = Path("configs/robots/half_cheetah.yaml").read_text()
+    path.write_text("\n".join(line for line in text.splitlines() if "name: height" not in line))
+    return load_robot(str(path))
+
+
+FLOOR_ALONE = ContactRules(False, ["floor"])
+FLOOR_APART = ContactRules(False, distances={"low": ("bfoot", "floor", 0.05)})
+
+
+@pytest.mark.parametrize(("rules", "key"), [(FLOOR_ALONE, "obstacles"), (FLOOR_APART, "distances")])
+def test_a_floor_is_refused_where_the_height_is_not_observed(rules: ContactRules, key: str, tmp_path: Path):
+    Geometry(load_robot("half_cheetah"), (), rules)
+    runner = runner_without_height(tmp_path)
+    Geometry(runner, (), ContactRules())
+
+    with pytest.raises(ConfigError) as error:
+        Geometry(runner, (), rules)
+    assert str(error.value).startswith(f"'{key}': the observations of robot '")
+    assert "to 'floor'; allowed: self_collision, and obstacles that are planes along which it moves" in str(error.value)
+
+
+@pytest.mark.parametrize(("step", "place"), [(None, 0.05), (0.2, 0.2)])
+def test_what_is_not_observed_begins_at_the_first_observation_and_goes_on_by_the_time_between_them(
+    step: float | None, place: float, monkeypatch: pytest.MonkeyPatch
+):
+    robot, placed = load_robot("half_cheetah"), []
+    geometry = Geometry(robot, (), ContactRules())
+    obs = np.zeros((1, 3, robot.spec.obs_dim))
+    obs[..., robot.spec.obs_names.index("forward_speed")] = 1.0
+    monkeypatch.setattr(geometry, "_place", lambda qpos: placed.append(qpos[0] - robot.initial.qpos[0]))
+
+    geometry.approaches(obs, *(() if step is None else (step,)))
+    np.testing.assert_allclose(placed, [0.0, place, 2 * place])
