@@ -161,7 +161,8 @@ class AdaptiveMpc:
         before = loop.decision
         try:
             self._take(running, ended)
-        except BridgeError:
+        except BaseException:
+            # a node that does not command must not say that it has the robot
             if running.owning is not None:
                 running.owning.release()
             raise

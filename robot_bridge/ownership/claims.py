@@ -132,10 +132,11 @@ class Claims:
         """Refuse to take the robot while another node has it or has a better claim.
 
         Raises:
-            OwnershipError: there is such a node, or the claim was given up meanwhile.
+            OwnershipError: there is such a node.
+            BridgeError: the claim was given up meanwhile, though nobody else has the robot.
         """
         if self.own.role is not Role.CLAIMS:
-            raise OwnershipError("the start was ended while it waited whether the robot is free")
+            raise BridgeError("cannot activate: the start was ended while it waited whether the robot is free")
         owner = self.owner(now)
         if owner is not None:
             raise OwnershipError(f"node '{owner.node}' has the robot already; stop it, or start this one with --standby")

@@ -102,6 +102,7 @@ class Ownership:
 
         Raises:
             OwnershipError: another node has the robot, or somebody publishes commands who may not.
+            BridgeError: the node was deactivated meanwhile.
         """
         with self._lock:
             self._claims.claim()
