@@ -224,6 +224,17 @@ def test_a_takeover_gives_the_robot_to_a_source_that_speaks(parts: Parts):
     assert parts.robot.commands[0] == 1.5
 
 
+def test_a_source_that_spoke_before_the_takeover_makes_no_ramp(parts: Parts):
+    parts.loop.stand_by()
+    other_node(parts, [2.0] * 6)
+    parts.loop.arbiter.hear("teleop", np.array([9.0]), parts.clock.now)
+    other_node(parts, [2.0])
+    parts.clock.now += 3 * DT
+
+    assert parts.loop.take_over(at_once=True)
+    assert parts.robot.commands[0] == pytest.approx(2.0 + STEP)
+
+
 def test_a_command_from_before_it_stood_by_is_none_to_go_on_from(parts: Parts):
     parts.loop.hear_command(np.array([4.0]), 0.0)
     parts.loop.stand_by()
