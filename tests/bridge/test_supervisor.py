@@ -313,7 +313,7 @@ def test_the_safe_action_is_the_configured_one(safe_action: str, expected: np.nd
 
 
 def test_a_robot_that_goes_on_is_damped_when_it_is_led_to_rest():
-    guard = supervisor(safe_action="damping")
+    guard = supervisor(safe_action="damping", ramp_seconds=10.0)
     guard.activate(0.0, present=np.array([1.5, 0.5]), goes_on=True)
     moving = np.array([0.0, -1.0, 0.0])
 
