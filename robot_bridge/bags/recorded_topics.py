@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 
 from adaptive_mbrl.logs.samples import Measured
 from adaptive_mbrl.logs.stamps import notes_on_stamps
-from adaptive_mbrl.spec import RobotSpec
 from robot_bridge.bags.samples import Samples
-from robot_bridge.bridge_config import ChannelInput, GoalInput, OutputConfig
+from robot_bridge.bridge_config import ChannelInput, GoalInput
 from robot_bridge.control.inputs import read_channel, read_goals
-from robot_bridge.middleware.fields import joint_value
-from robot_bridge.middleware.messages import MESSAGES, JointState, JointTrajectory, Message
+from robot_bridge.middleware.messages import MESSAGES, JointState, Message
 
 Row = Callable[[Message], list[float]]
 """Reads the numbers of one message."""
@@ -104,23 +102,3 @@ class RecordedGoals:
 def channels_row(sources: Sequence[ChannelInput]) -> Row:
     """Reads these channels from a message, in this order."""
     return lambda message: [read_channel(message, source) for source in sources]
-
-
-def command_row(spec: RobotSpec, output: OutputConfig) -> Row:
-    """Reads a command in the spec's order, all NaN for a message that is no command; the inverse of `command_sender`."""
-    order = output.order or spec.action_names
-    places = [order.index(name) for name in spec.action_names]
-    no_command = [math.nan] * spec.action_dim
-
-    def row(message: Message) -> list[float]:
-        if isinstance(message, JointState):
-            values = [joint_value(message, output.field, joint) for joint in output.joints]
-        elif not isinstance(message, JointTrajectory):
-            values = list(getattr(message, "data", ()))
-        elif message.points and set(output.joints) <= set(message.joint_names[: len(message.points[-1].positions)]):
-            values = [message.points[-1].positions[message.joint_names.index(joint)] for joint in output.joints]
-        else:
-            values = []
-        return [values[place] for place in places] if len(values) == len(order) else no_command
-
-    return row

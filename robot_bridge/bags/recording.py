@@ -14,9 +14,10 @@ from adaptive_mbrl.spec import RobotSpec
 from robot_bridge.bags.other_senders import TOPIC as DIAGNOSTICS
 from robot_bridge.bags.other_senders import Interval, other_publishers, told_by_diagnosis
 from robot_bridge.bags.reader import Bag
-from robot_bridge.bags.recorded_topics import RecordedGoals, RecordedTopic, channels_row, command_row
+from robot_bridge.bags.recorded_topics import RecordedGoals, RecordedTopic, channels_row
 from robot_bridge.bags.samples import Samples
 from robot_bridge.bridge_config import BridgeConfig, ChannelInput
+from robot_bridge.control.outputs import command_row
 from robot_bridge.middleware.messages import MESSAGES, DiagnosticArray, Message, String
 
 Sources = dict[str, dict[str, ChannelInput]]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_mbrl.spec import RobotSpec
 from robot_bridge.bridge_config import BridgeConfig, OutputConfig
+from robot_bridge.middleware.fields import joint_value
 from robot_bridge.middleware.messages import (
     Duration,
     Float64MultiArray,
@@ -66,6 +67,36 @@ def command_values(message: Message) -> list[float]:
     if isinstance(message, JointTrajectory) and message.points:
         return message.points[-1].positions
     return []
+
+
+def command_row(spec: RobotSpec, output: OutputConfig) -> Callable[[Message], list[float]]:
+    """Reads a command in the spec's order by the names in the message; the inverse of `command_sender`.
+
+    The result is all NaN for a message that is no command, such as a trajectory of several points.
+    """
+    order = output.order or spec.action_names
+    places = [order.index(name) for name in spec.action_names]
+    no_command = [math.nan] * spec.action_dim
+
+    def row(message: Message) -> list[float]:
+        if isinstance(message, JointState):
+            values = [joint_value(message, output.field, joint) for joint in output.joints]
+        elif not isinstance(message, JointTrajectory):
+            values = list(getattr(message, "data", ()))
+        else:
+            values = _point(message, output.joints)
+        return [values[place] for place in places] if len(values) == len(order) else no_command
+
+    return row
+
+
+def _point(message: JointTrajectory, joints: Sequence[str]) -> list[float]:
+    """The positions of these joints in a trajectory of one point; none if there are more points, or not all of these joints."""
+    if len(message.points) != 1:
+        return []
+    positions = message.points[0].positions
+    is_whole = set(joints) <= set(message.joint_names[: len(positions)])
+    return [positions[message.joint_names.index(joint)] for joint in joints] if is_whole else []
 
 
 def present_positions(config: BridgeConfig, spec: RobotSpec, values: NDArray[np.float64]) -> NDArray[np.float64] | None:

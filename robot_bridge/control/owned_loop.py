@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from robot_bridge.control.loop import ControlLoop
 from robot_bridge.ownership.arbiter import Arbiter
+from robot_bridge.ownership.claims import Role
 from robot_bridge.ownership.config import PLANNER
 from robot_bridge.ownership.memory import CommandMemory
 from robot_bridge.ownership.ownership import Ownership
+from robot_bridge.safety.faults import OF_PLANNER
 from robot_bridge.safety.states import State
 from robot_bridge.safety.supervisor import Decision
 
@@ -76,6 +78,8 @@ class OwnedLoop(ControlLoop):
         with self._lock:
             self.supervisor.activate(self.clock(), dry_run=True)
             self._stands_by = True
+            # what came before may be from a node that died long ago
+            self._heard = None
 
     def take_over(self, *, at_once: bool) -> bool:
         """Command the robot in the place of a node that has fallen silent, and send the first command now.
@@ -84,17 +88,21 @@ class OwnedLoop(ControlLoop):
             at_once: whether the plan is followed at once; otherwise the ramp begins with the last command of the other node.
 
         Returns:
-            Whether this node commands now: it was standing by, and has heard a command.
+            Whether this node commands now: it was standing by, has heard a command, and has not lost the robot meanwhile.
         """
         with self._lock:
-            if not self.is_standby or self._heard is None:
+            has_lost = self.ownership is not None and self.ownership.role is not Role.OWNS
+            if not self.is_standby or self._heard is None or has_lost:
                 return False
             command, received = self._heard
             self._stands_by, self.takeovers = False, self.takeovers + 1
             self.supervisor.deactivate()
             # the time since the last command counts for how far the next one may be from it
             self.supervisor.activate(received, present=command, goes_on=True, at_once=at_once)
-            self._decide(self.planning.action())
+            self.arbiter.forget()
+            # the plan may be newer than the last tick
+            self._others = tuple(dict.fromkeys((*self._others, *self.planning.faults)))
+            self._follow(self.planning.action(), 0)
             return True
 
     def let_go(self) -> None:
@@ -123,6 +131,7 @@ class OwnedLoop(ControlLoop):
         if choice.owner == PLANNER:
             return super()._follow(choice.action, missed)
         # what is wrong with plans and with the model that makes them is no fault of somebody else
+        self._others = tuple(fault for fault in self._others if fault.kind not in OF_PLANNER)
         return self._decide(choice.action, missed=0, model_error=math.nan)
 
     def _send(self, command: Array | None) -> None:
@@ -136,6 +145,6 @@ class OwnedLoop(ControlLoop):
         if command is not None:
             now = self.clock()
             if self.ownership is not None:
-                self.ownership.sent(now)
+                self.ownership.sent(now, is_stopped=self.supervisor.state is State.ESTOP)
             if self._memory is not None:
                 self._memory.keep(command, now)

@@ -59,6 +59,8 @@ class AdaptiveMpc:
         self._configuring = threading.Lock()
         # no checkpoint is taken up while the node activates
         self._switching = threading.Lock()
+        # whoever ends a start that is under way counts up; the lock is held for the moment in which the robot is taken
+        self._starting, self._ended_starts = threading.Lock(), 0
         self._log = partial(transport.log, name)
         triggers: dict[str, Callable[[], str]] = {
             "estop": self.estop,
@@ -139,7 +141,7 @@ class AdaptiveMpc:
             self._switching.release()
 
     def _activate(self, running: Running) -> None:
-        loop = running.loop
+        loop, ended = running.loop, self._ended_starts
         # whoever starts the robot is taken to have checked the clocks, so the shortest delays are measured anew
         loop.inputs.forget_delays()
         # right after configure no message may have arrived yet, and the robot would start with a hold
@@ -149,35 +151,71 @@ class AdaptiveMpc:
         if self.state is not State.INACTIVE:
             advice = "; call clear_estop first" if self.state is State.ESTOP else ""
             raise BridgeError(f"cannot activate in state '{self.state.value}'{advice}")
-        present = running.present()
-        if present is not None and not np.isfinite(present).all():
-            raise BridgeError("cannot activate: where the joints are is not observed")
         if self._standby and running.owning is not None:
-            gc.freeze()
-            running.owning.stand_by()
+            with self._starting:
+                self._require_not_ended(ended)
+                gc.freeze()
+                running.owning.stand_by()
             return
-        start = Start(present)
         if running.owning is not None:
             running.owning.require_free()
-            start = running.owning.start(running.present())
-        # a full garbage collection takes 40-300 ms once torch is loaded; without the objects that exist now, less than 1 ms
-        gc.freeze()
-        if running.owning is not None:
-            running.owning.take()
         before = loop.decision
-        loop.activate(dry_run=self._dry_run, **start._asdict())
+        try:
+            self._take(running, ended)
+        except BaseException:
+            # a node that does not command must not say that it has the robot
+            if running.owning is not None:
+                running.owning.release()
+            raise
         until = time.monotonic() + FIRST_DECISION_PERIODS * loop.dt
         # whoever activates is told of a fault at once
         while time.monotonic() < until and not _has_decided(loop.decision, before):
             time.sleep(loop.dt / 20)
         if loop.supervisor.state is State.ESTOP:
-            if running.owning is not None:
+            if running.owning is not None and (loop.decision is None or loop.decision.command is None):
+                # it came before the first command; otherwise the safe action goes on
                 running.owning.release()
             raise BridgeError("cannot activate: an emergency stop came meanwhile")
+        self._require_not_ended(ended)
+
+    def _take(self, running: Running, ended: int) -> None:
+        """Have the robot and begin to command, unless the start was ended meanwhile.
+
+        Args:
+            running: the node's parts.
+            ended: number of starts that had been ended when this one began.
+
+        Raises:
+            BridgeError: it was ended, or it is not known where the joints are.
+        """
+        with self._starting:
+            self._require_not_ended(ended)
+            # looked at only now, because finding out whether the robot is free takes longer than a position stays true
+            present = running.present()
+            start = Start(present) if running.owning is None else running.owning.start(present)
+            if present is not None and (start.present is None or not np.isfinite(start.present).all()):
+                raise BridgeError("cannot activate: where the joints are is not observed")
+            # a full garbage collection takes 40-300 ms once torch is loaded; without the objects that exist now, less than 1 ms
+            gc.freeze()
+            if running.owning is not None:
+                running.owning.take()
+            running.loop.activate(dry_run=self._dry_run, **start._asdict())
+
+    def _require_not_ended(self, ended: int) -> None:
+        if ended != self._ended_starts:
+            raise BridgeError("cannot activate: the node was deactivated meanwhile")
+        if self.state is State.ESTOP:
+            raise BridgeError("cannot activate: an emergency stop came meanwhile")
+
+    def _end_start(self) -> None:
+        """A start that is under way must not command the robot any more."""
+        with self._starting:
+            self._ended_starts += 1
 
     def deactivate(self) -> None:
         """Bring the actuators to rest, then send nothing. In an emergency stop nothing changes: its safe action goes on."""
         running = self._running()
+        self._end_start()
         if self.state is State.ESTOP:
             return
         running.loop.deactivate()
@@ -209,6 +247,8 @@ class AdaptiveMpc:
         """End an emergency stop; no command is sent before the next `activate`."""
         if self.state is not State.ESTOP:
             raise BridgeError(f"there is no emergency stop, state '{self.state.value}'")
+        # an emergency stop ends a start by itself as long as it is latched
+        self._end_start()
         self._estop_latched = False
         if self._configured is not None:
             self._configured.loop.clear_estop()

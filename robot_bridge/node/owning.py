@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_bridge.bridge_config import BridgeConfig
-from robot_bridge.control.outputs import command_values
+from robot_bridge.control.outputs import command_row
 from robot_bridge.control.owned_loop import OwnedLoop
 from robot_bridge.middleware.endpoints import Endpoint
 from robot_bridge.middleware.messages import MESSAGES, DiagnosticStatus, KeyValue, LogLevel, Message, String
 from robot_bridge.middleware.transport import Transport
 from robot_bridge.ownership.arbiter import Arbiter
-from robot_bridge.ownership.claims import Role
+from robot_bridge.ownership.claims import ALIVE_SECONDS, Role
 from robot_bridge.ownership.config import OwnershipConfig
-from robot_bridge.ownership.memory import CommandMemory
+from robot_bridge.ownership.memory import CommandMemory, memory_path
 from robot_bridge.ownership.ownership import SAY_EVERY, Ownership, own_claim
 from robot_bridge.ownership.present import PresentReader, moves_fast
 from robot_bridge.ownership.standby import Standby
@@ -30,6 +30,7 @@ from robot_bridge.safety.supervisor import SafetySupervisor, TrainingRange
 Array = NDArray[np.float64]
 Log = Callable[[LogLevel, str], None]
 OK, WARN, ERROR = range(3)
+CONTROLLED = (State.RAMP, State.RUNNING, State.HOLD)
 
 
 class Start(NamedTuple):
@@ -69,9 +70,10 @@ class Owning:
         self._config, self._own = config, config.ownership or OwnershipConfig()
         self._supervisor, self._training, self._log, self.name = supervisor, training, log, name
         self.spec = spec = supervisor.spec
-        self._order = [spec.action_names.index(each) for each in config.output.order or spec.action_names]
+        self._command = command_row(spec, config.output)
         self.arbiter = Arbiter(self._own.sources, self._own.priority, spec.action_dim, config.safety.ramp_seconds)
-        self.memory = CommandMemory(self._own.memory, spec.action_dim) if self._own.memory else None
+        kept = memory_path(self._own.memory, config.output.topic) if self._own.memory else None
+        self.memory = None if kept is None else CommandMemory(kept, spec.action_dim)
         topics = {key: (each.topic, each.message_type) for key, each in config.inputs.items()}
         self._present = PresentReader(self._own.present, topics, spec.action_names, config.safety.max_age, transport)
         self.ownership: Ownership | None = None
@@ -81,6 +83,7 @@ class Owning:
         self._publish = transport.publisher(f"/{name}/owner", String)
         self._stands_by, self._transport = stands_by, transport
         self._loop: OwnedLoop | None = None
+        self._told = ""
 
     def attach(self, loop: OwnedLoop) -> None:
         """From now on commands of others go to this loop."""
@@ -124,15 +127,20 @@ class Owning:
     def stand_by(self) -> None:
         """Plan along with the node that has the robot, and wait for it to fall silent."""
         if self._loop is not None and self.ownership is not None:
+            self._told = ""
             self._loop.stand_by()
             self.ownership.stand_by()
 
     def start(self, positions: Array | None) -> Start:
-        """Where a start goes on from: from the command that the actuators obey, if that is known, or else from `positions`."""
+        """Where a start goes on from: from the command that the actuators obey, and from `positions` where that is not known."""
         present = self._present()
         if present is None and self.memory is not None:
             present = self.memory.last(time.monotonic(), self._own.memory_seconds)
-        return Start(positions) if present is None else Start(present, True, self._moves_fast())
+        if present is None:
+            return Start(positions)
+        if positions is not None:
+            present = np.where(np.isfinite(present), present, positions)
+        return Start(present, True, self._moves_fast())
 
     def run(self, stop: threading.Event, endpoints: Callable[[], Sequence[Endpoint]]) -> None:
         """Say what this node is, and look who else publishes commands, until `stop` is set."""
@@ -146,7 +154,7 @@ class Owning:
     def run_standby(self, stop: threading.Event) -> None:
         """Watch the node that has the robot until `stop` is set, and take over when it falls silent."""
         if self._stands_by and self.ownership is not None:
-            Standby(self._owner_heard, self._patience, self.spec.dt, self._take_over).run(stop)
+            Standby(self._owner_heard, self._patience, self.spec.dt, self._take_over, failed=self._standby_failed).run(stop)
 
     def close(self) -> None:
         """Close the file of the last command; to be called after the control loop has ended."""
@@ -191,29 +199,20 @@ class Owning:
         topic = self._config.output.topic
         ownership.look([e.sender for e in endpoints if e.publishes and e.topic == topic], time.monotonic())
         words, loop = ownership.strangers.words, self._loop
-        is_controlled = loop is not None and loop.supervisor.state in (State.RAMP, State.RUNNING, State.HOLD)
-        if ownership.role is Role.IDLE and is_controlled:
-            # the robot was lost between the claim and the start
+        is_controlled = loop is not None and loop.supervisor.state in CONTROLLED
+        if ownership.role is not Role.OWNS and is_controlled:
+            # the robot was lost between the claim and the start, or while this node took over
             self._let_go()
         if words and loop is not None and ownership.role is Role.OWNS and loop.supervisor.state is not State.ESTOP:
             self._log(LogLevel.ERROR, f"the robot is brought to rest: {words}")
             loop.deactivate()
 
     def _hear_source(self, source: str, message: Message, received: float) -> None:
-        self.arbiter.hear(source, self._in_order(message), received)
+        self.arbiter.hear(source, np.array(self._command(message)), received)
 
     def _hear_command(self, message: Message, received: float) -> None:
         if self._loop is not None:
-            self._loop.hear_command(self._in_order(message), received)
-
-    def _in_order(self, message: Message) -> Array:
-        """The command in a message in the order of the spec, (action_dim,); of another length if it is none."""
-        values = np.array(command_values(message), dtype=np.float64)
-        if len(values) != len(self._order):
-            return np.empty(0)
-        command = np.empty(len(values))
-        command[self._order] = values
-        return command
+            self._loop.hear_command(np.array(self._command(message)), received)
 
     def _moves_fast(self) -> bool:
         if self._loop is None:
@@ -232,6 +231,12 @@ class Owning:
         command = self._loop.heard_command
         if owner is None or owner.is_guarded or command is None or not self._loop.is_standby:
             return -np.inf
+        if at < self.ownership.stands_by_since:
+            # it may have died long ago, and the robot may obey something else by now
+            return -np.inf
+        if owner.is_stopped:
+            self._tell(f"node '{owner.node}' is in an emergency stop; this one does not take over from it")
+            return -np.inf
         return max(at, command[1])
 
     def _patience(self) -> float:
@@ -240,11 +245,31 @@ class Owning:
 
     def _take_over(self) -> None:
         loop, ownership = self._loop, self.ownership
-        if loop is None or ownership is None or loop.supervisor.state is not State.DRY_RUN:
+        if loop is None or ownership is None or not loop.is_standby:
             return
         owner, _ = ownership.last_owner()
+        silent = f"node '{'?' if owner is None else owner.node}' has fallen silent"
+        command, at_once = loop.heard_command, self._moves_fast()
+        if command is None or time.monotonic() - command[1] > ALIVE_SECONDS + self._patience():
+            self._tell(f"{silent}, and its last command is too old to go on from; this one does not take over")
+            return
+        since = ownership.stands_by_since
         ownership.take()
-        if loop.take_over(at_once=self._moves_fast()):
-            self._log(LogLevel.ERROR, f"node '{'?' if owner is None else owner.node}' has fallen silent; this one takes over")
-        else:
-            ownership.stand_by()
+        try:
+            if loop.take_over(at_once=at_once):
+                self._log(LogLevel.ERROR, f"{silent}; this one takes over")
+        finally:
+            # a node that does not command must not say that it has the robot
+            if loop.is_standby:
+                ownership.stand_by(since)
+            elif loop.supervisor.state not in CONTROLLED:
+                ownership.release()
+
+    def _standby_failed(self, error: Exception) -> None:
+        self._tell(f"the node that has the robot cannot be watched: {type(error).__name__}: {error}")
+
+    def _tell(self, words: str) -> None:
+        """Write a line into the log, unless it is the one that was written last."""
+        if words != self._told:
+            self._told = words
+            self._log(LogLevel.ERROR, words)

@@ -18,6 +18,10 @@ ALIVE_SECONDS = 1.0
 """How long a node counts as there after it was last heard [s]."""
 KNOWN_SECONDS = 30.0
 """How long a publisher of commands is known to be that of a bridge; DDS believes in one that was killed for ten seconds."""
+MOST_CLAIMS = 64
+"""Largest number of other nodes whose claims are kept; one robot has far fewer."""
+TERM_DIGITS = 18
+"""Longest term that a claim may have, as a number of digits."""
 
 
 class OwnershipError(BridgeError):
@@ -47,6 +51,7 @@ class Claim:
         role: what it is to the robot.
         term: the term in which it has the robot or had it last.
         is_guarded: whether its commands go through a guard, which goes on when the node dies.
+        is_stopped: whether it is in an emergency stop, which nobody must end by taking over.
     """
 
     identity: str
@@ -54,20 +59,25 @@ class Claim:
     role: Role = Role.IDLE
     term: int = 0
     is_guarded: bool = False
+    is_stopped: bool = False
 
     @property
     def words(self) -> str:
         """The claim as one line, for a message of text."""
-        return f"{self.term} {self.role.value} {int(self.is_guarded)} {self.identity} {self.node}"
+        flags = f"{int(self.is_guarded)}{int(self.is_stopped)}"
+        return f"{self.term} {self.role.value} {flags} {self.identity} {self.node}"
 
     @classmethod
     def of_words(cls, words: str) -> Claim | None:
         """The claim that `words` gives back; None if the line is no claim."""
         parts = words.split(" ")
         roles = {role.value: role for role in Role}
-        if len(parts) != 5 or not parts[0].isdecimal() or parts[1] not in roles or parts[2] not in ("0", "1"):
+        if len(parts) != 5 or parts[1] not in roles or parts[2] not in ("00", "01", "10", "11"):
             return None
-        return cls(parts[3], parts[4], roles[parts[1]], int(parts[0]), parts[2] == "1")
+        term, role, flags, identity, node = parts
+        if not term.isdecimal() or len(term) > TERM_DIGITS:
+            return None
+        return cls(identity, node, roles[role], int(term), flags[0] == "1", flags[1] == "1")
 
     def beats(self, other: Claim) -> bool:
         """Whether this claim wins against that of another node in the same role."""
@@ -88,6 +98,7 @@ class Claims:
     def __init__(self, own: Claim) -> None:
         self.own, self.yielded = own, 0
         self._heard: dict[str, tuple[Claim, float]] = {}
+        self._highest_term = own.term
 
     def hear(self, claim: Claim, at: float) -> bool:
         """Take over a claim that came at this time, monotonic [s].
@@ -98,6 +109,8 @@ class Claims:
         if claim.identity == self.own.identity:
             return False
         self._heard[claim.identity] = claim, at
+        self._highest_term = max(self._highest_term, claim.term)
+        self._forget_old(at)
         if not (self.own.role is Role.OWNS and claim.role is Role.OWNS and claim.beats(self.own)):
             return False
         self.own, self.yielded = replace(self.own, role=Role.IDLE), self.yielded + 1
@@ -105,7 +118,11 @@ class Claims:
 
     def become(self, role: Role) -> None:
         """Be something else to the robot."""
-        self.own = replace(self.own, role=role)
+        self.own = replace(self.own, role=role, is_stopped=False)
+
+    def stop(self, is_stopped: bool) -> None:
+        """Be in an emergency stop, or not any more."""
+        self.own = replace(self.own, is_stopped=is_stopped)
 
     def claim(self) -> None:
         """Want the robot."""
@@ -116,7 +133,10 @@ class Claims:
 
         Raises:
             OwnershipError: there is such a node.
+            BridgeError: the claim was given up meanwhile, though nobody else has the robot.
         """
+        if self.own.role is not Role.CLAIMS:
+            raise BridgeError("cannot activate: the start was ended while it waited whether the robot is free")
         owner = self.owner(now)
         if owner is not None:
             raise OwnershipError(f"node '{owner.node}' has the robot already; stop it, or start this one with --standby")
@@ -126,8 +146,8 @@ class Claims:
 
     def take(self) -> None:
         """Have the robot from now on, in a new term."""
-        term = 1 + max((claim.term for claim, _ in self._heard.values()), default=self.own.term)
-        self.own = replace(self.own, role=Role.OWNS, term=max(term, self.own.term + 1))
+        term = 1 + max(self._highest_term, self.own.term)
+        self.own = replace(self.own, role=Role.OWNS, term=term, is_stopped=False)
 
     def alive(self, now: float) -> list[Claim]:
         """The claims of other nodes that are there."""
@@ -143,7 +163,7 @@ class Claims:
 
         The result is None and -inf if no owner was heard, or if the newest one has given the robot back.
         """
-        last = min(self._heard.values(), key=lambda heard: (-heard[0].term, heard[0].role is not Role.OWNS), default=None)
+        last = min(self._heard.values(), key=_newest_owner, default=None)
         if last is None or last[0].role is not Role.OWNS or last[0].term < self.own.term:
             return None, -math.inf
         return last
@@ -159,3 +179,15 @@ class Claims:
     def known_nodes(self, now: float) -> list[str]:
         """The names of all nodes that were heard lately, one for each node."""
         return [claim.node for claim, at in self._heard.values() if now - at <= KNOWN_SECONDS]
+
+    def _forget_old(self, now: float) -> None:
+        """Keep the newest claims of nodes that were heard lately, and that of the last owner."""
+        last = min(self._heard.values(), key=_newest_owner)
+        newest = sorted(self._heard.values(), key=lambda heard: -heard[1])[:MOST_CLAIMS]
+        kept = [last, *(heard for heard in newest if now - heard[1] <= KNOWN_SECONDS)]
+        self._heard = {claim.identity: (claim, at) for claim, at in kept}
+
+
+def _newest_owner(heard: tuple[Claim, float]) -> tuple[int, bool]:
+    """The order of claims in which that of the newest term comes first, and in it that of the owner."""
+    return -heard[0].term, heard[0].role is not Role.OWNS

@@ -23,6 +23,18 @@ _HEAD = struct.Struct("<IQd36s")
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
+def memory_path(path: str | Path, topic: str) -> Path:
+    """The file of one robot; its name ends in a number that stands for the topic of commands.
+
+    So one bridge file serves several robots, each in a namespace of its own.
+
+    Args:
+        path: the file in the bridge file.
+        topic: the whole name of the topic of commands.
+    """
+    return Path(f"{path}.{zlib.crc32(topic.encode()):08x}")
+
+
 class CommandMemory:
     """The last command of one robot.
 
@@ -40,8 +52,8 @@ class CommandMemory:
         try:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             with Path(path).open("a+b") as file:
-                if file.seek(0, 2) != 2 * self._length:
-                    file.truncate(0)
+                # it may only grow: another process that has mapped it would be killed where the file ends earlier
+                if file.seek(0, 2) < 2 * self._length:
                     file.truncate(2 * self._length)
                 self._map = mmap.mmap(file.fileno(), 2 * self._length)
         except OSError as error:

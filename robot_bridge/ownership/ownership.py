@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from robot_bridge.middleware.endpoints import Sender
 from robot_bridge.middleware.messages import Message, String
 from robot_bridge.middleware.transport import Transport
-from robot_bridge.ownership.claims import Claim, Claims, OwnershipError, Role
+from robot_bridge.ownership.claims import ALIVE_SECONDS, Claim, Claims, Role
 from robot_bridge.ownership.config import OwnershipConfig
 from robot_bridge.ownership.strangers import Strangers
 
@@ -46,6 +46,7 @@ class Ownership:
         strangers: those who publish commands without being allowed to.
         let_go: called when another node has the robot with better right; it must stop all commands at once.
         held_back: number of commands that were not sent, because another node may have had the robot.
+        stands_by_since: when this node began to stand by, monotonic [s]; infinite if it never did.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Ownership:
         self.held_back = 0
         self._claims, self._lock = Claims(claim), threading.Lock()
         self._said = self._listening_until = -math.inf
+        self.stands_by_since = math.inf
         self._has_successor = False
         self._publish = transport.publisher(f"{output}/owner", String)
         transport.subscribe(f"{output}/owner", String, self.hear, reliable=True)
@@ -100,6 +102,7 @@ class Ownership:
 
         Raises:
             OwnershipError: another node has the robot, or somebody publishes commands who may not.
+            BridgeError: the node was deactivated meanwhile.
         """
         with self._lock:
             self._claims.claim()
@@ -111,7 +114,8 @@ class Ownership:
                 with self._lock:
                     self._claims.require_won(self._clock())
             self.strangers.require_none()
-        except OwnershipError:
+        except BaseException:
+            # a claim that is left behind would refuse all others
             self.release()
             raise
 
@@ -126,29 +130,38 @@ class Ownership:
         """Do not have the robot any more; a node that stands by does not take over then."""
         self._become(Role.IDLE)
 
-    def stand_by(self) -> None:
-        """Wait for the owner to fall silent."""
+    def stand_by(self, since: float | None = None) -> None:
+        """Wait for the owner to fall silent; `since` is when that began, monotonic [s], None for now."""
+        self.stands_by_since = self._clock() if since is None else since
         self._become(Role.STANDBY)
 
     def may_send(self, now: float) -> bool:
         """Whether a command may be sent at `now`, monotonic [s].
 
-        A node that has been silent for so long that one that stands by may have taken over listens for a control period first.
+        A node that has been silent for so long that one that stands by may have taken over listens for a control period first. So
+        does one that has been silent for so long that it does not know any more whether one stands by.
         """
         with self._lock:
             if self._claims.own.role is not Role.OWNS:
                 self.held_back += 1
                 return False
-            if self._has_successor and now - self._said > self.config.takeover_periods * self._dt:
+            periods = self.config.takeover_periods * self._dt if self._has_successor else max(ALIVE_SECONDS, 2 * self._dt)
+            if now - self._said > periods:
                 self._said, self._listening_until = now, now + self._dt
             is_listening = now < self._listening_until
             self.held_back += is_listening
             return not is_listening
 
-    def sent(self, now: float) -> None:
-        """A command was sent at `now`, monotonic [s]: say that this node has the robot."""
+    def sent(self, now: float, *, is_stopped: bool = False) -> None:
+        """A command was sent: say that this node has the robot.
+
+        Args:
+            now: monotonic time [s].
+            is_stopped: whether it was sent in an emergency stop.
+        """
         with self._lock:
             self._said, self._has_successor = now, self._claims.has_successor(now)
+            self._claims.stop(is_stopped)
         self._say()
 
     def last_owner(self) -> tuple[Claim | None, float]:

@@ -20,6 +20,7 @@ class Standby:
         dt: control period [s].
         take_over: called when it has been silent for longer.
         clock: monotonic time [s].
+        failed: called with an exception that one of the others has raised; the watching goes on.
     """
 
     def __init__(
@@ -29,7 +30,9 @@ class Standby:
         dt: float,
         take_over: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
+        failed: Callable[[Exception], None] = lambda error: None,
     ) -> None:
+        self._failed = failed
         self._heard, self._patience, self._dt, self._take_over, self._clock = heard, patience, dt, take_over, clock
         self._not_before = -math.inf
         self._expected = math.inf
@@ -58,4 +61,8 @@ class Standby:
         """Look until `stop` is set."""
         wait = 0.0
         while not stop.wait(wait):
-            wait = max(1e-4, self.look())
+            try:
+                wait = max(1e-4, self.look())
+            except Exception as error:
+                self._failed(error)
+                wait = LONGEST_WAIT

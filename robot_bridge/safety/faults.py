@@ -44,6 +44,11 @@ UNFIT: frozenset[FaultKind] = frozenset(
 )
 """With these no plan can be followed, so a robot's file may not answer them with `warn` or `slow`."""
 
+OF_PLANNER: frozenset[FaultKind] = frozenset(
+    ("no_plan", "missed_deadlines", "model_error", "plan_leaves_workspace", "plan_collides", "belief_oscillates")
+)
+"""These are about the planner, its plans and its model, and no fault of another source of commands."""
+
 
 @dataclass(frozen=True)
 class Fault:

@@ -217,7 +217,9 @@ class SafetySupervisor:
         known = self._checks.is_known(now, observed)
         self._watch_stop(observed.values, known, passed)
         share = 0.0 if plan is None else self._plan_share(reaction)
-        safe = self._safe_action(np.where(known, observed.values, 0.0), passed) if self._ramps_from is None else self._ramps_from
+        # only a plan may grow out of the command that goes on; whoever leads the robot to rest gets the safe action
+        goes_on = None if plan is None else self._ramps_from
+        safe = self._safe_action(np.where(known, observed.values, 0.0), passed) if goes_on is None else goes_on
         wanted = safe if plan is None or share == 0.0 else safe + share * (np.asarray(plan, dtype=np.float64) - safe)
         command = self._limiter.approach(wanted, self._allowed(passed), self.config.slow_share if reaction == "slow" else 1.0)
         done = self._stopping if self.state in (State.HOLD, State.ESTOP) else reaction

@@ -7,9 +7,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from robot_bridge.bags.recorded_topics import command_row
 from robot_bridge.bridge_config import ChannelInput
 from robot_bridge.control.inputs import is_about, read_channel, read_goals
+from robot_bridge.control.outputs import command_row
 from robot_bridge.middleware.messages import Float64MultiArray, Message
 from robot_bridge.node.telemetry import BELIEF
 from robot_bridge.safety.actuator_alarms import GAIN

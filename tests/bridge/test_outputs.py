@@ -10,8 +10,16 @@ import pytest
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
 from robot_bridge.bridge_config import OutputConfig
-from robot_bridge.control.outputs import command_sender, command_values
-from robot_bridge.middleware.messages import Float64MultiArray, Header, JointState, JointTrajectory, Message, Time
+from robot_bridge.control.outputs import command_row, command_sender, command_values
+from robot_bridge.middleware.messages import (
+    Float64MultiArray,
+    Header,
+    JointState,
+    JointTrajectory,
+    JointTrajectoryPoint,
+    Message,
+    Time,
+)
 
 SPEC = RobotSpec("two", 0.05, (Channel("x", "m"),), (ActionChannel("hip", "N m", -1, 1), ActionChannel("knee", "N m", -1, 1)))
 
@@ -94,3 +102,33 @@ def test_a_joint_state_without_joint_names_is_refused():
 def test_a_trajectory_without_joint_names_is_refused():
     with pytest.raises(ConfigError, match="key 'joints': missing"):
         OutputConfig("/trajectory", JointTrajectory.ros_type)
+
+
+# --- the other way round ------------------------------------------------------------------------------------------------------
+
+JOINTS = {"order": ("knee", "hip"), "joints": ("knee_joint", "hip_joint")}
+STATES = command_row(SPEC, OutputConfig("/joint_commands", JointState.ros_type, field="effort", **JOINTS))
+TRAJECTORIES = command_row(SPEC, OutputConfig("/trajectory", JointTrajectory.ros_type, **JOINTS))
+
+
+@pytest.mark.parametrize("names", [["knee_joint", "hip_joint"], ["hip_joint", "knee_joint"]], ids=" ".join)
+def test_a_command_is_read_by_the_names_in_it(names: list[str]):
+    values = [{"knee_joint": -0.5, "hip_joint": 0.25}[name] for name in names]
+
+    assert STATES(JointState(name=names, effort=values)) == [0.25, -0.5]
+    assert TRAJECTORIES(JointTrajectory(Header(), names, [JointTrajectoryPoint(values)])) == [0.25, -0.5]
+
+
+@pytest.mark.parametrize(
+    ("read", "message"),
+    [
+        (STATES, JointState(name=["knee_joint", "hip_joint"], position=[0.1, 0.2])),
+        (STATES, JointState(name=["knee_joint"], effort=[0.1])),
+        (TRAJECTORIES, JointTrajectory(Header(), ["knee_joint"], [JointTrajectoryPoint([0.1])])),
+        (TRAJECTORIES, JointTrajectory(Header(), ["knee_joint", "hip_joint"], [JointTrajectoryPoint([0.1, 0.2])] * 2)),
+        (command_row(SPEC, OutputConfig("/commands")), Float64MultiArray(data=[0.1])),
+    ],
+    ids=["another field", "a joint is missing", "a joint is missing in a trajectory", "two points", "too short"],
+)
+def test_what_is_no_command_for_these_joints_is_not_read(read: Callable, message: Message):
+    assert not np.isfinite(read(message)).all()

@@ -11,12 +11,14 @@ import pytest
 
 from robot_bridge.control.owned_loop import OwnedLoop
 from robot_bridge.control.plan_ahead import PlanAhead
+from robot_bridge.middleware.messages import String
 from robot_bridge.ownership.arbiter import Arbiter
 from robot_bridge.ownership.claims import Claim, Role
 from robot_bridge.ownership.config import CommandSource, OwnershipConfig
 from robot_bridge.ownership.memory import CommandMemory
 from robot_bridge.ownership.ownership import Ownership
 from robot_bridge.safety.config import SafetyConfig
+from robot_bridge.safety.faults import Fault
 from robot_bridge.safety.states import State
 from robot_bridge.safety.supervisor import SafetySupervisor
 from tests.bridge.loop_parts import DT, SPEC, Clock, Controller, Parts, Robot
@@ -114,6 +116,18 @@ def test_a_planner_that_fails_is_no_fault_of_teleop(parts: Parts):
     assert parts.loop.decision.state is State.HOLD
 
 
+def test_what_is_wrong_with_the_plan_alone_does_not_hold_teleop(parts: Parts):
+    kinds = ("plan_collides", "plan_leaves_workspace", "belief_oscillates", "model_error", "missed_deadlines", "no_plan")
+    parts.loop.checks = lambda now, observed, command: tuple(Fault(kind, kind) for kind in kinds)
+    parts.loop.activate()
+    assert steps(parts, 12, 2.0)[-1] == 2.0
+    assert parts.loop.decision.faults == ()
+
+    parts.loop.checks = lambda now, observed, command: (Fault("fallen", "the robot has fallen"),)
+    steps(parts, 1, 2.0)
+    assert parts.loop.decision.state is State.HOLD
+
+
 def test_an_emergency_stop_stops_teleop_as_well(parts: Parts):
     parts.loop.activate()
     steps(parts, 12, 5.0)
@@ -188,6 +202,71 @@ def test_without_a_command_to_go_on_from_nothing_is_taken_over(parts: Parts):
 
     assert parts.loop.heard_command is None
     assert not parts.loop.take_over(at_once=True)
+
+
+def test_a_takeover_does_not_follow_a_plan_that_collides(parts: Parts):
+    parts.loop.stand_by()
+    other_node(parts, [2.0] * 6)
+    parts.loop.planning.faults = (Fault("plan_collides", "the arm would hit the table"),)
+
+    assert parts.loop.take_over(at_once=True)
+    assert parts.loop.decision.state is State.HOLD
+    assert parts.robot.commands[0] < 2.0
+
+
+def test_a_takeover_gives_the_robot_to_a_source_that_speaks(parts: Parts):
+    parts.loop.stand_by()
+    other_node(parts, [2.0] * 6)
+    parts.loop.arbiter.hear("teleop", np.array([1.5]), parts.clock.now)
+
+    assert parts.loop.take_over(at_once=True)
+    assert parts.loop.arbiter.owner == "teleop"
+    assert parts.robot.commands[0] == 1.5
+
+
+def test_a_source_that_spoke_before_the_takeover_makes_no_ramp(parts: Parts):
+    parts.loop.stand_by()
+    other_node(parts, [2.0] * 6)
+    parts.loop.arbiter.hear("teleop", np.array([9.0]), parts.clock.now)
+    other_node(parts, [2.0])
+    parts.clock.now += 3 * DT
+
+    assert parts.loop.take_over(at_once=True)
+    assert parts.robot.commands[0] == pytest.approx(2.0 + STEP)
+
+
+def test_a_command_from_before_it_stood_by_is_none_to_go_on_from(parts: Parts):
+    parts.loop.hear_command(np.array([4.0]), 0.0)
+    parts.loop.stand_by()
+
+    assert parts.loop.heard_command is None
+
+
+def test_a_node_that_lost_the_robot_while_it_took_over_sends_nothing():
+    ownership = Ownership(OwnershipConfig(mode="refuse"), "/commands", DT, Silent(), Claim("1", "node"))
+    parts = parts_of(ownership)
+    parts.loop.stand_by()
+    other_node(parts, [2.0] * 3)
+    ownership.take()
+    ownership.hear(String(Claim("0", "other", Role.OWNS, 9).words), 0.0)
+    has_taken_over = parts.loop.take_over(at_once=True)
+    parts.loop.planning.close()
+
+    assert not has_taken_over
+    assert parts.robot.commands == []
+
+
+def test_commands_in_an_emergency_stop_say_so():
+    ownership = Ownership(OwnershipConfig(mode="refuse"), "/commands", DT, Silent(), Claim("1", "node"), Clock())
+    parts = parts_of(ownership)
+    ownership.take()
+    parts.loop.activate()
+    steps(parts, 2)
+    assert not ownership._claims.own.is_stopped
+    parts.loop.estop()
+    parts.loop.planning.close()
+
+    assert ownership._claims.own.is_stopped
 
 
 def test_a_node_that_lost_the_robot_sends_nothing_from_then_on(parts: Parts):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -11,11 +13,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from adaptive_mbrl.errors import BridgeError
 from robot_bridge.middleware.endpoints import Sender
 from robot_bridge.middleware.messages import Message, String
-from robot_bridge.ownership.claims import Claim, Claims, OwnershipError, Role
+from robot_bridge.ownership.claims import MOST_CLAIMS, Claim, Claims, OwnershipError, Role
 from robot_bridge.ownership.config import OwnershipConfig
-from robot_bridge.ownership.memory import CommandMemory
+from robot_bridge.ownership.memory import CommandMemory, memory_path
 from robot_bridge.ownership.ownership import Ownership
 from robot_bridge.ownership.present import moves_fast
 from robot_bridge.ownership.standby import LONGEST_WAIT, Standby
@@ -173,11 +176,99 @@ def test_a_node_without_a_successor_goes_on_after_it_stood_still():
     net.start(0)
     net.period()
     net.frozen = {0}
-    for _ in range(40):
+    for _ in range(15):
         net.period()
     net.frozen = set()
 
     assert net.period() == [0]
+
+
+def test_a_node_that_stood_still_for_long_listens_before_it_sends():
+    net = Net(2)
+    net.start(0)
+    net.period()
+    net.frozen = {0}
+    for _ in range(10):
+        net.period()
+    # a second node came and took the robot only after the first one had looked who stands by
+    net.nodes[1].stand_by()
+    net.take_over(1)
+    for _ in range(15):
+        net.period()
+
+    assert not net.nodes[0].may_send(net.now)
+    net.frozen = set()
+    net.deliver()
+    assert net.period() == [1]
+    assert net.nodes[0].role is Role.IDLE
+
+
+def test_an_owner_that_stood_still_for_long_and_has_no_rival_goes_on_a_period_later():
+    net = Net(1)
+    net.start(0)
+    net.period()
+
+    assert [net.period(2.0), net.period(), net.period()] == [[], [0], [0]]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("the network is gone"), KeyboardInterrupt()], ids=repr)
+def test_a_claim_that_fails_is_given_up(error: BaseException):
+    net = Net(1)
+
+    def wait(seconds: float) -> None:
+        raise error
+
+    with pytest.raises(type(error)):
+        net.nodes[0].require_free(wait)
+    assert net.nodes[0].role is Role.IDLE
+
+
+def test_a_claim_that_was_given_up_meanwhile_is_not_won():
+    net = Net(1)
+
+    def wait(seconds: float) -> None:
+        net.period(seconds)
+        net.nodes[0].release()
+
+    with pytest.raises(BridgeError, match="the start was ended while it waited whether the robot is free") as raised:
+        net.nodes[0].require_free(wait)
+    # nobody else has the robot, so the process goes on and waits for another start
+    assert not isinstance(raised.value, OwnershipError)
+
+
+def test_a_claim_says_that_its_node_is_in_an_emergency_stop():
+    net = Net(2)
+    net.start(0)
+    net.nodes[0].sent(net.now, is_stopped=True)
+    net.deliver()
+    assert net.nodes[1].last_owner()[0].is_stopped
+
+    net.nodes[0].release()
+    net.start(0)
+    net.deliver()
+    assert not net.nodes[1].last_owner()[0].is_stopped
+
+
+def test_old_claims_are_forgotten_but_for_that_of_the_last_owner():
+    claims = Claims(Claim("own", "own"))
+    claims.hear(Claim("last", "last", Role.OWNS, 7), 0.0)
+    for i in range(500):
+        claims.hear(Claim(f"{i}", "other"), 1.0 + i / 1000)
+    assert len(claims.known_nodes(2.0)) <= MOST_CLAIMS + 1
+    claims.hear(Claim("late", "late"), 100.0)
+
+    assert claims.known_nodes(100.0) == ["late"]
+    assert claims.last_owner() == (Claim("last", "last", Role.OWNS, 7), 0.0)
+    assert len(claims._heard) == 2
+
+
+def test_a_new_term_is_above_all_that_were_ever_heard():
+    claims = Claims(Claim("own", "own"))
+    claims.hear(Claim("a", "a", Role.IDLE, 7), 0.0)
+    claims.hear(Claim("a", "a", Role.IDLE, 1), 1.0)
+    claims.take()
+
+    assert claims.own.term == 8
 
 
 def test_a_robot_that_was_given_back_is_not_taken_over():
@@ -198,7 +289,10 @@ def test_what_is_no_claim_is_none():
     claim = Claim("01-ab", "adaptive_mpc", Role.OWNS, 3, True)
 
     assert Claim.of_words(claim.words) == claim
-    for words in ("", "hello", "x owns 0 a b", "1 rules 0 a b", "1 owns 2 a b", "1 owns 0 a"):
+    stopped = dataclasses.replace(claim, is_stopped=True)
+    assert Claim.of_words(stopped.words) == stopped
+    wrong = ("", "hello", "x owns 00 a b", "1 rules 00 a b", "1 owns 2 a b", "1 owns 02 a b", "1 owns 00 a")
+    for words in (*wrong, f"{'9' * 5000} owns 00 a b"):
         assert Claim.of_words(words) is None
     node = Net(1).nodes[0]
     node.hear(String("hello"), 0.0)
@@ -305,6 +399,21 @@ def test_after_it_stood_still_itself_it_listens_first():
     assert watched.takeovers == []
 
 
+def test_an_exception_does_not_end_the_watching():
+    stop, failed, heard = threading.Event(), [], iter([RuntimeError("once"), -math.inf])
+
+    def look() -> float:
+        found = next(heard)
+        if isinstance(found, Exception):
+            raise found
+        stop.set()
+        return found
+
+    Standby(look, lambda: 0.0, DT, lambda: None, failed=failed.append).run(stop)
+
+    assert [str(error) for error in failed] == ["once"]
+
+
 # --- where a start goes on from -----------------------------------------------------------------------------------------------
 
 
@@ -342,6 +451,25 @@ def test_the_file_of_another_robot_is_begun_anew(tmp_path):
     CommandMemory(tmp_path / "command.bin", 3).keep(np.ones(3), 0.0)
 
     assert CommandMemory(tmp_path / "command.bin", 2).last(0.0, 1.0) is None
+
+
+def test_the_file_of_another_robot_is_not_cut_off_while_it_is_in_use(tmp_path):
+    path = tmp_path / "command.bin"
+    large = CommandMemory(path, 3)
+    size = path.stat().st_size
+    CommandMemory(path, 2)
+
+    assert path.stat().st_size == size
+    large.keep(np.ones(3), 1.0)
+    np.testing.assert_array_equal(CommandMemory(path, 3).last(1.0, 1.0), np.ones(3))
+
+
+def test_each_robot_of_one_bridge_file_has_a_file_of_its_own():
+    first, second = (memory_path("/dev/shm/command", f"/{robot}/commands") for robot in ("robot_1", "robot_2"))
+
+    assert first != second
+    assert str(first).startswith("/dev/shm/command.")
+    assert first == memory_path("/dev/shm/command", "/robot_1/commands")
 
 
 def test_fast_is_measured_in_stds_of_the_velocities_that_are_known():

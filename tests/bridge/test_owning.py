@@ -18,7 +18,7 @@ from robot_bridge.node.commands import arguments_of
 from robot_bridge.node.parameters import NodeParameters, require_standby
 from robot_bridge.ownership.claims import Claim, OwnershipError, Role
 from robot_bridge.ownership.config import OwnershipConfig, PresentCommand
-from robot_bridge.ownership.memory import CommandMemory
+from robot_bridge.ownership.memory import CommandMemory, memory_path
 from robot_bridge.ownership.present import PresentReader
 from robot_bridge.safety.states import State
 from tests.bridge.test_adaptive_mpc import Listener, ask, node, parameters, robot, state, transport
@@ -129,7 +129,7 @@ def test_a_start_goes_on_from_the_command_that_was_kept(node, transport, paramet
     more = f"ownership: {{memory: {memory}, memory_seconds: 600}}\n"
     path = Path(parameters.bridge)
     path.write_text(path.read_text().replace("{slide: 100.0}", "{slide: 2.0}"))
-    CommandMemory(memory, 1).keep([0.75], time.monotonic())
+    CommandMemory(memory_path(memory, "/commands"), 1).keep([0.75], time.monotonic())
     node.configure(saying(parameters, more), transport)
     start = node._running().owning.start(None)
 

@@ -312,6 +312,16 @@ def test_the_safe_action_is_the_configured_one(safe_action: str, expected: np.nd
     np.testing.assert_allclose(guard.decide(21 * DT, fresh(21 * DT), None).command, expected)
 
 
+def test_a_robot_that_goes_on_is_damped_when_it_is_led_to_rest():
+    guard = supervisor(safe_action="damping", ramp_seconds=10.0)
+    guard.activate(0.0, present=np.array([1.5, 0.5]), goes_on=True)
+    moving = np.array([0.0, -1.0, 0.0])
+
+    for t in np.arange(1, 6) * DT:
+        command = guard.decide(t, fresh(t, moving), None, is_planned=False).command
+    np.testing.assert_allclose(command, [1.0, 0.0])
+
+
 def test_damping_works_against_the_velocity_and_is_zero_where_that_is_not_known():
     guard = supervisor(safe_action="damping")
     guard.activate(0.0)
