@@ -126,7 +126,7 @@ def call(options: CallOptions) -> None:
     request = SetBoolRequest(not options.off) if options.service == "freeze_adaptation" else TriggerRequest()
     require_namespace(options.namespace)
     domain = environment_domain() if options.domain is None else options.domain
-    transport = DdsTransport(domain, options.interface, options.namespace)
+    transport = DdsTransport(domain, options.interface, namespace=options.namespace)
     try:
         patience = max(options.timeout, LOADING_SECONDS) if options.service in ("activate", "reload") else options.timeout
         response = transport.call(transport.resolve(f"{NODE_NAME}/{options.service}"), request, options.timeout, patience)

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from adaptive_mbrl.errors import ConfigError
 from robot_bridge.bridge_config import load_bridge_config
 from robot_bridge.control.inputs import Inputs
+from robot_bridge.middleware import dds
 from robot_bridge.middleware.dds import MAX_ANSWERS, DdsTransport
+from robot_bridge.middleware.endpoints import Sender
 from robot_bridge.middleware.messages import (
     MESSAGES,
     Bool,
@@ -21,6 +23,7 @@ from robot_bridge.middleware.messages import (
     Imu,
     JointState,
     Response,
+    String,
     TriggerRequest,
 )
 from robot_bridge.middleware.reception import MAX_BYTES, MAX_LIST_BYTES, Pace, largest
@@ -110,6 +113,35 @@ def test_of_many_messages_only_the_newest_one_is_decoded(transport: DdsTransport
     wait_until(lambda: got[-1] == 300.0)
     # delivery within a process has no order between its threads and ours, so that one in between may have been taken
     assert len(got) <= 3
+
+
+def test_a_publisher_that_cannot_be_told_does_not_end_the_receiving(transport: DdsTransport):
+    got: list[str] = []
+
+    def accept(sender: Sender) -> bool:
+        raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+
+    transport.subscribe("/hostile", String, lambda message, at: None, accept=accept)
+    transport.subscribe("/usual", String, lambda message, at: got.append(message.data))
+    publish = {topic: transport.publisher(topic, String) for topic in ("/hostile", "/usual")}
+    publish["/hostile"](String("x"))
+    wait_until(lambda: transport.reception.refused["/hostile"] == 1)
+
+    publish["/usual"](String("y"))
+    wait_until(lambda: got == ["y"])
+
+
+def test_samples_that_dds_cannot_give_are_counted(transport: DdsTransport, monkeypatch: pytest.MonkeyPatch):
+    def fail(*_: object) -> None:
+        raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(dds, "ddspy_take", fail)
+        transport.subscribe("/broken", String, lambda message, at: None)
+        transport.publisher("/broken", String)(String("x"))
+        wait_until(lambda: transport.reception.refused["/broken"] > 0)
+
+    assert transport._thread.is_alive()
 
 
 def test_a_receiver_that_fails_is_counted_and_does_not_end_the_receiving(transport: DdsTransport):
