@@ -35,7 +35,7 @@ from robot_bridge.middleware.dds_senders import DdsSenders
 from robot_bridge.middleware.dds_types import framed_sample, from_wire, idl_type, to_wire
 from robot_bridge.middleware.endpoints import Accept
 from robot_bridge.middleware.messages import RESPONSES, Log, LogLevel, Message, Response, Time
-from robot_bridge.middleware.reception import MAX_BYTES, MAX_SAMPLE_BYTES, Pace, Reception
+from robot_bridge.middleware.reception import MAX_BYTES, MAX_SAMPLE_BYTES, Pace, Reception, largest
 from robot_bridge.middleware.ros_nodes import RosNodes
 from robot_bridge.middleware.transport import Answer, MessageT, Receive, Request, RequestT
 from robot_bridge.middleware.type_hash import user_data
@@ -105,7 +105,7 @@ class DdsTransport:
             message_type,
             lambda sample: receive(from_wire(sample, message_type), time.monotonic()),
             topic,
-            max_bytes,
+            largest(message_type) if max_bytes is None else max_bytes,
             accept,
         )
 

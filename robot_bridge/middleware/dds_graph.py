@@ -38,7 +38,7 @@ class DdsGraph:
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """The present endpoints of ROS 2 topics, without those of this process."""
-        own = {participant.key for participant in _alive(self._participants) if _is_own(participant)}
+        own = self._own()
         return tuple(
             Endpoint(
                 sample.topic_name.removeprefix("rt"),
@@ -51,6 +51,19 @@ class DdsGraph:
             for sample in _alive(reader)
             if sample.topic_name.startswith("rt/") and sample.participant_key not in own
         )
+
+    def publishers(self, topic: str) -> list[Sender]:
+        """Who else publishes on one topic."""
+        own = self._own()
+        return [
+            sender_of(sample, self._nodes)
+            for sample in _alive(self._publishers)
+            if sample.topic_name == f"rt{topic}" and sample.participant_key not in own
+        ]
+
+    def _own(self) -> set[Any]:
+        """The participants of this process."""
+        return {participant.key for participant in _alive(self._participants) if _is_own(participant)}
 
 
 def sender_of(endpoint: Any, nodes: RosNodes) -> Sender:

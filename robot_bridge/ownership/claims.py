@@ -19,6 +19,9 @@ ALIVE_SECONDS = 1.0
 KNOWN_SECONDS = 30.0
 """How long a publisher of commands is known to be that of a bridge; DDS believes in one that was killed for ten seconds."""
 
+GUARD_SUFFIX = "_guard"
+"""What the guard's node is called, after the name of the node that it guards."""
+
 
 class OwnershipError(BridgeError):
     """Somebody else has the robot."""
@@ -59,6 +62,11 @@ class Claim:
     def words(self) -> str:
         """The claim as one line, for a message of text."""
         return f"{self.term} {self.role.value} {int(self.is_guarded)} {self.identity} {self.node}"
+
+    @property
+    def publisher(self) -> str:
+        """The name of the node that publishes its commands."""
+        return f"{self.node}{GUARD_SUFFIX}" if self.is_guarded else self.node
 
     @classmethod
     def of_words(cls, words: str) -> Claim | None:
@@ -156,6 +164,6 @@ class Claims:
         """Whether another node stands by."""
         return any(claim.role is Role.STANDBY for claim in self.alive(now))
 
-    def known_nodes(self, now: float) -> list[str]:
-        """The names of all nodes that were heard lately, one for each node."""
-        return [claim.node for claim, at in self._heard.values() if now - at <= KNOWN_SECONDS]
+    def known_publishers(self, now: float) -> list[str]:
+        """The names of the publishers of commands of all nodes that were heard lately, one for each node."""
+        return [claim.publisher for claim, at in self._heard.values() if now - at <= KNOWN_SECONDS]

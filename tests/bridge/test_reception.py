@@ -16,9 +16,11 @@ from robot_bridge.control.inputs import Inputs
 from robot_bridge.middleware import dds
 from robot_bridge.middleware.dds import MAX_ANSWERS, DdsTransport
 from robot_bridge.middleware.endpoints import Sender
+from robot_bridge.middleware.health_messages import DynamicJointState
 from robot_bridge.middleware.messages import (
     MESSAGES,
     Bool,
+    DiagnosticArray,
     Float64MultiArray,
     Imu,
     JointState,
@@ -70,7 +72,7 @@ def test_a_message_that_costs_a_second_does_not_make_the_next_ones_wait_for_long
 
 
 def test_the_largest_message_depends_on_what_its_type_holds(tmp_path):
-    assert {largest(kind) for kind in (JointState, Float64MultiArray)} == {MAX_LIST_BYTES}
+    assert {largest(kind) for kind in (JointState, Float64MultiArray, DynamicJointState, DiagnosticArray)} == {MAX_LIST_BYTES}
     assert {largest(kind) for kind in (Imu, Bool, MESSAGES["nav_msgs/msg/Odometry"])} == {MAX_BYTES}
 
     path = tmp_path / "bridge.yaml"
@@ -92,6 +94,18 @@ def test_a_message_that_is_too_large_is_refused_and_the_next_one_taken(transport
 
     wait_until(lambda: transport.reception.taken["/large"] == 1)
     assert names == [["hip"]]
+
+
+def test_every_topic_has_a_largest_message(transport: DdsTransport):
+    said: list[str] = []
+    transport.subscribe("/said", String, lambda message, at: said.append(message.data))
+    publish = transport.publisher("/said", String, reliable=True)
+
+    publish(String("x" * (MAX_BYTES + 1)))
+    wait_until(lambda: transport.reception.refused["/said"] == 1)
+    publish(String("y"))
+
+    wait_until(lambda: said == ["y"])
 
 
 def test_of_many_messages_only_the_newest_one_is_decoded(transport: DdsTransport):
