@@ -22,7 +22,7 @@ from robot_bridge.ownership.config import PLANNER, CommandSource
 
 Array = NDArray[np.float64]
 
-JUST_NOW = 0.01
+JUST_NOW = 0.005
 """How much newer than the control period's begin a command may be [s]."""
 
 
