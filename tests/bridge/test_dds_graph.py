@@ -50,6 +50,7 @@ def test_a_publisher_whose_name_is_no_text_hides_no_other_and_is_seen_without_a_
         return {"/usual", "/hostile"} <= set(found)
 
     wait_until(has_found_both)
+    assert graph.publishers("/usual") == [found["/usual"].sender]
     transport.close()
 
     assert (found["/usual"].sender.node, found["/hostile"].sender.node) == ("usual", "")
