@@ -52,8 +52,9 @@ class TopicConfig:
         topic: the topic's name, e.g. ``/joint_states``, or ``joint_states`` for one in the node's namespace. The same holds for
             all topics of a bridge file.
         type: the message type, e.g. ``sensor_msgs/msg/JointState``.
-        publisher: the node whose messages are taken, or the beginning of its GUID; messages of others are dropped. Empty for all
-            publishers. It needs the transport `dds`, because rclpy does not tell who has sent a message.
+        publisher: the node whose messages are taken, e.g. ``/joint_state_broadcaster``, in the bridge's namespace without slash,
+            or the beginning of its GUID; messages of others are dropped. Empty for all publishers. It needs the transport `dds`,
+            because rclpy does not tell who has sent a message.
     """
 
     topic: str

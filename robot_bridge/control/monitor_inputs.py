@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from adaptive_mbrl.stamp_order import is_new
@@ -46,12 +46,12 @@ class MonitorInput:
         self.reading = Reading(value, received)
 
 
-def monitor_inputs(configs: Mapping[str, MonitorConfig], transport_of: Callable[[str], Transport]) -> dict[str, MonitorInput]:
+def monitor_inputs(configs: Mapping[str, MonitorConfig], transport: Transport) -> dict[str, MonitorInput]:
     """Subscribe to the topics of monitors, once to each.
 
     Args:
         configs: the monitors by name.
-        transport_of: the transport of each topic.
+        transport: the transport of their topics.
 
     Returns:
         The readers of those monitors that are no channels, by name.
@@ -60,7 +60,7 @@ def monitor_inputs(configs: Mapping[str, MonitorConfig], transport_of: Callable[
     topics = {configs[name].topic: configs[name].type for name in readers}
     for topic, message_type in topics.items():
         of_topic = [reader for name, reader in readers.items() if configs[name].topic == topic]
-        transport_of(topic).subscribe(topic, HEALTH_MESSAGES[message_type], partial(_receive_all, of_topic))
+        transport.subscribe(topic, HEALTH_MESSAGES[message_type], partial(_receive_all, of_topic))
     return readers
 
 

@@ -8,13 +8,12 @@ from typing import Any
 
 from robot_bridge.control.outputs import command_values
 from robot_bridge.guard.line import GuardLine
-from robot_bridge.middleware.endpoints import Endpoints, Graph
+from robot_bridge.middleware.endpoints import Endpoints, Graph, Sender
 from robot_bridge.middleware.passing_on import PassingOn
 from robot_bridge.middleware.transport import MessageT, Transport
+from robot_bridge.ownership.claims import GUARD_SUFFIX
 
 _LOG = logging.getLogger(__name__)
-GUARD_SUFFIX = "_guard"
-"""What the guard's node is called, after the name of the node that it guards."""
 
 
 class GuardedTransport(PassingOn):
@@ -66,3 +65,9 @@ class _WithoutGuard:
         if publishers:
             del endpoints[publishers[0]]
         return endpoints
+
+    def publishers(self, topic: str) -> list[Sender]:
+        senders = list(self._graph.publishers(topic))
+        if topic == self._topic and senders:
+            senders.remove(min(senders, key=lambda sender: not sender.node.endswith(GUARD_SUFFIX)))
+        return senders

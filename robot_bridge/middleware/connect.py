@@ -7,7 +7,7 @@ import os
 from adaptive_mbrl.errors import ConfigError
 from robot_bridge.middleware.dds import DdsTransport
 from robot_bridge.middleware.transport import Transport
-from robot_bridge.topic_names import require_namespace
+from robot_bridge.topic_names import in_namespace, require_namespace
 
 
 def open_transport(kind: str, name: str, domain: int | None, interface: str, namespace: str = "") -> Transport:
@@ -25,7 +25,8 @@ def open_transport(kind: str, name: str, domain: int | None, interface: str, nam
     """
     require_namespace(namespace)
     if kind == "dds":
-        return DdsTransport(environment_domain() if domain is None else domain, interface, name, namespace)
+        whole = in_namespace(namespace, name).lstrip("/")
+        return DdsTransport(environment_domain() if domain is None else domain, interface, whole, namespace)
     try:
         from robot_bridge.middleware.ros import OwnNodeTransport
     except ImportError as error:

@@ -13,7 +13,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -35,7 +35,7 @@ from robot_bridge.middleware.dds_senders import DdsSenders
 from robot_bridge.middleware.dds_types import framed_sample, from_wire, idl_type, to_wire
 from robot_bridge.middleware.endpoints import Accept
 from robot_bridge.middleware.messages import RESPONSES, Log, LogLevel, Message, Response, Time
-from robot_bridge.middleware.reception import MAX_BYTES, MAX_SAMPLE_BYTES, Pace, Reception
+from robot_bridge.middleware.reception import MAX_BYTES, MAX_SAMPLE_BYTES, Pace, Reception, largest
 from robot_bridge.middleware.ros_nodes import RosNodes
 from robot_bridge.middleware.transport import Answer, MessageT, Receive, Request, RequestT
 from robot_bridge.middleware.type_hash import user_data
@@ -60,7 +60,7 @@ class DdsTransport:
     Args:
         domain: ROS 2's domain id.
         interface: the network interface; the environment variable ``CYCLONEDDS_URI`` takes precedence.
-        name: the node's name, by which others know its publishers.
+        name: the node's whole name, by which others know its publishers, e.g. ``robot_1/adaptive_mpc``.
         namespace: the namespace of names that do not begin with a slash, e.g. ``robot_1``; empty for none.
 
     Attributes:
@@ -105,7 +105,7 @@ class DdsTransport:
             message_type,
             lambda sample: receive(from_wire(sample, message_type), time.monotonic()),
             topic,
-            max_bytes,
+            largest(message_type) if max_bytes is None else max_bytes,
             accept,
         )
 
@@ -262,21 +262,30 @@ class _Reader:
 
     def deliver_new(self, reception: Reception) -> None:
         """Decode and pass on what has come; a message that cannot be read must not keep others from being delivered."""
-        # what `DataReader.take` calls before it decodes; it gives the bytes of a message instead
-        taken = ddspy_take(self.reader._ref, _ANY, _SERVICE_DEPTH)
-        for content, info in () if isinstance(taken, int) else taken:
-            if not info.valid_data:
-                continue
-            if self.is_accepted is not None and not self.is_accepted(info.publication_handle):
-                continue
-            if self.max_bytes is not None and len(content) > self.max_bytes:
-                reception.refuse(self.name, f"{len(content)} bytes, allowed: {self.max_bytes}")
-                continue
+        for content, info in self._taken(reception):
             try:
-                self.deliver(self.reader.topic.data_type.deserialize(content))
-                reception.taken[self.name] += 1
+                self._deliver(content, info, reception)
             except Exception as error:
                 reception.refuse(self.name, f"{type(error).__name__}: {error}")
+
+    def _taken(self, reception: Reception) -> Sequence[tuple[bytes, Any]]:
+        """The messages that have come, each as bytes and what DDS says of it."""
+        try:
+            # what `DataReader.take` calls before it decodes; it gives the bytes of a message instead
+            taken = ddspy_take(self.reader._ref, _ANY, _SERVICE_DEPTH)
+        except Exception as error:
+            reception.refuse(self.name, f"{type(error).__name__}: {error}")
+            return ()
+        return () if isinstance(taken, int) else taken
+
+    def _deliver(self, content: bytes, info: Any, reception: Reception) -> None:
+        if not info.valid_data or (self.is_accepted is not None and not self.is_accepted(info.publication_handle)):
+            return
+        if self.max_bytes is not None and len(content) > self.max_bytes:
+            reception.refuse(self.name, f"{len(content)} bytes, allowed: {self.max_bytes}")
+            return
+        self.deliver(self.reader.topic.data_type.deserialize(content))
+        reception.taken[self.name] += 1
 
 
 @cache

@@ -10,7 +10,8 @@ from cyclonedds.builtin import (
     BuiltinTopicDcpsPublication,
     BuiltinTopicDcpsSubscription,
 )
-from cyclonedds.core import InstanceState, Policy, ReadCondition, SampleState, ViewState
+from cyclonedds.builtin_types import cqos_to_qos
+from cyclonedds.core import InstanceState, Policy, Qos, ReadCondition, SampleState, ViewState
 from cyclonedds.domain import DomainParticipant
 
 from robot_bridge.middleware.endpoints import Endpoint, Sender
@@ -31,13 +32,13 @@ class DdsGraph:
     def __init__(self, domain: int, nodes: RosNodes) -> None:
         self._participant, self._nodes = DomainParticipant(domain), nodes
         self._participants, self._publishers, self._subscribers = (
-            BuiltinDataReader(self._participant, topic)
+            _reader(self._participant, topic)
             for topic in (BuiltinTopicDcpsParticipant, BuiltinTopicDcpsPublication, BuiltinTopicDcpsSubscription)
         )
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """The present endpoints of ROS 2 topics, without those of this process."""
-        own = {participant.key for participant in _alive(self._participants) if _is_own(participant)}
+        own = self._own()
         return tuple(
             Endpoint(
                 sample.topic_name.removeprefix("rt"),
@@ -51,11 +52,38 @@ class DdsGraph:
             if sample.topic_name.startswith("rt/") and sample.participant_key not in own
         )
 
+    def publishers(self, topic: str) -> list[Sender]:
+        """Who else publishes on one topic."""
+        own = self._own()
+        return [
+            sender_of(sample, self._nodes)
+            for sample in _alive(self._publishers)
+            if sample.topic_name == f"rt{topic}" and sample.participant_key not in own
+        ]
+
+    def _own(self) -> set[Any]:
+        """The participants of this process."""
+        return {participant.key for participant in _alive(self._participants) if _is_own(participant)}
+
 
 def sender_of(endpoint: Any, nodes: RosNodes) -> Sender:
     """Who an endpoint is: a `DdsTransport` writes its node's name into DDS's discovery, a node of ROS 2 tells it by a message."""
     name = endpoint.qos[Policy.EntityName].name if Policy.EntityName in endpoint.qos else ""
     return Sender(endpoint.key.hex, name or nodes.name_of(endpoint.key.hex))
+
+
+def _reader(participant: DomainParticipant, topic: Any) -> BuiltinDataReader:
+    reader = BuiltinDataReader(participant, topic)
+    reader._cqos_conv = _readable_qos
+    return reader
+
+
+def _readable_qos(pointer: int) -> Qos:
+    """What an endpoint or participant says of itself; nothing if its name is no text, so that it hides no others."""
+    try:
+        return cqos_to_qos(pointer)
+    except UnicodeDecodeError:
+        return Qos(Policy.Reliability.BestEffort)
 
 
 def _alive(reader: BuiltinDataReader) -> list[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from cyclonedds.core import DDSException
 from cyclonedds.sub import DataReader
 
 from robot_bridge.middleware.dds_graph import sender_of
@@ -23,7 +22,7 @@ class DdsSenders:
         self._known: dict[int, Sender] = {}
 
     def __call__(self, handle: int) -> Sender:
-        """The publisher with this handle; without names if it has gone already."""
+        """The publisher with this handle; without names if it has gone already, or has a name that is no text."""
         known = self._known.get(handle)
         if known is not None and not known.node:
             # a node may publish before it has told its name
@@ -31,7 +30,8 @@ class DdsSenders:
         elif known is None:
             try:
                 found = self._reader.get_matched_publication_data(handle)
-            except DDSException:
+            except Exception:
+                # gone already, or under a name that is no text, for which Cyclone DDS has no exception of its own
                 found = None
             if found is None:
                 return Sender()

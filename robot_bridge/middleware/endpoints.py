@@ -59,3 +59,6 @@ class Graph(Protocol):
 
     def endpoints(self) -> Endpoints:
         """The present endpoints of ROS 2 topics, without those of this process."""
+
+    def publishers(self, topic: str) -> Sequence[Sender]:
+        """Who else publishes on one topic, which takes less time than to look at all of them."""

@@ -13,7 +13,8 @@ import logging
 from collections import Counter
 from collections.abc import Mapping
 
-from robot_bridge.middleware.messages import Float64MultiArray, JointState, JointTrajectory, Message
+from robot_bridge.middleware.health_messages import DynamicJointState
+from robot_bridge.middleware.messages import DiagnosticArray, Float64MultiArray, JointState, JointTrajectory, Message
 
 _LOG = logging.getLogger(__name__)
 MAX_BYTES = 4096
@@ -22,11 +23,11 @@ MAX_LIST_BYTES = 16384
 """Largest message of a type that holds lists [bytes]: about 400 joints, or 2000 numbers."""
 MAX_SAMPLE_BYTES = 1 << 20
 """Beyond this a message is refused before its fragments are put together [bytes]."""
-_WITH_LISTS = (JointState, JointTrajectory, Float64MultiArray)
+_WITH_LISTS = (JointState, JointTrajectory, Float64MultiArray, DynamicJointState, DiagnosticArray)
 
 
 def largest(message_type: type[Message]) -> int:
-    """The largest message that is taken from a topic of observations, goals or commands if nobody says otherwise [bytes]."""
+    """The largest message that is taken from a topic if nobody says otherwise [bytes]."""
     return MAX_LIST_BYTES if issubclass(message_type, _WITH_LISTS) else MAX_BYTES
 
 

@@ -32,7 +32,7 @@ from robot_bridge.middleware.messages import (
     TriggerRequest,
     fields_of,
 )
-from robot_bridge.middleware.reception import Pace, Reception
+from robot_bridge.middleware.reception import Pace, Reception, largest
 from robot_bridge.middleware.transport import Answer, MessageT, Receive, Request, RequestT
 
 SERVICES = {TriggerRequest: "Trigger", SetBoolRequest: "SetBool"}
@@ -87,14 +87,14 @@ class RosTransport:
         accept: Accept | None = None,
         max_bytes: int | None = None,
     ) -> None:
-        kind = ros_class(message_type)
+        kind, most = ros_class(message_type), largest(message_type) if max_bytes is None else max_bytes
         if accept is not None:
             raise ConfigError(f"topic '{topic}': rclpy does not tell who has sent a message; allowed: a publisher with dds only")
 
         def take(content: bytes) -> None:
             before = time.thread_time()
-            if max_bytes is not None and len(content) > max_bytes:
-                self.reception.refuse(topic, f"{len(content)} bytes, allowed: {max_bytes}")
+            if len(content) > most:
+                self.reception.refuse(topic, f"{len(content)} bytes, allowed: {most}")
             else:
                 try:
                     receive(from_ros(deserialize_message(content, kind), message_type), time.monotonic())
@@ -203,6 +203,10 @@ class RosGraph:
             for publishes in (True, False)
             for info in self._others(topic, publishes)
         )
+
+    def publishers(self, topic: str) -> list[Sender]:
+        """Who else publishes on one topic."""
+        return [_sender_of(info) for info in self._others(topic, publishes=True)]
 
     def _others(self, topic: str, publishes: bool) -> list[Any]:
         node = self._node

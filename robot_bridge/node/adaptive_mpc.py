@@ -38,7 +38,8 @@ class AdaptiveMpc:
         transport: the transport of its services; its topics may use another one.
         name: the node's name.
         guard: the line to the guard that commands go through; None without one.
-        on_estop: function that is called once the emergency stop is latched, after the safe action was sent.
+        on_stop: function that is called once the emergency stop is latched, after the safe action was sent, and once the robot
+            was given up because somebody else commands it.
 
     Attributes:
         name: the node's name.
@@ -49,9 +50,9 @@ class AdaptiveMpc:
         transport: Transport,
         name: str = NODE_NAME,
         guard: GuardLine | None = None,
-        on_estop: Callable[[], None] = lambda: None,
+        on_stop: Callable[[], None] = lambda: None,
     ) -> None:
-        self.name, self._guard, self._on_estop = name, guard, on_estop
+        self.name, self._guard, self._on_stop = name, guard, on_stop
         self._configured: Running | None = None
         self._dry_run = self._standby = False
         self._estop_latched = False
@@ -114,6 +115,8 @@ class AdaptiveMpc:
             self._dry_run, self._standby = parameters.dry_run, parameters.standby
             keep = partial(setattr, self, "_configured")
             running = Running(parameters, transport, preflight_transport or transport, self.name, self._guard, keep)
+            if running.owning is not None:
+                running.owning.on_lost = self._on_stop
             if self._estop_latched:
                 running.loop.estop()
             return tuple(filter(None, (running.preflight, running.timing(), *running.realtime)))
@@ -240,7 +243,7 @@ class AdaptiveMpc:
         self._estop_latched = True
         if self._configured is not None:
             self._configured.loop.estop()
-        self._on_estop()
+        self._on_stop()
         return self.state.value
 
     def clear_estop(self) -> str:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from adaptive_mbrl.errors import BridgeError
 from adaptive_mbrl.options import BridgeOptions, CallOptions
 from robot_bridge.bridge_config import load_bridge_config
-from robot_bridge.guard.guarded_transport import GUARD_SUFFIX
 from robot_bridge.guard.line import GuardLine
 from robot_bridge.guard.process import GuardProcess
 from robot_bridge.machine.realtime import GUARD_PRIORITY, make_punctual
@@ -18,7 +17,7 @@ from robot_bridge.middleware.dds import DdsTransport
 from robot_bridge.middleware.messages import Response, SetBoolRequest, TriggerRequest
 from robot_bridge.node.adaptive_mpc import NODE_NAME, AdaptiveMpc
 from robot_bridge.node.parameters import NodeParameters
-from robot_bridge.ownership.claims import OwnershipError
+from robot_bridge.ownership.claims import GUARD_SUFFIX, OwnershipError
 from robot_bridge.stopping import interruptible, stop_on_signals
 from robot_bridge.topic_names import require_namespace, with_whole_names
 
@@ -126,7 +125,7 @@ def call(options: CallOptions) -> None:
     request = SetBoolRequest(not options.off) if options.service == "freeze_adaptation" else TriggerRequest()
     require_namespace(options.namespace)
     domain = environment_domain() if options.domain is None else options.domain
-    transport = DdsTransport(domain, options.interface, options.namespace)
+    transport = DdsTransport(domain, options.interface, namespace=options.namespace)
     try:
         patience = max(options.timeout, LOADING_SECONDS) if options.service in ("activate", "reload") else options.timeout
         response = transport.call(transport.resolve(f"{NODE_NAME}/{options.service}"), request, options.timeout, patience)

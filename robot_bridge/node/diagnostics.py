@@ -53,13 +53,13 @@ class Diagnostics:
         self._growth: defaultdict[str, Growth] = defaultdict(Growth)
 
     def __call__(
-        self, now: float, other_publishers: int = 0, senders: Mapping[str, int] = MappingProxyType({})
+        self, now: float, other_publishers: int | None = 0, senders: Mapping[str, int] = MappingProxyType({})
     ) -> DiagnosticArray:
         """The present diagnosis.
 
         Args:
             now: the stamp since the epoch [s].
-            other_publishers: number of other publishers of commands to this robot.
+            other_publishers: number of other publishers of commands to this robot; None where it is not known.
             senders: number of publishers of each topic that is observed.
         """
         parts = [self._safety(), self._inputs(senders), self._loop(), self._planner(), self._output(other_publishers)]
@@ -75,7 +75,10 @@ class Diagnostics:
         message = "; ".join(fault.words for fault in monitors.faults) or "within their limits"
         return self._status("monitors", level, message, {name: reading.value for name, reading in monitors.readings.items()})
 
-    def _output(self, other_publishers: int) -> DiagnosticStatus:
+    def _output(self, other_publishers: int | None) -> DiagnosticStatus:
+        if other_publishers is None:
+            words = "who else publishes commands cannot be seen"
+            return self._status("output", WARN, words, {"other publishers": "unknown"})
         message = (
             f"{other_publishers} other publisher(s) of commands: they work against this node" if other_publishers else "alone"
         )

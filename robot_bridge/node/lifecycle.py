@@ -30,7 +30,8 @@ from robot_bridge.stopping import stop_on_signals
 class AdaptiveMpcNode(LifecycleNode):
     """The node as a lifecycle node: configure loads and warms up, activate to deactivate controls, cleanup frees everything.
 
-    An emergency stop leads it from active to inactive, so that whoever manages it does not believe that it controls.
+    An emergency stop, or another node that takes the robot, leads it from active to inactive, so that whoever manages it does not
+    believe that it controls.
 
     Raises:
         ConfigError: a parameter that is given at the start has a value that its description does not allow.
@@ -44,7 +45,7 @@ class AdaptiveMpcNode(LifecycleNode):
         self._watch_transitions()
         self._io: RosTransport | None = None
         name = self.get_fully_qualified_name().lstrip("/")
-        self.mpc = AdaptiveMpc(RosTransport(self), name, on_estop=self._leave_active)
+        self.mpc = AdaptiveMpc(RosTransport(self), name, on_stop=self._leave_active)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         return self._attempt(self._configure)
@@ -140,7 +141,7 @@ class AdaptiveMpcNode(LifecycleNode):
                 response.success = False
                 return response
             finally:
-                # an emergency stop may have come while the node activated
+                # an emergency stop may have come while the node activated, or another node
                 self._leave_active()
 
         service.callback = answer
@@ -150,8 +151,8 @@ class AdaptiveMpcNode(LifecycleNode):
         return str(self._state_machine.current_state[1])
 
     def _leave_active(self) -> None:
-        """Deactivate in an emergency stop; its safe action goes on."""
-        if self.mpc.state is State.ESTOP and self._lifecycle_state == "active":
+        """Deactivate in an emergency stop, whose safe action goes on, and where the robot was given up to somebody else."""
+        if self.mpc.state in (State.ESTOP, State.INACTIVE) and self._lifecycle_state == "active":
             # another thread may have deactivated meanwhile
             with suppress(rclpy_implementation.RCLError):
                 self.trigger_deactivate()

@@ -31,7 +31,13 @@ class MachineWatch:
         self._clocks, self._slowness, self._memory = ClockSteps(), Slowness(), MemoryWatch(memory_limit, self._group)
 
     def look(self) -> dict[str, Judgement]:
-        """The judgement of each part, by its name."""
+        """The judgement of each part, by its name; a look that fails must not keep the other parts of the node silent."""
+        try:
+            return self._judgements()
+        except Exception as error:
+            return {"machine": Judgement(WARN, f"cannot be looked at: {type(error).__name__}: {error}")}
+
+    def _judgements(self) -> dict[str, Judgement]:
         statistics = self._loop.statistics
         # the loop's thread appends at the same time, so these are copies
         begins, lateness = statistics.begins.copy(), statistics.lateness.copy()

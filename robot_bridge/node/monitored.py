@@ -9,15 +9,12 @@ from robot_bridge.middleware.transport import Transport
 from robot_bridge.safety.monitors import Monitors
 
 
-def monitors_of(config: BridgeConfig, spec: RobotSpec, transport: Transport, unrecorded: Transport) -> Monitors:
+def monitors_of(config: BridgeConfig, spec: RobotSpec, transport: Transport) -> Monitors:
     """The monitors of a bridge file, which subscribe to their topics.
 
     Args:
         config: the bridge file.
         spec: the robot's channels.
-        transport: the transport of the robot's topics, which may record them.
-        unrecorded: the same without a recording, for topics that are inputs as well, and so are recorded already.
+        transport: the transport of the monitors' topics.
     """
-    inputs = {topic.topic for topic in config.inputs.values()}
-    readers = monitor_inputs(config.monitors, lambda topic: unrecorded if topic in inputs else transport)
-    return Monitors(spec, config.monitors, readers)
+    return Monitors(spec, config.monitors, monitor_inputs(config.monitors, transport))

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from robot_bridge.bridge_config import BridgeConfig
 from robot_bridge.control.outputs import command_row
 from robot_bridge.control.owned_loop import OwnedLoop
-from robot_bridge.middleware.endpoints import Endpoint
+from robot_bridge.control.shared_topics import SharedTopics
+from robot_bridge.machine.judgement import ERROR, OK
+from robot_bridge.middleware.endpoints import Sender
 from robot_bridge.middleware.messages import MESSAGES, DiagnosticStatus, KeyValue, LogLevel, Message, String
 from robot_bridge.middleware.transport import Transport
 from robot_bridge.ownership.arbiter import Arbiter
@@ -29,7 +31,6 @@ from robot_bridge.safety.supervisor import SafetySupervisor, TrainingRange
 
 Array = NDArray[np.float64]
 Log = Callable[[LogLevel, str], None]
-OK, WARN, ERROR = range(3)
 CONTROLLED = (State.RAMP, State.RUNNING, State.HOLD)
 
 
@@ -53,6 +54,9 @@ class Owning:
         log: writes a line into the log.
         is_guarded: whether commands go through a guard.
         stands_by: whether the node is meant to stand by.
+
+    Attributes:
+        on_lost: called after the robot was given up, because another node or a stranger commands it.
     """
 
     def __init__(
@@ -75,7 +79,8 @@ class Owning:
         kept = memory_path(self._own.memory, config.output.topic) if self._own.memory else None
         self.memory = None if kept is None else CommandMemory(kept, spec.action_dim)
         topics = {key: (each.topic, each.message_type) for key, each in config.inputs.items()}
-        self._present = PresentReader(self._own.present, topics, spec.action_names, config.safety.max_age, transport)
+        shared = SharedTopics(config, transport, transport)
+        self._present = PresentReader(self._own.present, topics, spec.action_names, config.safety.max_age, shared)
         self.ownership: Ownership | None = None
         if self._own.is_exclusive:
             claim = own_claim(name, is_guarded=is_guarded)
@@ -84,16 +89,18 @@ class Owning:
         self._stands_by, self._transport = stands_by, transport
         self._loop: OwnedLoop | None = None
         self._told = ""
+        self.on_lost: Callable[[], None] = lambda: None
 
     def attach(self, loop: OwnedLoop) -> None:
         """From now on commands of others go to this loop."""
         self._loop, kind = loop, MESSAGES[self._config.output.type]
+        most = self._config.largest(kind)
         if self.ownership is not None:
             self.ownership.let_go = self._let_go
         for source, each in self._own.sources.items():
-            self._transport.subscribe(each.topic, kind, partial(self._hear_source, source))
+            self._transport.subscribe(each.topic, kind, partial(self._hear_source, source), max_bytes=most)
         if self._stands_by:
-            self._transport.subscribe(self._config.output.topic, kind, self._hear_command, reliable=True)
+            self._transport.subscribe(self._config.output.topic, kind, self._hear_command, reliable=True, max_bytes=most)
 
     def trained_on(self, training: TrainingRange) -> None:
         """From now on the controller's training data are like this."""
@@ -142,14 +149,21 @@ class Owning:
             present = np.where(np.isfinite(present), present, positions)
         return Start(present, True, self._moves_fast())
 
-    def run(self, stop: threading.Event, endpoints: Callable[[], Sequence[Endpoint]]) -> None:
+    def run(self, stop: threading.Event, publishers: Callable[[str], Sequence[Sender]]) -> None:
         """Say what this node is, and look who else publishes commands, until `stop` is set."""
         while self.ownership is not None and not stop.wait(SAY_EVERY):
             try:
                 self.ownership.say()
-                self._look(self.ownership, endpoints())
+                self._look(self.ownership, publishers(self._config.output.topic))
             except Exception as error:
                 self._log(LogLevel.WARN, f"who has the robot is not known: {type(error).__name__}: {error}")
+
+    def others(self, publishers: Sequence[Sender]) -> int:
+        """How many other publishers of commands are neither bridges that exchange claims nor allowed by the bridge file."""
+        if self.ownership is not None:
+            return self.ownership.strangers.number
+        allowed = self._own.publishers
+        return sum(not any(sender.is_called(name) for name in allowed) for sender in publishers)
 
     def run_standby(self, stop: threading.Event) -> None:
         """Watch the node that has the robot until `stop` is set, and take over when it falls silent."""
@@ -194,10 +208,10 @@ class Owning:
             self._log(LogLevel.ERROR, "another node has taken the robot; this one sends nothing any more")
             if self._stands_by:
                 self.stand_by()
+            self.on_lost()
 
-    def _look(self, ownership: Ownership, endpoints: Sequence[Endpoint]) -> None:
-        topic = self._config.output.topic
-        ownership.look([e.sender for e in endpoints if e.publishes and e.topic == topic], time.monotonic())
+    def _look(self, ownership: Ownership, publishers: Sequence[Sender]) -> None:
+        ownership.look(publishers, time.monotonic())
         words, loop = ownership.strangers.words, self._loop
         is_controlled = loop is not None and loop.supervisor.state in CONTROLLED
         if ownership.role is not Role.OWNS and is_controlled:
@@ -206,6 +220,7 @@ class Owning:
         if words and loop is not None and ownership.role is Role.OWNS and loop.supervisor.state is not State.ESTOP:
             self._log(LogLevel.ERROR, f"the robot is brought to rest: {words}")
             loop.deactivate()
+            self.on_lost()
 
     def _hear_source(self, source: str, message: Message, received: float) -> None:
         self.arbiter.hear(source, np.array(self._command(message)), received)

@@ -30,6 +30,7 @@ from robot_bridge.control.loop import ControlLoop
 from robot_bridge.control.outputs import command_sender, present_positions
 from robot_bridge.control.owned_loop import OwnedLoop
 from robot_bridge.control.plan_ahead import PlanAhead
+from robot_bridge.control.shared_topics import SharedTopics
 from robot_bridge.control.warm_up import lead_for, warm_up
 from robot_bridge.guard.guarded_transport import GuardedTransport
 from robot_bridge.guard.line import GuardLine
@@ -200,8 +201,9 @@ class Running:
         spec, names, training = controller.spec, controller.diagnosis_names, training_range(controller)
         horizon, limit = controller.settings.planner.horizon, config.max_message_bytes
         self._goals = None if config.goal is None else GoalReader(config.goal, transport, spec.dt, horizon, limit)
-        self.monitors = monitors_of(config, spec, transport, unrecorded)
-        self._pause = AdaptationPause(config.adaptation.pause_when, spec, training.std, transport)
+        shared = SharedTopics(config, transport, unrecorded)
+        self.monitors = monitors_of(config, spec, shared)
+        self._pause = AdaptationPause(config.adaptation.pause_when, spec, training.std, shared)
         checks = TickChecks(
             ModelChecks(spec, config.safety, names, self._expected(transport)),
             self.monitors,
@@ -255,7 +257,7 @@ class Running:
         if self.owning is None:
             return []
         return [
-            threading.Thread(target=self.owning.run, args=(self._stop, self._graph.endpoints), name="owner"),
+            threading.Thread(target=self.owning.run, args=(self._stop, self._graph.publishers), name="owner"),
             threading.Thread(target=self.owning.run_standby, args=(self._stop,), name="standby"),
         ]
 
@@ -376,18 +378,26 @@ class Running:
         diagnosis = Diagnostics(
             self.loop, name, self._goals, self.monitors, lambda: self._watch.turns, transport.reception, watch.look
         )
-        topic = self.config.output.topic
 
         def diagnose() -> None:
-            published = Counter(endpoint.topic for endpoint in self._graph.endpoints() if endpoint.publishes)
-            self.other_publishers = published[topic]
-            senders = {source.topic: published[source.topic] for source in self.config.inputs.values()}
-            message = diagnosis(transport.now(), self.other_publishers, senders)
+            message = diagnosis(transport.now(), *self._publishers())
             if self.owning is not None:
                 message.status.append(self.owning.status())
             publish(message)
 
         self._repeat(DIAGNOSTICS_PERIOD, diagnose, "no diagnosis")
+
+    def _publishers(self) -> tuple[int | None, dict[str, int]]:
+        """How many others publish commands, and how many publish each input; None and nothing where they cannot be seen."""
+        try:
+            endpoints = [endpoint for endpoint in self._graph.endpoints() if endpoint.publishes]
+        except Exception:
+            _LOG.exception("who publishes is not known")
+            return None, {}
+        commanders = [endpoint.sender for endpoint in endpoints if endpoint.topic == self.config.output.topic]
+        self.other_publishers = len(commanders) if self.owning is None else self.owning.others(commanders)
+        published = Counter(endpoint.topic for endpoint in endpoints)
+        return self.other_publishers, {source.topic: published[source.topic] for source in self.config.inputs.values()}
 
     def _repeat(self, period: float, act: Callable[[], None], failure: str) -> None:
         """Act every `period` seconds until the end; what fails is written down and tried again."""

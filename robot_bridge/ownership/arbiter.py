@@ -22,6 +22,9 @@ from robot_bridge.ownership.config import PLANNER, CommandSource
 
 Array = NDArray[np.float64]
 
+JUST_NOW = 0.005
+"""How much newer than the control period's begin a command may be [s]."""
+
 
 class Choice(NamedTuple):
     """Who has the robot in a control period.
@@ -92,10 +95,13 @@ class Arbiter:
         self.owner, self._start = PLANNER, None
 
     def _wanted(self, now: float) -> dict[str, Array]:
-        """What the sources want that are not silent. A command from the future means that a clock jumped, and is none."""
+        """What the sources want that are not silent. A command from the future means that a clock jumped, and is none.
+
+        One that came while the control loop was beginning its period is a little newer than `now`.
+        """
         with self._lock:
             heard = dict(self._heard)
-        return {name: values for name, (values, at) in heard.items() if 0 <= now - at <= self._sources[name].timeout}
+        return {name: values for name, (values, at) in heard.items() if -JUST_NOW <= now - at <= self._sources[name].timeout}
 
     def _priority_of(self, name: str) -> int:
         return self._priority if name == PLANNER else self._sources[name].priority

@@ -23,6 +23,9 @@ MOST_CLAIMS = 64
 TERM_DIGITS = 18
 """Longest term that a claim may have, as a number of digits."""
 
+GUARD_SUFFIX = "_guard"
+"""What the guard's node is called, after the name of the node that it guards."""
+
 
 class OwnershipError(BridgeError):
     """Somebody else has the robot."""
@@ -66,6 +69,11 @@ class Claim:
         """The claim as one line, for a message of text."""
         flags = f"{int(self.is_guarded)}{int(self.is_stopped)}"
         return f"{self.term} {self.role.value} {flags} {self.identity} {self.node}"
+
+    @property
+    def publisher(self) -> str:
+        """The name of the node that publishes its commands."""
+        return f"{self.node}{GUARD_SUFFIX}" if self.is_guarded else self.node
 
     @classmethod
     def of_words(cls, words: str) -> Claim | None:
@@ -176,9 +184,9 @@ class Claims:
         """Whether another node stands by."""
         return any(claim.role is Role.STANDBY for claim in self.alive(now))
 
-    def known_nodes(self, now: float) -> list[str]:
-        """The names of all nodes that were heard lately, one for each node."""
-        return [claim.node for claim, at in self._heard.values() if now - at <= KNOWN_SECONDS]
+    def known_publishers(self, now: float) -> list[str]:
+        """The names of the publishers of commands of all nodes that were heard lately, one for each node."""
+        return [claim.publisher for claim, at in self._heard.values() if now - at <= KNOWN_SECONDS]
 
     def _forget_old(self, now: float) -> None:
         """Keep the newest claims of nodes that were heard lately, and that of the last owner."""

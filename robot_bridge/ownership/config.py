@@ -58,7 +58,8 @@ class OwnershipConfig:
         mode: what is done about others. `warn` says that there are others, and goes on. `refuse` lets `activate` fail while
             another node publishes commands, and brings a running robot to rest when one comes. `priority` is `refuse`, and lets
             `sources` have the robot through this bridge.
-        publishers: nodes, or beginnings of GUIDs, that may publish commands beside this bridge without being refused.
+        publishers: nodes, named as topics are, or beginnings of GUIDs. They may publish commands beside this bridge without being
+            refused.
         priority: the planner's own priority.
         sources: others whose commands pass through the bridge's supervisor, by name.
         takeover_periods: how many control periods the active node may be silent before one that stands by takes over.

@@ -113,7 +113,7 @@ class Ownership:
                 wait(SAY_EVERY)
                 with self._lock:
                     self._claims.require_won(self._clock())
-            self.strangers.require_none()
+            self.strangers.require_none(self._clock())
         except BaseException:
             # a claim that is left behind would refuse all others
             self.release()
@@ -177,7 +177,7 @@ class Ownership:
     def look(self, publishers: Sequence[Sender], now: float) -> None:
         """Look who publishes commands beside this node."""
         with self._lock:
-            known = self._claims.known_nodes(now)
+            known = self._claims.known_publishers(now)
         self.strangers.look(publishers, known, now)
 
     def owner_words(self, now: float) -> str:

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from robot_bridge.bridge_config import BridgeConfig, ChannelInput
 from robot_bridge.control.inputs import is_about, read_channel
 from robot_bridge.control.monitor_inputs import monitor_inputs
+from robot_bridge.control.pinned import Pinned
+from robot_bridge.control.shared_topics import SharedTopics
 from robot_bridge.middleware.endpoints import Endpoints
 from robot_bridge.middleware.messages import MESSAGES, JointState, Message
 from robot_bridge.middleware.transport import Transport
@@ -91,8 +93,9 @@ class Listener:
         self.goals = 0
         self._logs = {name: _InputLog({c: s for c, s in config.obs.items() if s.input == name}) for name in config.inputs}
         for name, topic in config.inputs.items():
-            kind = topic.message_type
-            transport.subscribe(topic.topic, kind, partial(self.receive, name), max_bytes=config.largest(kind))
+            kind, accept = topic.message_type, Pinned(topic.publisher) if topic.publisher else None
+            take = partial(self.receive, name)
+            transport.subscribe(topic.topic, kind, take, accept=accept, max_bytes=config.largest(kind))
         if config.goal is not None:
             goals = MESSAGES[config.goal.type]
             largest = config.largest(goals)
@@ -154,7 +157,7 @@ class ListeningResult:
 def listen(config: BridgeConfig, transport: Transport, seconds: float) -> ListeningResult:
     """Listen to the inputs of a bridge file for some time [s]."""
     graph, before, listener = transport.graph(), transport.reception.counts(), Listener(config, transport)
-    monitors = monitor_inputs(config.monitors, lambda topic: transport)
+    monitors = monitor_inputs(config.monitors, SharedTopics(config, transport, transport))
     time.sleep(seconds)
     records, refused = listener.finish(), transport.reception.counts()
     topics = {name: source.topic for name, source in config.inputs.items()}

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 
 from robot_bridge.middleware.messages import Message
+from robot_bridge.middleware.reception import MAX_SAMPLE_BYTES
 from robot_bridge.middleware.transport import Transport
 from robot_bridge.streams.watched import Watched
 
@@ -26,7 +27,7 @@ def listen(watched: Watched, transport: Transport, take: Take) -> None:
         take(topic, message, time.time_ns() - round(1e9 * (time.monotonic() - received)))
 
     for topic, message_type in watched.topics.items():
-        transport.subscribe(topic, message_type, partial(receive, topic), reliable=False)
+        transport.subscribe(topic, message_type, partial(receive, topic), reliable=False, max_bytes=MAX_SAMPLE_BYTES)
 
 
 def silence(watched: Watched, heard: Counter[str]) -> str:

@@ -11,6 +11,7 @@ from functools import partial
 
 from robot_bridge.control.inputs import Inputs
 from robot_bridge.middleware.messages import Log, Message
+from robot_bridge.middleware.reception import MAX_SAMPLE_BYTES
 from robot_bridge.middleware.transport import Transport
 from robot_bridge.safety.supervisor import Observed
 from robot_bridge.streams.watched import Watched
@@ -60,7 +61,9 @@ class Heard:
         inputs = {topic.topic for topic in watched.config.inputs.values()}
         for topic, message_type in watched.topics.items():
             if topic not in inputs:
-                transport.subscribe(topic, message_type, partial(self._receive, topic), reliable=False)
+                transport.subscribe(
+                    topic, message_type, partial(self._receive, topic), reliable=False, max_bytes=MAX_SAMPLE_BYTES
+                )
         transport.subscribe("/rosout", Log, self._receive_log, reliable=False)
 
     def snapshot(self) -> Snapshot:

@@ -161,3 +161,12 @@ def test_each_source_has_a_topic_of_its_own(topic: str, message: str):
     sources = SOURCES | {"teleop": dataclasses.replace(SOURCES["teleop"], topic=topic)}
     with pytest.raises(ConfigError, match=message):
         OwnershipConfig(mode="priority", sources=sources).require_topics("/commands", {})
+
+
+def test_a_command_that_comes_while_the_period_begins_is_none_of_the_future():
+    chooser = arbiter()
+    chooser.hear("teleop", TELEOP, 1.0 + 5e-6)
+    assert chooser.choose(1.0, NOTHING, NOTHING).owner == "teleop"
+
+    chooser.hear("teleop", TELEOP, 5.0)
+    assert chooser.choose(1.1, NOTHING, NOTHING).owner == PLANNER

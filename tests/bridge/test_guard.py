@@ -24,7 +24,7 @@ from robot_bridge.guard.guarded_transport import GuardedTransport
 from robot_bridge.guard.line import MAX_BYTES, GuardLine, Hello, Release, understood
 from robot_bridge.guard.process import OOM_SCORE, GuardProcess
 from robot_bridge.middleware.dds import DdsTransport
-from robot_bridge.middleware.endpoints import Endpoint
+from robot_bridge.middleware.endpoints import Endpoint, Sender
 from robot_bridge.middleware.messages import Float64MultiArray, JointState
 from robot_bridge.node.commands import arguments_of
 from robot_bridge.safety.supervisor import Observed, TrainingRange
@@ -200,6 +200,9 @@ class Network:
         here = Endpoint("/commands", "std_msgs/msg/Float64MultiArray", publishes=True, reliable=True)
         return [dataclasses.replace(here, publishes=False), here, here, dataclasses.replace(here, topic="/joint_states")]
 
+    def publishers(self, topic: str) -> list[Sender]:
+        return [Sender("", "stranger"), Sender("", "adaptive_mpc_guard")]
+
 
 def test_the_line_carries_the_robot_commands_and_the_release(ends):
     ours, theirs = ends
@@ -280,6 +283,8 @@ def test_the_guards_publisher_is_no_other_robot_controller(ends):
     seen = GuardedTransport(Network(), GuardLine(ends[1]), "/commands").graph().endpoints()
 
     assert [e.topic for e in seen if e.publishes] == ["/commands", "/joint_states"]
+    graph = GuardedTransport(Network(), GuardLine(ends[1]), "/commands").graph()
+    assert [str(sender) for sender in graph.publishers("/commands")] == ["stranger"]
 
 
 def test_a_controller_whose_guard_has_died_sends_its_commands_itself(ends):

@@ -221,3 +221,14 @@ def test_the_diagnostics_have_a_part_for_each_of_these(parts: Parts):
     machine = {pair.key: pair.value for pair in status["node: machine"].values}
     assert machine["realtime"] == "realtime: memory locked"
     assert machine["steps of the wall clock"] == "0"
+
+
+def test_a_machine_that_cannot_be_looked_at_does_not_silence_the_rest(parts: Parts):
+    def fail() -> list[str]:
+        raise OSError("no such file")
+
+    watch = MachineWatch(parts.loop, CONFIG, 0.0, fail)
+    status = {each.name: each for each in Diagnostics(parts.loop, "node", machine=watch.look)(0.0).status}
+
+    assert status["node: machine"].message == "cannot be looked at: OSError: no such file"
+    assert "node: control loop" in status

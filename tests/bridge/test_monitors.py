@@ -170,7 +170,7 @@ def test_monitors_of_one_topic_share_a_subscription_and_channels_have_none():
     wire, charge = Wire(), BATTERY
     voltage = MonitorConfig("battery", **TOPIC | {"field": "voltage"}, fault=Limits(low=20.0))
 
-    readers = monitor_inputs({"charge": charge, "voltage": voltage, "fall": FALL}, lambda topic: wire)
+    readers = monitor_inputs({"charge": charge, "voltage": voltage, "fall": FALL}, wire)
     wire.receive(BatteryState(voltage=24.0, percentage=0.5), 3.0)
 
     assert wire.subscribed == [("/battery", BatteryState)]

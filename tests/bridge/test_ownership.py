@@ -22,7 +22,7 @@ from robot_bridge.ownership.memory import CommandMemory, memory_path
 from robot_bridge.ownership.ownership import Ownership
 from robot_bridge.ownership.present import moves_fast
 from robot_bridge.ownership.standby import LONGEST_WAIT, Standby
-from robot_bridge.ownership.strangers import GRACE_SECONDS, Strangers
+from robot_bridge.ownership.strangers import GRACE_SECONDS, LOOK_SECONDS, Strangers
 
 DT = 0.05
 REFUSE = OwnershipConfig(mode="refuse")
@@ -53,6 +53,8 @@ class Net:
     def period(self, seconds: float = DT) -> list[int]:
         """A control period, in which each node that has the robot sends a command; returns who has sent one."""
         self.now += seconds
+        for node in self.nodes:
+            node.look([], self.now)
         sent = []
         for i, node in enumerate(self.nodes):
             if i in self.frozen:
@@ -254,10 +256,10 @@ def test_old_claims_are_forgotten_but_for_that_of_the_last_owner():
     claims.hear(Claim("last", "last", Role.OWNS, 7), 0.0)
     for i in range(500):
         claims.hear(Claim(f"{i}", "other"), 1.0 + i / 1000)
-    assert len(claims.known_nodes(2.0)) <= MOST_CLAIMS + 1
+    assert len(claims.known_publishers(2.0)) <= MOST_CLAIMS + 1
     claims.hear(Claim("late", "late"), 100.0)
 
-    assert claims.known_nodes(100.0) == ["late"]
+    assert claims.known_publishers(100.0) == ["late"]
     assert claims.last_owner() == (Claim("last", "last", Role.OWNS, 7), 0.0)
     assert len(claims._heard) == 2
 
@@ -317,12 +319,12 @@ def test_a_stranger_is_named_and_refused():
     words = "joystick publishes commands to this robot, too; stop it, or list it under 'ownership.publishers'"
     assert strangers.words == words
     with pytest.raises(OwnershipError, match=words):
-        strangers.require_none()
+        strangers.require_none(GRACE_SECONDS)
 
 
 @pytest.mark.parametrize("allowed", ["joystick", "/joystick", "0110fff6", "0110FFF6-dd9d"])
 def test_publishers_that_are_listed_are_none(allowed: str):
-    looked([allowed], [Sender(GUID, "joystick")], []).require_none()
+    looked([allowed], [Sender(GUID, "joystick")], []).require_none(GRACE_SECONDS)
 
 
 @pytest.mark.parametrize("allowed", ["joy", "0110ff", "1110fff6"])
@@ -333,17 +335,39 @@ def test_a_part_of_a_name_is_no_name(allowed: str):
 def test_bridges_that_claim_are_none_but_no_more_than_there_are():
     bridge = Sender("", "adaptive_mpc")
 
-    looked([], [bridge], ["adaptive_mpc"]).require_none()
+    looked([], [bridge], ["adaptive_mpc"]).require_none(GRACE_SECONDS)
     assert looked([], [bridge, bridge], ["adaptive_mpc"]).present == ("adaptive_mpc",)
     # a middleware that tells no names
-    looked([], [Sender()], ["adaptive_mpc"]).require_none()
+    looked([], [Sender()], ["adaptive_mpc"]).require_none(GRACE_SECONDS)
+
+
+def test_a_guarded_bridge_is_known_by_its_guard_and_by_itself_once_the_guard_has_died():
+    claims = Claims(Claim("0", "ours"))
+    claims.hear(Claim("1", "robot_1/adaptive_mpc", is_guarded=True), 0.0)
+    known = claims.known_publishers(0.0)
+    guard, itself = Sender(GUID, "robot_1/adaptive_mpc_guard"), Sender(GUID, "robot_1/adaptive_mpc")
+
+    assert not looked([], [guard], known).present
+    assert not looked([], [itself], known).present
+    assert looked([], [guard, itself], known).present == ("robot_1/adaptive_mpc",)
+
+
+def test_a_robot_is_not_taken_where_nobody_has_looked_who_commands_it():
+    words = "who publishes commands to this robot was not seen in the last 1 s"
+    with pytest.raises(OwnershipError, match=words):
+        Strangers([]).require_none(7.0)
+    strangers = looked([], [], [])
+    strangers.require_none(GRACE_SECONDS + LOOK_SECONDS)
+    with pytest.raises(OwnershipError, match=words):
+        strangers.require_none(GRACE_SECONDS + LOOK_SECONDS + 0.01)
 
 
 def test_a_bridge_that_has_just_started_is_no_stranger_yet():
     strangers = Strangers([])
     strangers.look([Sender(GUID, "adaptive_mpc")], [], 5.0)
     strangers.look([Sender(GUID, "adaptive_mpc")], [], 5.9)
-    strangers.require_none()
+    strangers.require_none(5.9)
+    assert strangers.number == 1
 
 
 # --- standing by --------------------------------------------------------------------------------------------------------------

@@ -13,6 +13,8 @@ import pytest
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.options import BridgeOptions
 from robot_bridge.bridge_config import load_bridge_config
+from robot_bridge.middleware.dds_graph import DdsGraph
+from robot_bridge.middleware.endpoints import Sender
 from robot_bridge.middleware.messages import Bool, DiagnosticArray, Float64MultiArray, String
 from robot_bridge.node.commands import arguments_of
 from robot_bridge.node.parameters import NodeParameters, require_standby
@@ -68,6 +70,8 @@ def test_a_joystick_has_the_robot_while_it_speaks(node, transport, parameters, r
 
 
 def test_a_robot_that_another_node_has_is_refused_and_given_back_later(node, transport, parameters, robot):
+    stopped: list[State] = []
+    node._on_stop = lambda: stopped.append(node.state)
     node.configure(saying(parameters, REFUSE), transport)
     say, end = transport.publisher("/commands/owner", String), threading.Event()
     claim = Claim("0", "other", Role.OWNS, 4)
@@ -90,8 +94,8 @@ def test_a_robot_that_another_node_has_is_refused_and_given_back_later(node, tra
     node.activate()
     assert node._running().owning.owner == "planner"
     # one with better right takes it away at once, and the actuators are not brought to rest
-    say(String(dataclasses.replace(claim, term=9).words))
-    wait_until(lambda: node.state is State.INACTIVE)
+    newer = String(dataclasses.replace(claim, term=9).words)
+    wait_until(lambda: (say(newer), set(stopped) == {State.INACTIVE})[1])
     assert node._running().owning.ownership.yielded == 1
 
 
@@ -103,6 +107,53 @@ def test_a_robot_that_is_lost_while_the_node_starts_is_let_go(node, transport, p
 
     wait_until(lambda: node.state is State.INACTIVE)
     assert robot._came == []
+
+
+def test_a_stranger_brings_the_robot_to_rest_and_is_counted_and_whoever_manages_the_node_is_told(
+    node, transport, parameters, robot, monkeypatch
+):
+    diagnoses, stopped, others = Listener(), list[State](), list[Sender]()
+    monkeypatch.setattr(DdsGraph, "publishers", lambda graph, topic: others)
+    transport.subscribe("/diagnostics", DiagnosticArray, diagnoses)
+    node._on_stop = lambda: stopped.append(node.state)
+    node.configure(saying(parameters, REFUSE), transport)
+    node.activate()
+    diagnoses.wait_for(lambda m: said_in(m, "output", "other publishers") == "0")
+
+    others.append(Sender("", "joystick"))
+    wait_until(lambda: set(stopped) == {State.INACTIVE})
+    diagnoses.wait_for(lambda m: said_in(m, "output", "other publishers") == "1")
+
+
+def test_a_bridge_that_stands_by_beside_this_one_is_no_other_publisher(node, transport, parameters, robot):
+    node.configure(saying(parameters, "ownership: {mode: warn, publishers: [calibration]}\n"), transport)
+
+    senders = [Sender("", "calibration"), Sender("", "joystick")]
+    assert node._running().owning.others(senders) == 1
+
+
+def test_a_graph_that_cannot_be_read_keeps_neither_the_diagnosis_from_coming_nor_a_robot_from_being_refused(
+    node, transport, parameters, robot, monkeypatch
+):
+    def fail(*_: object) -> None:
+        raise ValueError("no such thing")
+
+    diagnoses = Listener()
+    transport.subscribe("/diagnostics", DiagnosticArray, diagnoses)
+    monkeypatch.setattr(DdsGraph, "publishers", fail)
+    monkeypatch.setattr(DdsGraph, "endpoints", fail)
+    node.configure(saying(parameters, REFUSE), transport)
+
+    words = diagnoses.wait_for(lambda m: said_in(m, "output", "other publishers") == "unknown")
+    assert "who else publishes commands cannot be seen" in {status.message for status in words.status}
+    with pytest.raises(OwnershipError, match="who publishes commands to this robot was not seen in the last 1 s"):
+        node.activate()
+
+
+def said_in(message: DiagnosticArray, part: str, key: str) -> str:
+    """The value of a key in a part of `/diagnostics`."""
+    values = [pair for status in message.status if status.name.endswith(part) for pair in status.values]
+    return next((pair.value for pair in values if pair.key == key), "")
 
 
 def test_a_held_robot_says_why_adapting_pauses(node, transport, parameters, robot):

@@ -13,14 +13,19 @@ from hypothesis import strategies as st
 from adaptive_mbrl.errors import ConfigError
 from robot_bridge.bridge_config import load_bridge_config
 from robot_bridge.control.inputs import Inputs
+from robot_bridge.middleware import dds
 from robot_bridge.middleware.dds import MAX_ANSWERS, DdsTransport
+from robot_bridge.middleware.endpoints import Sender
+from robot_bridge.middleware.health_messages import DynamicJointState
 from robot_bridge.middleware.messages import (
     MESSAGES,
     Bool,
+    DiagnosticArray,
     Float64MultiArray,
     Imu,
     JointState,
     Response,
+    String,
     TriggerRequest,
 )
 from robot_bridge.middleware.reception import MAX_BYTES, MAX_LIST_BYTES, Pace, largest
@@ -67,7 +72,7 @@ def test_a_message_that_costs_a_second_does_not_make_the_next_ones_wait_for_long
 
 
 def test_the_largest_message_depends_on_what_its_type_holds(tmp_path):
-    assert {largest(kind) for kind in (JointState, Float64MultiArray)} == {MAX_LIST_BYTES}
+    assert {largest(kind) for kind in (JointState, Float64MultiArray, DynamicJointState, DiagnosticArray)} == {MAX_LIST_BYTES}
     assert {largest(kind) for kind in (Imu, Bool, MESSAGES["nav_msgs/msg/Odometry"])} == {MAX_BYTES}
 
     path = tmp_path / "bridge.yaml"
@@ -91,6 +96,18 @@ def test_a_message_that_is_too_large_is_refused_and_the_next_one_taken(transport
     assert names == [["hip"]]
 
 
+def test_every_topic_has_a_largest_message(transport: DdsTransport):
+    said: list[str] = []
+    transport.subscribe("/said", String, lambda message, at: said.append(message.data))
+    publish = transport.publisher("/said", String, reliable=True)
+
+    publish(String("x" * (MAX_BYTES + 1)))
+    wait_until(lambda: transport.reception.refused["/said"] == 1)
+    publish(String("y"))
+
+    wait_until(lambda: said == ["y"])
+
+
 def test_of_many_messages_only_the_newest_one_is_decoded(transport: DdsTransport):
     got, first, go_on = list[float](), threading.Event(), threading.Event()
 
@@ -110,6 +127,35 @@ def test_of_many_messages_only_the_newest_one_is_decoded(transport: DdsTransport
     wait_until(lambda: got[-1] == 300.0)
     # delivery within a process has no order between its threads and ours, so that one in between may have been taken
     assert len(got) <= 3
+
+
+def test_a_publisher_that_cannot_be_told_does_not_end_the_receiving(transport: DdsTransport):
+    got: list[str] = []
+
+    def accept(sender: Sender) -> bool:
+        raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+
+    transport.subscribe("/hostile", String, lambda message, at: None, accept=accept)
+    transport.subscribe("/usual", String, lambda message, at: got.append(message.data))
+    publish = {topic: transport.publisher(topic, String) for topic in ("/hostile", "/usual")}
+    publish["/hostile"](String("x"))
+    wait_until(lambda: transport.reception.refused["/hostile"] == 1)
+
+    publish["/usual"](String("y"))
+    wait_until(lambda: got == ["y"])
+
+
+def test_samples_that_dds_cannot_give_are_counted(transport: DdsTransport, monkeypatch: pytest.MonkeyPatch):
+    def fail(*_: object) -> None:
+        raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(dds, "ddspy_take", fail)
+        transport.subscribe("/broken", String, lambda message, at: None)
+        transport.publisher("/broken", String)(String("x"))
+        wait_until(lambda: transport.reception.refused["/broken"] > 0)
+
+    assert transport._thread.is_alive()
 
 
 def test_a_receiver_that_fails_is_counted_and_does_not_end_the_receiving(transport: DdsTransport):

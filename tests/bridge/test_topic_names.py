@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 
 import pytest
@@ -17,6 +18,7 @@ from robot_bridge.control.pause_config import AdaptationConfig, ContactCondition
 from robot_bridge.middleware.connect import open_transport
 from robot_bridge.middleware.dds import DdsTransport
 from robot_bridge.middleware.dds_types import idl_type
+from robot_bridge.middleware.endpoints import Sender
 from robot_bridge.middleware.messages import Float64MultiArray, JointState, Response, String, TriggerRequest, Twist
 from robot_bridge.ownership.config import CommandSource, OwnershipConfig
 from robot_bridge.safety.config import SafetyConfig
@@ -69,6 +71,23 @@ def test_two_topics_that_become_one_are_refused():
         with_whole_names(CONFIG, lambda name: "/load" if name == "effort/commands" else name)
 
 
+def test_nodes_of_a_bridge_file_get_their_whole_names_and_guids_stay():
+    names = ("broadcaster", "/other/node", "0110fff6", "0110FFF6-dd9d")
+    inputs = {name: dataclasses.replace(CONFIG.inputs["joints"], publisher=name) for name in names}
+    config = dataclasses.replace(
+        CONFIG,
+        inputs=CONFIG.inputs | inputs,
+        ownership=dataclasses.replace(CONFIG.ownership, publishers=names),
+    )
+
+    named = with_whole_names(config, lambda name: in_namespace("robot_1", name))
+
+    whole = ("/robot_1/broadcaster", *names[1:])
+    assert named.ownership.publishers == tuple(named.inputs[name].publisher for name in names) == whole
+    assert with_whole_names(named, lambda name: in_namespace("robot_2", name)).ownership.publishers == whole
+    assert Sender("", "robot_1/broadcaster").is_called(whole[0])
+
+
 @pytest.mark.parametrize(
     ("namespace", "name", "whole"),
     [
@@ -96,6 +115,19 @@ def test_what_cannot_be_a_namespace_is_refused(namespace: str):
         require_namespace(namespace)
     with pytest.raises(ConfigError, match=r"^--namespace"):
         open_transport("dds", "node", DOMAIN, "lo", namespace)
+
+
+def test_a_publisher_over_dds_has_the_name_of_its_node_with_the_namespace():
+    talks, listens = (open_transport("dds", name, DOMAIN, "lo", "robot_1") for name in ("talks", "listens"))
+    senders: set[str] = set()
+    listens.subscribe("named", String, lambda message, at: None, accept=lambda sender: not senders.add(sender.node))
+    publish = talks.publisher("named", String)
+
+    wait_until(lambda: (publish(String("hello")), bool(senders - {""}))[1])
+    for transport in (talks, listens):
+        transport.close()
+
+    assert senders - {""} == {"robot_1/talks"}
 
 
 def test_two_robots_on_one_domain_do_not_hear_one_another():

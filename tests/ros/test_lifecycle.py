@@ -92,7 +92,7 @@ def test_parameters_say_what_they_are_and_refuse_the_rest():
             for name, d in described.items()
             if d.floating_point_range
         }
-        assert ranges == {"deadline": [(0.1, 0.95)], "preflight_seconds": [(0.0, 60.0)]}
+        assert ranges == {"deadline": [(0.1, 0.95)], "preflight_seconds": [(0.0, 60.0)], "memory_limit": [(0.0, 1e9)]}
         assert node.set("deadline", 0.5) == (True, "")
         for name, value, reason in (
             ("deadline", 0.99, "out of range"),

@@ -1,0 +1,67 @@
+"""Who publishes what on a domain, also beside publishers that write wrong things into DDS's discovery."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from robot_bridge.middleware.dds import DdsTransport
+from robot_bridge.middleware.endpoints import Endpoint
+from robot_bridge.middleware.messages import String
+from tests.bridge.waiting import PATIENCE, wait_until
+
+DOMAIN = 60 + os.getpid() % 100
+HOSTILE = f"""
+import time
+from robot_bridge.middleware import dds
+from robot_bridge.middleware.messages import String
+from cyclonedds.qos import _CQos
+
+transport = dds.DdsTransport({DOMAIN}, name="usual")
+keep = [transport.publisher("/usual", String)]
+_CQos._set_p_entityname = classmethod(lambda cls, qos, policy: cls._set_entity_name(qos, b"\\xff\\xfe"))
+keep.append(transport.publisher("/hostile", String))
+print("ready", flush=True)
+while True:
+    keep[1](String("x"))
+    time.sleep(0.02)
+"""
+
+
+@pytest.fixture
+def hostile() -> Iterator[None]:
+    process = subprocess.Popen([sys.executable, "-c", HOSTILE], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    yield
+    process.kill()
+    process.communicate(timeout=PATIENCE)
+
+
+def test_a_publisher_whose_name_is_no_text_hides_no_other_and_is_seen_without_a_name(hostile: None):
+    transport = DdsTransport(DOMAIN)
+    graph, found = transport.graph(), dict[str, Endpoint]()
+
+    def has_found_both() -> bool:
+        found.update({endpoint.topic: endpoint for endpoint in graph.endpoints()})
+        return {"/usual", "/hostile"} <= set(found)
+
+    wait_until(has_found_both)
+    assert graph.publishers("/usual") == [found["/usual"].sender]
+    transport.close()
+
+    assert (found["/usual"].sender.node, found["/hostile"].sender.node) == ("usual", "")
+
+
+def test_messages_of_a_publisher_whose_name_is_no_text_come_of_nobody(hostile: None):
+    transport, senders = DdsTransport(DOMAIN), set[str]()
+    transport.subscribe("/hostile", String, lambda message, at: None, accept=lambda sender: bool(senders.add(str(sender))))
+
+    wait_until(lambda: bool(senders))
+    transport.close()
+
+    assert senders == {"an unknown publisher"}
+    assert not transport.reception.refused
