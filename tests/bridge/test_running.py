@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack
 
 import pytest
@@ -15,16 +16,20 @@ from tests.bridge.test_adaptive_mpc import node, parameters, transport
 from tests.bridge.waiting import PATIENCE
 
 __all__ = ["node", "parameters", "transport"]
+OwnThreads = Callable[[], set[str]]
 OWN = {"control", "diagnostics", "log", "plan"}
 
 
-def own_threads() -> set[str]:
-    return {thread.name for thread in threading.enumerate()} & OWN
+@pytest.fixture
+def own_threads() -> Callable[[], set[str]]:
+    """The names of the node's threads; those that were there before, of other tests, do not count."""
+    before = set(threading.enumerate())
+    return lambda: {thread.name for thread in threading.enumerate() if thread not in before} & OWN
 
 
 @pytest.mark.parametrize("last", ["diagnostics", "log"])
 def test_an_interrupt_between_two_starts_ends_the_threads_that_run(
-    transport, parameters: NodeParameters, monkeypatch: pytest.MonkeyPatch, last: str
+    own_threads: OwnThreads, transport, parameters: NodeParameters, monkeypatch: pytest.MonkeyPatch, last: str
 ):
     class Interrupted(threading.Thread):
         def start(self) -> None:
@@ -43,7 +48,7 @@ def test_an_interrupt_between_two_starts_ends_the_threads_that_run(
 
 
 def test_an_interrupt_when_all_runs_leaves_a_node_that_can_be_cleaned_up(
-    node: AdaptiveMpc, transport, parameters: NodeParameters, monkeypatch: pytest.MonkeyPatch
+    own_threads: OwnThreads, node: AdaptiveMpc, transport, parameters: NodeParameters, monkeypatch: pytest.MonkeyPatch
 ):
     class Stack(ExitStack):
         def pop_all(self) -> ExitStack:
@@ -57,7 +62,7 @@ def test_an_interrupt_when_all_runs_leaves_a_node_that_can_be_cleaned_up(
 
 
 def test_an_interrupt_after_the_last_line_of_configure_leaves_a_node_that_can_be_cleaned_up(
-    node: AdaptiveMpc, transport, parameters: NodeParameters, monkeypatch: pytest.MonkeyPatch
+    own_threads: OwnThreads, node: AdaptiveMpc, transport, parameters: NodeParameters, monkeypatch: pytest.MonkeyPatch
 ):
     def interrupted(*arguments: object) -> None:
         Running(*arguments)  # type: ignore[arg-type]
