@@ -26,12 +26,11 @@ from robot_bridge.ownership.memory import CommandMemory, memory_path
 from robot_bridge.ownership.ownership import SAY_EVERY, Ownership, own_claim
 from robot_bridge.ownership.present import PresentReader, moves_fast
 from robot_bridge.ownership.standby import Standby
-from robot_bridge.safety.states import State
+from robot_bridge.safety.states import CONTROLLED, State
 from robot_bridge.safety.supervisor import SafetySupervisor, TrainingRange
 
 Array = NDArray[np.float64]
 Log = Callable[[LogLevel, str], None]
-CONTROLLED = (State.RAMP, State.RUNNING, State.HOLD)
 
 
 class Start(NamedTuple):

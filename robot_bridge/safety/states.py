@@ -22,6 +22,10 @@ class State(Enum):
     """Emergency stop, until `clear_estop`: the safe action is sent, or nothing if nothing was sent before."""
 
 
+CONTROLLED = (State.RAMP, State.RUNNING, State.HOLD)
+"""States in which the robot is controlled, and a command is sent in every control period."""
+
+
 class Event(Enum):
     """What can happen to the supervisor."""
 

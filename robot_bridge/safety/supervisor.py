@@ -29,12 +29,11 @@ from robot_bridge.safety.observation_checks import ObservationChecks, Observed, 
 from robot_bridge.safety.plan_checks import PlanChecks
 from robot_bridge.safety.reactions import Key, Reaction, Reactions, severity, stops
 from robot_bridge.safety.safe_actions import SafeActions
-from robot_bridge.safety.states import Event, State, after
+from robot_bridge.safety.states import CONTROLLED, Event, State, after
 from robot_bridge.safety.stopping import Outcome, StopWatch
 
 Array = NDArray[np.float64]
 
-_CONTROLLED = (State.RAMP, State.RUNNING, State.HOLD)
 
 __all__ = ["Decision", "Observed", "SafetySupervisor", "TrainingRange"]
 
@@ -122,7 +121,7 @@ class SafetySupervisor:
 
     def override(self) -> tuple[Key, ...]:
         """A person decides to go on: faults that are waiting stay warnings until they are gone. Returns these faults."""
-        return self._reactions.override() if self.state in _CONTROLLED else ()
+        return self._reactions.override() if self.state in CONTROLLED else ()
 
     def activate(
         self,
@@ -307,7 +306,7 @@ class SafetySupervisor:
         if self.state is before:
             return
         self._seconds_in_state, self._ramps_from = 0.0, None
-        if self.state not in _CONTROLLED:
+        if self.state not in CONTROLLED:
             self._reactions.forget()
         if self.state is State.ESTOP:
             # an emergency stop makes nothing milder
