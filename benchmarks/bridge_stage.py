@@ -21,31 +21,23 @@ from adaptive_mbrl.adaptation.gradient import GradientConfig
 from adaptive_mbrl.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from adaptive_mbrl.dynamics.model import ModelConfig
 from adaptive_mbrl.planning import ICEMConfig
+from robot_bridge.safety.states import CONTROLLED
 from sim.paths import find_config
 from sim.robot.robot import load_robot
+from tests.cartpole_bridge import CARTPOLE
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT = 1.0
 """Largest command of the cart-pole's motor."""
-BRIDGE = """
-checkpoint: CHECKPOINT
-inputs:
-  joints: {topic: /joint_states, type: sensor_msgs/msg/JointState}
-obs:
-  cart_position: {input: joints, field: position, joint: slider}
-  pole_angle: {input: joints, field: position, joint: hinge_1}
-  cart_velocity: {input: joints, field: velocity, joint: slider}
-  pole_velocity: {input: joints, field: velocity, joint: hinge_1}
-output: {topic: /commands}
-safety:
-  rate_limits: {slide: RATE}
+BRIDGE = f"""{CARTPOLE.format(checkpoint="CHECKPOINT")}safety:
+  rate_limits: {{slide: RATE}}
   max_age: AGE
   max_missed_deadlines: MISSED
   ramp_seconds: 0.2
   recovery_seconds: 0.2
 """
 PATIENCE = 120.0
-CONTROLS = ("ramp", "running", "hold")
+CONTROLS = tuple(state.value for state in CONTROLLED)
 """States in which a command is sent in every control period."""
 _TICKS = os.sysconf("SC_CLK_TCK")
 

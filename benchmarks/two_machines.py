@@ -120,7 +120,7 @@ def episode(machines: Machines, scenario: Scenario, latency: float) -> dict[str,
         if robot.returncode or bridge.returncode:
             raise RuntimeError(f"{mistakes}{more}")
         found: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
-        return found | recorded(folder / "bag") | {"timing": lines[1], "bridge": rest.splitlines()[-1]}
+        return found | recorded(folder / "bag") | {"timing": lines[1], "bridge": rest.splitlines()[-1].partition(": ")[2]}
 
 
 def wait_for_hold(bridge: subprocess.Popen[str]) -> list[str]:

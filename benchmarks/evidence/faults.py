@@ -6,23 +6,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tests.bridge.faults import Times, node_fault, sensor_fault
+from tests.cartpole_bridge import CARTPOLE
 
 MAX_AGE, MAX_MISSED, FROZEN_STEPS = 0.15, 3, 10
 STANDING, MOVING = "standing", "moving"
-BRIDGE = """
-checkpoint: cartpole
-inputs:
-  joints: {topic: /joint_states, type: sensor_msgs/msg/JointState}
-obs:
-  cart_position: {input: joints, field: position, joint: slider}
-  pole_angle: {input: joints, field: position, joint: hinge_1}
-  cart_velocity: {input: joints, field: velocity, joint: slider}
-  pole_velocity: {input: joints, field: velocity, joint: hinge_1}
-output: {topic: /commands}
-operator: {topic: /operator, max_age: MAX_AGE}
+BRIDGE = f"""{CARTPOLE.format(checkpoint="cartpole")}operator: {{topic: /operator, max_age: MAX_AGE}}
 safety:
-  rate_limits: {slide: 40.0}
-  obs_limits: {cart_position: {low: -2.2, high: 2.2}}
+  rate_limits: {{slide: 40.0}}
+  obs_limits: {{cart_position: {{low: -2.2, high: 2.2}}}}
   max_age: MAX_AGE
   max_missed_deadlines: MAX_MISSED
   ramp_seconds: 0.05
