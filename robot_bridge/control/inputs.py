@@ -15,7 +15,7 @@ from adaptive_mbrl.stamp_order import is_new
 from robot_bridge.bridge_config import BridgeConfig, ChannelInput, GoalInput, OperatorInput
 from robot_bridge.control.pinned import Pinned
 from robot_bridge.control.sender_clock import DelayEstimator
-from robot_bridge.middleware.fields import field_of, joint_value
+from robot_bridge.middleware.fields import field_of, number_in
 from robot_bridge.middleware.messages import MESSAGES, Bool, JointState, Message
 from robot_bridge.middleware.reception import largest
 from robot_bridge.middleware.transport import Transport
@@ -215,6 +215,4 @@ def is_about(message: Message, source: ChannelInput) -> bool:
 
 def read_channel(message: Message, source: ChannelInput) -> float:
     """The value of one channel in a message; NaN if the message does not hold it."""
-    if isinstance(message, JointState):
-        return joint_value(message, source.field, source.joint)
-    return field_of(message, source.field)
+    return number_in(message, source.field, source.joint)

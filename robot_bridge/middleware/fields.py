@@ -44,6 +44,11 @@ def field_of(message: Message, path: str) -> float:
     return float(value)
 
 
+def number_in(message: Message, field: str, joint: str = "") -> float:
+    """The number at a place in a message: a joint's in a JointState, else that of a path; NaN if the message does not hold it."""
+    return joint_value(message, field, joint) if isinstance(message, JointState) else field_of(message, field)
+
+
 def write_field(message: Message, path: str, value: float) -> None:
     """Write one number; the inverse of `field_of`. Arrays grow as needed; an angle sets its quaternion's other angles to 0."""
     *parents, last = path.split(".")

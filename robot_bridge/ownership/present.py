@@ -10,8 +10,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from robot_bridge.middleware.fields import field_of, joint_value
-from robot_bridge.middleware.messages import JointState, Message
+from robot_bridge.middleware.fields import number_in
+from robot_bridge.middleware.messages import Message
 from robot_bridge.middleware.transport import Transport
 from robot_bridge.ownership.config import PresentCommand
 
@@ -50,7 +50,7 @@ class PresentReader:
         """Take over the values in a message of an input."""
         for index, place in self._places.items():
             if place.input == name:
-                value = _value(message, place)
+                value = number_in(message, place.field, place.joint)
                 if math.isfinite(value):
                     self._values[index], self._heard[index] = value, received
 
@@ -59,10 +59,6 @@ class PresentReader:
         age = self._clock() - self._heard
         known = np.where((age >= 0) & (age <= self._max_age), self._values, math.nan)
         return known if np.isfinite(known).any() else None
-
-
-def _value(message: Message, place: PresentCommand) -> float:
-    return joint_value(message, place.field, place.joint) if isinstance(message, JointState) else field_of(message, place.field)
 
 
 def moves_fast(velocities: Array, stds: Array, threshold: float) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from adaptive_mbrl.spec import RobotSpec
+from robot_bridge.safety.circle import on_circle
 from robot_bridge.safety.config import Derivative
 from robot_bridge.safety.faults import Fault
 from robot_bridge.safety.observation_checks import Observed
@@ -42,7 +43,7 @@ class Derivatives:
         with np.errstate(all="ignore"):
             passed = (observed.received - last.received)[self._position]
             moved = (observed.values - last.values)[self._position]
-            moved = np.where(self._is_angle, np.arctan2(np.sin(moved), np.cos(moved)), moved)
+            moved = np.where(self._is_angle, on_circle(moved), moved)
             velocity = 0.5 * (observed.values + last.values)[self._velocity]
             difference = moved / passed - velocity
         is_known = np.isfinite(difference) & (passed >= 0.5 * self._dt) & (passed <= LONGEST_GAP * self._dt)

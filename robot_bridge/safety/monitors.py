@@ -12,9 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-
 from adaptive_mbrl.spec import RobotSpec
+from robot_bridge.safety.circle import on_circle
 from robot_bridge.safety.faults import Fault, FaultKind
 from robot_bridge.safety.monitor_config import FAULTS_OF, Limits, MonitorConfig
 from robot_bridge.safety.observation_checks import Observed
@@ -145,6 +144,6 @@ class Monitors:
         value = float(observed.values[self._channels[name]])
         if name in self._angles and math.isfinite(value):
             # an angle may count turns
-            value = float(np.arctan2(np.sin(value), np.cos(value)))
+            value = float(on_circle(value))
         # whether a channel is fresh and finite is the supervisor's business
         return Reading(value, now)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from adaptive_mbrl.controller import Command
 from adaptive_mbrl.spec import RobotSpec
+from robot_bridge.safety.circle import on_circle
 from robot_bridge.safety.config import Range
 from robot_bridge.safety.faults import Fault, FaultKind
 from robot_bridge.safety.observation_checks import without_margin
@@ -95,7 +96,7 @@ class Workspace:
         values = predicted[..., self._index]
         # an angle may count turns
         with np.errstate(invalid="ignore"):
-            values = np.where(self._is_angle, np.arctan2(np.sin(values), np.cos(values)), values)
+            values = np.where(self._is_angle, on_circle(values), values)
         out = goes_out(beyond(values, self._low, self._high), ROUNDING * (self._high - self._low))
         return [self._violation(int(i), out[..., i], values[..., i]) for i in np.flatnonzero(out.any((0, 1)))]
 
