@@ -8,7 +8,7 @@ periods of 0.04 s from the moment after which the plan must not be followed to t
 command of the whole run, as a driver would get it, and counts those that are unsafe: beyond the limits, changed too fast, no
 number, or following the plan later than the fault allows.
 
-An injection takes about a second: 18 faults 100 times under both conditions take about 70 minutes. The report is written after
+An injection takes about a second: 19 faults 100 times under both conditions take about 70 minutes. The report is written after
 each fault; a run that was interrupted goes on where it was, unless `--again` is given.
 """
 
@@ -26,10 +26,11 @@ import tyro
 
 from adaptive_mbrl.storage import write_text_atomically
 from benchmarks.bridge_machine import machine
-from benchmarks.evidence.faults import FAULTS, bridge_text
+from benchmarks.evidence.faults import FAULTS, STEERED, bridge_text
 from benchmarks.evidence.figures import digits, proportion, quantiles
 from benchmarks.evidence.load import busy_cores
 from benchmarks.evidence.rig import EvidenceRig, Injection, evidence_rig, phases
+from benchmarks.evidence.steered_cartpole import write_steered_cartpole
 from robot_bridge.bridge_config import load_bridge_config
 from sim.paths import find_config
 from sim.robot.robot import load_robot
@@ -98,7 +99,8 @@ def injected(
     }
     with tempfile.TemporaryDirectory() as folder:
         bridge = Path(folder) / "bridge.yaml"
-        bridge.write_text(bridge_text(kind, limits))
+        checkpoint = str(write_steered_cartpole(Path(folder) / "checkpoint")) if kind == STEERED else "cartpole"
+        bridge.write_text(bridge_text(kind, limits, checkpoint))
         for name in names:
             # a rig of its own for each fault: what one has done to the node must not show in the next one
             with evidence_rig(domain, kind, bridge, spec, jitter, seed) as rig:

@@ -37,7 +37,7 @@ from benchmarks.evidence.faults import STANDING, bridge_text
 from benchmarks.evidence.figures import digits
 from benchmarks.evidence.guard_client import COMMAND
 from benchmarks.evidence.load import busy_cores
-from benchmarks.evidence.rig import PACKAGE, Injection, Operator, phases
+from benchmarks.evidence.rig import PACKAGE, Injection, operator, phases
 from robot_bridge.bridge_config import load_bridge_config
 from robot_bridge.middleware.dds import DdsTransport
 from robot_bridge.safety.limits import command_limiter
@@ -88,7 +88,7 @@ class Guarded:
         limiter = command_limiter(self.spec, load_bridge_config(self._bridge).safety)
         promises = (limiter.low[0], limiter.high[0], limiter.rate[0], self.spec.dt)
         self.transport = DdsTransport(domain)
-        self.actuators, self.operator = Actuators(self.transport), Operator(self.transport)
+        self.actuators, self.operator = Actuators(self.transport), operator(self.transport)
         self.observer = LineProcess("observer", self._domain, *map(str, promises), package=PACKAGE)
         arguments = ("standing", self._domain, str(self._bridge), f"{jitter:g}", "0")
         self._robot = LineProcess("robot", *arguments, package=PACKAGE)

@@ -9,8 +9,8 @@ from tests.bridge.faults import Times, node_fault, sensor_fault
 from tests.cartpole_bridge import CARTPOLE
 
 MAX_AGE, MAX_MISSED, FROZEN_STEPS = 0.15, 3, 10
-STANDING, MOVING = "standing", "moving"
-BRIDGE = f"""{CARTPOLE.format(checkpoint="cartpole")}operator: {{topic: /operator, max_age: MAX_AGE}}
+STANDING, STEERED, MOVING = "standing", "steered", "moving"
+BRIDGE = f"""{CARTPOLE.format(checkpoint="CHECKPOINT")}operator: {{topic: /operator, max_age: MAX_AGE}}
 safety:
   rate_limits: {{slide: 40.0}}
   obs_limits: {{cart_position: {{low: -2.2, high: 2.2}}}}
@@ -27,7 +27,12 @@ OF_MODEL = """
   reactions: {drift: {action: zero}}
 """
 """What is added for a robot that moves; a robot that stands still is one that the model cannot explain."""
-Where = Literal["sensor", "node", "operator", "lie"]
+OF_GOALS = """  frozen_steps: 0
+goal: {topic: /goal, type: geometry_msgs/msg/Twist, fields: [linear.x], initial: [0.0], max_age: MAX_AGE}
+"""
+"""What is added for a robot that stands still and is steered by a stream of goals."""
+OF_ROBOT = {STANDING: "  frozen_steps: 0\n", STEERED: OF_GOALS, MOVING: OF_MODEL}
+Where = Literal["sensor", "node", "operator", "goal", "lie"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class Fault:
     """A fault of the system.
 
     Attributes:
-        robot: the robot that it is injected into, `standing` or `moving`.
+        robot: the robot that it is injected into, `standing`, `steered` or `moving`.
         where: what fails.
         words: what the node says, one of these.
         periods: control periods from the moment after which the plan must not be followed in which the safe action must come. A
@@ -67,24 +72,25 @@ FAULTS: dict[str, Fault] = {
     "monotonic ahead": Fault(STANDING, "node", ("",)),
     "operator silent": Fault(STANDING, "operator", ("the operator is silent",)),
     "operator away": Fault(STANDING, "operator", ("the operator is not there",)),
+    "goals silent": Fault(STEERED, "goal", ("the stream of goals is silent",)),
     "jump": Fault(MOVING, "lie", (JUMPED, DERIVATIVE), 2),
     "frozen": Fault(MOVING, "lie", ("kept its value", JUMPED, DERIVATIVE), FROZEN_STEPS + 3, needs_motion=True),
     "derivative": Fault(MOVING, "lie", (DERIVATIVE, JUMPED), 12, needs_motion=True),
     "drift": Fault(MOVING, "lie", ("drifts by", DERIVATIVE, JUMPED), 60),
 }
-"""By name. `goal_lost` is not among them because a cart-pole has no goal, and neither are the alarms of actuators, which need a
-checkpoint with a diagnosis."""
+"""By name. The alarms of actuators are not among them, because they need a checkpoint with a diagnosis."""
 MODEL_FAULTS = tuple(name for name, fault in FAULTS.items() if fault.where == "lie")
 
 
-def bridge_text(robot: str, limits: dict[str, float]) -> str:
+def bridge_text(robot: str, limits: dict[str, float], checkpoint: str = "cartpole") -> str:
     """The bridge file of a rig.
 
     Args:
-        robot: `standing` or `moving`.
+        robot: `standing`, `steered` or `moving`.
         limits: `MAX_JUMP`, `MAX_DRIFT` and `TOLERANCE` of the robot that moves.
+        checkpoint: name or folder of the checkpoint; that of a steered robot has one goal.
     """
-    text = BRIDGE + (OF_MODEL if robot == MOVING else "  frozen_steps: 0\n")
+    text = BRIDGE.replace("CHECKPOINT", checkpoint) + OF_ROBOT[robot]
     known = {"MAX_AGE": MAX_AGE, "MAX_MISSED": MAX_MISSED, "FROZEN_STEPS": FROZEN_STEPS, **limits}
     for key, value in known.items():
         text = text.replace(key, f"{value:g}")
@@ -105,8 +111,8 @@ def times_of(name: str, log: list[list[Any]], told: tuple[float, float], dt: flo
         return sensor_fault(log, MAX_AGE)
     if where == "node":
         return node_fault(log, name, dt, MAX_MISSED)
-    if where == "operator":
-        return _operator_fault(log, told[1])
+    if where in ("operator", "goal"):
+        return _silence(log, where, told[1])
     over = told[1]
     if name == "jump":
         # a value that stays where it has jumped to is believed again: only the first reaction belongs to the jump
@@ -114,9 +120,9 @@ def times_of(name: str, log: list[list[Any]], told: tuple[float, float], dt: flo
     return Times(told[0], told[0], over)
 
 
-def _operator_fault(log: list[list[Any]], over: float) -> Times:
-    """Someone who says to be gone is gone at once; someone who says nothing is gone after `MAX_AGE`."""
-    last = max(at for at, what, about in log if what == "operator" and about and at < over)
-    gone = [at for at, what, about in log if what == "operator" and not about and last < at < over]
+def _silence(log: list[list[Any]], who: str, over: float) -> Times:
+    """Who says to be gone is gone at once; who says nothing is gone after `MAX_AGE`."""
+    last = max(at for at, what, about in log if what == who and about and at < over)
+    gone = [at for at, what, about in log if what == who and not about and last < at < over]
     limit = gone[0] if gone else last + MAX_AGE
     return Times(min(limit, last), limit, over)

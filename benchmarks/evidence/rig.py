@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from adaptive_mbrl.spec import RobotSpec
-from benchmarks.evidence.faults import FAULTS, STANDING, times_of
+from benchmarks.evidence.faults import FAULTS, MOVING, STANDING, STEERED, times_of
 from benchmarks.evidence.robot import POLE
 from robot_bridge.bridge_config import load_bridge_config
 from robot_bridge.middleware.dds import DdsTransport
-from robot_bridge.middleware.messages import Bool, JointState
+from robot_bridge.middleware.messages import Bool, JointState, Message, Twist, Vector3
 from robot_bridge.safety.limits import command_limiter
 from tests.bridge.faults import PATIENCE, Actuators, LineProcess, reaction
 
@@ -26,7 +26,9 @@ PACKAGE = "benchmarks.evidence"
 ATTEMPTS = 50
 """So often a fault is tried that must meet the robot in a certain state."""
 HEARTBEAT = 0.02
-"""Time between two signs of life of the operator [s]."""
+"""Time between two signs of life of the operator, and between two goals [s]."""
+PRESENT, GONE, GOAL = Bool(True), Bool(False), Twist(linear=Vector3(x=0.3))
+"""What the operator says, and where the cart shall stand [m]."""
 MOTION = 3.0
 """Least speed of the pole at which a fault strikes that shows only in motion [rad/s]."""
 TURN = 2.0
@@ -51,12 +53,21 @@ class Injection:
     late: int
 
 
-class Operator:
-    """Says again and again that somebody is there, on a thread of its own, unless told otherwise."""
+class Stream:
+    """Says the same again and again, on a thread of its own.
 
-    def __init__(self, transport: DdsTransport) -> None:
-        self._publish, self._closed = transport.publisher("/operator", Bool, reliable=False), threading.Event()
-        self.says: bool | None = True
+    Args:
+        transport: the transport that it is said on.
+        topic: the topic.
+        message: what is said.
+
+    Attributes:
+        says: what is said at the moment; None for nothing.
+    """
+
+    def __init__(self, transport: DdsTransport, topic: str, message: Message) -> None:
+        self._publish, self._closed = transport.publisher(topic, type(message)), threading.Event()
+        self.says: Message | None = message
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -68,7 +79,12 @@ class Operator:
     def _run(self) -> None:
         while not self._closed.wait(HEARTBEAT):
             if self.says is not None:
-                self._publish(Bool(self.says))
+                self._publish(self.says)
+
+
+def operator(transport: DdsTransport) -> Stream:
+    """Somebody who is there."""
+    return Stream(transport, "/operator", PRESENT)
 
 
 class EvidenceRig:
@@ -76,7 +92,7 @@ class EvidenceRig:
 
     Args:
         domain: DDS's domain id.
-        kind: `standing` or `moving`.
+        kind: `standing`, `steered` or `moving`.
         bridge: the bridge file.
         spec: the robot's channels.
         jitter: longest further time between two sensor messages [s].
@@ -92,9 +108,12 @@ class EvidenceRig:
             self.transport = DdsTransport(domain)
             starting.callback(self.transport.close)
             self._actuators = Actuators(self.transport)
-            self._operator, self._speed = Operator(self.transport), 0.0
-            self.transport.subscribe("/joint_states", JointState, self._hear)
+            self._operator, self._speed = operator(self.transport), 0.0
             starting.callback(self._operator.close)
+            if kind == STEERED:
+                self._goals = Stream(self.transport, "/goal", GOAL)
+                starting.callback(self._goals.close)
+            self.transport.subscribe("/joint_states", JointState, self._hear)
             self._observer = LineProcess("observer", str(domain), *map(str, promises), package=PACKAGE)
             starting.callback(self._observer.close)
             self._robot = self._new_robot()
@@ -163,13 +182,13 @@ class EvidenceRig:
     def _let_it_move(self) -> None:
         """Wait until the pole turns fast: one that hangs is swung up, and one that stands falls while the operator is away."""
         for turn in range(ATTEMPTS):
-            self._operator.says = turn % 2 == 0
+            self._operator.says = PRESENT if turn % 2 == 0 else GONE
             until = time.monotonic() + TURN
             while abs(self._speed) < MOTION and time.monotonic() < until:
                 self._wait(1)
             if abs(self._speed) >= MOTION:
                 break
-        self._operator.says = True
+        self._operator.says = PRESENT
 
     def _hear(self, state: JointState, received: float) -> None:
         self._speed = state.velocity[POLE]
@@ -193,7 +212,9 @@ class EvidenceRig:
         if name == "publisher killed":
             self._robot.process.kill()
         elif where == "operator":
-            self._operator.says = None if name == "operator silent" else False
+            self._operator.says = None if name == "operator silent" else GONE
+        elif where == "goal":
+            self._goals.says = None
         elif where == "node":
             self._node.ask(name)
         else:
@@ -211,14 +232,17 @@ class EvidenceRig:
         if where in ("sensor", "lie"):
             return float(self._robot.ask("good"))
         if where == "operator":
-            self._operator.says = True
+            self._operator.says = PRESENT
+        elif where == "goal":
+            self._goals.says = GOAL
         else:
             self._node.ask("heal")
         return time.monotonic()
 
     def _new_robot(self) -> LineProcess:
         self._seed += 1
-        arguments = (self._kind, str(self._domain), str(self._bridge), f"{self._jitter:g}", str(self._seed))
+        behaviour = MOVING if self._kind == MOVING else STANDING
+        arguments = (behaviour, str(self._domain), str(self._bridge), f"{self._jitter:g}", str(self._seed))
         return LineProcess("robot", *arguments, package=PACKAGE)
 
 

@@ -4,7 +4,7 @@ python -m tests.bridge.faulty_node DOMAIN BRIDGE
 
 Lines on stdin, each answered by one: a fault of `Faults`, `heal`, `until STATE`, `log`, `report`, `reasons`. The log is a list of
 [when, what, about], where `when` is monotonic [s] and no fault moves that clock: `obs` with stamp and cart position, `command`,
-`operator`, `fault`, `healed`.
+`operator`, `goal`, `fault`, `healed`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from robot_bridge.bags.recording_transport import RecordingTransport
 from robot_bridge.control.warm_up import WarmedUp, warm_up
 from robot_bridge.middleware.dds import DdsTransport
 from robot_bridge.middleware.fields import joint_value
-from robot_bridge.middleware.messages import Bool, Float64MultiArray, JointState, Message
+from robot_bridge.middleware.messages import Bool, Float64MultiArray, JointState, Message, Twist
 from robot_bridge.node.adaptive_mpc import AdaptiveMpc
 from robot_bridge.node.parameters import NodeParameters
 from robot_bridge.robot_files import load_controller
@@ -54,6 +54,7 @@ class Log:
             JointState: ("obs", obs_of),
             Float64MultiArray: ("command", lambda m: m.data[0]),
             Bool: ("operator", lambda m: m.data),
+            Twist: ("goal", lambda m: True),
         }.get(message_type)
         if about is None or name.startswith("/adaptive_mpc"):
             return lambda message, at: None

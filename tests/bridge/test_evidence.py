@@ -5,14 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from adaptive_mbrl.checkpoint import load_checkpoint
 from benchmarks.bridge_faults import figures_of
-from benchmarks.evidence.faults import FAULTS, FROZEN_STEPS, MAX_AGE, MOVING, STANDING, bridge_text, times_of
+from benchmarks.evidence.faults import FAULTS, FROZEN_STEPS, MAX_AGE, MOVING, OF_ROBOT, STEERED, bridge_text, times_of
 from benchmarks.evidence.figures import rate_interval, share_interval
 from benchmarks.evidence.observer import Promises
 from benchmarks.evidence.rig import Injection, phases
 from benchmarks.evidence.slope import growth
+from benchmarks.evidence.steered_cartpole import write_steered_cartpole
 from benchmarks.sensor_fault_figures import Looked, events, figures, proposed_limits, rounded_up
-from robot_bridge.bridge_config import load_bridge_config
+from robot_bridge.bridge_config import load_bridge_config, require_goal
 from robot_bridge.safety.config import Derivative, SafetyConfig
 from tests.benchmark_scripts import script
 from tests.bridge.faults import Times, reaction
@@ -72,10 +74,12 @@ def test_the_rate_is_also_counted_by_the_observers_own_clock():
     assert promises.broken["rate, by the clock"] == 3
 
 
-def test_an_operator_who_is_silent_is_gone_after_the_age_limit_and_one_who_says_so_at_once():
+def test_who_is_silent_is_gone_after_the_age_limit_and_who_says_so_at_once():
     log = [[1.0, "operator", True], [1.02, "operator", True], [1.2, "command", 0.0]]
 
     assert times_of("operator silent", log, (1.01, 2.0), DT).limit == pytest.approx(1.02 + MAX_AGE)
+    goals = [[at, "goal", True] for at, who, _ in log if who == "operator"]
+    assert times_of("goals silent", goals, (1.01, 2.0), DT).limit == pytest.approx(1.02 + MAX_AGE)
     assert times_of("operator away", [*log, [1.04, "operator", False]], (1.03, 2.0), DT).limit == 1.04
 
 
@@ -114,7 +118,7 @@ def test_faults_strike_at_all_phases_and_each_time_at_the_same_ones():
     assert np.histogram(first, 10, (0.0, DT))[0].min() > 60
 
 
-@pytest.mark.parametrize("robot", [STANDING, MOVING])
+@pytest.mark.parametrize("robot", OF_ROBOT)
 def test_the_rigs_have_bridge_files(robot: str, tmp_path):
     (tmp_path / "bridge.yaml").write_text(bridge_text(robot, {"MAX_JUMP": 9.0, "MAX_DRIFT": 0.3, "TOLERANCE": 0.2}))
 
@@ -122,7 +126,17 @@ def test_the_rigs_have_bridge_files(robot: str, tmp_path):
 
     assert safety.max_age == MAX_AGE
     assert (safety.frozen_steps, safety.max_jump) == ((FROZEN_STEPS, 9.0) if robot == MOVING else (0, 0.0))
-    assert {fault.robot for fault in FAULTS.values()} == {STANDING, MOVING}
+    assert {fault.robot for fault in FAULTS.values()} == set(OF_ROBOT)
+
+
+def test_a_steered_cartpole_has_the_goal_of_its_bridge_file(tmp_path):
+    checkpoint = write_steered_cartpole(tmp_path / "checkpoint")
+    (tmp_path / "bridge.yaml").write_text(bridge_text(STEERED, {}, str(checkpoint)))
+
+    about = load_checkpoint(checkpoint).description
+
+    require_goal(load_bridge_config(tmp_path / "bridge.yaml"), len(about.goal_names), "bridge.yaml")
+    assert [term.goal for term in about.terms if term.channels == ("cart_position",)] == [about.goal_names]
 
 
 def test_the_tables_of_reports_say_what_the_reports_say():
