@@ -4,8 +4,9 @@ Usage: python -m benchmarks.guard_kills [--times 100] [--real 20] [--conditions 
 
 Each death strikes at a random moment of the control period of 0.04 s. `light` controllers are processes without a model that
 speak to the real guard by the real line, because one with a model takes many seconds to start; `real` ones are those of the
-command `bridge --guard` with the shipped cart-pole. The time is from the signal to the first safe action that an observer in
-another process gets, over DDS. The observer looks at every command as in `bridge_faults.py`.
+command `bridge --guard` with the shipped cart-pole. The time is from the signal, and for `memory` from the moment at which the
+controller has more memory than it may have, to the first safe action that an observer in another process gets, over DDS. The
+observer looks at every command as in `bridge_faults.py`.
 
 A light death takes about 1.5 s, a real one about 15 s. All of it takes about 25 minutes. The report is written after each kind.
 """
@@ -39,6 +40,7 @@ from benchmarks.evidence.guard_client import COMMAND
 from benchmarks.evidence.load import busy_cores
 from benchmarks.evidence.rig import PACKAGE, Injection, operator, phases
 from robot_bridge.bridge_config import load_bridge_config
+from robot_bridge.machine.memory import resident_memory
 from robot_bridge.middleware.dds import DdsTransport
 from robot_bridge.safety.limits import command_limiter
 from sim.robot.robot import load_robot
@@ -47,6 +49,9 @@ from tests.bridge.faults import Actuators, LineProcess
 MEMORY_LIMIT = 300.0
 """Of a light controller, which takes less than half of it [MiB]."""
 SAFE_COMMANDS = 5
+TAKES_MEMORY = signal.SIGUSR1
+LOOK = 0.001
+"""Time between two looks at the memory of a controller [s]."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +70,8 @@ class Death:
 DEATHS = {
     "killed": Death(signal.SIGKILL, 2),
     "stopped": Death(signal.SIGSTOP, 2),
-    "memory": Death(signal.SIGUSR1, 4),
+    "memory": Death(TAKES_MEMORY, 2),
 }
-"""The guard looks at the memory once in a control period; until then the controller still has to take it."""
 
 
 class Guarded:
@@ -124,6 +128,8 @@ class Guarded:
         controller = int(Path(f"/proc/{host.pid}/task/{host.pid}/children").read_text().split()[0])
         struck = time.monotonic()
         os.kill(controller, death.number)
+        if death.number == TAKES_MEMORY:
+            struck = _grown(controller)
         self.actuators.wait_for(lambda value: value == 0.0)
         for _ in range(SAFE_COMMANDS):
             self.actuators.wait_for(lambda value: True)
@@ -153,6 +159,14 @@ class Guarded:
                     for child in Path(f"/proc/{host.pid}/task/{host.pid}/children").read_text().split():
                         os.kill(int(child), signal.SIGKILL)
                 host.kill()
+
+
+def _grown(process: int) -> float:
+    """When a process has more memory than a light controller may have, or has ended of it, monotonic [s]."""
+    pause = threading.Event()
+    while 0 < resident_memory(process) <= MEMORY_LIMIT:
+        pause.wait(LOOK)
+    return time.monotonic()
 
 
 def main(

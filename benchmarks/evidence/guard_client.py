@@ -1,7 +1,7 @@
 """A controller without a model: it speaks to the guard by the real line and sends a command in every control period.
 
 It takes a tenth of the time to start that a controller with a model takes, so that it can be killed a hundred times. On SIGUSR1
-it takes memory until it is ended.
+it takes 1 GiB of memory.
 
 python -m benchmarks.evidence.guard_client SPEC
 """
@@ -12,7 +12,6 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import yaml
@@ -22,8 +21,8 @@ from adaptive_mbrl.spec import RobotSpec
 from robot_bridge.guard.line import GuardLine
 from robot_bridge.safety.observation_checks import TrainingRange
 
-BLOCK = 256 << 20
-"""Memory that is taken at once [bytes]."""
+BLOCK, BLOCKS = 16 << 20, 64
+"""Memory that is taken at once [bytes], and how often. Such a block is taken in about 5 ms, so that commands go on meanwhile."""
 COMMAND = 0.5
 WARM_UP = 0.5
 """Time between the hello and the first command [s]. A real controller measures meanwhile how long a plan takes."""
@@ -35,16 +34,22 @@ def main() -> None:
     line = GuardLine.of_this_process()
     if line is None:
         raise SystemExit("error: no guard has started this process")
-    taken: list[Any] = []
     grows = threading.Event()
     signal.signal(signal.SIGUSR1, lambda number, frame: grows.set())
+    threading.Thread(target=take_memory, args=(grows,), daemon=True).start()
     line.hello(spec, TrainingRange(np.zeros(spec.obs_dim), np.ones(spec.obs_dim)))
     pause = threading.Event()
     pause.wait(WARM_UP)
     while not pause.wait(spec.dt):
         line.command([COMMAND] * spec.action_dim)
-        if grows.is_set():
-            taken.append(b"x" * BLOCK)
+
+
+def take_memory(begins: threading.Event) -> None:
+    """Take much more than any guard allows a light controller, and keep it."""
+    begins.wait()
+    taken = [b"x" * BLOCK for _ in range(BLOCKS)]
+    threading.Event().wait()
+    del taken
 
 
 if __name__ == "__main__":

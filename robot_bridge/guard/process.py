@@ -23,6 +23,7 @@ from robot_bridge.control.inputs import Inputs
 from robot_bridge.control.outputs import command_sender
 from robot_bridge.guard.guard import Guard, Watch
 from robot_bridge.guard.line import LINE, MAX_BYTES, Hello, Release, Said, understood
+from robot_bridge.machine.memory import resident_memory
 from robot_bridge.middleware.transport import Transport
 from robot_bridge.safety.observation_checks import Observed, TrainingRange
 from robot_bridge.urdf import with_urdf_limits
@@ -31,7 +32,6 @@ LONGEST_WAIT = 0.05
 """Longest time between two looks at the controller's memory and at signals [s]."""
 LONGEST_END = 30.0
 """Time that the controller gets to bring the robot to rest and to end, after it has been asked to [s]."""
-MEGABYTE = 1 << 20
 OOM_SCORE, OWN_OOM_SCORE = 500, -500
 """The controller's score and the guard's, so that the kernel ends the controller first when memory runs out. To lower a score
 needs the capability CAP_SYS_RESOURCE; without it the guard keeps the score that it was started with."""
@@ -99,10 +99,14 @@ class GuardProcess:
                 asked = time.monotonic()
             if time.monotonic() > asked + LONGEST_END:
                 controller.kill()
-            if not is_too_large and self._is_too_large(controller.pid):
+            if not is_too_large and 0 < self._memory_limit < resident_memory(controller.pid):
                 is_too_large = True
                 print(f"error: the controller takes more than {self._memory_limit:g} MiB of memory; it is ended", flush=True)
                 controller.kill()
+                # a large process takes a while to end, and its last commands must not be followed
+                is_open = False
+                if self._guard is not None:
+                    self._guard.take_over()
             # whatever goes wrong with one message or one command, the next one must be tried
             try:
                 if is_open:
@@ -182,15 +186,6 @@ class GuardProcess:
             nothing = Observed(np.full(spec.obs_dim, np.nan), np.full(spec.obs_dim, -np.inf))
             observe = lambda: nothing  # noqa: E731
         return Guard(spec, config, send, observe, time.monotonic, hello.training)
-
-    def _is_too_large(self, process: int) -> bool:
-        if not self._memory_limit:
-            return False
-        try:
-            pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
-        except (OSError, IndexError):
-            return False
-        return pages * os.sysconf("SC_PAGE_SIZE") > self._memory_limit * MEGABYTE
 
     def _go_on_without(self, code: int) -> int:
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"

@@ -1,7 +1,8 @@
-"""How close this process is to the end of its memory, said before the kernel or the guard ends it."""
+"""How much memory a process has, and how close this one is to the end of it, said before the kernel or the guard ends it."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +25,15 @@ def _kibibytes(file: str) -> dict[str, int]:
         if len(words) == 2 and words[1] == "kB":
             found[name] = int(words[0]) << 10
     return found
+
+
+def resident_memory(process: int) -> float:
+    """The resident memory of a process [MiB]; 0 for one that has ended."""
+    try:
+        pages = int(Path(f"/proc/{process}/statm").read_text(encoding="utf-8").split()[1])
+    except (OSError, IndexError):
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / _MEBI
 
 
 class MemoryWatch:
