@@ -97,6 +97,7 @@ class PlanAhead:
         self._thread = Worker("plan")
         self._pending: Future[tuple[Command, tuple[Fault, ...]]] | None = None
         self._replacing: Future[None] | None = None
+        self._wanted: OnCpu | None = None
         self._period = self._made_for = self._pending_for = self._valid_until = self._spare_periods = 0
         self._missed: deque[bool] = deque(maxlen=MISS_WINDOW)
         self._errors: deque[float] = deque(maxlen=ERROR_WINDOW)
@@ -161,7 +162,7 @@ class PlanAhead:
         self._period += periods
 
     def start(self, obs: Array, goal: Array | None, options: StepOptions = StepOptions(), *, ahead: int = 1) -> None:  # noqa: B008
-        """Start to plan for a coming control period.
+        """Start to plan for a coming control period, or to replace a controller whose GPU has failed.
 
         Args:
             obs: the observation, (obs_dim,), as `AdaptiveController.step` takes it.
@@ -169,6 +170,10 @@ class PlanAhead:
             options: what else is known; the number of candidates and whether the belief is frozen are filled in here.
             ahead: number of periods until the plan's first action is sent; 0 is the present period.
         """
+        if self._wanted is not None:
+            wanted, self._wanted = self._wanted, None
+            self._replacing = self._thread.submit(self._replace, wanted)
+            return
         self._pending_for, self._is_dropped = self._period + ahead, False
         # the next period may use the second action of a plan for this period without counting a miss
         self._spare_periods = 1 if ahead == 0 else 0
@@ -237,7 +242,7 @@ class PlanAhead:
                 # it was withdrawn in between
                 return
             (self.controller, self.plan_seconds, self.overhead), self.lead, self._on_cpu, taken = self._successor
-            self._successor = None
+            self._successor = self._wanted = None
             self.budget = self._new_budget()
             self._missed.clear()
             self._errors.clear()
@@ -267,8 +272,9 @@ class PlanAhead:
         self.statistics.failures += 1
         self.statistics.last_failure = f"{type(error).__name__}: {error}"
         self._reset_wanted = True
-        if self.controller.device.type != "cpu" and self._on_cpu is not None:
-            self._replacing = self._thread.submit(self._replace, self._on_cpu)
+        if self.controller.device.type != "cpu":
+            # not at once: to load another controller takes time from the thread that has the safe action to send
+            self._wanted = self._on_cpu
 
     def _replace(self, on_cpu: OnCpu) -> None:
         try:

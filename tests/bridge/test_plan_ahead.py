@@ -173,6 +173,23 @@ def test_a_controller_that_is_being_taken_up_when_the_wait_ends_is_in_use(monkey
     assert answers[0].result() == (planning.controller is other)
 
 
+def test_a_controller_on_the_cpu_is_loaded_when_the_safe_action_has_been_sent():
+    sent: list[float] = []
+
+    def load() -> tuple[Controller, float, float]:
+        sent.append(parts.robot.commands[-1])
+        return Controller(), 0.2, 0.5
+
+    parts = make(controller=Controller("cuda"), on_cpu=load)
+    parts.step()
+    parts.controller.error = RuntimeError("CUDA error")
+    for _ in range(3):
+        parts.step()
+    parts.loop.planning.close()
+
+    assert sent == [0.0]
+
+
 def test_a_controller_that_cannot_be_replaced_says_why():
     def none() -> None:
         raise OSError("no checkpoint")
