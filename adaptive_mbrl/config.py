@@ -175,6 +175,10 @@ def _convert(hint: Any, value: Any, source: str, key: str) -> Any:
     if origin in (Union, types.UnionType):
         return _convert_union(args, value, source, key)
     if origin is Literal:
+        word = "on" if value else "off"
+        if isinstance(value, bool) and word in args:
+            # YAML reads these words as truth values
+            value = word
         if value not in args:
             raise ConfigError(
                 f"{_where(source, key)}: got {value!r}{did_you_mean(str(value), args)}; allowed: {', '.join(map(str, args))}"

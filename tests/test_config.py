@@ -144,6 +144,21 @@ def test_ends_of_a_range_are_allowed(value: float):
     assert load({"name": "a", "optimizer": {"learning_rate": value}}).optimizer.learning_rate == value
 
 
+@dataclass(frozen=True)
+class Compiled:
+    compile: Literal["auto", "off"] = "auto"
+    light: Literal["on", "dim"] = "dim"
+
+
+def test_on_and_off_are_words_where_they_are_choices(tmp_path: Path):
+    (tmp_path / "a.yaml").write_text("compile: off\nlight: on\n")
+    (tmp_path / "b.yaml").write_text("light: off\n")
+
+    assert load_yaml(tmp_path / "a.yaml", Compiled) == Compiled("off", "on")
+    with pytest.raises(ConfigError, match=r"key 'light': got False; allowed: on, dim"):
+        load_yaml(tmp_path / "b.yaml", Compiled)
+
+
 def test_literal_lists_the_choices():
     text = message({"name": "a", "rule": "gradiant"})
 
