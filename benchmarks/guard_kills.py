@@ -125,7 +125,9 @@ class Guarded:
         self.observer.ask("take")
         self.actuators.wait_for(lambda value: value != 0.0)
         threading.Event().wait(pause)
-        controller = int(Path(f"/proc/{host.pid}/task/{host.pid}/children").read_text().split()[0])
+        controllers = Path(f"/proc/{host.pid}/task/{host.pid}/children").read_text().split()
+        assert controllers, f"the guard has no controller, and yet there are commands in domain {self._domain}"
+        controller = int(controllers[0])
         struck = time.monotonic()
         os.kill(controller, death.number)
         if death.number == TAKES_MEMORY:
