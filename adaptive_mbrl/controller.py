@@ -15,6 +15,8 @@ import torch
 from adaptive_mbrl.adaptation.belief import Belief
 from adaptive_mbrl.canary import recorded_error
 from adaptive_mbrl.checkpoint import Description, load_checkpoint, require_robot
+from adaptive_mbrl.control.compiled import step_halves
+from adaptive_mbrl.control.deadline import Deadline
 from adaptive_mbrl.control.dump import StepDump
 from adaptive_mbrl.control.gate import GateConfig, chosen_belief
 from adaptive_mbrl.control.inputs import InputChecker, StepOptions
@@ -22,7 +24,7 @@ from adaptive_mbrl.control.step import ControllerState, ControlSettings, Precisi
 from adaptive_mbrl.control.stopwatch import make_stopwatch
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.objective import Objective, RewardFunction
-from adaptive_mbrl.planning import PlannerConfig, PlanState, Score, make_planner
+from adaptive_mbrl.planning import CompileMode, PlannerConfig, PlanState, Score, make_planner
 from adaptive_mbrl.planning.score import Termination
 from adaptive_mbrl.predictor import Predictor
 from adaptive_mbrl.spec import RobotSpec
@@ -92,6 +94,9 @@ class AdaptiveController:
         dump: where a step whose prediction is not finite is written for a replay; None writes nothing.
         expected_error: one-step error to expect of the adapted model on a robot like those that it was trained on [target stds];
             NaN where it is not known.
+
+    Raises:
+        ConfigError: the planner's settings want a compiled step, and this machine cannot compile.
     """
 
     def __init__(
@@ -106,6 +111,7 @@ class AdaptiveController:
         self.spec, self.settings, self.window, self.dump = spec, settings, window, dump
         self.expected_error = expected_error
         self.device = settings.planner.device
+        self._halves = step_halves(settings.compile, self.device)
         goal_dim, horizon = settings.score.reward.goal_dim, settings.planner.horizon
         self._checker = InputChecker(spec, goal_dim, horizon, self.device)
         self._state: ControllerState | None = None
@@ -159,7 +165,15 @@ class AdaptiveController:
         if dump_folder is not None:
             used = dataclasses.replace(about, planner=planner or about.planner)
             dump = StepDump(dump_folder, used, in_background=dump_in_background)
-        settings = ControlSettings(checkpoint.adapter, made, score, adapt=adapt, gate=gate, diagnosis=checkpoint.diagnosis)
+        settings = ControlSettings(
+            checkpoint.adapter,
+            made,
+            score,
+            adapt=adapt,
+            gate=gate,
+            diagnosis=checkpoint.diagnosis,
+            compile=(planner or about.planner).compile,
+        )
         recorded = None if checkpoint.canary is None else recorded_error(checkpoint.adapter, checkpoint.canary)
         return cls(about.spec, settings, about.window, dump, math.nan if recorded is None else recorded)
 
@@ -175,6 +189,15 @@ class AdaptiveController:
             RuntimeError: this controller has taken a step since the last reset.
         """
         return self._with("with_precision", precision=precision)
+
+    def with_compile(self, mode: CompileMode) -> AdaptiveController:
+        """The same controller before its first step, whose control step is compiled, or not; see `HorizonConfig.compile`.
+
+        Raises:
+            RuntimeError: this controller has taken a step since the last reset.
+            ConfigError: this machine cannot compile in that way.
+        """
+        return self._with("with_compile", compile=mode)
 
     def with_predicted_steps(self, number: int) -> AdaptiveController:
         """The same controller before its first step, which reports what it predicts of each plan.
@@ -229,7 +252,8 @@ class AdaptiveController:
 
         Raises:
             ObservationError: wrong size or not finite; nothing is changed then.
-            ConfigError: actions are pending, and the adapter does not take any; nothing is changed then.
+            ConfigError: actions are pending, and the adapter does not take any, or there is a deadline, and the step is compiled;
+                nothing is changed then.
         """
         last_action = None if self._state is None else self._state.last_action
         inputs = self._checker.inputs(obs, goal, options, last_action)
@@ -237,12 +261,15 @@ class AdaptiveController:
             raise ConfigError(
                 "pending: the adapter estimates the action delay itself and takes no pending actions; allowed: none"
             )
+        if options.deadline is not None and self.settings.compile != "off":
+            raise ConfigError("deadline: a compiled step cannot be cut short; allowed: none, or planner.compile: off")
         state = self._state or initial_state(self.settings, len(inputs.obs), self.window, self.spec.obs_dim)
         self.settings.planner.require_batch(len(inputs.obs))
         noise = self._draw_noise(state, options.num_samples)
 
         watch = make_stopwatch(self.device)
-        new_state, plan, report = control_step(state, inputs, noise, self.settings, watch.mark)
+        is_late = None if options.deadline is None else Deadline(options.deadline)
+        new_state, plan, report = control_step(state, inputs, noise, self.settings, watch.mark, self._halves, is_late)
         # here, for the first time, the host waits for the device
         actions = plan.actions.cpu().numpy().copy()
         about = {name: value.cpu().numpy() for name, value in report._asdict().items()}

@@ -207,6 +207,8 @@ class BridgeConfig:
         max_message_bytes: largest message of observations, goals and the operator on the wire [bytes]; larger ones are refused
             before they are decoded. With 0 it is 16384 for types that hold lists, such as a JointState, and 4096 for all others.
         periodicity: thresholds of the diagnosis of the control loop's period.
+        compile: `auto` compiles the control step when the node is configured, where this machine can. That takes up to minutes,
+            less once it has been done, and plans take less time then. A checkpoint that is taken up later is used uncompiled.
     """
 
     checkpoint: str
@@ -225,6 +227,7 @@ class BridgeConfig:
     ownership: OwnershipConfig | None = None
     max_message_bytes: int = bounded(0, low=0, high=MAX_SAMPLE_BYTES)
     periodicity: PeriodicityConfig = PeriodicityConfig()
+    compile: Literal["auto", "off"] = "off"
 
     def __post_init__(self) -> None:
         if self.ownership is not None:

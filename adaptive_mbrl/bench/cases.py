@@ -17,6 +17,7 @@ from adaptive_mbrl.adaptation.recurrent import RecurrentConfig
 from adaptive_mbrl.adaptation.transformer import TransformerConfig
 from adaptive_mbrl.control.step import Precision
 from adaptive_mbrl.options.bench import Sweep
+from adaptive_mbrl.planning import CompileMode
 
 VALUES: dict[Sweep, tuple[int, ...]] = {
     "samples": (32, 64, 128, 256, 512, 1024, 2048, 4096),
@@ -55,6 +56,8 @@ class Case:
         window: K, recent transitions.
         precision: number format of the planner's predictions.
         rule: name of the rule in `RULES`.
+        compile: whether the control step is compiled, as in `HorizonConfig.compile`.
+        gate: whether beliefs from more and fewer transitions compete, which adapts several beliefs at every step.
     """
 
     samples: int = 256
@@ -66,11 +69,13 @@ class Case:
     window: int = 16
     precision: Precision = "float32"
     rule: str = "gradient, 2 steps"
+    compile: CompileMode = "off"
+    gate: bool = True
 
 
-def planning_cases(sweeps: Sequence[Sweep]) -> list[Case]:
+def planning_cases(sweeps: Sequence[Sweep], compile: CompileMode = "off") -> list[Case]:
     """The base case and those in which one setting differs from it, each in both precisions; each case once."""
-    base = Case()
+    base = Case(compile=compile)
     varied = [_with(base, name, value) for name in sweeps for value in VALUES[name]]
     return [replace(case, precision=precision) for precision in PRECISIONS for case in dict.fromkeys([base, *varied])]
 
@@ -80,6 +85,7 @@ def _with(case: Case, name: Sweep, value: int) -> Case:
     return replace(case, **changed)
 
 
-def adapting_cases() -> list[Case]:
-    """Every rule with three networks and a window of 32 transitions; planning is as small as it can be."""
-    return [Case(samples=2, horizon=1, members=3, window=32, rule=rule) for rule in RULES]
+def adapting_cases(compile: CompileMode = "off") -> list[Case]:
+    """Every rule with three networks and a window of 32 transitions, alone and with the gate; plans are as small as can be."""
+    small = Case(samples=2, horizon=1, members=3, window=32, compile=compile)
+    return [replace(small, rule=rule, gate=gate) for rule in RULES for gate in (False, True)]

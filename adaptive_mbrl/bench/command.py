@@ -54,19 +54,21 @@ def bench(options: BenchOptions) -> None:
     peers = [PytorchMppi(Case(), checkpoint) for _ in options.against]
     report: dict[str, Any] = {"machine": _machine(device), "seconds": options.seconds}
     report["peak_flops"] = {name: matrix_peak(dtype, device) for name, dtype in _DTYPES.items()}
-    own = observed(AdaptiveController.load(options.checkpoint, device=device), checkpoint, 1)
+    own = observed(AdaptiveController.load(options.checkpoint, device=device).with_compile(options.compile), checkpoint, 1)
     report["cases"] = [_measured(options.checkpoint, own, options.seconds, report["peak_flops"])]
-    for case in planning_cases(options.sweeps):
+    for case in planning_cases(options.sweeps, options.compile):
+        _forget_compiled()
         _tell(name_of(asdict(case)))
         driven = driven_by(case, checkpoint, device)
         cell = _measured(name_of(asdict(case)), driven, options.seconds, report["peak_flops"])
         report["cases"].append({"case": asdict(case)} | cell)
     report["adapting"] = []
-    for case in adapting_cases():
+    for case in adapting_cases(options.compile):
+        _forget_compiled()
         _tell(case.rule)
         times = measure(driven_by(case, checkpoint, device), options.seconds)
         report["adapting"].append({"case": asdict(case)} | times.as_mapping())
-    report["peers"] = [entry for peer in peers for entry in _against(peer, checkpoint, options.seconds)]
+    report["peers"] = [entry for peer in peers for entry in _against(peer, checkpoint, options)]
     _show(report, options)
 
 
@@ -118,12 +120,13 @@ def _memory(driven: Driven) -> int:
     return torch.cuda.max_memory_allocated(driven.controller.device) - before
 
 
-def _against(peer: PytorchMppi, checkpoint: Checkpoint, seconds: float) -> list[dict[str, Any]]:
+def _against(peer: PytorchMppi, checkpoint: Checkpoint, options: BenchOptions) -> list[dict[str, Any]]:
     """Our plans of the base case in each precision, and those of a library, in turn."""
-    ours = {precision: driven_by(replace(Case(), precision=precision), checkpoint, "cpu") for precision in PRECISIONS}
+    base = Case(compile=options.compile)
+    ours = {precision: driven_by(replace(base, precision=precision), checkpoint, "cpu") for precision in PRECISIONS}
     obs = torch.from_numpy(ours["float32"].observations[0, 0])
     contestants = {precision: _planning(driven) for precision, driven in ours.items()} | {"": _timed(lambda: peer.plan(obs))}
-    times = in_turn(contestants, PEER_SECONDS * seconds)
+    times = in_turn(contestants, PEER_SECONDS * options.seconds)
     return [
         {
             "name": "N = 256, H = 20, 3 x 256",
@@ -176,6 +179,11 @@ def _machine(device: torch.device) -> dict[str, Any]:
         "torch": torch.__version__,
         "git_revision": git_revision(),
     }
+
+
+def _forget_compiled() -> None:
+    """A graph for each case would be too many; those on disk stay."""
+    torch.compiler.reset()
 
 
 def _tell(what: str) -> None:

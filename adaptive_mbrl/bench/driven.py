@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from adaptive_mbrl.adaptation import make_adapter
 from adaptive_mbrl.bench.cases import RULES, Case
 from adaptive_mbrl.checkpoint import Checkpoint
+from adaptive_mbrl.control.gate import GateConfig
 from adaptive_mbrl.control.step import ControlSettings
 from adaptive_mbrl.controller import AdaptiveController, Command
 from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
@@ -56,7 +57,14 @@ def driven_by(case: Case, checkpoint: Checkpoint, device: torch.device | str) ->
     model = random_model(case, checkpoint)
     planner = make_planner(spec, MPPIConfig(num_samples=case.samples, horizon=case.horizon, num_iterations=1), device=device)
     adapter = make_adapter(model, RULES[case.rule], case.window).to(device).eval()
-    settings = ControlSettings(adapter, planner, Score(checkpoint.reward), precision=case.precision)
+    settings = ControlSettings(
+        adapter,
+        planner,
+        Score(checkpoint.reward),
+        gate=GateConfig() if case.gate else None,
+        precision=case.precision,
+        compile=case.compile,
+    )
     return observed(AdaptiveController(spec, settings, case.window), checkpoint, case.batch)
 
 

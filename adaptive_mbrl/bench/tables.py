@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from adaptive_mbrl.bench.cases import Case
@@ -34,9 +34,9 @@ def tables(report: Report) -> Iterator[Table]:
     if report["adapting"]:
         about = report["adapting"][0]["case"]
         yield Table(
-            f"adapt, E = {about['members']}, K = {about['window']} [ms]",
-            ("rule", "median", "p90", "p99"),
-            tuple((cell["case"]["rule"], *_three(cell["adapt_ms"])) for cell in report["adapting"]),
+            f"adapt, E = {about['members']}, K = {about['window']}: median / p90 / p99 [ms]",
+            ("rule", "alone", "with the gate"),
+            tuple(_adapted(report["adapting"])),
         )
     if report["peers"]:
         yield Table(
@@ -51,7 +51,16 @@ def name_of(case: Mapping[str, Any]) -> str:
     letters = {"samples": "N", "horizon": "H", "width": "width", "layers": "layers", "members": "E", "batch": "B", "window": "K"}
     base = Case()
     different = [f"{letter} = {case[key]}" for key, letter in letters.items() if case[key] != getattr(base, key)]
-    return ", ".join([*different, case["precision"]])
+    compiled = [] if case["compile"] == "off" else ["compiled"]
+    return ", ".join([*different, case["precision"], *compiled])
+
+
+def _adapted(cells: Sequence[Report]) -> Iterator[tuple[str, str, str]]:
+    spreads: dict[str, dict[bool, str]] = {}
+    for cell in cells:
+        spreads.setdefault(cell["case"]["rule"], {})[cell["case"]["gate"]] = " / ".join(_three(cell["adapt_ms"]))
+    for rule, times in spreads.items():
+        yield rule, times.get(False, ""), times.get(True, "")
 
 
 def _planned(cell: Report) -> tuple[str, ...]:

@@ -29,6 +29,8 @@ class StepOptions:
             while `obs` and the ones before, a control period apart, are what is learned from.
         remaining: share of its control period that the first pending action still acts after `latest`, or after `obs`.
         num_samples: candidates of this step, where there is no time for the configured number.
+        deadline: when the plan is wanted, by `time.perf_counter` [s]: where time runs out, fewer candidates and iterations are
+            made. The first candidates are scored in any case. A compiled step cannot be cut short.
         freeze: keep the belief as it is. What is seen meanwhile is still kept in the window; a recursive rule such as `recurrent`
             takes up one transition at a time and so misses it. Together with `after_gap` the window is kept as it is, too.
     """
@@ -39,6 +41,7 @@ class StepOptions:
     latest: np.ndarray | None = None
     remaining: float = 1.0
     num_samples: int | None = None
+    deadline: float | None = None
     freeze: bool = False
 
 

@@ -28,7 +28,7 @@ from adaptive_mbrl.control.gate import (
     weighed,
 )
 from adaptive_mbrl.diagnosis import Diagnosis
-from adaptive_mbrl.planning.base import Plan, Planner, PlanState
+from adaptive_mbrl.planning.base import CompileMode, IsLate, Plan, Planner, PlanState
 from adaptive_mbrl.planning.score import Score
 from adaptive_mbrl.predictor import Predictor
 from adaptive_mbrl.transitions import Transitions
@@ -51,6 +51,7 @@ class ControlSettings:
             cost return.
         diagnosis: reads physical parameters out of the belief that is planned under; None reads nothing.
         predicted_steps: number of steps of the chosen plan whose prediction is reported; 0 predicts nothing.
+        compile: how the step is compiled, see `HorizonConfig.compile`; `control_step` itself leaves that to its caller.
     """
 
     adapter: Adapter[Any]
@@ -61,6 +62,7 @@ class ControlSettings:
     precision: Precision = "float32"
     diagnosis: Diagnosis | None = None
     predicted_steps: int = 0
+    compile: CompileMode = "off"
 
 
 class ControllerState(NamedTuple):
@@ -167,6 +169,119 @@ def initial_state(settings: ControlSettings, batch_size: int, window: int, obs_d
     return ControllerState(recent, zeros(obs_dim), zeros(action_dim), zeros(dtype=torch.bool), gate, plan)
 
 
+class Adapted(NamedTuple):
+    """What the first half of a control step hands to the second.
+
+    Attributes:
+        recent: the last K transitions, the newest included.
+        gate: the beliefs that compete, after the newest transition.
+        belief: what is planned under, of B robots.
+        run_length: as in `StepReport`.
+        started: whether `StepInputs.obs` ends a transition, (B,) bool.
+        deviations: predicted minus observed by the prior and by each of the R beliefs of the step before [target stds],
+            (B, 1 + R, obs_dim).
+        diagnosis: as in `StepReport`.
+    """
+
+    recent: Transitions
+    gate: GateState
+    belief: Belief
+    run_length: Tensor
+    started: Tensor
+    deviations: Tensor
+    diagnosis: Tensor
+
+
+@torch.no_grad()
+def adapt(state: ControllerState, inputs: StepInputs, settings: ControlSettings) -> Adapted:
+    """The first half of a control step: from the newest transition to the belief. The arguments are those of `control_step`."""
+    adapter = settings.adapter
+    prior = adapter.prior(len(inputs.obs))
+    started = state.started & inputs.connected
+    recent = state.recent.append(state.last_obs, inputs.sent, inputs.obs, started)
+    # a robot that is held by hand shows nothing of itself: what was known before is still in the window when it is let go
+    is_kept = inputs.freeze & ~inputs.connected
+    recent = select(is_kept, state.recent, recent)
+    deviations = _prequential_deviations(adapter, prior, state.gate, state.last_obs, inputs)
+    gate = state.gate
+    if settings.adapt:
+        if settings.gate is not None:
+            gate = weighed(gate, _rms(deviations), started & ~inputs.freeze, settings.gate)
+        gate = grown(gate, adapter, recent, inputs.freeze, prior)
+        gate = gate._replace(length=torch.where(is_kept[:, None], state.gate.length, gate.length))
+    belief, run_length = chosen_belief(gate, prior), chosen_length(gate)
+    if settings.diagnosis is None:
+        diagnosis = inputs.obs.new_zeros(len(inputs.obs), 2, 0)
+    else:
+        known = recent.newest(run_length).valid.sum(1)
+        diagnosis = torch.stack(settings.diagnosis(belief, known), 1)
+    return Adapted(recent, gate, belief, run_length, started, deviations, diagnosis)
+
+
+@torch.no_grad()
+def plan_under(
+    adapted: Adapted,
+    begin: Tensor,
+    state: ControllerState,
+    inputs: StepInputs,
+    noise: StepNoise,
+    settings: ControlSettings,
+    is_late: IsLate | None = None,
+) -> tuple[ControllerState, Plan, StepReport]:
+    """The second half of a control step: from the belief to the plan.
+
+    Args:
+        adapted: what the first half has found.
+        begin: the observation with which the plan begins, (B, obs_dim).
+        state: as in `control_step`.
+        inputs: as in `control_step`; the actions on their way are not looked at.
+        noise: as in `control_step`.
+        settings: as in `control_step`.
+        is_late: see `Planner.improve`.
+    """
+    predictor = settings.adapter.condition(adapted.belief, noise.belief)
+    # weights that are cast once make lower precision faster on a CPU, where autocast would cast them at every step
+    planned_with = predictor.to(torch.bfloat16) if settings.precision == "bfloat16" else predictor
+
+    def returns(actions: Tensor) -> Tensor:
+        return settings.score(planned_with.roll_out(begin, actions), actions, begin, inputs.goal)
+
+    plan_state, plan = settings.planner.improve(state.plan, returns, noise.plan, is_late)
+    # laid out as in the first state, so that one compiled graph serves all steps
+    acts_next = plan.actions[:, 0].clone(memory_format=torch.contiguous_format)
+    gate, started, deviations = adapted.gate, adapted.started, adapted.deviations
+    new_state = ControllerState(adapted.recent, inputs.obs, acts_next, torch.ones_like(started), gate, plan_state)
+    errors, led = _rms(deviations), WHOLE + leading(state.gate)[:, None]
+    prior_error, adapted_error = (torch.where(started, e[:, 0], torch.nan) for e in (errors[:, [PRIOR]], errors.gather(1, led)))
+    innovation = -deviations.gather(1, led[..., None].expand(-1, -1, deviations.shape[-1]))[:, 0]
+    change = predictor.error(inputs.obs, state.last_obs)
+    change, innovation = (torch.where(started[:, None], each, torch.nan) for each in (change, innovation))
+    report = StepReport(
+        prior_error,
+        adapted_error,
+        fell_back=(gate.choice == PRIOR) & settings.adapt,
+        run_length=adapted.run_length,
+        predicted_return=plan.predicted_return,
+        change=change,
+        innovation=innovation,
+        diagnosis=adapted.diagnosis,
+        predicted=_along(predictor, begin, plan, settings.predicted_steps),
+    )
+    return new_state, plan, report
+
+
+class StepHalves(NamedTuple):
+    """The two halves of a control step, as they stand or compiled.
+
+    Attributes:
+        adapt: see `adapt`.
+        plan: see `plan_under`.
+    """
+
+    adapt: Callable[..., Adapted] = adapt
+    plan: Callable[..., tuple[ControllerState, Plan, StepReport]] = plan_under
+
+
 @torch.no_grad()
 def control_step(
     state: ControllerState,
@@ -174,6 +289,8 @@ def control_step(
     noise: StepNoise,
     settings: ControlSettings,
     mark: Callable[[], None] = lambda: None,
+    halves: StepHalves = StepHalves(),  # noqa: B008
+    is_late: IsLate | None = None,
 ) -> tuple[ControllerState, Plan, StepReport]:
     """One control step.
 
@@ -183,54 +300,26 @@ def control_step(
         noise: this step's random numbers.
         settings: model, planner, objective.
         mark: called before adapting, between adapting and planning, and at the end; for a stopwatch.
+        halves: the two halves of the step, as they stand or compiled.
+        is_late: see `Planner.improve`.
     """
     mark()
-    adapter = settings.adapter
-    prior = adapter.prior(len(inputs.obs))
-    started = state.started & inputs.connected
-    recent = state.recent.append(state.last_obs, inputs.sent, inputs.obs, started)
-    # a robot that is held by hand shows nothing of itself: what was known before is still in the window when it is let go
-    is_kept = inputs.freeze & ~inputs.connected
-    recent = select(is_kept, state.recent, recent)
-    deviations = _prequential_deviations(adapter, prior, state.gate, state.last_obs, inputs)
-    errors = deviations.square().mean(-1).sqrt()
-    gate = state.gate
-    if settings.adapt:
-        if settings.gate is not None:
-            gate = weighed(gate, errors, started & ~inputs.freeze, settings.gate)
-        gate = grown(gate, adapter, recent, inputs.freeze, prior)
-        gate = gate._replace(length=torch.where(is_kept[:, None], state.gate.length, gate.length))
-    belief, run_length = chosen_belief(gate, prior), chosen_length(gate)
-    if settings.diagnosis is None:
-        diagnosis = inputs.obs.new_zeros(len(inputs.obs), 2, 0)
-    else:
-        known = recent.newest(run_length).valid.sum(1)
-        diagnosis = torch.stack(settings.diagnosis(belief, known), 1)
+    adapted = halves.adapt(state, inputs, settings)
     mark()
-    predictor = adapter.condition(belief, noise.belief)
-    begin = _when_the_plan_acts(predictor, inputs)
-    # weights that are cast once make lower precision faster on a CPU, where autocast would cast them at every step
-    planned_with = predictor.to(torch.bfloat16) if settings.precision == "bfloat16" else predictor
-
-    def returns(actions: Tensor) -> Tensor:
-        return settings.score(planned_with.roll_out(begin, actions), actions, begin, inputs.goal)
-
-    plan_state, plan = settings.planner.improve(state.plan, returns, noise.plan)
-    # laid out as in the first state, so that one compiled graph serves all steps
-    acts_next = torch.cat([inputs.pending, plan.actions], 1)[:, 0].contiguous()
-    new_state = ControllerState(recent, inputs.obs, acts_next, torch.ones_like(started), gate, plan_state)
+    begin = inputs.begin
+    if inputs.pending.shape[1]:
+        # how many actions are on their way differs from step to step, and a compiled half would be compiled for each number
+        begin = _when_the_plan_acts(settings.adapter.condition(adapted.belief, noise.belief), inputs)
+    new_state, plan, report = halves.plan(adapted, begin, state, inputs, noise, settings, is_late)
+    if inputs.pending.shape[1]:
+        new_state = new_state._replace(last_action=inputs.pending[:, 0].clone(memory_format=torch.contiguous_format))
     mark()
-    led = WHOLE + leading(state.gate)[:, None]
-    prior_error, adapted_error = (torch.where(started, e[:, 0], torch.nan) for e in (errors[:, [PRIOR]], errors.gather(1, led)))
-    innovation = -deviations.gather(1, led[..., None].expand(-1, -1, deviations.shape[-1]))[:, 0]
-    change = predictor.error(inputs.obs, state.last_obs)
-    change, innovation = (torch.where(started[:, None], each, torch.nan) for each in (change, innovation))
-    fell_back = (gate.choice == PRIOR) & settings.adapt
-    predicted = _along(predictor, begin, plan, settings.predicted_steps)
-    report = StepReport(
-        prior_error, adapted_error, fell_back, run_length, plan.predicted_return, change, innovation, diagnosis, predicted
-    )
     return new_state, plan, report
+
+
+def _rms(deviations: Tensor) -> Tensor:
+    """Over channels, (..., obs_dim) -> (...)."""
+    return deviations.square().mean(-1).sqrt()
 
 
 def _along(predictor: Predictor, begin: Tensor, plan: Plan, steps: int) -> Tensor:

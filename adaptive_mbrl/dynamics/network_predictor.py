@@ -106,10 +106,10 @@ class NetworkPredictor:
         drive = network.drive(self.model.normalizer.encode_action(actions))
         start = obs[None, :, None].expand(network.particles, tasks, candidates, obs_dim)
         state = network.grouped_rows(start)
+        next_state = _next_state if torch.is_grad_enabled() else _next_state_compiled_once
         steps = []
         for h in range(horizon):
-            output = network.output(affine.encode(state), drive[:, h])
-            state = affine.advance(state, output[..., :obs_dim].to(state.dtype))
+            state = next_state(network, affine, state, drive[:, h])
             steps.append(state)
         next_obs = self.model.normalizer.wrap(torch.stack(steps, dim=-2))
         next_obs = next_obs.reshape(network.particles, tasks, candidates, horizon, obs_dim)
@@ -153,3 +153,13 @@ class NetworkPredictor:
 
     def _network(self, tasks: int) -> ConditionedNetwork:
         return ConditionedNetwork(self.model.net, self.parameters, tasks, self.affine.input_rows)
+
+
+def _next_state(network: ConditionedNetwork, affine: Affine, state: Tensor, drive: Tensor) -> Tensor:
+    """The rows one step later, (G, R, obs_dim), with angles not yet wrapped."""
+    output = network.output(affine.encode(state), drive)
+    return affine.advance(state, output[..., : state.shape[-1]].to(state.dtype))
+
+
+_next_state_compiled_once = torch.compiler.nested_compile_region(_next_state)
+"""The same. A compiler makes one piece of it, however many steps there are; it cannot be differentiated in there."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from adaptive_mbrl.planning.base import Plan, Planner, PlanState, Returns
+from adaptive_mbrl.planning.base import CompileMode, Plan, Planner, PlanState, Returns
 from adaptive_mbrl.planning.cem import CEM, CEMConfig
 from adaptive_mbrl.planning.gradient import GradientPlanner, GradientPlannerConfig
 from adaptive_mbrl.planning.icem import ICEM, ICEMConfig
@@ -28,6 +28,7 @@ __all__ = [
     "ICEM",
     "MPPI",
     "CEMConfig",
+    "CompileMode",
     "GradientPlanner",
     "GradientPlannerConfig",
     "ICEMConfig",

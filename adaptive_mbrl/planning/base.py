@@ -13,7 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -25,6 +25,12 @@ Returns = Callable[[Tensor], Tensor]
 """J: candidates (B, N, H, action_dim) within the limits -> their returns (B, N), finite."""
 
 
+IsLate = Callable[[], bool]
+"""Whether there is no time for more."""
+
+CompileMode = Literal["auto", "off", "inductor", "cudagraph"]
+
+
 @dataclass(frozen=True)
 class HorizonConfig:
     """What every planner has.
@@ -32,10 +38,14 @@ class HorizonConfig:
     Attributes:
         horizon: H, control steps.
         uncertainty_penalty: weight of the particles' spread of returns, subtracted from the mean return.
+        compile: whether the control step is compiled, adapting included. `off`: as it stands. `inductor`: with `torch.compile`;
+            the first steps then take up to minutes. `cudagraph`: launched as CUDA graphs, too, on a GPU. `auto`: what this
+            machine can.
     """
 
     horizon: int = bounded(15, low=1, high=500)
     uncertainty_penalty: float = bounded(0.0, low=0.0)
+    compile: CompileMode = "off"
 
 
 class PlanState(NamedTuple):
@@ -153,13 +163,15 @@ class Planner(ABC):
         """
 
     @abstractmethod
-    def improve(self, state: PlanState, returns: Returns, noise: Tensor) -> tuple[PlanState, Plan]:
+    def improve(self, state: PlanState, returns: Returns, noise: Tensor, is_late: IsLate | None = None) -> tuple[PlanState, Plan]:
         """Plan one control step.
 
         Args:
             state: the state that the last control step returned, or `init`.
             returns: J, to maximise.
             noise: from `draw_noise`.
+            is_late: asked now and then, but not before `least_samples` candidates are scored; once it says so, the plan is made
+                of what has been scored. None plans to the end.
 
         Returns:
             The state for the next control step (already shifted by one) and the plan.

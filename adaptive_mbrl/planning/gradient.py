@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from adaptive_mbrl.config import bounded
-from adaptive_mbrl.planning.base import HorizonConfig, Plan, Planner, PlanState, Returns
+from adaptive_mbrl.planning.base import HorizonConfig, IsLate, Plan, Planner, PlanState, Returns
 from adaptive_mbrl.spec import RobotSpec
 
 
@@ -79,7 +79,7 @@ class GradientPlanner(Planner):
     def perturbations(self, num: int, generator: torch.Generator) -> Tensor:
         return self.draw_from(generator, num + 1)
 
-    def improve(self, state: PlanState, returns: Returns, noise: Tensor) -> tuple[PlanState, Plan]:
+    def improve(self, state: PlanState, returns: Returns, noise: Tensor, is_late: IsLate | None = None) -> tuple[PlanState, Plan]:
         nominal = state.mean[:, None]
         actions = self.clip(torch.cat([nominal, nominal + noise], dim=1))
         best, mean = state.mean.new_full(state.mean.shape[:1], -torch.inf), state.mean
@@ -89,8 +89,13 @@ class GradientPlanner(Planner):
             direction = slope.nan_to_num() * self.half_range
             largest = direction.abs().amax(dim=(2, 3), keepdim=True).clamp(min=1e-12)
             actions = self.clip(actions + self.config.step_size * self.half_range * direction / largest)
-        with torch.no_grad():
-            best, mean = _better(best, mean, returns(actions), actions)
+            if is_late is not None and is_late():
+                break
+        else:
+            # no derivative is wanted here, but a compiler needs predictions of one kind throughout
+            with torch.enable_grad():
+                scores = returns(actions).detach()
+            best, mean = _better(best, mean, scores, actions)
         return state._replace(mean=self.shifted(mean)), Plan(mean, best)
 
 

@@ -12,8 +12,11 @@ import torch
 from torch import Tensor
 
 from adaptive_mbrl.config import bounded
-from adaptive_mbrl.planning.base import HorizonConfig, Plan, Planner, PlanState, Returns
+from adaptive_mbrl.planning.base import HorizonConfig, IsLate, Plan, Planner, PlanState, Returns
 from adaptive_mbrl.spec import RobotSpec
+
+TIMED_BLOCK = 64
+"""Candidates that are scored at once where there is a deadline. Fewer would hardly take less time."""
 
 
 @dataclass(frozen=True)
@@ -72,16 +75,30 @@ class SamplingPlanner(Planner):
         return self.noise(self.num_iterations * num_samples, generator).unflatten(0, (self.num_iterations, num_samples))
 
     @torch.no_grad()
-    def improve(self, state: PlanState, returns: Returns, noise: Tensor) -> tuple[PlanState, Plan]:
+    def improve(self, state: PlanState, returns: Returns, noise: Tensor, is_late: IsLate | None = None) -> tuple[PlanState, Plan]:
         state = state._replace(std=(self.sigma * self.half_range).expand_as(state.mean).contiguous())
         best = state.mean.new_full(state.mean.shape[:1], -torch.inf)
         by_robot = noise if noise.dim() == 5 else noise[:, None]
         for iteration in range(self.num_iterations):
             actions = self.clip(self.sample(state, by_robot[iteration], iteration))
-            scores = returns(actions)
-            state = self.update(state, actions, scores)
+            scores, late = (returns(actions), False) if is_late is None else self._scored_in_time(returns, actions, is_late)
+            state = self.update(state, actions[:, : scores.shape[1]], scores)
             best = torch.maximum(best, scores.amax(1))
+            if late:
+                break
         return self.shifted(state), Plan(self.clip(state.mean), best)
+
+    def _scored_in_time(self, returns: Returns, actions: Tensor, is_late: IsLate) -> tuple[Tensor, bool]:
+        """The returns of the first candidates, (B, at least `least_samples`), and whether there is no time for more."""
+        scores: list[Tensor] = []
+        late = False
+        for block in actions.split(max(TIMED_BLOCK, self.least_samples), dim=1):
+            # a last block may hold fewer candidates than can be planned with, but it never comes first
+            scores.append(returns(block))
+            late = is_late()
+            if late:
+                break
+        return torch.cat(scores, dim=1), late
 
     @abstractmethod
     def sample(self, state: PlanState, noise: Tensor, iteration: int) -> Tensor:

@@ -159,7 +159,8 @@ class Running:
         dt, deadline = controller.spec.dt, self._parameters.deadline
         inspect = make_inspection(self.config, controller.spec, path)
         self._warm_up = partial(warm_up, seconds=deadline * dt, inspect=inspect)
-        controller, plan_seconds, overhead = self._warm_up(controller)
+        # only here, where nobody waits for a command yet: one that is taken up later would be compiled beside the control loop
+        controller, plan_seconds, overhead = self._warm_up(controller.with_compile(self.config.compile))
         self._watch = BeliefWatch(self.config.safety.belief_swings, dt)
         self._watch.look_through(self._watch.view_of(controller, self._newest.folder))
         planning = PlanAhead(

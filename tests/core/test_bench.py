@@ -124,8 +124,8 @@ def test_the_peak_is_a_rate():
 
 
 def test_the_command_writes_all_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    monkeypatch.setattr(command, "planning_cases", lambda sweeps: [SMALL, replace(SMALL, precision="bfloat16")])
-    monkeypatch.setattr(command, "adapting_cases", lambda: [replace(SMALL, rule="none"), replace(SMALL, rule="context")])
+    monkeypatch.setattr(command, "planning_cases", lambda sweeps, compile: [SMALL, replace(SMALL, precision="bfloat16")])
+    monkeypatch.setattr(command, "adapting_cases", lambda compile: [replace(SMALL, rule="none"), replace(SMALL, rule="context")])
     bench(BenchOptions(checkpoint="cartpole", sweeps=(), seconds=0.01, out=tmp_path, device="cpu"))
 
     report = json.loads((tmp_path / "bench.json").read_text())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from torch import Tensor
@@ -96,6 +98,29 @@ def test_a_step_can_be_made_with_fewer_candidates(method: str):
 
     half = len(counts) // 2
     assert counts == [20] * half + [planner.least_samples] * half
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("rounds", [1, 2, 100])
+def test_a_plan_that_is_cut_short_is_made_of_what_was_scored(method: str, rounds: int):
+    planner = make_planner(CART, dataclasses.replace(small(method), num_samples=150, num_iterations=2))
+    scored: list[Tensor] = []
+    asked = iter(range(1, 1000))
+
+    def returns(actions: Tensor) -> Tensor:
+        scored.append(actions.detach())
+        return -actions.square().sum((2, 3))
+
+    noise = planner.draw_noise()
+    _, plan = planner.improve(planner.init(2), returns, noise, lambda: next(asked) >= rounds)
+    number = len(scored)
+    blocks = 1 if planner.needs_gradient else 3
+    assert number == min(rounds, 2 * blocks + planner.needs_gradient)
+    found = torch.cat([-actions.square().sum((2, 3)) for actions in scored], dim=1).amax(1)
+    torch.testing.assert_close(plan.predicted_return, found)
+    if rounds == 100:
+        _, whole = planner.improve(planner.init(2), returns, noise)
+        torch.testing.assert_close(plan, whole)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -75,9 +75,9 @@ class ProbingPlanner(RandomShooting):
 
     probe = torch.linspace(-1, 1, TINY_PLANNER.horizon).reshape(1, 1, -1, 1)
 
-    def improve(self, state, returns, noise):
+    def improve(self, state, returns, noise, is_late=None):
         returns(self.probe)
-        return super().improve(state, returns, noise)
+        return super().improve(state, returns, noise, is_late)
 
 
 def drive(controller: AdaptiveController, obs: np.ndarray, steps: int, gain: float) -> list[np.ndarray]:

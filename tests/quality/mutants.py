@@ -100,8 +100,8 @@ def without_the_newest(right: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def first_candidate(right: Callable[..., Any]) -> Callable[..., Any]:
-    def improve(self: SamplingPlanner, state: Any, returns: Any, noise: Tensor) -> Any:
-        state, plan = right(self, state, returns, noise)
+    def improve(self: SamplingPlanner, state: Any, returns: Any, noise: Tensor, is_late: Any = None) -> Any:
+        state, plan = right(self, state, returns, noise, is_late)
         first = self.clip(self.sample(self.init(len(state.mean)), noise[0], 0))[:, 0]
         return state, plan._replace(actions=first)
 
