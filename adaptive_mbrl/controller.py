@@ -15,16 +15,24 @@ import torch
 from adaptive_mbrl.adaptation.belief import Belief
 from adaptive_mbrl.canary import recorded_error
 from adaptive_mbrl.checkpoint import Description, load_checkpoint, require_robot
-from adaptive_mbrl.control.compiled import step_halves
+from adaptive_mbrl.control.compiled import CompileMode, compile_no_more, step_halves
 from adaptive_mbrl.control.deadline import Deadline
 from adaptive_mbrl.control.dump import StepDump
 from adaptive_mbrl.control.gate import GateConfig, chosen_belief
 from adaptive_mbrl.control.inputs import InputChecker, StepOptions
-from adaptive_mbrl.control.step import ControllerState, ControlSettings, Precision, StepNoise, control_step, initial_state
+from adaptive_mbrl.control.step import (
+    ControllerState,
+    ControlSettings,
+    Precision,
+    StepHalves,
+    StepNoise,
+    control_step,
+    initial_state,
+)
 from adaptive_mbrl.control.stopwatch import make_stopwatch
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.objective import Objective, RewardFunction
-from adaptive_mbrl.planning import CompileMode, PlannerConfig, PlanState, Score, make_planner
+from adaptive_mbrl.planning import PlannerConfig, PlanState, Score, make_planner
 from adaptive_mbrl.planning.score import Termination
 from adaptive_mbrl.predictor import Predictor
 from adaptive_mbrl.spec import RobotSpec
@@ -94,9 +102,10 @@ class AdaptiveController:
         dump: where a step whose prediction is not finite is written for a replay; None writes nothing.
         expected_error: one-step error to expect of the adapted model on a robot like those that it was trained on [target stds];
             NaN where it is not known.
+        compile: whether the control step is compiled, see `adaptive_mbrl.control.compiled`.
 
     Raises:
-        ConfigError: the planner's settings want a compiled step, and this machine cannot compile.
+        ConfigError: this machine cannot compile in that way.
     """
 
     def __init__(
@@ -106,12 +115,13 @@ class AdaptiveController:
         window: int,
         dump: StepDump | None = None,
         expected_error: float = math.nan,
+        compile: CompileMode = "off",
     ) -> None:
         settings.adapter.eval()
         self.spec, self.settings, self.window, self.dump = spec, settings, window, dump
         self.expected_error = expected_error
         self.device = settings.planner.device
-        self._halves = step_halves(settings.compile, self.device)
+        self.compile, self._halves = compile, step_halves(compile, self.device)
         goal_dim, horizon = settings.score.reward.goal_dim, settings.planner.horizon
         self._checker = InputChecker(spec, goal_dim, horizon, self.device)
         self._state: ControllerState | None = None
@@ -165,15 +175,7 @@ class AdaptiveController:
         if dump_folder is not None:
             used = dataclasses.replace(about, planner=planner or about.planner)
             dump = StepDump(dump_folder, used, in_background=dump_in_background)
-        settings = ControlSettings(
-            checkpoint.adapter,
-            made,
-            score,
-            adapt=adapt,
-            gate=gate,
-            diagnosis=checkpoint.diagnosis,
-            compile=(planner or about.planner).compile,
-        )
+        settings = ControlSettings(checkpoint.adapter, made, score, adapt=adapt, gate=gate, diagnosis=checkpoint.diagnosis)
         recorded = None if checkpoint.canary is None else recorded_error(checkpoint.adapter, checkpoint.canary)
         return cls(about.spec, settings, about.window, dump, math.nan if recorded is None else recorded)
 
@@ -191,13 +193,17 @@ class AdaptiveController:
         return self._with("with_precision", precision=precision)
 
     def with_compile(self, mode: CompileMode) -> AdaptiveController:
-        """The same controller before its first step, whose control step is compiled, or not; see `HorizonConfig.compile`.
+        """The same controller before its first step, whose control step is compiled; see `adaptive_mbrl.control.compiled`.
 
         Raises:
             RuntimeError: this controller has taken a step since the last reset.
             ConfigError: this machine cannot compile in that way.
         """
-        return self._with("with_compile", compile=mode)
+        return self._with("with_compile", mode)
+
+    def compile_no_more(self) -> None:
+        """From now on, a step for which nothing was compiled yet is made as it stands, because a robot waits for it."""
+        compile_no_more(self._halves)
 
     def with_predicted_steps(self, number: int) -> AdaptiveController:
         """The same controller before its first step, which reports what it predicts of each plan.
@@ -210,11 +216,11 @@ class AdaptiveController:
         """
         return self._with("with_predicted_steps", predicted_steps=min(number, self.settings.planner.horizon))
 
-    def _with(self, what: str, **changes: Any) -> AdaptiveController:
+    def _with(self, what: str, mode: CompileMode | None = None, **changes: Any) -> AdaptiveController:
         if self._state is not None:
             raise RuntimeError(f"{what}: the controller has taken a step; reset it first")
         settings = dataclasses.replace(self.settings, **changes)
-        return AdaptiveController(self.spec, settings, self.window, self.dump, self.expected_error)
+        return AdaptiveController(self.spec, settings, self.window, self.dump, self.expected_error, mode or self.compile)
 
     def reset(self) -> None:
         """Forget transitions, belief and plan; call it when a new episode begins."""
@@ -252,7 +258,7 @@ class AdaptiveController:
 
         Raises:
             ObservationError: wrong size or not finite; nothing is changed then.
-            ConfigError: actions are pending, and the adapter does not take any, or there is a deadline, and the step is compiled;
+            ConfigError: actions are pending, and the adapter does not take any, or there is a deadline that cannot be kept;
                 nothing is changed then.
         """
         last_action = None if self._state is None else self._state.last_action
@@ -261,15 +267,19 @@ class AdaptiveController:
             raise ConfigError(
                 "pending: the adapter estimates the action delay itself and takes no pending actions; allowed: none"
             )
-        if options.deadline is not None and self.settings.compile != "off":
-            raise ConfigError("deadline: a compiled step cannot be cut short; allowed: none, or planner.compile: off")
+        deadline = self._deadline(options)
         state = self._state or initial_state(self.settings, len(inputs.obs), self.window, self.spec.obs_dim)
         self.settings.planner.require_batch(len(inputs.obs))
         noise = self._draw_noise(state, options.num_samples)
 
         watch = make_stopwatch(self.device)
-        is_late = None if options.deadline is None else Deadline(options.deadline)
-        new_state, plan, report = control_step(state, inputs, noise, self.settings, watch.mark, self._halves, is_late)
+
+        def mark() -> None:
+            watch.mark()
+            if deadline is not None:
+                deadline.begin()
+
+        new_state, plan, report = control_step(state, inputs, noise, self.settings, mark, self._halves, deadline)
         # here, for the first time, the host waits for the device
         actions = plan.actions.cpu().numpy().copy()
         about = {name: value.cpu().numpy() for name, value in report._asdict().items()}
@@ -280,6 +290,15 @@ class AdaptiveController:
         if np.ndim(obs) == 2:
             return Command(actions[:, 0].copy(), actions, info)
         return Command(actions[0, 0].copy(), actions[0], info)
+
+    def _deadline(self, options: StepOptions) -> Deadline | None:
+        if options.deadline is None:
+            return None
+        if not math.isfinite(options.deadline):
+            raise ConfigError(f"deadline: got {options.deadline}; allowed: a time of time.perf_counter() [s]")
+        if self.device.type != "cpu" or self._halves != StepHalves():
+            raise ConfigError("deadline: a step that is compiled or runs on a GPU cannot be cut short; allowed: none")
+        return Deadline(options.deadline)
 
     def _draw_noise(self, state: ControllerState, num_samples: int | None) -> StepNoise:
         """The random numbers of one control step: those that all robots share, or each robot's own."""

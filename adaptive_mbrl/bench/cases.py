@@ -15,9 +15,9 @@ from adaptive_mbrl.adaptation.latent import LatentConfig
 from adaptive_mbrl.adaptation.none import NoneConfig
 from adaptive_mbrl.adaptation.recurrent import RecurrentConfig
 from adaptive_mbrl.adaptation.transformer import TransformerConfig
+from adaptive_mbrl.control.compiled import CompileMode
 from adaptive_mbrl.control.step import Precision
 from adaptive_mbrl.options.bench import Sweep
-from adaptive_mbrl.planning import CompileMode
 
 VALUES: dict[Sweep, tuple[int, ...]] = {
     "samples": (32, 64, 128, 256, 512, 1024, 2048, 4096),
@@ -56,7 +56,7 @@ class Case:
         window: K, recent transitions.
         precision: number format of the planner's predictions.
         rule: name of the rule in `RULES`.
-        compile: whether the control step is compiled, as in `HorizonConfig.compile`.
+        compile: whether the control step is compiled, see `adaptive_mbrl.control.compiled`.
         gate: whether beliefs from more and fewer transitions compete, which adapts several beliefs at every step.
     """
 
@@ -73,9 +73,9 @@ class Case:
     gate: bool = True
 
 
-def planning_cases(sweeps: Sequence[Sweep], compile: CompileMode = "off") -> list[Case]:
+def planning_cases(sweeps: Sequence[Sweep], mode: CompileMode = "off") -> list[Case]:
     """The base case and those in which one setting differs from it, each in both precisions; each case once."""
-    base = Case(compile=compile)
+    base = Case(compile=mode)
     varied = [_with(base, name, value) for name in sweeps for value in VALUES[name]]
     return [replace(case, precision=precision) for precision in PRECISIONS for case in dict.fromkeys([base, *varied])]
 
@@ -85,7 +85,7 @@ def _with(case: Case, name: Sweep, value: int) -> Case:
     return replace(case, **changed)
 
 
-def adapting_cases(compile: CompileMode = "off") -> list[Case]:
+def adapting_cases(mode: CompileMode = "off") -> list[Case]:
     """Every rule with three networks and a window of 32 transitions, alone and with the gate; plans are as small as can be."""
-    small = Case(samples=2, horizon=1, members=3, window=32, compile=compile)
+    small = Case(samples=2, horizon=1, members=3, window=32, compile=mode)
     return [replace(small, rule=rule, gate=gate) for rule in RULES for gate in (False, True)]

@@ -57,14 +57,12 @@ def bench(options: BenchOptions) -> None:
     own = observed(AdaptiveController.load(options.checkpoint, device=device).with_compile(options.compile), checkpoint, 1)
     report["cases"] = [_measured(options.checkpoint, own, options.seconds, report["peak_flops"])]
     for case in planning_cases(options.sweeps, options.compile):
-        _forget_compiled()
         _tell(name_of(asdict(case)))
         driven = driven_by(case, checkpoint, device)
         cell = _measured(name_of(asdict(case)), driven, options.seconds, report["peak_flops"])
         report["cases"].append({"case": asdict(case)} | cell)
     report["adapting"] = []
     for case in adapting_cases(options.compile):
-        _forget_compiled()
         _tell(case.rule)
         times = measure(driven_by(case, checkpoint, device), options.seconds)
         report["adapting"].append({"case": asdict(case)} | times.as_mapping())
@@ -111,7 +109,10 @@ def _measured(name: str, driven: Driven, seconds: float, peak: dict[str, float])
     }
 
 
-def _memory(driven: Driven) -> int:
+def _memory(driven: Driven) -> int | None:
+    """None where it is not seen what kernels of a compiler take."""
+    if driven.controller.compile != "off":
+        return None
     if driven.controller.device.type != "cuda":
         return largest_memory(lambda: driven.step(0))
     torch.cuda.reset_peak_memory_stats(driven.controller.device)
@@ -129,7 +130,7 @@ def _against(peer: PytorchMppi, checkpoint: Checkpoint, options: BenchOptions) -
     times = in_turn(contestants, PEER_SECONDS * options.seconds)
     return [
         {
-            "name": "N = 256, H = 20, 3 x 256",
+            "name": "N = 256, H = 20, 3 x 256" + ("" if options.compile == "off" else ", compiled"),
             "precision": precision,
             "library": f"pytorch-mppi {importlib.metadata.version('pytorch-mppi')}",
             "ours_ms": asdict(Spread.of(times[precision])),
@@ -179,11 +180,6 @@ def _machine(device: torch.device) -> dict[str, Any]:
         "torch": torch.__version__,
         "git_revision": git_revision(),
     }
-
-
-def _forget_compiled() -> None:
-    """A graph for each case would be too many; those on disk stay."""
-    torch.compiler.reset()
 
 
 def _tell(what: str) -> None:

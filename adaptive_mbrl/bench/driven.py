@@ -57,15 +57,9 @@ def driven_by(case: Case, checkpoint: Checkpoint, device: torch.device | str) ->
     model = random_model(case, checkpoint)
     planner = make_planner(spec, MPPIConfig(num_samples=case.samples, horizon=case.horizon, num_iterations=1), device=device)
     adapter = make_adapter(model, RULES[case.rule], case.window).to(device).eval()
-    settings = ControlSettings(
-        adapter,
-        planner,
-        Score(checkpoint.reward),
-        gate=GateConfig() if case.gate else None,
-        precision=case.precision,
-        compile=case.compile,
-    )
-    return observed(AdaptiveController(spec, settings, case.window), checkpoint, case.batch)
+    gate = GateConfig() if case.gate else None
+    settings = ControlSettings(adapter, planner, Score(checkpoint.reward), gate=gate, precision=case.precision)
+    return observed(AdaptiveController(spec, settings, case.window, compile=case.compile), checkpoint, case.batch)
 
 
 def observed(controller: AdaptiveController, checkpoint: Checkpoint, batch: int) -> Driven:

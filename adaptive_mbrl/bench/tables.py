@@ -34,7 +34,7 @@ def tables(report: Report) -> Iterator[Table]:
     if report["adapting"]:
         about = report["adapting"][0]["case"]
         yield Table(
-            f"adapt, E = {about['members']}, K = {about['window']}: median / p90 / p99 [ms]",
+            f"adapt, E = {about['members']}, K = {about['window']}{_compiled(about)}: median / p90 / p99 [ms]",
             ("rule", "alone", "with the gate"),
             tuple(_adapted(report["adapting"])),
         )
@@ -51,14 +51,17 @@ def name_of(case: Mapping[str, Any]) -> str:
     letters = {"samples": "N", "horizon": "H", "width": "width", "layers": "layers", "members": "E", "batch": "B", "window": "K"}
     base = Case()
     different = [f"{letter} = {case[key]}" for key, letter in letters.items() if case[key] != getattr(base, key)]
-    compiled = [] if case["compile"] == "off" else ["compiled"]
-    return ", ".join([*different, case["precision"], *compiled])
+    return ", ".join([*different, case["precision"]]) + _compiled(case)
+
+
+def _compiled(case: Mapping[str, Any]) -> str:
+    return "" if case.get("compile", "off") == "off" else ", compiled"
 
 
 def _adapted(cells: Sequence[Report]) -> Iterator[tuple[str, str, str]]:
     spreads: dict[str, dict[bool, str]] = {}
     for cell in cells:
-        spreads.setdefault(cell["case"]["rule"], {})[cell["case"]["gate"]] = " / ".join(_three(cell["adapt_ms"]))
+        spreads.setdefault(cell["case"]["rule"], {})[cell["case"].get("gate", True)] = " / ".join(_three(cell["adapt_ms"]))
     for rule, times in spreads.items():
         yield rule, times.get(False, ""), times.get(True, "")
 
@@ -70,7 +73,7 @@ def _planned(cell: Report) -> tuple[str, ...]:
         f"{cell['samples_per_second']:.3g}",
         f"{cell['flops'] / 1e9:.3g}",
         f"{cell['share_of_peak']:.0%}",
-        f"{cell['memory_bytes'] / 1e6:.3g} MB",
+        "-" if cell["memory_bytes"] is None else f"{cell['memory_bytes'] / 1e6:.3g} MB",
     )
 
 

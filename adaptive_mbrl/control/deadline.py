@@ -17,6 +17,10 @@ class Deadline:
     def __init__(self, moment: float, clock: Callable[[], float] = time.perf_counter) -> None:
         self._moment, self._clock, self._begun = moment, clock, clock()
 
+    def begin(self) -> None:
+        """The first round begins now."""
+        self._begun = self._clock()
+
     def __call__(self) -> bool:
         now = self._clock()
         took, self._begun = now - self._begun, now

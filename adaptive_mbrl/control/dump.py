@@ -1,4 +1,7 @@
-"""A control step whose prediction is not finite is written to a file, and can be run again from it exactly."""
+"""A control step whose prediction is not finite is written to a file, and can be run again from it exactly.
+
+It is run again uncompiled and to its end: a step that was compiled, or that a deadline cut short, may then differ.
+"""
 
 from __future__ import annotations
 

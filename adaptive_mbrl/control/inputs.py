@@ -71,11 +71,10 @@ class InputChecker:
             ObservationError: an array has a wrong shape or is not finite.
         """
         array = self._checked("obs", obs, self.spec.obs_names)
-        batch = np.atleast_2d(array)
-        robots = len(batch)
+        robots = 1 if array.ndim == 1 else len(array)
         if last_action is not None and robots != len(last_action):
             raise ObservationError(f"obs: got {robots} robots; {len(last_action)} since the last reset")
-        obs_tensor = torch.as_tensor(batch, device=self.device)
+        obs_tensor = torch.as_tensor(array, device=self.device).view(robots, -1)
         return StepInputs(
             obs=obs_tensor,
             begin=obs_tensor if options.latest is None else self._latest(options.latest, robots),

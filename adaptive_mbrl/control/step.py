@@ -28,7 +28,7 @@ from adaptive_mbrl.control.gate import (
     weighed,
 )
 from adaptive_mbrl.diagnosis import Diagnosis
-from adaptive_mbrl.planning.base import CompileMode, IsLate, Plan, Planner, PlanState
+from adaptive_mbrl.planning.base import IsLate, Plan, Planner, PlanState
 from adaptive_mbrl.planning.score import Score
 from adaptive_mbrl.predictor import Predictor
 from adaptive_mbrl.transitions import Transitions
@@ -51,7 +51,6 @@ class ControlSettings:
             cost return.
         diagnosis: reads physical parameters out of the belief that is planned under; None reads nothing.
         predicted_steps: number of steps of the chosen plan whose prediction is reported; 0 predicts nothing.
-        compile: how the step is compiled, see `HorizonConfig.compile`; `control_step` itself leaves that to its caller.
     """
 
     adapter: Adapter[Any]
@@ -62,7 +61,6 @@ class ControlSettings:
     precision: Precision = "float32"
     diagnosis: Diagnosis | None = None
     predicted_steps: int = 0
-    compile: CompileMode = "off"
 
 
 class ControllerState(NamedTuple):
@@ -306,7 +304,8 @@ def control_step(
     mark()
     adapted = halves.adapt(state, inputs, settings)
     mark()
-    begin = inputs.begin
+    # never the very tensor that `inputs` holds: a compiled half is compiled anew where two arguments that were two become one
+    begin = inputs.begin.clone()
     if inputs.pending.shape[1]:
         # how many actions are on their way differs from step to step, and a compiled half would be compiled for each number
         begin = _when_the_plan_acts(settings.adapter.condition(adapted.belief, noise.belief), inputs)

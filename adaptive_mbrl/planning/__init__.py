@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from adaptive_mbrl.planning.base import CompileMode, Plan, Planner, PlanState, Returns
+from adaptive_mbrl.planning.base import IsLate, Plan, Planner, PlanState, Returns
 from adaptive_mbrl.planning.cem import CEM, CEMConfig
 from adaptive_mbrl.planning.gradient import GradientPlanner, GradientPlannerConfig
 from adaptive_mbrl.planning.icem import ICEM, ICEMConfig
@@ -28,10 +28,10 @@ __all__ = [
     "ICEM",
     "MPPI",
     "CEMConfig",
-    "CompileMode",
     "GradientPlanner",
     "GradientPlannerConfig",
     "ICEMConfig",
+    "IsLate",
     "MPPIConfig",
     "Plan",
     "PlanState",

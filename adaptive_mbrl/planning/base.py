@@ -13,7 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -28,8 +28,6 @@ Returns = Callable[[Tensor], Tensor]
 IsLate = Callable[[], bool]
 """Whether there is no time for more."""
 
-CompileMode = Literal["auto", "off", "inductor", "cudagraph"]
-
 
 @dataclass(frozen=True)
 class HorizonConfig:
@@ -38,14 +36,10 @@ class HorizonConfig:
     Attributes:
         horizon: H, control steps.
         uncertainty_penalty: weight of the particles' spread of returns, subtracted from the mean return.
-        compile: whether the control step is compiled, adapting included. `off`: as it stands. `inductor`: with `torch.compile`;
-            the first steps then take up to minutes. `cudagraph`: launched as CUDA graphs, too, on a GPU. `auto`: what this
-            machine can.
     """
 
     horizon: int = bounded(15, low=1, high=500)
     uncertainty_penalty: float = bounded(0.0, low=0.0)
-    compile: CompileMode = "off"
 
 
 class PlanState(NamedTuple):

@@ -93,7 +93,7 @@ class GradientPlanner(Planner):
                 break
         else:
             # no derivative is wanted here, but a compiler needs predictions of one kind throughout
-            with torch.enable_grad():
+            with torch.set_grad_enabled(torch.compiler.is_compiling()):
                 scores = returns(actions).detach()
             best, mean = _better(best, mean, scores, actions)
         return state._replace(mean=self.shifted(mean)), Plan(mean, best)

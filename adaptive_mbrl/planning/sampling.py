@@ -16,7 +16,7 @@ from adaptive_mbrl.planning.base import HorizonConfig, IsLate, Plan, Planner, Pl
 from adaptive_mbrl.spec import RobotSpec
 
 TIMED_BLOCK = 64
-"""Candidates that are scored at once where there is a deadline. Fewer would hardly take less time."""
+"""Candidates that are scored at once where there is a deadline; fewer at once would take more time for each."""
 
 
 @dataclass(frozen=True)

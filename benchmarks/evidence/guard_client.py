@@ -48,8 +48,8 @@ def take_memory(begins: threading.Event) -> None:
     """Take much more than any guard allows a light controller, and keep it."""
     begins.wait()
     taken = [b"x" * BLOCK for _ in range(BLOCKS)]
-    threading.Event().wait()
-    del taken
+    while taken:
+        threading.Event().wait()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-BUSY = "import math\nwhile True:\n    math.sqrt(2.0)"
+BUSY = """
+import math, signal
+from adaptive_mbrl.runtime import end_with_parent
+end_with_parent(signal.SIGKILL)
+while True:
+    math.sqrt(2.0)
+"""
+"""It ends with the measurement, also with one that was killed."""
 
 
 @contextmanager

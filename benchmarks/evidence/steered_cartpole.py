@@ -11,7 +11,7 @@ GOAL_NAMES = ("cart_goal",)
 
 
 def write_steered_cartpole(folder: Path) -> Path:
-    """Write the checkpoint; only its objective differs from the shipped one.
+    """Write the checkpoint: the shipped one's network with another objective, and so without its terminal value.
 
     Args:
         folder: a folder that does not exist.

@@ -241,6 +241,7 @@ class ControlLoop:
 
     def plan(self) -> None:
         """Start the plan for the next period; called `lead` before that period begins."""
+        self.planning.replace_failed()
         observed = self._observed
         latest = self.inputs.snapshot() if self.planning.lead < 1 else observed
         # the observation of the tick was checked at the tick and may be too old by now

@@ -110,7 +110,7 @@ class PlanAhead:
     @property
     def is_free(self) -> bool:
         """Whether the next plan can be started."""
-        return self._pending is None and (self._replacing is None or self._replacing.done())
+        return self._pending is None and self._wanted is None and (self._replacing is None or self._replacing.done())
 
     @property
     def is_due(self) -> bool:
@@ -162,7 +162,7 @@ class PlanAhead:
         self._period += periods
 
     def start(self, obs: Array, goal: Array | None, options: StepOptions = StepOptions(), *, ahead: int = 1) -> None:  # noqa: B008
-        """Start to plan for a coming control period, or to replace a controller whose GPU has failed.
+        """Start to plan for a coming control period.
 
         Args:
             obs: the observation, (obs_dim,), as `AdaptiveController.step` takes it.
@@ -170,14 +170,19 @@ class PlanAhead:
             options: what else is known; the number of candidates and whether the belief is frozen are filled in here.
             ahead: number of periods until the plan's first action is sent; 0 is the present period.
         """
-        if self._wanted is not None:
-            wanted, self._wanted = self._wanted, None
-            self._replacing = self._thread.submit(self._replace, wanted)
-            return
         self._pending_for, self._is_dropped = self._period + ahead, False
         # the next period may use the second action of a plan for this period without counting a miss
         self._spare_periods = 1 if ahead == 0 else 0
         self._pending = self._thread.submit(self._step, obs, goal, options)
+
+    def replace_failed(self) -> None:
+        """Start to warm up the controller on the CPU, if a GPU has failed; called when the period's command has been sent.
+
+        It takes time from the thread that sends commands, and the first one after a failure is the safe action.
+        """
+        if self._wanted is not None:
+            wanted, self._wanted = self._wanted, None
+            self._replacing = self._thread.submit(self._replace, wanted)
 
     def wait(self, seconds: float) -> bool:
         """Wait for the plan under way, at most for so many seconds.
@@ -273,7 +278,6 @@ class PlanAhead:
         self.statistics.last_failure = f"{type(error).__name__}: {error}"
         self._reset_wanted = True
         if self.controller.device.type != "cpu":
-            # not at once: to load another controller takes time from the thread that has the safe action to send
             self._wanted = self._on_cpu
 
     def _replace(self, on_cpu: OnCpu) -> None:

@@ -57,6 +57,7 @@ def warm_up(
             controller, took = coarse, faster
     per_sample = (took - step_seconds(controller, few, inspect)) / (full - few) if few < full else 0.0
     controller.reset()
+    controller.compile_no_more()
     return WarmedUp(controller, took, min(max(1 - full * per_sample / took, 0.0), MAX_OVERHEAD))
 
 

@@ -105,8 +105,7 @@ class GuardProcess:
                 controller.kill()
                 # a large process takes a while to end, and its last commands must not be followed
                 is_open = False
-                if self._guard is not None:
-                    self._guard.take_over()
+                self._take_over()
             # whatever goes wrong with one message or one command, the next one must be tried
             try:
                 if is_open:
@@ -163,6 +162,13 @@ class GuardProcess:
         try:
             if self._guard is not None and self._guard.look():
                 print("no command from the controller: the guard sends the safe action", flush=True)
+        except Exception as error:
+            self._count(error)
+
+    def _take_over(self) -> None:
+        try:
+            if self._guard is not None:
+                self._guard.take_over()
         except Exception as error:
             self._count(error)
 

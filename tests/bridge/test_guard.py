@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import re
 import signal
@@ -243,6 +244,42 @@ def test_the_guards_process_judges_by_the_training_data_that_it_was_told_last(en
 
     process._taken(TrainingRange(np.zeros(3), np.full(3, 1e6)), None)
     assert bench.guard._checks.is_known(0.0, bench._observe())[1]
+
+
+class Dying:
+    """A controller's process that takes a while to be gone after it was killed."""
+
+    def __init__(self) -> None:
+        self.pid, self._looks = os.getpid(), math.inf
+
+    def poll(self) -> int | None:
+        self._looks -= 1
+        return None if self._looks > 0 else self.wait()
+
+    def kill(self) -> None:
+        self._looks = 5
+
+    def wait(self) -> int:
+        return -signal.SIGKILL
+
+
+@pytest.mark.parametrize("is_cut", [False, True], ids=["", "without a network at first"])
+def test_too_much_memory_is_answered_before_the_process_is_gone(ends, tmp_path: Path, monkeypatch, is_cut: bool):
+    ours, theirs = ends
+    bench = Bench(tmp_path)
+    process = GuardProcess(load_bridge_config(tmp_path / "bridge.yaml"), Network(), threading.Event(), memory_limit=100.0)
+    process._guard = bench.guard
+    bench.guard.command(np.array([0.25, -1.0]))
+    monkeypatch.setattr("robot_bridge.guard.process.resident_memory", lambda process: 200.0)
+    GuardLine(theirs).command([0.5, 1.0])
+    bench.is_cut = is_cut
+
+    assert process._pass_on(ours, Dying()) == -signal.SIGKILL
+    assert bench.guard.watch is Watch.GUARDING
+    assert (len(bench.sent), process.failures > 0) == ((1, True) if is_cut else (2, False))
+    bench.is_cut = False
+    bench.wait(50)
+    assert bench.sent[-1][1] == [0.0, 0.0]
 
 
 def test_what_is_no_message_is_not_taken_for_a_release():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any
 
 import pytest
 
@@ -173,21 +175,26 @@ def test_a_controller_that_is_being_taken_up_when_the_wait_ends_is_in_use(monkey
     assert answers[0].result() == (planning.controller is other)
 
 
-def test_a_controller_on_the_cpu_is_loaded_when_the_safe_action_has_been_sent():
-    sent: list[float] = []
+def test_a_controller_on_the_cpu_is_prepared_when_the_safe_action_has_been_sent(monkeypatch: pytest.MonkeyPatch):
+    parts = make(controller=Controller("cuda"), on_cpu=lambda: (Controller(), 0.2, 0.5))
+    planning, sent = parts.loop.planning, []
+    submit = planning._thread.submit
 
-    def load() -> tuple[Controller, float, float]:
-        sent.append(parts.robot.commands[-1])
-        return Controller(), 0.2, 0.5
+    def submitted(work: Callable[..., Any], *args: Any) -> Any:
+        if work == planning._replace:
+            sent.append((parts.robot.commands[-1], parts.loop.statistics.steps, len(parts.robot.commands)))
+        return submit(work, *args)
 
-    parts = make(controller=Controller("cuda"), on_cpu=load)
+    monkeypatch.setattr(planning._thread, "submit", submitted)
+    parts.step()
     parts.step()
     parts.controller.error = RuntimeError("CUDA error")
     for _ in range(3):
         parts.step()
-    parts.loop.planning.close()
+    planning.close()
 
-    assert sent == [0.0]
+    ((command, steps, commands),) = sent
+    assert (command, commands) == (0.0, steps)
 
 
 def test_a_controller_that_cannot_be_replaced_says_why():

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from adaptive_mbrl.control import compiled
-from adaptive_mbrl.control.compiled import obstacle, step_halves
+from adaptive_mbrl.control.compiled import CompileMode, step_halves, why_not_compiled
 from adaptive_mbrl.control.step import StepHalves
 from adaptive_mbrl.controller import AdaptiveController, StepOptions
 from adaptive_mbrl.errors import ConfigError
-from adaptive_mbrl.planning.base import CompileMode
 from tests.core.analytic import POINT, POINT_WINDOW, TINY_PLANNER, TO_ORIGIN, push
 from tests.core.driving import control_settings
 from tests.core.rules import point_adapter
@@ -31,20 +31,48 @@ def forget_graphs() -> Iterator[None]:
     torch.compiler.reset()
 
 
-def controller(mode: CompileMode, rule: str = "gradient") -> AdaptiveController:
-    settings = control_settings(point_adapter(rule), TO_ORIGIN, TINY_PLANNER, compile=mode)
-    return AdaptiveController(POINT, settings, POINT_WINDOW)
+def controller(mode: CompileMode, rule: str = "gradient", **settings: Any) -> AdaptiveController:
+    made = control_settings(point_adapter(rule), TO_ORIGIN, TINY_PLANNER, **settings)
+    return AdaptiveController(POINT, made, POINT_WINDOW, compile=mode)
 
 
-def plans(driven: AdaptiveController) -> np.ndarray:
-    """The plans of an episode in which time is short in step 3, and in which one action is on its way from step 4 on."""
+def options_at(t: int) -> StepOptions:
+    """All that may differ from step to step on a robot: actions on their way, newer observations, time, gaps."""
+    return StepOptions(
+        num_samples=(None, 12, 10, None, 8)[t % 5],
+        pending=np.full((t % 3, 1), 0.3, np.float32) if t % 3 else None,
+        latest=START if t % 4 == 2 else None,
+        remaining=0.5,
+        sent=np.zeros(1, np.float32) if t == 4 else None,
+        after_gap=t == 5,
+        freeze=t == 6,
+    )
+
+
+def plans(driven: AdaptiveController, steps: int = 8) -> np.ndarray:
+    """The plans of an episode."""
     obs, found = START, []
-    for t in range(6):
-        pending = np.full((1, 1), 0.3, np.float32) if t > 3 else None
-        command = driven.step(obs, options=StepOptions(num_samples=12 if t == 3 else None, pending=pending))
+    for t in range(steps):
+        command = driven.step(obs, options=options_at(t))
         found.append(command.plan)
         obs = push(obs, command.action, 0.7)
     return np.stack(found)
+
+
+class CountingBackend:
+    """Runs what was traced as it stands, because making kernels takes long, and counts the graphs."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.graphs, self._really = 0, torch.compile
+        monkeypatch.setattr(compiled, "why_not_compiled", lambda device: "")
+        monkeypatch.setattr(compiled.torch, "compile", self._compile)
+
+    def _compile(self, function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+        return self._really(function, backend=self._counted, **options)
+
+    def _counted(self, graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> Callable[..., Any]:
+        self.graphs += 1
+        return graph.forward
 
 
 def without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,44 +82,83 @@ def without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_a_compiler_nothing_is_compiled_and_it_is_said_why(monkeypatch: pytest.MonkeyPatch):
     without_a_compiler(monkeypatch)
 
-    assert obstacle(CPU).startswith("there is no C++ compiler (g++, c++, clang++")
+    assert why_not_compiled(CPU).startswith("there is no C++ compiler 'g++'")
     assert step_halves("auto", CPU) == StepHalves()
-    with pytest.raises(ConfigError, match=r"planner: key 'compile': 'inductor' is not possible here: there is no C\+\+ compiler"):
+    with pytest.raises(ConfigError, match=r"compile: 'inductor' is not possible here: there is no C\+\+ compiler"):
         step_halves("inductor", CPU)
 
 
-def test_a_compiler_that_cxx_names_counts(monkeypatch: pytest.MonkeyPatch):
+def test_the_compiler_is_the_one_that_cxx_names(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("CXX", "/opt/my-c++")
     monkeypatch.setattr(compiled.shutil, "which", lambda name: name if name == "/opt/my-c++" else None)
 
-    assert obstacle(CPU) == ""
+    assert why_not_compiled(CPU) == ""
 
 
-def test_cuda_graphs_need_a_gpu():
-    with pytest.raises(ConfigError, match=r"'cudagraph' is not possible here: CUDA graphs need a GPU; allowed: auto, off"):
+def test_cuda_graphs_need_a_gpu(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(compiled, "why_not_compiled", lambda device: "")
+
+    with pytest.raises(ConfigError, match="compile: 'cudagraph' needs a GPU; allowed: auto, off, inductor"):
         controller("cudagraph")
 
 
 def test_a_gpu_needs_triton(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(compiled, "_has_triton", lambda: False)
 
-    assert obstacle(GPU) == "the package triton is missing"
+    assert why_not_compiled(GPU) == "the package triton is missing"
 
 
-@pytest.mark.parametrize("rule", ["none", "gradient", "recurrent"])
-def test_a_compiled_controller_plans_as_one_that_is_not(rule: str, monkeypatch: pytest.MonkeyPatch):
-    """The tracing is real; what would be made into kernels is run as it stands, because making them takes long."""
-    monkeypatch.setattr(compiled, "obstacle", lambda device, mode: "")
-    monkeypatch.setattr(compiled.torch, "compile", functools.partial(torch.compile, backend="eager"))
+@pytest.mark.parametrize(
+    ("rule", "settings"),
+    [("none", {"precision": "bfloat16"}), ("gradient", {"predicted_steps": 2}), ("recurrent", {}), ("latent", {})],
+    ids=["none", "gradient", "recurrent", "latent"],
+)
+def test_a_compiled_controller_plans_as_one_that_is_not(rule: str, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch):
+    """One graph for adapting and two for planning, with all candidates and with any smaller number of them."""
+    backend = CountingBackend(monkeypatch)
 
-    np.testing.assert_allclose(plans(controller("inductor", rule)), plans(controller("off", rule)), atol=1e-5)
+    found = plans(controller("inductor", rule, **settings))
+
+    np.testing.assert_allclose(found, plans(controller("off", rule, **settings)), atol=1e-5)
+    assert backend.graphs == 3
+
+
+def test_a_robot_does_not_wait_for_a_compiler(monkeypatch: pytest.MonkeyPatch):
+    """What was compiled before is used; a step with fewer candidates, for which nothing was compiled, is made as it stands."""
+    backend = CountingBackend(monkeypatch)
+    driven = controller("inductor")
+    driven.step(START)
+    driven.reset()
+    driven.settings.planner.seed(0)
+    driven.compile_no_more()
+
+    np.testing.assert_allclose(plans(driven), plans(controller("off")), atol=1e-5)
+    assert backend.graphs == 2
+
+
+def test_many_controllers_of_a_process_are_compiled(monkeypatch: pytest.MonkeyPatch):
+    backend = CountingBackend(monkeypatch)
+    with torch._dynamo.config.patch(recompile_limit=2):
+        for _ in range(3):
+            found = plans(controller("inductor", "none"), steps=1)
+
+    assert backend.graphs == 6
+    np.testing.assert_allclose(found, plans(controller("off", "none"), steps=1), atol=1e-5)
+
+
+def test_more_shapes_than_torch_allows_are_used_as_they_stand(monkeypatch: pytest.MonkeyPatch):
+    CountingBackend(monkeypatch)
+    with torch._dynamo.config.patch(recompile_limit=1):
+        found = plans(controller("auto"))
+
+    np.testing.assert_allclose(found, plans(controller("off")), atol=1e-5)
 
 
 def test_what_cannot_be_compiled_is_used_as_it_stands(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
     def breaks(graph: object, inputs: object) -> None:
         raise RuntimeError("no kernel for this processor")
 
-    monkeypatch.setattr(compiled, "obstacle", lambda device, mode: "")
+    monkeypatch.setattr(compiled, "why_not_compiled", lambda device: "")
     monkeypatch.setattr(compiled.torch, "compile", functools.partial(torch.compile, backend=breaks))
 
     with caplog.at_level(logging.WARNING):
@@ -99,12 +166,12 @@ def test_what_cannot_be_compiled_is_used_as_it_stands(monkeypatch: pytest.Monkey
     said = [record.message for record in caplog.records if "not compiled" in record.message]
     assert len(said) == 2
     assert "no kernel for this processor" in said[0]
-    with pytest.raises(ConfigError, match=r"planner: key 'compile': adapt cannot be compiled: .*no kernel for this processor"):
+    with pytest.raises(ConfigError, match=r"compile: adapt cannot be compiled: .*no kernel for this processor"):
         controller("inductor").step(START)
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(bool(obstacle(CPU)), reason=obstacle(CPU))
+@pytest.mark.skipif(bool(why_not_compiled(CPU)), reason=why_not_compiled(CPU))
 @pytest.mark.parametrize("rule", ["gradient", "context", "bayes_linear"])
 def test_kernels_of_this_machine_plan_as_the_uncompiled_step(rule: str):
     np.testing.assert_allclose(plans(controller("inductor", rule)), plans(controller("off", rule)), atol=1e-4)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 
 import numpy as np
 import pytest
+import torch
 
+from adaptive_mbrl.control.compiled import why_not_compiled
 from adaptive_mbrl.control.deadline import Deadline
 from adaptive_mbrl.controller import AdaptiveController, StepOptions
 from adaptive_mbrl.errors import ConfigError
@@ -31,6 +34,14 @@ def test_a_round_that_would_end_too_late_is_not_begun():
     assert [is_late() for _ in range(3)] == [False, False, True]
 
 
+def test_what_comes_before_the_first_round_does_not_count_as_one():
+    times = iter([0.0, 10.0, 11.0])
+    is_late = Deadline(12.5, lambda: next(times))
+    is_late.begin()
+
+    assert not is_late()
+
+
 def test_what_is_late_is_planned_with_the_first_candidates():
     """The deadline is over before the step begins, so that one iteration is made; all candidates of it fit into one round."""
     cut, short = controller(num_iterations=3), controller(num_iterations=1)
@@ -47,8 +58,14 @@ def test_a_deadline_that_is_far_away_changes_nothing():
     assert np.array_equal(controller().step(OBS, options=far).plan, controller().step(OBS).plan)
 
 
+@pytest.mark.skipif(bool(why_not_compiled(torch.device("cpu"))), reason=why_not_compiled(torch.device("cpu")))
 def test_a_compiled_step_cannot_be_cut_short():
-    compiled = controller().with_compile("auto")
+    compiled = controller().with_compile("inductor")
 
-    with pytest.raises(ConfigError, match="deadline: a compiled step cannot be cut short"):
+    with pytest.raises(ConfigError, match="deadline: a step that is compiled or runs on a GPU cannot be cut short"):
         compiled.step(OBS, options=StepOptions(deadline=0.0))
+
+
+def test_a_deadline_is_a_time():
+    with pytest.raises(ConfigError, match=r"deadline: got nan; allowed: a time of time.perf_counter\(\) \[s\]"):
+        controller().step(OBS, options=StepOptions(deadline=math.nan))
