@@ -30,6 +30,7 @@ from cyclonedds.util import duration
 from adaptive_mbrl.errors import BridgeError, ConfigError
 from robot_bridge.middleware.cyclone import LOOPBACK, configuration
 from robot_bridge.middleware.dds_client import DdsClient
+from robot_bridge.middleware.dds_entities import deleted_with_its_object
 from robot_bridge.middleware.dds_graph import DdsGraph
 from robot_bridge.middleware.dds_senders import DdsSenders
 from robot_bridge.middleware.dds_types import framed_sample, from_wire, idl_type, to_wire
@@ -71,7 +72,7 @@ class DdsTransport:
         self._name, self._namespace = name, namespace
         self._domain, self._interface, self._participant = domain, interface, _participant(domain, interface)
         self._readers: list[_Reader] = []
-        self._waitset = WaitSet(self._participant)
+        self._waitset = deleted_with_its_object(WaitSet(self._participant))
         self.reception = Reception()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._receive_all, name="dds receive", daemon=True)
@@ -205,7 +206,7 @@ class DdsTransport:
         return _topic(self._participant, f"{prefix}{self.resolve(name)}", idl_type(message_type, framed=True))
 
     def _writer(self, topic: Topic, qos: Qos, message_type: type[Message]) -> DataWriter:
-        return DataWriter(self._participant, topic, _announcing(qos, message_type))
+        return deleted_with_its_object(DataWriter(self._participant, topic, _announcing(qos, message_type)))
 
     def _listen(
         self,
@@ -217,7 +218,7 @@ class DdsTransport:
         max_bytes: int | None = None,
         accept: Accept | None = None,
     ) -> DataReader:
-        reader = DataReader(self._participant, topic, _announcing(qos, message_type))
+        reader = deleted_with_its_object(DataReader(self._participant, topic, _announcing(qos, message_type)))
         senders = None if accept is None else DdsSenders(reader, _ros_nodes(self._domain, self._interface))
         is_accepted = None if accept is None or senders is None else lambda handle: accept(senders(handle))
         condition = ReadCondition(reader, _ANY)

@@ -14,6 +14,7 @@ from cyclonedds.builtin_types import cqos_to_qos
 from cyclonedds.core import InstanceState, Policy, Qos, ReadCondition, SampleState, ViewState
 from cyclonedds.domain import DomainParticipant
 
+from robot_bridge.middleware.dds_entities import deleted_with_its_object
 from robot_bridge.middleware.endpoints import Endpoint, Sender
 from robot_bridge.middleware.ros_nodes import RosNodes
 
@@ -30,7 +31,7 @@ class DdsGraph:
     """
 
     def __init__(self, domain: int, nodes: RosNodes) -> None:
-        self._participant, self._nodes = DomainParticipant(domain), nodes
+        self._participant, self._nodes = deleted_with_its_object(DomainParticipant(domain)), nodes
         self._participants, self._publishers, self._subscribers = (
             _reader(self._participant, topic)
             for topic in (BuiltinTopicDcpsParticipant, BuiltinTopicDcpsPublication, BuiltinTopicDcpsSubscription)

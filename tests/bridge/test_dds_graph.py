@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from robot_bridge.middleware.dds import DdsTransport
+from robot_bridge.middleware.dds_graph import _alive
 from robot_bridge.middleware.endpoints import Endpoint
 from robot_bridge.middleware.messages import String
 from tests.bridge.waiting import PATIENCE, wait_until
@@ -30,6 +32,29 @@ while True:
     keep[1](String("x"))
     time.sleep(0.02)
 """
+
+
+def test_what_is_collected_in_a_cycle_is_gone_from_the_network():
+    watching = DdsTransport(DOMAIN).graph()
+
+    def found() -> int:
+        endpoints = [*_alive(watching._publishers), *_alive(watching._subscribers)]
+        return sum(endpoint.topic_name == "rt/in_a_cycle" for endpoint in endpoints)
+
+    made = DdsTransport(DOMAIN)
+    cycle: list[object] = [made, made.graph()]
+    cycle.append(made.publisher("/in_a_cycle", String))
+    made.subscribe("/in_a_cycle", String, lambda message, received, kept=cycle: kept.clear())
+    cycle.append(cycle)
+    wait_until(lambda: found() == 2)
+    participants = len(_alive(watching._participants))
+
+    made.close()
+    del made, cycle
+    gc.collect()
+
+    wait_until(lambda: found() == 0)
+    wait_until(lambda: len(_alive(watching._participants)) == participants - 1)
 
 
 @pytest.fixture
