@@ -32,9 +32,10 @@ from adaptive_mbrl.data.episodes import EpisodeStore
 from adaptive_mbrl.storage import write_text_atomically
 from benchmarks.bridge_machine import machine
 from benchmarks.evidence.fast_soak import FAST_DT, fast_soak
-from benchmarks.evidence.node_process import NodeMonitor, end, memory_of, processor_seconds
+from benchmarks.evidence.node_process import NodeMonitor, end, processor_seconds
 from benchmarks.evidence.tiny_cartpole import write_tiny_cartpole
 from robot_bridge.bags.reader import Bag
+from robot_bridge.machine.memory import resident_memory
 from robot_bridge.middleware.dds import DdsTransport
 from robot_bridge.middleware.messages import Float64MultiArray, JointState, Message, String
 
@@ -123,7 +124,7 @@ def sampled_memory(node: subprocess.Popen[bytes], seconds: float) -> list[float]
         try:
             raise SystemExit(f"error: the node ended with {node.wait(SAMPLE_EVERY)}")
         except subprocess.TimeoutExpired:
-            memory.append(memory_of(node.pid))
+            memory.append(resident_memory(node.pid))
     return [round(m, 2) for m in memory]
 
 

@@ -25,9 +25,9 @@ import tyro
 
 from adaptive_mbrl.storage import write_text_atomically
 from benchmarks.bridge_machine import machine
-from benchmarks.evidence.node_process import memory_of
 from benchmarks.evidence.slope import growth
 from benchmarks.evidence.tiny_cartpole import write_tiny_cartpole
+from robot_bridge.machine.memory import resident_memory
 from robot_bridge.middleware.dds import DdsTransport
 from robot_bridge.node.adaptive_mpc import AdaptiveMpc
 from robot_bridge.node.parameters import NodeParameters
@@ -100,7 +100,7 @@ def taken() -> dict[str, Any]:
         "threads": len(os.listdir("/proc/self/task")),
         "python_threads": threading.active_count(),
         "shared_memory": shared_memory(),
-        "memory_mb": round(memory_of(os.getpid()), 2),
+        "memory_mb": round(resident_memory(os.getpid()), 2),
     }
 
 

@@ -13,6 +13,7 @@ import torch
 
 from adaptive_mbrl import __version__, realtime_limits
 from adaptive_mbrl.control.compiled import why_not_compiled
+from adaptive_mbrl.device import resolve_device
 from adaptive_mbrl.options import InfoOptions
 from adaptive_mbrl.revision import git_revision
 from adaptive_mbrl.runtime import num_threads
@@ -50,7 +51,7 @@ def describe() -> dict[str, str]:
     report["threads"] = (
         f"{torch.get_num_threads()} for torch, {num_threads()} for the simulator, {len(os.sched_getaffinity(0))} cores usable"
     )
-    why_not = why_not_compiled(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    why_not = why_not_compiled(resolve_device("auto"))
     report["compiled step"] = f"not possible: {why_not}" if why_not else "possible"
     report |= realtime_limits.describe()
     report["renderers"] = ", ".join(available_renderers()) or "none: no video; install libegl1 or libosmesa6"

@@ -21,7 +21,7 @@ from adaptive_mbrl.bench.memory import largest_memory
 from adaptive_mbrl.bench.peak import matrix_peak
 from adaptive_mbrl.bench.pictures import draw_sweeps
 from adaptive_mbrl.bench.pytorch_mppi import PytorchMppi
-from adaptive_mbrl.bench.tables import name_of, tables
+from adaptive_mbrl.bench.tables import compiled_words, name_of, tables
 from adaptive_mbrl.bench.timing import Spread, in_turn, measure
 from adaptive_mbrl.checkpoint import Checkpoint, load_checkpoint
 from adaptive_mbrl.console import make_console
@@ -130,7 +130,7 @@ def _against(peer: PytorchMppi, checkpoint: Checkpoint, options: BenchOptions) -
     times = in_turn(contestants, PEER_SECONDS * options.seconds)
     return [
         {
-            "name": "N = 256, H = 20, 3 x 256" + ("" if options.compile == "off" else ", compiled"),
+            "name": "N = 256, H = 20, 3 x 256" + compiled_words(asdict(base)),
             "precision": precision,
             "library": f"pytorch-mppi {importlib.metadata.version('pytorch-mppi')}",
             "ours_ms": asdict(Spread.of(times[precision])),

@@ -34,7 +34,7 @@ def tables(report: Report) -> Iterator[Table]:
     if report["adapting"]:
         about = report["adapting"][0]["case"]
         yield Table(
-            f"adapt, E = {about['members']}, K = {about['window']}{_compiled(about)}: median / p90 / p99 [ms]",
+            f"adapt, E = {about['members']}, K = {about['window']}{compiled_words(about)}: median / p90 / p99 [ms]",
             ("rule", "alone", "with the gate"),
             tuple(_adapted(report["adapting"])),
         )
@@ -51,10 +51,11 @@ def name_of(case: Mapping[str, Any]) -> str:
     letters = {"samples": "N", "horizon": "H", "width": "width", "layers": "layers", "members": "E", "batch": "B", "window": "K"}
     base = Case()
     different = [f"{letter} = {case[key]}" for key, letter in letters.items() if case[key] != getattr(base, key)]
-    return ", ".join([*different, case["precision"]]) + _compiled(case)
+    return ", ".join([*different, case["precision"]]) + compiled_words(case)
 
 
-def _compiled(case: Mapping[str, Any]) -> str:
+def compiled_words(case: Mapping[str, Any]) -> str:
+    """What is added to a name where the control step is compiled."""
     return "" if case.get("compile", "off") == "off" else ", compiled"
 
 

@@ -24,8 +24,16 @@ from typing import Any, Literal
 
 import torch
 
-from adaptive_mbrl.control.step import StepHalves
+from adaptive_mbrl.control.step import (
+    ControllerState,
+    StepHalves,
+    StepReport,
+    adapt,
+    plan_under,
+    when_the_plan_acts,
+)
 from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.planning import Plan
 
 CompileMode = Literal["auto", "off", "inductor", "cudagraph"]
 _ISOLATED: dict[str, Any] = (
@@ -58,8 +66,8 @@ def step_halves(mode: CompileMode, device: torch.device) -> StepHalves:
         raise ConfigError(f"compile: '{mode}' is not possible here: {why_not}; allowed: auto, off")
     if mode == "cudagraph" and device.type != "cuda":
         raise ConfigError("compile: 'cudagraph' needs a GPU; allowed: auto, off, inductor")
-    captures = mode == "cudagraph"
-    return StepHalves(*(_Compiled(half, captures=captures, must=mode != "auto") for half in StepHalves()))
+    how = {"captures": mode == "cudagraph", "must": mode != "auto"}
+    return StepHalves(_Compiled(adapt, **how), _CompiledPlan(plan_under, **how))
 
 
 def compile_no_more(halves: StepHalves) -> None:
@@ -107,6 +115,27 @@ class _Compiled:
         # what a CUDA graph returns lies where its next launch writes
         torch.compiler.cudagraph_mark_step_begin()
         return torch.utils._pytree.tree_map_only(torch.Tensor, torch.clone, compiled(*args))
+
+
+class _CompiledPlan(_Compiled):
+    """The half of the step that plans; how many actions are on their way differs from step to step on a robot.
+
+    The observation after them is predicted before, uncompiled. Otherwise each number would be compiled for itself.
+    """
+
+    @torch.no_grad()
+    def __call__(self, *args: Any) -> tuple[ControllerState, Plan, StepReport]:
+        adapted, state, inputs, noise, settings, is_late = args
+        pending = inputs.pending
+        # never the very tensor of `inputs.obs`: it would be compiled anew where two arguments that were two become one
+        begin = inputs.begin.clone()
+        if pending.shape[1]:
+            begin = when_the_plan_acts(settings.adapter.condition(adapted.belief, noise.belief), inputs)
+        at_begin = inputs._replace(begin=begin, pending=pending.new_zeros(len(pending), 0, pending.shape[2]))
+        new_state, plan, report = super().__call__(adapted, state, at_begin, noise, settings, is_late)
+        if pending.shape[1]:
+            new_state = new_state._replace(last_action=pending[:, 0].clone(memory_format=torch.contiguous_format))
+        return new_state, plan, report
 
 
 def _failures() -> tuple[type[Exception], ...]:

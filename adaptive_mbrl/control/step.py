@@ -219,7 +219,6 @@ def adapt(state: ControllerState, inputs: StepInputs, settings: ControlSettings)
 @torch.no_grad()
 def plan_under(
     adapted: Adapted,
-    begin: Tensor,
     state: ControllerState,
     inputs: StepInputs,
     noise: StepNoise,
@@ -230,14 +229,14 @@ def plan_under(
 
     Args:
         adapted: what the first half has found.
-        begin: the observation with which the plan begins, (B, obs_dim).
         state: as in `control_step`.
-        inputs: as in `control_step`; the actions on their way are not looked at.
+        inputs: as in `control_step`.
         noise: as in `control_step`.
         settings: as in `control_step`.
         is_late: see `Planner.improve`.
     """
     predictor = settings.adapter.condition(adapted.belief, noise.belief)
+    begin = when_the_plan_acts(predictor, inputs)
     # weights that are cast once make lower precision faster on a CPU, where autocast would cast them at every step
     planned_with = predictor.to(torch.bfloat16) if settings.precision == "bfloat16" else predictor
 
@@ -246,7 +245,7 @@ def plan_under(
 
     plan_state, plan = settings.planner.improve(state.plan, returns, noise.plan, is_late)
     # laid out as in the first state, so that one compiled graph serves all steps
-    acts_next = plan.actions[:, 0].clone(memory_format=torch.contiguous_format)
+    acts_next = torch.cat([inputs.pending, plan.actions], 1)[:, 0].clone(memory_format=torch.contiguous_format)
     gate, started, deviations = adapted.gate, adapted.started, adapted.deviations
     new_state = ControllerState(adapted.recent, inputs.obs, acts_next, torch.ones_like(started), gate, plan_state)
     errors, led = _rms(deviations), WHOLE + leading(state.gate)[:, None]
@@ -304,16 +303,9 @@ def control_step(
     mark()
     adapted = halves.adapt(state, inputs, settings)
     mark()
-    # never the very tensor that `inputs` holds: a compiled half is compiled anew where two arguments that were two become one
-    begin = inputs.begin.clone()
-    if inputs.pending.shape[1]:
-        # how many actions are on their way differs from step to step, and a compiled half would be compiled for each number
-        begin = _when_the_plan_acts(settings.adapter.condition(adapted.belief, noise.belief), inputs)
-    new_state, plan, report = halves.plan(adapted, begin, state, inputs, noise, settings, is_late)
-    if inputs.pending.shape[1]:
-        new_state = new_state._replace(last_action=inputs.pending[:, 0].clone(memory_format=torch.contiguous_format))
+    step = halves.plan(adapted, state, inputs, noise, settings, is_late)
     mark()
-    return new_state, plan, report
+    return step
 
 
 def _rms(deviations: Tensor) -> Tensor:
@@ -346,7 +338,7 @@ def _prequential_deviations(
     return torch.cat([deviation[:batch_size, None], deviation[batch_size:].unflatten(0, (batch_size, number))], 1)
 
 
-def _when_the_plan_acts(predictor: Predictor, inputs: StepInputs) -> Tensor:
+def when_the_plan_acts(predictor: Predictor, inputs: StepInputs) -> Tensor:
     """The observation predicted for the moment at which the plan's first action begins to act, (B, obs_dim)."""
     obs, share = inputs.begin, inputs.remaining
     for action in inputs.pending.unbind(1):

@@ -24,7 +24,7 @@ class BenchOptions:
         sweeps: which settings are varied, each alone, around 256 candidates, 20 steps and three layers of 256; all of them by
             default. Without a word after the flag nothing is varied.
         against: libraries that plan with the same network, in the same process and in turn; needs the extra `peers`.
-        compile: whether the control step is compiled, as in the planner's settings; each case then takes up to minutes more.
+        compile: how the control step is compiled, see docs/performance.md; each case then takes up to minutes more.
         seconds: for how long each case is measured [s]; at least ten control steps in any case.
         out: folder of bench.json and bench.png.
         device: where the networks run; auto takes a GPU when there is one.

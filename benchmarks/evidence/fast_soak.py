@@ -8,9 +8,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.evidence.node_process import NodeMonitor, end, memory_of, processor_seconds
+from benchmarks.evidence.node_process import NodeMonitor, end, processor_seconds
 from benchmarks.evidence.slope import growth as robust_growth
 from benchmarks.evidence.tiny_cartpole import write_tiny_cartpole
+from robot_bridge.machine.memory import resident_memory
 from robot_bridge.middleware.dds import DdsTransport
 from tests.bridge.faults import LineProcess
 
@@ -72,5 +73,5 @@ def readings_until(node: subprocess.Popen[bytes], monitor: NodeMonitor, steps: i
             folder = Path(f"/proc/{node.pid}")
             taken = {"files": len(list((folder / "fd").iterdir())), "threads": len(list((folder / "task").iterdir()))}
             passed = int(monitor.values.get("control loop", {"steps": "0"})["steps"])
-            readings.append({"steps": passed, "memory_mb": round(memory_of(node.pid), 2), **taken})
+            readings.append({"steps": passed, "memory_mb": round(resident_memory(node.pid), 2), **taken})
     return readings

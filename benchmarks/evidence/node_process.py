@@ -42,11 +42,6 @@ class NodeMonitor:
             self.values[status.name.partition(": ")[2]] = {pair.key: pair.value for pair in status.values}
 
 
-def memory_of(pid: int) -> float:
-    """Resident memory of a process [MB]."""
-    return int(Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1].split()[0]) / 1024
-
-
 def processor_seconds(pid: int) -> float:
     """Processor time of a process, on all cores together [s]."""
     user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]

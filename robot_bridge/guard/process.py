@@ -125,9 +125,8 @@ class GuardProcess:
             while True:
                 message = line.recv(MAX_BYTES)
                 if not message:
-                    if self._guard is not None:
-                        # what is under control must not wait for the process to be gone
-                        self._guard.take_over()
+                    # what is under control must not wait for the process to be gone
+                    self._take_over()
                     return False
                 said = understood(message)
                 line.settimeout(0.0)

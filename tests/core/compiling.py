@@ -17,9 +17,9 @@ class OneGraphCompiler:
         self.graphs = 0
 
     def __call__(self, function: Callable) -> Callable:
-        return torch.compile(function, fullgraph=True, backend=self._without_waiting)
+        return torch.compile(function, fullgraph=True, backend=self.without_waiting)
 
-    def _without_waiting(self, graph: torch.fx.GraphModule, inputs: list[Tensor]) -> Callable:
+    def without_waiting(self, graph: torch.fx.GraphModule, inputs: list[Tensor]) -> Callable:
         """A backend that refuses whatever depends on a value that only the device knows, and copies to the host."""
         for node in graph.graph.nodes:
             value = node.meta.get("example_value")

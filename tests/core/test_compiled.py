@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from adaptive_mbrl.control.step import StepHalves
 from adaptive_mbrl.controller import AdaptiveController, StepOptions
 from adaptive_mbrl.errors import ConfigError
 from tests.core.analytic import POINT, POINT_WINDOW, TINY_PLANNER, TO_ORIGIN, push
+from tests.core.compiling import OneGraphCompiler
 from tests.core.driving import control_settings
 from tests.core.rules import point_adapter
 
@@ -59,20 +60,13 @@ def plans(driven: AdaptiveController, steps: int = 8) -> np.ndarray:
     return np.stack(found)
 
 
-class CountingBackend:
+@pytest.fixture
+def one_graph(monkeypatch: pytest.MonkeyPatch) -> OneGraphCompiler:
     """Runs what was traced as it stands, because making kernels takes long, and counts the graphs."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.graphs, self._really = 0, torch.compile
-        monkeypatch.setattr(compiled, "why_not_compiled", lambda device: "")
-        monkeypatch.setattr(compiled.torch, "compile", self._compile)
-
-    def _compile(self, function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
-        return self._really(function, backend=self._counted, **options)
-
-    def _counted(self, graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> Callable[..., Any]:
-        self.graphs += 1
-        return graph.forward
+    compiler = OneGraphCompiler()
+    monkeypatch.setattr(compiled, "why_not_compiled", lambda device: "")
+    monkeypatch.setattr(compiled.torch, "compile", functools.partial(torch.compile, backend=compiler.without_waiting))
+    return compiler
 
 
 def without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,19 +107,16 @@ def test_a_gpu_needs_triton(monkeypatch: pytest.MonkeyPatch):
     [("none", {"precision": "bfloat16"}), ("gradient", {"predicted_steps": 2}), ("recurrent", {}), ("latent", {})],
     ids=["none", "gradient", "recurrent", "latent"],
 )
-def test_a_compiled_controller_plans_as_one_that_is_not(rule: str, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch):
+def test_a_compiled_controller_plans_as_one_that_is_not(rule: str, settings: dict[str, Any], one_graph: OneGraphCompiler):
     """One graph for adapting and two for planning, with all candidates and with any smaller number of them."""
-    backend = CountingBackend(monkeypatch)
-
     found = plans(controller("inductor", rule, **settings))
 
     np.testing.assert_allclose(found, plans(controller("off", rule, **settings)), atol=1e-5)
-    assert backend.graphs == 3
+    assert one_graph.graphs == 3
 
 
-def test_a_robot_does_not_wait_for_a_compiler(monkeypatch: pytest.MonkeyPatch):
+def test_a_robot_does_not_wait_for_a_compiler(one_graph: OneGraphCompiler):
     """What was compiled before is used; a step with fewer candidates, for which nothing was compiled, is made as it stands."""
-    backend = CountingBackend(monkeypatch)
     driven = controller("inductor")
     driven.step(START)
     driven.reset()
@@ -133,21 +124,19 @@ def test_a_robot_does_not_wait_for_a_compiler(monkeypatch: pytest.MonkeyPatch):
     driven.compile_no_more()
 
     np.testing.assert_allclose(plans(driven), plans(controller("off")), atol=1e-5)
-    assert backend.graphs == 2
+    assert one_graph.graphs == 2
 
 
-def test_many_controllers_of_a_process_are_compiled(monkeypatch: pytest.MonkeyPatch):
-    backend = CountingBackend(monkeypatch)
+def test_many_controllers_of_a_process_are_compiled(one_graph: OneGraphCompiler):
     with torch._dynamo.config.patch(recompile_limit=2):
         for _ in range(3):
             found = plans(controller("inductor", "none"), steps=1)
 
-    assert backend.graphs == 6
+    assert one_graph.graphs == 6
     np.testing.assert_allclose(found, plans(controller("off", "none"), steps=1), atol=1e-5)
 
 
-def test_more_shapes_than_torch_allows_are_used_as_they_stand(monkeypatch: pytest.MonkeyPatch):
-    CountingBackend(monkeypatch)
+def test_more_shapes_than_torch_allows_are_used_as_they_stand(one_graph: OneGraphCompiler):
     with torch._dynamo.config.patch(recompile_limit=1):
         found = plans(controller("auto"))
 
