@@ -7,7 +7,7 @@ import logging
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,12 +15,14 @@ import torch
 from adaptive_mbrl.adaptation.belief import Belief
 from adaptive_mbrl.canary import recorded_error
 from adaptive_mbrl.checkpoint import Description, load_checkpoint, require_robot
+from adaptive_mbrl.control.calibration import STATES, Calibration, action_error, time_share
 from adaptive_mbrl.control.compiled import CompileMode, compile_no_more, step_halves
 from adaptive_mbrl.control.deadline import Deadline
 from adaptive_mbrl.control.dump import StepDump
 from adaptive_mbrl.control.gate import GateConfig, chosen_belief
 from adaptive_mbrl.control.inputs import InputChecker, StepOptions
 from adaptive_mbrl.control.step import (
+    PRECISIONS,
     ControllerState,
     ControlSettings,
     Precision,
@@ -184,13 +186,55 @@ class AdaptiveController:
         """The physical parameters that `StepInfo.diagnosis` is about; none if the checkpoint has no diagnosis."""
         return () if self.settings.diagnosis is None else self.settings.diagnosis.names
 
-    def with_precision(self, precision: Precision) -> AdaptiveController:
+    def with_precision(self, precision: Precision | Literal["auto"]) -> AdaptiveController:
         """The same controller before its first step, with predictions for planning in another number format.
+
+        Args:
+            precision: a number format, or `auto` for the one that `calibrate` finds best on this machine.
 
         Raises:
             RuntimeError: this controller has taken a step since the last reset.
         """
+        if precision == "auto":
+            found = self.calibrate()
+            _LOG.info("precision: %s", found)
+            precision = found.precision
         return self._with("with_precision", precision=precision)
+
+    def calibrate(self) -> Calibration:
+        """Measure on this machine how much faster plans are in bfloat16, and how much they differ.
+
+        It takes a second or a few; a controller that is compiled is compiled for both number formats before, which takes minutes.
+        The time is that of one robot.
+
+        Raises:
+            RuntimeError: this controller has taken a step since the last reset.
+        """
+        normalizer, planner = self.settings.adapter.normalizer, self.settings.planner
+        mean, std = (statistic.cpu().numpy() for statistic in (normalizer.obs_mean, normalizer.obs_std))
+        states = mean + std * np.random.default_rng(0).standard_normal((STATES, self.spec.obs_dim), dtype=np.float32)
+        goal = np.zeros(self.settings.score.reward.goal_dim)
+        if self._state is not None:
+            raise RuntimeError("calibrate: the controller has taken a step; reset it first")
+        settings = {p: dataclasses.replace(self.settings, precision=p) for p in PRECISIONS}
+        # without a dump, which is for failures on a robot
+        made = {p: AdaptiveController(self.spec, s, self.window, compile=self.compile) for p, s in settings.items()}
+        # many robots at once, which nobody would compile for
+        uncompiled = {p: AdaptiveController(self.spec, s, self.window) for p, s in settings.items()}
+
+        def plan(precision: Precision, seeds: list[int]) -> np.ndarray:
+            planner.seed(seeds)
+            uncompiled[precision].reset()
+            return uncompiled[precision].step(states, np.tile(goal, (STATES, 1))).action
+
+        noise = planner.generators, planner.has_own_noise
+        try:
+            error = action_error(plan, planner.half_range.cpu().numpy())
+            planner.seed(0)
+            return Calibration(time_share(lambda precision: made[precision].step(states[0], goal)), error)
+        finally:
+            # the planner's own noise goes on as if nothing had been planned
+            planner.generators, planner.has_own_noise = noise
 
     def with_compile(self, mode: CompileMode) -> AdaptiveController:
         """The same controller before its first step, whose control step is compiled; see `adaptive_mbrl.control.compiled`.

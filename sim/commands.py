@@ -134,6 +134,7 @@ def evaluate(options: EvaluateOptions) -> None:
         baselines=options.baselines,
         physics=options.physics,
         physics_error=options.physics_error,
+        planner=options.planner,
     )
     if options.video is not None and isinstance(setup.robot, Robot):
         require_renderer("--video")

@@ -29,16 +29,16 @@ from tests.benchmark_scripts import ROOT, script
 def test_a_goal_is_reached_only_where_a_whole_interval_is_beyond_the_bar(
     value: Any, ci95: Any, below: bool, verdict: str
 ) -> None:
-    assert script("make_results").reached({"value": value, "ci95": ci95}, 0.8, below=below) == verdict
+    assert script("claims").reached({"value": value, "ci95": ci95}, 0.8, below=below) == verdict
 
 
 def test_a_protocol_without_an_arm_has_no_figure() -> None:
-    results = script("make_results")
+    claims = script("claims")
     empty: dict[str, Any] = {"leaderboard": [], "comparisons": []}
-    for find in {find for _, _, find, _ in results.CLAIMS}:
+    for find in {find for _, _, find, _ in claims.CLAIMS}:
         found, _ = find(empty)
-        assert results.reached(found, 0.0, below=False) == "no figure"
-        assert results.interval(found, 2) == "-"
+        assert claims.reached(found, 0.0, below=False) == "no figure"
+        assert claims.interval(found, 2) == "-"
 
 
 def test_a_training_that_is_read_from_a_report_has_the_costs_of_the_report() -> None:
@@ -53,10 +53,7 @@ def test_a_training_that_is_read_from_a_report_has_the_costs_of_the_report() -> 
     }
 
 
-@pytest.mark.parametrize(
-    "page",
-    ["results.md", "adaptation.md", "physics.md", "robot_machine.md", "robot_measured.md", "safety.md", "training.md"],
-)
+@pytest.mark.parametrize("page", script("make_results").PAGES)
 def test_the_tables_are_those_of_the_reports_and_checkpoints(page: str) -> None:
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     marked = r"<!-- begin (\S+) -->.*?<!-- end \1 -->"

@@ -16,7 +16,7 @@ from adaptive_mbrl.adaptation.none import NoneConfig
 from adaptive_mbrl.adaptation.recurrent import RecurrentConfig
 from adaptive_mbrl.adaptation.transformer import TransformerConfig
 from adaptive_mbrl.control.compiled import CompileMode
-from adaptive_mbrl.control.step import Precision
+from adaptive_mbrl.control.step import PRECISIONS, Precision
 from adaptive_mbrl.options.bench import Sweep
 
 VALUES: dict[Sweep, tuple[int, ...]] = {
@@ -27,7 +27,6 @@ VALUES: dict[Sweep, tuple[int, ...]] = {
     "batch": (1, 4, 16, 64),
 }
 """The values of a setting that is varied."""
-PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 RULES: dict[str, Rules] = {
     "none": (NoneConfig(),),
     "gradient, 2 steps": (GradientConfig(steps=2),),

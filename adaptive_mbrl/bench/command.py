@@ -15,7 +15,7 @@ import numpy as np
 import rich.table
 import torch
 
-from adaptive_mbrl.bench.cases import PRECISIONS, Case, adapting_cases, planning_cases
+from adaptive_mbrl.bench.cases import Case, adapting_cases, planning_cases
 from adaptive_mbrl.bench.driven import Driven, driven_by, observed, planning_operations
 from adaptive_mbrl.bench.memory import largest_memory
 from adaptive_mbrl.bench.peak import matrix_peak
@@ -25,6 +25,8 @@ from adaptive_mbrl.bench.tables import compiled_words, name_of, tables
 from adaptive_mbrl.bench.timing import Spread, in_turn, measure
 from adaptive_mbrl.checkpoint import Checkpoint, load_checkpoint
 from adaptive_mbrl.console import make_console
+from adaptive_mbrl.control.calibration import Calibration
+from adaptive_mbrl.control.step import PRECISIONS
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.device import resolve_device
 from adaptive_mbrl.intervals import bootstrap_interval
@@ -54,7 +56,9 @@ def bench(options: BenchOptions) -> None:
     peers = [PytorchMppi(Case(), checkpoint) for _ in options.against]
     report: dict[str, Any] = {"machine": _machine(device), "seconds": options.seconds}
     report["peak_flops"] = {name: matrix_peak(dtype, device) for name, dtype in _DTYPES.items()}
-    own = observed(AdaptiveController.load(options.checkpoint, device=device).with_compile(options.compile), checkpoint, 1)
+    controller = AdaptiveController.load(options.checkpoint, device=device).with_compile(options.compile)
+    report["calibration"] = controller.calibrate()._asdict()
+    own = observed(controller, checkpoint, 1)
     report["cases"] = [_measured(options.checkpoint, own, options.seconds, report["peak_flops"])]
     for case in planning_cases(options.sweeps, options.compile):
         _tell(name_of(asdict(case)))
@@ -86,6 +90,7 @@ def _show(report: dict[str, Any], options: BenchOptions) -> None:
     about = report["machine"]
     peaks = ", ".join(f"{name} {value / 1e9:.0f} GFLOP/s" for name, value in report["peak_flops"].items())
     print(f"{about['processor']}, {about['threads']} thread(s); measured peak of matrix products: {peaks}")
+    print(f"{options.checkpoint}, precision auto: {Calibration(**report['calibration'])}")
     if about["load_per_core"] > BUSY:
         print(f"note: the machine was busy before this began (load {about['load_per_core']:.1f} per core); times are too long")
     print(f"wrote {options.out / 'bench.json'}" + (f" and {options.out / 'bench.png'}" if options.sweeps else ""))

@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from adaptive_mbrl.bench.cases import PRECISIONS, VALUES, Case
+from adaptive_mbrl.bench.cases import VALUES, Case
+from adaptive_mbrl.control.step import PRECISIONS
 from adaptive_mbrl.options.bench import Sweep
 from adaptive_mbrl.pages.svg import COLOURS
 

@@ -34,6 +34,7 @@ from adaptive_mbrl.predictor import Predictor
 from adaptive_mbrl.transitions import Transitions
 
 Precision = Literal["float32", "bfloat16"]
+PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True)

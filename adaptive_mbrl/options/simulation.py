@@ -78,6 +78,8 @@ class EvaluateOptions:
         physics: also run an arm that estimates the parameters of the robot's physics and plans in MuJoCo under them, and the same
             with a model that is wrong on purpose.
         physics_error: share by which that model's masses and springs are wrong, 0.2 if not given; 0 leaves its arm out.
+        planner: another planner for all arms instead of the checkpoint's: its name, or YAML with settings that differ, such as
+            '{mppi: {num_samples: 32}}'; sampling planners keep the settings that they share with it.
         device: where the networks run; auto takes a GPU when there is one.
         threads: number of threads of torch and of the simulator; OMP_NUM_THREADS if not given, else all usable cores.
     """
@@ -95,6 +97,7 @@ class EvaluateOptions:
     oracle: Annotated[bool, arg(help="skip the planner on the true dynamics", help_behavior_hint="")] = True
     physics: bool = False
     physics_error: Annotated[float | None, arg(metavar="SHARE", help_behavior_hint="")] = None
+    planner: Annotated[str | None, arg(metavar="PLANNER", help_behavior_hint="")] = None
     device: Device = "auto"
     threads: OptionalInt = None
 

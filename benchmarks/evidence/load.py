@@ -1,4 +1,4 @@
-"""Other work on the machine: one process for each core that never pauses, with normal priority."""
+"""Other work on the machine: processes that never pause, with normal priority."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 BUSY = """
 import math, signal
@@ -18,11 +18,15 @@ while True:
 """It ends with the measurement, also with one that was killed."""
 
 
-@contextmanager
-def busy_cores(is_on: bool) -> Iterator[None]:
+def busy_cores(is_on: bool) -> AbstractContextManager[None]:
     """Keep every core that this process may use busy, if asked to."""
-    count = len(os.sched_getaffinity(0)) if is_on else 0
-    processes = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(count)]
+    return busy_processes(len(os.sched_getaffinity(0)) if is_on else 0)
+
+
+@contextmanager
+def busy_processes(number: int) -> Iterator[None]:
+    """Run so many of them."""
+    processes = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(number)]
     try:
         yield
     finally:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from adaptive_mbrl.control.calibration import LARGEST_TIME
 from adaptive_mbrl.controller import AdaptiveController, Command, StepOptions
 
 WARM_UP_STEPS = 8
@@ -17,8 +18,6 @@ TIME_RESERVE = 1.3
 MAX_OVERHEAD = 0.9
 """Largest overhead that `warm_up` returns.
 On a GPU the duration hardly depends on the number of candidates; the bound keeps `SampleBudget` able to cut the number."""
-MAX_BFLOAT16_TIME = 0.9
-"""Bfloat16 is used only if it takes less than this share of float32's time."""
 
 
 class WarmedUp(NamedTuple):
@@ -53,7 +52,7 @@ def warm_up(
     if TIME_RESERVE * took > seconds:
         coarse = fresh.with_precision("bfloat16")
         faster = step_seconds(coarse, full, inspect)
-        if faster < MAX_BFLOAT16_TIME * took:
+        if faster < LARGEST_TIME * took:
             controller, took = coarse, faster
     per_sample = (took - step_seconds(controller, few, inspect)) / (full - few) if few < full else 0.0
     controller.reset()

@@ -185,6 +185,7 @@ def _config(setup: Setup) -> Report:
         "seed": setup.seed,
         "planner_noise": "one stream per episode, from its seed",
         "robots_side_by_side": len(setup.scenarios),
+        "planner_name": setup.planner.TAG,
         "planner": asdict(setup.planner),
         "machine": {
             "cpu": cpu_model(),

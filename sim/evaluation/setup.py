@@ -13,6 +13,7 @@ from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.dump import DUMP_FOLDER
 from adaptive_mbrl.errors import CheckpointError
 from adaptive_mbrl.planning import PlannerConfig
+from adaptive_mbrl.planning.override import override_planner
 from sim.baselines.policy import BaselinePolicy, load_baselines
 from sim.episodes.policies import load_controller
 from sim.identification.controller import physics_controller
@@ -73,6 +74,7 @@ def prepare(
     baselines: Sequence[str | Path] = (),
     physics: bool = False,
     physics_error: float | None = None,
+    planner: str | None = None,
 ) -> Setup:
     """Load checkpoints, scenario and robot.
 
@@ -87,12 +89,16 @@ def prepare(
         baselines: folders of trained baselines.
         physics: whether there is an arm that estimates the physics and plans in it, and another one with a wrong model.
         physics_error: how wrong that model is; 0 for no such arm, None for `USUAL_ERROR`.
+        planner: another planner for all arms instead of the checkpoint's, as `override_planner` takes it.
 
     Raises:
         CheckpointError: a checkpoint is missing, damaged or of another robot, or the multi-task one adapts.
-        ConfigError: the scenario is missing or wrong, or the robot's observations do not tell its state to an arm with physics.
+        ConfigError: the scenario or the planner is missing or wrong, or the robot's observations do not tell its state to an arm
+            with physics.
     """
-    planner = read_description(checkpoint).planner
+    used = read_description(checkpoint).planner
+    if planner is not None:
+        used = override_planner(used, planner, "--planner")
     named = {"adaptive": str(checkpoint), "frozen": str(checkpoint)}
     if multitask is not None:
         require_multitask(multitask)
@@ -101,9 +107,7 @@ def prepare(
     robot = load_task(course.robot)
     first = course.seed if seed is None else seed
     controllers = {
-        arm: load_controller(
-            path, robot, planner=planner, seed=first, device=device, adapt=arm != "frozen", dump_folder=DUMP_FOLDER
-        )
+        arm: load_controller(path, robot, planner=used, seed=first, device=device, adapt=arm != "frozen", dump_folder=DUMP_FOLDER)
         for arm, path in named.items()
     }
     error = (USUAL_ERROR if physics_error is None else physics_error) if physics else 0.0
@@ -114,7 +118,7 @@ def prepare(
     adaptive = controllers["adaptive"]
     physical = {
         arm: physics_controller(
-            model, adaptive.settings.adapter.normalizer, planner, window=adaptive.window, seed=first, device=device
+            model, adaptive.settings.adapter.normalizer, used, window=adaptive.window, seed=first, device=device
         )
         for arm, model in models.items()
     }
@@ -122,7 +126,7 @@ def prepare(
         robot,
         tuple(course.episodes(episodes, first)),
         controllers,
-        planner,
+        used,
         first,
         oracle and isinstance(robot, Robot),
         named,

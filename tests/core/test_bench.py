@@ -133,8 +133,10 @@ def test_the_command_writes_all_figures(tmp_path: Path, monkeypatch: pytest.Monk
     assert all(cell["share_of_peak"] > 0 and cell["memory_bytes"] > 0 for cell in report["cases"])
     assert [cell["case"]["rule"] for cell in report["adapting"]] == ["none", "context"]
     assert report["peers"] == []
+    assert report["calibration"].keys() == {"time_share", "action_error"}
     shown = capsys.readouterr().out
     assert "adapt and plan" in shown
+    assert "cartpole, precision auto: " in shown
     assert f"wrote {tmp_path / 'bench.json'}\n" in shown
     assert not (tmp_path / "bench.png").exists()
 

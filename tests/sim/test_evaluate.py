@@ -25,7 +25,7 @@ from adaptive_mbrl.data.episode import Episode
 from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
 from adaptive_mbrl.errors import CheckpointError, ConfigError
 from adaptive_mbrl.objective import Objective, Term
-from adaptive_mbrl.planning import ICEMConfig, Score, make_planner
+from adaptive_mbrl.planning import MPPI, ICEMConfig, MPPIConfig, Score, make_planner
 from adaptive_mbrl.predictor import Trajectories
 from adaptive_mbrl.spec import ActionChannel, Channel, RobotSpec
 from adaptive_mbrl.transitions import Transitions
@@ -108,6 +108,20 @@ def test_an_episode_does_not_depend_on_the_others(evaluation: Evaluation, checkp
     for name in ARMS:
         np.testing.assert_allclose(alone.arms[name].rewards[0], evaluation.arms[name].rewards[2], rtol=1e-3, atol=1e-4)
     assert "one stream per episode" in make_report(alone)["config"]["planner_noise"]
+
+
+def test_another_planner_can_be_named_for_all_arms(checkpoints: dict[str, Path], cartpole_scenario: Path):
+    setup = prepare(
+        checkpoints["meta"], cartpole_scenario, episodes=1, multitask=checkpoints["multitask"], planner="{mppi: {num_samples: 6}}"
+    )
+
+    evaluation = evaluate(setup)
+
+    assert setup.planner == MPPIConfig(horizon=5, num_samples=6, num_iterations=2)
+    assert all(isinstance(controller.settings.planner, MPPI) for controller in setup.controllers.values())
+    assert evaluation.arms["oracle"].simulated_steps == STEPS * 5 * 6 * 2
+    about = make_report(evaluation)["config"]
+    assert (about["planner_name"], about["planner"]["num_samples"]) == ("mppi", 6)
 
 
 def test_frozen_plans_under_the_prior_and_adaptive_does_not(evaluation: Evaluation):

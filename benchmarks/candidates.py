@@ -1,0 +1,191 @@
+"""Return against computing time: what planners make of few candidates, and of a short horizon.
+
+Usage: python -m benchmarks.candidates half_cheetah half_cheetah/anything:validation [--episodes 12] [--only NAME ...]
+
+Each case is the shipped checkpoint of a robot with other settings of its planner. All cases run the same episodes with the same
+seeds, and each episode has noise of its own. The work of a case is its number of predicted steps: candidates x iterations x
+horizon. The time is that of a control step of one robot, measured in turn with the others at the end. A case that is in the
+report is not run again, so that an interrupted measurement goes on.
+
+Use the train or the validation part of a split, because the result decides how robots plan.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+import tyro
+
+from adaptive_mbrl.checkpoint import read_description
+from adaptive_mbrl.config import to_mapping
+from adaptive_mbrl.control.step import Precision
+from adaptive_mbrl.controller import AdaptiveController
+from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.intervals import mean_and_interval
+from adaptive_mbrl.planning import CEMConfig, ICEMConfig, MPPIConfig
+from adaptive_mbrl.planning.sampling import SamplingConfig
+from adaptive_mbrl.storage import write_text_atomically
+from benchmarks.bridge_machine import machine
+from sim.episodes.policies import ControllerPolicy, load_controller
+from sim.episodes.run import run_scenarios
+from sim.evaluation.metrics import ratio_and_interval, return_after_change
+from sim.robot.robot import Robot, load_robot
+from sim.scenarios.loading import load_scenario
+from sim.scenarios.scenario import Scenario
+
+matplotlib.use("agg")
+
+SHARES = (1.0, 0.5, 0.33, 0.17)
+"""Shares of the shipped number of candidates."""
+TIMED_ROUNDS = 40
+
+
+class Case(NamedTuple):
+    """How a controller plans."""
+
+    planner: SamplingConfig
+    precision: Precision = "float32"
+
+
+def cases_of(shipped: ICEMConfig) -> dict[str, Case]:
+    """The shipped planner first, and what it is compared with, by name."""
+    common = {key: getattr(shipped, key) for key in ("horizon", "uncertainty_penalty", "num_iterations", "sigma", "noise_beta")}
+    full = f"icem {shipped.num_samples}"
+    cases = {full: Case(shipped), f"{full}, bfloat16": Case(shipped, "bfloat16")}
+    for share in SHARES:
+        samples, elites = max(4, round(share * shipped.num_samples)), max(2, round(share * shipped.num_elites))
+        few = replace(shipped, num_samples=samples, num_elites=elites, num_elites_kept=min(shipped.num_elites_kept, elites))
+        cem = CEMConfig(**common, num_samples=samples, num_elites=elites, momentum=shipped.momentum)
+        cases[f"icem {samples}"] = Case(few)
+        cases[f"icem {samples}, nothing kept"] = Case(replace(few, num_elites_kept=0))
+        cases[f"icem {samples}, one iteration"] = Case(replace(few, num_iterations=1))
+        cases[f"cem {samples}"] = Case(cem)
+        cases[f"mppi {samples}"] = Case(MPPIConfig(**common, num_samples=samples))
+    for horizon in (2 * shipped.horizon // 3, shipped.horizon // 2):
+        cases[f"{full}, horizon {horizon}"] = Case(replace(shipped, horizon=horizon))
+    return cases
+
+
+def main(
+    robot: tyro.conf.Positional[str],
+    scenario: tyro.conf.Positional[str],
+    episodes: int = 12,
+    seed: int = 700,
+    only: tuple[str, ...] = (),
+    out: Path | None = None,
+    picture: Path | None = None,
+) -> None:
+    """Run all cases, and write the report after each one.
+
+    Args:
+        robot: a robot with a shipped checkpoint of its name.
+        scenario: a part of a split.
+        episodes: number of episodes.
+        seed: random seed of the first episode.
+        only: names of the cases to run; all by default. The shipped planner always runs.
+        out: JSON file for the figures; docs/results/candidates_ROBOT.json by default.
+        picture: PNG file of the curve; docs/images/candidates_ROBOT.png by default.
+    """
+    torch.set_num_threads(1)
+    path = out or Path(f"docs/results/candidates_{robot}.json")
+    described = read_description(robot)
+    shipped = described.planner
+    if not isinstance(shipped, ICEMConfig):
+        raise ConfigError(f"{robot}: its planner is '{shipped.TAG}'; allowed: icem")
+    cases = cases_of(shipped)
+    for name in only:
+        if name not in cases:
+            raise ConfigError(f"--only: no case '{name}'; allowed: {', '.join(cases)}")
+    about: dict[str, Any] = {"robot": robot, "scenario": scenario, "seed": seed, "episodes": episodes}
+    about |= {"trained_at": described.provenance["git_revision"], "planner": to_mapping(shipped)}
+    reference = next(iter(cases))
+    report = about | {"candidate_cases": []}
+    if path.exists():
+        report = json.loads(path.read_text(encoding="utf-8"))
+        if {key: report.get(key) for key in about} != about:
+            raise ConfigError(f"{path}: it is about other episodes, or another checkpoint; allowed: another file with --out")
+    found = {case["name"]: case for case in report["candidate_cases"]}
+    scenarios = load_scenario(scenario).episodes(episodes, seed)
+    for name, case in cases.items():
+        if name in found or (only and name not in (*only, reference)):
+            continue
+        began = time.perf_counter()
+        returns = returns_after_change(load_robot(robot), case, scenarios)
+        ratio, interval = ratio_and_interval(returns, np.array(found[reference]["returns"]) if found else returns)
+        found[name] = {
+            "name": name,
+            "predicted_steps": case.planner.num_samples * case.planner.num_iterations * case.planner.horizon,
+            "return_after_change": mean_and_interval(returns),
+            "ratio": (ratio, interval),
+            "returns": returns.tolist(),
+        }
+        report["candidate_cases"] = list(found.values())
+        write_text_atomically(path, json.dumps(report, indent=1) + "\n")
+        print(f"{name}: {returns.mean():.0f}, {ratio} {interval} ({time.perf_counter() - began:.0f} s)", flush=True)
+    for name, seconds in step_seconds(robot, {name: cases[name] for name in found}).items():
+        found[name]["milliseconds"] = round(1e3 * seconds, 2)
+    write_text_atomically(path, json.dumps(report | {"machine": machine()}, indent=1) + "\n")
+    draw(report, picture or Path(f"docs/images/candidates_{robot}.png"))
+
+
+def returns_after_change(robot: Robot, case: Case, scenarios: list[Scenario]) -> np.ndarray:
+    """Returns after the last change, one for each episode."""
+    controller = controller_of(robot, case)
+    controller.settings.planner.seed([scenario.seed for scenario in scenarios])
+    recorded = run_scenarios(robot, scenarios, ControllerPolicy(controller), source="policy")
+    # an episode that ended by itself earns nothing afterwards
+    pairs = zip(recorded.episodes, scenarios, strict=True)
+    return np.array([return_after_change(e.reward.astype(np.float64), s.last_change) for e, s in pairs])
+
+
+def controller_of(robot: Robot, case: Case) -> AdaptiveController:
+    """A robot's shipped controller with the planner of a case."""
+    return load_controller(robot.name, robot, planner=case.planner).with_precision(case.precision)
+
+
+def step_seconds(robot: str, cases: dict[str, Case]) -> dict[str, float]:
+    """Median time of a control step of one robot in each case [s]; the cases take turns, so that all see the same machine."""
+    controllers = {name: controller_of(load_robot(robot), case) for name, case in cases.items()}
+    took: dict[str, list[float]] = {name: [] for name in cases}
+    for _ in range(TIMED_ROUNDS):
+        for name, controller in controllers.items():
+            goal = np.zeros(controller.settings.score.reward.goal_dim)
+            began = time.perf_counter()
+            controller.step(controller.settings.adapter.normalizer.obs_mean.numpy(), goal)
+            took[name].append(time.perf_counter() - began)
+    # the first steps allocate memory
+    return {name: statistics.median(times[TIMED_ROUNDS // 4 :]) for name, times in took.items()}
+
+
+def draw(report: dict[str, Any], path: Path) -> None:
+    """The return over the time of a control step, one curve for each planner over its number of candidates."""
+    figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
+    for method, colour in zip(("icem", "cem", "mppi"), ("#0072b2", "#e69f00", "#009e73"), strict=True):
+        # one word and a number: without what else may be changed
+        plain = [case for case in report["candidate_cases"] if case["name"].startswith(f"{method} ") and "," not in case["name"]]
+        plain.sort(key=lambda case: case["milliseconds"])
+        times = [case["milliseconds"] for case in plain]
+        means = np.array([case["return_after_change"][0] for case in plain])
+        ends = np.array([case["return_after_change"][1] or (np.nan, np.nan) for case in plain]).T
+        axes.errorbar(times, means, np.abs(ends - means), color=colour, marker="o", capsize=3, label=method)
+        for case, x, y in zip(plain, times, means, strict=True):
+            axes.annotate(case["name"].split()[1], (x, y), xytext=(4, -11), textcoords="offset points", color=colour, fontsize=8)
+    axes.set(xlabel="control step of one robot [ms]", ylabel="return after the change", xlim=(0, None), ylim=(0, None))
+    axes.set_title(f"{report['scenario']}, {report['episodes']} episodes; numbers: candidates", fontsize=10)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
