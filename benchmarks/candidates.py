@@ -179,7 +179,8 @@ def draw(report: dict[str, Any], path: Path) -> None:
         axes.errorbar(times, means, np.abs(ends - means), color=colour, marker="o", capsize=3, label=method)
         for case, x, y in zip(plain, times, means, strict=True):
             axes.annotate(case["name"].split()[1], (x, y), xytext=(4, -11), textcoords="offset points", color=colour, fontsize=8)
-    axes.set(xlabel="control step of one robot [ms]", ylabel="return after the change", xlim=(0, None), ylim=(0, None))
+    axes.set(xlabel="control step of one robot [ms]", ylabel="return after the change", ylim=(0, None))
+    axes.set_xlim(0, 1.05 * max(case["milliseconds"] for case in report["candidate_cases"]))
     axes.set_title(f"{report['scenario']}, {report['episodes']} episodes; numbers: candidates", fontsize=10)
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
