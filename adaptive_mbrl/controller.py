@@ -210,12 +210,11 @@ class AdaptiveController:
         Raises:
             RuntimeError: this controller has taken a step since the last reset.
         """
+        self._require_no_step("calibrate")
         normalizer, planner = self.settings.adapter.normalizer, self.settings.planner
         mean, std = (statistic.cpu().numpy() for statistic in (normalizer.obs_mean, normalizer.obs_std))
         states = mean + std * np.random.default_rng(0).standard_normal((STATES, self.spec.obs_dim), dtype=np.float32)
         goal = np.zeros(self.settings.score.reward.goal_dim)
-        if self._state is not None:
-            raise RuntimeError("calibrate: the controller has taken a step; reset it first")
         settings = {p: dataclasses.replace(self.settings, precision=p) for p in PRECISIONS}
         # without a dump, which is for failures on a robot
         made = {p: AdaptiveController(self.spec, s, self.window, compile=self.compile) for p, s in settings.items()}
@@ -261,10 +260,13 @@ class AdaptiveController:
         return self._with("with_predicted_steps", predicted_steps=min(number, self.settings.planner.horizon))
 
     def _with(self, what: str, mode: CompileMode | None = None, **changes: Any) -> AdaptiveController:
-        if self._state is not None:
-            raise RuntimeError(f"{what}: the controller has taken a step; reset it first")
+        self._require_no_step(what)
         settings = dataclasses.replace(self.settings, **changes)
         return AdaptiveController(self.spec, settings, self.window, self.dump, self.expected_error, mode or self.compile)
+
+    def _require_no_step(self, what: str) -> None:
+        if self._state is not None:
+            raise RuntimeError(f"{what}: the controller has taken a step; reset it first")
 
     def reset(self) -> None:
         """Forget transitions, belief and plan; call it when a new episode begins."""

@@ -16,6 +16,7 @@ import json
 import statistics
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +26,8 @@ import numpy as np
 import torch
 import tyro
 
-from adaptive_mbrl.checkpoint import read_description
+from adaptive_mbrl.bench.driven import observed
+from adaptive_mbrl.checkpoint import load_checkpoint, read_description
 from adaptive_mbrl.config import to_mapping
 from adaptive_mbrl.control.step import Precision
 from adaptive_mbrl.controller import AdaptiveController
@@ -34,6 +36,7 @@ from adaptive_mbrl.intervals import mean_and_interval
 from adaptive_mbrl.planning import CEMConfig, ICEMConfig, MPPIConfig
 from adaptive_mbrl.planning.sampling import SamplingConfig
 from adaptive_mbrl.storage import write_text_atomically
+from adaptive_mbrl.timing import in_turn, timed
 from benchmarks.bridge_machine import machine
 from sim.episodes.policies import ControllerPolicy, load_controller
 from sim.episodes.run import run_scenarios
@@ -46,7 +49,8 @@ matplotlib.use("agg")
 
 SHARES = (1.0, 0.5, 0.33, 0.17)
 """Shares of the shipped number of candidates."""
-TIMED_ROUNDS = 40
+SECONDS_PER_CASE = 1.0
+"""For how long a control step of each case is timed."""
 
 
 class Case(NamedTuple):
@@ -154,16 +158,10 @@ def controller_of(robot: Robot, case: Case) -> AdaptiveController:
 
 def step_seconds(robot: str, cases: dict[str, Case]) -> dict[str, float]:
     """Median time of a control step of one robot in each case [s]; the cases take turns, so that all see the same machine."""
-    controllers = {name: controller_of(load_robot(robot), case) for name, case in cases.items()}
-    took: dict[str, list[float]] = {name: [] for name in cases}
-    for _ in range(TIMED_ROUNDS):
-        for name, controller in controllers.items():
-            goal = np.zeros(controller.settings.score.reward.goal_dim)
-            began = time.perf_counter()
-            controller.step(controller.settings.adapter.normalizer.obs_mean.numpy(), goal)
-            took[name].append(time.perf_counter() - began)
-    # the first steps allocate memory
-    return {name: statistics.median(times[TIMED_ROUNDS // 4 :]) for name, times in took.items()}
+    checkpoint = load_checkpoint(robot)
+    driven = {name: observed(controller_of(load_robot(robot), case), checkpoint, 1) for name, case in cases.items()}
+    times = in_turn({name: timed(partial(each.step, 0)) for name, each in driven.items()}, SECONDS_PER_CASE * len(cases))
+    return {name: statistics.median(took) for name, took in times.items()}
 
 
 def draw(report: dict[str, Any], path: Path) -> None:

@@ -6,8 +6,8 @@ PyTorch divides its operations among OpenMP threads. How these wait for the next
 so that every case is measured in a process of its own:
 
     OMP_WAIT_POLICY=PASSIVE    they sleep; `prepare_process` sets this
-    GOMP_SPINCOUNT=N           beside it, they look for work about N times before they sleep
-    nothing, or ACTIVE         they look for work for some milliseconds, or all the time
+    GOMP_SPINCOUNT=N           beside it, they spin about N times before they sleep
+    nothing, or ACTIVE         they spin for some milliseconds, or all the time
 
 Measured are control steps of the shipped half-cheetah controller, of one robot and of twelve at once. The busy processes never
 pause.
@@ -19,11 +19,10 @@ import json
 import os
 import subprocess
 import sys
-import time
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tyro
 
 from adaptive_mbrl.storage import write_text_atomically
@@ -40,7 +39,6 @@ POLICIES: tuple[tuple[str, dict[str, str]], ...] = (
     ("ACTIVE", {"OMP_WAIT_POLICY": "ACTIVE"}),
 )
 ROBOTS = (1, 12)
-WARM_UP_STEPS = 5
 MEASURE = "from benchmarks.waiting_threads import measure; import sys; measure(int(sys.argv[1]), float(sys.argv[2]))"
 
 
@@ -69,22 +67,16 @@ def measure(threads: int, seconds: float) -> None:
     """Print the median, the 90th and the 99th percentile of control steps [ms] for each number of robots."""
     import torch
 
+    from adaptive_mbrl.bench.driven import observed
+    from adaptive_mbrl.bench.timing import measure as measured
+    from adaptive_mbrl.checkpoint import load_checkpoint
     from adaptive_mbrl.controller import AdaptiveController
 
     torch.set_num_threads(threads)
-    found = {}
+    checkpoint, found = load_checkpoint("half_cheetah"), {}
     for robots in ROBOTS:
-        controller = AdaptiveController.load("half_cheetah")
-        obs = np.tile(controller.settings.adapter.normalizer.obs_mean.numpy(), (robots, 1))
-        took: list[float] = []
-        for _ in range(WARM_UP_STEPS):
-            controller.step(obs)
-        end = time.perf_counter() + seconds
-        while time.perf_counter() < end:
-            began = time.perf_counter()
-            controller.step(obs)
-            took.append(1e3 * (time.perf_counter() - began))
-        found[robots] = [round(float(x), 1) for x in np.percentile(took, (50, 90, 99))]
+        times = measured(observed(AdaptiveController.load("half_cheetah"), checkpoint, robots), seconds)
+        found[robots] = [round(x, 1) for x in astuple(times.total)]
     print(json.dumps(found))
 
 

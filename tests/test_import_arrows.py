@@ -218,6 +218,7 @@ FLOORS = {
             "pages",
             "machine",
             "intervals",
+            "timing",
         },
         {"healthy", "viewing"},
         {"objective"},

@@ -22,7 +22,7 @@ from adaptive_mbrl.bench.peak import matrix_peak
 from adaptive_mbrl.bench.pictures import draw_sweeps
 from adaptive_mbrl.bench.pytorch_mppi import PytorchMppi
 from adaptive_mbrl.bench.tables import compiled_words, name_of, tables
-from adaptive_mbrl.bench.timing import Spread, in_turn, measure
+from adaptive_mbrl.bench.timing import Spread, measure
 from adaptive_mbrl.checkpoint import Checkpoint, load_checkpoint
 from adaptive_mbrl.console import make_console
 from adaptive_mbrl.control.calibration import Calibration
@@ -35,6 +35,7 @@ from adaptive_mbrl.options.bench import BenchOptions
 from adaptive_mbrl.planning.sampling import SamplingPlanner
 from adaptive_mbrl.revision import git_revision
 from adaptive_mbrl.storage import write_text_atomically
+from adaptive_mbrl.timing import in_turn, timed
 
 BUSY = 0.3
 """A load per core above which the machine is said to be busy."""
@@ -131,7 +132,7 @@ def _against(peer: PytorchMppi, checkpoint: Checkpoint, options: BenchOptions) -
     base = Case(compile=options.compile)
     ours = {precision: driven_by(replace(base, precision=precision), checkpoint, "cpu") for precision in PRECISIONS}
     obs = torch.from_numpy(ours["float32"].observations[0, 0])
-    contestants = {precision: _planning(driven) for precision, driven in ours.items()} | {"": _timed(lambda: peer.plan(obs))}
+    contestants = {precision: _planning(driven) for precision, driven in ours.items()} | {"": timed(lambda: peer.plan(obs))}
     times = in_turn(contestants, PEER_SECONDS * options.seconds)
     return [
         {
@@ -161,15 +162,6 @@ def _planning(driven: Driven) -> Callable[[], float]:
         begun = time.perf_counter()
         command = driven.step(0)
         return time.perf_counter() - begun - command.info.adapt_seconds
-
-    return run
-
-
-def _timed(work: Callable[[], object]) -> Callable[[], float]:
-    def run() -> float:
-        begun = time.perf_counter()
-        work()
-        return time.perf_counter() - begun
 
     return run
 

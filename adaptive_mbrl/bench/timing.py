@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from adaptive_mbrl.bench.driven import Driven
-
-WARM_UP_STEPS = 5
-LEAST_STEPS = 10
+from adaptive_mbrl.timing import LEAST_STEPS, WARM_UP_STEPS
 
 
 @dataclass(frozen=True)
@@ -76,28 +74,3 @@ def measure(driven: Driven, seconds: float, clock: Callable[[], float] = time.pe
         adapt.append(command.info.adapt_seconds)
         plan.append(command.info.plan_seconds)
     return StepTimes(Spread.of(adapt), Spread.of(plan), Spread.of(total), len(total))
-
-
-def in_turn(
-    contestants: Mapping[str, Callable[[], float]], seconds: float, clock: Callable[[], float] = time.perf_counter
-) -> dict[str, list[float]]:
-    """Let contestants work in turn, so that whatever else the machine does slows all of them alike.
-
-    Args:
-        contestants: functions by name; each does its work once and returns how long that took [s].
-        seconds: for how long all of them are measured [s]; at least `LEAST_STEPS` rounds.
-        clock: gives the time [s].
-
-    Returns:
-        The times of each [s], in rounds.
-    """
-    for work in contestants.values():
-        for _ in range(WARM_UP_STEPS):
-            work()
-    times: dict[str, list[float]] = {name: [] for name in contestants}
-    end, rounds = clock() + seconds, 0
-    while rounds < LEAST_STEPS or clock() < end:
-        rounds += 1
-        for name, work in contestants.items():
-            times[name].append(work())
-    return times

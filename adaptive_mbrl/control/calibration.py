@@ -8,23 +8,22 @@ compared are first plans, from observations like those of the training data, bef
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_mbrl.control.step import PRECISIONS, Precision
+from adaptive_mbrl.timing import in_turn, timed
 
 Array = NDArray[np.float32]
 STATES = 16
 """Number of observations from which plans are compared."""
-WARM_UP_STEPS = 2
-TIMED_STEPS = 7
 SMALLEST_SPREAD = 1e-6
 """Taken for the standard deviation of actions that do not depend on the noise [half ranges]."""
-LARGEST_TIME = 0.9
+LARGEST_TIME_SHARE = 0.9
 """Largest share of float32's time in which bfloat16 is worth its rounding."""
 LARGEST_ERROR = 0.25
 """Largest change of an action by rounding [standard deviations over the planner's noise]."""
@@ -44,7 +43,7 @@ class Calibration(NamedTuple):
     @property
     def precision(self) -> Precision:
         """What is to be used."""
-        return "bfloat16" if self.time_share <= LARGEST_TIME and self.action_error <= LARGEST_ERROR else "float32"
+        return "bfloat16" if self.time_share <= LARGEST_TIME_SHARE and self.action_error <= LARGEST_ERROR else "float32"
 
     def __str__(self) -> str:
         return (
@@ -76,11 +75,6 @@ def time_share(step: Callable[[Precision], object]) -> float:
     Args:
         step: takes a control step of one robot in a number format.
     """
-    took: dict[Precision, list[float]] = {precision: [] for precision in PRECISIONS}
-    for _ in range(WARM_UP_STEPS + TIMED_STEPS):
-        for precision in PRECISIONS:
-            began = time.perf_counter()
-            step(precision)
-            took[precision].append(time.perf_counter() - began)
-    exact, rounded = (statistics.median(took[precision][WARM_UP_STEPS:]) for precision in PRECISIONS)
+    took = in_turn({precision: timed(partial(step, precision)) for precision in PRECISIONS}, seconds=0.0)
+    exact, rounded = (statistics.median(took[precision]) for precision in PRECISIONS)
     return rounded / exact

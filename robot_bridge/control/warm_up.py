@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from adaptive_mbrl.control.calibration import LARGEST_TIME
+from adaptive_mbrl.control.calibration import LARGEST_TIME_SHARE
 from adaptive_mbrl.controller import AdaptiveController, Command, StepOptions
 
 WARM_UP_STEPS = 8
@@ -52,7 +52,7 @@ def warm_up(
     if TIME_RESERVE * took > seconds:
         coarse = fresh.with_precision("bfloat16")
         faster = step_seconds(coarse, full, inspect)
-        if faster < LARGEST_TIME * took:
+        if faster < LARGEST_TIME_SHARE * took:
             controller, took = coarse, faster
     per_sample = (took - step_seconds(controller, few, inspect)) / (full - few) if few < full else 0.0
     controller.reset()

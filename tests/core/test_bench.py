@@ -20,11 +20,12 @@ from adaptive_mbrl.bench.peak import matrix_peak
 from adaptive_mbrl.bench.pictures import draw_sweeps
 from adaptive_mbrl.bench.pytorch_mppi import PlainDynamics, PytorchMppi
 from adaptive_mbrl.bench.tables import name_of
-from adaptive_mbrl.bench.timing import LEAST_STEPS, WARM_UP_STEPS, Spread, in_turn, measure
+from adaptive_mbrl.bench.timing import Spread, measure
 from adaptive_mbrl.checkpoint import Checkpoint, load_checkpoint
 from adaptive_mbrl.dynamics.network_predictor import NetworkPredictor
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.options import BenchOptions
+from adaptive_mbrl.timing import LEAST_STEPS, WARM_UP_STEPS, in_turn
 
 SMALL = Case(samples=4, horizon=3, width=8, layers=2)
 

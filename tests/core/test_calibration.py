@@ -21,6 +21,7 @@ from adaptive_mbrl.control.calibration import (
 from adaptive_mbrl.control.dump import StepDump
 from adaptive_mbrl.control.step import PRECISIONS, Precision
 from adaptive_mbrl.controller import AdaptiveController, Command
+from adaptive_mbrl.timing import LEAST_STEPS, WARM_UP_STEPS
 from tests.core.analytic import POINT, POINT_WINDOW, TINY_PLANNER, TO_ORIGIN
 from tests.core.driving import control_settings
 from tests.core.rules import point_adapter
@@ -65,7 +66,10 @@ def test_an_error_without_noise_is_not_accepted():
 
 def test_the_time_is_a_share_of_medians_after_warming_up(monkeypatch: pytest.MonkeyPatch):
     clock = [0.0]
-    durations = {"float32": iter([9.0, 9.0, 2.0, 2.0, 2.0, 2.0, 2.0, 8.0, 2.0]), "bfloat16": iter([9.0] * 2 + [1.0] * 7)}
+    durations = {
+        "float32": iter([9.0] * WARM_UP_STEPS + [2.0] * (LEAST_STEPS - 2) + [8.0, 2.0]),
+        "bfloat16": iter([9.0] * WARM_UP_STEPS + [1.0] * LEAST_STEPS),
+    }
     monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
 
     def step(precision: Precision) -> None:
