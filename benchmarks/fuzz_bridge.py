@@ -36,6 +36,7 @@ from benchmarks.fuzz_payloads import Payloads
 from benchmarks.rtps import data, packet, udp_ports
 from robot_bridge.middleware.cyclone import configuration
 from robot_bridge.middleware.dds import idl_type
+from robot_bridge.middleware.dds_entities import match_count
 from robot_bridge.middleware.messages import JointState
 
 BURST = 20_000
@@ -72,7 +73,7 @@ class Sender:
 
     def wait_until_found(self) -> None:
         """Wait until discovery has found the bridge's reader."""
-        while not all(writer.get_matched_subscriptions() for writer in self._writers):
+        while not all(match_count(writer.get_matched_subscriptions) for writer in self._writers):
             time.sleep(0.05)
 
     def close(self) -> None:

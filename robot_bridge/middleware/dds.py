@@ -30,7 +30,7 @@ from cyclonedds.util import duration
 from adaptive_mbrl.errors import BridgeError, ConfigError
 from robot_bridge.middleware.cyclone import LOOPBACK, configuration
 from robot_bridge.middleware.dds_client import DdsClient
-from robot_bridge.middleware.dds_entities import deleted_with_its_object
+from robot_bridge.middleware.dds_entities import deleted_with_its_object, match_count
 from robot_bridge.middleware.dds_graph import DdsGraph
 from robot_bridge.middleware.dds_senders import DdsSenders
 from robot_bridge.middleware.dds_types import framed_sample, from_wire, idl_type, to_wire
@@ -135,9 +135,8 @@ class DdsTransport:
             typed_response = response_type(response.success, response.message)
             # a client's question may arrive before DDS has found the reader that waits for the answer
             until = time.monotonic() + DISCOVERY_SECONDS
-            while (
-                len(replies.get_matched_subscriptions()) < len(requests.get_matched_publications()) and time.monotonic() < until
-            ):
+            asking, waiting = requests.get_matched_publications, replies.get_matched_subscriptions
+            while match_count(waiting) < match_count(asking) and time.monotonic() < until:
                 time.sleep(0.01)
             replies.write(framed_sample(typed_response, sample.client, sample.number))
 
@@ -152,7 +151,7 @@ class DdsTransport:
             writer.write(framed_sample(request, client, number))
 
         def is_served() -> bool:
-            return bool(writer.get_matched_subscriptions() and reader.get_matched_publications())
+            return bool(match_count(writer.get_matched_subscriptions) and match_count(reader.get_matched_publications))
 
         def take(sample: Any) -> None:
             if sample.client == made.number:

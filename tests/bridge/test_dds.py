@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from cyclonedds.core import Policy, Qos
 from cyclonedds.domain import DomainParticipant
+from cyclonedds.pub import DataWriter
 from cyclonedds.sub import DataReader
 from cyclonedds.topic import Topic
 from cyclonedds.util import duration
@@ -171,6 +172,27 @@ def test_one_clients_answer_is_not_anothers():
         transport.close()
 
     assert answers == ["True", "False"]
+
+
+def test_an_answer_arrives_although_another_client_is_matched_while_the_clients_are_counted(monkeypatch):
+    listed, told = DataWriter.get_matched_subscriptions, []
+
+    def one_comes_in_between(writer: DataWriter) -> list[int]:
+        # what cyclonedds raises then, once for each thread that counts
+        if threading.get_ident() not in told:
+            told.append(threading.get_ident())
+            raise IndexError("invalid index")
+        return listed(writer)
+
+    server, asking = DdsTransport(DOMAIN), DdsTransport(DOMAIN)
+    server.serve("/freeze", SetBoolRequest, lambda request: Response(True, str(request.data)))
+    monkeypatch.setattr(DataWriter, "get_matched_subscriptions", one_comes_in_between)
+    answer = asking.call("/freeze", SetBoolRequest(True), PATIENCE)
+    for transport in (server, asking):
+        transport.close()
+
+    assert answer.message == "True"
+    assert len(told) == 2
 
 
 def messages(hint: typing.Any) -> st.SearchStrategy:
