@@ -71,7 +71,7 @@ image:  ## build the container image, for which a daemon of Docker or Podman is 
 	    echo "error: '$(DOCKER) info' fails, so no daemon answers; start Docker, or try make image DOCKER=podman" >&2; exit 2; }
 	$(DOCKER) build --tag adaptive-mbrl $(ARGS) .
 
-train: setup  ## reproduce the shipped half-cheetah checkpoints (about 80 minutes on 2 cores); continues when run again
+train: setup  ## reproduce the shipped half-cheetah checkpoints (about two hours on 2 cores); continues when run again
 	$(BIN)/adaptive-mbrl train --config half_cheetah $(ARGS)
 	$(BIN)/adaptive-mbrl train --config half_cheetah_multitask $(ARGS)
 

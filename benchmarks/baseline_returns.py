@@ -40,7 +40,7 @@ def main(reference: str, *runs: str) -> None:
             print(f"{run}: not trained to its end, left out")
             continue
         result = evaluated(Path(run), scenarios)
-        looks = ledger_entries([run], scenarios[0].name, len(scenarios), scenarios[0].seed)
+        looks = ledger_entries([run], scenarios[0].name, len(scenarios), scenarios[0].seed, "a baseline of the tables")
         append_to_ledger(OUT.parent / "test_ledger.csv", looks)
         write_report(OUT / f"{Path(run).name}.json", rounded(result))
         (summary,) = (result["summary"][name] for name in result["arms"])

@@ -6,7 +6,8 @@ Usage: python benchmarks/bridge_returns.py half_cheetah [--episodes N] [--repeat
 Every episode runs in real time: `adaptive-mbrl simulated-robot` in one process, `adaptive-mbrl bridge` in another, messages over
 sockets between them. Its seed and its change of dynamics are those of an episode of docs/results/ROBOT.json. The reference is
 the adaptive arm of that evaluation. Both returns depend on the planner's noise, which all episodes in process even share, so both
-are means over several runs. The machine must have nothing else to do.
+are means over several runs. The machine must have nothing else to do. Episodes of a test part of a shipped split are written down
+in docs/results/test_ledger.csv; commit it.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from adaptive_mbrl.intervals import mean_and_interval
 from adaptive_mbrl.storage import write_text_atomically
 from sim.episodes.policies import ControllerPolicy
 from sim.episodes.run import run_scenarios
+from sim.evaluation.ledger import append_to_ledger, ledger_entries
 from sim.evaluation.metrics import ratio_and_interval
 from sim.evaluation.setup import prepare
 
@@ -72,6 +74,11 @@ def main(
     runs = [run(robot, scenario, network, extra) for scenario in tqdm(scenarios * repeats, unit="episode")]
     behind = np.array([r["return_after_change"] for r in runs]).reshape(repeats, episodes).mean(0)
     inside = in_process(robot, reference["scenario"], episodes)
+    reason = "return behind real middleware, against that in process"
+    first = reference["config"]["seed"]
+    append_to_ledger(
+        ROOT / "docs/results/test_ledger.csv", ledger_entries([robot], reference["scenario"], episodes, first, reason)
+    )
     report = {
         "robot": robot,
         "scenario": reference["scenario"],

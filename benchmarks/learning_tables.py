@@ -207,6 +207,31 @@ def overlap_table(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def with_differences(report: dict[str, Any]) -> dict[str, Any]:
+    """A benchmark's report. Where it has no differences of differences, they are those of its mean curves, without intervals."""
+    for protocol in report["protocols"]:
+        for pair in protocol["comparisons"]:
+            if "after_minus_before" not in pair:
+                pair["after_minus_before"] = {"value": _further_ahead(protocol["scenarios"], pair), "ci95": None}
+    for pair in report["overall"]["comparisons"]:
+        pair.setdefault("after_minus_before", {"value": None, "ci95": None})
+    return report
+
+
+def _further_ahead(scenarios: list[dict[str, Any]], pair: dict[str, Any]) -> float | None:
+    """How much further ahead one arm is after the change than in as many steps at the rate of the steps shown before it."""
+    if pair["return_after_change"]["value"] is None:
+        return None
+    before = []
+    for scenario in scenarios:
+        steps, curves = scenario["recovery"]["steps"], scenario["recovery"]["arms"]
+        ours, theirs = (curves[pair[side]]["mean"] for side in ("ours", "theirs"))
+        ahead = [a - b for step, a, b in zip(steps, ours, theirs, strict=True) if step < 0]
+        number = steps[-1] + (steps[-1] - steps[-2])
+        before.append(number * sum(ahead) / len(ahead))
+    return pair["return_after_change"]["value"] - sum(before) / len(before)
+
+
 def short_tables(report: dict[str, Any]) -> str:
     """Arms and differences of a benchmark, each protocol's in one table with the others'."""
     protocols = report["protocols"]

@@ -3,8 +3,8 @@
 Usage: python benchmarks/make_results.py
 
 Between a line ``<!-- begin NAME -->`` and ``<!-- end NAME -->`` in one of the `PAGES`, the text is replaced by what
-docs/results/NAME.json says. `budgets` is about the shipped checkpoints; `in_short`, `test_ledger` and `evidence` sum up several
-files.
+docs/results/NAME.json says. `budgets` is about the shipped checkpoints; `in_short`, `test_ledger`, `evidence` and
+`candidates_together` sum up several files.
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ from learning_tables import (
     rules_table,
     short_tables,
     tables,
+    with_differences,
 )
-from planning_tables import candidates_table, waiting_table
+from planning_tables import candidates_table, candidates_together, waiting_table
 from scaling_tables import interrupted_table, scaling_table
 
 from adaptive_mbrl.checkpoint import DESCRIPTION_FILE, find_checkpoint, read_description
@@ -74,7 +75,13 @@ def main() -> None:
 
 def _replacement(match: re.Match[str]) -> str:
     name = match.group(1)
-    without_report = {"in_short": goals, "test_ledger": ledger_table, "budgets": budgets_table, "evidence": in_short}
+    without_report = {
+        "in_short": goals,
+        "test_ledger": ledger_table,
+        "budgets": budgets_table,
+        "evidence": in_short,
+        "candidates_together": candidate_sets,
+    }
     content = without_report[name]() if name in without_report else not_measured(name) or report_tables(name)
     return f"<!-- begin {name} -->\n{content}\n<!-- end {name} -->"
 
@@ -93,12 +100,18 @@ def read_report(name: str) -> dict[str, Any]:
     report: dict[str, Any] = json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8"))
     if "arms" in report:
         report["summary"] = summarize(report["arms"], report["scenarios"]) | {"open_loop_10": report["summary"]["open_loop_10"]}
-    return report
+    return with_differences(report) if "benchmark" in report else report
 
 
 def goals() -> str:
     """The goals beside what the suite `standard` has found."""
     return claims_table(read_report("standard"))
+
+
+def candidate_sets() -> str:
+    """The half-cheetah's planners over the episodes of all reports about them."""
+    names = sorted(path.stem for path in (DOCS / "results").glob("candidates_half_cheetah*.json"))
+    return candidates_together([read_report(name) for name in names])
 
 
 def ledger_table() -> str:
@@ -107,8 +120,10 @@ def ledger_table() -> str:
         head, *rows = csv.reader(file)
     for path in sorted((DOCS / "results").glob("*.json")):
         report = json.loads(path.read_text(encoding="utf-8"))
-        # reports of earlier versions have no ledger, but their lines are in the file
-        rows += [row for entry in report.get("ledger", []) if (row := [str(entry[name]) for name in head]) not in rows]
+        # reports of earlier versions have no ledger, but their lines are in the file, perhaps with a reason
+        known = [row[:-1] for row in rows]
+        found = [[str(entry.get(name, "")) for name in head] for entry in report.get("ledger", [])]
+        rows += [row for row in found if row[:-1] not in known]
     return "\n".join(table(head, rows))
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from cells import named, with_interval
 
+from adaptive_mbrl.intervals import mean_and_interval
 from sim.benchmark.markdown import table
+from sim.evaluation.metrics import ratio_and_interval
 
 
 def candidates_table(report: dict[str, Any]) -> str:
@@ -31,6 +34,31 @@ def candidates_table(report: dict[str, Any]) -> str:
             *table(head, rows),
         ]
     )
+
+
+def candidates_together(reports: list[dict[str, Any]]) -> str:
+    """The planners that several reports about one robot have, over the episodes of all of them."""
+    found = [{case["name"]: case["returns"] for case in report["candidate_cases"]} for report in reports]
+    # the shipped planner is the first case of each report
+    shipped = next(iter(found[0]))
+    reference = np.concatenate([cases[shipped] for cases in found])
+    rows = []
+    for name in (name for name in found[0] if all(name in cases for cases in found)):
+        returns = np.concatenate([cases[name] for cases in found])
+        ratio = ratio_and_interval(returns, reference)
+        rows.append((returns.mean(), name, mean_and_interval(returns), ratio, f"{(returns > reference).mean():.2f}"))
+    head = ("planner, candidates", "episodes", "return after the change [95 %]", "ratio to the shipped [95 %]", "better in")
+    cells = [
+        (
+            name,
+            str(len(reference)),
+            with_interval(named(mean), 0),
+            with_interval(named(ratio), 2),
+            "-" if name == shipped else share,
+        )
+        for _, name, mean, ratio, share in sorted(rows, reverse=True)
+    ]
+    return "\n".join(table(head, cells))
 
 
 def waiting_table(report: dict[str, Any]) -> str:

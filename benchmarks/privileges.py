@@ -69,7 +69,8 @@ def main(
     # before the ledger, a file of the repository, has a line of this run
     revision = git_revision() or "unknown"
     missing = [name for name in names if name not in report["privileges"]]
-    entries = ledger_entries([name for name in missing if not name.endswith(".json")], scenario, episodes, seed)
+    ran = [name for name in missing if not name.endswith(".json")]
+    entries = ledger_entries(ran, scenario, episodes, seed, "what privileges are worth")
     for name in missing:
         begun = time.perf_counter()
         if name.endswith(".json"):

@@ -2,6 +2,8 @@
 
 Usage: python benchmarks/two_machines.py [--episodes N] [--out FILE]; as root, because it makes network namespaces
 
+The episodes are of a test part; that they were looked at is written down in docs/results/test_ledger.csv.
+
 The simulated robot runs in one network namespace and the bridge in another. Between them a line in user space
 (benchmarks/network_line.py) delays and loses Ethernet frames, because not every kernel has `tc netem`. Each setting has its own
 round trips, measured by messages of the same kinds before the episodes. The bridge file is told the delay of both ways as its
@@ -33,6 +35,7 @@ from robot_bridge.bags.reader import Bag
 from robot_bridge.middleware.messages import JointState, String
 from sim.episodes.policies import ControllerPolicy
 from sim.episodes.run import run_scenarios
+from sim.evaluation.ledger import append_to_ledger, ledger_entries
 from sim.evaluation.setup import prepare
 from sim.scenarios.loading import load_scenario
 from sim.scenarios.scenario import Scenario
@@ -77,6 +80,8 @@ def main(episodes: int = 2, settings: tuple[str, ...] = tuple(SETTINGS), out: Pa
             {"setting": name, "line": asdict(line), "round_trips": trips, "episodes": runs, "summary": summary(trips, runs)}
         )
     inside = in_process(episodes)
+    looked = ledger_entries([ROBOT], SCENARIO, episodes, found.seed, "return with a network in between, against that in process")
+    append_to_ledger(ROOT / "docs/results/test_ledger.csv", looked)
     report = {"two_machines": rows, "robot": ROBOT, "scenario": SCENARIO, "in_process": inside, "machine": about}
     write_text_atomically(out or ROOT / "docs/results/two_machines.json", json.dumps(report, indent=1) + "\n")
     print(json.dumps({row["setting"]: row["summary"] for row in rows}, indent=1), "in process:", float(np.mean(inside)))

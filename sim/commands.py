@@ -143,7 +143,7 @@ def evaluate(options: EvaluateOptions) -> None:
     with live_progress(make_console(stderr=True)) as begin_arm:
         evaluation = run_evaluation(setup, begin_arm)
     if options.ledger is not None:
-        append_to_ledger(options.ledger, ledger_of(evaluation))
+        append_to_ledger(options.ledger, ledger_of(evaluation, options.reason))
     report = make_report(evaluation)
     console = make_console()
     print_report(report, console)

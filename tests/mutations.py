@@ -2,8 +2,9 @@
 
 Usage: python -m tests.mutations [MUTANT ...]
 
-A mutant is killed when a test fails. What the tests of quality cannot notice is put to some fast unit tests. Prints a table and
-exits with 1 if a mutant survives, and with 2 if tests cannot run or fail without a mutant.
+Each of them runs by itself, so that the table shows what each one protects: a canary notices any change of a number, but is
+recorded anew with every checkpoint. A mutant is killed when a test fails. What the tests of quality cannot notice is put to some
+fast unit tests. Prints a table and exits with 1 if a mutant survives, and with 2 if tests cannot run or fail without a mutant.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from tests.quality.mutants import MUTANTS, VARIABLE
 
 ROOT = Path(__file__).resolve().parent.parent
 QUALITY = [f"tests/quality/test_{name}.py" for name in ("canary", "prediction", "closed_loop")]
-"""Quick ones first: a run stops at the first failure."""
 UNIT = [f"tests/core/test_{name}.py" for name in ("score", "planner_base", "gate")]
+"""For what the tests of quality cannot notice."""
 PASSED, FAILED = 0, 1
 """Exit codes of pytest; others mean that it could not run."""
 
@@ -49,15 +50,20 @@ def run_tests(files: list[str], mutant: str = "") -> Outcome:
     return Outcome(ran.returncode, failed[1] if failed else "", ran.stdout + ran.stderr)
 
 
-def verdict(mutant: str) -> tuple[str, str]:
-    """Who killed a mutant, and with which test; ``survived`` if nobody did."""
-    for who, files in (("quality tests", QUALITY), ("unit tests only", UNIT)):
+def verdicts(mutant: str) -> list[str]:
+    """The first failed test of each file of quality, then of the unit tests; a dash where none fails.
+
+    The unit tests run where no test of quality fails.
+    """
+    found = []
+    for files in (*([file] for file in QUALITY), UNIT):
+        if files is UNIT and any(test != "-" for test in found):
+            return [*found, "not needed"]
         outcome = run_tests(files, mutant)
         if outcome.code not in (PASSED, FAILED):
             raise SystemExit(stop(f"the tests could not run with the mutant '{mutant}'", outcome))
-        if outcome.code == FAILED:
-            return who, outcome.test
-    return "survived", ""
+        found.append(outcome.test.rpartition("::")[2] if outcome.code == FAILED else "-")
+    return found
 
 
 def stop(reason: str, outcome: Outcome) -> int:
@@ -75,14 +81,14 @@ def main(names: list[str]) -> int:
     without = run_tests(QUALITY + UNIT)
     if without.code != PASSED:
         return stop("the tests fail without a mutant, so that they say nothing about mutants", without)
-    width = max(map(len, MUTANTS))
-    print(f"| {'mutant':{width}} | killed by       | seconds | first test that failed |\n|---|---|---|---|", flush=True)
+    columns = [Path(file).stem for file in QUALITY]
+    print(f"| mutant | seconds | {' | '.join(columns)} | unit tests |\n|---|---|---|{'---|' * len(columns)}", flush=True)
     survived = 0
     for name in names or MUTANTS:
         begun = time.monotonic()
-        who, test = verdict(name)
-        survived += who == "survived"
-        print(f"| {name:{width}} | {who:15} | {time.monotonic() - begun:7.0f} | {test} |", flush=True)
+        tests = verdicts(name)
+        survived += set(tests) == {"-"}
+        print(f"| {name} | {time.monotonic() - begun:.0f} | {' | '.join(tests)} |", flush=True)
     print(f"{survived} survived" if survived else "every mutant is killed")
     return 1 if survived else 0
 

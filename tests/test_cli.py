@@ -414,12 +414,15 @@ def raising(error: BaseException) -> Callable[[object], None]:
     ],
     ids=["evaluate", "train", "collect", "info", "demo"],
 )
-def test_a_missing_file_or_unknown_name_is_one_line_and_writes_nothing(tmp_path: Path, arguments: list[str], names: str):
-    result = run(*arguments, cwd=tmp_path)
+def test_a_missing_file_or_unknown_name_is_one_line_and_writes_nothing(
+    tmp_path: Path, arguments: list[str], names: str, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
 
-    assert result.returncode == 2
-    assert re.fullmatch(r"error: .+\n", result.stderr)
-    assert names in result.stderr
+    assert cli.main(arguments) == 2
+    said = capsys.readouterr().err
+    assert re.fullmatch(r"error: .+\n", said)
+    assert names in said
     assert list(tmp_path.iterdir()) == []
 
 

@@ -60,6 +60,7 @@ def run(*words: str) -> str:
     return printed.getvalue()
 
 
+@pytest.mark.slow
 def test_the_first_example_is_trained_resumed_evaluated_and_drives_a_controller(folder: Path):
     run("train", "--config", "train.yaml", "--run", "runs/pendulum", "--set", *QUICK)
     saved = load_checkpoint("runs/pendulum/checkpoint")

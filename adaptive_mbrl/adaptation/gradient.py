@@ -34,7 +34,7 @@ InnerLoss = Callable[[NetworkPredictor], Tensor]
 
 @dataclass(frozen=True)
 class GradientConfig:
-    """The inner update. The defaults are those of the shipped checkpoints.
+    """The inner update. The defaults are those of the shipped checkpoints that have this rule.
 
     Attributes:
         parameters: what is adapted: the input `modulation`, the `last_layer`, `low_rank` updates of the hidden layers' weights,

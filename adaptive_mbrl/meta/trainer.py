@@ -38,6 +38,9 @@ REPORT_EVERY = 50
 class OuterConfig:
     """The outer loop.
 
+    The defaults are cautious. The shipped configurations learn faster, with a query of 10 steps, a rate of 3e-3 that decays to
+    0.03 of it, and bfloat16.
+
     Attributes:
         query: M, steps of the query.
         query_loss: what the loss is about: the `open_loop` prediction of the whole query, as a planner uses it, or `one_step`

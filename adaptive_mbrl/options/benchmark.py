@@ -23,6 +23,7 @@ class BenchmarkOptions:
         skip_missing: leave out checkpoints that are not there yet, instead of refusing.
         ledger: CSV file that gets a line for every model that was run on held-out changes; test_ledger.csv in the folder of the
             results if not given.
+        reason: why one looks, for the ledger's lines.
     """
 
     suite: str = "standard"
@@ -32,6 +33,7 @@ class BenchmarkOptions:
     processes: OptionalInt = None
     skip_missing: bool = False
     ledger: OptionalFile = None
+    reason: str = ""
 
     def __post_init__(self) -> None:
         require_at_least("--episodes", self.episodes, 1)

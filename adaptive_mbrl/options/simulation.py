@@ -72,6 +72,7 @@ class EvaluateOptions:
             which `adaptive-mbrl info` lists.
         ledger: CSV file that gets a line for every model, if the scenario is a test part of a shipped split; it shows how often
             held-out changes were looked at.
+        reason: why one looks, for the ledger's line.
         multitask: checkpoint of the multi-task arm, as a folder or a name; without it there is no such arm.
         baselines: folders of baselines that `train-baseline` trained; each is one more arm, named after its algorithm.
         oracle: whether the planner also runs on the true dynamics.
@@ -92,6 +93,7 @@ class EvaluateOptions:
     plot: OptionalFile = None
     video: OptionalFile = None
     ledger: OptionalFile = None
+    reason: str = ""
     multitask: Annotated[str | None, arg(metavar="DIR", help_behavior_hint="")] = None
     baselines: Annotated[tuple[str, ...], arg(metavar="DIR ...", help_behavior_hint="")] = ()
     oracle: Annotated[bool, arg(help="skip the planner on the true dynamics", help_behavior_hint="")] = True

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from adaptive_mbrl.console import make_console
 from adaptive_mbrl.errors import EXIT_INTERRUPTED, AdaptiveMBRLError
+from adaptive_mbrl.file_lock import Purpose, locked_file
 from adaptive_mbrl.options import BenchmarkOptions
 from adaptive_mbrl.progress import shown_progress
 from adaptive_mbrl.runtime import use_threads
@@ -25,7 +26,10 @@ from sim.evaluation.report import write_report
 
 
 class BenchmarkError(AdaptiveMBRLError):
-    """Cells of a benchmark failed."""
+    """Cells of a benchmark failed, or another process works in its folder."""
+
+
+IN_USE = Purpose("running a benchmark in", "runs a benchmark in", "--out", BenchmarkError)
 
 
 def benchmark(options: BenchmarkOptions) -> None:
@@ -40,17 +44,9 @@ def benchmark(options: BenchmarkOptions) -> None:
     console = make_console(stderr=True)
     for place in plan.missing:
         console.print(f"left out, because it is not there: {place}", markup=False, soft_wrap=True)
-    looks = Looks(plan, out, options.ledger or out / "test_ledger.csv")
-    try:
-        with shown_progress(console, f"benchmark {suite.name}") as progress:
-            failed = run_plan(plan, out, processes, progress, looks.note)
-    except KeyboardInterrupt:
-        again = shlex.join(["adaptive-mbrl", "benchmark", "--suite", options.suite, "--out", str(out), *_as_before(options)])
-        print(f"\ninterrupted; finished cells are kept, go on with: {again}", file=sys.stderr)
-        raise SystemExit(EXIT_INTERRUPTED) from None
-    finally:
-        looks.note_all()
-    report = write_reports(suite, plan, out, failed)
+    with locked_file(out, IN_USE):
+        failed = _run(options, plan, out, processes, suite.name)
+        report = write_reports(suite, plan, out, failed)
     _tell(report, out)
     if failed:
         key, error = next(iter(failed.items()))
@@ -58,9 +54,24 @@ def benchmark(options: BenchmarkOptions) -> None:
         raise BenchmarkError(f"{number} failed, the first was {plan.labels()[key]}: {error}; the reports leave them out")
 
 
+def _run(options: BenchmarkOptions, plan: Plan, out: Path, processes: int, name: str) -> dict[str, str]:
+    """Run what has no result yet; what went wrong, by the key of the cell."""
+    looks = Looks(plan, out, options.ledger or out / "test_ledger.csv", options.reason)
+    try:
+        with shown_progress(make_console(stderr=True), f"benchmark {name}") as progress:
+            return run_plan(plan, out, processes, progress, looks.note)
+    except KeyboardInterrupt:
+        again = shlex.join(["adaptive-mbrl", "benchmark", "--suite", options.suite, "--out", str(out), *_as_before(options)])
+        print(f"\ninterrupted; finished cells are kept, go on with: {again}", file=sys.stderr)
+        raise SystemExit(EXIT_INTERRUPTED) from None
+    finally:
+        looks.note_all()
+
+
 def _as_before(options: BenchmarkOptions) -> list[str]:
     flags = [] if options.runs == BenchmarkOptions.runs else ["--runs", str(options.runs)]
-    for flag, value in (("--episodes", options.episodes), ("--processes", options.processes), ("--ledger", options.ledger)):
+    given = {"--episodes": options.episodes, "--processes": options.processes, "--ledger": options.ledger}
+    for flag, value in (given | {"--reason": options.reason or None}).items():
         flags += [] if value is None else [flag, str(value)]
     return flags + (["--skip-missing"] if options.skip_missing else [])
 

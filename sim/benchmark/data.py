@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from sim.benchmark.cells import Cell, Field
 from sim.benchmark.run_cell import Result, read_result
 from sim.benchmark.statistics import EPISODES, SEEDS, Table
-from sim.evaluation.metrics import SMALLEST_GAP
-from sim.evaluation.summary import kind_of_change, returns_after_change
+from sim.evaluation.metrics import SMALLEST_GAP, above_before
+from sim.evaluation.summary import first_change, kind_of_change, returns_after_change
 
 Array = NDArray[np.float64]
 
@@ -91,6 +91,20 @@ class FieldData:
     def after(self, rewards: Sequence[Array]) -> Array:
         """Return after the last change of E episodes, (E,)."""
         return np.array(returns_after_change(rewards, self.scenarios), dtype=np.float64)
+
+    def above_before(self, arm: ArmData) -> Array | None:
+        """What an arm earns after the last change above what it earned before the first one, (S, E); None without a step before.
+
+        The difference of two arms is the difference of differences: what adapting to the change is worth.
+        """
+        firsts = [first_change(scenario) for scenario in self.scenarios]
+        if 0 in firsts:
+            return None
+        rows = [
+            [above_before(r, *at) for r, at in zip(row, zip(firsts, self.changes, strict=True), strict=True)]
+            for row in arm.rewards
+        ]
+        return np.array(rows, dtype=np.float64)
 
     def table(self, arm: ArmData, values: Array) -> Table:
         """Numbers of an arm, (S, E), with the axes that they share with other arms."""

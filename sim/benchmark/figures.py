@@ -140,16 +140,30 @@ def _compare(fields: Sequence[FieldData], ours: str, theirs: str) -> Report:
     left, right = ([(f, a) for f, a in side if any(f is g for g in both)] for side in (left, right))
     nothing = asdict(Estimate(None))
     if not both:
-        return {"ours": ours, "theirs": theirs, "return_after_change": nothing, "normalized": nothing, "probability": nothing}
+        figures = dict.fromkeys(("return_after_change", "after_minus_before", "normalized", "probability"), nothing)
+        return {"ours": ours, "theirs": theirs, **figures}
     x, y = ([f.table(a, a.returns) for f, a in side] for side in (left, right))
     return {
         "ours": ours,
         "theirs": theirs,
         "return_after_change": asdict(estimate(mean_difference(x, y), [*x, *y])),
+        "after_minus_before": asdict(_after_minus_before(left, right)),
         "normalized": asdict(_normalized_difference(left, right)),
         "probability": asdict(estimate(probability_of_improvement(x, y), [*x, *y])),
         "covers": covers(left, right),
     }
+
+
+def _after_minus_before(left: Sequence[Entry], right: Sequence[Entry]) -> Estimate:
+    """The difference of differences: how much further ahead ours is after the change than before it."""
+    sides = []
+    for side in (left, right):
+        found = [(f, a, f.above_before(a)) for f, a in side]
+        if any(values is None for _, _, values in found):
+            return Estimate(None)
+        sides.append([f.table(a, values) for f, a, values in found if values is not None])
+    ours, theirs = sides
+    return estimate(mean_difference(ours, theirs), [*ours, *theirs])
 
 
 def _normalized_difference(left: Sequence[Entry], right: Sequence[Entry]) -> Estimate:

@@ -11,7 +11,7 @@ from sim.evaluation.ledger import LedgerEntry, append_to_ledger, is_held_out
 from sim.scenarios.loading import load_scenario
 
 
-def looked_at(results: Iterable[tuple[Cell, Result]]) -> list[LedgerEntry]:
+def looked_at(results: Iterable[tuple[Cell, Result]], reason: str = "") -> list[LedgerEntry]:
     """What the ledger of test evaluations says about results: one entry for each model and scenario that is held out.
 
     A result may be from a time when the suite's files lay elsewhere, so the names are those of its cell.
@@ -23,7 +23,7 @@ def looked_at(results: Iterable[tuple[Cell, Result]]) -> list[LedgerEntry]:
             continue
         name = names.get(cell.scenario) or names.setdefault(cell.scenario, load_scenario(cell.scenario).name)
         if is_held_out(name):
-            about = (result["date"], result["git_revision"] or "", cell.checkpoint, name, cell.episodes, cell.seed)
+            about = (result["date"], result["git_revision"] or "", cell.checkpoint, name, cell.episodes, cell.seed, reason)
             found.setdefault((cell.checkpoint, name), LedgerEntry(*about))
     return list(found.values())
 
@@ -35,10 +35,11 @@ class Looks:
         plan: the cells of the benchmark; those that have a result already were written down when they ran.
         out: folder of the benchmark.
         ledger: the CSV file.
+        reason: why one looks.
     """
 
-    def __init__(self, plan: Plan, out: Path, ledger: Path) -> None:
-        self._plan, self._out, self._ledger = plan, out, ledger
+    def __init__(self, plan: Plan, out: Path, ledger: Path, reason: str = "") -> None:
+        self._plan, self._out, self._ledger, self._reason = plan, out, ledger, reason
         self._known = {_look(cell) for cell in plan.cells() if read_result(cell, out) is not None}
 
     def note(self, cell: Cell) -> None:
@@ -48,7 +49,7 @@ class Looks:
         result = read_result(cell, self._out)
         if result is not None:
             self._known.add(_look(cell))
-            append_to_ledger(self._ledger, looked_at([(cell, result)]))
+            append_to_ledger(self._ledger, looked_at([(cell, result)], self._reason))
 
     def note_all(self) -> None:
         """Write down all looks that are new, also of cells that had ended when the benchmark was interrupted."""

@@ -32,6 +32,7 @@ SCORES = (
 COMPARISON = (
     "difference",
     "return after change [95 %]",
+    "more than before the change [95 %]",
     "normalised [95 %]",
     "probability of improvement [95 %]",
     "what it covers",
@@ -159,6 +160,7 @@ def comparison_rows(comparisons: Iterable[Report]) -> list[Row]:
         (
             f"{pair['ours']} - {pair['theirs']}",
             interval(pair["return_after_change"], 1, sign=True),
+            interval(pair["after_minus_before"], 1, sign=True),
             interval(pair["normalized"], 2, sign=True),
             interval(pair["probability"], 2),
             pair.get("covers", ""),

@@ -126,7 +126,7 @@ def _overall(groups: Sequence[Sequence[FieldData]]) -> Report:
     fields = [field for group in groups for field in group]
     # returns of different robots have different units
     common = [
-        {**comparison, "return_after_change": NOTHING}
+        {**comparison, "return_after_change": NOTHING, "after_minus_before": NOTHING}
         for comparison in comparisons(fields)
         if comparison["ours"] in everywhere and comparison["theirs"] in everywhere
     ]

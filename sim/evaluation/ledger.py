@@ -2,8 +2,8 @@
 
 Whoever tunes a method until its test figures are good has trained on the test. The ledger does not prevent that, it shows it. A
 line is about one model that ran on a part named `test...` of a shipped split, whether or not its figures were kept. Lines are
-written by `benchmark`, by `evaluate` with ``--ledger``, and by the scripts `benchmarks/baseline_returns.py` and
-`benchmarks/privileges.py`; by nothing else.
+written by `benchmark`, by `evaluate` with ``--ledger``, and by the scripts `baseline_returns.py`, `privileges.py`,
+`bridge_returns.py` and `two_machines.py` of the folder `benchmarks`; by nothing else.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import astuple, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
+from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.revision import git_revision
 from sim.paths import known_configs
 
@@ -31,6 +32,7 @@ class LedgerEntry:
         scenario: the split and its part.
         episodes: number of episodes of every arm.
         seed: seed of the first one.
+        reason: why one looked, in words; empty where nobody said.
     """
 
     date: str
@@ -39,9 +41,10 @@ class LedgerEntry:
     scenario: str
     episodes: int
     seed: int
+    reason: str = ""
 
 
-def ledger_entries(checkpoints: Iterable[str], scenario: str, episodes: int, seed: int) -> list[LedgerEntry]:
+def ledger_entries(checkpoints: Iterable[str], scenario: str, episodes: int, seed: int, reason: str = "") -> list[LedgerEntry]:
     """The entries of an evaluation; none where the scenario is not held out.
 
     Args:
@@ -49,11 +52,12 @@ def ledger_entries(checkpoints: Iterable[str], scenario: str, episodes: int, see
         scenario: name of the scenario, from `Scenario.name`.
         episodes: number of episodes.
         seed: seed of the first episode.
+        reason: why one looked.
     """
     if not is_held_out(scenario):
         return []
     today, revision = datetime.now(UTC).date().isoformat(), git_revision() or ""
-    return [LedgerEntry(today, revision, name, scenario, episodes, seed) for name in dict.fromkeys(checkpoints)]
+    return [LedgerEntry(today, revision, name, scenario, episodes, seed, reason) for name in dict.fromkeys(checkpoints)]
 
 
 def is_held_out(scenario: str) -> bool:
@@ -63,17 +67,26 @@ def is_held_out(scenario: str) -> bool:
 
 
 def append_to_ledger(path: Path, entries: Iterable[LedgerEntry]) -> None:
-    """Append entries to a CSV file, which is made if it is not there; two processes may do so at once."""
+    """Append entries to a CSV file, which is made if it is not there; two processes may do so at once.
+
+    Raises:
+        ConfigError: the file has other columns.
+    """
     rows = list(entries)
     if not rows:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
+    names = [field.name for field in fields(LedgerEntry)]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    with path.open("a", encoding="utf-8") as file:
+    with path.open("a+", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        if file.tell() == 0:
-            writer.writerow(field.name for field in fields(LedgerEntry))
+        file.seek(0)
+        head = next(csv.reader(file), None)
+        if head is None:
+            writer.writerow(names)
+        elif head != names:
+            raise ConfigError(f"{path}: its columns are {', '.join(head)}; allowed: {', '.join(names)}")
         writer.writerows(astuple(row) for row in rows)
-        # one write of a whole number of lines
+        # one write of a whole number of lines, which always goes to the end
         file.write(text.getvalue())

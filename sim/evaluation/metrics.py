@@ -113,11 +113,15 @@ def difference_of_differences(arm: Array, other: Array, first_change: int, last_
     Returns:
         The difference in return after the change, or None where there is no step before.
     """
+    return above_before(np.asarray(arm, dtype=np.float64) - np.asarray(other, dtype=np.float64), first_change, last_change)
+
+
+def above_before(rewards: Array, first_change: int, last_change: int) -> float | None:
+    """The return after the last change above what as many steps before the first change earn; None without a step before."""
     if first_change == 0:
         return None
-    ahead = np.asarray(arm, dtype=np.float64) - np.asarray(other, dtype=np.float64)
-    after = ahead[last_change:]
-    return float(after.sum() - len(after) * ahead[:first_change].mean())
+    after = np.asarray(rewards[last_change:], dtype=np.float64)
+    return float(after.sum() - len(after) * np.mean(rewards[:first_change], dtype=np.float64))
 
 
 def interquartile_mean(values: Array) -> Array:

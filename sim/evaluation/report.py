@@ -64,11 +64,11 @@ def make_report(evaluation: Evaluation) -> Report:
     return plain(report)
 
 
-def ledger_of(evaluation: Evaluation) -> list[LedgerEntry]:
-    """What the ledger of test evaluations says about an evaluation."""
+def ledger_of(evaluation: Evaluation, reason: str = "") -> list[LedgerEntry]:
+    """What the ledger of test evaluations says about an evaluation, and why it was made."""
     setup = evaluation.setup
     models = [*setup.checkpoints.values(), *setup.baseline_folders]
-    return ledger_entries(models, setup.scenarios[0].name, len(setup.scenarios), setup.seed)
+    return ledger_entries(models, setup.scenarios[0].name, len(setup.scenarios), setup.seed, reason)
 
 
 def write_report(path: Path, report: Report) -> None:

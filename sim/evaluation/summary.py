@@ -98,7 +98,7 @@ def _comparison(arms: Mapping[str, Report], other: str, scenarios: Sequence[Repo
         return {"return_after_change": nothing, "after_minus_before": nothing}
     ours, theirs = (returns_after_change(arms[n]["rewards"], scenarios) for n in ("adaptive", other))
     found = [
-        difference_of_differences(np.asarray(a), np.asarray(b), _first_change(s), s["last_change"])
+        difference_of_differences(np.asarray(a), np.asarray(b), first_change(s), s["last_change"])
         for a, b, s in zip(arms["adaptive"]["rewards"], arms[other]["rewards"], scenarios, strict=True)
     ]
     known = [value for value in found if value is not None]
@@ -108,7 +108,7 @@ def _comparison(arms: Mapping[str, Report], other: str, scenarios: Sequence[Repo
     }
 
 
-def _first_change(scenario: Report) -> int:
+def first_change(scenario: Report) -> int:
     """Step of the first change that happens while the robot runs; 0 without one."""
     return next((change["at"] for change in scenario["changes"] if change["at"] > 0), 0)
 

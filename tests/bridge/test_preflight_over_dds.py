@@ -195,7 +195,7 @@ def test_the_joints_of_this_file_are_those_of_the_checkpoint():
     assert load_checkpoint("arm").description.spec.action_names == JOINTS
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_signal_ends_the_motion_at_rest(tmp_path: Path, number: signal.Signals):
     domain = DOMAIN + (120 if number is signal.SIGINT else 160)
     bridge = write_bridge(tmp_path / "bridge.yaml", "/joint_states", "/commands")

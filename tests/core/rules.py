@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+
+import pytest
 import torch
+from _pytest.mark.structures import ParameterSet
 from torch import Tensor
 
 from adaptive_mbrl.adaptation import NetworkAdapter, Rules, make_adapter
@@ -63,6 +67,29 @@ ADAPTING = [name for name in RULES if name != "none"]
 RECURSIVE = ["recurrent", "recurrent_then_gradient", "mixture"]
 WINDOWED = [name for name in RULES if name not in RECURSIVE]
 """Rules that start over from their prior at every step."""
+KINDS = (
+    "none",
+    "gradient_second_order",
+    "gauss_newton",
+    "context",
+    "history",
+    "latent_samples",
+    "recurrent",
+    "learned_loss",
+    "transformer",
+    "bayes_linear",
+    "embedding",
+    "context_then_bayes_linear",
+    "multi_head",
+    "mixture",
+    "recurrent_then_gradient",
+)
+"""Each kind of rule once, and compositions of them: what the quick tests of something that takes seconds per rule run."""
+
+
+def rules_marked_slow_but(quick: Collection[str], names: Iterable[str] = RULES) -> list[ParameterSet]:
+    """Parameters of a test that takes seconds per rule: those of rules that are not named are slow tests."""
+    return [pytest.param(name, marks=() if name in quick else pytest.mark.slow) for name in names]
 
 
 def stirred_adapter(rules: Rules, model: DynamicsModel | None = None, window: int = WINDOW, seed: int = 0) -> NetworkAdapter:

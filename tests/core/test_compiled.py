@@ -104,8 +104,12 @@ def test_a_gpu_needs_triton(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.parametrize(
     ("rule", "settings"),
-    [("none", {"precision": "bfloat16"}), ("gradient", {"predicted_steps": 2}), ("recurrent", {}), ("latent", {})],
-    ids=["none", "gradient", "recurrent", "latent"],
+    [
+        pytest.param("none", {"precision": "bfloat16"}, id="none", marks=pytest.mark.slow),
+        pytest.param("gradient", {"predicted_steps": 2}, id="gradient"),
+        pytest.param("recurrent", {}, id="recurrent", marks=pytest.mark.slow),
+        pytest.param("latent", {}, id="latent"),
+    ],
 )
 def test_a_compiled_controller_plans_as_one_that_is_not(rule: str, settings: dict[str, Any], one_graph: OneGraphCompiler):
     """One graph for adapting and two for planning, with all candidates and with any smaller number of them."""
@@ -127,6 +131,7 @@ def test_a_robot_does_not_wait_for_a_compiler(one_graph: OneGraphCompiler):
     assert one_graph.graphs == 2
 
 
+@pytest.mark.slow
 def test_many_controllers_of_a_process_are_compiled(one_graph: OneGraphCompiler):
     with torch._dynamo.config.patch(recompile_limit=2):
         for _ in range(3):
@@ -136,6 +141,7 @@ def test_many_controllers_of_a_process_are_compiled(one_graph: OneGraphCompiler)
     np.testing.assert_allclose(found, plans(controller("off", "none"), steps=1), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_more_shapes_than_torch_allows_are_used_as_they_stand(one_graph: OneGraphCompiler):
     with torch._dynamo.config.patch(recompile_limit=1):
         found = plans(controller("auto"))

@@ -56,7 +56,7 @@ def states_after(settings: ControlSettings, steps: int) -> tuple[ControllerState
     return state, inputs_at(steps, obs, state.last_action), StepNoise(settings.planner.draw_noise())
 
 
-@pytest.mark.parametrize("rule", ["gradient", "none"])
+@pytest.mark.parametrize("rule", ["gradient", pytest.param("none", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("method", PLANNERS)
 def test_the_step_is_one_graph_for_a_compiler(trained: MetaTrainer, method: str, rule: str, one_graph: OneGraphCompiler):
     settings = settings_of(trained, method, rule)
@@ -76,7 +76,7 @@ def test_the_step_is_one_graph_for_a_compiler(trained: MetaTrainer, method: str,
     assert one_graph.graphs == 1
 
 
-@pytest.mark.parametrize("method", PLANNERS)
+@pytest.mark.parametrize("method", [m if m == "icem" else pytest.param(m, marks=pytest.mark.slow) for m in PLANNERS])
 def test_the_step_is_one_graph_with_noise_of_each_robots_own(trained: MetaTrainer, method: str, one_graph: OneGraphCompiler):
     settings = settings_of(trained, method)
     settings.planner.seed([4, 5])

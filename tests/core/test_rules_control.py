@@ -13,10 +13,19 @@ from adaptive_mbrl.controller import AdaptiveController, StepOptions
 from tests.core.analytic import POINT, POINT_WINDOW, TINY_PLANNER, TO_ORIGIN, push
 from tests.core.compiling import one_graph_compiler
 from tests.core.driving import BeliefWitness, control_settings
-from tests.core.rules import ADAPTING, RULES, point_adapter
+from tests.core.rules import ADAPTING, RULES, point_adapter, rules_marked_slow_but
 
 ROBOTS = 2
 START = np.array([[0.3, 0.0], [-0.2, 0.5]], np.float32)
+TRACED = (
+    "gradient_second_order",
+    "gauss_newton",
+    "latent_samples",
+    "mixture",
+    "recurrent_then_gradient",
+    "context_then_bayes_linear",
+)
+"""Rules whose graph the quick tests trace: gradients and solves within the step, samples, growing and carried beliefs."""
 
 
 def controller_of(adapter: NetworkAdapter, seed: int = 0) -> AdaptiveController:
@@ -32,7 +41,7 @@ def drive(controller: AdaptiveController, steps: int, gain: float, start: np.nda
     return np.stack(actions)
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", rules_marked_slow_but(TRACED))
 def test_the_control_step_is_one_graph_for_a_compiler(name: str):
     """One graph for all steps, no value that the host has to wait for, and the same numbers."""
     settings = control_settings(point_adapter(name), TO_ORIGIN, TINY_PLANNER)

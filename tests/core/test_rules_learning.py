@@ -14,7 +14,7 @@ from adaptive_mbrl.data.dataset import EpisodeDataset
 from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
 from adaptive_mbrl.meta.trainer import MetaTrainer, OuterConfig
 from tests.core.analytic import POINT, POINT_MODEL, POINT_OUTER, POINT_WINDOW, point_episodes
-from tests.core.rules import ADAPTING, RULES
+from tests.core.rules import ADAPTING, KINDS, RULES, rules_marked_slow_but
 
 UPDATES = 300
 
@@ -39,14 +39,14 @@ def validated(name: str) -> dict[str, float]:
     return trainer.validate(dataset())
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", rules_marked_slow_but(KINDS))
 def test_training_lowers_the_loss(name: str):
     before = untrained(name).validate(dataset())["validation/adapted_loss"]
 
     assert validated(name)["validation/adapted_loss"] < 0.5 * before
 
 
-@pytest.mark.parametrize("name", ADAPTING)
+@pytest.mark.parametrize("name", rules_marked_slow_but(KINDS, ADAPTING))
 def test_after_training_a_window_is_better_than_none(name: str):
     scalars = validated(name)
 
@@ -54,7 +54,7 @@ def test_after_training_a_window_is_better_than_none(name: str):
     assert scalars["validation/adapted_error_1_steps"] < 0.7 * scalars["validation/prior_error_1_steps"]
 
 
-@pytest.mark.parametrize("name", ADAPTING)
+@pytest.mark.parametrize("name", rules_marked_slow_but(KINDS, ADAPTING))
 def test_a_trained_rule_beats_the_multi_task_model(name: str):
     assert validated(name)["validation/adapted_loss"] < validated("none")["validation/adapted_loss"]
 

@@ -243,6 +243,7 @@ def test_a_situation_that_returns_is_recalled():
         assert ends[1] == ends[3] == {1}
 
 
+@pytest.mark.slow
 def test_a_recalled_component_is_better_than_learning_anew_and_than_one_that_follows():
     recalling, following = errors_after_changes(4), errors_after_changes(1)
 

@@ -184,6 +184,7 @@ def words(space: str = "space.yaml", trials: int = 2, *settings: str) -> list[st
     return ["sweep", "--space", space, *flags, "--set", *SMALL, *settings]
 
 
+@pytest.mark.slow
 def test_the_example_is_searched_and_its_best_configuration_can_be_trained(recordings: Path, capsys: pytest.CaptureFixture[str]):
     assert cli.main(words(str(EXAMPLE), 2, "outer.query=10")) == 0
 

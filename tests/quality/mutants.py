@@ -1,7 +1,7 @@
 """Mutations: ways in which the code could be wrong without an error. A pytest plugin that applies one of them.
 
 `make test-mutations` runs tests with ``-p tests.quality.mutants`` and the name of a mutant in an environment variable. No other
-file reads the variable. A mutant replaces a function of the package in the process of its test run only.
+file reads the variable. A mutant replaces functions of the package in the process of its test run only.
 """
 
 from __future__ import annotations
@@ -124,6 +124,21 @@ def with_the_whole_window(right: Callable[..., Any]) -> Callable[..., Any]:
     return grown
 
 
+def of_every_rule(wrong: Callable[[Tensor, Tensor], Tensor]) -> tuple[Mutant, ...]:
+    """Whatever the rules are, what is believed is made of the prior and of the right belief, number by number."""
+
+    def changed(prior: Tensor, belief: Tensor) -> Tensor:
+        return wrong(prior, belief) if belief.is_floating_point() else belief
+
+    def update(right: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda self, belief, recent: map_belief(changed, self.prior(len(recent.valid)), right(self, belief, recent))
+
+    def infer(right: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda self, recent: map_belief(changed, self.prior(len(recent.valid)), right(self, recent))
+
+    return Mutant(NetworkAdapter, "update", update), Mutant(NetworkAdapter, "infer", infer)
+
+
 def of_another_robot(belief: Any) -> Any:
     return map_belief(lambda tensor: tensor.roll(1, dims=0), belief)
 
@@ -135,8 +150,10 @@ def without_mask(right: Callable[..., Any]) -> Callable[..., Any]:
     return particle_returns
 
 
-MUTANTS = {
-    "adaptation_reversed": scaled_inner_gradient(-1.0),
+MUTANTS: dict[str, Mutant | tuple[Mutant, ...]] = {
+    "belief_reversed": of_every_rule(lambda prior, belief: 2 * prior - belief),
+    "belief_is_the_prior": of_every_rule(lambda prior, belief: prior),
+    "inner_gradient_reversed": scaled_inner_gradient(-1.0),
     "inner_step_zero": scaled_inner_gradient(0.0),
     "random_network_weights": loaded(draw_weights),
     "normalizer_of_two_channels_swapped": loaded(swap_two_channels),
@@ -155,4 +172,6 @@ def pytest_configure(config: pytest.Config) -> None:
     """Apply the mutant that the environment names; without a name the code stays as it is."""
     name = os.environ.get(VARIABLE, "")
     if name:
-        MUTANTS[name].apply()
+        found = MUTANTS[name]
+        for mutant in found if isinstance(found, tuple) else (found,):
+            mutant.apply()

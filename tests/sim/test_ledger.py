@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.options import EvaluateOptions
 from sim import commands, paths
 from sim.evaluation.ledger import append_to_ledger, is_held_out, ledger_entries
@@ -47,6 +48,25 @@ def test_entries_are_appended_below_one_head(tmp_path: Path):
         ("arm_multitask", "arm/mixed:test", "5", "0"),
     ]
     assert all(len(r["date"]) == 10 and r["revision"] is not None for r in rows)
+
+
+def test_a_line_says_why_one_looked(tmp_path: Path):
+    path = tmp_path / "ledger.csv"
+
+    append_to_ledger(path, ledger_entries(["arm"], "arm/mixed:test", 5, 0, "a table, of a page"))
+
+    (row,) = csv.DictReader(path.read_text().splitlines())
+    assert row["reason"] == "a table, of a page"
+
+
+def test_a_file_with_other_columns_is_left_as_it_is(tmp_path: Path):
+    path = tmp_path / "ledger.csv"
+    path.write_text("date,revision,checkpoint\n2026-01-31,abc,arm\n")
+
+    with pytest.raises(ConfigError, match=r"ledger.csv: its columns are date, revision, checkpoint; allowed: date, revision, "):
+        append_to_ledger(path, ledger_entries(["arm"], "arm/mixed:test", 5, 0))
+
+    assert path.read_text() == "date,revision,checkpoint\n2026-01-31,abc,arm\n"
 
 
 def test_an_evaluation_writes_down_its_models(

@@ -140,7 +140,9 @@ MOMENTS = {
 }
 
 
-@pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS.keys())
+@pytest.mark.parametrize(
+    "moment", [pytest.param(m, id=i, marks=pytest.mark.slow if "1" in i else ()) for i, m in MOMENTS.items()]
+)
 def test_an_interrupted_run_ends_as_if_nothing_had_happened(tmp_path: Path, overlapped: Path, moment: tuple):
     run = tmp_path / "run"
     with pytest.MonkeyPatch.context() as patch:
@@ -154,7 +156,7 @@ def test_an_interrupted_run_ends_as_if_nothing_had_happened(tmp_path: Path, over
     assert_same_end(run, overlapped)
 
 
-@pytest.mark.parametrize(("before", "after"), [(0, 2), (2, 0)])
+@pytest.mark.parametrize(("before", "after"), [(0, 2), pytest.param(2, 0, marks=pytest.mark.slow)])
 def test_a_run_goes_on_with_another_number_of_collectors(tmp_path: Path, before: int, after: int):
     run = tmp_path / "run"
     with pytest.MonkeyPatch.context() as patch:
@@ -243,7 +245,9 @@ train_with_collectors(load_yaml(sys.argv[1], TrainConfig), Path(sys.argv[2]), co
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, *(pytest.param(n, marks=pytest.mark.slow) for n in (signal.SIGTERM, signal.SIGINT))]
+)
 def test_no_collector_outlives_its_training(tmp_path: Path, number: signal.Signals):
     run, config = tmp_path / "run", tmp_path / "config.yaml"
     endless = dataclasses.replace(TINY, updates_initial=10**6)
