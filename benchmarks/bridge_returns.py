@@ -71,14 +71,14 @@ def main(
     network = ["--transport", transport, "--domain", str(domain)]
     extra = [] if imperfections is None else ["--imperfections", str(imperfections)]
     scenarios = reference["scenarios"][:episodes]
-    runs = [run(robot, scenario, network, extra) for scenario in tqdm(scenarios * repeats, unit="episode")]
-    behind = np.array([r["return_after_change"] for r in runs]).reshape(repeats, episodes).mean(0)
-    inside = in_process(robot, reference["scenario"], episodes)
     reason = "return behind real middleware, against that in process"
     first = reference["config"]["seed"]
     append_to_ledger(
         ROOT / "docs/results/test_ledger.csv", ledger_entries([robot], reference["scenario"], episodes, first, reason)
     )
+    runs = [run(robot, scenario, network, extra) for scenario in tqdm(scenarios * repeats, unit="episode")]
+    behind = np.array([r["return_after_change"] for r in runs]).reshape(repeats, episodes).mean(0)
+    inside = in_process(robot, reference["scenario"], episodes)
     report = {
         "robot": robot,
         "scenario": reference["scenario"],

@@ -207,29 +207,38 @@ def overlap_table(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def with_differences(report: dict[str, Any]) -> dict[str, Any]:
-    """A benchmark's report. Where it has no differences of differences, they are those of its mean curves, without intervals."""
-    for protocol in report["protocols"]:
+def leads_table(reports: list[dict[str, Any]]) -> str:
+    """By how much arms were ahead before and after the change; for reports of before benchmarks had differences of differences.
+
+    What was earned before is known from mean curves only, whose last steps before the change stand for the time before.
+    """
+    rows = []
+    for protocol in (protocol for report in reports for protocol in report["protocols"]):
         for pair in protocol["comparisons"]:
-            if "after_minus_before" not in pair:
-                pair["after_minus_before"] = {"value": _further_ahead(protocol["scenarios"], pair), "ci95": None}
-    for pair in report["overall"]["comparisons"]:
-        pair.setdefault("after_minus_before", {"value": None, "ci95": None})
-    return report
+            after, before = pair["return_after_change"]["value"], _lead_before(protocol["scenarios"], pair)
+            if after is not None and before is not None:
+                words = f"{pair['ours']} - {pair['theirs']}"
+                rows.append((protocol["name"], words, *(f"{x:+.0f}" for x in (after, before, after - before))))
+    head = ("protocol", "difference", "after the change", "before, about", "grew by, about")
+    return "\n".join(table(head, list(dict.fromkeys(rows))))
 
 
-def _further_ahead(scenarios: list[dict[str, Any]], pair: dict[str, Any]) -> float | None:
-    """How much further ahead one arm is after the change than in as many steps at the rate of the steps shown before it."""
-    if pair["return_after_change"]["value"] is None:
-        return None
-    before = []
+def _lead_before(scenarios: list[dict[str, Any]], pair: dict[str, Any]) -> float | None:
+    """The lead in reward per step in the curves' steps before the last change, times the steps after it; the mean over scenarios.
+
+    None where a curve is missing, or has no step before.
+    """
+    leads = []
     for scenario in scenarios:
         steps, curves = scenario["recovery"]["steps"], scenario["recovery"]["arms"]
+        if pair["ours"] not in curves or pair["theirs"] not in curves or steps[0] >= 0:
+            return None
         ours, theirs = (curves[pair[side]]["mean"] for side in ("ours", "theirs"))
-        ahead = [a - b for step, a, b in zip(steps, ours, theirs, strict=True) if step < 0]
-        number = steps[-1] + (steps[-1] - steps[-2])
-        before.append(number * sum(ahead) / len(ahead))
-    return pair["return_after_change"]["value"] - sum(before) / len(before)
+        lead = [a - b for step, a, b in zip(steps, ours, theirs, strict=True) if step < 0]
+        # curves of long episodes have every second step, or every third
+        length = 2 * steps[-1] - steps[-2]
+        leads.append(length * sum(lead) / len(lead))
+    return sum(leads) / len(leads)
 
 
 def short_tables(report: dict[str, Any]) -> str:

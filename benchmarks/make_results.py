@@ -3,8 +3,8 @@
 Usage: python benchmarks/make_results.py
 
 Between a line ``<!-- begin NAME -->`` and ``<!-- end NAME -->`` in one of the `PAGES`, the text is replaced by what
-docs/results/NAME.json says. `budgets` is about the shipped checkpoints; `in_short`, `test_ledger`, `evidence` and
-`candidates_together` sum up several files.
+docs/results/NAME.json says. `budgets` is about the shipped checkpoints; `in_short`, `test_ledger`, `evidence`,
+`candidates_together` and `leads` sum up several files.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from learning_tables import (
     ceiling_table,
     gate_table,
     large_store_table,
+    leads_table,
     overlap_table,
     privileges_table,
     rules_table,
     short_tables,
     tables,
-    with_differences,
 )
 from planning_tables import candidates_table, candidates_together, waiting_table
 from scaling_tables import interrupted_table, scaling_table
@@ -81,6 +81,7 @@ def _replacement(match: re.Match[str]) -> str:
         "budgets": budgets_table,
         "evidence": in_short,
         "candidates_together": candidate_sets,
+        "leads": leads,
     }
     content = without_report[name]() if name in without_report else not_measured(name) or report_tables(name)
     return f"<!-- begin {name} -->\n{content}\n<!-- end {name} -->"
@@ -100,12 +101,17 @@ def read_report(name: str) -> dict[str, Any]:
     report: dict[str, Any] = json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8"))
     if "arms" in report:
         report["summary"] = summarize(report["arms"], report["scenarios"]) | {"open_loop_10": report["summary"]["open_loop_10"]}
-    return with_differences(report) if "benchmark" in report else report
+    return report
 
 
 def goals() -> str:
     """The goals beside what the suite `standard` has found."""
     return claims_table(read_report("standard"))
+
+
+def leads() -> str:
+    """The leads of arms before and after the change, of the two large benchmarks."""
+    return leads_table([read_report(name) for name in ("standard", "multitask")])
 
 
 def candidate_sets() -> str:

@@ -70,6 +70,8 @@ def main(episodes: int = 2, settings: tuple[str, ...] = tuple(SETTINGS), out: Pa
     found = load_scenario(SCENARIO)
     scenarios = found.episodes(episodes, found.seed)
     about = machine() | {"real_time_priority": os.sched_getscheduler(0) in (os.SCHED_FIFO, os.SCHED_RR)}
+    looked = ledger_entries([ROBOT], SCENARIO, episodes, found.seed, "return with a network in between, against that in process")
+    append_to_ledger(ROOT / "docs/results/test_ledger.csv", looked)
     rows = []
     for name in tqdm(settings, unit="setting"):
         line = SETTINGS[name]
@@ -80,8 +82,6 @@ def main(episodes: int = 2, settings: tuple[str, ...] = tuple(SETTINGS), out: Pa
             {"setting": name, "line": asdict(line), "round_trips": trips, "episodes": runs, "summary": summary(trips, runs)}
         )
     inside = in_process(episodes)
-    looked = ledger_entries([ROBOT], SCENARIO, episodes, found.seed, "return with a network in between, against that in process")
-    append_to_ledger(ROOT / "docs/results/test_ledger.csv", looked)
     report = {"two_machines": rows, "robot": ROBOT, "scenario": SCENARIO, "in_process": inside, "machine": about}
     write_text_atomically(out or ROOT / "docs/results/two_machines.json", json.dumps(report, indent=1) + "\n")
     print(json.dumps({row["setting"]: row["summary"] for row in rows}, indent=1), "in process:", float(np.mean(inside)))

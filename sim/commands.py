@@ -31,7 +31,7 @@ from sim.evaluation.episode_film import film_of
 from sim.evaluation.evaluate import Evaluation
 from sim.evaluation.evaluate import evaluate as run_evaluation
 from sim.evaluation.first_episode import render_first_episode
-from sim.evaluation.ledger import append_to_ledger
+from sim.evaluation.ledger import append_to_ledger, require_ledger
 from sim.evaluation.plots import plot_recovery
 from sim.evaluation.report import ledger_of, make_report, write_report
 from sim.evaluation.setup import prepare
@@ -123,6 +123,8 @@ def evaluate(options: EvaluateOptions) -> None:
     wanted = {flag: path for flag, path in outputs.items() if path is not None}
     for flag, path in wanted.items():
         require_writable(flag, path)
+    if options.ledger is not None:
+        require_ledger(options.ledger)
     setup = prepare(
         options.checkpoint,
         options.scenario,
@@ -144,7 +146,7 @@ def evaluate(options: EvaluateOptions) -> None:
         evaluation = run_evaluation(setup, begin_arm)
     if options.ledger is not None:
         append_to_ledger(options.ledger, ledger_of(evaluation, options.reason))
-    report = make_report(evaluation)
+    report = make_report(evaluation, options.reason)
     console = make_console()
     print_report(report, console)
     for path in _written(options, evaluation, report):

@@ -2,7 +2,7 @@
 
 Usage: python -m tests.mutations [MUTANT ...]
 
-Each of them runs by itself, so that the table shows what each one protects: a canary notices any change of a number, but is
+Each file of tests runs by itself, so that the table shows what each one protects: a canary notices any change of a number, but is
 recorded anew with every checkpoint. A mutant is killed when a test fails. What the tests of quality cannot notice is put to some
 fast unit tests. Prints a table and exits with 1 if a mutant survives, and with 2 if tests cannot run or fail without a mutant.
 """

@@ -30,6 +30,7 @@ class BenchmarkError(AdaptiveMBRLError):
 
 
 IN_USE = Purpose("running a benchmark in", "runs a benchmark in", "--out", BenchmarkError)
+"""What a benchmark's folder is locked for."""
 
 
 def benchmark(options: BenchmarkOptions) -> None:
@@ -46,7 +47,7 @@ def benchmark(options: BenchmarkOptions) -> None:
         console.print(f"left out, because it is not there: {place}", markup=False, soft_wrap=True)
     with locked_file(out, IN_USE):
         failed = _run(options, plan, out, processes, suite.name)
-        report = write_reports(suite, plan, out, failed)
+        report = write_reports(suite, plan, out, failed, options.reason)
     _tell(report, out)
     if failed:
         key, error = next(iter(failed.items()))
@@ -76,9 +77,9 @@ def _as_before(options: BenchmarkOptions) -> list[str]:
     return flags + (["--skip-missing"] if options.skip_missing else [])
 
 
-def write_reports(suite: Suite, plan: Plan, out: Path, failed: dict[str, str]) -> Report:
+def write_reports(suite: Suite, plan: Plan, out: Path, failed: dict[str, str], reason: str = "") -> Report:
     """Write report.json, report.html and report.md from all results that are there."""
-    report = summarize(suite, plan, out, failed)
+    report = summarize(suite, plan, out, failed, reason)
     write_report(out / "report.json", report)
     write_text_atomically(out / "report.html", html_report(report))
     write_text_atomically(out / "report.md", markdown_report(report))

@@ -92,18 +92,16 @@ class FieldData:
         """Return after the last change of E episodes, (E,)."""
         return np.array(returns_after_change(rewards, self.scenarios), dtype=np.float64)
 
-    def above_before(self, arm: ArmData) -> Array | None:
-        """What an arm earns after the last change above what it earned before the first one, (S, E); None without a step before.
+    def returns_above_before(self, arm: ArmData) -> Array | None:
+        """The `above_before` of each episode, (S, E), whose difference between two arms is the difference of differences.
 
-        The difference of two arms is the difference of differences: what adapting to the change is worth.
+        None where an episode has no step before a change.
         """
         firsts = [first_change(scenario) for scenario in self.scenarios]
         if 0 in firsts:
             return None
-        rows = [
-            [above_before(r, *at) for r, at in zip(row, zip(firsts, self.changes, strict=True), strict=True)]
-            for row in arm.rewards
-        ]
+        steps = list(zip(firsts, self.changes, strict=True))
+        rows = [[above_before(r, *at) for r, at in zip(row, steps, strict=True)] for row in arm.rewards]
         return np.array(rows, dtype=np.float64)
 
     def table(self, arm: ArmData, values: Array) -> Table:

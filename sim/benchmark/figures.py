@@ -158,7 +158,7 @@ def _after_minus_before(left: Sequence[Entry], right: Sequence[Entry]) -> Estima
     """The difference of differences: how much further ahead ours is after the change than before it."""
     sides = []
     for side in (left, right):
-        found = [(f, a, f.above_before(a)) for f, a in side]
+        found = [(f, a, f.returns_above_before(a)) for f, a in side]
         if any(values is None for _, _, values in found):
             return Estimate(None)
         sides.append([f.table(a, values) for f, a, values in found if values is not None])

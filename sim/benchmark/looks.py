@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sim.benchmark.cells import Cell, Plan
 from sim.benchmark.run_cell import Result, read_result
-from sim.evaluation.ledger import LedgerEntry, append_to_ledger, is_held_out
+from sim.evaluation.ledger import LedgerEntry, append_to_ledger, is_held_out, require_ledger
 from sim.scenarios.loading import load_scenario
 
 
@@ -36,9 +36,13 @@ class Looks:
         out: folder of the benchmark.
         ledger: the CSV file.
         reason: why one looks.
+
+    Raises:
+        ConfigError: the file has other columns.
     """
 
     def __init__(self, plan: Plan, out: Path, ledger: Path, reason: str = "") -> None:
+        require_ledger(ledger)
         self._plan, self._out, self._ledger, self._reason = plan, out, ledger, reason
         self._known = {_look(cell) for cell in plan.cells() if read_result(cell, out) is not None}
 
@@ -48,8 +52,8 @@ class Looks:
             return
         result = read_result(cell, self._out)
         if result is not None:
-            self._known.add(_look(cell))
             append_to_ledger(self._ledger, looked_at([(cell, result)], self._reason))
+            self._known.add(_look(cell))
 
     def note_all(self) -> None:
         """Write down all looks that are new, also of cells that had ended when the benchmark was interrupted."""

@@ -26,7 +26,7 @@ Report = dict[str, Any]
 NOTHING = asdict(Estimate(None))
 
 
-def summarize(suite: Suite, plan: Plan, out: Path, failed: dict[str, str]) -> Report:
+def summarize(suite: Suite, plan: Plan, out: Path, failed: dict[str, str], reason: str = "") -> Report:
     """The report of all results that are there.
 
     Args:
@@ -34,6 +34,7 @@ def summarize(suite: Suite, plan: Plan, out: Path, failed: dict[str, str]) -> Re
         plan: its cells.
         out: folder of the benchmark.
         failed: why cells failed, by their key.
+        reason: why one looks at held-out changes, for the ledger's lines.
     """
     fields = [data for field in plan.fields if (data := read_field(field, out)) is not None and data.scenarios]
     by_protocol: dict[str, list[FieldData]] = {}
@@ -67,7 +68,7 @@ def summarize(suite: Suite, plan: Plan, out: Path, failed: dict[str, str]) -> Re
             "failed": [{"cell": names[key], "key": key, "error": error} for key, error in failed.items()],
             "overall": _overall(list(by_protocol.values())),
             "protocols": [_protocol(name, group) for name, group in by_protocol.items()],
-            "ledger": [asdict(entry) for entry in looked_at(found)],
+            "ledger": [asdict(entry) for entry in looked_at(found, reason)],
         }
     )
 

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TextIO
 
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.revision import git_revision
@@ -44,6 +45,10 @@ class LedgerEntry:
     reason: str = ""
 
 
+COLUMNS = [field.name for field in fields(LedgerEntry)]
+"""The first line of a ledger."""
+
+
 def ledger_entries(checkpoints: Iterable[str], scenario: str, episodes: int, seed: int, reason: str = "") -> list[LedgerEntry]:
     """The entries of an evaluation; none where the scenario is not held out.
 
@@ -69,24 +74,45 @@ def is_held_out(scenario: str) -> bool:
 def append_to_ledger(path: Path, entries: Iterable[LedgerEntry]) -> None:
     """Append entries to a CSV file, which is made if it is not there; two processes may do so at once.
 
+    A file of before there were reasons gets the column.
+
     Raises:
-        ConfigError: the file has other columns.
+        ConfigError: the file has other columns, see `require_ledger`.
     """
     rows = list(entries)
     if not rows:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    names = [field.name for field in fields(LedgerEntry)]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    with path.open("a+", encoding="utf-8") as file:
+    with path.open("a+", encoding="utf-8", newline="") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        head = next(csv.reader(file), None)
-        if head is None:
-            writer.writerow(names)
-        elif head != names:
-            raise ConfigError(f"{path}: its columns are {', '.join(head)}; allowed: {', '.join(names)}")
+        head = _head(file, path)
+        if head != COLUMNS:
+            file.seek(0)
+            old = list(csv.reader(file))[1:]
+            file.truncate(0)
+            writer.writerows([COLUMNS, *([*row, ""] for row in old)])
         writer.writerows(astuple(row) for row in rows)
         # one write of a whole number of lines, which always goes to the end
         file.write(text.getvalue())
+
+
+def require_ledger(path: Path) -> None:
+    """Refuse a file that no line can be appended to, before anything runs.
+
+    Raises:
+        ConfigError: it is there and has other columns.
+    """
+    if path.exists():
+        with path.open(encoding="utf-8", newline="") as file:
+            _head(file, path)
+
+
+def _head(file: TextIO, path: Path) -> list[str]:
+    """The columns of a ledger: those of today, those of before there were reasons, or none in a new file."""
+    file.seek(0)
+    head = next(csv.reader(file), [])
+    if head not in ([], COLUMNS, COLUMNS[:-1]):
+        raise ConfigError(f"{path}: its columns are {', '.join(head)}; allowed: {', '.join(COLUMNS)}")
+    return head

@@ -117,7 +117,16 @@ def difference_of_differences(arm: Array, other: Array, first_change: int, last_
 
 
 def above_before(rewards: Array, first_change: int, last_change: int) -> float | None:
-    """The return after the last change above what as many steps before the first change earn; None without a step before."""
+    """The return after the last change above what the same number of steps earn at the mean reward before the first change.
+
+    Args:
+        rewards: the rewards of one episode, (T,).
+        first_change: the step of the first change.
+        last_change: the step of the last change.
+
+    Returns:
+        The difference in return, or None where there is no step before the first change.
+    """
     if first_change == 0:
         return None
     after = np.asarray(rewards[last_change:], dtype=np.float64)

@@ -41,8 +41,8 @@ DIGITS = 6
 PACKAGES = ("torch", "mujoco", "mjbatch", "numpy")
 
 
-def make_report(evaluation: Evaluation) -> Report:
-    """The content of the JSON file, as plain values."""
+def make_report(evaluation: Evaluation, reason: str = "") -> Report:
+    """The content of the JSON file, as plain values; `reason` says why one looks, for the ledger's lines."""
     setup, scenarios = evaluation.setup, [scenario_report(s) for s in evaluation.scenarios]
     arms = {name: arm_report(arm) for name, arm in evaluation.arms.items()}
     for name, arm in arms.items():
@@ -59,7 +59,7 @@ def make_report(evaluation: Evaluation) -> Report:
         "summary": summary,
         "open_loop": _open_loop(evaluation.open_loop),
         "config": _config(setup),
-        "ledger": [asdict(entry) for entry in ledger_of(evaluation)],
+        "ledger": [asdict(entry) for entry in ledger_of(evaluation, reason)],
     }
     return plain(report)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from typing import Any
 
 import pytest
 import torch
-from _pytest.mark.structures import ParameterSet
 from torch import Tensor
 
 from adaptive_mbrl.adaptation import NetworkAdapter, Rules, make_adapter
@@ -87,7 +87,7 @@ KINDS = (
 """Each kind of rule once, and compositions of them: what the quick tests of something that takes seconds per rule run."""
 
 
-def rules_marked_slow_but(quick: Collection[str], names: Iterable[str] = RULES) -> list[ParameterSet]:
+def rules_marked_slow_but(quick: Collection[str], names: Iterable[str] = RULES) -> list[Any]:
     """Parameters of a test that takes seconds per rule: those of rules that are not named are slow tests."""
     return [pytest.param(name, marks=() if name in quick else pytest.mark.slow) for name in names]
 

@@ -105,7 +105,7 @@ def test_a_gpu_needs_triton(monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize(
     ("rule", "settings"),
     [
-        pytest.param("none", {"precision": "bfloat16"}, id="none", marks=pytest.mark.slow),
+        pytest.param("none", {"precision": "bfloat16"}, id="none"),
         pytest.param("gradient", {"predicted_steps": 2}, id="gradient"),
         pytest.param("recurrent", {}, id="recurrent", marks=pytest.mark.slow),
         pytest.param("latent", {}, id="latent"),

@@ -17,6 +17,7 @@ from torch import Tensor
 
 import adaptive_mbrl.checkpoint as checkpoint_module
 import adaptive_mbrl.control.step as step_module
+from adaptive_mbrl.adaptation.bayes_linear import BayesLinearBelief
 from adaptive_mbrl.adaptation.belief import map_belief
 from adaptive_mbrl.adaptation.gradient import GradientRule
 from adaptive_mbrl.adaptation.network_adapter import NetworkAdapter
@@ -124,17 +125,25 @@ def with_the_whole_window(right: Callable[..., Any]) -> Callable[..., Any]:
     return grown
 
 
-def of_every_rule(wrong: Callable[[Tensor, Tensor], Tensor]) -> tuple[Mutant, ...]:
-    """Whatever the rules are, what is believed is made of the prior and of the right belief, number by number."""
+def reversed_belief(prior: Any, belief: Any) -> Any:
+    """What is as far from the prior as the belief, on the other side of it."""
+    if isinstance(belief, BayesLinearBelief):
+        # data of which the residual has the other sign give a posterior mean with the other sign
+        return belief._replace(residual=-belief.residual)
+    if isinstance(belief, Tensor):
+        return 2 * prior - belief if belief.is_floating_point() else belief
+    parts = [reversed_belief(*pair) for pair in zip(prior, belief, strict=True)]
+    return type(belief)(*parts) if hasattr(belief, "_fields") else tuple(parts)
 
-    def changed(prior: Tensor, belief: Tensor) -> Tensor:
-        return wrong(prior, belief) if belief.is_floating_point() else belief
+
+def of_every_rule(changed: Callable[[Any, Any], Any]) -> tuple[Mutant, ...]:
+    """Whatever the rules are, what is believed is made of the prior and of the right belief."""
 
     def update(right: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda self, belief, recent: map_belief(changed, self.prior(len(recent.valid)), right(self, belief, recent))
+        return lambda self, belief, recent: changed(self.prior(len(recent.valid)), right(self, belief, recent))
 
     def infer(right: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda self, recent: map_belief(changed, self.prior(len(recent.valid)), right(self, recent))
+        return lambda self, recent: changed(self.prior(len(recent.valid)), right(self, recent))
 
     return Mutant(NetworkAdapter, "update", update), Mutant(NetworkAdapter, "infer", infer)
 
@@ -151,7 +160,7 @@ def without_mask(right: Callable[..., Any]) -> Callable[..., Any]:
 
 
 MUTANTS: dict[str, Mutant | tuple[Mutant, ...]] = {
-    "belief_reversed": of_every_rule(lambda prior, belief: 2 * prior - belief),
+    "belief_reversed": of_every_rule(reversed_belief),
     "belief_is_the_prior": of_every_rule(lambda prior, belief: prior),
     "inner_gradient_reversed": scaled_inner_gradient(-1.0),
     "inner_step_zero": scaled_inner_gradient(0.0),

@@ -356,9 +356,10 @@ def test_a_look_at_held_out_changes_is_in_the_ledger(suite: Path, tmp_path: Path
     ledger = tmp_path / "ledger.csv"
     short_split(tmp_path / "short", monkeypatch)
 
-    reports = [run(tmp_path / "s.yaml", tmp_path / "out", ledger=ledger) for _ in range(2)]
+    reports = [run(tmp_path / "s.yaml", tmp_path / "out", ledger=ledger, reason="a test") for _ in range(2)]
 
     (row,) = csv.DictReader(ledger.read_text().splitlines())
+    assert row["reason"] == "a test"
     assert (row["checkpoint"], row["scenario"], row["episodes"], row["seed"]) == (place, "cartpole/mass_gain:test", "2", "9")
     assert [{**entry, "episodes": "2", "seed": "9"} for entry in reports[1]["ledger"]] == [row]
     # without oracle and random arm there is no score, and the reports say so instead of failing

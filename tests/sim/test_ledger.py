@@ -13,7 +13,7 @@ import pytest
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.options import EvaluateOptions
 from sim import commands, paths
-from sim.evaluation.ledger import append_to_ledger, is_held_out, ledger_entries
+from sim.evaluation.ledger import append_to_ledger, is_held_out, ledger_entries, require_ledger
 
 
 @pytest.mark.parametrize(
@@ -59,12 +59,23 @@ def test_a_line_says_why_one_looked(tmp_path: Path):
     assert row["reason"] == "a table, of a page"
 
 
+def test_a_file_of_before_there_were_reasons_gets_the_column(tmp_path: Path):
+    path = tmp_path / "ledger.csv"
+    path.write_text("date,revision,checkpoint,scenario,episodes,seed\n2026-01-31,abc,arm,arm/mixed:test,5,0\n")
+
+    require_ledger(path)
+    append_to_ledger(path, ledger_entries(["arm"], "arm/mixed:test", 5, 7, "again"))
+
+    rows = [(row["checkpoint"], row["seed"], row["reason"]) for row in csv.DictReader(path.read_text().splitlines())]
+    assert rows == [("arm", "0", ""), ("arm", "7", "again")]
+
+
 def test_a_file_with_other_columns_is_left_as_it_is(tmp_path: Path):
     path = tmp_path / "ledger.csv"
     path.write_text("date,revision,checkpoint\n2026-01-31,abc,arm\n")
 
     with pytest.raises(ConfigError, match=r"ledger.csv: its columns are date, revision, checkpoint; allowed: date, revision, "):
-        append_to_ledger(path, ledger_entries(["arm"], "arm/mixed:test", 5, 0))
+        require_ledger(path)
 
     assert path.read_text() == "date,revision,checkpoint\n2026-01-31,abc,arm\n"
 
@@ -81,9 +92,12 @@ def test_an_evaluation_writes_down_its_models(
     place, ledger, report = str(make_checkpoint(tmp_path / "meta")), tmp_path / "ledger.csv", tmp_path / "report.json"
 
     commands.evaluate(
-        EvaluateOptions(place, "cartpole/mass_gain:test", 1, seed=3, oracle=False, json=report, ledger=ledger, device="cpu")
+        EvaluateOptions(
+            place, "cartpole/mass_gain:test", 1, seed=3, oracle=False, json=report, ledger=ledger, reason="a test", device="cpu"
+        )
     )
 
     (row,) = csv.DictReader(ledger.read_text().splitlines())
     assert (row["checkpoint"], row["scenario"], row["seed"]) == (place, "cartpole/mass_gain:test", "3")
+    assert row["reason"] == "a test"
     assert [{**entry, "episodes": "1", "seed": "3"} for entry in json.loads(report.read_text())["ledger"]] == [row]

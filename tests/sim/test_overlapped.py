@@ -141,7 +141,7 @@ MOMENTS = {
 
 
 @pytest.mark.parametrize(
-    "moment", [pytest.param(m, id=i, marks=pytest.mark.slow if "1" in i else ()) for i, m in MOMENTS.items()]
+    "moment", [pytest.param(m, id=i, marks=() if i == "fitting in round 2" else pytest.mark.slow) for i, m in MOMENTS.items()]
 )
 def test_an_interrupted_run_ends_as_if_nothing_had_happened(tmp_path: Path, overlapped: Path, moment: tuple):
     run = tmp_path / "run"
