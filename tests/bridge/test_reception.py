@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.errors import BridgeError, ConfigError
 from robot_bridge.bridge_config import load_bridge_config
 from robot_bridge.control.inputs import Inputs
 from robot_bridge.middleware import dds
@@ -212,8 +212,8 @@ def test_a_flood_of_requests_does_not_start_threads_without_end(transport: DdsTr
         thread.start()
     for _ in threads:
         assert asked.acquire(timeout=PATIENCE)
-    late = threading.Thread(target=lambda: clients[-1](TriggerRequest(), PATIENCE), daemon=True)
-    late.start()
+    with pytest.raises(BridgeError, match=r"no answer within 0.5 s"):
+        clients[-1](TriggerRequest(), PATIENCE, 0.5)
     wait_until(lambda: transport.reception.refused["/flooded/estop"] == 1)
     may_answer.set()
     for thread in threads:
