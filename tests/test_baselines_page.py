@@ -70,7 +70,8 @@ def test_a_report_of_a_baseline_becomes_a_row(tmp_path: Path, monkeypatch: pytes
     (row,) = [line for line in tables.table("cartpole").splitlines() if line.startswith("| PPO")]
     written = json.loads((tmp_path / "results" / "baselines" / "cartpole_ppo.json").read_text(encoding="utf-8"))
     looks = (tmp_path / "results" / "test_ledger.csv").read_text(encoding="utf-8").splitlines()
-    assert [look.split(",")[2:] for look in looks[1:]] == [[str(tmp_path / "cartpole_ppo"), "cartpole/mass_gain:test", "3", "0"]]
+    expected = [str(tmp_path / "cartpole_ppo"), "cartpole/mass_gain:test", "3", "0", "a baseline of the tables"]
+    assert [look.split(",")[2:] for look in looks[1:]] == [expected]
     mean = written["summary"]["ppo"]["return_after_change"]["mean"]
     assert row.startswith(f"| PPO, 2 x | 35,200 | 0 | {mean:.0f} [")
     assert "<!-- begin cartpole -->\n`cartpole/mass_gain:test`, 3" in tables.written(
