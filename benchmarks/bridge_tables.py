@@ -128,12 +128,19 @@ def latency_cost_table(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _load(machine: dict[str, Any]) -> str:
+    """How busy the machine was at the beginning."""
+    load = machine["load_1_min"]
+    busy = ": other work took most of the cores, and every figure is worse for it" if load > machine["cores"] else ""
+    return f"load average {load} when it began{busy}"
+
+
 def floods_table(report: dict[str, Any]) -> str:
     """What floods do to the bridge, and to a process that only receives, one row each."""
     machine = report["machine"]
     lines = [
         f"Control period {1e3 * report['dt']:g} ms, {report['seconds']:g} s each; {machine['cpu']}, {machine['cores']} cores, "
-        f"load average {machine['load_1_min']} when it began: other work took most of both cores, and every row is worse for it.",
+        f"{_load(machine)}. Revision {machine['revision']}.",
         "",
         "| bridge | flood | share of a core | longest time between two commands [periods] | commands | unsafe | holds |",
         "|---|---|---|---|---|---|---|",
@@ -177,8 +184,8 @@ def fuzz_table(report: dict[str, Any]) -> str:
         "longest time between two commands": f"{report['longest_gap_seconds']:g} s",
     }
     lines = [
-        f"Bursts of {report['burst']:,}, seed {report['seed']}; {machine['cpu']}, {machine['cores']} cores, load average "
-        f"{machine['load_1_min']} when it began: other work took most of both cores. Revision {machine['revision']}.",
+        f"Bursts of {report['burst']:,}, seed {report['seed']}; {machine['cpu']}, {machine['cores']} cores, {_load(machine)}. "
+        f"Revision {machine['revision']}.",
         "",
         "| | |",
         "|---|---|",
