@@ -41,12 +41,11 @@ def benchmark(options: BenchmarkOptions) -> None:
     out.mkdir(parents=True, exist_ok=True)
     # the same arithmetic whether a cell runs in this process or in one of several
     use_threads(1)
-    processes = options.processes or len(os.sched_getaffinity(0))
     console = make_console(stderr=True)
     for place in plan.missing:
         console.print(f"left out, because it is not there: {place}", markup=False, soft_wrap=True)
     with locked_file(out, IN_USE):
-        failed = _run(options, plan, out, processes, suite.name)
+        failed = _run(options, plan, out, suite.name)
         report = write_reports(suite, plan, out, failed, options.reason)
     _tell(report, out)
     if failed:
@@ -55,8 +54,9 @@ def benchmark(options: BenchmarkOptions) -> None:
         raise BenchmarkError(f"{number} failed, the first was {plan.labels()[key]}: {error}; the reports leave them out")
 
 
-def _run(options: BenchmarkOptions, plan: Plan, out: Path, processes: int, name: str) -> dict[str, str]:
+def _run(options: BenchmarkOptions, plan: Plan, out: Path, name: str) -> dict[str, str]:
     """Run what has no result yet; what went wrong, by the key of the cell."""
+    processes = options.processes or len(os.sched_getaffinity(0))
     looks = Looks(plan, out, options.ledger or out / "test_ledger.csv", options.reason)
     try:
         with shown_progress(make_console(stderr=True), f"benchmark {name}") as progress:

@@ -13,6 +13,7 @@ from sim.benchmark.curves import Curve, performance_profile
 from sim.benchmark.data import VARIANTS, ArmData, FieldData, mean_of_known
 from sim.benchmark.statistics import (
     FEWEST_SEEDS,
+    NOTHING,
     Draw,
     Estimate,
     Table,
@@ -57,7 +58,7 @@ def score_figures(arm: Sequence[Entry]) -> Report:
     """Normalised scores: mean, IQM, median and worst task; None without an oracle."""
     found = [(f, a, f.gain_and_gap(a)) for f, a in arm]
     if not found or any(pair is None or pair[1].mean() <= 0 for _, _, pair in found):
-        return {"mean": asdict(Estimate(None)), "iqm": asdict(Estimate(None)), "median": asdict(Estimate(None)), "worst": None}
+        return {"mean": NOTHING, "iqm": NOTHING, "median": NOTHING, "worst": None}
     gains = [f.table(a, pair[0]) for f, a, pair in found if pair]
     gaps = [_of_episodes(f, a, pair[1]) for f, a, pair in found if pair]
     scores = [f.table(a, s) for f, a in arm if (s := f.scores(a)) is not None]
@@ -138,9 +139,8 @@ def _compare(fields: Sequence[FieldData], ours: str, theirs: str) -> Report:
     left, right = entries(fields, ours), entries(fields, theirs)
     both = [f for f, _ in left if any(f is g for g, _ in right)]
     left, right = ([(f, a) for f, a in side if any(f is g for g in both)] for side in (left, right))
-    nothing = asdict(Estimate(None))
     if not both:
-        figures = dict.fromkeys(("return_after_change", "after_minus_before", "normalized", "probability"), nothing)
+        figures = dict.fromkeys(("return_after_change", "after_minus_before", "normalized", "probability"), NOTHING)
         return {"ours": ours, "theirs": theirs, **figures}
     x, y = ([f.table(a, a.returns) for f, a in side] for side in (left, right))
     return {

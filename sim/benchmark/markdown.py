@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from sim.benchmark.statistics import NOTHING
+
 Report = dict[str, Any]
 Row = Sequence[str]
 
@@ -29,7 +31,6 @@ SCORES = (
     "steps to 80 % of oracle [95 %]",
     "steps under the prior, since adapting hurt",
 )
-NO_FIGURE: Report = {"value": None, "ci95": None}
 COMPARISON = (
     "difference",
     "return after change [95 %]",
@@ -162,7 +163,7 @@ def comparison_rows(comparisons: Iterable[Report]) -> list[Row]:
             f"{pair['ours']} - {pair['theirs']}",
             interval(pair["return_after_change"], 1, sign=True),
             # older reports have none
-            interval(pair.get("after_minus_before", NO_FIGURE), 1, sign=True),
+            interval(pair.get("after_minus_before", NOTHING), 1, sign=True),
             interval(pair["normalized"], 2, sign=True),
             interval(pair["probability"], 2),
             pair.get("covers", ""),

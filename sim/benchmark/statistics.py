@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import scipy.stats
@@ -65,6 +65,10 @@ class Estimate:
 
     value: float | None
     ci95: Interval | None = None
+
+
+NOTHING = asdict(Estimate(None))
+"""No figure, as it is in a report."""
 
 
 def estimate(

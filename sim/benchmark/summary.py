@@ -18,12 +18,11 @@ from sim.benchmark.data import FieldData, read_field
 from sim.benchmark.figures import comparisons, kind_scores, labels, leaderboard, profiles
 from sim.benchmark.looks import looked_at
 from sim.benchmark.run_cell import read_result
-from sim.benchmark.statistics import Estimate
+from sim.benchmark.statistics import NOTHING
 from sim.benchmark.suite import Suite
 from sim.evaluation.report import PACKAGES, plain
 
 Report = dict[str, Any]
-NOTHING = asdict(Estimate(None))
 
 
 def summarize(suite: Suite, plan: Plan, out: Path, failed: dict[str, str], reason: str = "") -> Report:

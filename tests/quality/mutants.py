@@ -36,18 +36,19 @@ class Mutant:
     """One way to be wrong.
 
     Attributes:
-        owner: the class or module whose function is replaced.
-        name: name of the function.
+        owner: the class or module whose functions are replaced.
+        names: names of the functions, with spaces in between.
         wrong: makes the wrong function from the right one.
     """
 
     owner: Any
-    name: str
+    names: str
     wrong: Callable[[Callable[..., Any]], Callable[..., Any]]
 
     def apply(self) -> None:
-        """Replace the function, for the rest of the process."""
-        setattr(self.owner, self.name, self.wrong(getattr(self.owner, self.name)))
+        """Replace the functions, for the rest of the process."""
+        for name in self.names.split():
+            setattr(self.owner, name, self.wrong(getattr(self.owner, name)))
 
 
 def after(change: Callable[[Any], Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -127,25 +128,25 @@ def with_the_whole_window(right: Callable[..., Any]) -> Callable[..., Any]:
 
 def reversed_belief(prior: Any, belief: Any) -> Any:
     """What is as far from the prior as the belief, on the other side of it."""
-    if isinstance(belief, BayesLinearBelief):
-        # data of which the residual has the other sign give a posterior mean with the other sign
-        return belief._replace(residual=-belief.residual)
-    if isinstance(belief, Tensor):
-        return 2 * prior - belief if belief.is_floating_point() else belief
-    parts = [reversed_belief(*pair) for pair in zip(prior, belief, strict=True)]
-    return type(belief)(*parts) if hasattr(belief, "_fields") else tuple(parts)
+
+    def opposite(before: Tensor, after: Tensor) -> Tensor:
+        return 2 * before - after if after.is_floating_point() else after
+
+    # data of which the residual has the other sign give a posterior mean with the other sign
+    return tuple(
+        part._replace(residual=-part.residual) if isinstance(part, BayesLinearBelief) else map_belief(opposite, before, part)
+        for before, part in zip(prior, belief, strict=True)
+    )
 
 
-def of_every_rule(changed: Callable[[Any, Any], Any]) -> tuple[Mutant, ...]:
+def of_every_rule(changed: Callable[[Any, Any], Any]) -> Mutant:
     """Whatever the rules are, what is believed is made of the prior and of the right belief."""
 
-    def update(right: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda self, belief, recent: changed(self.prior(len(recent.valid)), right(self, belief, recent))
+    def wrong(right: Callable[..., Any]) -> Callable[..., Any]:
+        # the window is the last argument of both
+        return lambda self, *args: changed(self.prior(len(args[-1].valid)), right(self, *args))
 
-    def infer(right: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda self, recent: changed(self.prior(len(recent.valid)), right(self, recent))
-
-    return Mutant(NetworkAdapter, "update", update), Mutant(NetworkAdapter, "infer", infer)
+    return Mutant(NetworkAdapter, "update infer", wrong)
 
 
 def of_another_robot(belief: Any) -> Any:
@@ -159,7 +160,7 @@ def without_mask(right: Callable[..., Any]) -> Callable[..., Any]:
     return particle_returns
 
 
-MUTANTS: dict[str, Mutant | tuple[Mutant, ...]] = {
+MUTANTS = {
     "belief_reversed": of_every_rule(reversed_belief),
     "belief_is_the_prior": of_every_rule(lambda prior, belief: prior),
     "inner_gradient_reversed": scaled_inner_gradient(-1.0),
@@ -181,6 +182,4 @@ def pytest_configure(config: pytest.Config) -> None:
     """Apply the mutant that the environment names; without a name the code stays as it is."""
     name = os.environ.get(VARIABLE, "")
     if name:
-        found = MUTANTS[name]
-        for mutant in found if isinstance(found, tuple) else (found,):
-            mutant.apply()
+        MUTANTS[name].apply()
