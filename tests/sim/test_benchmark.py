@@ -430,10 +430,10 @@ def test_several_processes_give_the_same_results(suite: Path, finished: Path, tm
 
 @pytest.mark.slow
 def test_the_smoke_suite(tmp_path: Path):
-    report = run(Path("smoke"), tmp_path)
+    # in the suite's own two episodes under a mild change, either arm may be ahead
+    report = run(Path("smoke"), tmp_path, episodes=12)
 
     lines = {line["arm"]: line for line in report["protocols"][0]["leaderboard"]}
-    # two episodes under a mild change do not tell which arm is better, but neither is like the random policy
-    assert min(lines[arm]["normalized"]["mean"]["value"] for arm in ("adaptive", "multitask")) > 0.3
+    assert lines["adaptive"]["normalized"]["mean"]["value"] > lines["multitask"]["normalized"]["mean"]["value"]
     assert lines["adaptive"]["open_loop_10"]["value"] < lines["adaptive, frozen"]["open_loop_10"]["value"]
     assert torch.get_num_threads() == 1
