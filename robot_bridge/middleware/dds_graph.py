@@ -10,11 +10,11 @@ from cyclonedds.builtin import (
     BuiltinTopicDcpsPublication,
     BuiltinTopicDcpsSubscription,
 )
-from cyclonedds.builtin_types import cqos_to_qos
-from cyclonedds.core import InstanceState, Policy, Qos, ReadCondition, SampleState, ViewState
+from cyclonedds.core import InstanceState, ReadCondition, SampleState, ViewState
 from cyclonedds.domain import DomainParticipant
 
 from robot_bridge.middleware.dds_entities import deleted_with_its_object
+from robot_bridge.middleware.dds_qos import remote_qos
 from robot_bridge.middleware.endpoints import Endpoint, Sender
 from robot_bridge.middleware.ros_nodes import RosNodes
 
@@ -45,7 +45,7 @@ class DdsGraph:
                 sample.topic_name.removeprefix("rt"),
                 _ros_type(sample.type_name),
                 publishes,
-                isinstance(sample.qos[Policy.Reliability], Policy.Reliability.Reliable),
+                sample.qos.reliable,
                 sender_of(sample, self._nodes),
             )
             for reader, publishes in ((self._publishers, True), (self._subscribers, False))
@@ -64,39 +64,22 @@ class DdsGraph:
 
     def _own(self) -> set[Any]:
         """The participants of this process."""
-        return {participant.key for participant in _alive(self._participants) if _is_own(participant)}
+        return {participant.key for participant in _alive(self._participants) if participant.qos.is_own}
 
 
 def sender_of(endpoint: Any, nodes: RosNodes) -> Sender:
     """Who an endpoint is: a `DdsTransport` writes its node's name into DDS's discovery, a node of ROS 2 tells it by a message."""
-    name = endpoint.qos[Policy.EntityName].name if Policy.EntityName in endpoint.qos else ""
-    return Sender(endpoint.key.hex, name or nodes.name_of(endpoint.key.hex))
+    return Sender(endpoint.key.hex, endpoint.qos.name or nodes.name_of(endpoint.key.hex))
 
 
 def _reader(participant: DomainParticipant, topic: Any) -> BuiltinDataReader:
     reader = BuiltinDataReader(participant, topic)
-    reader._cqos_conv = _readable_qos
+    reader._cqos_conv = remote_qos
     return reader
-
-
-def _readable_qos(pointer: int) -> Qos:
-    """What an endpoint or participant says of itself; nothing if its name is no text, so that it hides no others."""
-    try:
-        return cqos_to_qos(pointer)
-    except UnicodeDecodeError:
-        return Qos(Policy.Reliability.BestEffort)
 
 
 def _alive(reader: BuiltinDataReader) -> list[Any]:
     return reader.read(_MAX_ENDPOINTS, ReadCondition(reader, SampleState.Any | ViewState.Any | InstanceState.Alive))
-
-
-def _is_own(participant: Any) -> bool:
-    # Cyclone DDS gives participants of the same process this address
-    return any(
-        isinstance(policy, Policy.Property) and (policy.key, policy.value) == ("__NetworkAddresses", "localprocess")
-        for policy in participant.qos
-    )
 
 
 def _ros_type(name: str) -> str:

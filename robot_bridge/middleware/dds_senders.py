@@ -5,6 +5,7 @@ from __future__ import annotations
 from cyclonedds.sub import DataReader
 
 from robot_bridge.middleware.dds_graph import sender_of
+from robot_bridge.middleware.dds_qos import matched_publication
 from robot_bridge.middleware.endpoints import Sender
 from robot_bridge.middleware.ros_nodes import RosNodes
 
@@ -22,17 +23,13 @@ class DdsSenders:
         self._known: dict[int, Sender] = {}
 
     def __call__(self, handle: int) -> Sender:
-        """The publisher with this handle; without names if it has gone already, or has a name that is no text."""
+        """The publisher with this handle; without names if it has gone already."""
         known = self._known.get(handle)
         if known is not None and not known.node:
             # a node may publish before it has told its name
             self._known[handle] = Sender(known.guid, self._nodes.name_of(known.guid))
         elif known is None:
-            try:
-                found = self._reader.get_matched_publication_data(handle)
-            except Exception:
-                # gone already, or under a name that is no text, for which Cyclone DDS has no exception of its own
-                found = None
+            found = matched_publication(self._reader, handle)
             if found is None:
                 return Sender()
             self._known[handle] = sender_of(found, self._nodes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import subprocess
@@ -12,7 +13,8 @@ import pytest
 
 from robot_bridge.middleware.dds import DdsTransport
 from robot_bridge.middleware.dds_graph import _alive
-from robot_bridge.middleware.endpoints import Endpoint
+from robot_bridge.middleware.dds_qos import matched_publication
+from robot_bridge.middleware.endpoints import Endpoint, Sender
 from robot_bridge.middleware.messages import String
 from tests.bridge.waiting import PATIENCE, wait_until
 
@@ -81,12 +83,48 @@ def test_a_publisher_whose_name_is_no_text_hides_no_other_and_is_seen_without_a_
     assert (found["/usual"].sender.node, found["/hostile"].sender.node) == ("usual", "")
 
 
-def test_messages_of_a_publisher_whose_name_is_no_text_come_of_nobody(hostile: None):
-    transport, senders = DdsTransport(DOMAIN), set[str]()
-    transport.subscribe("/hostile", String, lambda message, at: None, accept=lambda sender: bool(senders.add(str(sender))))
+def test_messages_of_a_publisher_whose_name_is_no_text_come_of_its_number(hostile: None):
+    transport, senders = DdsTransport(DOMAIN), set[Sender]()
+    graph = transport.graph()
+    transport.subscribe("/hostile", String, lambda message, at: None, accept=lambda sender: bool(senders.add(sender)))
 
-    wait_until(lambda: bool(senders))
+    wait_until(lambda: bool(senders) and senders <= set(graph.publishers("/hostile")))
     transport.close()
 
-    assert senders == {"an unknown publisher"}
+    assert [(len(sender.guid), sender.node) for sender in senders] == [(32, "")]
     assert not transport.reception.refused
+
+
+def test_a_publisher_that_has_gone_is_nobody():
+    transport = DdsTransport(DOMAIN)
+    transport.subscribe("/nothing", String, lambda message, at: None)
+
+    assert matched_publication(transport._readers[-1].reader, 12345) is None
+    transport.close()
+
+
+class MallInfo(ctypes.Structure):
+    """The answer of glibc's `mallinfo2`."""
+
+    _fields_ = tuple((name, ctypes.c_size_t) for name in ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks"))
+    _fields_ += tuple((name, ctypes.c_size_t) for name in ("fsmblks", "uordblks", "fordblks", "keepcost"))
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="needs glibc 2.33, which counts the memory in use")
+def test_looking_at_the_network_again_and_again_takes_no_memory(hostile: None):
+    allocated = ctypes.CDLL(None).mallinfo2
+    allocated.restype = MallInfo
+    transport = DdsTransport(DOMAIN)
+    graph, looks = transport.graph(), 300
+    wait_until(lambda: len(graph.endpoints()) >= 2)
+
+    for _ in range(looks):
+        graph.endpoints()
+    before = allocated().uordblks
+    for _ in range(looks):
+        graph.endpoints()
+    grown = allocated().uordblks - before
+    transport.close()
+
+    # one copy of one policy of one endpoint takes at least 16 bytes of it
+    assert grown < 16 * looks
