@@ -2,10 +2,10 @@
 
 Usage: python -m benchmarks.candidates half_cheetah half_cheetah/anything:validation [--episodes 12] [--only NAME ...]
 
-Each case is the shipped checkpoint of a robot with other settings of its planner. All cases run the same episodes with the same
-seeds, and each episode has noise of its own. The work of a case is its number of predicted steps: candidates x iterations x
-horizon. The time is that of a control step of one robot, measured in turn with the others at the end. A case that is in the
-report is not run again, so that an interrupted measurement goes on.
+Each case is the shipped checkpoint of a robot with another planner, or with other settings. All cases run the same episodes with
+the same seeds, and each episode has noise of its own. The work of a case is its number of predicted steps: candidates x
+iterations x horizon. The time is that of a control step of one robot, measured in turn with the others at the end. A case that is
+in the report is not run again, so that an interrupted measurement goes on.
 
 Use the train or the validation part of a split, because the result decides how robots plan.
 """
@@ -15,10 +15,10 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -34,6 +34,7 @@ from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.intervals import mean_and_interval
 from adaptive_mbrl.planning import CEMConfig, ICEMConfig, MPPIConfig
+from adaptive_mbrl.planning.override import override_planner
 from adaptive_mbrl.planning.sampling import SamplingConfig
 from adaptive_mbrl.storage import write_text_atomically
 from adaptive_mbrl.timing import in_turn, timed
@@ -47,8 +48,9 @@ from sim.scenarios.scenario import Scenario
 
 matplotlib.use("agg")
 
+Elites = TypeVar("Elites", bound=CEMConfig)
 SHARES = (1.0, 0.5, 0.33, 0.17)
-"""Shares of the shipped number of candidates."""
+"""Shares of the number of candidates."""
 SECONDS_PER_CASE = 1.0
 """For how long a control step of each case is timed."""
 
@@ -60,23 +62,57 @@ class Case(NamedTuple):
     precision: Precision = "float32"
 
 
-def cases_of(shipped: ICEMConfig) -> dict[str, Case]:
-    """The shipped planner first, and what it is compared with, by name."""
-    common = {key: getattr(shipped, key) for key in ("horizon", "uncertainty_penalty", "num_iterations", "sigma", "noise_beta")}
-    full = f"icem {shipped.num_samples}"
-    cases = {full: Case(shipped), f"{full}, bfloat16": Case(shipped, "bfloat16")}
+def cases_of(planner: ICEMConfig) -> dict[str, Case]:
+    """The planner first, and what it is compared with, by name."""
+    full = f"icem {planner.num_samples}"
+    cases = {full: Case(planner), f"{full}, bfloat16": Case(planner, "bfloat16")}
     for share in SHARES:
-        samples, elites = max(4, round(share * shipped.num_samples)), max(2, round(share * shipped.num_elites))
-        few = replace(shipped, num_samples=samples, num_elites=elites, num_elites_kept=min(shipped.num_elites_kept, elites))
-        cem = CEMConfig(**common, num_samples=samples, num_elites=elites, momentum=shipped.momentum)
+        few = resized(planner, share)
+        samples = few.num_samples
         cases[f"icem {samples}"] = Case(few)
         cases[f"icem {samples}, nothing kept"] = Case(replace(few, num_elites_kept=0))
         cases[f"icem {samples}, one iteration"] = Case(replace(few, num_iterations=1))
-        cases[f"cem {samples}"] = Case(cem)
-        cases[f"mppi {samples}"] = Case(MPPIConfig(**common, num_samples=samples))
-    for horizon in (2 * shipped.horizon // 3, shipped.horizon // 2):
-        cases[f"{full}, horizon {horizon}"] = Case(replace(shipped, horizon=horizon))
-    return cases
+        cases[f"cem {samples}"] = Case(cem_like(few))
+        cases[f"mppi {samples}"] = Case(MPPIConfig(**common_to(few, SamplingConfig)))
+    for horizon in (2 * planner.horizon // 3, planner.horizon // 2):
+        cases[f"{full}, horizon {horizon}"] = Case(replace(planner, horizon=horizon))
+    return cases | same_work(cem_like(planner))
+
+
+def same_work(planner: CEMConfig) -> dict[str, Case]:
+    """Other ways to spend as many predicted steps: fewer candidates in more iterations, or over a longer horizon."""
+    iterations, horizon = planner.num_iterations, 4 * planner.horizon // 3
+    found = {}
+    for name, more in (
+        (f"{iterations + 1} iterations", {"num_iterations": iterations + 1}),
+        (f"{2 * iterations} iterations", {"num_iterations": 2 * iterations}),
+        (f"horizon {horizon}", {"horizon": horizon}),
+        (f"{iterations + 1} iterations, horizon {horizon}", {"num_iterations": iterations + 1, "horizon": horizon}),
+    ):
+        longer = replace(planner, **more)
+        share = planner.num_iterations * planner.horizon / (longer.num_iterations * longer.horizon)
+        few = resized(longer, share)
+        found[f"cem {few.num_samples}, {name}"] = Case(few)
+    return found
+
+
+def resized(planner: Elites, share: float) -> Elites:
+    """The planner with a share of its candidates, and of its elites."""
+    samples, elites = max(4, round(share * planner.num_samples)), max(2, round(share * planner.num_elites))
+    few = {"num_samples": samples, "num_elites": elites}
+    if isinstance(planner, ICEMConfig):
+        few["num_elites_kept"] = min(planner.num_elites_kept, elites)
+    return replace(planner, **few)
+
+
+def cem_like(planner: CEMConfig) -> CEMConfig:
+    """`cem` with the settings of `icem`, but for those that `cem` does not have."""
+    return CEMConfig(**common_to(planner, CEMConfig))
+
+
+def common_to(planner: SamplingConfig, kind: type[SamplingConfig]) -> dict[str, Any]:
+    """The settings that another kind of planner has, too."""
+    return {field.name: getattr(planner, field.name) for field in fields(kind)}
 
 
 def main(
@@ -84,6 +120,7 @@ def main(
     scenario: tyro.conf.Positional[str],
     episodes: int = 12,
     seed: int = 700,
+    planner: str = "icem",
     only: tuple[str, ...] = (),
     out: Path | None = None,
     picture: Path | None = None,
@@ -95,22 +132,23 @@ def main(
         scenario: a part of a split.
         episodes: number of episodes.
         seed: random seed of the first episode.
-        only: names of the cases to run; all by default. The shipped planner always runs.
+        planner: what the cases are compared with, and made from: `icem` as `evaluate --planner` takes it.
+        only: names of the cases to run; all by default. The first one always runs, since ratios are to it.
         out: JSON file for the figures; docs/results/candidates_ROBOT.json by default.
         picture: PNG file of the curve; docs/images/candidates_ROBOT.png by default.
     """
     torch.set_num_threads(1)
     path = out or Path(f"docs/results/candidates_{robot}.json")
     described = read_description(robot)
-    shipped = described.planner
-    if not isinstance(shipped, ICEMConfig):
-        raise ConfigError(f"{robot}: its planner is '{shipped.TAG}'; allowed: icem")
-    cases = cases_of(shipped)
+    compared = override_planner(described.planner, planner, "--planner")
+    if not isinstance(compared, ICEMConfig):
+        raise ConfigError(f"--planner: '{compared.TAG}'; allowed: icem")
+    cases = cases_of(compared)
     for name in only:
         if name not in cases:
             raise ConfigError(f"--only: no case '{name}'; allowed: {', '.join(cases)}")
     about: dict[str, Any] = {"robot": robot, "scenario": scenario, "seed": seed, "episodes": episodes}
-    about |= {"trained_at": described.provenance["git_revision"], "planner": to_mapping(shipped)}
+    about |= {"trained_at": described.provenance["git_revision"], "planner": to_mapping(compared)}
     reference = next(iter(cases))
     report = about | {"candidate_cases": []}
     if path.exists():

@@ -14,12 +14,14 @@ from sim.evaluation.metrics import ratio_and_interval
 
 def candidates_table(report: dict[str, Any]) -> str:
     """What each planner earns, and how much it computes."""
+    # the first case is the one that the others are compared with
+    reference = report["candidate_cases"][0]["name"]
     head = (
         "planner, candidates",
         "predicted steps",
         "control step [ms]",
         "return after the change [95 %]",
-        "ratio to the shipped [95 %]",
+        f"ratio to {reference} [95 %]",
     )
     rows = []
     for case in sorted(report["candidate_cases"], key=lambda case: -case["return_after_change"][0]):
@@ -39,22 +41,22 @@ def candidates_table(report: dict[str, Any]) -> str:
 def candidates_together(reports: list[dict[str, Any]]) -> str:
     """The planners that several reports about one robot have, over the episodes of all of them."""
     found = [{case["name"]: case["returns"] for case in report["candidate_cases"]} for report in reports]
-    # the shipped planner is the first case of each report
-    shipped = next(iter(found[0]))
-    reference = np.concatenate([cases[shipped] for cases in found])
+    # the first case of each report is the one that the others are compared with
+    first = next(iter(found[0]))
+    reference = np.concatenate([cases[first] for cases in found])
     rows = []
     for name in (name for name in found[0] if all(name in cases for cases in found)):
         returns = np.concatenate([cases[name] for cases in found])
         ratio = ratio_and_interval(returns, reference)
         rows.append((returns.mean(), name, mean_and_interval(returns), ratio, f"{(returns > reference).mean():.2f}"))
-    head = ("planner, candidates", "episodes", "return after the change [95 %]", "ratio to the shipped [95 %]", "better in")
+    head = ("planner, candidates", "episodes", "return after the change [95 %]", f"ratio to {first} [95 %]", "better in")
     cells = [
         (
             name,
             str(len(reference)),
             with_interval(named(mean), 0),
             with_interval(named(ratio), 2),
-            "-" if name == shipped else share,
+            "-" if name == first else share,
         )
         for _, name, mean, ratio, share in sorted(rows, reverse=True)
     ]

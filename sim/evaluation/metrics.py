@@ -44,9 +44,11 @@ def steps_to_share(arm: Array, random: Array, oracle: Array, change: int) -> int
     there at the first k with
 
         mean(arm[change + k - 10 : change + k]) >= L_random + SHARE (L_oracle - L_random)
+        mean(arm[change + k - 10 :])            >= L_random + SHARE (L_oracle - L_random)
 
-    The window holds steps after the change only, so that 10 is the smallest possible value. Unlike a level of the arm's own, the
-    oracle's cannot be reached by settling for little.
+    The second line asks that the level is kept on average until the episode ends, so that a robot which is about to fall has not
+    recovered. The window holds steps after the change only, so that 10 is the smallest possible value. Unlike a level of the
+    arm's own, the oracle's cannot be reached by settling for little.
 
     Args:
         arm: the rewards of one episode, (T,).
@@ -62,7 +64,7 @@ def steps_to_share(arm: Array, random: Array, oracle: Array, change: int) -> int
     if len(after) < MEAN_STEPS:
         return None
     low, high = (_late_level(np.asarray(rewards[change:], dtype=np.float64)) for rewards in (random, oracle))
-    return None if high <= low else _first_at(after, low + SHARE * (high - low), abs(high))
+    return None if high <= low else _first_kept(after, low + SHARE * (high - low), abs(high))
 
 
 def steps_to_late_level(arm: Array, random: Array, change: int) -> int | None:
@@ -83,14 +85,15 @@ def steps_to_late_level(arm: Array, random: Array, change: int) -> int | None:
     if min(len(after), len(base)) < MEAN_STEPS:
         return None
     low, high = _late_level(base), _late_level(after)
-    return None if high <= low else _first_at(after, low + LATE_SHARE * (high - low), abs(high))
+    return None if high <= low else _first_kept(after, low + LATE_SHARE * (high - low), abs(high))
 
 
-def _first_at(after: Array, level: float, scale: float) -> int | None:
-    """The number of steps after which the mean of the last `MEAN_STEPS` rewards is at a level for the first time."""
+def _first_kept(after: Array, level: float, scale: float) -> int | None:
+    """The steps after which the mean of the last `MEAN_STEPS` rewards is at a level, and that from there to the end as well."""
     means = np.convolve(after, np.full(MEAN_STEPS, 1 / MEAN_STEPS), mode="valid")
-    # the convolution rounds, which must not make a reward at exactly the level look as if it were below
-    there = np.flatnonzero(means >= level - 1e-9 * max(1.0, scale))
+    rest = np.cumsum(after[::-1])[::-1] / np.arange(len(after), 0, -1)
+    # the means round, which must not make a reward at exactly the level look as if it were below
+    there = np.flatnonzero(np.minimum(means, rest[: len(means)]) >= level - 1e-9 * max(1.0, scale))
     return int(there[0]) + MEAN_STEPS if len(there) else None
 
 

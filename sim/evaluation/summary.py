@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -76,19 +77,23 @@ def steps_to_oracle(arms: Mapping[str, Report], name: str, scenarios: Sequence[R
 def _arm_summary(arms: Mapping[str, Report], name: str, scenarios: Sequence[Report]) -> Report:
     arm = arms[name]
     steps = steps_to_oracle(arms, name, scenarios)
-    reached = [k for k in steps if k is not None]
     score = asdict(normalized(arms, name, scenarios))
     return {
         "return": mean_and_ci([float(np.sum(rewards)) for rewards in arm["rewards"]]),
         "return_after_change": mean_and_ci(returns_after_change(arm["rewards"], scenarios)),
         "normalized_after_change": {k: v for k, v in score.items() if k != "per_episode"},
         "steps_to_oracle": {
-            "median": np.median(reached) if reached else None,
-            "never": len(steps) - len(reached) if "oracle" in arms else None,
+            "median": _median_steps(steps),
+            "never": steps.count(None) if "oracle" in arms else None,
         },
         "model_error_after_change": _error_after_change(arm["model_error"], scenarios),
         "prior_error_after_change": _error_after_change(arm["prior_error"], scenarios),
     }
+
+
+def _median_steps(steps: Sequence[int | None]) -> int | None:
+    """The median, where what never happens counts as later than all that does; the upper one of two middle values."""
+    return sorted(steps, key=lambda k: math.inf if k is None else k)[len(steps) // 2] if steps else None
 
 
 def _comparison(arms: Mapping[str, Report], other: str, scenarios: Sequence[Report]) -> Report:

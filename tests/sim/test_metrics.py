@@ -20,6 +20,7 @@ from sim.evaluation.metrics import (
     steps_to_late_level,
     steps_to_share,
 )
+from sim.evaluation.summary import _median_steps
 
 RETURNS = arrays(np.float64, st.integers(2, 12), elements=st.floats(-100, 100))
 
@@ -44,6 +45,10 @@ NOTHING, FULL = np.zeros(150), np.ones(150)
         # rewards before the change are not counted
         (rewards(1000.0, 0.0, 3, 1.0), NOTHING, FULL, 11),
         (rewards(1.0, 1.0, 0, 1.0), NOTHING, FULL, 10),
+        # a robot that runs on for a while and then falls has not recovered
+        (np.array([1.0] * 100 + [0.0] * 50), NOTHING, FULL, None),
+        # one that falls and gets up again is there when it is up for good: from then on, 80 % of the steps are good ones
+        (np.array([1.0] * 60 + [0.0] * 50 + [1.0] * 40), NOTHING, FULL, 68),
         # an arm that settles for half of what the oracle reaches is never there
         (rewards(1.0, 0.0, 20, 0.5), NOTHING, FULL, None),
         # the level counts from the random policy's, so that its sign does not matter
@@ -73,6 +78,13 @@ def test_steps_until_an_arm_reaches_the_oracles_level(series, random, oracle, ex
 def test_steps_until_an_arm_reaches_its_own_late_level(series, random, expected: int | None):
     assert steps_to_late_level(series, random, 50) == expected
     assert steps_to_late_level(series[:59], random, 50) is None
+
+
+@pytest.mark.parametrize(
+    ("steps", "median"), [([30, None, 10], 30), ([10, None], None), ([10, 20], 20), ([None], None), ([], None)]
+)
+def test_an_episode_that_never_recovers_counts_as_later_than_all_others(steps: list[int | None], median: int | None):
+    assert _median_steps(steps) == median
 
 
 def test_an_episode_that_ends_too_early_reaches_no_level():
