@@ -74,26 +74,23 @@ def cases_of(planner: ICEMConfig) -> dict[str, Case]:
         cases[f"icem {samples}, one iteration"] = Case(replace(few, num_iterations=1))
         cases[f"cem {samples}"] = Case(cem_like(few))
         cases[f"mppi {samples}"] = Case(MPPIConfig(**common_to(few, SamplingConfig)))
+        cases |= same_work(cem_like(few), num_iterations=few.num_iterations + 1)
     for horizon in (2 * planner.horizon // 3, planner.horizon // 2):
         cases[f"{full}, horizon {horizon}"] = Case(replace(planner, horizon=horizon))
-    return cases | same_work(cem_like(planner))
-
-
-def same_work(planner: CEMConfig) -> dict[str, Case]:
-    """Other ways to spend as many predicted steps: fewer candidates in more iterations, or over a longer horizon."""
     iterations, horizon = planner.num_iterations, 4 * planner.horizon // 3
-    found = {}
-    for name, more in (
-        (f"{iterations + 1} iterations", {"num_iterations": iterations + 1}),
-        (f"{2 * iterations} iterations", {"num_iterations": 2 * iterations}),
-        (f"horizon {horizon}", {"horizon": horizon}),
-        (f"{iterations + 1} iterations, horizon {horizon}", {"num_iterations": iterations + 1, "horizon": horizon}),
-    ):
-        longer = replace(planner, **more)
-        share = planner.num_iterations * planner.horizon / (longer.num_iterations * longer.horizon)
-        few = resized(longer, share)
-        found[f"cem {few.num_samples}, {name}"] = Case(few)
-    return found
+    full_cem = cem_like(planner)
+    cases |= same_work(full_cem, num_iterations=2 * iterations) | same_work(full_cem, horizon=horizon)
+    return cases | same_work(full_cem, num_iterations=iterations + 1, horizon=horizon)
+
+
+def same_work(planner: CEMConfig, **more: int) -> dict[str, Case]:
+    """As many predicted steps with fewer candidates: in more iterations, or over a longer horizon."""
+    longer = replace(planner, **more)
+    share = planner.num_iterations * planner.horizon / (longer.num_iterations * longer.horizon)
+    few = resized(longer, share)
+    words = [f"{few.num_iterations} iterations"] if "num_iterations" in more else []
+    words += [f"horizon {few.horizon}"] if "horizon" in more else []
+    return {", ".join([f"cem {few.num_samples}", *words]): Case(few)}
 
 
 def resized(planner: Elites, share: float) -> Elites:
