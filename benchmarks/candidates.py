@@ -1,6 +1,6 @@
 """Return against computing time: what planners make of few candidates, and of a short horizon.
 
-Usage: python -m benchmarks.candidates half_cheetah half_cheetah/anything:validation [--episodes 12] [--only NAME ...]
+Usage: python -m benchmarks.candidates ROBOT SCENARIO [--planner "{icem: {num_samples: 64}}"] [--episodes 12] [--only NAME ...]
 
 Each case is the shipped checkpoint of a robot with another planner, or with other settings. All cases run the same episodes with
 the same seeds, and each episode has noise of its own. The work of a case is its number of predicted steps: candidates x
@@ -48,7 +48,7 @@ from sim.scenarios.scenario import Scenario
 
 matplotlib.use("agg")
 
-Elites = TypeVar("Elites", bound=CEMConfig)
+WithElites = TypeVar("WithElites", bound=CEMConfig)
 SHARES = (1.0, 0.5, 0.33, 0.17)
 """Shares of the number of candidates."""
 SECONDS_PER_CASE = 1.0
@@ -93,7 +93,7 @@ def same_work(planner: CEMConfig, **more: int) -> dict[str, Case]:
     return {", ".join([f"cem {few.num_samples}", *words]): Case(few)}
 
 
-def resized(planner: Elites, share: float) -> Elites:
+def resized(planner: WithElites, share: float) -> WithElites:
     """The planner with a share of its candidates, and of its elites."""
     samples, elites = max(4, round(share * planner.num_samples)), max(2, round(share * planner.num_elites))
     few = {"num_samples": samples, "num_elites": elites}
@@ -151,7 +151,9 @@ def main(
     if path.exists():
         report = json.loads(path.read_text(encoding="utf-8"))
         if {key: report.get(key) for key in about} != about:
-            raise ConfigError(f"{path}: it is about other episodes, or another checkpoint; allowed: another file with --out")
+            raise ConfigError(
+                f"{path}: it is about other episodes, another checkpoint or another planner; allowed: another file with --out"
+            )
     found = {case["name"]: case for case in report["candidate_cases"]}
     scenarios = load_scenario(scenario).episodes(episodes, seed)
     for name, case in cases.items():

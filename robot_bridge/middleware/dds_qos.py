@@ -1,8 +1,8 @@
 """What discovery tells of a remote endpoint or participant, read without losing memory and from any thread.
 
 `cyclonedds` copies every policy each time that an endpoint is read. It never frees the copies of user data, group data, topic
-data and partitions, so that a node which looks at its network several times a second grew by about 10 MB in an hour. Other copies
-it keeps in variables of a class, which two threads must not use at once. So only what is needed is read here, and freed.
+data and partitions: a node that looks at two dozen endpoints once a second grew by about 10 MB in an hour. Other copies it keeps
+in variables of a class, which two threads must not use at once. So only what is needed is read here, and freed.
 """
 
 from __future__ import annotations
@@ -50,8 +50,14 @@ def remote_qos(pointer: int) -> RemoteQos:
 
 
 def matched_publication(reader: DataReader, handle: int) -> Any:
-    """The publisher with this handle among those of a reader, as a `DcpsEndpoint`; None if it has gone."""
-    return ddspy_get_matched_publication_data(reader._ref, handle, endpoint_constructor, remote_qos)
+    """The publisher with this handle among those of a reader, a `DcpsEndpoint` whose `qos` is a `RemoteQos`.
+
+    None if it has gone, or if its type's name is no text, for which Cyclone DDS has no exception of its own.
+    """
+    try:
+        return ddspy_get_matched_publication_data(reader._ref, handle, endpoint_constructor, remote_qos)
+    except Exception:
+        return None
 
 
 def _text(get: Callable[[Any], bool]) -> str:

@@ -23,7 +23,7 @@ class DdsSenders:
         self._known: dict[int, Sender] = {}
 
     def __call__(self, handle: int) -> Sender:
-        """The publisher with this handle; without names if it has gone already."""
+        """The publisher with this handle; without names if it has gone already, or cannot be read."""
         known = self._known.get(handle)
         if known is not None and not known.node:
             # a node may publish before it has told its name

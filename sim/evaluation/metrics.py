@@ -46,9 +46,10 @@ def steps_to_share(arm: Array, random: Array, oracle: Array, change: int) -> int
         mean(arm[change + k - 10 : change + k]) >= L_random + SHARE (L_oracle - L_random)
         mean(arm[change + k - 10 :])            >= L_random + SHARE (L_oracle - L_random)
 
-    The second line asks that the level is kept on average until the episode ends, so that a robot which is about to fall has not
-    recovered. The window holds steps after the change only, so that 10 is the smallest possible value. Unlike a level of the
-    arm's own, the oracle's cannot be reached by settling for little.
+    if its own late level is as high, too. So the level must be kept, on average over the rest of the episode and over its last
+    quarter: a robot that falls soon afterwards, and stays down, has not recovered. The window holds steps after the change only,
+    so that 10 is the smallest possible value. Unlike a level of the arm's own, the oracle's cannot be reached by settling for
+    little.
 
     Args:
         arm: the rewards of one episode, (T,).
@@ -64,13 +65,17 @@ def steps_to_share(arm: Array, random: Array, oracle: Array, change: int) -> int
     if len(after) < MEAN_STEPS:
         return None
     low, high = (_late_level(np.asarray(rewards[change:], dtype=np.float64)) for rewards in (random, oracle))
-    return None if high <= low else _first_kept(after, low + SHARE * (high - low), abs(high))
+    if high <= low:
+        return None
+    level = low + SHARE * (high - low)
+    return _first_kept(after, level, abs(high)) if _late_level(after) >= level else None
 
 
 def steps_to_late_level(arm: Array, random: Array, change: int) -> int | None:
     """Control steps after a change until an arm reaches `LATE_SHARE` of its own late level, counted from the random policy's.
 
-    It says how soon an arm does what it is capable of, however much that is. Levels and windows as in `steps_to_share`.
+    It says how soon an arm does what it does in the end, however little that is: a robot that falls is there at once. Levels and
+    the two means as in `steps_to_share`.
 
     Args:
         arm: the rewards of one episode, (T,).
@@ -89,7 +94,7 @@ def steps_to_late_level(arm: Array, random: Array, change: int) -> int | None:
 
 
 def _first_kept(after: Array, level: float, scale: float) -> int | None:
-    """The steps after which the mean of the last `MEAN_STEPS` rewards is at a level, and that from there to the end as well."""
+    """The steps after which the mean of the last `MEAN_STEPS` rewards is at a level, and that of these and all later ones."""
     means = np.convolve(after, np.full(MEAN_STEPS, 1 / MEAN_STEPS), mode="valid")
     rest = np.cumsum(after[::-1])[::-1] / np.arange(len(after), 0, -1)
     # the means round, which must not make a reward at exactly the level look as if it were below

@@ -47,7 +47,9 @@ NOTHING, FULL = np.zeros(150), np.ones(150)
         (rewards(1.0, 1.0, 0, 1.0), NOTHING, FULL, 10),
         # a robot that runs on for a while and then falls has not recovered
         (np.array([1.0] * 100 + [0.0] * 50), NOTHING, FULL, None),
-        # one that falls and gets up again is there when it is up for good: from then on, 80 % of the steps are good ones
+        # nor has one that falls in the end; before that, its mean is above 80 % for long
+        (np.array([1.0] * 131 + [0.0] * 19), NOTHING, FULL, None),
+        # one that falls and gets up again is there when it is up for good, with 8 good steps among the last 10
         (np.array([1.0] * 60 + [0.0] * 50 + [1.0] * 40), NOTHING, FULL, 68),
         # an arm that settles for half of what the oracle reaches is never there
         (rewards(1.0, 0.0, 20, 0.5), NOTHING, FULL, None),
@@ -69,6 +71,8 @@ def test_steps_until_an_arm_reaches_the_oracles_level(series, random, oracle, ex
         # unlike the oracle's level, its own is reached by an arm that settles for less
         (rewards(1.0, 0.0, 20, 0.5), NOTHING, 29),
         (rewards(1.0, 0.5, 0, 0.5), NOTHING, 10),
+        # a level that is lost again for long does not count
+        (np.array([1.0] * 65 + [0.0] * 41 + [1.0] * 44), NOTHING, 65),
         # the level counts from the random policy's, so that its sign does not matter
         (rewards(0.0, -3.0, 20, -1.0), NOTHING - 2, 30),
         # no better than the random policy in the end
