@@ -80,6 +80,7 @@ COMMANDS = (
     Command("data export-lerobot", options.DataExportLeRobotOptions, "adaptive_mbrl.stores.lerobot.export:export_lerobot"),
     Command("data import-lerobot", options.DataImportLeRobotOptions, "adaptive_mbrl.stores.lerobot.importing:import_lerobot"),
     Command("fine-tune", options.FineTuneOptions, "adaptive_mbrl.meta.fine_tune:fine_tune"),
+    Command("export", options.ExportOptions, "adaptive_mbrl.export.command:export"),
     Command("push", options.PushOptions, "adaptive_mbrl.hub.command:push"),
     Command("pull", options.PullOptions, "adaptive_mbrl.hub.command:pull"),
     Command("diagnose", options.DiagnoseOptions, "sim.diagnosis.command:diagnose"),

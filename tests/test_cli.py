@@ -36,6 +36,7 @@ from adaptive_mbrl.options import (
     DemoOptions,
     DiagnoseOptions,
     EvaluateOptions,
+    ExportOptions,
     FineTuneOptions,
     FoxgloveLayoutOptions,
     FoxgloveStreamOptions,
@@ -179,6 +180,10 @@ def test_help_lists_every_command():
         (
             "fine-tune c --episodes e --out o --updates 9 --held-out 0.3".split(),
             FineTuneOptions("c", Path("e"), Path("o"), updates=9, held_out=0.3),
+        ),
+        (
+            "export --checkpoint c --format onnx --robots 2".split(),
+            ExportOptions("c", format="onnx", robots=2),
         ),
         ("push c hf://a/b --private".split(), PushOptions("c", "hf://a/b", private=True)),
         ("pull https://a/b.zip --out o".split(), PullOptions("https://a/b.zip", Path("o"))),

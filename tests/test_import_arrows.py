@@ -236,7 +236,7 @@ FLOORS = {
         {"meta"},
         {"controller"},
         {"training"},
-        {"sweeps", "hub", "compare", "bench"},
+        {"sweeps", "hub", "compare", "bench", "export"},
         {"file_kinds"},
         {"validate", "schema_files"},
         {"cli"},

@@ -20,6 +20,7 @@ from adaptive_mbrl.options.data import (
     DataSplitOptions,
     DataStatsOptions,
 )
+from adaptive_mbrl.options.export import ExportOptions
 from adaptive_mbrl.options.files import SchemaOptions, ValidateOptions
 from adaptive_mbrl.options.hub import PullOptions, PushOptions
 from adaptive_mbrl.options.init import InitOptions
@@ -64,6 +65,7 @@ __all__ = [
     "DemoOptions",
     "DiagnoseOptions",
     "EvaluateOptions",
+    "ExportOptions",
     "FineTuneOptions",
     "FoxgloveLayoutOptions",
     "FoxgloveStreamOptions",

@@ -119,7 +119,10 @@ class SamplingPlanner(Planner):
 
     def noise(self, num: int, generator: torch.Generator) -> Tensor:
         """Standard normal noise, coloured along the horizon, (num, H, action_dim)."""
-        white = torch.randn(num, self.horizon, self.action_dim, generator=generator, device=generator.device)
+        return self.coloured(torch.randn(num, self.horizon, self.action_dim, generator=generator, device=generator.device))
+
+    def coloured(self, white: Tensor) -> Tensor:
+        """Noise that is coloured along the horizon, of white noise (num, H, action_dim)."""
         return torch.einsum("hk,nka->nha", self._colour, white)
 
 

@@ -1,0 +1,62 @@
+"""Adapting and predicting alone, from recent transitions to the next observation, for ONNX.
+
+Planning stays with whoever loads the file. ONNX has no Cholesky decomposition, so that rules which solve for weights, such as
+`bayes_linear`, cannot be exported in this way.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.export import ExportedProgram
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from adaptive_mbrl.controller import AdaptiveController
+from adaptive_mbrl.transitions import Transitions
+
+OUTPUTS = ("next_obs_mean", "next_obs_std")
+"""What the program returns, in this order."""
+_NOT_IN_ONNX = (torch.ops.aten.silu_backward,)
+"""Operations of derivatives that are written with others."""
+
+
+class _Predicts(nn.Module):
+    def __init__(self, traced: nn.Module) -> None:
+        super().__init__()
+        self._traced = traced
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+        mean, std = self._traced(*inputs)
+        return mean, std
+
+
+def example_inputs(controller: AdaptiveController, robots: int) -> dict[str, Tensor]:
+    """Inputs of the right shapes, by their names and in their order."""
+    obs_dim, action_dim, window = controller.spec.obs_dim, controller.spec.action_dim, controller.window
+    return {
+        "recent_obs": torch.zeros(robots, window, obs_dim),
+        "recent_action": torch.zeros(robots, window, action_dim),
+        "recent_next_obs": torch.zeros(robots, window, obs_dim),
+        "recent_valid": torch.ones(robots, window, dtype=torch.bool),
+        "obs": torch.zeros(robots, obs_dim),
+        "action": torch.zeros(robots, action_dim),
+    }
+
+
+def export_model(controller: AdaptiveController, robots: int = 1) -> ExportedProgram:
+    """The dynamics that the controller's rule believes in after the recent transitions, without the gate, as a program."""
+    adapter, inputs = controller.settings.adapter, example_inputs(controller, robots)
+
+    def predict(obs: Tensor, action: Tensor, next_obs: Tensor, valid: Tensor, last: Tensor, sent: Tensor) -> tuple[Tensor, ...]:
+        belief = adapter.infer(Transitions(obs, action, next_obs, valid))
+        found = adapter.condition(belief).predict(last[:, None], sent[:, None])
+        return found.mean[:, 0], found.std[:, 0]
+
+    with torch.no_grad():
+        table: Any = torch._decomp.get_decompositions(_NOT_IN_ONNX)
+        traced = make_fx(predict, table, tracing_mode="fake", _allow_non_fake_inputs=True)(*inputs.values())
+        traced.graph.eliminate_dead_code()
+        traced.recompile()
+        return torch.export.export(_Predicts(traced), tuple(inputs.values()))

@@ -1,0 +1,222 @@
+"""A controller as a file: the same commands as the controller's own, in a process that does not have this package."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from adaptive_mbrl.control.compiled import why_not_compiled
+from adaptive_mbrl.controller import AdaptiveController, StepOptions
+from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.export import model_program, step_program
+from adaptive_mbrl.export.command import export
+from adaptive_mbrl.export.contract import ENTRY
+from adaptive_mbrl.options import ExportOptions
+from adaptive_mbrl.planning.sampling import SamplingPlanner
+from adaptive_mbrl.transitions import Transitions
+from tests.core.analytic import POINT, POINT_WINDOW, TINY_PLANNER, TO_ORIGIN, push
+from tests.core.driving import PLANNERS, control_settings
+from tests.core.rules import KINDS, point_adapter, rules_marked_slow_but
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+START = np.array([[0.3, 0.0]], np.float32)
+
+
+def controller(rule: str, planner: Any = TINY_PLANNER, **settings: Any) -> AdaptiveController:
+    return AdaptiveController(POINT, control_settings(point_adapter(rule), TO_ORIGIN, planner, **settings), POINT_WINDOW)
+
+
+def white_noise(planner: SamplingPlanner, generator: torch.Generator) -> torch.Tensor:
+    """What the planner's own generator draws before it is coloured."""
+    candidates = planner.num_iterations * planner.num_samples
+    drawn = torch.randn(candidates, planner.horizon, planner.action_dim, generator=generator)
+    return drawn.unflatten(0, (planner.num_iterations, planner.num_samples))
+
+
+def assert_same_commands(program: Any, driven: AdaptiveController, steps: int = 9) -> None:
+    """Drive a point mass with the controller, and compare the program's plans; after some steps both begin anew."""
+    planner, generator = driven.settings.planner, torch.Generator().manual_seed(0)
+    assert isinstance(planner, SamplingPlanner)
+    planner.seed(0)
+    obs, sent = START, np.zeros((1, 1), np.float32)
+    for t in range(steps):
+        is_new = t in (0, 6)
+        if is_new:
+            driven.reset()
+            obs = START
+        connected = np.array([t != 4])
+        # the belief's noise is drawn before the plan's, of the same stream
+        generator.set_state(planner.generators[0].get_state())
+        drawn = driven.settings.adapter.draw_noise(driven.settings.adapter.prior(1), generator)
+        noise = [white_noise(planner, generator), *([] if drawn is None else [drawn])]
+        command = driven.step(obs, options=StepOptions(after_gap=not connected[0]))
+        goal = torch.zeros(1, driven.settings.score.reward.goal_dim)
+        given = (torch.from_numpy(obs), goal, torch.from_numpy(sent), torch.from_numpy(connected), torch.tensor(is_new), *noise)
+        with torch.no_grad():
+            found = dict(zip(step_program.OUTPUTS, program(*given), strict=True))
+        np.testing.assert_allclose(found["actions"].numpy(), command.plan, atol=1e-5)
+        np.testing.assert_allclose(found["adapted_error"].numpy(), command.info.adapted_error, rtol=1e-3, atol=1e-5)
+        assert found["run_length"].tolist() == command.info.run_length.tolist()
+        sent = command.action
+        obs = push(obs, sent, 0.7)
+
+
+@pytest.mark.filterwarnings("ignore:No complete tensor found")
+@pytest.mark.parametrize("rule", rules_marked_slow_but(("context_then_bayes_linear",), KINDS))
+def test_a_program_plans_as_the_controller_does(rule: str, tmp_path: Path):
+    torch.export.save(step_program.export_step(controller(rule)), tmp_path / "step.pt2")
+
+    program = torch.export.load(tmp_path / "step.pt2").module()
+
+    assert_same_commands(program, controller(rule))
+
+
+@pytest.mark.parametrize("name", [name for name in PLANNERS if name != "gradient"])
+def test_every_sampling_planner_can_be_exported(name: str):
+    program = step_program.export_step(controller("context", PLANNERS[name])).module()
+
+    assert_same_commands(program, controller("context", PLANNERS[name]), steps=3)
+
+
+def test_a_frozen_controller_is_exported_frozen():
+    program = step_program.export_step(controller("context", adapt=False)).module()
+
+    assert_same_commands(program, controller("context", adapt=False), steps=3)
+
+
+def test_a_program_of_several_robots_plans_for_each_as_alone():
+    many, alone = (step_program.export_step(controller("context"), robots).module() for robots in (3, 1))
+    inputs = step_program.example_inputs(controller("context"), 3)
+    generator = torch.Generator().manual_seed(1)
+    inputs["obs"] = torch.randn(3, 2, generator=generator)
+    inputs["noise"] = torch.randn(inputs["noise"].shape, generator=generator)
+    single = {name: value if name in ("noise", "reset") else value[:1] for name, value in inputs.items()}
+
+    with torch.no_grad():
+        found, expected = many(*inputs.values())[0], alone(*single.values())[0]
+
+    torch.testing.assert_close(found[:1], expected)
+
+
+def test_exporting_leaves_the_controller_as_it_was():
+    driven, untouched = controller("context"), controller("context")
+
+    step_program.export_step(driven)
+
+    assert driven.belief is None
+    np.testing.assert_array_equal(driven.step(START).plan, untouched.step(START).plan)
+
+
+def test_the_planner_that_follows_derivatives_is_refused():
+    with pytest.raises(ConfigError, match="'gradient' cannot be exported; allowed: cem, icem"):
+        step_program.export_step(controller("context", PLANNERS["gradient"]))
+
+
+@pytest.fixture(scope="module")
+def cartpole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped cart-pole controller as a file."""
+    out = tmp_path_factory.mktemp("exported") / "cartpole.pt2"
+    export(ExportOptions("cartpole", out))
+    return out
+
+
+def test_the_example_swings_up_without_this_package(cartpole: Path):
+    example = ROOT / "examples" / "exported" / "swing_up.py"
+    without = f"import runpy, sys; sys.modules['adaptive_mbrl'] = None; sys.argv[1:] = [{str(cartpole)!r}]"
+
+    ran = subprocess.run(
+        [sys.executable, "-c", f"{without}; runpy.run_path({str(example)!r}, run_name='__main__')"],
+        capture_output=True,
+        text=True,
+    )
+
+    assert ran.returncode == 0, ran.stderr
+    before, after = (float(re.search(rf"^{when}: upright (\S+)$", ran.stdout, re.MULTILINE)[1]) for when in ("before", "after"))
+    assert min(before, after) > 0.9, ran.stdout
+
+
+def test_a_file_says_what_goes_in_and_what_comes_out(cartpole: Path):
+    files = {ENTRY: ""}
+    torch.export.load(cartpole, extra_files=files)
+
+    about = json.loads(files[ENTRY])
+
+    assert (about["robot"], about["control_period"], about["goal"]) == ("cartpole", 0.04, [])
+    assert [channel["name"] for channel in about["obs"]] == ["cart_position", "pole_angle", "cart_velocity", "pole_velocity"]
+    assert about["action"] == [{"name": "slide", "unit": "1", "low": -1.0, "high": 1.0}]
+    assert [entry["name"] for entry in about["inputs"]] == ["obs", "goal", "sent", "connected", "reset", "noise"]
+    assert {entry["name"]: entry["shape"] for entry in about["outputs"]}["actions"] == [1, 25, 1]
+    assert tuple(entry["name"] for entry in about["outputs"]) == step_program.OUTPUTS
+
+
+def test_an_onnx_file_adapts_and_predicts_as_the_rule_does(tmp_path: Path):
+    runtime = pytest.importorskip("onnxruntime")
+    out = tmp_path / "cartpole.onnx"
+
+    export(ExportOptions("cartpole", out, format="onnx", robots=2))
+
+    session = runtime.InferenceSession(out)
+    driven, generator = AdaptiveController.load("cartpole"), torch.Generator().manual_seed(0)
+    inputs = {
+        name: torch.randn(value.shape, generator=generator) if value.dtype == torch.float32 else value
+        for name, value in model_program.example_inputs(driven, 2).items()
+    }
+    inputs["recent_valid"][0, :5] = False
+    mean, std = session.run(None, {name: value.numpy() for name, value in inputs.items()})
+    *recent, obs, action = inputs.values()
+    expected = driven.predictor(Transitions(*recent)).predict(obs[:, None], action[:, None])
+    np.testing.assert_allclose(mean, expected.mean[:, 0].detach().numpy(), atol=1e-5)
+    np.testing.assert_allclose(std, expected.std[:, 0].detach().numpy(), rtol=1e-4)
+    about = json.loads(session.get_modelmeta().custom_metadata_map[ENTRY])
+    assert tuple(entry["name"] for entry in about["outputs"]) == model_program.OUTPUTS
+
+
+def test_a_rule_that_onnx_has_no_operation_for_is_refused(tmp_path: Path):
+    pytest.importorskip("onnxscript")
+
+    with pytest.raises(
+        ConfigError, match=r"'onnx' is not possible for quadrotor: ONNX has no linalg_cholesky_ex; allowed: program"
+    ):
+        export(ExportOptions("quadrotor", tmp_path / "quadrotor.onnx", format="onnx"))
+
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(why_not_compiled(torch.device("cpu"))), reason="needs a C++ compiler")
+def test_a_compiled_library_plans_as_the_controller_does(tmp_path: Path):
+    exported = step_program.export_step(controller("context"))
+
+    file = torch._inductor.aoti_compile_and_package(exported, package_path=str(tmp_path / "step.pt2"))
+
+    assert_same_commands(torch._inductor.aoti_load_package(file), controller("context"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"out": Path("x.onnx")}, "--out: x.onnx is no .pt2 file"),
+        ({"out": Path("x.pt2"), "format": "onnx"}, "--out: x.pt2 is no .onnx file"),
+        ({"robots": 0}, "--robots: 0 is out of range; allowed: at least 1"),
+        ({"format": "onnx", "planner": "cem"}, "--planner: an ONNX file has no planner"),
+    ],
+)
+def test_flags_that_do_not_fit_are_refused(options: dict[str, Any], message: str):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        ExportOptions("cartpole", **options)
+
+
+def test_another_planner_is_exported_with_its_own_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    export(ExportOptions("cartpole", tmp_path / "cem.pt2", planner="{cem: {num_samples: 16, num_elites: 4, horizon: 5}}"))
+
+    said = re.sub(" +", " ", capsys.readouterr().out)
+    assert "in noise float32 (2, 16, 5, 1)" in said
+    assert "out actions float32 (1, 5, 1)" in said
