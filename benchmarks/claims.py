@@ -40,6 +40,16 @@ def over_multitask(protocol: dict[str, Any]) -> Found:
     return _difference(protocol, "multitask")
 
 
+def lead_over_frozen(protocol: dict[str, Any]) -> Found:
+    """By how much the adaptive arm's lead in return over the frozen one is larger after the change than before."""
+    return _difference(protocol, "adaptive, frozen", "after_minus_before")
+
+
+def lead_over_multitask(protocol: dict[str, Any]) -> Found:
+    """By how much its lead in return over the multi-task model is larger after the change than before."""
+    return _difference(protocol, "multitask", "after_minus_before")
+
+
 def ratio_to_frozen(protocol: dict[str, Any]) -> Found:
     """The normalised score of the adaptive arm in multiples of the frozen one's; without an interval."""
     ours, frozen = (normalized_score(protocol, arm)[0]["value"] for arm in ("adaptive", "adaptive, frozen"))
@@ -61,9 +71,9 @@ def _leader(protocol: dict[str, Any], arm: str) -> dict[str, Any] | None:
     return next((line for line in protocol["leaderboard"] if line["arm"] == arm), None)
 
 
-def _difference(protocol: dict[str, Any], theirs: str) -> Found:
+def _difference(protocol: dict[str, Any], theirs: str, figure: str = "normalized") -> Found:
     pair = next((c for c in protocol["comparisons"] if (c["ours"], c["theirs"]) == ("adaptive", theirs)), None)
-    return (pair["normalized"], pair["covers"]) if pair else NOTHING
+    return (pair[figure], pair["covers"]) if pair else NOTHING
 
 
 def _covered(line: dict[str, Any]) -> str:
@@ -82,6 +92,8 @@ def _claims(words: str, protocol: str, *further: tuple[str, Callable[[dict[str, 
     common = (
         ("adaptive - frozen above 0", over_frozen, 0.0),
         ("adaptive - multitask above 0", over_multitask, 0.0),
+        ("lead over frozen larger than before the change, in return", lead_over_frozen, 0.0),
+        ("lead over multitask larger than before the change, in return", lead_over_multitask, 0.0),
     )
     first = (f"**{words}**: normalised above 0.8", protocol, normalized_score, 0.8)
     return (first, *((name, protocol, find, bar) for name, find, bar in (*further, *common)))
@@ -111,6 +123,6 @@ def claims_table(report: dict[str, Any]) -> str:
             rows.append((goal, "not measured", "-", "-"))
             continue
         found, covers = find(protocols[name])
-        below = find is time_to_late_level
-        rows.append((goal, interval(found, 0 if below else 2), reached(found, bar, below=below), covers))
+        digits = 0 if find in (time_to_late_level, lead_over_frozen, lead_over_multitask) else 2
+        rows.append((goal, interval(found, digits), reached(found, bar, below=find is time_to_late_level), covers))
     return "\n".join(table(("goal", "found [95 %]", "reached?", "what the interval covers"), rows))

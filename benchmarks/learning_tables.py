@@ -207,20 +207,20 @@ def overlap_table(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def leads_table(reports: list[dict[str, Any]]) -> str:
-    """By how much arms were ahead before and after the change; for reports of before benchmarks had differences of differences.
+def leads_table(report: dict[str, Any]) -> str:
+    """By how much arms were ahead before and after the change; for a report from before benchmarks computed that difference.
 
     What was earned before is known from mean curves only, whose last steps before the change stand for the time before.
     """
     rows = []
-    for protocol in (protocol for report in reports for protocol in report["protocols"]):
+    for protocol in report["protocols"]:
         for pair in protocol["comparisons"]:
             after, before = pair["return_after_change"]["value"], _lead_before(protocol["scenarios"], pair)
             if after is not None and before is not None:
                 words = f"{pair['ours']} - {pair['theirs']}"
                 rows.append((protocol["name"], words, *(f"{x:+.0f}" for x in (after, before, after - before))))
     head = ("protocol", "difference", "after the change", "before, about", "grew by, about")
-    return "\n".join(table(head, list(dict.fromkeys(rows))))
+    return "\n".join(table(head, rows))
 
 
 def _lead_before(scenarios: list[dict[str, Any]], pair: dict[str, Any]) -> float | None:
