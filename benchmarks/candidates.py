@@ -13,6 +13,7 @@ Use the train or the validation part of a split, because the result decides how 
 from __future__ import annotations
 
 import json
+import re
 import statistics
 import time
 from dataclasses import fields, replace
@@ -51,6 +52,13 @@ matplotlib.use("agg")
 WithElites = TypeVar("WithElites", bound=CEMConfig)
 SHARES = (1.0, 0.5, 0.33, 0.17)
 """Shares of the number of candidates."""
+CURVES = {
+    ("icem", ""): "#0072b2",
+    ("cem", ""): "#e69f00",
+    ("cem", ", 3 iterations"): "#d55e00",
+    ("mppi", ""): "#009e73",
+}
+"""What is drawn: planners by name, with what is changed beside the number of candidates; and colours."""
 SECONDS_PER_CASE = 1.0
 """For how long a control step of each case is timed."""
 
@@ -204,16 +212,18 @@ def step_seconds(robot: str, cases: dict[str, Case]) -> dict[str, float]:
 def draw(report: dict[str, Any], path: Path) -> None:
     """The return over the time of a control step, one curve for each planner over its number of candidates."""
     figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
-    for method, colour in zip(("icem", "cem", "mppi"), ("#0072b2", "#e69f00", "#009e73"), strict=True):
-        # one word and a number: without what else may be changed
-        plain = [case for case in report["candidate_cases"] if case["name"].startswith(f"{method} ") and "," not in case["name"]]
+    for (method, changed), colour in CURVES.items():
+        name = re.compile(rf"{method} \d+{changed}")
+        plain = [case for case in report["candidate_cases"] if name.fullmatch(case["name"])]
         plain.sort(key=lambda case: case["milliseconds"])
         times = [case["milliseconds"] for case in plain]
         means = np.array([case["return_after_change"][0] for case in plain])
         ends = np.array([case["return_after_change"][1] or (np.nan, np.nan) for case in plain]).T
-        axes.errorbar(times, means, np.abs(ends - means), color=colour, marker="o", capsize=3, label=method)
+        axes.errorbar(times, means, np.abs(ends - means), color=colour, marker="o", capsize=3, label=method + changed)
         for case, x, y in zip(plain, times, means, strict=True):
-            axes.annotate(case["name"].split()[1], (x, y), xytext=(4, -11), textcoords="offset points", color=colour, fontsize=8)
+            axes.annotate(
+                case["name"].split()[1].rstrip(","), (x, y), xytext=(4, -11), textcoords="offset points", color=colour, fontsize=8
+            )
     axes.set(xlabel="control step of one robot [ms]", ylabel="return after the change", ylim=(0, None))
     axes.set_xlim(0, 1.05 * max(case["milliseconds"] for case in report["candidate_cases"]))
     axes.set_title(f"{report['scenario']}, {report['episodes']} episodes; numbers: candidates", fontsize=10)
