@@ -54,10 +54,11 @@ def export(options: ExportOptions) -> None:
     values = {node.name: node.meta["val"] for node in exported.graph.nodes if "val" in node.meta}
     outputs = dict(zip(program.OUTPUTS, (values[name] for name in exported.graph_signature.user_outputs), strict=True))
     about = contract(controller, options.checkpoint, described, inputs, outputs)
-    out = options.out or Path("runs/export") / f"{Path(options.checkpoint).name}{'.onnx' if is_model else '.pt2'}"
+    ending = ".onnx" if is_model else ".pt2"
+    out = options.out or Path("runs/export") / f"{_name_of(options.checkpoint)}{ending}"
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, _quiet():
-        file = Path(folder) / out.name
+        file = Path(folder) / f"written{ending}"
         _WRITERS[options.format](exported, about, file)
         write_bytes_atomically(out, file.read_bytes())
     print(f"Written: {out} ({out.stat().st_size / 1e6:.1f} MB)")
@@ -66,13 +67,24 @@ def export(options: ExportOptions) -> None:
             print(f"  {title:<4}{entry['name']:<17}{entry['type']:<8}{tuple(entry['shape'])!s:<17}{entry['meaning']}")
 
 
+def _name_of(checkpoint: str) -> str:
+    """The name of a shipped checkpoint, or of the run that a folder `RUN/checkpoint` is of."""
+    folder = Path(checkpoint).resolve()
+    return folder.parent.name if folder.name == "checkpoint" else folder.name
+
+
 def _write_program(exported: ExportedProgram, about: dict[str, Any], file: Path) -> None:
     torch.export.save(exported, file, extra_files={ENTRY: json.dumps(about)})
 
 
 def _write_library(exported: ExportedProgram, about: dict[str, Any], file: Path) -> None:
     settings = {"aot_inductor.metadata": {ENTRY: json.dumps(about)}}
-    torch._inductor.aoti_compile_and_package(exported, package_path=str(file), inductor_configs=settings)
+    try:
+        torch._inductor.aoti_compile_and_package(exported, package_path=str(file), inductor_configs=settings)
+    except Exception as error:
+        # the compiler's own errors are of many kinds, and hundreds of lines long
+        reason = " ".join(str(error).split())[:200]
+        raise ConfigError(f"--format: 'library' could not be compiled: {reason}; allowed: program, onnx") from error
 
 
 def _write_onnx(exported: ExportedProgram, about: dict[str, Any], file: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from adaptive_mbrl import __version__
@@ -18,8 +19,8 @@ _INPUTS = {
     "goal": "the goal, in the order of the contract's `goal`",
     "sent": "the action that the robots really got since the call before; anything at the first call",
     "connected": "false where more than one control period has passed since the call before: there is nothing to learn from",
-    "reset": "true forgets transitions, belief and plan; for the first call of an episode",
-    "noise": "independent numbers of the standard normal distribution, new ones at every call; zeros plan without chance",
+    "reset": "true forgets transitions, belief and plan of all robots; for the first call of an episode",
+    "noise": "independent numbers of the standard normal distribution, new ones at every call; all robots share them",
     "belief_noise": "the same, for the samples of the belief",
     "recent_obs": "observations of the last transitions, the newest last",
     "recent_action": "the action of each of these transitions",
@@ -29,7 +30,7 @@ _INPUTS = {
 }
 _OUTPUTS = {
     "actions": "the plan within the action limits; the first of its actions is to be sent",
-    "prior_error": "one-step error of the prior about `obs`, root mean square over channels in target stds; NaN at first",
+    "prior_error": "one-step error of the prior about `obs`, RMS over channels in target stds; NaN at first and after a gap",
     "adapted_error": "the same of the belief that the call before planned under",
     "run_length": "for how many control steps the belief has been learning; 0 is the prior",
     "predicted_return": "the best candidate's predicted return",
@@ -55,6 +56,7 @@ def contract(
     return {
         "format_version": FORMAT_VERSION,
         "adaptive_mbrl": __version__,
+        "torch": torch.__version__,
         "checkpoint": checkpoint,
         "robot": spec.name,
         "control_period": spec.dt,

@@ -1,7 +1,7 @@
 """Adapting and predicting alone, from recent transitions to the next observation, for ONNX.
 
-Planning stays with whoever loads the file. ONNX has no Cholesky decomposition, so that rules which solve for weights, such as
-`bayes_linear`, cannot be exported in this way.
+Planning stays with whoever loads the file. ONNX has no Cholesky decomposition, so that rules which solve equations, which are
+`bayes_linear` and `gauss_newton`, cannot be exported in this way.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ def export_model(controller: AdaptiveController, robots: int = 1) -> ExportedPro
     adapter, inputs = controller.settings.adapter, example_inputs(controller, robots)
 
     def predict(obs: Tensor, action: Tensor, next_obs: Tensor, valid: Tensor, last: Tensor, sent: Tensor) -> tuple[Tensor, ...]:
-        belief = adapter.infer(Transitions(obs, action, next_obs, valid))
+        recent = Transitions(obs, action, next_obs, valid)
+        belief = adapter.infer(recent) if controller.settings.adapt else adapter.prior(robots)
         found = adapter.condition(belief).predict(last[:, None], sent[:, None])
         return found.mean[:, 0], found.std[:, 0]
 
@@ -59,4 +60,5 @@ def export_model(controller: AdaptiveController, robots: int = 1) -> ExportedPro
         traced = make_fx(predict, table, tracing_mode="fake", _allow_non_fake_inputs=True)(*inputs.values())
         traced.graph.eliminate_dead_code()
         traced.recompile()
+        traced.requires_grad_(False)
         return torch.export.export(_Predicts(traced), tuple(inputs.values()))

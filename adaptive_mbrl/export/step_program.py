@@ -81,7 +81,8 @@ def export_step(controller: AdaptiveController, robots: int = 1) -> ExportedProg
 def _planner(controller: AdaptiveController) -> SamplingPlanner:
     planner = controller.settings.planner
     if not isinstance(planner, SamplingPlanner):
-        raise ConfigError("export: the planner 'gradient' cannot be exported; allowed: cem, icem, mppi, random_shooting")
+        name = type(planner).__name__
+        raise ConfigError(f"--planner: {name} cannot be exported; allowed: cem, icem, mppi, random_shooting")
     return planner
 
 
@@ -106,4 +107,5 @@ def _traced(controller: AdaptiveController, inputs: dict[str, Tensor]) -> tuple[
     # what nothing uses, such as parts of nothing, could not be read back from a file
     traced.graph.eliminate_dead_code()
     traced.recompile()
-    return traced, initial
+    # otherwise the state would remember how it came about, from call to call
+    return traced.requires_grad_(False), initial

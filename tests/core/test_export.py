@@ -41,32 +41,34 @@ def white_noise(planner: SamplingPlanner, generator: torch.Generator) -> torch.T
     return drawn.unflatten(0, (planner.num_iterations, planner.num_samples))
 
 
-def assert_same_commands(program: Any, driven: AdaptiveController, steps: int = 9) -> None:
-    """Drive a point mass with the controller, and compare the program's plans; after some steps both begin anew."""
+def assert_same_commands(program: Any, driven: AdaptiveController, start: np.ndarray = START, steps: int = 9) -> None:
+    """Drive robots with the controller, and compare the program's plans; there is a gap, and after some steps all begin anew."""
     planner, generator = driven.settings.planner, torch.Generator().manual_seed(0)
     assert isinstance(planner, SamplingPlanner)
     planner.seed(0)
-    obs, sent = START, np.zeros((1, 1), np.float32)
+    rng, robots = np.random.default_rng(0), len(start)
+    goal = rng.standard_normal((robots, driven.settings.score.reward.goal_dim)).astype(np.float32)
+    sent = np.zeros((robots, driven.spec.action_dim), np.float32)
     for t in range(steps):
         is_new = t in (0, 6)
         if is_new:
             driven.reset()
-            obs = START
-        connected = np.array([t != 4])
+            obs = start
+        connected = np.full(robots, t != 4)
         # the belief's noise is drawn before the plan's, of the same stream
         generator.set_state(planner.generators[0].get_state())
-        drawn = driven.settings.adapter.draw_noise(driven.settings.adapter.prior(1), generator)
+        drawn = driven.settings.adapter.draw_noise(driven.settings.adapter.prior(robots), generator)
         noise = [white_noise(planner, generator), *([] if drawn is None else [drawn])]
-        command = driven.step(obs, options=StepOptions(after_gap=not connected[0]))
-        goal = torch.zeros(1, driven.settings.score.reward.goal_dim)
-        given = (torch.from_numpy(obs), goal, torch.from_numpy(sent), torch.from_numpy(connected), torch.tensor(is_new), *noise)
-        with torch.no_grad():
-            found = dict(zip(step_program.OUTPUTS, program(*given), strict=True))
+        command = driven.step(obs, goal, StepOptions(after_gap=not connected[0]))
+        given = (*map(torch.from_numpy, (obs, goal, sent, connected)), torch.tensor(is_new), *noise)
+        found = dict(zip(step_program.OUTPUTS, program(*given), strict=True))
         np.testing.assert_allclose(found["actions"].numpy(), command.plan, atol=1e-5)
         np.testing.assert_allclose(found["adapted_error"].numpy(), command.info.adapted_error, rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(found["diagnosis"].numpy(), command.info.diagnosis, rtol=1e-3, atol=1e-5)
         assert found["run_length"].tolist() == command.info.run_length.tolist()
         sent = command.action
-        obs = push(obs, sent, 0.7)
+        moved = push(obs, sent, 0.7) if driven.spec is POINT else obs
+        obs = (moved + 0.02 * np.abs(start) * rng.standard_normal(start.shape)).astype(np.float32)
 
 
 @pytest.mark.filterwarnings("ignore:No complete tensor found")
@@ -92,18 +94,34 @@ def test_a_frozen_controller_is_exported_frozen():
     assert_same_commands(program, controller("context", adapt=False), steps=3)
 
 
-def test_a_program_of_several_robots_plans_for_each_as_alone():
-    many, alone = (step_program.export_step(controller("context"), robots).module() for robots in (3, 1))
-    inputs = step_program.example_inputs(controller("context"), 3)
-    generator = torch.Generator().manual_seed(1)
-    inputs["obs"] = torch.randn(3, 2, generator=generator)
-    inputs["noise"] = torch.randn(inputs["noise"].shape, generator=generator)
-    single = {name: value if name in ("noise", "reset") else value[:1] for name, value in inputs.items()}
+def test_a_program_of_several_robots_plans_for_each_of_them():
+    start = np.array([[0.3, 0.0], [-0.5, 0.2], [0.1, -0.4]], np.float32)
 
-    with torch.no_grad():
-        found, expected = many(*inputs.values())[0], alone(*single.values())[0]
+    program = step_program.export_step(controller("context"), 3).module()
 
-    torch.testing.assert_close(found[:1], expected)
+    assert_same_commands(program, controller("context"), start)
+
+
+@pytest.mark.parametrize("name", ["mppi", "cem"])
+def test_a_program_remembers_no_derivatives_from_call_to_call(name: str):
+    program = step_program.export_step(controller("context", PLANNERS[name])).module()
+    inputs = step_program.example_inputs(controller("context", PLANNERS[name]), 1)
+
+    outputs = program(*inputs.values())
+
+    assert not any(value.requires_grad for value in (*outputs, *program.buffers(), *program.parameters()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["arm", "cartpole", "half_cheetah", "quadrotor"])
+def test_shipped_controllers_are_exported_as_they_are(name: str):
+    """They have goals, a diagnosis and rules of all kinds, in turn."""
+    driven = AdaptiveController.load(name)
+    start = driven.settings.adapter.normalizer.obs_mean.numpy()[None]
+
+    program = step_program.export_step(AdaptiveController.load(name)).module()
+
+    assert_same_commands(program, driven, start)
 
 
 def test_exporting_leaves_the_controller_as_it_was():
@@ -116,7 +134,7 @@ def test_exporting_leaves_the_controller_as_it_was():
 
 
 def test_the_planner_that_follows_derivatives_is_refused():
-    with pytest.raises(ConfigError, match="'gradient' cannot be exported; allowed: cem, icem"):
+    with pytest.raises(ConfigError, match="--planner: GradientPlanner cannot be exported; allowed: cem, icem"):
         step_program.export_step(controller("context", PLANNERS["gradient"]))
 
 
@@ -193,11 +211,12 @@ def test_a_rule_that_onnx_has_no_operation_for_is_refused(tmp_path: Path):
 @pytest.mark.slow
 @pytest.mark.skipif(bool(why_not_compiled(torch.device("cpu"))), reason="needs a C++ compiler")
 def test_a_compiled_library_plans_as_the_controller_does(tmp_path: Path):
-    exported = step_program.export_step(controller("context"))
+    export(ExportOptions("cartpole", tmp_path / "cartpole.PT2", format="library"))
 
-    file = torch._inductor.aoti_compile_and_package(exported, package_path=str(tmp_path / "step.pt2"))
-
-    assert_same_commands(torch._inductor.aoti_load_package(file), controller("context"))
+    program = torch._inductor.aoti_load_package(str(tmp_path / "cartpole.PT2"))
+    start = np.array([[0.1, 3.0, 0.2, -0.1]], np.float32)
+    assert_same_commands(program, AdaptiveController.load("cartpole"), start)
+    assert json.loads(program.get_metadata()[ENTRY])["robot"] == "cartpole"
 
 
 @pytest.mark.parametrize(
