@@ -16,7 +16,7 @@ import json
 import re
 import statistics
 import time
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -34,7 +34,7 @@ from adaptive_mbrl.control.step import Precision
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.intervals import mean_and_interval
-from adaptive_mbrl.planning import CEMConfig, ICEMConfig, MPPIConfig
+from adaptive_mbrl.planning import CEMConfig, ICEMConfig
 from adaptive_mbrl.planning.override import override_planner
 from adaptive_mbrl.planning.sampling import SamplingConfig
 from adaptive_mbrl.storage import write_text_atomically
@@ -76,17 +76,17 @@ def cases_of(planner: ICEMConfig) -> dict[str, Case]:
     cases = {full: Case(planner), f"{full}, bfloat16": Case(planner, "bfloat16")}
     for share in SHARES:
         few = resized(planner, share)
-        samples = few.num_samples
+        samples, cem = few.num_samples, as_planner(few, "cem")
         cases[f"icem {samples}"] = Case(few)
         cases[f"icem {samples}, nothing kept"] = Case(replace(few, num_elites_kept=0))
         cases[f"icem {samples}, one iteration"] = Case(replace(few, num_iterations=1))
-        cases[f"cem {samples}"] = Case(cem_like(few))
-        cases[f"mppi {samples}"] = Case(MPPIConfig(**common_to(few, SamplingConfig)))
-        cases |= same_work(cem_like(few), num_iterations=few.num_iterations + 1)
+        cases[f"cem {samples}"] = Case(cem)
+        cases[f"mppi {samples}"] = Case(as_planner(few, "mppi"))
+        cases |= same_work(cem, num_iterations=few.num_iterations + 1)
     for horizon in (2 * planner.horizon // 3, planner.horizon // 2):
         cases[f"{full}, horizon {horizon}"] = Case(replace(planner, horizon=horizon))
     iterations, horizon = planner.num_iterations, 4 * planner.horizon // 3
-    full_cem = cem_like(planner)
+    full_cem = as_planner(planner, "cem")
     cases |= same_work(full_cem, num_iterations=2 * iterations) | same_work(full_cem, horizon=horizon)
     return cases | same_work(full_cem, num_iterations=iterations + 1, horizon=horizon)
 
@@ -110,14 +110,9 @@ def resized(planner: WithElites, share: float) -> WithElites:
     return replace(planner, **few)
 
 
-def cem_like(planner: CEMConfig) -> CEMConfig:
-    """`cem` with the settings of `icem`, but for those that `cem` does not have."""
-    return CEMConfig(**common_to(planner, CEMConfig))
-
-
-def common_to(planner: SamplingConfig, kind: type[SamplingConfig]) -> dict[str, Any]:
-    """The settings that another kind of planner has, too."""
-    return {field.name: getattr(planner, field.name) for field in fields(kind)}
+def as_planner(planner: SamplingConfig, name: str) -> Any:
+    """Another planner, with the settings that both have."""
+    return override_planner(planner, name, "a case")
 
 
 def main(

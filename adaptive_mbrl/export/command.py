@@ -46,11 +46,8 @@ def export(options: ExportOptions) -> None:
         raise ConfigError(f"--format: 'library' is not possible here: {why_not}; allowed: program, onnx")
     program = model_program if is_model else step_program
     inputs = program.example_inputs(controller, options.robots)
-    exported = (
-        model_program.export_model(controller, options.robots)
-        if is_model
-        else step_program.export_step(controller, options.robots)
-    )
+    make = model_program.export_model if is_model else step_program.export_step
+    exported = make(controller, options.robots)
     values = {node.name: node.meta["val"] for node in exported.graph.nodes if "val" in node.meta}
     outputs = dict(zip(program.OUTPUTS, (values[name] for name in exported.graph_signature.user_outputs), strict=True))
     about = contract(controller, options.checkpoint, described, inputs, outputs)

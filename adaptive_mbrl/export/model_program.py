@@ -6,30 +6,18 @@ Planning stays with whoever loads the file. ONNX has no Cholesky decomposition, 
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.export import ExportedProgram
-from torch.fx.experimental.proxy_tensor import make_fx
 
 from adaptive_mbrl.controller import AdaptiveController
+from adaptive_mbrl.export.tracing import traced
 from adaptive_mbrl.transitions import Transitions
 
 OUTPUTS = ("next_obs_mean", "next_obs_std")
 """What the program returns, in this order."""
 _NOT_IN_ONNX = (torch.ops.aten.silu_backward,)
 """Operations of derivatives that are written with others."""
-
-
-class _Predicts(nn.Module):
-    def __init__(self, traced: nn.Module) -> None:
-        super().__init__()
-        self._traced = traced
-
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
-        mean, std = self._traced(*inputs)
-        return mean, std
 
 
 def example_inputs(controller: AdaptiveController, robots: int) -> dict[str, Tensor]:
@@ -56,9 +44,5 @@ def export_model(controller: AdaptiveController, robots: int = 1) -> ExportedPro
         return found.mean[:, 0], found.std[:, 0]
 
     with torch.no_grad():
-        table: Any = torch._decomp.get_decompositions(_NOT_IN_ONNX)
-        traced = make_fx(predict, table, tracing_mode="fake", _allow_non_fake_inputs=True)(*inputs.values())
-        traced.graph.eliminate_dead_code()
-        traced.recompile()
-        traced.requires_grad_(False)
-        return torch.export.export(_Predicts(traced), tuple(inputs.values()))
+        model = traced(predict, *inputs.values(), rewritten=_NOT_IN_ONNX)
+        return torch.export.export(model, tuple(inputs.values()))

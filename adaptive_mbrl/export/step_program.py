@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 from torch.fx import GraphModule
-from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils import _pytree as pytree
 
 from adaptive_mbrl.control.step import StepInputs, StepNoise, control_step, initial_state
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.export.tracing import traced
 from adaptive_mbrl.planning.sampling import SamplingPlanner
 
 OUTPUTS = ("actions", "prior_error", "adapted_error", "run_length", "predicted_return", "diagnosis")
@@ -73,9 +73,9 @@ def export_step(controller: AdaptiveController, robots: int = 1) -> ExportedProg
         ConfigError: see `example_inputs`.
     """
     inputs = example_inputs(controller, robots)
-    traced, initial = _traced(controller, inputs)
+    step, initial = _traced_step(controller, inputs)
     with torch.no_grad():
-        return torch.export.export(StepProgram(traced, initial), tuple(inputs.values()))
+        return torch.export.export(StepProgram(step, initial), tuple(inputs.values()))
 
 
 def _planner(controller: AdaptiveController) -> SamplingPlanner:
@@ -86,8 +86,8 @@ def _planner(controller: AdaptiveController) -> SamplingPlanner:
     return planner
 
 
-def _traced(controller: AdaptiveController, inputs: dict[str, Tensor]) -> tuple[GraphModule, list[Tensor]]:
-    """The step as plain operations on tensors, which derivatives within it become when they are traced, and its first state."""
+def _traced_step(controller: AdaptiveController, inputs: dict[str, Tensor]) -> tuple[GraphModule, list[Tensor]]:
+    """The step as plain operations on tensors, and its first state."""
     settings, planner = controller.settings, _planner(controller)
     state = initial_state(settings, len(inputs["obs"]), controller.window, controller.spec.obs_dim)
     initial, layout = pytree.tree_flatten(state)
@@ -103,9 +103,4 @@ def _traced(controller: AdaptiveController, inputs: dict[str, Tensor]) -> tuple[
         return pytree.tree_flatten(new)[0], tuple(found[name] for name in OUTPUTS)
 
     values = [value for name, value in inputs.items() if name != "reset"]
-    traced = make_fx(step, tracing_mode="fake", _allow_non_fake_inputs=True)(initial, *values)
-    # what nothing uses, such as parts of nothing, could not be read back from a file
-    traced.graph.eliminate_dead_code()
-    traced.recompile()
-    # otherwise the state would remember how it came about, from call to call
-    return traced.requires_grad_(False), initial
+    return traced(step, initial, *values), initial

@@ -65,17 +65,14 @@ def steps_to_share(arm: Array, random: Array, oracle: Array, change: int) -> int
     if len(after) < MEAN_STEPS:
         return None
     low, high = (_late_level(np.asarray(rewards[change:], dtype=np.float64)) for rewards in (random, oracle))
-    if high <= low:
-        return None
-    level = low + SHARE * (high - low)
-    return _first_kept(after, level, abs(high)) if _late_level(after) >= level else None
+    return None if high <= low else _first_kept(after, low + SHARE * (high - low), abs(high))
 
 
 def steps_to_late_level(arm: Array, random: Array, change: int) -> int | None:
     """Control steps after a change until an arm reaches `LATE_SHARE` of its own late level, counted from the random policy's.
 
     It says how soon an arm does what it does in the end, however little that is: a robot that falls is there at once. Levels and
-    the two means as in `steps_to_share`.
+    conditions as in `steps_to_share`.
 
     Args:
         arm: the rewards of one episode, (T,).
@@ -94,11 +91,14 @@ def steps_to_late_level(arm: Array, random: Array, change: int) -> int | None:
 
 
 def _first_kept(after: Array, level: float, scale: float) -> int | None:
-    """The steps after which the mean of the last `MEAN_STEPS` rewards is at a level, and that of these and all later ones."""
+    """After how many steps the mean of the last `MEAN_STEPS` rewards is at a level that is kept, as `steps_to_share` says."""
+    # means round, which must not make a reward at exactly the level look as if it were below
+    least = level - 1e-9 * max(1.0, scale)
+    if _late_level(after) < least:
+        return None
     means = np.convolve(after, np.full(MEAN_STEPS, 1 / MEAN_STEPS), mode="valid")
     rest = np.cumsum(after[::-1])[::-1] / np.arange(len(after), 0, -1)
-    # the means round, which must not make a reward at exactly the level look as if it were below
-    there = np.flatnonzero(np.minimum(means, rest[: len(means)]) >= level - 1e-9 * max(1.0, scale))
+    there = np.flatnonzero(np.minimum(means, rest[: len(means)]) >= least)
     return int(there[0]) + MEAN_STEPS if len(there) else None
 
 

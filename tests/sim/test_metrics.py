@@ -45,6 +45,8 @@ NOTHING, FULL = np.zeros(150), np.ones(150)
         # rewards before the change are not counted
         (rewards(1000.0, 0.0, 3, 1.0), NOTHING, FULL, 11),
         (rewards(1.0, 1.0, 0, 1.0), NOTHING, FULL, 10),
+        # a level that is reached exactly is reached, however its mean rounds
+        (np.full(150, 0.8 * 15 / 7), NOTHING, np.full(150, 15 / 7), 10),
         # a robot that runs on for a while and then falls has not recovered
         (np.array([1.0] * 100 + [0.0] * 50), NOTHING, FULL, None),
         # nor has one that falls in the end; before that, its mean is above 80 % for long
