@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
+from numpy.typing import NDArray
 
 from adaptive_mbrl.errors import ConfigError
 from sim.paths import config_root, known_configs
 from sim.robot.robot import load_robot
 from sim.scenarios.change import Change
-from sim.scenarios.distribution import ScenarioDistribution
+from sim.scenarios.distribution import PARTS, ScenarioDistribution
 from sim.scenarios.loading import load_scenario
+from sim.scenarios.parameters import parameter_values, varying_parameters
 from sim.scenarios.scenario import Scenario
 from sim.simulation.batch import BatchSimulation
 from sim.simulation.course import apply_changes, start
 
+Array = NDArray[np.float64]
 SPLIT = """
 robot: half_cheetah
 steps: 100
@@ -259,15 +263,52 @@ def test_anything_keeps_its_kinds_and_its_tests_out_of_training(robot: str) -> N
 
 
 @pytest.mark.parametrize("name", splits())
-def test_every_split_has_a_part_for_choosing_settings(name: str) -> None:
-    parts = {}
-    for part in ("train", "validation", "test"):
-        distribution = load_scenario(f"{name}:{part}")
-        assert isinstance(distribution, ScenarioDistribution)
-        rng = np.random.default_rng(0)
-        parts[part] = {str(c.change) for _ in range(40) for c in distribution.sample(rng).changes}
-    assert parts["validation"]
-    assert not parts["validation"] & (parts["train"] | parts["test"])
+def test_no_part_of_a_split_reaches_into_another_one(name: str) -> None:
+    """Where everything else overlaps, some parameter is beyond what the other part draws, or at the very end of its range."""
+    texts = yaml.safe_load((config_root() / f"scenarios/{name}.yaml").read_text())
+    parts = {part: load_scenario(f"{name}:{part}") for part in PARTS if part in texts}
+    assert {"train", "validation", "test"} <= set(parts)
+    corners = {part: list(drawn.corners()) for part, drawn in parts.items() if isinstance(drawn, ScenarioDistribution)}
+    names = varying_parameters(change for changes in corners.values() for change in changes)
+    boxes = {part: _boxes(changes, names) for part, changes in corners.items()}
+    assert all(len(box) for part, box in boxes.items() if part != "train")
+
+    for one, other in itertools.combinations(boxes, 2):
+        shared = _overlap(boxes[one], boxes[other])
+        assert not shared.any(), (one, other, names, boxes[one][shared.any(1)], boxes[other][shared.any(0)])
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "overlap"),
+    [
+        ([1.0, 2.0], [1.5, 3.0], True),
+        ([1.0, 2.0], [2.0, 3.0], False),
+        ([1.0, 2.0], [1.5, 1.5], True),
+        ([1.0, 2.0], [2.0, 2.0], False),
+        ([2.0, 2.0], [2.0, 2.0], True),
+        ([2.0, 2.0], [2.5, 2.5], False),
+    ],
+)
+def test_where_ranges_overlap(one: list[float], other: list[float], overlap: bool) -> None:
+    boxes = (np.array([x])[..., None] for x in (one, other))
+    assert bool(_overlap(*boxes)) is overlap
+
+
+def _boxes(corners: Sequence[Change], names: Sequence[str]) -> Array:
+    """Lowest and highest parameters of everything that may be drawn but for the nominal robot, (C, 2, L)."""
+    values = np.array([parameter_values(change, names) for change in corners]).reshape(-1, 2, len(names))
+    values.sort(axis=1)
+    return values[(values != parameter_values(Change(), names)).any((1, 2))]
+
+
+def _overlap(one: Array, other: Array) -> NDArray[np.bool_]:
+    """Which boxes share more than the end of a range, (C, D); a single value overlaps with itself and with what surrounds it."""
+    low, high = one[:, None, 0], one[:, None, 1]
+    other_low, other_high = other[None, :, 0], other[None, :, 1]
+    begin, end = np.maximum(low, other_low), np.minimum(high, other_high)
+    within = ((low < begin) & (begin < high)) | ((other_low < begin) & (begin < other_high))
+    both_single = (low == high) & (other_low == other_high)
+    return ((begin < end) | ((begin == end) & (within | both_single))).all(-1)
 
 
 def test_each_of_several_changes_goes_through_the_alternatives_evenly(tmp_path: Path) -> None:
