@@ -10,6 +10,7 @@ import numpy as np
 
 from adaptive_mbrl.control.calibration import LARGEST_TIME_SHARE
 from adaptive_mbrl.controller import AdaptiveController, Command, StepOptions
+from robot_bridge.control.sample_budget import SampleBudget
 
 WARM_UP_STEPS = 8
 """Control steps of one measurement; the duration is the median of the second half."""
@@ -24,7 +25,7 @@ class WarmedUp(NamedTuple):
     """A controller that is ready, and how long it takes.
 
     Attributes:
-        controller: the controller, in the precision that fits the time there is and before its first step.
+        controller: the controller, in the precision with which the most candidates fit into the time, before its first step.
         seconds: duration of a control step [s].
         overhead: share of that duration that does not depend on the number of candidates.
     """
@@ -37,27 +38,41 @@ class WarmedUp(NamedTuple):
 def warm_up(
     controller: AdaptiveController, seconds: float, inspect: Callable[[Command], object] = lambda command: None
 ) -> WarmedUp:
-    """Take the first, slow control steps before the robot moves, and switch to bfloat16 if float32 takes too long.
+    """Take the first, slow control steps before the robot moves, and switch to bfloat16 if more candidates fit with it.
 
-    Bfloat16 may cost return, but fewer candidates cost more (benchmarks/latency_cost.py).
+    Bfloat16 may cost return, but fewer candidates cost more (benchmarks/latency_cost.py). What does not depend on the number of
+    candidates may take longer in it, so that it is faster with all of them and yet too slow with few.
 
     Args:
         controller: the robot's controller before its first step.
         seconds: longest time that a plan may take [s].
         inspect: what else is done with every plan on the thread that plans, which takes time as well.
     """
-    full, few = controller.settings.planner.num_samples, controller.settings.planner.least_samples
-    fresh, controller = controller, controller.with_precision("float32")
+    ready = _measured(controller.with_precision("float32"), inspect)
+    if TIME_RESERVE * ready.seconds > seconds:
+        coarse = _measured(controller.with_precision("bfloat16"), inspect)
+        if LARGEST_TIME_SHARE * _fitting(coarse, seconds) > _fitting(ready, seconds):
+            ready = coarse
+    ready.controller.reset()
+    ready.controller.compile_no_more()
+    return ready
+
+
+def _measured(controller: AdaptiveController, inspect: Callable[[Command], object]) -> WarmedUp:
+    planner = controller.settings.planner
+    full, few = planner.num_samples, planner.least_samples
     took = step_seconds(controller, full, inspect)
-    if TIME_RESERVE * took > seconds:
-        coarse = fresh.with_precision("bfloat16")
-        faster = step_seconds(coarse, full, inspect)
-        if faster < LARGEST_TIME_SHARE * took:
-            controller, took = coarse, faster
     per_sample = (took - step_seconds(controller, few, inspect)) / (full - few) if few < full else 0.0
-    controller.reset()
-    controller.compile_no_more()
     return WarmedUp(controller, took, min(max(1 - full * per_sample / took, 0.0), MAX_OVERHEAD))
+
+
+def _fitting(warmed_up: WarmedUp, seconds: float) -> int:
+    """How many candidates fit into the time there is, with the reserve kept."""
+    planner = warmed_up.controller.settings.planner
+    budget = SampleBudget(
+        planner.num_samples, planner.least_samples, seconds / TIME_RESERVE, warmed_up.seconds, warmed_up.overhead
+    )
+    return budget.num_samples
 
 
 def step_seconds(controller: AdaptiveController, num_samples: int, inspect: Callable[[Command], object]) -> float:

@@ -23,33 +23,42 @@ def test_planning_begins_as_late_as_the_machine_allows_or_a_whole_period_ahead(s
 
 
 @pytest.mark.parametrize(
-    ("fixed", "per_sample", "half", "took", "overhead", "bfloat16"),
+    ("fixed", "coarse", "per_sample", "half", "took", "overhead", "bfloat16"),
     [
-        (0.010, 0.0005, 0.5, 0.026, 10 / 26, True),
-        (0.010, 0.0005, 0.9, 0.042, 10 / 42, False),
-        (0.002, 0.0005, 0.5, 0.034, 2 / 34, False),
-        (0.004, 0.0, 1.0, 0.004, 0.9, False),
+        (0.010, 0.010, 0.0005, 0.5, 0.026, 10 / 26, True),
+        (0.010, 0.010, 0.0005, 0.95, 0.042, 10 / 42, False),
+        (0.010, 0.030, 0.0006, 0.25, 0.0484, 10 / 48.4, False),
+        (0.002, 0.002, 0.0005, 0.5, 0.034, 2 / 34, False),
+        (0.004, 0.004, 0.0, 1.0, 0.004, 0.9, False),
     ],
-    ids=["no time for float32", "bfloat16 is no faster", "time for float32", "gpu"],
+    ids=[
+        "no time for float32",
+        "bfloat16 is no faster",
+        "bfloat16 is faster but cannot be cut",
+        "time for float32",
+        "gpu",
+    ],
 )
 def test_warming_up_finds_what_a_step_takes_and_what_fewer_candidates_would_save(
     monkeypatch: pytest.MonkeyPatch,
     make_checkpoint: Callable[..., Path],
     tmp_path: Path,
     fixed: float,
+    coarse: float,
     per_sample: float,
     half: float,
     took: float,
     overhead: float,
     bfloat16: bool,
 ):
-    """Candidates take the share `half` of their time in bfloat16."""
+    """In bfloat16 candidates take the share `half` of their time, and everything else takes `coarse` instead of `fixed`."""
     planner = ICEMConfig(horizon=5, num_samples=64, num_elites=3)
     controller = AdaptiveController.load(make_checkpoint(tmp_path / "checkpoint"), planner=planner)
     clock, step = [0.0], AdaptiveController.step
 
     def timed(self: AdaptiveController, obs, goal, options: StepOptions):
-        clock[0] += fixed + options.num_samples * per_sample * (half if self.settings.precision == "bfloat16" else 1.0)
+        in_bfloat16 = self.settings.precision == "bfloat16"
+        clock[0] += (coarse if in_bfloat16 else fixed) + options.num_samples * per_sample * (half if in_bfloat16 else 1.0)
         return step(self, obs, goal, options)
 
     monkeypatch.setattr(AdaptiveController, "step", timed)
