@@ -9,7 +9,9 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 def git_revision(folder: Path = CHECKOUT) -> str | None:
-    """The commit of a checkout, e.g. ``1f0c9e2b7a31``, with ``+changes`` when tracked files differ from it.
+    """The commit of a checkout, e.g. ``1f0c9e2b7a31``, with ``+changes`` when tracked files outside of `docs` differ from it.
+
+    No code is in `docs`, and measurements write their reports there: the second one would have changes, too, if they counted.
 
     Args:
         folder: the checkout's top folder.
@@ -24,7 +26,7 @@ def git_revision(folder: Path = CHECKOUT) -> str | None:
     commit = _git(folder, "rev-parse", "--short=12", "HEAD")
     if commit is None:
         return None
-    changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    changes = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)docs")
     return f"{commit}+changes" if changes else commit
 
 

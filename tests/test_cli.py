@@ -449,11 +449,16 @@ def test_git_revision_names_the_commit_and_uncommitted_changes(tmp_path: Path):
     git("init")
     assert git_revision(tmp_path) is None
     (tmp_path / "file").write_text("1")
-    git("add", "file")
+    report = tmp_path / "docs/results/figures.json"
+    report.parent.mkdir(parents=True)
+    report.write_text("1")
+    git("add", "file", "docs")
     git("commit", "-m", "first")
     commit = git("rev-parse", "HEAD")[:12]
 
     assert git_revision(tmp_path) == commit
+    report.write_text("2")
+    assert git_revision(tmp_path) == commit, "a report that was written is no change of the code"
     (tmp_path / "file").write_text("2")
     assert git_revision(tmp_path) == f"{commit}+changes"
     (tmp_path / "inside").mkdir()
