@@ -1,7 +1,7 @@
 """How much return does real middleware cost? Compares returns in two processes with those of the in-process evaluation.
 
 Usage: python benchmarks/bridge_returns.py half_cheetah [--episodes N] [--repeats N] [--transport dds|rclpy]
-           [--imperfections FILE]
+           [--imperfections FILE] [--compile auto]
 
 Every episode runs in real time: `adaptive-mbrl simulated-robot` in one process, `adaptive-mbrl bridge` in another, messages over
 sockets between them. Its seed and its change of dynamics are those of an episode of docs/results/ROBOT.json. The reference is
@@ -26,7 +26,7 @@ from bridge_machine import machine
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from adaptive_mbrl.config import save_yaml
+from adaptive_mbrl.config import read_mapping, save_yaml
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.intervals import mean_and_interval
 from adaptive_mbrl.storage import write_text_atomically
@@ -39,6 +39,8 @@ from sim.evaluation.setup import prepare
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 120.0
 """Longest wait for a process [s]."""
+COMPILE_PATIENCE = 900.0
+"""The same where the first process compiles."""
 NOISES = 4
 """Number of runs in process, each with another seed of the planner's noise; the first seed is that of the evaluation."""
 Array = NDArray[np.float64]
@@ -51,6 +53,7 @@ def main(
     transport: Literal["dds", "rclpy"] = "dds",
     domain: int = 90,
     imperfections: Path | None = None,
+    compile: Literal["off", "auto"] = "off",
     out: Path | None = None,
 ) -> None:
     """Run the episodes and compare them.
@@ -62,6 +65,7 @@ def main(
         transport: the transport between the two processes.
         domain: ROS 2's domain id.
         imperfections: YAML file with faults of the robot's sensors, actuators and network.
+        compile: whether the bridge compiles its control step; see docs/robot_machine.md.
         out: JSON file for the figures; docs/results/bridge_ROBOT.json by default.
     """
     reference = json.loads((ROOT / "docs/results" / f"{robot}.json").read_text(encoding="utf-8"))
@@ -76,7 +80,7 @@ def main(
     append_to_ledger(
         ROOT / "docs/results/test_ledger.csv", ledger_entries([robot], reference["scenario"], episodes, first, reason)
     )
-    runs = [run(robot, scenario, network, extra) for scenario in tqdm(scenarios * repeats, unit="episode")]
+    runs = [run(robot, compile, scenario, network, extra) for scenario in tqdm(scenarios * repeats, unit="episode")]
     behind = np.array([r["return_after_change"] for r in runs]).reshape(repeats, episodes).mean(0)
     inside = in_process(robot, reference["scenario"], episodes)
     report = {
@@ -84,6 +88,7 @@ def main(
         "scenario": reference["scenario"],
         "transport": transport,
         "imperfections": None if imperfections is None else str(imperfections),
+        "compile": compile,
         "repeats": repeats,
         "episodes": runs,
         "in_process": inside.round(2).tolist(),
@@ -101,21 +106,23 @@ def main(
     print(json.dumps(report["summary"], indent=1))
 
 
-def run(robot: str, scenario: dict[str, Any], network: list[str], extra: list[str]) -> dict[str, Any]:
+def run(robot: str, compile: str, scenario: dict[str, Any], network: list[str], extra: list[str]) -> dict[str, Any]:
     """One episode: the robot's report, and the bridge's lines about the time of plans, about holds, and the last one."""
-    bridge_file = str(ROOT / "configs/bridge" / f"{robot}.yaml")
+    patience = PATIENCE if compile == "off" else COMPILE_PATIENCE
     with tempfile.TemporaryDirectory() as folder:
         path, scenario_file = Path(folder) / "report.json", Path(folder) / "scenario.yaml"
+        bridge_file = str(Path(folder) / "bridge.yaml")
+        save_yaml(Path(bridge_file), read_mapping(ROOT / "configs/bridge" / f"{robot}.yaml") | {"compile": compile})
         save_yaml(scenario_file, {key: value for key, value in scenario.items() if key != "last_change"})
         arguments = ["--bridge", bridge_file, "--scenario", str(scenario_file), "--json", str(path)]
         simulated = start("simulated-robot", *arguments, *network, *extra)
         bridge = start("bridge", "--bridge", bridge_file, *network)
         try:
-            _, mistakes = simulated.communicate(timeout=PATIENCE)
+            _, mistakes = simulated.communicate(timeout=patience)
         finally:
             simulated.kill()
             bridge.send_signal(signal.SIGINT)
-            lines, more = bridge.communicate(timeout=PATIENCE)
+            lines, more = bridge.communicate(timeout=patience)
         if simulated.returncode or bridge.returncode:
             raise RuntimeError(f"{mistakes}{more}")
         report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
