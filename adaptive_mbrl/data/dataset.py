@@ -36,6 +36,12 @@ class Dataset(Protocol):
         situations.
         """
 
+    def known_parameters(self) -> list[dict[str, float] | None]:
+        """What is known of each situation's dynamics, as numbers by name; None where nothing is.
+
+        A window's is at its `Windows.task`: those of the training come first, those of held-out windows follow.
+        """
+
     def statistics(self) -> TransitionStatistics:
         """Statistics of the training transitions, those of episodes that are too short for a query left out."""
 
@@ -103,6 +109,10 @@ class EpisodeDataset:
     def sample_tasks(self, num_tasks: int, per_task: int, generator: torch.Generator, part: slice = ALL) -> Windows:
         """See `Dataset.sample_tasks`."""
         return self._training.sample_tasks(num_tasks, per_task, generator, part)
+
+    def known_parameters(self) -> list[dict[str, float] | None]:
+        """See `Dataset.known_parameters`."""
+        return [known for part in (self._training, self._held_out) if part is not None for known in part.known_parameters()]
 
     def statistics(self) -> TransitionStatistics:
         """See `Dataset.statistics`."""

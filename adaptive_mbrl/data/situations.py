@@ -7,12 +7,15 @@ An episode's tags say what its situations are:
 - `scenario`, a simulated episode's: at each step the situation is the change in force. `begin_step` is the scenario's step that
   the episode begins with, where it is not the first one.
 - Without either, the episode is a situation of its own.
+
+Of some situations it is known by which numbers their dynamics differ: the change in force, or the entries of the tag `situation`
+where that is a mapping.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from adaptive_mbrl.data.episode import Episode
@@ -51,7 +54,9 @@ class NumberedSpan(NamedTuple):
     task: int
 
 
-def number_situations(episodes: Sequence[Episode], spans: Sequence[tuple[int, int]]) -> tuple[list[NumberedSpan], int]:
+def number_situations(
+    episodes: Sequence[Episode], spans: Sequence[tuple[int, int]]
+) -> tuple[list[NumberedSpan], list[dict[str, Any] | None]]:
     """Number the situations in the order in which they first appear, so that episodes that are added later change no number.
 
     Args:
@@ -59,17 +64,38 @@ def number_situations(episodes: Sequence[Episode], spans: Sequence[tuple[int, in
         spans: the steps of each episode that are numbered, as begin and end.
 
     Returns:
-        The parts of the spans in which the situation stays the same, in order, and how many situations there are.
+        The parts of the spans in which the situation stays the same, in order, and what is known of each situation's dynamics, by
+        its number; None where nothing is.
     """
     points = _branching_points(episodes)
     numbers: dict[str, int] = {}
-    found = []
+    found: list[NumberedSpan] = []
+    known: list[dict[str, Any] | None] = []
     for i, (episode, (begin, end)) in enumerate(zip(episodes, spans, strict=True)):
         for stretch in _stretches(episode, f"episode {i}", points):
             low, high = max(stretch.begin, begin), min(stretch.end, end)
             if low < high:
                 found.append(NumberedSpan(i, low, high, numbers.setdefault(stretch.key, len(numbers))))
-    return found, len(numbers)
+                if len(numbers) > len(known):
+                    known.append(_known(episode, stretch))
+    return found, known
+
+
+def numbers_by_name(known: Mapping[str, Any]) -> dict[str, float]:
+    """Nested mappings and lists as numbers by name: {"force": {"hand": [1, 0]}} gives "force hand 0" and "force hand 1".
+
+    A word is a name with the number 1: {"surface": "grass"} gives "surface grass".
+    """
+    found: dict[str, float] = {}
+    for name, value in known.items():
+        if isinstance(value, Mapping | list | tuple):
+            inner = value.items() if isinstance(value, Mapping) else enumerate(value)
+            found |= numbers_by_name({f"{name} {rest}": entry for rest, entry in inner})
+        elif isinstance(value, str):
+            found[f"{name} {value}"] = 1.0
+        elif value is not None:
+            found[str(name)] = float(value)
+    return found
 
 
 def stretches_of(episodes: Sequence[Episode]) -> list[list[Stretch]]:
@@ -101,6 +127,12 @@ def _stretches(episode: Episode, own: str, points: dict[_Point, int]) -> Iterabl
     begins = [0, *(change["at"] - offset for change in tags["scenario"]["changes"] if 0 < change["at"] - offset < length)]
     ends = [*begins[1:], length]
     return [_changed(b, e, change_in_force(episode, b + offset)) for b, e in zip(begins, ends, strict=True)]
+
+
+def _known(episode: Episode, stretch: Stretch) -> dict[str, Any] | None:
+    """What is known of the dynamics of a stretch of an episode."""
+    situation = episode.tags.get("situation")
+    return situation if isinstance(situation, dict) else stretch.change
 
 
 def _changed(begin: int, end: int, change: dict[str, Any]) -> Stretch:

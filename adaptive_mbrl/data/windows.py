@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from adaptive_mbrl.data.episode import Episode
-from adaptive_mbrl.data.situations import NumberedSpan, number_situations
+from adaptive_mbrl.data.situations import NumberedSpan, number_situations, numbers_by_name
 from adaptive_mbrl.data.steps import steps_of, transitions_of
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.transitions import Transitions
@@ -129,7 +129,8 @@ class WindowSampler:
         self.episodes = [episodes[i] for i in chosen]
         self._steps = steps_of(self.episodes, self.device)
         queries = [(e.history, len(e) - query + 1) for e in self.episodes]
-        numbered, self.num_tasks = number_situations(self.episodes, queries)
+        numbered, self._known = number_situations(self.episodes, queries)
+        self.num_tasks = len(self._known)
         self.first_task = first_task
         self._weighted = weights is not None or balance > 0
         self._spans = _Spans.of(numbered, None if weights is None else weights[chosen], balance)
@@ -137,6 +138,10 @@ class WindowSampler:
 
     def __len__(self) -> int:
         return self._len
+
+    def known_parameters(self) -> list[dict[str, float] | None]:
+        """What is known of each situation's dynamics, as numbers by name; None where nothing is."""
+        return [None if known is None else numbers_by_name(known) for known in self._known]
 
     def transitions(self) -> Iterator[tuple[Tensor, Tensor]]:
         """All (obs, next_obs) in pieces, each (S, obs_dim); without history, which other episodes hold already."""

@@ -88,6 +88,39 @@ def test_a_recording_is_a_situation_of_its_own_unless_its_tag_says_otherwise():
     assert (found == torch.tensor([0, 1, 2, 2])[:, None]).all()
 
 
+def test_what_is_known_of_a_situation_is_a_table_of_named_numbers():
+    """Changes of scenarios, also those that branches began under, and tags of recordings; held-out ones follow."""
+    both = {**WEAK, "external_force": {"cart": [1.0, 0, -2.5]}, "action_delay": 2}
+    training = [
+        episode(0, scenario=scenario((6, WEAK), (11, both))),
+        episode(100, scenario=scenario((6, WEAK)), source="branch", situation=HEAVY),
+        episode(200, situation={"payload": 40, "surface": "grass", "raised": True, "note": None}),
+        episode(300, situation="wind"),
+        episode(400),
+    ]
+    data = EpisodeDataset(POINT, training, [episode(500, scenario=scenario((0, WEAK)))], WINDOW, QUERY)
+
+    assert data.known_parameters() == [
+        {},
+        {"actuator_gain": 0.5},
+        {
+            "actuator_gain": 0.5,
+            "external_force cart 0": 1.0,
+            "external_force cart 1": 0.0,
+            "external_force cart 2": -2.5,
+            "action_delay": 2.0,
+        },
+        {"body_mass cart": 2.0},
+        {"payload": 40.0, "surface grass": 1.0, "raised": 1.0},
+        None,
+        None,
+        {"actuator_gain": 0.5},
+    ]
+    held_out = data.held_out(3)
+    assert held_out is not None
+    assert held_out.task.tolist() == [7, 7, 7]
+
+
 def test_the_end_of_a_cut_episode_is_still_in_its_scenarios_situation():
     """Episodes are cut to hold out their last part, whose steps are counted anew."""
     training, held_out = split([episode(100, scenario=scenario((8, WEAK), (14, HEAVY)))], WINDOW, QUERY, 0.5)
