@@ -64,6 +64,7 @@ RULES = {
     "context": "context",
     "context without action gains": "context: {action_gain: false}",
     "context, backward (CaDM)": "context: {backward: 0.5}",
+    "known_parameters (RMA)": "known_parameters",
     "latent (PEARL)": "latent",
     "recurrent (ReBAL)": "recurrent",
     "transformer": "transformer",

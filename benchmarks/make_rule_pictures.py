@@ -57,6 +57,7 @@ RULES: dict[str, list[dict[str, dict[str, object]]]] = {
     "gauss_newton": [{"gauss_newton": {}}],
     "learned_loss": [{"learned_loss": {}}],
     "context": [{"context": {}}],
+    "known_parameters": [{"known_parameters": {}}],
     "transformer": [{"transformer": {}}],
     "recurrent": [{"recurrent": {}}],
     "latent": [{"latent": {}}],
@@ -148,7 +149,7 @@ def episode(gain: float, wind: float, seed: int, steps: int = 40) -> Episode:
     actions, obs = pushes(steps, seed), [np.random.default_rng([3, seed]).normal(0, [1.0, 2.0])]
     for action in actions:
         obs.append(moved(obs[-1], action, gain, wind))
-    tags = {"gain": gain, "wind": wind}
+    tags = {"situation": {"gain": gain, "wind": wind}}
     return Episode(np.stack(obs).astype(np.float32), actions.astype(np.float32), np.zeros(steps, np.float32), tags)
 
 

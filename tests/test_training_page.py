@@ -44,6 +44,7 @@ SECTIONS = {
     "gradient": RULES["gradient"],
     "gauss_newton": RULES["gauss_newton"],
     "context": RULES["context"],
+    "known_parameters": RULES["known_parameters"],
     "latent": RULES["latent"],
     "recurrent": RULES["recurrent"],
     "learned_loss": RULES["learned_loss"],

@@ -9,6 +9,7 @@ from adaptive_mbrl.adaptation.embedding import EmbeddingConfig
 from adaptive_mbrl.adaptation.gauss_newton import GaussNewtonConfig
 from adaptive_mbrl.adaptation.gradient import GradientConfig
 from adaptive_mbrl.adaptation.history import HistoryConfig
+from adaptive_mbrl.adaptation.known_parameters import KnownParametersConfig
 from adaptive_mbrl.adaptation.latent import LatentConfig
 from adaptive_mbrl.adaptation.learned_loss import LearnedLossConfig
 from adaptive_mbrl.adaptation.mixture import MixtureConfig
@@ -24,6 +25,7 @@ RuleConfig = (
     | GradientConfig
     | GaussNewtonConfig
     | ContextConfig
+    | KnownParametersConfig
     | LatentConfig
     | LearnedLossConfig
     | RecurrentConfig

@@ -12,6 +12,7 @@ predictor.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 import torch
@@ -23,6 +24,8 @@ from adaptive_mbrl.predictor import Predictor
 from adaptive_mbrl.transitions import Transitions
 
 BeliefT = TypeVar("BeliefT")
+KnownSituations = Sequence[Mapping[str, float] | None]
+"""What is known of the dynamics of each training situation, as numbers by name, at its number; None where nothing is."""
 
 
 class ParameterGroup(NamedTuple):
@@ -80,6 +83,14 @@ class Adapter(nn.Module, Generic[BeliefT]):
                 not the query, which is to be predicted.
         """
         return self.infer(windows.recent)
+
+    def know_situations(self, known: KnownSituations, *, refit: bool) -> None:
+        """Hear before a fit what is known of the training situations, for `infer_in_training`.
+
+        Args:
+            known: by the number in `Windows.task`.
+            refit: whether statistics of these numbers are taken anew; otherwise they stay what the weights were trained with.
+        """
 
     @abstractmethod
     def condition(self, belief: BeliefT, noise: Tensor | None = None) -> Predictor:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from adaptive_mbrl.adaptation.gradient import one_step_loss
 from adaptive_mbrl.adaptation.inner_gradient import inner_gradient
 from adaptive_mbrl.adaptation.modulation import Modulation
+from adaptive_mbrl.adaptation.prior_share import rows_under_prior
 from adaptive_mbrl.adaptation.rule import AdaptationRule
 from adaptive_mbrl.config import bounded
 from adaptive_mbrl.data.windows import Windows
@@ -91,7 +92,7 @@ class EmbeddingRule(AdaptationRule[EmbeddingBelief]):
     def infer_in_training(self, windows: Windows, base: NetworkPredictor) -> EmbeddingBelief:
         """The window's own situation's embedding, refined; the prior for some windows, and for those that show nothing."""
         own = self.embeddings[windows.task % self.config.count]
-        trained = windows.recent.valid.any(1) & ~_spread(len(own), self.config.prior_share, own.device)
+        trained = windows.recent.valid.any(1) & ~rows_under_prior(len(own), self.config.prior_share, own.device)
         refined = self._refined(own, windows.recent, base)
         return EmbeddingBelief(torch.where(trained[:, None], refined, 0.0))
 
@@ -128,14 +129,3 @@ class EmbeddingRule(AdaptationRule[EmbeddingBelief]):
 
         (gradient,) = inner_gradient(total_loss, (code,))
         return gradient
-
-
-def _spread(num: int, share: float, device: torch.device) -> Tensor:
-    """A share of the rows of a meta-batch, rounded up, (num,) bool.
-
-    Among n rows that follow one another the rows are n share, rounded up or down. So each situation has its part of them also
-    where its windows lie one after another, as a balancing may ask for; otherwise windows come in random order.
-    """
-    # a product may lie a little above the whole number that is meant
-    edges = (torch.arange(num + 1, dtype=torch.float64, device=device) * share - 1e-9).ceil()
-    return edges.diff() > 0

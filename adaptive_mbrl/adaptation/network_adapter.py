@@ -8,7 +8,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from adaptive_mbrl.adaptation.base import Adapter, ParameterGroup
+from adaptive_mbrl.adaptation.base import Adapter, KnownSituations, ParameterGroup
 from adaptive_mbrl.adaptation.rule import AdaptationRule, RecursiveRule
 from adaptive_mbrl.data.windows import Windows
 from adaptive_mbrl.dynamics.model import DynamicsModel
@@ -67,6 +67,10 @@ class NetworkAdapter(Adapter[Beliefs]):
     def infer_in_training(self, windows: Windows) -> Beliefs:
         windows = windows._replace(recent=windows.recent.finite())
         return self._in_turn(lambda i, rule, base: rule.infer_in_training(windows, base))
+
+    def know_situations(self, known: KnownSituations, *, refit: bool) -> None:
+        for rule in self._rules:
+            rule.know_situations(known, refit=refit)
 
     def condition(self, belief: Beliefs, noise: Tensor | None = None) -> NetworkPredictor:
         predictor = NetworkPredictor(self.model)

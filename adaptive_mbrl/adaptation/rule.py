@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from adaptive_mbrl.adaptation.base import ParameterGroup
+from adaptive_mbrl.adaptation.base import KnownSituations, ParameterGroup
 from adaptive_mbrl.data.windows import Windows
 from adaptive_mbrl.dynamics.network_predictor import NetworkPredictor
 from adaptive_mbrl.transitions import Transitions
@@ -49,6 +49,9 @@ class AdaptationRule(nn.Module, Generic[BeliefT]):
     def infer_in_training(self, windows: Windows, base: NetworkPredictor) -> BeliefT:
         """See `Adapter.infer_in_training`."""
         return self.infer(windows.recent, base)
+
+    def know_situations(self, known: KnownSituations, *, refit: bool) -> None:
+        """See `Adapter.know_situations`."""
 
     @abstractmethod
     def condition(self, base: NetworkPredictor, belief: BeliefT, noise: Tensor | None = None) -> NetworkPredictor:

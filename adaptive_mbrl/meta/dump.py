@@ -29,7 +29,13 @@ def write_training_step(folder: Path, reason: str, description: Description, tra
         trainer: its weights and its balancing are those before the step.
         windows: what the step was to be taken on.
     """
-    about = {"description": to_mapping(description), "outer": to_mapping(trainer.config), "updates": trainer.updates_done}
+    tasks = sorted({task for task in windows.task.tolist() if task < len(trainer.known)})
+    about = {
+        "description": to_mapping(description),
+        "outer": to_mapping(trainer.config),
+        "updates": trainer.updates_done,
+        "known": {str(task): trainer.known[task] for task in tasks},
+    }
     tensors = {f"adapter.{name}": tensor for name, tensor in trainer.adapter.state_dict().items()}
     tensors |= {f"balancing.{name}": tensor for name, tensor in trainer.balancing.state_dict().items()}
     return write_dump(folder, KIND, reason, about, tensors | numbered("windows", tensors_of(windows)))
@@ -70,6 +76,9 @@ def replay_training_step(dump: Dump) -> Replayed:
     stored = iter(dump.sequence("windows"))
     empty = dump.tensors["windows.0"]
     windows: Windows = map_belief(lambda tensor: next(stored), Windows(Transitions(*[empty] * 4), *[empty] * 3))
+    # older dumps do not say it
+    known = dump.about.get("known", {})
+    adapter.know_situations([known.get(str(task)) for task in range(int(windows.task.max()) + 1)], refit=False)
     loss = trainer.loss(windows)
     trainer.balancing.backward(loss, windows.task)
     gradients = {name: p.grad for name, p in adapter.named_parameters() if p.grad is not None}

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from adaptive_mbrl.adaptation.base import Adapter
+from adaptive_mbrl.adaptation.base import Adapter, KnownSituations
 from adaptive_mbrl.adaptation.belief import map_belief
 from adaptive_mbrl.config import bounded
 from adaptive_mbrl.data.dataset import Dataset
@@ -116,6 +116,7 @@ class MetaTrainer:
         self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate)
         self._base_rates = [group["lr"] for group in self.optimizer.param_groups]
         self.updates_done = 0
+        self.known: KnownSituations = ()
 
     def fit(
         self,
@@ -133,7 +134,7 @@ class MetaTrainer:
             num_updates: outer steps.
             observer: hears of the recent loss every `REPORT_EVERY` updates, and once per epoch (as many windows as there are) of
                 what `gradient_conflict` returns.
-            fit_normalizer: False keeps the statistics that the weights were trained with.
+            fit_normalizer: False keeps the statistics that the weights were trained with, also those of known parameters.
             before: the fit was interrupted, and this trainer is as it was then: what `FitObserver.updated` was called with last.
 
         Returns:
@@ -144,9 +145,12 @@ class MetaTrainer:
         """
         epoch = max(1, len(dataset) // self.config.meta_batch_size)
         self.adapter.train()
-        if fit_normalizer and before is None:
+        refit = fit_normalizer and before is None
+        if refit:
             self.adapter.normalizer.fit(dataset.statistics())
-            self.process.broadcast(self.adapter.normalizer.buffers())
+        self.known = dataset.known_parameters()[: dataset.num_tasks]
+        self.adapter.know_situations(self.known, refit=refit)
+        self.process.broadcast(self.adapter.buffers())
         # one tensor: small ones that stay, allocated between the large ones of each step, would fragment the memory
         losses = torch.zeros(num_updates, device=self.device)
         done = 0 if before is None else len(before)

@@ -379,6 +379,7 @@ def test_what_is_wrong_with_a_file_is_said_in_configure(node, transport, paramet
 
 RULE_NAMES = [
     "context",
+    "known_parameters",
     "history",
     "latent",
     "recurrent",

@@ -17,6 +17,7 @@ from adaptive_mbrl.adaptation.embedding import EmbeddingConfig
 from adaptive_mbrl.adaptation.gauss_newton import GaussNewtonConfig
 from adaptive_mbrl.adaptation.gradient import GradientConfig
 from adaptive_mbrl.adaptation.history import HistoryConfig
+from adaptive_mbrl.adaptation.known_parameters import KnownParametersConfig
 from adaptive_mbrl.adaptation.latent import LatentConfig
 from adaptive_mbrl.adaptation.learned_loss import LearnedLossConfig
 from adaptive_mbrl.adaptation.mixture import MixtureConfig
@@ -43,6 +44,7 @@ RULES: dict[str, Rules] = {
     "context": (_CONTEXT,),
     "context_without_gains": (ContextConfig(hidden=16, heads=2, code_dim=4, action_gain=False),),
     "context_backward": (ContextConfig(hidden=16, heads=2, code_dim=4, backward=0.5),),
+    "known_parameters": (KnownParametersConfig(hidden=16, heads=2, code_dim=4, parameters=3),),
     "history": (HistoryConfig(),),
     "latent": (_LATENT,),
     "latent_samples": (LatentConfig(hidden=16, code_dim=4, samples=2, backward=0.5),),
@@ -72,6 +74,7 @@ KINDS = (
     "gradient_second_order",
     "gauss_newton",
     "context",
+    "known_parameters",
     "history",
     "latent_samples",
     "recurrent",

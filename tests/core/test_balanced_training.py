@@ -177,10 +177,10 @@ def test_what_comes_out_does_not_depend_on_the_number_of_processes(kind: str):
 
 
 class PrecisePoints:
-    """The point mass's dataset in double precision."""
+    """The point mass's dataset, or another one of it, in double precision."""
 
-    def __init__(self) -> None:
-        self._data = point_dataset()
+    def __init__(self, data: EpisodeDataset | None = None) -> None:
+        self._data = point_dataset() if data is None else data
 
     def __len__(self) -> int:
         return len(self._data)
