@@ -90,15 +90,24 @@ def _arm_row(name: str, arm: dict[str, Any]) -> str:
 
 def ceiling_table(report: dict[str, Any]) -> str:
     """What `adaptation_ceiling.py` found."""
-    figures = list(report["models"]["known"])
-    lines = ["| model | " + " | ".join(f.replace("adapted_", "").replace("_", " ") for f in figures) + " |"]
-    lines += ["|---" * (len(figures) + 1) + "|"]
-    for name, values in report["models"].items():
-        lines.append(f"| {name} | " + " | ".join(number(values[f], 3) for f in figures) + " |")
-    caption = (
-        f"{report['updates']:,} updates on {report['episodes']} episodes of `{report['run']}`; errors on its held-out episodes."
+    errors = {name: figures["errors"] for name, figures in report["models"].items()}
+    steps = list(errors["known"])
+    rows = []
+    for name, figures in report["models"].items():
+        rules = ", then ".join(f"`{tag}`" for rule in figures["adaptation"] for tag in rule)
+        closed = [_share_of_gap(*(errors[model][step] for model in ("multitask", name, "known"))) for step in steps]
+        rows.append((name, rules, *(f"{errors[name][step]:.3f}" for step in steps), ", ".join(closed)))
+    about = (
+        f"{report['updates']:,} updates on {report['episodes']:,} episodes of `{report['run']}`, members {report['members']}, "
+        f"seed {report['seed']}; {report['windows']:,} windows of its held-out episodes; {report['machine']}, "
+        f"{report['threads']} thread, revision {report['git_revision']}."
     )
-    return "\n".join([caption, "", *lines])
+    ahead = [f"{step} steps ahead" if step != "1" else "1 step ahead" for step in steps]
+    return "\n".join([about, "", *table(("model", "rule", *ahead, "part of the gap that is closed"), rows)])
+
+
+def _share_of_gap(plain: float, error: float, known: float) -> str:
+    return f"{(plain - error) / (plain - known):.0%}" if plain > known else "-"
 
 
 def rules_table(report: dict[str, Any]) -> str:
