@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from robot_bridge.safety.circle import on_circle
 from robot_bridge.safety.faults import Fault
 
 Array = NDArray[np.float64]
@@ -60,7 +61,8 @@ class Contradictions:
         """The fault of each channel that two publishers contradict each other about, at a time, monotonic [s]."""
         values, stamps = self._values.copy(), self._stamps.copy()
         steps = np.diff(values, axis=1)
-        steps[self._is_angle] = (steps[self._is_angle] + np.pi) % (2 * np.pi) - np.pi
+        # half a turn must keep its sign: a jump there and the jump back are then opposite, as everywhere else on the circle
+        steps[self._is_angle] = on_circle(steps[self._is_angle])
         # comparisons with NaN are false, so unknown values are no jumps
         often = (np.abs(steps) > self.reach[:, None]).sum(1) >= RETURNS
         back = (np.diff(stamps, axis=1) < -STAMP_BACK).sum(1) >= RETURNS // 2

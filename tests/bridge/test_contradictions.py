@@ -68,6 +68,19 @@ def test_an_angle_jumps_on_its_circle():
     assert found(stamped(turned), is_angle=False)
 
 
+@pytest.mark.parametrize("first", [0.0, 1.0, -math.pi / 2, math.pi, 7.0])
+def test_two_publishers_of_opposite_angles_are_told(first: float):
+    """Half a turn is as far to and fro; if it had the same sign both ways, it would be a turn in one direction."""
+    (words,) = found(stamped([first, first - math.pi] * 30), is_angle=True)
+
+    assert words.startswith("'hip' jumps to and fro by 3.14 from message to message")
+
+
+@pytest.mark.parametrize("turns", [1, -3])
+def test_angles_that_differ_by_whole_turns_are_the_same(turns: int):
+    assert found(stamped([0.3, 0.3 + 2 * math.pi * turns] * 30), is_angle=True) == []
+
+
 @given(
     amplitude=st.floats(0, 20),
     hertz=st.floats(0.1, 10),
