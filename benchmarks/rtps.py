@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from pathlib import Path
 
 ECLIPSE = b"\x01\x10"
@@ -10,6 +11,8 @@ ECLIPSE = b"\x01\x10"
 DATA, DATA_FRAG, HEARTBEAT, GAP, ACKNACK, INFO_TS, INFO_DST = 0x15, 0x16, 0x07, 0x08, 0x06, 0x09, 0x0E
 PARTICIPANT_WRITER = bytes.fromhex("000100c2")
 """Entity id of the writer that announces participants."""
+PUBLICATION_WRITER = bytes.fromhex("000003c2")
+"""Entity id of the writer that announces a participant's writers."""
 NOBODY = bytes(4)
 """Entity id that stands for all readers."""
 _LITTLE_ENDIAN, _WITH_DATA = 0x01, 0x04
@@ -57,6 +60,40 @@ def announcement(prefix: bytes, port: int, lease_seconds: int = 10) -> bytes:
         (0x0031, locator),
         (0x0032, locator),
     )
+    return _parameter_list(parameters)
+
+
+def publication(prefix: bytes, writer: bytes, topic: bytes, kind: bytes) -> bytes:
+    """The sample by which a participant of this id says that it has a writer, whatever the names are.
+
+    Args:
+        prefix: the first twelve bytes of the participant's id.
+        writer: entity id of the writer.
+        topic: name of its topic.
+        kind: name of the topic's type.
+    """
+    return _parameter_list(((0x005A, prefix + writer), (0x0005, _text(topic)), (0x0007, _text(kind))))
+
+
+def heartbeat(writer: bytes, first: int, last: int, count: int) -> bytes:
+    """A submessage by which a writer says which samples it has.
+
+    Args:
+        writer: entity id of the writer.
+        first: the sequence number of the oldest one.
+        last: that of the newest one; one less than `first` if there is none.
+        count: the number of this submessage, counted up.
+    """
+    numbers = (word for number in (first, last) for word in (number >> 32, number & 0xFFFFFFFF))
+    return part(HEARTBEAT, struct.pack("<4s4siIiIi", NOBODY, writer, *numbers, count))
+
+
+def _text(text: bytes) -> bytes:
+    content = struct.pack("<I", len(text) + 1) + text + b"\x00"
+    return content + bytes(-len(content) % 4)
+
+
+def _parameter_list(parameters: Iterable[tuple[int, bytes]]) -> bytes:
     content = b"".join(struct.pack("<HH", kind, len(value)) + value for kind, value in parameters)
     return b"\x00\x03\x00\x00" + content + struct.pack("<HH", 1, 0)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from cyclonedds.sub import DataReader
 
+from robot_bridge.middleware.dds_discovery import matched_publication
 from robot_bridge.middleware.dds_graph import sender_of
-from robot_bridge.middleware.dds_qos import matched_publication
 from robot_bridge.middleware.endpoints import Sender
 from robot_bridge.middleware.ros_nodes import RosNodes
 

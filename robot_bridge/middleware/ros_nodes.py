@@ -11,7 +11,8 @@ import threading
 import time
 from typing import Any
 
-from cyclonedds.core import Policy, Qos
+from cyclonedds._clayer import ddspy_take  # type: ignore[import-not-found]
+from cyclonedds.core import InstanceState, Policy, Qos, SampleState, ViewState
 from cyclonedds.domain import DomainParticipant
 from cyclonedds.idl import IdlStruct
 from cyclonedds.idl import types as idl
@@ -27,6 +28,7 @@ _PACKAGE = "rmw_dds_common::msg::dds_"
 _TYPE_HASH = "RIHS01_91a0593bacdcc50ea9bdcf849a938b128412cc1ea821245c663bcd26f83c295e"
 """Of `rmw_dds_common/msg/ParticipantEntitiesInfo`; ROS 2 warns of readers that do not announce it (see `type_hash.py`)."""
 _MOST = 1000
+_ANY = SampleState.Any | ViewState.Any | InstanceState.Any
 
 
 @dataclasses.dataclass
@@ -91,13 +93,19 @@ class RosNodes:
 
     def _look(self) -> None:
         try:
-            taken: list[Any] = self._reader.take(N=_MOST)
-            for sample in taken:
-                if sample.sample_info.valid_data:
-                    self._of_process[_hex(sample.gid)] = _names(sample)
+            # what `DataReader.take` calls before it decodes all of them, which fails if one of them cannot be decoded
+            taken = ddspy_take(self._reader._ref, _ANY, _MOST)
         except Exception as error:
-            # another version of ROS 2 may have another layout, and a robot runs without names
             _LOG.debug("names of nodes are not known: %s", error)
+            return
+        for content, info in () if isinstance(taken, int) else taken:
+            try:
+                if info.valid_data:
+                    process: Any = ParticipantEntities.deserialize(content)
+                    self._of_process[_hex(process.gid)] = _names(process)
+            except Exception as error:
+                # another version of ROS 2 may have another layout, a name may be no text, and a robot runs without names
+                _LOG.debug("names of the nodes of a process are not known: %s", error)
 
 
 def _names(process: Any) -> dict[str, str]:
