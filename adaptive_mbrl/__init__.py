@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         make_planner,
     )
     from adaptive_mbrl.planning.base import Plan, Planner, PlanState
+    from adaptive_mbrl.planning.risk import CVaRRiskConfig, MeanRiskConfig, WorstRiskConfig
     from adaptive_mbrl.planning.sampling import SamplingConfig, SamplingPlanner
     from adaptive_mbrl.planning.score import Score
     from adaptive_mbrl.predictor import Prediction, Predictor, Trajectories
@@ -79,6 +80,7 @@ else:
             "adaptive_mbrl.objective": "Objective RewardFunction Term",
             "adaptive_mbrl.planning": "CEMConfig GradientPlannerConfig ICEMConfig MPPIConfig RandomShootingConfig make_planner",
             "adaptive_mbrl.planning.base": "Plan Planner PlanState",
+            "adaptive_mbrl.planning.risk": "CVaRRiskConfig MeanRiskConfig WorstRiskConfig",
             "adaptive_mbrl.planning.sampling": "SamplingConfig SamplingPlanner",
             "adaptive_mbrl.planning.score": "Score",
             "adaptive_mbrl.predictor": "Prediction Predictor Trajectories",
@@ -99,6 +101,7 @@ __all__ = [
     "BayesLinearConfig",
     "BridgeError",
     "CEMConfig",
+    "CVaRRiskConfig",
     "Channel",
     "Checkpoint",
     "CheckpointError",
@@ -116,6 +119,7 @@ __all__ = [
     "HealthyRange",
     "ICEMConfig",
     "MPPIConfig",
+    "MeanRiskConfig",
     "MetaTrainer",
     "ModelConfig",
     "NetworkPredictor",
@@ -142,6 +146,7 @@ __all__ = [
     "TrainConfig",
     "Trajectories",
     "Transitions",
+    "WorstRiskConfig",
     "check_canary",
     "load_checkpoint",
     "make_adapter",

@@ -172,7 +172,7 @@ class AdaptiveController:
         if value is not None and reward is not checkpoint.learned_reward and not _is_of(about, reward):
             _LOG.warning("%s: its terminal value is not used: it was fitted to another objective than the one given here", path)
             value = None
-        score = Score(reward, made.uncertainty_penalty, value, termination or checkpoint.termination)
+        score = Score(reward, made.uncertainty_penalty, value, termination or checkpoint.termination, made.risk)
         dump = None
         if dump_folder is not None:
             used = dataclasses.replace(about, planner=planner or about.planner)

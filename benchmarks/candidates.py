@@ -34,7 +34,7 @@ from adaptive_mbrl.control.step import Precision
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.intervals import mean_and_interval
-from adaptive_mbrl.planning import CEMConfig, ICEMConfig
+from adaptive_mbrl.planning import CEMConfig, CVaRRiskConfig, ICEMConfig, RiskConfig, WorstRiskConfig
 from adaptive_mbrl.planning.override import override_planner
 from adaptive_mbrl.planning.sampling import SamplingConfig
 from adaptive_mbrl.storage import write_text_atomically
@@ -59,6 +59,8 @@ CURVES = {
     ("mppi", ""): "#009e73",
 }
 """What is drawn: planners by name, with what is changed beside the number of candidates; and colours."""
+RISKS: dict[str, RiskConfig] = {"cvar 0.67": CVaRRiskConfig(0.67), "worst": WorstRiskConfig()}
+"""Risks that are compared with the mean, by name; of the three members of the shipped models, the first one takes two."""
 SECONDS_PER_CASE = 1.0
 """For how long a control step of each case is timed."""
 
@@ -88,7 +90,10 @@ def cases_of(planner: ICEMConfig) -> dict[str, Case]:
     iterations, horizon = planner.num_iterations, 4 * planner.horizon // 3
     full_cem = as_planner(planner, "cem")
     cases |= same_work(full_cem, num_iterations=2 * iterations) | same_work(full_cem, horizon=horizon)
-    return cases | same_work(full_cem, num_iterations=iterations + 1, horizon=horizon)
+    cases |= same_work(full_cem, num_iterations=iterations + 1, horizon=horizon)
+    # the two that robots ship with
+    shipped = {full: cases[full]} | same_work(full_cem, num_iterations=iterations + 1)
+    return cases | {f"{name}, {words}": other_risk(case, risk) for name, case in shipped.items() for words, risk in RISKS.items()}
 
 
 def same_work(planner: CEMConfig, **more: int) -> dict[str, Case]:
@@ -99,6 +104,11 @@ def same_work(planner: CEMConfig, **more: int) -> dict[str, Case]:
     words = [f"{few.num_iterations} iterations"] if "num_iterations" in more else []
     words += [f"horizon {few.horizon}"] if "horizon" in more else []
     return {", ".join([f"cem {few.num_samples}", *words]): Case(few)}
+
+
+def other_risk(case: Case, risk: RiskConfig) -> Case:
+    """The same with another risk over the particles."""
+    return case._replace(planner=replace(case.planner, risk=risk))
 
 
 def resized(planner: WithElites, share: float) -> WithElites:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
-from adaptive_mbrl.planning import CEMConfig, ICEMConfig
+from adaptive_mbrl.planning import CEMConfig, CVaRRiskConfig, ICEMConfig, MeanRiskConfig, WorstRiskConfig
 from benchmarks.candidates import cases_of, same_work
 
 ICEM = ICEMConfig(horizon=15, num_samples=64, num_iterations=2, noise_beta=0.0, num_elites=8)
@@ -20,6 +22,15 @@ def test_the_first_case_is_the_planner_that_the_others_are_compared_with():
     assert next(iter(cases.items())) == ("icem 64", (ICEM, "float32"))
     assert cases["cem 64"].planner == CEMConfig(horizon=15, num_samples=64, num_iterations=2, noise_beta=0.0, num_elites=8)
     assert cases["cem 43, 3 iterations"].planner.num_iterations == 3
+
+
+@pytest.mark.parametrize("name", ["icem 64", "cem 43, 3 iterations"])
+def test_what_robots_ship_with_is_compared_under_other_risks(name: str):
+    cases = cases_of(ICEM)
+    found = {words: cases[f"{name}, {words}"].planner for words in ("cvar 0.67", "worst")}
+
+    assert [planner.risk for planner in found.values()] == [CVaRRiskConfig(0.67), WorstRiskConfig()]
+    assert {dataclasses.replace(planner, risk=MeanRiskConfig()) for planner in found.values()} == {cases[name].planner}
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from adaptive_mbrl.meta.balancing import BalancingConfig
 from adaptive_mbrl.meta.reset import ResetConfig
 from adaptive_mbrl.meta.trainer import OuterConfig
 from adaptive_mbrl.options import TrainOptions
-from adaptive_mbrl.planning import PlannerConfig
+from adaptive_mbrl.planning import CVaRRiskConfig, PlannerConfig
 from adaptive_mbrl.planning.learned_reward import LearnedRewardConfig
 from adaptive_mbrl.planning.learned_termination import LearnedTerminationConfig
 from adaptive_mbrl.planning.value import ValueConfig
@@ -57,6 +57,7 @@ SECTIONS = {
     "mppi": PLANNERS["mppi"],
     "random_shooting": PLANNERS["random_shooting"],
     "gradient planner": PLANNERS["gradient"],
+    "Risk over particles": CVaRRiskConfig,
 }
 SHELL = re.findall(r"```sh\n(.*?)```", PAGE, flags=re.S)
 

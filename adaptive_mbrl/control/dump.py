@@ -111,8 +111,9 @@ class StepDump:
             "learned_termination": termination if isinstance(termination, LearnedTermination) else None,
         }
         configs: dict[str, Any] = {name: None if part is None else part.config for name, part in learned.items()}
+        planner = dataclasses.replace(self.description.planner, risk=score.risk)
         # what is read out of the belief changes nothing about the step
-        description = dataclasses.replace(self.description, **configs, diagnosis=None)
+        description = dataclasses.replace(self.description, **configs, planner=planner, diagnosis=None)
         if isinstance(reward, Objective):
             description = dataclasses.replace(description, terms=reward.terms, goal_names=reward.goal_names)
         about = {
@@ -164,7 +165,7 @@ def restored(dump: Dump) -> tuple[ControlSettings, ControllerState, StepInputs, 
     reward, termination = _learned(dump, description)
     # older dumps do not say the penalty, which was the planner's own
     penalty = about.get("uncertainty_penalty", planner.uncertainty_penalty)
-    score = Score(description.objective if reward is None else reward, penalty, value, termination)
+    score = Score(description.objective if reward is None else reward, penalty, value, termination, planner.risk)
     settings = ControlSettings(
         adapter.eval(),
         planner,

@@ -10,6 +10,7 @@ from adaptive_mbrl.planning.gradient import GradientPlanner, GradientPlannerConf
 from adaptive_mbrl.planning.icem import ICEM, ICEMConfig
 from adaptive_mbrl.planning.mppi import MPPI, MPPIConfig
 from adaptive_mbrl.planning.random_shooting import RandomShooting, RandomShootingConfig
+from adaptive_mbrl.planning.risk import CVaRRiskConfig, MeanRiskConfig, RiskConfig, WorstRiskConfig
 from adaptive_mbrl.planning.sampling import SamplingConfig, SamplingPlanner
 from adaptive_mbrl.planning.score import Score
 from adaptive_mbrl.spec import RobotSpec
@@ -28,11 +29,13 @@ __all__ = [
     "ICEM",
     "MPPI",
     "CEMConfig",
+    "CVaRRiskConfig",
     "GradientPlanner",
     "GradientPlannerConfig",
     "ICEMConfig",
     "IsLate",
     "MPPIConfig",
+    "MeanRiskConfig",
     "Plan",
     "PlanState",
     "Planner",
@@ -40,8 +43,10 @@ __all__ = [
     "RandomShooting",
     "RandomShootingConfig",
     "Returns",
+    "RiskConfig",
     "SamplingConfig",
     "SamplingPlanner",
     "Score",
+    "WorstRiskConfig",
     "make_planner",
 ]

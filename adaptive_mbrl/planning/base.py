@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from adaptive_mbrl.config import bounded
+from adaptive_mbrl.planning.risk import MeanRiskConfig, RiskConfig
 from adaptive_mbrl.spec import RobotSpec
 
 Returns = Callable[[Tensor], Tensor]
@@ -35,11 +36,13 @@ class HorizonConfig:
 
     Attributes:
         horizon: H, control steps.
-        uncertainty_penalty: weight of the particles' spread of returns, subtracted from the mean return.
+        uncertainty_penalty: weight of the particles' spread of returns, subtracted from the return.
+        risk: how a candidate's returns under the particles become one: `mean`, `cvar` or `worst`.
     """
 
     horizon: int = bounded(15, low=1, high=500)
     uncertainty_penalty: float = bounded(0.0, low=0.0)
+    risk: RiskConfig = MeanRiskConfig()
 
 
 class PlanState(NamedTuple):
@@ -83,7 +86,7 @@ class Planner(ABC):
     """
 
     def __init__(self, spec: RobotSpec, config: HorizonConfig, seed: int = 0, device: torch.device | str = "cpu") -> None:
-        self.horizon, self.uncertainty_penalty = config.horizon, config.uncertainty_penalty
+        self.horizon, self.uncertainty_penalty, self.risk = config.horizon, config.uncertainty_penalty, config.risk
         self.action_dim = spec.action_dim
         self.low = torch.tensor([a.low for a in spec.action], device=device)
         self.high = torch.tensor([a.high for a in spec.action], device=device)

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from adaptive_mbrl.config import from_mapping
+from adaptive_mbrl.config import from_mapping, to_mapping
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.planning import PlannerConfig
 
@@ -22,8 +22,8 @@ class _Named:
 def override_planner(base: PlannerConfig, text: str, source: str) -> PlannerConfig:
     """Read a planner. Settings that the text leaves out are those of `base` where they mean the same, else the defaults.
 
-    The sampling planners share most of their settings. `gradient` shares the horizon and the penalty only: its candidates and
-    iterations are another thing.
+    The sampling planners share most of their settings. `gradient` shares the horizon, the penalty and the risk only: its
+    candidates and iterations are another thing.
 
     Args:
         base: the planner that it replaces; the same kind may be named again with other settings.
@@ -51,4 +51,4 @@ def _completed(settings: Any, kind: type | None, base: PlannerConfig) -> Any:
     if kind is None or not (settings is None or isinstance(settings, Mapping)):
         return settings
     shared = [parent for parent in kind.__mro__ if is_dataclass(parent) and isinstance(base, parent)]
-    return {f.name: getattr(base, f.name) for parent in shared for f in fields(parent)} | dict(settings or {})
+    return {f.name: to_mapping(getattr(base, f.name)) for parent in shared for f in fields(parent)} | dict(settings or {})

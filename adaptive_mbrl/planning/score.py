@@ -1,7 +1,7 @@
 """How good predicted futures are: the objective while the robot's episode goes on, and what may come after the horizon.
 
     J_p = sum_{h<H} alive_{p,h-1} r(s_h, a_h, s_{h+1}, g)  +  alive_{p,H-1} V(s_H, g)         for each particle p
-    J   = mean_p J_p - penalty * std_p J_p
+    J   = risk_p J_p - penalty * std_p J_p                 risk: by default the mean (see `planning.risk`)
 
 Every candidate is scored under all particles: one particle for each candidate would pick the most optimistic one.
 """
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from adaptive_mbrl.objective import RewardFunction
+from adaptive_mbrl.planning.risk import MeanRiskConfig, RiskConfig
 from adaptive_mbrl.predictor import Trajectories
 
 TerminalValue = Callable[[Tensor, Tensor], Tensor]
@@ -35,16 +36,18 @@ class Score:
 
     Attributes:
         reward: the objective.
-        uncertainty_penalty: weight of the particles' spread of returns, subtracted from their mean; a negative one draws the
+        uncertainty_penalty: weight of the particles' spread of returns, subtracted from their risk; a negative one draws the
             planner to where the particles disagree, for exploration.
         terminal_value: what is expected after the horizon; None for nothing.
         termination: tells where predicted episodes end, beside what the predictor itself knows of it; None for nowhere.
+        risk: how the returns of a candidate under all particles become one.
     """
 
     reward: RewardFunction
     uncertainty_penalty: float = 0.0
     terminal_value: TerminalValue | None = None
     termination: Termination | None = None
+    risk: RiskConfig = MeanRiskConfig()
 
     def __call__(self, trajectories: Trajectories, actions: Tensor, obs: Tensor, goal: Tensor) -> Tensor:
         """Returns of the candidates, (B, N), finite.
@@ -56,10 +59,10 @@ class Score:
             goal: (B, goal_dim), or (B, H, goal_dim) when it is known to move.
         """
         returns = self.particle_returns(trajectories, actions, obs, goal)
-        found = returns.mean(0)
+        found = self.risk.of(returns)
         if self.uncertainty_penalty != 0 and len(returns) > 1:
             found = found - self.uncertainty_penalty * returns.std(0, unbiased=False)
-        # one particle of many would hardly show in the mean, and the spread of a failed and a good one may overflow
+        # one particle of many would hardly show in a mean, and the spread of a failed and a good one may overflow
         return torch.where((returns == FAILED_RETURN).any(0), FAILED_RETURN, found)
 
     def particle_returns(self, trajectories: Trajectories, actions: Tensor, obs: Tensor, goal: Tensor) -> Tensor:

@@ -134,7 +134,8 @@ def _alive(reader: BuiltinDataReader, kind: type[SampleT]) -> Iterator[list[Samp
     if number < 0:
         raise DDSException(number, "when looking who is on the network")
     try:
-        yield [kind.from_address(pointers[i]) for i in range(number) if infos[i].valid_data]
+        found = zip(pointers[:number], infos[:number], strict=True)
+        yield [kind.from_address(address) for address, info in found if address and info.valid_data]
     finally:
         _DDS.dds_return_loan(reader._ref, pointers, number)
 

@@ -60,7 +60,7 @@ class Cell:
             "arm": self.arm,
             "episodes": self.episodes,
             "seed": self.seed,
-            "planner": to_mapping(self.planner),
+            "planner": None if self.planner is None else _on_the_truth(self.planner),
             "files": self.fingerprint,
             "source": None if self.source is None else self.source.key,
         }
@@ -121,6 +121,12 @@ class Field:
         found = [self.random, *(m.oracle for m in self.models), *(c for m in self.models for c in m.arms.values())]
         found += [m.prediction for m in self.models]
         return list({cell.key: cell for cell in found if cell is not None}.values())
+
+
+def _on_the_truth(planner: PlannerConfig) -> dict[str, Any]:
+    """The settings that matter to an oracle: the true dynamics are one particle, whose return every risk leaves as it is."""
+    settings = {name: value for name, value in to_mapping(planner)[planner.TAG].items() if name != "risk"}
+    return {planner.TAG: settings}
 
 
 def _planner(cell: Cell) -> str:

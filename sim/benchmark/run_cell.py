@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from adaptive_mbrl.config import to_mapping
 from adaptive_mbrl.control.gate import GateConfig
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.episodes import EpisodeStore
@@ -56,7 +56,7 @@ def run_cell(cell: Cell, out: Path) -> None:
         "episodes": cell.episodes,
         "seed": cell.seed,
         "checkpoint": cell.checkpoint,
-        "planner": None if cell.planner is None else {cell.planner.TAG: asdict(cell.planner)},
+        "planner": to_mapping(cell.planner),
         "git_revision": _revision(),
         "date": datetime.now(UTC).date().isoformat(),
         "seconds": time.monotonic() - begun,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from adaptive_mbrl.canary import TOLERANCE, canary_deviation
 from adaptive_mbrl.checkpoint import DESCRIPTION_FILE, NETWORK_FILES, Checkpoint, Description, find_checkpoint, load_checkpoint
 from adaptive_mbrl.config import to_mapping
+from adaptive_mbrl.schema import default_in_words, describe
 from adaptive_mbrl.training.card import CARD_FILE
 from sim.catalog.card import Card
 
@@ -102,6 +104,6 @@ def _canary(checkpoint: Checkpoint) -> str:
 
 def _settings(config: Any) -> str:
     """The settings that differ from the defaults."""
-    default = to_mapping(type(config)())[config.TAG]
-    differing = {key: value for key, value in to_mapping(config)[config.TAG].items() if value != default[key]}
-    return ", ".join(f"{key} {value}" for key, value in differing.items()) or "the defaults"
+    values = to_mapping(config)[config.TAG]
+    differing = [replace(key, default=values[key.name]) for key in describe(type(config)).keys if values[key.name] != key.default]
+    return ", ".join(f"{key.name} {default_in_words(key)}" for key in differing) or "the defaults"

@@ -153,7 +153,7 @@ class OraclePolicy:
         before = self._oracle.steps_simulated
         oracle, at, goals = self._oracle, torch.from_numpy(obs), torch.from_numpy(goal)
         objective = oracle.simulation.robot.objective_to_plan(self._shaping)
-        score = Score(objective, self._planner.uncertainty_penalty)
+        score = Score(objective, self._planner.uncertainty_penalty, risk=self._planner.risk)
 
         def returns(actions: Tensor) -> Tensor:
             return score(oracle.roll_out(at, actions), actions, at, goals)

@@ -23,6 +23,7 @@ import torch
 
 from adaptive_mbrl import __version__
 from adaptive_mbrl.checkpoint import read_description
+from adaptive_mbrl.config import to_mapping
 from adaptive_mbrl.machine import cpu_model
 from adaptive_mbrl.revision import git_revision
 from adaptive_mbrl.storage import write_text_atomically
@@ -186,7 +187,7 @@ def _config(setup: Setup) -> Report:
         "planner_noise": "one stream per episode, from its seed",
         "robots_side_by_side": len(setup.scenarios),
         "planner_name": setup.planner.TAG,
-        "planner": asdict(setup.planner),
+        "planner": to_mapping(setup.planner)[setup.planner.TAG],
         "machine": {
             "cpu": cpu_model(),
             "cores": len(os.sched_getaffinity(0)),

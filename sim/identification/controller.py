@@ -41,7 +41,7 @@ def physics_controller(
     made = make_planner(robot.spec, planner, seed, device)
     if made.needs_gradient:
         raise ConfigError(f"planner '{planner.TAG}': physics has no derivative to plan with; allowed: a sampling planner")
-    score = Score(robot.objective_to_plan(True), made.uncertainty_penalty)
+    score = Score(robot.objective_to_plan(True), made.uncertainty_penalty, risk=made.risk)
     adapter = PhysicsAdapter(robot, normalizer, window, config)
     # no gate: the estimator notices changes by itself, and while the robot is nominal its prior and its belief are both right
     return AdaptiveController(robot.spec, ControlSettings(adapter, made, score, gate=None), window)

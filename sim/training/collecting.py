@@ -74,7 +74,7 @@ def exploring_controller(
     ends = robot.termination
     if ends is None and learned.termination is not None and learned.termination.knows_ends:
         ends = learned.termination
-    score = Score(reward, planner.uncertainty_penalty - bonus, learned.value, ends)
+    score = Score(reward, planner.uncertainty_penalty - bonus, learned.value, ends, planner.risk)
     settings = ControlSettings(adapter, planner, score, precision=config.outer.precision)
     return AdaptiveController(robot.spec, settings, config.window, StepDump(dump_folder, description))
 

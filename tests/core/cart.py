@@ -80,7 +80,7 @@ def plan_step(
     planner: Planner, state: PlanState, rollout: Rollout, reward: RewardFunction, obs: Tensor, goal: Tensor | None = None
 ) -> tuple[PlanState, Plan]:
     """One control step with the planner's own noise; `obs` is (B, obs_dim)."""
-    score = Score(reward, planner.uncertainty_penalty)
+    score = Score(reward, planner.uncertainty_penalty, risk=planner.risk)
     wanted = no_goal(len(obs)) if goal is None else goal
 
     def returns(actions: Tensor) -> Tensor:

@@ -92,7 +92,7 @@ def control_settings(
 ) -> ControlSettings:
     """What a controller of the point mass needs; `settings` are further fields of `ControlSettings`."""
     made = make_planner(POINT, planner, seed)
-    return ControlSettings(adapter, made, Score(objective, made.uncertainty_penalty), **settings)
+    return ControlSettings(adapter, made, Score(objective, made.uncertainty_penalty, risk=made.risk), **settings)
 
 
 def controller(trainer: MetaTrainer, *, adapter: Adapter[Any] | None = None, **settings: Any) -> AdaptiveController:

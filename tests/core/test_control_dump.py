@@ -19,7 +19,7 @@ from adaptive_mbrl.controller import AdaptiveController, Command, StepOptions
 from adaptive_mbrl.dump import read_dump
 from adaptive_mbrl.dynamics.model import DynamicsModel
 from adaptive_mbrl.objective import Objective, Term
-from adaptive_mbrl.planning import Score, make_planner
+from adaptive_mbrl.planning import Score, WorstRiskConfig, make_planner
 from adaptive_mbrl.planning.value import ValueConfig, ValueFunction
 from tests.core.analytic import POINT, POINT_MODEL, POINT_WINDOW, push
 from tests.core.driving import PLANNERS, REACH, START, goal_at
@@ -122,11 +122,11 @@ def test_a_replay_has_the_settings_of_the_controller(tmp_path: Path, settings: d
     np.testing.assert_array_equal(replay_control_step(dump)[1].actions.numpy(), commands[FAULT_AT].plan)
 
 
-def test_a_replay_has_the_terminal_value_and_the_exploration_bonus(tmp_path: Path):
+def test_a_replay_has_the_terminal_value_the_exploration_bonus_and_the_risk(tmp_path: Path):
     adapter, still = point_adapter("gradient"), Objective(POINT, (Term("quadratic", 1.0, ("position",)),))
     about = dataclasses.replace(description(), terms=still.terms, goal_names=())
     value = ValueFunction(POINT, ValueConfig(hidden=(8,), weight=3.0), seed=4)
-    control = ControlSettings(adapter, make_planner(POINT, about.planner), Score(still, -0.5, value))
+    control = ControlSettings(adapter, make_planner(POINT, about.planner), Score(still, -0.5, value, risk=WorstRiskConfig()))
     controller = AdaptiveController(POINT, control, POINT_WINDOW, StepDump(tmp_path, about))
     controller.step(START)
     with_a_nan_weight(adapter)
@@ -138,7 +138,7 @@ def test_a_replay_has_the_terminal_value_and_the_exploration_bonus(tmp_path: Pat
     assert dump.about["objective_is_in_the_file"]
     # no plan was finite in that step, so that plans would be equal whatever the score
     score = restored(dump)[0].score
-    assert score.uncertainty_penalty == -0.5
+    assert (score.uncertainty_penalty, score.risk) == (-0.5, WorstRiskConfig())
     at = torch.randn(5, POINT.obs_dim, generator=torch.Generator().manual_seed(0))
     assert score.terminal_value is not None
     assert torch.equal(score.terminal_value(at, at[:, :0]), value(at))

@@ -16,6 +16,7 @@ from adaptive_mbrl.adaptation.none import NoneConfig
 from adaptive_mbrl.control.gate import chosen_belief
 from adaptive_mbrl.control.step import ControllerState, ControlSettings, StepInputs, StepNoise, control_step, initial_state
 from adaptive_mbrl.meta.trainer import MetaTrainer
+from adaptive_mbrl.planning import CVaRRiskConfig
 from tests.core.analytic import POINT, POINT_WINDOW
 from tests.core.compiling import OneGraphCompiler, one_graph_compiler
 from tests.core.driving import PLANNERS, control_settings
@@ -32,7 +33,7 @@ def settings_of(trained: MetaTrainer, method: str, rule: str = "gradient", **set
     assert isinstance(adapter, NetworkAdapter)
     if rule == "none":
         adapter = make_adapter(adapter.model, (NoneConfig(),), POINT_WINDOW)
-    planner = dataclasses.replace(PLANNERS[method], uncertainty_penalty=0.5)
+    planner = dataclasses.replace(PLANNERS[method], uncertainty_penalty=0.5, risk=CVaRRiskConfig(0.6))
     return control_settings(adapter, planner=planner, **settings)
 
 

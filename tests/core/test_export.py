@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -20,6 +21,7 @@ from adaptive_mbrl.export import model_program, step_program
 from adaptive_mbrl.export.command import export
 from adaptive_mbrl.export.contract import ENTRY
 from adaptive_mbrl.options import ExportOptions
+from adaptive_mbrl.planning import CVaRRiskConfig
 from adaptive_mbrl.planning.sampling import SamplingPlanner
 from adaptive_mbrl.transitions import Transitions
 from tests.core.analytic import POINT, POINT_WINDOW, TINY_PLANNER, TO_ORIGIN, push
@@ -86,6 +88,14 @@ def test_every_sampling_planner_can_be_exported(name: str):
     program = step_program.export_step(controller("context", PLANNERS[name])).module()
 
     assert_same_commands(program, controller("context", PLANNERS[name]), steps=3)
+
+
+def test_a_program_plans_with_the_risk_of_its_planner():
+    averse = dataclasses.replace(PLANNERS["cem"], risk=CVaRRiskConfig(0.6))
+
+    program = step_program.export_step(controller("context", averse)).module()
+
+    assert_same_commands(program, controller("context", averse), steps=3)
 
 
 def test_a_frozen_controller_is_exported_frozen():

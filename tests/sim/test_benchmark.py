@@ -257,9 +257,14 @@ def test_what_changed_has_another_key_and_nothing_else(suite: Path, tmp_path: Pa
     new_value = keys()
     assert changed(new_planner, new_value) == {"meta seed 0, adaptive", "meta seed 0, frozen", "meta seed 0, prediction"}
 
+    description.write_text(description.read_text().replace("mean: {}", "worst: {}"))
+    new_risk = keys()
+    # the oracle's dynamics are certain
+    assert changed(new_value, new_risk) == {"plain seed 2, multitask", "plain seed 2, prediction"}
+
     scenario = tmp_path / "weak.yaml"
     scenario.write_text(scenario.read_text().replace("0.3", "0.4"))
-    assert len(set(new_value.values()) & set(keys().values())) == 0
+    assert len(set(new_risk.values()) & set(keys().values())) == 0
 
 
 def test_the_robot_that_a_variant_extends_counts(small: Path):

@@ -30,7 +30,7 @@ from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
 from adaptive_mbrl.errors import AdaptiveMBRLError, CheckpointError, ConfigError
 from adaptive_mbrl.meta.reset import ResetConfig
 from adaptive_mbrl.meta.trainer import MetaTrainer, OuterConfig
-from adaptive_mbrl.planning import GradientPlannerConfig, ICEMConfig
+from adaptive_mbrl.planning import CVaRRiskConfig, GradientPlannerConfig, ICEMConfig
 from adaptive_mbrl.planning.value import ValueConfig, ValueFunction
 from adaptive_mbrl.training.config import TrainConfig
 from adaptive_mbrl.training.data_config import DataConfig
@@ -596,6 +596,7 @@ ALL_OPTIONS = dataclasses.replace(
         exploration_bonus=0.5,
         weighting=WeightingConfig(recency=1.0, reward=0.5),
     ),
+    planner=dataclasses.replace(TINY.planner, risk=CVaRRiskConfig(0.6)),
     value=ValueConfig(sweeps=2, updates=3, batch_size=8),
     resets=ResetConfig(rounds=(1, 2), layers="last"),
 )
@@ -617,11 +618,11 @@ def test_a_run_with_all_options_goes_on_after_an_interruption_as_if_there_had_be
     assert "value/explained_variance" in record.scalars
 
 
-def test_the_controller_of_a_collection_has_the_rounds_bonus_and_the_value(tmp_path: Path):
+def test_the_controller_of_a_collection_has_the_rounds_bonus_the_risk_and_the_value(tmp_path: Path):
     with open_training(ALL_OPTIONS, tmp_path / "run", CPU) as training:
         training.run_round(0)
         score = training.controller(0, ALL_OPTIONS.data.bonus_in(1)).settings.score
-        assert score.uncertainty_penalty == -0.5
+        assert (score.uncertainty_penalty, score.risk) == (-0.5, CVaRRiskConfig(0.6))
         assert isinstance(score.terminal_value, ValueFunction)
         assert score.terminal_value is not training.value
 
