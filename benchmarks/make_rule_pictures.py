@@ -21,7 +21,7 @@ from adaptive_mbrl.runtime import prepare_process
 
 prepare_process()
 
-from dataclasses import dataclass  # noqa: E402
+from dataclasses import dataclass, replace  # noqa: E402
 from io import StringIO  # noqa: E402
 from pathlib import Path  # noqa: E402
 
@@ -49,6 +49,8 @@ MASS = RobotSpec(
     "mass", DT, (Channel("position", "m"), Channel("speed", "m/s", "velocity")), (ActionChannel("force", "N", -1.0, 1.0),)
 )
 MODEL = ModelConfig(hidden=(64,), members=1, context_dim=4)
+DEEPER = replace(MODEL, hidden=(64, 64))
+"""For a rule that acts between hidden layers."""
 OUTER = OuterConfig(query=3, meta_batch_size=32, learning_rate=1e-2, validation_windows=64)
 RULES: dict[str, list[dict[str, dict[str, object]]]] = {
     "none": [{"none": {}}],
@@ -59,6 +61,7 @@ RULES: dict[str, list[dict[str, dict[str, object]]]] = {
     "context": [{"context": {}}],
     "known_parameters": [{"known_parameters": {}}],
     "transformer": [{"transformer": {}}],
+    "soft_modules": [{"soft_modules": {}}],
     "recurrent": [{"recurrent": {}}],
     "latent": [{"latent": {}}],
     "bayes_linear": [{"bayes_linear": {}}],
@@ -109,10 +112,13 @@ def main(
     torch.set_num_threads(1)
     matplotlib.rcParams["svg.hashsalt"] = "adaptive-mbrl"
     data = dataset()
-    multitask = measured("none", data, updates)
+    multitask: dict[ModelConfig, Curves] = {}
     for name in rules:
-        curves = multitask if name == "none" else measured(name, data, updates)
-        write_text_atomically(out / f"{name}.svg", drawn(name, curves, multitask))
+        model = DEEPER if name == "soft_modules" else MODEL
+        if model not in multitask:
+            multitask[model] = measured("none", model, data, updates)
+        curves = multitask[model] if name == "none" else measured(name, model, data, updates)
+        write_text_atomically(out / f"{name}.svg", drawn(name, curves, multitask[model]))
         print(
             f"{name}: after {WINDOW} transitions {curves.inside[-1]:.3f}, stronger motors {curves.beyond[-1]:.3f}; "
             f"without any {curves.inside[0]:.3f}",
@@ -153,10 +159,10 @@ def episode(gain: float, wind: float, seed: int, steps: int = 40) -> Episode:
     return Episode(np.stack(obs).astype(np.float32), actions.astype(np.float32), np.zeros(steps, np.float32), tags)
 
 
-def measured(name: str, data: EpisodeDataset, updates: int) -> Curves:
+def measured(name: str, model: ModelConfig, data: EpisodeDataset, updates: int) -> Curves:
     """Train one rule and let it meet masses that it has not seen."""
     entry = from_mapping(Entry, {"adaptation": RULES[name]}, source=f"RULES['{name}']")
-    trainer = MetaTrainer(make_adapter(DynamicsModel(MASS, MODEL), entry.adaptation, WINDOW), OUTER)
+    trainer = MetaTrainer(make_adapter(DynamicsModel(MASS, model), entry.adaptation, WINDOW), OUTER)
     trainer.adapter.normalizer.fit(data.statistics())
     trainer.fit(data, updates)
     adapter = trainer.adapter.eval()

@@ -49,6 +49,7 @@ SECTIONS = {
     "recurrent": RULES["recurrent"],
     "learned_loss": RULES["learned_loss"],
     "transformer": RULES["transformer"],
+    "soft_modules": RULES["soft_modules"],
     "bayes_linear": RULES["bayes_linear"],
     "embedding": RULES["embedding"],
     "multi_head": RULES["multi_head"],

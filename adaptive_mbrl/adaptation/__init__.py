@@ -17,6 +17,7 @@ from adaptive_mbrl.adaptation.multi_head import MultiHeadConfig
 from adaptive_mbrl.adaptation.network_adapter import NetworkAdapter
 from adaptive_mbrl.adaptation.none import NoneConfig
 from adaptive_mbrl.adaptation.recurrent import RecurrentConfig
+from adaptive_mbrl.adaptation.soft_modules import SoftModulesConfig
 from adaptive_mbrl.adaptation.transformer import TransformerConfig
 from adaptive_mbrl.dynamics.model import DynamicsModel
 
@@ -30,6 +31,7 @@ RuleConfig = (
     | LearnedLossConfig
     | RecurrentConfig
     | TransformerConfig
+    | SoftModulesConfig
     | HistoryConfig
     | BayesLinearConfig
     | MultiHeadConfig

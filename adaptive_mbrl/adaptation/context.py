@@ -1,10 +1,7 @@
 """Context-based adaptation: an encoder of the window gives a latent context, in one forward pass.
 
-    z = sum_k softmax_k(q . key(e_k)) value(e_k),   e_k = encoder(transition k)
-
-The encoder is permutation-invariant, as in PEARL (Rakelly et al. 2019, arXiv 1903.08254); attention pools the transitions (Kim et
-al. 2019, arXiv 1901.05761), and the dynamics model gets the code as context (CaDM, Lee et al. 2020, arXiv 2005.06800). An empty
-transition of value zero takes part in the attention, so that without data, and only then, the code is exactly the prior's.
+The encoder is that of `attention_encoder`, and the dynamics model gets its code as context (CaDM, Lee et al. 2020, arXiv
+2005.06800).
 
 CaDM trains its code on predicting the M steps after the window, forward and backward in time. Forward is the query loss of the
 outer loop, for every rule; backward is the option `backward` here.
@@ -13,19 +10,18 @@ outer loop, for every rule; backward is the option `backward` here.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from adaptive_mbrl.adaptation.attention_encoder import AttentionEncoderRule, CodeBelief
 from adaptive_mbrl.adaptation.backward import BackwardModel
-from adaptive_mbrl.adaptation.modulation import Modulation, encode_transitions, pool, transition_dim
-from adaptive_mbrl.adaptation.rule import AdaptationRule
+from adaptive_mbrl.adaptation.modulation import Modulation
 from adaptive_mbrl.config import bounded
 from adaptive_mbrl.data.windows import Windows
 from adaptive_mbrl.dynamics.model import DynamicsModel
 from adaptive_mbrl.dynamics.network_predictor import NetworkPredictor
-from adaptive_mbrl.transitions import Transitions
 
 
 @dataclass(frozen=True)
@@ -58,14 +54,8 @@ class ContextConfig:
             return ContextRule(model, self)
 
 
-class ContextBelief(NamedTuple):
-    """The code, (B, code_dim)."""
-
-    code: Tensor
-
-
-class ContextRule(AdaptationRule[ContextBelief]):
-    """An attention encoder of the window.
+class ContextRule(AttentionEncoderRule):
+    """An attention encoder of the window, whose code modulates the network's input.
 
     Args:
         model: gives the sizes.
@@ -76,27 +66,15 @@ class ContextRule(AdaptationRule[ContextBelief]):
     """
 
     def __init__(self, model: DynamicsModel, config: ContextConfig) -> None:
-        super().__init__()
+        super().__init__(model, config.hidden, config.heads, config.code_dim)
         self.config = config
-        hidden, heads = config.hidden, config.heads
-        self.encoder = nn.Sequential(nn.Linear(transition_dim(model), hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU())
-        self.attention = nn.Linear(hidden, heads)
-        self.empty_attention = nn.Parameter(torch.zeros(heads))
-        self.value = nn.Linear(hidden, heads * config.code_dim)
         self.modulation = Modulation(model, config.code_dim, config.action_gain)
-        self.backward_model = BackwardModel(model, config.code_dim, hidden) if config.backward > 0 else None
+        self.backward_model = BackwardModel(model, config.code_dim, config.hidden) if config.backward > 0 else None
 
-    def prior(self, batch_size: int, base: NetworkPredictor) -> ContextBelief:
-        return ContextBelief(self.empty_attention.new_zeros(batch_size, self.config.code_dim))
-
-    def update(self, belief: ContextBelief, recent: Transitions, base: NetworkPredictor) -> ContextBelief:
-        encoded = self.encoder(encode_transitions(base, recent))
-        return ContextBelief(pool(self.attention(encoded), self.empty_attention, self.value(encoded), recent.valid))
-
-    def condition(self, base: NetworkPredictor, belief: ContextBelief, noise: Tensor | None = None) -> NetworkPredictor:
+    def condition(self, base: NetworkPredictor, belief: CodeBelief, noise: Tensor | None = None) -> NetworkPredictor:
         return self.modulation(base, belief.code)
 
-    def loss_terms(self, belief: ContextBelief, windows: Windows, base: NetworkPredictor) -> dict[str, Tensor]:
+    def loss_terms(self, belief: CodeBelief, windows: Windows, base: NetworkPredictor) -> dict[str, Tensor]:
         """`backward`, where it is asked for."""
         if self.backward_model is None:
             return {}

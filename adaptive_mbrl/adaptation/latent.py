@@ -22,16 +22,20 @@ Three things differ here, and the sum is not a bound of the evidence:
 - eps is not drawn anew: row i of a meta-batch has the same standard normal eps_i throughout a training, so that the expectation
   is taken over as many fixed points as a meta-batch has windows, while the windows in a row change. The loss is thus a function
   of parameters and windows alone, which is what lets a step be replayed and a training be watched without changing it.
+
+On request the distance of two windows' codes is pulled to the distance of what they predict (HiP-BMDP, see `abstraction`).
 """
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from adaptive_mbrl.adaptation.abstraction import abstraction_loss
 from adaptive_mbrl.adaptation.backward import BackwardModel
 from adaptive_mbrl.adaptation.modulation import Modulation, encode_transitions, transition_dim
 from adaptive_mbrl.adaptation.rule import AdaptationRule
@@ -53,6 +57,8 @@ class LatentConfig:
         samples: posterior samples that a planner scores every candidate under; 0 plans with the posterior's mean.
         kl_weight: weight of the KL divergence from the prior in the outer loss, per nat.
         backward: weight of the loss of predicting backward in time (see `context`); 0 for none.
+        abstraction: weight of the loss by which codes are as far apart as what is predicted under them, which is 0.01 in the
+            published code; 0 for none.
         seed: fixes the initial weights and the noise of the samples that are trained on, one for each row of a meta-batch.
     """
 
@@ -63,6 +69,7 @@ class LatentConfig:
     samples: int = bounded(0, low=0, high=64)
     kl_weight: float = bounded(1e-3, low=0.0)
     backward: float = bounded(0.0, low=0.0)
+    abstraction: float = bounded(0.0, low=0.0)
     seed: int = bounded(0, low=0, high=2**31 - 1)
 
     def make(self, model: DynamicsModel, window: int) -> LatentRule:
@@ -136,10 +143,13 @@ class LatentRule(AdaptationRule[LatentBelief]):
         return torch.randn(self.config.samples, self.config.code_dim, generator=generator, device=generator.device)
 
     def loss_terms(self, belief: LatentBelief, windows: Windows, base: NetworkPredictor) -> dict[str, Tensor]:
-        """`sample`: one-step error of the query under a posterior sample; `kl`; and `backward` under the mean."""
+        """`sample`: one-step error of the query under a posterior sample; `kl`; `backward` and `abstraction` of the mean."""
         terms = {"sample": self._sample_loss(belief, windows, base), "kl": self.config.kl_weight * kl_from_prior(belief)}
         if self.backward_model is not None:
             terms["backward"] = self.config.backward * self.backward_model.loss(belief.mean, windows, base.model.normalizer)
+        if self.config.abstraction > 0:
+            dynamics = functools.partial(self.modulation, base)
+            terms["abstraction"] = self.config.abstraction * abstraction_loss(belief.mean, dynamics, windows)
         return terms
 
     def _sample_loss(self, belief: LatentBelief, windows: Windows, base: NetworkPredictor) -> Tensor:

@@ -384,6 +384,7 @@ RULE_NAMES = [
     "latent",
     "recurrent",
     "transformer",
+    "soft_modules",
     "gauss_newton",
     "learned_loss",
     "bayes_linear",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Iterable
 from typing import Any
 
@@ -24,8 +25,9 @@ from adaptive_mbrl.adaptation.mixture import MixtureConfig
 from adaptive_mbrl.adaptation.multi_head import MultiHeadConfig
 from adaptive_mbrl.adaptation.none import NoneConfig
 from adaptive_mbrl.adaptation.recurrent import RecurrentConfig
+from adaptive_mbrl.adaptation.soft_modules import SoftModulesConfig
 from adaptive_mbrl.adaptation.transformer import TransformerConfig
-from adaptive_mbrl.dynamics.model import DynamicsModel
+from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
 from adaptive_mbrl.transitions import Transitions
 from tests.core.analytic import MIXED, POINT, POINT_MODEL, POINT_WINDOW, mixed_model
 
@@ -47,10 +49,11 @@ RULES: dict[str, Rules] = {
     "known_parameters": (KnownParametersConfig(hidden=16, heads=2, code_dim=4, parameters=3),),
     "history": (HistoryConfig(),),
     "latent": (_LATENT,),
-    "latent_samples": (LatentConfig(hidden=16, code_dim=4, samples=2, backward=0.5),),
+    "latent_samples": (LatentConfig(hidden=16, code_dim=4, samples=2, backward=0.5, abstraction=0.5),),
     "recurrent": (RecurrentConfig(hidden=12),),
     "learned_loss": (LearnedLossConfig(steps=2, learning_rate=0.3, hidden=8),),
     "transformer": (TransformerConfig(hidden=16, heads=2, code_dim=4),),
+    "soft_modules": (SoftModulesConfig(hidden=16, heads=2, code_dim=4),),
     "bayes_linear": (BayesLinearConfig(),),
     "bayes_linear_samples": (BayesLinearConfig(samples=2),),
     "embedding": (EmbeddingConfig(count=40, code_dim=4),),
@@ -80,6 +83,7 @@ KINDS = (
     "recurrent",
     "learned_loss",
     "transformer",
+    "soft_modules",
     "bayes_linear",
     "embedding",
     "context_then_bayes_linear",
@@ -97,7 +101,7 @@ def rules_marked_slow_but(quick: Collection[str], names: Iterable[str] = RULES) 
 
 def stirred_adapter(rules: Rules, model: DynamicsModel | None = None, window: int = WINDOW, seed: int = 0) -> NetworkAdapter:
     """An adapter whose meta-parameters are all moved away from their neutral start, so that each of them matters."""
-    adapter = make_adapter(mixed_model() if model is None else model, rules, window)
+    adapter = make_adapter(mixed_model(**_shape(rules)) if model is None else model, rules, window)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in adapter.parameters():
@@ -107,7 +111,17 @@ def stirred_adapter(rules: Rules, model: DynamicsModel | None = None, window: in
 
 def point_adapter(name: str) -> NetworkAdapter:
     """The same for the point mass."""
-    return stirred_adapter(RULES[name], DynamicsModel(POINT, POINT_MODEL), POINT_WINDOW)
+    return stirred_adapter(RULES[name], DynamicsModel(POINT, point_model(name)), POINT_WINDOW)
+
+
+def point_model(name: str, **changes: object) -> ModelConfig:
+    """The shape of the network in there; `changes` are settings of it."""
+    return dataclasses.replace(POINT_MODEL, **_shape(RULES[name]), **changes)  # type: ignore[arg-type]
+
+
+def _shape(rules: Rules) -> dict[str, object]:
+    """What has to be different in a small model: hidden layers that can be divided into modules."""
+    return {"hidden": (16, 16, 8)} if any(isinstance(rule, SoftModulesConfig) for rule in rules) else {}
 
 
 def questions(tasks: int, num: int = 3) -> tuple[Tensor, Tensor]:

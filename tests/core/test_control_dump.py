@@ -23,14 +23,14 @@ from adaptive_mbrl.planning import Score, WorstRiskConfig, make_planner
 from adaptive_mbrl.planning.value import ValueConfig, ValueFunction
 from tests.core.analytic import POINT, POINT_MODEL, POINT_WINDOW, push
 from tests.core.driving import PLANNERS, REACH, START, goal_at
-from tests.core.rules import RULES, point_adapter
+from tests.core.rules import RULES, point_adapter, point_model
 
 FAULT_AT = 5
 
 
 def description(name: str = "gradient", planner: str = "icem") -> Description:
     terms, goals = REACH.terms, REACH.goal_names
-    return Description(FORMAT_VERSION, POINT, terms, goals, POINT_MODEL, RULES[name], PLANNERS[planner], POINT_WINDOW)
+    return Description(FORMAT_VERSION, POINT, terms, goals, point_model(name), RULES[name], PLANNERS[planner], POINT_WINDOW)
 
 
 def controller_of(adapter: NetworkAdapter, folder: Path, about: Description, **settings: object) -> AdaptiveController:

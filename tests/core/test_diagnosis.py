@@ -47,7 +47,7 @@ from tests.core.analytic import (
     push,
 )
 from tests.core.compiling import one_graph_compiler
-from tests.core.rules import RULES
+from tests.core.rules import RULES, point_model
 
 CONFIG = DiagnosisConfig(("gain",), hidden=(64,), updates=800, batch_size=256, learning_rate=3e-3)
 QUICK = dataclasses.replace(CONFIG, updates=3, hidden=(8,), batch_size=16)
@@ -114,7 +114,7 @@ def test_the_adapter_stays_as_it_is(trained: MetaTrainer):
 
 @pytest.mark.parametrize("rule", [name for name in RULES if name != "none"])
 def test_the_belief_of_any_rule_can_be_read(rule: str):
-    adapter = make_adapter(DynamicsModel(POINT, POINT_MODEL), RULES[rule], POINT_WINDOW).eval()
+    adapter = make_adapter(DynamicsModel(POINT, point_model(rule)), RULES[rule], POINT_WINDOW).eval()
     fitted = fit_diagnosis(adapter, QUICK, examples(30, 1), examples(30, 2))
 
     together = estimates(fitted, adapter, examples(5, 3).recent)

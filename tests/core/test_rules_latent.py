@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 
 from adaptive_mbrl.adaptation import NetworkAdapter
+from adaptive_mbrl.adaptation.abstraction import abstraction_loss
 from adaptive_mbrl.adaptation.context import ContextConfig
 from adaptive_mbrl.adaptation.latent import LatentBelief, LatentConfig, LatentRule, kl_from_prior
 from adaptive_mbrl.data.windows import Windows
-from adaptive_mbrl.dynamics.network_predictor import NetworkPredictor
+from adaptive_mbrl.dynamics.network_predictor import NetworkPredictor, TargetPrediction
 from adaptive_mbrl.meta.trainer import MetaTrainer, OuterConfig
 from adaptive_mbrl.transitions import Transitions
 from tests.core.analytic import mixed_model, mixed_transitions
@@ -224,3 +225,97 @@ def test_the_sample_teaches_the_posterior_how_certain_to_be():
     assert log_precision.grad is not None
     assert (log_precision.grad[:, :2].sum(1) < 0).all()
     assert not log_precision.grad[:, 2:].any()
+
+
+class Shifting:
+    """Dynamics that say where each particle is at each step: where it was, plus the code times a number of its own."""
+
+    scales = torch.tensor([[1.0, 2.0], [3.0, 0.0]], dtype=torch.float64)[:, None, :, None]
+
+    def __init__(self, code: Tensor) -> None:
+        self.code = code
+
+    def target(self, obs: Tensor, action: Tensor) -> TargetPrediction:
+        mean = obs + self.scales * self.code[:, None]
+        return TargetPrediction(mean, torch.zeros_like(mean), mean)
+
+
+def three_windows() -> Windows:
+    generator = torch.Generator().manual_seed(0)
+    obs = torch.randn(3, 3, 2, generator=generator, dtype=torch.float64)
+    return Windows(window(), obs, torch.zeros(3, 2, 1, dtype=torch.float64), torch.arange(3))
+
+
+def test_the_abstraction_loss_and_its_derivative_by_hand():
+    """Three codes in a ring. The scales' mean is 1.5, so that codes 5 apart predict 7.5 apart; the third pair is equal."""
+    codes = torch.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 0.0]], dtype=torch.float64, requires_grad=True)
+
+    loss = abstraction_loss(codes, Shifting, three_windows())
+    loss.sum().backward()
+
+    torch.testing.assert_close(loss.detach(), torch.tensor([6.25, 6.25, 0.0], dtype=torch.float64))
+    # 2 (5 - 7.5) along the direction between a pair, the predictions being constant; two codes that are equal do not move
+    expected = torch.tensor([[3.0, 4.0], [-6.0, -8.0], [3.0, 4.0]], dtype=torch.float64)
+    torch.testing.assert_close(codes.grad, expected)
+
+
+@pytest.mark.parametrize(("situations", "per_situation"), [(2, 1), (2, 3), (3, 4), (5, 2), (4, 4)])
+def test_a_pair_is_of_two_situations_where_their_windows_lie_one_after_another(situations: int, per_situation: int):
+    codes = torch.arange(situations, dtype=torch.float64).repeat_interleave(per_situation)[:, None]
+    windows = query()._replace(obs=torch.zeros(len(codes), 3, 2), action=torch.zeros(len(codes), 2, 1))
+
+    assert (abstraction_loss(codes, Shifting, windows) > 0.1).all()
+
+
+def test_a_window_that_is_alone_has_no_abstraction_loss():
+    code = torch.ones(1, 2, dtype=torch.float64, requires_grad=True)
+    windows = Windows(*three_windows()[:1], *(x[:1] for x in three_windows()[1:]))
+
+    loss = abstraction_loss(code, Shifting, windows)
+    loss.sum().backward()
+
+    assert not loss.any()
+    assert code.grad is not None
+    assert not code.grad.any()
+
+
+@torch.no_grad()
+def test_the_abstraction_term_is_that_of_the_rule_written_out():
+    adapter = adapter_with(abstraction=0.3)
+    windows, rule = query(), rule_of(adapter)
+    codes = inferred(adapter, windows.recent).mean
+
+    term = adapter.loss_terms(adapter.infer(windows.recent), windows)["0.abstraction"]
+
+    for i, j in ((0, 1), (1, 2), (2, 0)):
+        distances = []
+        for h in range(windows.action.shape[1]):
+            obs, action = windows.obs[i : i + 1, h : h + 1], windows.action[i : i + 1, h : h + 1]
+            means = [rule.modulation(NetworkPredictor(adapter.model), codes[k : k + 1]).target(obs, action).mean for k in (i, j)]
+            distances += [(a - b).norm() for a, b in zip(*means, strict=True)]
+        expected = 0.3 * ((codes[i] - codes[j]).norm() - sum(distances) / len(distances)) ** 2
+        torch.testing.assert_close(term[i], expected)
+
+
+def test_the_abstraction_loss_teaches_the_encoder_and_nothing_else():
+    adapter, windows = adapter_with(abstraction=0.5), query()
+
+    adapter.loss_terms(adapter.infer(windows.recent), windows)["0.abstraction"].sum().backward()
+
+    trained = {name for name, p in adapter.named_parameters() if p.grad is not None and p.grad.any()}
+    assert {name.split(".")[2] for name in trained} == {"encoder", "factor_mean", "factor_precision"}
+    assert all(p.grad is None for p in (*adapter.model.parameters(), *rule_of(adapter).modulation.parameters()))
+
+
+def test_without_its_weight_the_abstraction_changes_nothing():
+    with_it, without = adapter_with(abstraction=0.5), adapter_with()
+    stored, windows = without.state_dict(), query()
+    assert with_it.state_dict().keys() == stored.keys()
+    assert all(torch.equal(tensor, stored[name]) for name, tensor in with_it.state_dict().items())
+
+    terms = with_it.loss_terms(with_it.infer(windows.recent), windows)
+    expected = without.loss_terms(without.infer(windows.recent), windows)
+
+    assert terms.pop("0.abstraction").any()
+    assert terms.keys() == expected.keys() == {"0.sample", "0.kl"}
+    assert all(torch.equal(term, expected[name]) for name, term in terms.items())

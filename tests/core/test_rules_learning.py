@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 
 import pytest
@@ -11,10 +10,10 @@ import torch
 from adaptive_mbrl.adaptation import make_adapter
 from adaptive_mbrl.adaptation.bayes_linear import BayesLinearConfig
 from adaptive_mbrl.data.dataset import EpisodeDataset
-from adaptive_mbrl.dynamics.model import DynamicsModel, ModelConfig
+from adaptive_mbrl.dynamics.model import DynamicsModel
 from adaptive_mbrl.meta.trainer import MetaTrainer, OuterConfig
 from tests.core.analytic import POINT, POINT_MODEL, POINT_OUTER, POINT_WINDOW, point_episodes
-from tests.core.rules import ADAPTING, KINDS, RULES, rules_marked_slow_but
+from tests.core.rules import ADAPTING, KINDS, RULES, point_model, rules_marked_slow_but
 
 UPDATES = 300
 
@@ -29,8 +28,8 @@ def dataset() -> EpisodeDataset:
     return EpisodeDataset(POINT, training, held_out, POINT_WINDOW, POINT_OUTER.query)
 
 
-def untrained(name: str, outer: OuterConfig = POINT_OUTER, model: ModelConfig = POINT_MODEL) -> MetaTrainer:
-    trainer = MetaTrainer(make_adapter(DynamicsModel(POINT, model), RULES[name], POINT_WINDOW), outer)
+def untrained(name: str, outer: OuterConfig = POINT_OUTER, **model: object) -> MetaTrainer:
+    trainer = MetaTrainer(make_adapter(DynamicsModel(POINT, point_model(name, **model)), RULES[name], POINT_WINDOW), outer)
     trainer.adapter.normalizer.fit(dataset().statistics())
     return trainer
 
@@ -73,7 +72,7 @@ def test_a_trained_rule_beats_the_multi_task_model(name: str):
 @pytest.mark.parametrize("learned_variance", [False, True])
 @pytest.mark.parametrize("name", RULES)
 def test_every_trainable_parameter_gets_a_finite_gradient(name: str, learned_variance: bool):
-    trainer = untrained(name, model=dataclasses.replace(POINT_MODEL, learned_variance=learned_variance))
+    trainer = untrained(name, learned_variance=learned_variance)
     # the modulation begins where a rule has not changed it yet, and with it what lies behind
     trainer.fit(dataset(), 2)
     trainer.optimizer.zero_grad(set_to_none=True)

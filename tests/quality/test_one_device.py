@@ -19,7 +19,7 @@ from adaptive_mbrl.planning import Planner
 from tests.core.analytic import POINT, POINT_WINDOW, point_episodes
 from tests.core.driving import PLANNERS, control_settings
 from tests.core.point_training import point_trainer
-from tests.core.rules import RULES, point_adapter
+from tests.core.rules import RULES, point_adapter, point_model
 
 META = torch.device("meta")
 ROBOTS = 2
@@ -75,7 +75,7 @@ def test_reading_a_value_and_mixing_devices_are_noticed():
 def test_an_outer_loss_and_its_gradient_stay_on_their_device(rule: str):
     sampler = WindowSampler(point_episodes(2, 0), POINT_WINDOW, 3)
     windows = map_belief(lambda tensor: tensor.to(META), sampler.sample(4, torch.Generator().manual_seed(0)))
-    trainer = point_trainer(rules=RULES[rule])
+    trainer = point_trainer(rules=RULES[rule], model=point_model(rule))
     trainer.adapter.to(META)
 
     trainer.loss(windows).mean().backward()

@@ -25,7 +25,9 @@ def make_checkpoint() -> MakeCheckpoint:
 
     def make(folder: Path, robot: str = "cartpole", rule: str = "gradient", seed: int = 1) -> Path:
         spec, objective = load_robot(robot).spec, load_robot(robot).objective
-        model = ModelConfig(hidden=(8,), members=2, context_dim=2)
+        # modules are routed between two layers
+        hidden = (8, 8) if rule == "soft_modules" else (8,)
+        model = ModelConfig(hidden=hidden, members=2, context_dim=2)
         rules = (RULES[rule](),)
         description = Description(
             FORMAT_VERSION, spec, objective.terms, objective.goal_names, model, rules, TINY_PLANNER, 4, {"made by": "a test"}
