@@ -15,8 +15,8 @@ never the dynamics, which could otherwise make it small by ignoring the code. Wh
 - There the dynamics are those of a learned abstract state, and further losses train the encoder of observations, among them one
   of predicting the reward. Here states are observed and objectives are given, so that nothing of this is learned and no
   difference of rewards is in the distance.
-- The distance of the predictions is the mean over the ensemble's particles and the M steps of the query, where there it is that
-  of single transitions. The minimum is the same, and it is zero where distances agree on average.
+- The distance of the predictions is the mean over the ensemble's particles and the M steps of the query, where there the squared
+  difference of single transitions is averaged. The derivative is the same, and the loss is zero where distances agree on average.
 - A learned standard deviation does not count, as it does not in adaptation otherwise.
 
 Window j of the meta-batch follows from i alone, so that the loss is a function of parameters and windows. Half the meta-batch

@@ -82,10 +82,11 @@ class Router(nn.Module):
         self.num = num
         # no bias but in the gates: the code zero is the prior
         self.embedding = nn.Linear(code_dim, hidden, bias=False)
-        self.heads = nn.ModuleList(nn.Linear(hidden, num**2, bias=False) for _ in range(connected))
-        self.gates = nn.ModuleList(nn.Linear(num**2, hidden) for _ in range(connected - 1))
-        for head in self.heads:
+        heads = [nn.Linear(hidden, num**2, bias=False) for _ in range(connected)]
+        for head in heads:
             nn.init.normal_(head.weight, std=0.01)
+        self.heads = nn.ModuleList(heads)
+        self.gates = nn.ModuleList(nn.Linear(num**2, hidden) for _ in range(connected - 1))
 
     def forward(self, code: Tensor) -> list[Tensor]:
         """n p(i -> j) of each pair of layers, (B, n, n) with i before j; of mean 1 over i. `code`: (B, code_dim)."""
