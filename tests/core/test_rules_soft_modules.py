@@ -23,8 +23,8 @@ VALID = torch.tensor([[True] * WINDOW, [False, True, True, False, True, True], [
 TASKS = len(VALID)
 
 
-def adapter_with(*rules: object, hidden: tuple[int, ...] = HIDDEN) -> NetworkAdapter:
-    return stirred_adapter(rules or (CONFIG,), mixed_model(hidden=hidden)).double()
+def adapter_with(rules: Rules = (CONFIG,)) -> NetworkAdapter:
+    return stirred_adapter(rules, mixed_model(hidden=HIDDEN)).double()
 
 
 def window(valid: Tensor = VALID) -> Transitions:
@@ -87,7 +87,7 @@ def plain_output(parameters: dict[str, Tensor], routing: list, obs: Tensor, acti
 def test_the_predictor_is_that_of_modules_which_listen_to_modules(before: GradientConfig | None):
     """Also where a rule before it has given each robot weights of its own."""
     rules: Rules = (CONFIG,) if before is None else (before, CONFIG)
-    adapter, recent = adapter_with(*rules), window()
+    adapter, recent = adapter_with(rules), window()
     obs, action = (x.double() for x in questions(TASKS, 2))
     belief = adapter.infer(recent)
     base = NetworkPredictor(adapter.model)
