@@ -29,8 +29,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from adaptive_mbrl.adaptation.attention_encoder import CodeBelief
 from adaptive_mbrl.adaptation.base import KnownSituations
-from adaptive_mbrl.adaptation.context import ContextBelief, ContextConfig, ContextRule
+from adaptive_mbrl.adaptation.context import ContextConfig, ContextRule
 from adaptive_mbrl.adaptation.prior_share import rows_under_prior
 from adaptive_mbrl.config import bounded
 from adaptive_mbrl.data.windows import Windows
@@ -155,21 +156,21 @@ class KnownParametersRule(ContextRule):
         last = len(self.is_known) - 1
         return self.is_known[task.clamp_max(last)] & (task <= last)
 
-    def infer_known(self, windows: Windows, base: NetworkPredictor) -> ContextBelief:
+    def infer_known(self, windows: Windows, base: NetworkPredictor) -> CodeBelief:
         """The belief of one who knows the parameters: the teacher's, and the student's where they are not known."""
         taught = self.taught(windows.task)
         if self._all_known:
-            return ContextBelief(taught)
+            return CodeBelief(taught)
         found = self.infer(windows.recent, base).code
-        return ContextBelief(torch.where(self.knows(windows.task)[:, None], taught, found))
+        return CodeBelief(torch.where(self.knows(windows.task)[:, None], taught, found))
 
-    def infer_in_training(self, windows: Windows, base: NetworkPredictor) -> ContextBelief:
+    def infer_in_training(self, windows: Windows, base: NetworkPredictor) -> CodeBelief:
         """As `infer_known`, and the prior for some of the windows whose parameters are known."""
         code = self.infer_known(windows, base).code
         under_prior = self.knows(windows.task) & rows_under_prior(len(code), self.config.prior_share, code.device)
-        return ContextBelief(torch.where(under_prior[:, None], 0.0, code))
+        return CodeBelief(torch.where(under_prior[:, None], 0.0, code))
 
-    def loss_terms(self, belief: ContextBelief, windows: Windows, base: NetworkPredictor) -> dict[str, Tensor]:
+    def loss_terms(self, belief: CodeBelief, windows: Windows, base: NetworkPredictor) -> dict[str, Tensor]:
         """`distillation`: by how much the student misses the teacher's code; and `backward` as in `context`."""
         missed = (self.infer(windows.recent, base).code - self.taught(windows.task).detach()).square().mean(1)
         distillation = self.config.distillation * torch.where(self.knows(windows.task), missed, 0.0)
