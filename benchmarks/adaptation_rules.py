@@ -57,6 +57,7 @@ RULES = {
     "gradient, all parameters (GrBAL)": (
         "gradient: {parameters: all, steps: 1, learning_rate: 1e-3, step_sizes: fixed, second_order: true}"
     ),
+    "gradient, Reptile": "gradient: {steps: 2, learning_rate: 0.3, step_sizes: fixed, reptile: true}",
     "gradient, last layer": "gradient: {parameters: last_layer, steps: 2, learning_rate: 0.1, second_order: true}",
     "gradient, low rank": "gradient: {parameters: low_rank, steps: 2, learning_rate: 0.1, second_order: true}",
     "gauss_newton": "gauss_newton",

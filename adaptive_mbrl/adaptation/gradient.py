@@ -5,8 +5,8 @@
 L is the one-step loss over the K recent transitions. phi is every network parameter (GrBAL), the input modulation (CAVIA, arXiv
 1810.03642), the last layer, or low-rank factors of the hidden layers' weights (LoRA, see `low_rank.py`); alpha is fixed or
 meta-learned, per tensor (as in MAML++) or per parameter (Meta-SGD, arXiv 1707.09835). First order (FOMAML) drops the derivative
-of the inner gradient from the outer one. All tasks are updated at once: their losses are independent, so that the gradient of
-the sum holds each task's own gradient.
+of the inner gradient from the outer one; Reptile moves phi without an outer gradient (see `reptile.py`). All tasks are updated at
+once: their losses are independent, so that the gradient of the sum holds each task's own gradient.
 """
 
 from __future__ import annotations
@@ -21,11 +21,14 @@ from torch import Tensor, nn
 from adaptive_mbrl.adaptation.base import ParameterGroup
 from adaptive_mbrl.adaptation.inner_gradient import clipped, inner_gradient
 from adaptive_mbrl.adaptation.low_rank import LowRankFactors
+from adaptive_mbrl.adaptation.reptile import pull, without_start
 from adaptive_mbrl.adaptation.rule import AdaptationRule
 from adaptive_mbrl.config import bounded
+from adaptive_mbrl.data.windows import Windows
 from adaptive_mbrl.dynamics.model import DynamicsModel
 from adaptive_mbrl.dynamics.network import MODULATION, Parameters
 from adaptive_mbrl.dynamics.network_predictor import NetworkPredictor
+from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.transitions import Transitions
 
 InnerLoss = Callable[[NetworkPredictor], Tensor]
@@ -48,6 +51,8 @@ class GradientConfig:
         step_size_learning_rate: the outer loop's rate for learned step sizes, which live on a log scale.
         rank: of the `low_rank` updates.
         seed: fixes the initial factors of the `low_rank` updates.
+        reptile: the prior moves towards where inner steps on a window and its query lead, instead of down the gradient of the
+            query loss. It needs `fixed` step sizes, which get no gradient.
     """
 
     TAG: ClassVar[str] = "gradient"
@@ -61,6 +66,17 @@ class GradientConfig:
     step_size_learning_rate: float = bounded(1e-2, low=0.0)
     rank: int = bounded(4, low=1, high=256)
     seed: int = bounded(0, low=0, high=2**31 - 1)
+    reptile: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.reptile:
+            return
+        if self.step_sizes != "fixed":
+            raise ConfigError(f"reptile gives step sizes no gradient, got step_sizes: {self.step_sizes}; allowed: fixed")
+        if self.second_order:
+            raise ConfigError("reptile is first order, got second_order: true, too; allowed: one of them")
+        if self.learning_rate == 0:
+            raise ConfigError("reptile moves the prior as inner steps do, got learning_rate: 0; allowed: above 0")
 
     def make(self, model: DynamicsModel, window: int) -> GradientRule:
         """The rule for a model, whatever the window."""
@@ -75,16 +91,28 @@ class GradientBelief(NamedTuple):
     moved: tuple[Tensor, ...]
 
 
+class ReptileBelief(GradientBelief):
+    """The belief of a training by Reptile: the query loss under it has no gradient with respect to the start."""
+
+
 class GradientRule(AdaptationRule[GradientBelief]):
     """A few gradient steps on the recent transitions, from the prior.
 
     Args:
         model: gives the names and shapes of the parameters.
         config: the inner update.
+
+    Raises:
+        ConfigError: Reptile would leave the outputs of a learned variance untrained.
     """
 
     def __init__(self, model: DynamicsModel, config: GradientConfig) -> None:
         super().__init__()
+        if config.reptile and model.config.learned_variance and config.parameters in ("last_layer", "all"):
+            raise ConfigError(
+                f"key 'model.learned_variance': with reptile and parameters: {config.parameters} nothing would train it, because "
+                "the inner loss does not depend on it; allowed: false, or parameters: modulation or low_rank"
+            )
         self.config = config
         self.factors = LowRankFactors(model, config.rank) if config.parameters == "low_rank" else None
         parameters = model.net.parameters_by_name() if self.factors is None else self.factors.start()
@@ -105,13 +133,29 @@ class GradientRule(AdaptationRule[GradientBelief]):
 
     def update(self, belief: GradientBelief, recent: Transitions, base: NetworkPredictor) -> GradientBelief:
         """Gradient steps from the prior, whatever the last belief was; a robot without valid transitions keeps the prior."""
-        start, loss = self._start(base, len(recent.obs)), self.inner_loss(recent, base)
-        moved = {name: torch.zeros_like(value) for name, value in start.items()}
-        for _ in range(self.config.steps):
-            gradient = self._inner_gradient({n: start[n] + moved[n] for n in start}, loss, base)
-            gradient = dict(zip(gradient, clipped(tuple(gradient.values()), self.config.clip, axes=2), strict=True))
-            moved = {n: value - self.log_step_sizes[n].exp()[:, None] * gradient[n] for n, value in moved.items()}
+        start = self._start(base, len(recent.obs))
+        moved = self._moved(start, {name: torch.zeros_like(value) for name, value in start.items()}, recent, base)
         return GradientBelief(tuple(value.transpose(0, 1) for value in moved.values()))
+
+    def infer_in_training(self, windows: Windows, base: NetworkPredictor) -> GradientBelief:
+        belief = self.infer(windows.recent, base)
+        if not self.config.reptile:
+            return belief
+        start = self._start(base, len(windows.obs)).values()
+        moved = zip(belief.moved, start, strict=True)
+        return ReptileBelief(tuple(without_start(value, first.transpose(0, 1)) for value, first in moved))
+
+    def loss_terms(self, belief: GradientBelief, windows: Windows, base: NetworkPredictor) -> dict[str, Tensor]:
+        """The pull of Reptile under the belief of a training."""
+        if not isinstance(belief, ReptileBelief):
+            return {}
+        known = torch.ones(windows.action.shape[:2], dtype=torch.bool, device=windows.action.device)
+        query = Transitions(windows.obs[:, :-1], windows.action, windows.obs[:, 1:], known)
+        start = self._start(base, len(windows.obs))
+        moved = {name: value.detach().transpose(0, 1) for name, value in zip(self.names, belief.moved, strict=True)}
+        moved = self._moved({name: value.detach() for name, value in start.items()}, moved, query, base)
+        scale = self.config.learning_rate * 2 * self.config.steps * base.model.net.members * base.model.spec.obs_dim
+        return {"reptile": pull(start.values(), moved.values(), scale)}
 
     def condition(self, base: NetworkPredictor, belief: GradientBelief, noise: Tensor | None = None) -> NetworkPredictor:
         start = self._start(base, len(belief.moved[0])) if belief.moved else {}
@@ -127,6 +171,17 @@ class GradientRule(AdaptationRule[GradientBelief]):
         learned = [p for p in self.log_step_sizes.parameters() if p.requires_grad]
         groups = [ParameterGroup(learned, learning_rate=self.config.step_size_learning_rate)]
         return groups if self.factors is None else [*groups, ParameterGroup(list(self.factors.parameters()))]
+
+    def _moved(
+        self, start: dict[str, Tensor], moved: dict[str, Tensor], recent: Transitions, base: NetworkPredictor
+    ) -> dict[str, Tensor]:
+        """How far from their start parameters are after the inner steps, having moved before; each (P, B, ...)."""
+        loss = self.inner_loss(recent, base)
+        for _ in range(self.config.steps):
+            gradient = self._inner_gradient({n: start[n] + moved[n] for n in start}, loss, base)
+            gradient = dict(zip(gradient, clipped(tuple(gradient.values()), self.config.clip, axes=2), strict=True))
+            moved = {n: value - self.log_step_sizes[n].exp()[:, None] * gradient[n] for n, value in moved.items()}
+        return moved
 
     def _start(self, base: NetworkPredictor, batch_size: int) -> dict[str, Tensor]:
         """Where the adapted parameters start, each (P, B, ...)."""
