@@ -39,6 +39,10 @@ class Transitions(NamedTuple):
         """The windows of some of the robots."""
         return Transitions(*(field[rows] for field in self))
 
+    def steps(self, steps: slice) -> Transitions:
+        """Some steps of all windows, in order; `steps` counts from the oldest of the K transitions."""
+        return Transitions(*(field[:, steps] for field in self))
+
     def repeated(self, times: int) -> Transitions:
         """Each robot's window `times` times, one after the other, (B times, K, ...)."""
         return Transitions(*(field.repeat_interleave(times, dim=0) for field in self))

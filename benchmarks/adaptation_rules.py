@@ -69,6 +69,7 @@ RULES = {
     "latent (PEARL)": "latent",
     "latent, abstraction (HiP-BMDP)": "latent: {abstraction: 0.01}",
     "recurrent (ReBAL)": "recurrent",
+    "recurrent over whole episodes": "recurrent: {history: 200}",
     "transformer": "transformer",
     "soft_modules": "soft_modules",
     "bayes_linear": "bayes_linear",
@@ -149,14 +150,16 @@ def fitted(config: TrainConfig, store: EpisodeStore, others: Sequence[Episode], 
     adapter = make_adapter(DynamicsModel(store.spec, config.model, config.seed), config.adaptation, config.window)
     trainer = MetaTrainer(adapter, config.outer, config.seed)
     training, validation = ([e for e in store.episodes if bool(e.tags.get("validation")) is wanted] for wanted in (False, True))
-    dataset = EpisodeDataset(store.spec, training, validation, config.window, config.outer.query)
+    window = max(config.window, adapter.history)
+    dataset = EpisodeDataset(store.spec, training, validation, window, config.outer.query)
     begun = time.monotonic()
     trainer.fit(dataset, updates)
     seconds = time.monotonic() - begun
     windows = dataset.held_out(2048)
     assert windows is not None
     with torch.no_grad():
-        errors = query_errors(adapter.condition(adapter.infer(windows.recent)), windows).mean(0).square().mean(-1).sqrt()
+        belief = adapter.infer(windows.recent.newest(config.window))
+        errors = query_errors(adapter.condition(belief), windows).mean(0).square().mean(-1).sqrt()
     changes = [parse_scenario(e.tags["scenario"], Path("episode")).last_change for e in others]
     found = evidence_errors(controller_of(adapter, config, store.spec), others, changes)
     return {

@@ -54,7 +54,7 @@ def make_adapter(model: DynamicsModel, rules: Rules, window: int) -> NetworkAdap
     Raises:
         ConfigError: the rules cannot follow one another in this order, or do not fit the model.
     """
-    return NetworkAdapter(model, [rule.make(model, window) for rule in rules])
+    return NetworkAdapter(model, [rule.make(model, window) for rule in rules], window)
 
 
 __all__ = ["Adapter", "NetworkAdapter", "RuleConfig", "Rules", "make_adapter"]

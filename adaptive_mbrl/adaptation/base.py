@@ -58,6 +58,11 @@ class Adapter(nn.Module, Generic[BeliefT]):
         """
         return True
 
+    @property
+    def history(self) -> int:
+        """How many transitions before a query training shows, where a belief is carried over more than K of them; 0 for K."""
+        return 0
+
     @abstractmethod
     def prior(self, batch_size: int) -> BeliefT:
         """Belief about B robots before any transition."""
@@ -73,14 +78,19 @@ class Adapter(nn.Module, Generic[BeliefT]):
 
     @abstractmethod
     def infer(self, recent: Transitions) -> BeliefT:
-        """Belief about robots of which nothing but `recent` is known; for training and diagnostics."""
+        """Belief about robots of which nothing but `recent` is known; for training and diagnostics.
+
+        Args:
+            recent: K transitions, or more: what is carried from step to step is carried over all of them, and a rule that looks
+                at the whole window sees the last K.
+        """
 
     def infer_in_training(self, windows: Windows) -> BeliefT:
         """The belief under which the outer loop predicts the query.
 
         Args:
-            windows: beside `recent` a rule may use what is known in training only, such as the situation's number in `task`, but
-                not the query, which is to be predicted.
+            windows: their `recent` has K transitions, or `history` of them where that is more. Beside it a rule may use what is
+                known in training only, such as the situation's number in `task`, but not the query, which is to be predicted.
         """
         return self.infer(windows.recent)
 

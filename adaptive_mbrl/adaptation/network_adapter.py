@@ -27,12 +27,13 @@ class NetworkAdapter(Adapter[Beliefs]):
     Args:
         model: normalizer and network.
         rules: in the order in which they condition the predictor.
+        window: K, of longer windows the part that a rule sees which is not carried from step to step; None for all of it.
 
     Raises:
         ConfigError: the rules cannot follow one another in this order.
     """
 
-    def __init__(self, model: DynamicsModel, rules: Sequence[AdaptationRule[Any]]) -> None:
+    def __init__(self, model: DynamicsModel, rules: Sequence[AdaptationRule[Any]], window: int | None = None) -> None:
         super().__init__()
         if any(rule.samples for rule in rules[:-1]):
             raise ConfigError("key 'adaptation': a rule with samples > 0 must be the last one; others cannot go on from samples")
@@ -41,7 +42,7 @@ class NetworkAdapter(Adapter[Beliefs]):
                 "key 'adaptation': a recursive rule such as recurrent must be the first one; what rules before it believe would "
                 "change from step to step while it is carried along, and it is not trained on that"
             )
-        self.model = model
+        self.model, self.window = model, window
         self.rules = nn.ModuleList(rules)
 
     @property
@@ -53,6 +54,10 @@ class NetworkAdapter(Adapter[Beliefs]):
     def normalizer(self) -> Normalizer:
         return self.model.normalizer
 
+    @property
+    def history(self) -> int:
+        return max((rule.history for rule in self._rules), default=0)
+
     def prior(self, batch_size: int) -> Beliefs:
         return self._in_turn(lambda i, rule, base: rule.prior(batch_size, base))
 
@@ -62,11 +67,17 @@ class NetworkAdapter(Adapter[Beliefs]):
 
     def infer(self, recent: Transitions) -> Beliefs:
         recent = recent.finite()
-        return self._in_turn(lambda i, rule, base: rule.infer(recent, base))
+        return self._in_turn(lambda i, rule, base: rule.infer(self._seen(rule, recent), base))
 
     def infer_in_training(self, windows: Windows) -> Beliefs:
+        given = windows.recent.obs.shape[1]
+        if given < self.history:
+            raise ConfigError(
+                f"the windows to train on have {given} transitions, and a rule is to be carried over {self.history}; "
+                "needed: a dataset whose window is Adapter.history"
+            )
         windows = windows._replace(recent=windows.recent.finite())
-        return self._in_turn(lambda i, rule, base: rule.infer_in_training(windows, base))
+        return self._in_turn(lambda i, rule, base: rule.infer_in_training(self._windows_for(rule, windows), base))
 
     def know_situations(self, known: KnownSituations, *, refit: bool) -> None:
         for rule in self._rules:
@@ -86,7 +97,8 @@ class NetworkAdapter(Adapter[Beliefs]):
         terms: dict[str, Tensor] = {}
         predictor = NetworkPredictor(self.model)
         for i, (rule, part) in enumerate(zip(self._rules, belief, strict=True)):
-            terms |= {f"{i}.{name}": term for name, term in rule.loss_terms(part, windows, predictor).items()}
+            own = rule.loss_terms(part, self._windows_for(rule, windows), predictor)
+            terms |= {f"{i}.{name}": term for name, term in own.items()}
             predictor = rule.condition(predictor, part)
         if self.model.config.learned_variance:
             terms["variance"] = variance_loss(predictor, windows)
@@ -103,6 +115,15 @@ class NetworkAdapter(Adapter[Beliefs]):
     def last_weights(self) -> list[nn.Parameter]:
         net = self.model.net
         return [net.get_parameter(f"weight_{net.num_layers - 1}")]
+
+    def _seen(self, rule: AdaptationRule[Any], recent: Transitions) -> Transitions:
+        """What a rule sees of windows that may be longer than K."""
+        if self.window is None or isinstance(rule, RecursiveRule) or recent.obs.shape[1] <= self.window:
+            return recent
+        return recent.steps(slice(-self.window, None))
+
+    def _windows_for(self, rule: AdaptationRule[Any], windows: Windows) -> Windows:
+        return windows._replace(recent=self._seen(rule, windows.recent))
 
     def _in_turn(self, infer: Callable[[int, Any, NetworkPredictor], Any]) -> Beliefs:
         """The belief's parts, each inferred under the dynamics that the rules before it have made."""

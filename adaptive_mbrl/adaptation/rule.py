@@ -28,6 +28,11 @@ class AdaptationRule(nn.Module, Generic[BeliefT]):
         """Number of samples of the belief that are planned with; 0 for a belief that is no distribution to sample from."""
         return 0
 
+    @property
+    def history(self) -> int:
+        """See `Adapter.history`; 0 for a rule that is not carried from step to step, which sees the last K transitions only."""
+        return 0
+
     @abstractmethod
     def prior(self, batch_size: int, base: NetworkPredictor) -> BeliefT:
         """Belief about B robots before any transition; `base` as in `update`."""
@@ -79,11 +84,14 @@ class RecursiveRule(AdaptationRule[BeliefT]):
 
     def update(self, belief: BeliefT, recent: Transitions, base: NetworkPredictor) -> BeliefT:
         """See `AdaptationRule.update`."""
-        return self.advance(belief, Transitions(*(x[:, -1:] for x in recent)), base)
+        return self.advance(belief, recent.steps(slice(-1, None)), base)
 
     def infer(self, recent: Transitions, base: NetworkPredictor) -> BeliefT:
         """One transition after the other."""
-        belief = self.prior(len(recent.obs), base)
+        return self.carry(self.prior(len(recent.obs), base), recent, base)
+
+    def carry(self, belief: BeliefT, recent: Transitions, base: NetworkPredictor) -> BeliefT:
+        """Belief after some more transitions, oldest first."""
         for k in range(recent.obs.shape[1]):
-            belief = self.advance(belief, Transitions(*(x[:, k : k + 1] for x in recent)), base)
+            belief = self.advance(belief, recent.steps(slice(k, k + 1)), base)
         return belief

@@ -87,7 +87,8 @@ def fine_tuned(
     adapter = description.make_adapter()
     adapter.load_state_dict(checkpoint.adapter.state_dict())
     trainer = MetaTrainer(adapter, config, seed, device)
-    dataset = EpisodeDataset(description.spec, training, held_out, description.window, config.query, device)
+    window = max(description.window, adapter.history)
+    dataset = EpisodeDataset(description.spec, training, held_out, window, config.query, device)
     before = trainer.validate(dataset)
     with tqdm(total=updates, desc="fine-tune", unit="update", leave=False) as bar:
         try:
