@@ -25,6 +25,7 @@ from adaptive_mbrl.data.windows import Windows, concatenate
 from adaptive_mbrl.errors import ConfigError, DivergenceError
 from adaptive_mbrl.meta.balancing import BalancingConfig
 from adaptive_mbrl.meta.balancing.mean import MeanConfig
+from adaptive_mbrl.meta.distillation import distillation_loss
 from adaptive_mbrl.meta.losses import multi_step_loss, one_step_loss_on_query, query_errors
 from adaptive_mbrl.meta.observer import FitObserver
 from adaptive_mbrl.predictor import Predictor
@@ -47,6 +48,8 @@ class OuterConfig:
             predictions from each of its true observations, as GrBAL was published.
         balancing: how training situations are weighed against each other: `mean`, `cvar`, `pcgrad`, `mgda`, `gradnorm` or
             `uncertainty`, each with its settings.
+        distillation: weight of the KL divergence of predictions under the belief from those under the prior, per nat, which pulls
+            both towards each other; 0 for none.
         meta_batch_size: windows per outer step.
         learning_rate: Adam's rate at the beginning of a fit.
         final_learning_rate_fraction: the rate decays along a cosine to this fraction over a fit.
@@ -61,6 +64,7 @@ class OuterConfig:
     query: int = bounded(8, low=1, high=100)
     query_loss: Literal["open_loop", "one_step"] = "open_loop"
     balancing: BalancingConfig = MeanConfig()
+    distillation: float = bounded(0.0, low=0.0)
     meta_batch_size: int = bounded(128, low=1)
     learning_rate: float = bounded(1e-3, low=0.0)
     final_learning_rate_fraction: float = bounded(0.1, low=0.0, high=1.0)
@@ -233,7 +237,11 @@ class MetaTrainer:
             return self._loss_under(self.adapter.infer_in_training(windows), windows)
 
     def _loss_under(self, belief: Any, windows: Windows) -> Tensor:
-        loss = self._query_loss(self.adapter.condition(belief), windows)
+        predictor = self.adapter.condition(belief)
+        loss = self._query_loss(predictor, windows)
+        if self.config.distillation > 0:
+            prior = self.adapter.condition(self.adapter.prior(len(windows.obs)))
+            loss = loss + self.config.distillation * distillation_loss(predictor, prior, windows, self.adapter.normalizer)
         return sum(self.adapter.loss_terms(belief, windows).values(), start=loss)
 
     def _query_loss(self, predictor: Predictor, windows: Windows) -> Tensor:
