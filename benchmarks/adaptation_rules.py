@@ -73,6 +73,7 @@ RULES = {
     "transformer": "transformer",
     "soft_modules": "soft_modules",
     "bayes_linear": "bayes_linear",
+    "bayes_linear, adversary (DAIML)": "bayes_linear: {adversary: {count: 256}}",
     "embedding (FAMLE)": "embedding: {count: 256}",
     "multi_head (T-MCL)": "multi_head",
     "mixture (MOLe)": "mixture",

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from adaptive_mbrl.adaptation import RuleConfig
+from adaptive_mbrl.adaptation.domain_adversary import DomainAdversaryConfig
 from adaptive_mbrl.config import from_mapping
 from adaptive_mbrl.data.weighting import WeightingConfig
 from adaptive_mbrl.dynamics.model import ModelConfig
@@ -51,6 +52,7 @@ SECTIONS = {
     "transformer": RULES["transformer"],
     "soft_modules": RULES["soft_modules"],
     "bayes_linear": RULES["bayes_linear"],
+    "domain adversary": DomainAdversaryConfig,
     "embedding": RULES["embedding"],
     "multi_head": RULES["multi_head"],
     "mixture": RULES["mixture"],

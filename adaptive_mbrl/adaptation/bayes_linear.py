@@ -17,7 +17,10 @@ That is recursive least squares over K steps which forgets the data and not the 
     P_t = lambda P_(t-1) + (1 - lambda) S^-1 + phi phi^T / sigma^2,       P_0 = S^-1
 
 P never falls below S^-1: the belief does not wind up in directions in which nothing is seen, as it would if the prior were
-forgotten, too.
+forgotten, too. How large its error can become, and how fast a wrong start is forgotten, is proved in docs/adaptation.md, under
+"What the error of `bayes_linear` is bounded by".
+
+Neural-Fly also trains its features so that they do not tell one training situation from another; that is the option `adversary`.
 """
 
 from __future__ import annotations
@@ -29,9 +32,11 @@ import torch
 from torch import Tensor, nn
 
 from adaptive_mbrl.adaptation.base import ParameterGroup
+from adaptive_mbrl.adaptation.domain_adversary import DomainAdversary, DomainAdversaryConfig
 from adaptive_mbrl.adaptation.full_precision import full_precision
 from adaptive_mbrl.adaptation.rule import AdaptationRule
 from adaptive_mbrl.config import bounded
+from adaptive_mbrl.data.windows import Windows
 from adaptive_mbrl.dynamics.model import DynamicsModel
 from adaptive_mbrl.dynamics.network import Parameters
 from adaptive_mbrl.dynamics.network_predictor import NetworkPredictor
@@ -50,6 +55,7 @@ class BayesLinearConfig:
         samples: posterior samples that a planner scores every candidate under; 0 plans with the posterior's mean.
         learning_rate: the outer loop's rate for both standard deviations, which live on a log scale.
         forgetting: lambda, what a transition counts for beside one that is a control step newer; 1 forgets nothing.
+        adversary: trains the features against a discriminator of the training situations; None for no such training.
     """
 
     TAG: ClassVar[str] = "bayes_linear"
@@ -59,6 +65,7 @@ class BayesLinearConfig:
     samples: int = bounded(0, low=0, high=64)
     learning_rate: float = bounded(1e-2, low=0.0)
     forgetting: float = bounded(1.0, low=0.01, high=1.0)
+    adversary: DomainAdversaryConfig | None = None
 
     def make(self, model: DynamicsModel, window: int) -> BayesLinearRule:
         """The rule for a model and a window of K transitions."""
@@ -140,6 +147,8 @@ class BayesLinearRule(AdaptationRule[BayesLinearBelief]):
         width = model.net.parameters_by_name()[self._weight].shape[1]
         self.log_prior_std = nn.Parameter(torch.full((model.net.members, width + 1), config.prior_std).log())
         self.log_noise_std = nn.Parameter(torch.tensor(config.noise_std).log())
+        adversary = config.adversary
+        self.adversary = None if adversary is None else DomainAdversary(model.net.members, width, adversary)
 
     @property
     def samples(self) -> int:
@@ -186,8 +195,19 @@ class BayesLinearRule(AdaptationRule[BayesLinearBelief]):
         shape = (self.config.samples, members, width + self.window, self.obs_dim)
         return torch.randn(shape, generator=generator, device=generator.device)
 
+    def loss_terms(self, belief: BayesLinearBelief, windows: Windows, base: NetworkPredictor) -> dict[str, Tensor]:
+        """`adversary`, where it is asked for: zeros, whose gradient trains the discriminator, and the features against it."""
+        if self.adversary is None:
+            return {}
+        loss = self.adversary.loss(base.features(windows.obs[:, :-1], windows.action), windows.task)
+        return {"adversary": loss - loss.detach()}
+
     def parameter_groups(self) -> list[ParameterGroup]:
-        return [ParameterGroup([self.log_prior_std, self.log_noise_std], learning_rate=self.config.learning_rate)]
+        groups = [ParameterGroup([self.log_prior_std, self.log_noise_std], learning_rate=self.config.learning_rate)]
+        if self.adversary is not None:
+            rate = self.adversary.config.learning_rate
+            groups.append(ParameterGroup(list(self.adversary.parameters()), learning_rate=rate))
+        return groups
 
     def _factor(self, features: Tensor) -> Tensor:
         with full_precision(features):
