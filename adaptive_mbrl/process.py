@@ -17,8 +17,8 @@ class Process:
 
     All processes draw the same random numbers. Each one computes its `share` of a meta-batch and simulates its share of the
     robots, and what they find is put together in the order that a single process would have. So a result does not depend on
-    their number, but for the rounding of sums. Checkpoints and episodes are written where `is_main`; the others wait at a
-    `barrier`.
+    their number, but for the rounding of sums, and for a few rules that docs/scaling.md names. Checkpoints and episodes are
+    written where `is_main`; the others wait at a `barrier`.
 
     Attributes:
         rank: number of this process, from 0.

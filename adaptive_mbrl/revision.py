@@ -11,7 +11,8 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 def git_revision(folder: Path = CHECKOUT) -> str | None:
     """The commit of a checkout, e.g. ``1f0c9e2b7a31``, with ``+changes`` when tracked files outside of `docs` differ from it.
 
-    No code is in `docs`, and measurements write their reports there: the second one would have changes, too, if they counted.
+    No code that is measured is in `docs`, and measurements write their reports there: if they counted, the second one would have
+    changes, too.
 
     Args:
         folder: the checkout's top folder.

@@ -102,7 +102,10 @@ def data_of(store: EpisodeStore, config: TrainConfig) -> tuple[EpisodeDataset, W
         ConfigError: nothing is known of the held-out episodes, or there are none.
     """
     training, held_out = ([e for e in store.episodes if bool(e.tags.get("validation")) is wanted] for wanted in (False, True))
-    dataset = EpisodeDataset(store.spec, training, held_out, config.window, config.outer.query, weighting=config.data.weighting)
+    # longer windows for a rule that is carried over more than K transitions; the others see the last K of them
+    carried = make_adapter(DynamicsModel(store.spec, config.model), config.adaptation, config.window).carried
+    window = max(config.window, carried)
+    dataset = EpisodeDataset(store.spec, training, held_out, window, config.outer.query, weighting=config.data.weighting)
     windows, known = dataset.held_out(HELD_OUT), dataset.known_parameters()
     # a parameter that training never had is none that anybody could have learned to use
     learned = {name for numbers in known[: dataset.num_tasks] for name in numbers or ()}

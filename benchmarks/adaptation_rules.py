@@ -69,7 +69,7 @@ RULES = {
     "latent (PEARL)": "latent",
     "latent, abstraction (HiP-BMDP)": "latent: {abstraction: 0.01}",
     "recurrent (ReBAL)": "recurrent",
-    "recurrent over whole episodes": "recurrent: {history: 200}",
+    "recurrent over whole episodes": "recurrent: {carried: 200}",
     "transformer": "transformer",
     "soft_modules": "soft_modules",
     "bayes_linear": "bayes_linear",
@@ -151,7 +151,7 @@ def fitted(config: TrainConfig, store: EpisodeStore, others: Sequence[Episode], 
     adapter = make_adapter(DynamicsModel(store.spec, config.model, config.seed), config.adaptation, config.window)
     trainer = MetaTrainer(adapter, config.outer, config.seed)
     training, validation = ([e for e in store.episodes if bool(e.tags.get("validation")) is wanted] for wanted in (False, True))
-    window = max(config.window, adapter.history)
+    window = max(config.window, adapter.carried)
     dataset = EpisodeDataset(store.spec, training, validation, window, config.outer.query)
     begun = time.monotonic()
     trainer.fit(dataset, updates)

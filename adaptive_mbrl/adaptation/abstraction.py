@@ -17,6 +17,7 @@ never the dynamics, which could otherwise make it small by ignoring the code. Wh
   difference of rewards is in the distance.
 - The distance of the predictions is the mean over the ensemble's particles and the M steps of the query, where there the squared
   difference of single transitions is averaged. The derivative is the same, and the loss is zero where distances agree on average.
+- This is about the paper. The published code takes one norm over the whole batch, so that its weight of 0.01 has another scale.
 - A learned standard deviation does not count, as it does not in adaptation otherwise.
 
 Window j of the meta-batch follows from i alone, so that the loss is a function of parameters and windows. Half the meta-batch
@@ -45,6 +46,9 @@ def abstraction_loss(codes: Tensor, dynamics: Callable[[Tensor], NetworkPredicto
     """
     others = codes.roll(-(len(codes) // 2), dims=0)
     before = windows.obs[:, :-1]
-    own, other = (dynamics(code).target(before, windows.action).mean for code in (codes, others))
-    apart = torch.linalg.vector_norm(own - other, dim=-1).mean((0, 2)).detach()
+    with torch.no_grad():
+        own, other = (dynamics(code).target(before, windows.action).mean for code in (codes, others))
+        apart = torch.linalg.vector_norm(own - other, dim=-1).mean((0, 2))
+    # autocast keeps weights that it has cast, and those that were cast in here would have no gradient after it
+    torch.clear_autocast_cache()
     return (torch.linalg.vector_norm(codes - others, dim=-1) - apart).square()

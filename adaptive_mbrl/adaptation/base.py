@@ -59,7 +59,7 @@ class Adapter(nn.Module, Generic[BeliefT]):
         return True
 
     @property
-    def history(self) -> int:
+    def carried(self) -> int:
         """How many transitions before a query training shows, where a belief is carried over more than K of them; 0 for K."""
         return 0
 
@@ -89,7 +89,7 @@ class Adapter(nn.Module, Generic[BeliefT]):
         """The belief under which the outer loop predicts the query.
 
         Args:
-            windows: their `recent` has K transitions, or `history` of them where that is more. Beside it a rule may use what is
+            windows: their `recent` has K transitions, or `carried` of them where that is more. Beside it a rule may use what is
                 known in training only, such as the situation's number in `task`, but not the query, which is to be predicted.
         """
         return self.infer(windows.recent)

@@ -7,8 +7,8 @@ layer should say; this is an overfit to the training situations. So a discrimina
 (`Windows.task`) from the features of single transitions of its query, with the cross entropy CE, and the features are trained to
 make it fail. Whatever differs between situations is then left to the last layer, which is adapted.
 
-The paper alternates: one step of phi against the present h and then, with a probability of less than one, steps of h on the same
-windows until it has converged. Here the gradient is reversed on its way from h to phi (Ganin and Lempitsky 2015, arXiv
+The paper alternates: one step of phi against the present h and then, with a probability of less than one, a step of h on the same
+windows. Here the gradient is reversed on its way from h to phi (Ganin and Lempitsky 2015, arXiv
 1409.7495). What differs from the paper:
 
 - Both step at once, once per outer step, each against the other as it was before. How fast h follows is told by its own learning
@@ -18,7 +18,7 @@ windows until it has converged. Here the gradient is reversed on its way from h 
   and a balancing does not take a situation that is hard to tell for one that is hard to predict. The discriminator's gradient is
   clipped together with all others.
 - The paper clips the norm of the adapted last layer at gamma. Here the Gaussian prior bounds it: the layer is moved by at most
-  |R| / sigma in stds of the prior, from residuals R of the window.
+  |R| / (2 sigma) in stds of the prior, from residuals R of the window.
 - The paper's spectral normalisation of phi, which bounds its Lipschitz constant, has no counterpart; weight decay and the clipped
   outer gradient merely keep the weights small.
 

@@ -3,7 +3,7 @@
 In training the parameters p of a window's situation may be known: gains, masses, the slope of the floor. A teacher encodes them,
 a student has to find the same code in the recent transitions D, and the code modulates the network's input:
 
-    z* = teacher(p),   z = student(D),   L = L_query(z*) + distillation * mean_i (z_i - stop_gradient(z*)_i)^2
+    z* = teacher(p),   z = student(D),   L = L_query(z*) + teaching * mean_i (z_i - stop_gradient(z*)_i)^2
 
 Teacher and network learn from the query, the student learns from the teacher. The student is the encoder of `context`, and all
 that is used at run time, where z is the belief. A share of the windows is predicted under the prior z = 0 instead, which nothing
@@ -51,7 +51,7 @@ class KnownParametersConfig(ContextConfig):
 
     Attributes:
         parameters: the largest number of different parameters that situations may be described by.
-        distillation: weight of the student's loss.
+        teaching: weight of the student's loss.
         prior_share: share of each meta-batch's windows that are predicted under the prior, rounded up to whole windows; it leaves
             out those whose parameters are not known.
     """
@@ -59,7 +59,7 @@ class KnownParametersConfig(ContextConfig):
     TAG: ClassVar[str] = "known_parameters"
 
     parameters: int = bounded(128, low=1, high=4096)
-    distillation: float = bounded(1.0, low=0.0)
+    teaching: float = bounded(1.0, low=0.0)
     prior_share: float = bounded(0.1, low=0.0, high=0.5)
 
     def make(self, model: DynamicsModel, window: int) -> KnownParametersRule:
@@ -171,10 +171,10 @@ class KnownParametersRule(ContextRule):
         return CodeBelief(torch.where(under_prior[:, None], 0.0, code))
 
     def loss_terms(self, belief: CodeBelief, windows: Windows, base: NetworkPredictor) -> dict[str, Tensor]:
-        """`distillation`: by how much the student misses the teacher's code; and `backward` as in `context`."""
+        """`teaching`: by how much the student misses the teacher's code; and `backward` as in `context`."""
         missed = (self.infer(windows.recent, base).code - self.taught(windows.task).detach()).square().mean(1)
-        distillation = self.config.distillation * torch.where(self.knows(windows.task), missed, 0.0)
-        return super().loss_terms(belief, windows, base) | {"distillation": distillation}
+        distillation = self.config.teaching * torch.where(self.knows(windows.task), missed, 0.0)
+        return super().loss_terms(belief, windows, base) | {"teaching": distillation}
 
 
 def _identity(name: str) -> int:

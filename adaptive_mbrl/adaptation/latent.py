@@ -57,8 +57,7 @@ class LatentConfig:
         samples: posterior samples that a planner scores every candidate under; 0 plans with the posterior's mean.
         kl_weight: weight of the KL divergence from the prior in the outer loss, per nat.
         backward: weight of the loss of predicting backward in time (see `context`); 0 for none.
-        abstraction: weight of the loss by which codes are as far apart as what is predicted under them, which is 0.01 in the
-            published code; 0 for none.
+        abstraction: weight of the loss by which codes are as far apart as what is predicted under them; 0 for none.
         seed: fixes the initial weights and the noise of the samples that are trained on, one for each row of a meta-batch.
     """
 

@@ -55,8 +55,8 @@ class NetworkAdapter(Adapter[Beliefs]):
         return self.model.normalizer
 
     @property
-    def history(self) -> int:
-        return max((rule.history for rule in self._rules), default=0)
+    def carried(self) -> int:
+        return max((rule.carried for rule in self._rules), default=0)
 
     def prior(self, batch_size: int) -> Beliefs:
         return self._in_turn(lambda i, rule, base: rule.prior(batch_size, base))
@@ -71,10 +71,10 @@ class NetworkAdapter(Adapter[Beliefs]):
 
     def infer_in_training(self, windows: Windows) -> Beliefs:
         given = windows.recent.obs.shape[1]
-        if given < self.history:
+        if given < self.carried:
             raise ConfigError(
-                f"the windows to train on have {given} transitions, and a rule is to be carried over {self.history}; "
-                "needed: a dataset whose window is Adapter.history"
+                f"the windows to train on have {given} transitions, and a rule is to be carried over {self.carried}; "
+                "needed: a dataset whose window is Adapter.carried"
             )
         windows = windows._replace(recent=windows.recent.finite())
         return self._in_turn(lambda i, rule, base: rule.infer_in_training(self._windows_for(rule, windows), base))

@@ -6,7 +6,7 @@ It is the belief form of RL2 (Duan et al. 2016, arXiv 1611.02779): learning is w
 LSTM (Hochreiter and Schmidhuber 1997) can take the GRU's place.
 
 Control carries the state through the whole episode. Training that begins at h_0 with each window never shows a state that is
-older than K transitions, and such a rule learns neither to keep what it has seen longer ago nor to live with it. With a `history`
+older than K transitions, and such a rule learns neither to keep what it has seen longer ago nor to live with it. With `carried`
 of H transitions training begins H before the query, or where the episode begins, and truncates backpropagation through time: the
 outer gradient flows through the last transitions only, and the state before them is a constant. What is worth keeping is learned
 all the same, because there are windows that begin with it. As published, episodes are passed through in order and the state at
@@ -29,6 +29,7 @@ from adaptive_mbrl.config import bounded
 from adaptive_mbrl.data.windows import Windows
 from adaptive_mbrl.dynamics.model import DynamicsModel
 from adaptive_mbrl.dynamics.network_predictor import NetworkPredictor
+from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.transitions import Transitions
 
 _CHUNK = 16  # transitions of each window that are predicted at once where no gradient is needed
@@ -41,7 +42,7 @@ class RecurrentConfig:
     Attributes:
         hidden: length of its hidden state.
         cell: `gru`, or `lstm`, which has a memory of the same length beside the hidden state.
-        history: how many transitions before the query training carries the state over; 0, like any number up to K, for the K of
+        carried: over how many transitions before the query training carries the state; 0, like any number up to K, for the K of
             the window. As long as an episode, training shows what control does.
         truncation: through how many of the last of these transitions the outer gradient flows; 0 for K of them.
         seed: fixes its initial weights.
@@ -51,7 +52,7 @@ class RecurrentConfig:
 
     hidden: int = bounded(64, low=1, high=4096)
     cell: Literal["gru", "lstm"] = "gru"
-    history: int = bounded(0, low=0, high=100_000)
+    carried: int = bounded(0, low=0, high=100_000)
     truncation: int = bounded(0, low=0, high=100_000)
     seed: int = bounded(0, low=0, high=2**31 - 1)
 
@@ -80,6 +81,12 @@ class RecurrentRule(RecursiveRule[RecurrentBelief]):
     def __init__(self, model: DynamicsModel, config: RecurrentConfig, window: int) -> None:
         super().__init__()
         self.config = config
+        carried = max(window, config.carried)
+        if config.truncation > carried:
+            raise ConfigError(
+                f"key 'adaptation.recurrent.truncation': {config.truncation}; training carries the state over {carried} "
+                "transitions; allowed: at most so many, or a larger 'carried'"
+            )
         self.truncation = config.truncation or window
         self.cell: nn.GRUCell | nn.LSTMCell
         if config.cell == "lstm":
@@ -89,8 +96,8 @@ class RecurrentRule(RecursiveRule[RecurrentBelief]):
         self.modulation = Modulation(model, config.hidden)
 
     @property
-    def history(self) -> int:
-        return self.config.history
+    def carried(self) -> int:
+        return self.config.carried
 
     def prior(self, batch_size: int, base: NetworkPredictor) -> RecurrentBelief:
         length = self.config.hidden * (2 if self.config.cell == "lstm" else 1)

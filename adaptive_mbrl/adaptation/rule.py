@@ -29,8 +29,8 @@ class AdaptationRule(nn.Module, Generic[BeliefT]):
         return 0
 
     @property
-    def history(self) -> int:
-        """See `Adapter.history`; 0 for a rule that is not carried from step to step, which sees the last K transitions only."""
+    def carried(self) -> int:
+        """See `Adapter.carried`; 0 for a rule that is not carried from step to step, which sees the last K transitions only."""
         return 0
 
     @abstractmethod

@@ -21,6 +21,7 @@ What differs from the paper:
   have weights of its own at every predicted step.
 - There a module gets one mixture of the modules before it, W_ij = W_j. Here the n blocks differ, as they do in any layer. That
   is the more general network, and the one that is left where the routing is uniform.
+- The next layer's gate gets n p and not the logits, and the activation is the network's silu.
 - There z is the known number of the task, and the tasks' losses are balanced, which `outer.balancing` does here.
 """
 
@@ -124,8 +125,8 @@ class SoftModulesRule(AttentionEncoderRule):
         if common % config.modules:
             allowed = ", ".join(str(n) for n in range(2, 65) if common % n == 0) or "none with these widths"
             raise ConfigError(
-                f"key 'soft_modules.modules': {config.modules} does not divide all widths of model.hidden, {list(widths)}; "
-                f"allowed: {allowed}"
+                f"key 'adaptation.soft_modules.modules': {config.modules} does not divide all widths of model.hidden, "
+                f"{list(widths)}; allowed: {allowed}"
             )
         super().__init__(model, config.hidden, config.heads, config.code_dim)
         self.config = config

@@ -71,7 +71,7 @@ class EpisodeDataset:
         training: episodes to train on.
         held_out: others, for validation; may be empty. Where all of them ended by themselves before a query was over, there is no
             validation.
-        window: K, or `Adapter.history` where that is more.
+        window: K, or `Adapter.carried` where that is more.
         query: M.
         device: where windows are put together.
         weighting: which training episodes are drawn more often.

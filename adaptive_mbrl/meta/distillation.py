@@ -13,6 +13,9 @@ the prior is distillation, which makes the prior the centre of its experts. Toge
 
     KL(expert || prior as a constant) + KL(expert as a constant || prior)
 
+With `gradient: {reptile: true}` the derivative through the expert does not reach the start of the inner steps, which Reptile
+moves in its own way: of the two, the start gets the second only.
+
 Distral's bonus for the entropy of the experts is about exploring, and has no counterpart in a model. A std is that of
 `Predictor.predict`: it has the spread of the members and the uncertainty of a posterior in it, so that the prior may also come
 closer to its experts by being less certain.

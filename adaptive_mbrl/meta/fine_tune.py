@@ -87,7 +87,7 @@ def fine_tuned(
     adapter = description.make_adapter()
     adapter.load_state_dict(checkpoint.adapter.state_dict())
     trainer = MetaTrainer(adapter, config, seed, device)
-    window = max(description.window, adapter.history)
+    window = max(description.window, adapter.carried)
     dataset = EpisodeDataset(description.spec, training, held_out, window, config.query, device)
     before = trainer.validate(dataset)
     with tqdm(total=updates, desc="fine-tune", unit="update", leave=False) as bar:

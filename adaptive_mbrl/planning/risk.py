@@ -8,7 +8,8 @@ The maximum over t is a weighted mean of the ordered returns J_(1) <= ... <= J_(
 
     1/(f P) sum_i clamp(f P - (i - 1), 0, 1) J_(i)
 
-so that where f P is no whole number, the last particle that counts does so by the remainder: conditional value at risk of a
+so that where f P is no whole number, the last particle that counts does so by the remainder (the balancing `cvar` of trainings
+counts whole situations only): conditional value at risk of a
 distribution with steps (Rockafellar and Uryasev 2000, 2002). With f = 1 it is the mean, with f <= 1/P the worst particle.
 
 Members of an ensemble differ where the data say little, and samples of a belief where the last transitions do. A plan that is

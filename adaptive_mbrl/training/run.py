@@ -201,7 +201,7 @@ class Training:
 
     def _fit(self, index: int, updates: int) -> Fit:
         """Fit what is left of a round, and validate."""
-        window, query = max(self.config.window, self.adapter.history), self.config.outer.query
+        window, query = max(self.config.window, self.adapter.carried), self.config.outer.query
         training = [e for e in self.store.episodes if not e.tags.get("validation")]
         validation = [e for e in self.store.episodes if e.tags.get("validation")]
         dataset = EpisodeDataset(self.spec, training, validation, window, query, self.device, self.config.data.weighting)

@@ -10,7 +10,6 @@ import numpy as np
 
 from adaptive_mbrl.control.calibration import LARGEST_TIME_SHARE
 from adaptive_mbrl.controller import AdaptiveController, Command, StepOptions
-from robot_bridge.control.sample_budget import SampleBudget
 
 WARM_UP_STEPS = 8
 """Control steps of one measurement; the duration is the median of the second half."""
@@ -41,7 +40,8 @@ def warm_up(
     """Take the first, slow control steps before the robot moves, and switch to bfloat16 if more candidates fit with it.
 
     Bfloat16 may cost return, but fewer candidates cost more (benchmarks/latency_cost.py). What does not depend on the number of
-    candidates may take longer in it, so that it is faster with all of them and yet too slow with few.
+    candidates may take longer in it, so that it is faster with all of them and yet too slow with few. Where float32 is too slow
+    with as few candidates as there may be, the faster format is taken.
 
     Args:
         controller: the robot's controller before its first step.
@@ -51,7 +51,7 @@ def warm_up(
     ready = _measured(controller.with_precision("float32"), inspect)
     if TIME_RESERVE * ready.seconds > seconds:
         coarse = _measured(controller.with_precision("bfloat16"), inspect)
-        if LARGEST_TIME_SHARE * _fitting(coarse, seconds) > _fitting(ready, seconds):
+        if _is_better(coarse, ready, seconds):
             ready = coarse
     ready.controller.reset()
     ready.controller.compile_no_more()
@@ -66,13 +66,27 @@ def _measured(controller: AdaptiveController, inspect: Callable[[Command], objec
     return WarmedUp(controller, took, min(max(1 - full * per_sample / took, 0.0), MAX_OVERHEAD))
 
 
-def _fitting(warmed_up: WarmedUp, seconds: float) -> int:
-    """How many candidates fit into the time there is, with the reserve kept."""
+def _is_better(coarse: WarmedUp, fine: WarmedUp, seconds: float) -> bool:
+    """Whether clearly more candidates fit into the time with the coarse format; if none do with the fine one, which is faster."""
+    if _fitting(fine, seconds) > 0:
+        return LARGEST_TIME_SHARE * _fitting(coarse, seconds) > _fitting(fine, seconds)
+    return _least_seconds(coarse) < LARGEST_TIME_SHARE * _least_seconds(fine)
+
+
+def _fitting(warmed_up: WarmedUp, seconds: float) -> float:
+    """How many candidates fit into the time there is, with the reserve kept; 0 if the planner needs more than that."""
     planner = warmed_up.controller.settings.planner
-    budget = SampleBudget(
-        planner.num_samples, planner.least_samples, seconds / TIME_RESERVE, warmed_up.seconds, warmed_up.overhead
+    share = (seconds / TIME_RESERVE / warmed_up.seconds - warmed_up.overhead) / (1 - warmed_up.overhead)
+    fitting = min(share, 1.0) * planner.num_samples
+    return fitting if fitting >= planner.least_samples else 0.0
+
+
+def _least_seconds(warmed_up: WarmedUp) -> float:
+    """Duration of a control step with as few candidates as there may be [s]."""
+    planner = warmed_up.controller.settings.planner
+    return warmed_up.seconds * (
+        warmed_up.overhead + (1 - warmed_up.overhead) * min(planner.least_samples, planner.num_samples) / planner.num_samples
     )
-    return budget.num_samples
 
 
 def step_seconds(controller: AdaptiveController, num_samples: int, inspect: Callable[[Command], object]) -> float:

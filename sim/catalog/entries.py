@@ -93,7 +93,7 @@ def rules() -> Iterator[Entry]:
 
 
 def planners() -> Iterator[Entry]:
-    """The planners; `risk.py` has a setting of theirs."""
+    """The planners, without the settings of theirs that have names, too."""
     return (entry for entry in _tagged("planning") if not entry.facts["file"].endswith("/risk.py"))
 
 

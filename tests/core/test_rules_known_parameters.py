@@ -99,7 +99,7 @@ def test_the_teacher_sees_which_numbers_there_are_and_how_large_they_are():
 
 @torch.no_grad()
 def test_the_students_loss_is_the_mean_square_of_what_it_misses_of_the_teachers_code():
-    adapter = stirred(distillation=3.0, code_dim=2)
+    adapter = stirred(teaching=3.0, code_dim=2)
     rule, windows = rule_of(adapter), training_windows([1, 0, 2])
     adapter.know_situations(KNOWN, refit=True)
     (student,), teacher = adapter.infer(windows.recent), rule.taught(windows.task)

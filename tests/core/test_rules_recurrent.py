@@ -41,8 +41,8 @@ from tests.core.analytic import (
 )
 from tests.core.rules import stirred_adapter
 
-K, HISTORY = 4, 11
-VALID = torch.tensor([[True] * HISTORY, [False] * 5 + [True, False] + [True] * (HISTORY - 7)])
+K, CARRIED = 4, 11
+VALID = torch.tensor([[True] * CARRIED, [False] * 5 + [True, False] + [True] * (CARRIED - 7)])
 CELLS = ("gru", "lstm")
 
 
@@ -54,13 +54,13 @@ def several_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def long_windows() -> Windows:
     """In float64; the second robot's episode began five transitions later, and one of its transitions is not valid."""
-    recent = mixed_transitions(2, HISTORY, seed=3)
+    recent = mixed_transitions(2, CARRIED, seed=3)
     return query_windows()._replace(recent=Transitions(*(0.5 * x.double() for x in recent[:3]), VALID))
 
 
 def carried_adapter(then: Rules = (), **settings: object) -> NetworkAdapter:
-    """Its training begins `HISTORY` transitions before the query."""
-    config = RecurrentConfig(**{"hidden": 5, "history": HISTORY, **settings})  # type: ignore[arg-type]
+    """Its training begins `CARRIED` transitions before the query."""
+    config = RecurrentConfig(**{"hidden": 5, "carried": CARRIED, **settings})  # type: ignore[arg-type]
     return stirred_adapter((config, *then), mixed_model(), K).double()
 
 
@@ -89,8 +89,8 @@ def plain_loss(adapter: NetworkAdapter, windows: Windows, truncation: int) -> Te
     codes = []
     for robot in range(len(encoded)):
         state = (encoded.new_zeros(5),) * (2 if rule.config.cell == "lstm" else 1)
-        for k in range(HISTORY):
-            if k == HISTORY - truncation:
+        for k in range(CARRIED):
+            if k == CARRIED - truncation:
                 state = tuple(part.detach() for part in state)
             if windows.recent.valid[robot, k]:
                 state = plain_cell(rule.cell, encoded[robot, k], state)
@@ -108,9 +108,9 @@ def training_loss(adapter: NetworkAdapter, windows: Windows) -> Tensor:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("truncation", [0, 1, 7, HISTORY, 50])
+@pytest.mark.parametrize("truncation", [0, 1, 7, CARRIED])
 def test_the_outer_gradient_is_that_of_a_state_that_is_unrolled_by_hand_and_cut(cell: str, truncation: int):
-    """With a truncation of the whole history or more it is that of full backpropagation, with 0 it is cut K before the query."""
+    """With a truncation of all that are carried over it is that of full backpropagation, with 0 it is cut K before the query."""
     adapter, windows = carried_adapter(cell=cell, truncation=truncation), long_windows()
 
     got = gradients(adapter, training_loss(adapter, windows))
@@ -118,8 +118,8 @@ def test_the_outer_gradient_is_that_of_a_state_that_is_unrolled_by_hand_and_cut(
     expected = gradients(adapter, plain_loss(adapter, windows, truncation or K))
     for name, value in expected.items():
         torch.testing.assert_close(got[name], value, rtol=1e-9, atol=1e-13, msg=name)
-    if truncation not in (HISTORY, 50):
-        full = gradients(adapter, plain_loss(adapter, windows, HISTORY))
+    if truncation != CARRIED:
+        full = gradients(adapter, plain_loss(adapter, windows, CARRIED))
         assert not torch.allclose(full["rules.0.cell.weight_ih"], got["rules.0.cell.weight_ih"], rtol=1e-3)
 
 
@@ -147,13 +147,13 @@ def test_training_believes_what_control_carries(cell: str):
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_without_a_history_a_training_is_as_it_was_to_the_bit(cell: str):
+def test_without_carrying_a_training_is_as_it_was_to_the_bit(cell: str):
     adapter = stirred_adapter((RecurrentConfig(hidden=5, cell=cell),), mixed_model(), K)
     windows = Windows(mixed_transitions(2, K), *(x.float() for x in query_windows()[1:]))
 
     (belief,) = adapter.infer_in_training(windows)
 
-    assert adapter.history == 0
+    assert adapter.carried == 0
     assert torch.equal(belief.hidden, adapter.infer(windows.recent)[0].hidden)
     gradient = torch.autograd.grad(belief.hidden.sum(), rule_of(adapter).cell.weight_ih)
     full = torch.autograd.grad(adapter.infer(windows.recent)[0].hidden.sum(), rule_of(adapter).cell.weight_ih)
@@ -180,18 +180,25 @@ def test_longer_windows_are_the_same_windows_with_more_before_them():
     assert long.recent.valid.sum() > short.recent.valid.sum()
 
 
-def test_windows_that_are_too_short_for_the_history_are_refused():
+def test_a_truncation_beyond_what_is_carried_over_is_refused():
+    with pytest.raises(
+        ConfigError, match=r"recurrent.truncation': 12; training carries the state over 11 transitions; allowed: at most"
+    ):
+        carried_adapter(truncation=CARRIED + 1)
+
+
+def test_windows_that_are_too_short_to_carry_over_are_refused():
     adapter = carried_adapter()
     windows = long_windows()
 
-    with pytest.raises(ConfigError, match=f"have {K} transitions, and a rule is to be carried over {HISTORY}"):
+    with pytest.raises(ConfigError, match=f"have {K} transitions, and a rule is to be carried over {CARRIED}"):
         adapter.infer_in_training(windows._replace(recent=windows.recent.steps(slice(-K, None))))
 
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_what_is_passed_without_a_gradient_leaves_the_gradient_in_bfloat16(cell: str):
     """Autocast keeps the weights that it casts; those of the constant part must not take the place of the trained ones."""
-    settings = RecurrentConfig(hidden=8, cell=cell, history=20)
+    settings = RecurrentConfig(hidden=8, cell=cell, carried=20)
     windows = WindowSampler(point_episodes(4, seed=0), 20, 3).at(torch.arange(25, 57))
     found = []
     for precision in ("float32", "bfloat16"):
@@ -204,7 +211,7 @@ def test_what_is_passed_without_a_gradient_leaves_the_gradient_in_bfloat16(cell:
 
 
 def test_fine_tuning_carries_the_state_as_far_as_the_training_did():
-    rules = (RecurrentConfig(hidden=6, history=15),)
+    rules = (RecurrentConfig(hidden=6, carried=15),)
     adapter = make_adapter(DynamicsModel(POINT, POINT_MODEL), rules, K)
     about = Description(FORMAT_VERSION, POINT, (Term("linear", channels=("speed",)),), (), POINT_MODEL, rules, TINY_PLANNER, K)
 
@@ -241,10 +248,10 @@ def cart_episodes(num: int, seed: int) -> tuple[Episode, ...]:
 def test_what_shows_only_before_the_window_is_learned_and_used():
     adapter = make_adapter(
         DynamicsModel(POINT, ModelConfig(hidden=(32,), members=1, context_dim=2)),
-        (RecurrentConfig(hidden=16, history=LATE),),
+        (RecurrentConfig(hidden=16, carried=LATE),),
         SHORT,
     )
-    data = EpisodeDataset(POINT, cart_episodes(60, 0), [], max(SHORT, adapter.history), QUERY)
+    data = EpisodeDataset(POINT, cart_episodes(60, 0), [], max(SHORT, adapter.carried), QUERY)
     trainer = MetaTrainer(adapter, OuterConfig(query=QUERY, meta_batch_size=32, learning_rate=2e-2))
     trainer.fit(data, 250)
     sampler = WindowSampler(cart_episodes(40, 900), LATE, QUERY)

@@ -2,8 +2,9 @@
 
     F = mean of L_t over the ceil(alpha T) situations t with the largest L_t
 
-With alpha towards 0 it is the worst situation alone, with alpha = 1 the mean. Which situations are the worst can only be told
-from several windows of each, so that a meta-batch has few situations with `windows_per_task` windows each.
+With alpha towards 0 it is the worst situation alone, with alpha = 1 the mean. Only whole situations count, where the `cvar` of
+`planning.risk` weighs the last particle by what remains of the share. Which situations are the worst can only be told from
+several windows of each, so that a meta-batch has few situations with `windows_per_task` windows each.
 """
 
 from __future__ import annotations
