@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import difflib
+import functools
 import math
 import sys
 import types
@@ -51,7 +52,8 @@ def read_mapping(path: str | Path) -> Mapping[str, Any]:
         reason = getattr(error, "strerror", None) or "is not UTF-8 text"
         raise ConfigError(f"{path}: cannot be read: {reason}") from error
     try:
-        content = _StrictLoader(text).get_single_data()
+        # whoever reads a file may change what it holds
+        content = copy.deepcopy(_parsed(text))
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date such as 2024-13-45
         where = getattr(error, "problem_mark", None)
         line = f", line {where.line + 1}" if where else ""
@@ -80,7 +82,7 @@ def with_settings(content: Mapping[str, Any], settings: Sequence[str]) -> dict[s
         if not equals or not all(names):
             raise ConfigError(f"--set: got '{setting}'; expected KEY=VALUE, such as data.steps=100")
         try:
-            value = _StrictLoader(text).get_single_data()
+            value = copy.deepcopy(_parsed(text))
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise ConfigError(f"--set: '{setting}': the value is not valid YAML") from error
         inner = changed
@@ -96,6 +98,12 @@ def with_settings(content: Mapping[str, Any], settings: Sequence[str]) -> dict[s
                 raise ConfigError(f"--set: '{setting}': key '{'.'.join(names[:depth])}' is {inner!r}, which has no keys")
         inner[names[-1]] = value
     return changed
+
+
+@functools.lru_cache(maxsize=256)
+def _parsed(text: str) -> Any:
+    """Kept, because parsing takes long and the files of a robot and a split are asked for again and again."""
+    return _StrictLoader(text).get_single_data()
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -151,7 +159,7 @@ def from_mapping(cls: type[T], values: Any, *, source: str, key: str = "") -> T:
         if name not in fields:
             hint, allowed = did_you_mean(str(name), fields), ", ".join(fields)
             raise ConfigError(f"{source}: unknown key '{_join(key, str(name))}'{hint}; allowed keys: {allowed}")
-    hints = typing.get_type_hints(cls)
+    hints = _type_hints(cls)
     kwargs = {}
     for name, field in fields.items():
         if name in values:
@@ -164,6 +172,9 @@ def from_mapping(cls: type[T], values: Any, *, source: str, key: str = "") -> T:
         return cls(**kwargs)
     except ConfigError as error:
         raise ConfigError(f"{_where(source, key)}: {error}") from error
+
+
+_type_hints = functools.cache(typing.get_type_hints)
 
 
 def _convert(hint: Any, value: Any, source: str, key: str) -> Any:

@@ -67,6 +67,16 @@ def test_defaults_and_given_values():
     assert run == Run("a", hidden=(64,), optimizer=Optimizer(steps=3), folder=Path("x/y"))
 
 
+def test_what_was_read_is_its_readers_own_and_a_changed_file_is_read_anew(tmp_path: Path):
+    path = tmp_path / "run.yaml"
+    path.write_text("a: {b: [1]}\n")
+    read_mapping(path)["a"]["b"].append(2)
+
+    assert read_mapping(path) == {"a": {"b": [1]}}
+    path.write_text("a: 3\n")
+    assert read_mapping(path) == {"a": 3}
+
+
 def test_unknown_key_names_the_likely_and_all_allowed_keys():
     text = message({"name": "a", "hiden": [3]})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -56,6 +57,7 @@ def load(text: str, part: str, folder: Path) -> ScenarioDistribution:
     return distribution
 
 
+@functools.cache
 def splits() -> list[str]:
     return [
         n for n in known_configs("scenarios") if "test" in yaml.safe_load((config_root() / f"scenarios/{n}.yaml").read_text())
