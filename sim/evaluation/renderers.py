@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
@@ -15,11 +16,12 @@ _PROBE = "import mujoco; mujoco.Renderer(mujoco.MjModel.from_xml_string('<mujoco
 def available_renderers() -> list[str]:
     """The values of MUJOCO_GL that can draw here.
 
-    Each is tried in a process of its own: MuJoCo chooses at import, and a bad driver can end the process.
+    Each is tried once, in a process of its own: MuJoCo chooses at import, and a bad driver can end the process.
     """
     return [name for name in RENDERERS if _can_render(name)]
 
 
+@functools.cache
 def _can_render(name: str) -> bool:
     environment = {k: v for k, v in os.environ.items() if k != "PYOPENGL_PLATFORM"} | {"MUJOCO_GL": name}
     try:

@@ -1,9 +1,9 @@
-"""Checkpoints that are made in no time: untrained, or not even that."""
+"""Checkpoints that are made in no time: untrained, or not even that; and a renderer."""
 
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from adaptive_mbrl.adaptation import RuleConfig
 from adaptive_mbrl.checkpoint import FORMAT_VERSION, Checkpoint, Description, save_checkpoint
 from adaptive_mbrl.dynamics.model import ModelConfig
 from adaptive_mbrl.planning import ICEMConfig
+from sim.evaluation.drawing_process import NO_RENDERER, pick_renderer
 from sim.robot.robot import load_robot
 
 TINY_PLANNER = ICEMConfig(horizon=5, num_samples=8, num_iterations=2, num_elites=3)
@@ -36,6 +37,21 @@ def make_checkpoint() -> MakeCheckpoint:
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _briefly_timed() -> Iterator[None]:
+    """An evaluation finds out how long a control step takes by a few of them, which is a third of what it does in a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sim.evaluation.arms.TIMED_STEPS", 3)
+        yield
+
+
+@pytest.fixture(scope="session")
+def renderer() -> None:
+    """For tests that draw, which are skipped where nothing can be drawn; finding that out takes too long for collecting them."""
+    if pick_renderer() is None:
+        pytest.skip(NO_RENDERER)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,6 @@ from adaptive_mbrl.errors import ConfigError
 from sim.environment import ids, register
 from sim.environment.scenario_env import ScenarioEnv
 from sim.episodes.run import run_scenarios
-from sim.evaluation.renderers import available_renderers
 from sim.paths import known_configs
 from sim.robot.robot import load_robot
 from sim.scenarios.loading import load_scenario
@@ -222,7 +221,7 @@ def test_gymnasium_imports_the_ids_by_itself() -> None:
     assert result.stdout == "False False\n(4,)\n"
 
 
-@pytest.mark.skipif(not available_renderers(), reason="no renderer works here")
+@pytest.mark.usefixtures("renderer")
 def test_pictures_follow_the_robot() -> None:
     """Two environments of one process draw their own robots."""
     arm, cart = (

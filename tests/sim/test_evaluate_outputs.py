@@ -11,17 +11,18 @@ import pytest
 from adaptive_mbrl import cli
 from sim import commands
 from sim.evaluation import drawing_process
-from sim.evaluation.drawing_process import pick_renderer
 
 MakeCheckpoint = Callable[..., Path]
 
 
 @pytest.fixture
-def evaluate(make_checkpoint: MakeCheckpoint, cartpole_scenario: Path, tmp_path: Path) -> Callable[..., int]:
-    checkpoint = make_checkpoint(tmp_path / "meta")
+def evaluate(make_checkpoint: MakeCheckpoint, tmp_path: Path) -> Callable[..., int]:
+    """Evaluates an untrained checkpoint for a few steps, in the middle of which the motor weakens."""
+    checkpoint, scenario = make_checkpoint(tmp_path / "meta"), tmp_path / "weak_motor.yaml"
+    scenario.write_text("robot: cartpole\nsteps: 8\nchanges:\n  - {at: 4, actuator_gain: 0.3}\n")
 
     def run(*flags: str) -> int:
-        named = ["--checkpoint", str(checkpoint), "--scenario", str(cartpole_scenario)]
+        named = ["--checkpoint", str(checkpoint), "--scenario", str(scenario)]
         return cli.main(["evaluate", *named, "--episodes", "1", "--no-oracle", "--device", "cpu", *flags])
 
     return run
@@ -36,7 +37,7 @@ def test_evaluate_draws_a_plot(evaluate: Callable[..., int], tmp_path: Path, cap
     assert imageio.imread(out).ndim == 3
 
 
-@pytest.mark.skipif(pick_renderer() is None, reason=drawing_process.NO_RENDERER)
+@pytest.mark.usefixtures("renderer")
 def test_evaluate_renders_the_first_episode(evaluate: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     out = tmp_path / "new" / "rollout.mp4"
 
@@ -44,7 +45,7 @@ def test_evaluate_renders_the_first_episode(evaluate: Callable[..., int], tmp_pa
 
     assert capsys.readouterr().out.splitlines()[-1] == f"Written: {out}"
     with imageio.get_reader(out) as reader:
-        assert reader.count_frames() == 30
+        assert reader.count_frames() == 8
 
 
 def forbid_running(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ from adaptive_mbrl.training.report.worst import worst_episode
 from adaptive_mbrl.training.rounds import RoundRecord
 from adaptive_mbrl.training.stopping import Stopped
 from sim.evaluation import drawing_process, episode_film
-from sim.evaluation.drawing_process import VideoError, pick_renderer
+from sim.evaluation.drawing_process import VideoError
 from sim.evaluation.episode_film import MOST_SECONDS, film_of, replayed, shown_steps
 from sim.robot.robot import load_robot
 from sim.scenarios.loading import parse_scenario
@@ -374,9 +374,8 @@ def test_of_a_long_episode_the_stretch_with_the_least_reward_is_shown():
     assert shown_steps(dataclasses.replace(episode, reward=reward[:80], action=episode.action[:80]), 0.1) == range(80)
 
 
+@pytest.mark.usefixtures("renderer")
 def test_the_page_has_a_video_of_the_worst_validation_episode(copied: Path, tmp_path: Path):
-    if pick_renderer() is None:
-        pytest.skip(drawing_process.NO_RENDERER)
     film = film_of("cartpole/mass_gain:train")
 
     with open_training(TINY, copied, CPU, Execution(loggers=(), report=Report(film))) as training:

@@ -15,7 +15,6 @@ import sim.environment
 from adaptive_mbrl.errors import ConfigError
 from sim.environment.scenario_env import ScenarioEnv
 from sim.environment.vector_env import ScenarioVectorEnv
-from sim.evaluation.renderers import available_renderers
 
 STEPS, ROBOTS = 40, 3
 assert sim.environment.ids()
@@ -143,11 +142,11 @@ def test_a_list_with_none_leaves_the_series_of_that_robot_alone(noisy: Path) -> 
 @pytest.mark.parametrize(
     ("part", "arguments"),
     [
-        ("train", {"seed": 5}),
-        ("test", {"seed": 5}),
         ("train", {"seed": [5, 6, 7]}),
-        ("test", {"seed": [5, 6, 7]}),
         ("test", {"options": {"episode": 4}}),
+        pytest.param("train", {"seed": 5}, marks=pytest.mark.slow),
+        pytest.param("test", {"seed": 5}, marks=pytest.mark.slow),
+        pytest.param("test", {"seed": [5, 6, 7]}, marks=pytest.mark.slow),
     ],
 )
 def test_a_partial_reset_leaves_the_series_of_the_other_robots_alone(noisy: Path, part: str, arguments: dict[str, Any]) -> None:
@@ -194,7 +193,7 @@ def test_mistakes_are_one_line(noisy: Path, arguments: dict[str, object], messag
         ScenarioVectorEnv(2, noisy).reset(options={"reset_mask": np.zeros(2, dtype=bool)})
 
 
-@pytest.mark.skipif(not available_renderers(), reason="no renderer works here")
+@pytest.mark.usefixtures("renderer")
 def test_one_picture_for_each_robot(noisy: Path) -> None:
     env = ScenarioVectorEnv(2, noisy, render_mode="rgb_array", width=64, height=48)
     env.reset(seed=0)

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import copy
+import subprocess
 from pathlib import Path
 
 import imageio.v2 as imageio
 import numpy as np
 import pytest
 
-from sim.evaluation import drawing, drawing_process, video
+from sim.evaluation import drawing, drawing_process, renderers, video
 from sim.evaluation.drawing_process import VideoError, pick_renderer
 from sim.evaluation.video import Panel, changed_geoms, render_video
 from sim.robot.robot import Robot, load_robot
 from sim.robot.scenery import goal_marker, make_planes_endless
 from sim.scenarios.change import Change
-
-
-@pytest.fixture(scope="module")
-def renderer() -> None:
-    if pick_renderer() is None:
-        pytest.skip(drawing_process.NO_RENDERER)
 
 
 @pytest.fixture
@@ -153,6 +148,20 @@ def test_the_users_own_renderer_comes_first_if_it_works(
     monkeypatch.setenv("MUJOCO_GL", wanted)
 
     assert pick_renderer() == picked
+
+
+def test_a_renderer_is_tried_once(monkeypatch: pytest.MonkeyPatch):
+    tried = []
+
+    def run(command: list[str], env: dict[str, str], **settings: object) -> subprocess.CompletedProcess[str]:
+        tried.append(env["MUJOCO_GL"])
+        return subprocess.CompletedProcess(command, 1 if env["MUJOCO_GL"] == "broken" else 0)
+
+    monkeypatch.setattr(renderers, "RENDERERS", ("broken", "sound"))
+    monkeypatch.setattr(renderers.subprocess, "run", run)
+
+    assert [renderers.available_renderers() for _ in range(2)] == [["sound"], ["sound"]]
+    assert tried == ["broken", "sound"]
 
 
 def test_the_floor_has_no_end_and_keeps_its_pattern() -> None:
