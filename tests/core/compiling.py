@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 from torch.fx.experimental.symbolic_shapes import free_unbacked_symbols
+
+from tests.core.analytic import TINY_PLANNER
+
+TRACED_PLANNER = dataclasses.replace(TINY_PLANNER, horizon=2)
+"""A compiler unrolls the horizon, so that a long one takes long to trace."""
 
 
 class OneGraphCompiler:

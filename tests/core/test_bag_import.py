@@ -481,5 +481,5 @@ def test_from_a_bag_to_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "/floor.data" in printed
     settings = ["model.hidden=[8]", "model.members=1", "model.context_dim=2", "window=3", "outer.query=3"]
     settings += ["outer.meta_batch_size=4", "outer.validation_windows=4", "updates_initial=2", "updates_final=2"]
-    assert cli.main(["train", "--data", "episodes", "--run", "run", "--device", "cpu", "--set", *settings]) == 0
+    assert cli.main(["train", "--data", "episodes", "--run", "run", "--no-report", "--device", "cpu", "--set", *settings]) == 0
     assert Path("run/checkpoint/README.md").exists()

@@ -45,7 +45,7 @@ def test_training_lowers_the_loss(kind: str):
     trainer.adapter.normalizer.fit(data.statistics())
     before = trainer.validate(data)["validation/adapted_loss"]
 
-    trainer.fit(data, 100)
+    trainer.fit(data, 50)
 
     assert trainer.validate(data)["validation/adapted_loss"] < 0.5 * before
 

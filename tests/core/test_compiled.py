@@ -16,8 +16,8 @@ from adaptive_mbrl.control.compiled import CompileMode, step_halves, why_not_com
 from adaptive_mbrl.control.step import StepHalves
 from adaptive_mbrl.controller import AdaptiveController, StepOptions
 from adaptive_mbrl.errors import ConfigError
-from tests.core.analytic import POINT, POINT_WINDOW, TINY_PLANNER, TO_ORIGIN, push
-from tests.core.compiling import OneGraphCompiler
+from tests.core.analytic import POINT, POINT_WINDOW, TO_ORIGIN, push
+from tests.core.compiling import TRACED_PLANNER, OneGraphCompiler
 from tests.core.driving import control_settings
 from tests.core.rules import point_adapter
 
@@ -33,7 +33,7 @@ def forget_graphs() -> Iterator[None]:
 
 
 def controller(mode: CompileMode, rule: str = "gradient", **settings: Any) -> AdaptiveController:
-    made = control_settings(point_adapter(rule), TO_ORIGIN, TINY_PLANNER, **settings)
+    made = control_settings(point_adapter(rule), TO_ORIGIN, TRACED_PLANNER, **settings)
     return AdaptiveController(POINT, made, POINT_WINDOW, compile=mode)
 
 
@@ -105,10 +105,10 @@ def test_a_gpu_needs_triton(monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize(
     ("rule", "settings"),
     [
-        pytest.param("none", {"precision": "bfloat16"}, id="none"),
+        pytest.param("none", {"precision": "bfloat16"}, id="none", marks=pytest.mark.slow),
         pytest.param("gradient", {"predicted_steps": 2}, id="gradient"),
         pytest.param("recurrent", {}, id="recurrent", marks=pytest.mark.slow),
-        pytest.param("latent", {}, id="latent"),
+        pytest.param("latent", {}, id="latent", marks=pytest.mark.slow),
     ],
 )
 def test_a_compiled_controller_plans_as_one_that_is_not(rule: str, settings: dict[str, Any], one_graph: OneGraphCompiler):

@@ -23,7 +23,7 @@ from adaptive_mbrl.planning import Score, WorstRiskConfig, make_planner
 from adaptive_mbrl.planning.value import ValueConfig, ValueFunction
 from tests.core.analytic import POINT, POINT_MODEL, POINT_WINDOW, push
 from tests.core.driving import PLANNERS, REACH, START, goal_at
-from tests.core.rules import RULES, point_adapter, point_model
+from tests.core.rules import KINDS, RULES, point_adapter, point_model, rules_marked_slow_but
 
 FAULT_AT = 5
 
@@ -155,7 +155,7 @@ def test_a_replay_is_repeatable_and_follows_from_the_file_alone(tmp_path: Path):
         torch.testing.assert_close(a, b, rtol=0, atol=0, equal_nan=True)
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", rules_marked_slow_but(KINDS))
 def test_a_healthy_run_writes_nothing(tmp_path: Path, name: str):
     controller = controller_of(point_adapter(name), tmp_path, description(name))
 

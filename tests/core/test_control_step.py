@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,6 +22,9 @@ from tests.core.analytic import POINT, POINT_WINDOW
 from tests.core.compiling import OneGraphCompiler, one_graph_compiler
 from tests.core.driving import PLANNERS, control_settings
 
+HORIZON = 3
+"""A compiler unrolls it, so that a long one takes long to trace."""
+
 
 @pytest.fixture
 def one_graph() -> Iterator[OneGraphCompiler]:
@@ -33,7 +37,7 @@ def settings_of(trained: MetaTrainer, method: str, rule: str = "gradient", **set
     assert isinstance(adapter, NetworkAdapter)
     if rule == "none":
         adapter = make_adapter(adapter.model, (NoneConfig(),), POINT_WINDOW)
-    planner = dataclasses.replace(PLANNERS[method], uncertainty_penalty=0.5, risk=CVaRRiskConfig(0.6))
+    planner = dataclasses.replace(PLANNERS[method], horizon=HORIZON, uncertainty_penalty=0.5, risk=CVaRRiskConfig(0.6))
     return control_settings(adapter, planner=planner, **settings)
 
 
@@ -57,8 +61,17 @@ def states_after(settings: ControlSettings, steps: int) -> tuple[ControllerState
     return state, inputs_at(steps, obs, state.last_action), StepNoise(settings.planner.draw_noise())
 
 
-@pytest.mark.parametrize("rule", ["gradient", pytest.param("none", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("method", PLANNERS)
+QUICK = [("icem", "gradient"), ("mppi", "none"), ("gradient", "none")]
+"""A planner and a rule: one planner of each kind, and a rule that plans under what it has learned."""
+
+
+@pytest.mark.parametrize(
+    ("method", "rule"),
+    [
+        pytest.param(*pair, marks=() if pair in QUICK else pytest.mark.slow)
+        for pair in itertools.product(PLANNERS, ("gradient", "none"))
+    ],
+)
 def test_the_step_is_one_graph_for_a_compiler(trained: MetaTrainer, method: str, rule: str, one_graph: OneGraphCompiler):
     settings = settings_of(trained, method, rule)
     compiled = one_graph(control_step)
@@ -77,7 +90,8 @@ def test_the_step_is_one_graph_for_a_compiler(trained: MetaTrainer, method: str,
     assert one_graph.graphs == 1
 
 
-@pytest.mark.parametrize("method", [m if m == "icem" else pytest.param(m, marks=pytest.mark.slow) for m in PLANNERS])
+@pytest.mark.slow
+@pytest.mark.parametrize("method", PLANNERS)
 def test_the_step_is_one_graph_with_noise_of_each_robots_own(trained: MetaTrainer, method: str, one_graph: OneGraphCompiler):
     settings = settings_of(trained, method)
     settings.planner.seed([4, 5])
@@ -92,10 +106,18 @@ def test_the_step_is_one_graph_with_noise_of_each_robots_own(trained: MetaTraine
 
 
 @pytest.mark.parametrize(
-    "changed", [{"precision": "bfloat16"}, {"adapt": False}, {"gate": None}, {"predicted_steps": 2}], ids=str
+    "changed",
+    [
+        {"precision": "bfloat16", "gate": None, "predicted_steps": 2},
+        {"adapt": False},
+        *(pytest.param(s, marks=pytest.mark.slow) for s in ({"precision": "bfloat16"}, {"gate": None}, {"predicted_steps": 2})),
+    ],
+    ids=str,
 )
 def test_the_step_is_one_graph_with_other_settings(trained: MetaTrainer, changed: dict[str, Any], one_graph: OneGraphCompiler):
+    """And with noise of each robot's own."""
     settings = settings_of(trained, "icem", **changed)
+    settings.planner.seed([4, 5])
     state, inputs, noise = states_after(settings, 4)
 
     _, plan, report = one_graph(control_step)(state, inputs, noise, settings)
@@ -103,8 +125,10 @@ def test_the_step_is_one_graph_with_other_settings(trained: MetaTrainer, changed
     _, expected, expected_report = control_step(state, inputs, noise, settings)
     torch.testing.assert_close(plan, expected)
     torch.testing.assert_close(report, expected_report)
+    assert one_graph.graphs == 1
 
 
+@pytest.mark.slow
 def test_the_step_is_one_graph_while_the_belief_is_frozen(trained: MetaTrainer, one_graph: OneGraphCompiler):
     settings = settings_of(trained, "icem")
     state, inputs, noise = states_after(settings, 4)

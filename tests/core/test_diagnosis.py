@@ -46,7 +46,7 @@ from tests.core.analytic import (
     point_episodes,
     push,
 )
-from tests.core.compiling import one_graph_compiler
+from tests.core.compiling import TRACED_PLANNER, one_graph_compiler
 from tests.core.rules import RULES, point_model
 
 CONFIG = DiagnosisConfig(("gain",), hidden=(64,), updates=800, batch_size=256, learning_rate=3e-3)
@@ -235,9 +235,9 @@ def test_the_plan_is_the_same_with_and_without_it(saved: Path, trained: MetaTrai
 
 def test_a_control_step_with_it_is_one_graph(saved: Path):
     loaded = load_checkpoint(saved)
-    planner = make_planner(POINT, TINY_PLANNER)
+    planner = make_planner(POINT, TRACED_PLANNER)
     settings = ControlSettings(loaded.adapter, planner, Score(NEAR), diagnosis=loaded.diagnosis)
-    checker = InputChecker(POINT, 0, TINY_PLANNER.horizon, torch.device("cpu"))
+    checker = InputChecker(POINT, 0, TRACED_PLANNER.horizon, torch.device("cpu"))
     states = [initial_state(settings, 2, POINT_WINDOW, POINT.obs_dim)]
     noise = StepNoise(planner.draw_noise())
     with one_graph_compiler() as compiler:

@@ -90,7 +90,9 @@ def test_after_a_change_the_transitions_before_it_are_left_out(trained: MetaTrai
     assert gated.adapted_error[soon, 0].mean() < 0.9 * ungated.adapted_error[soon, 0].mean()
 
 
-@pytest.mark.parametrize(("noise", "adapting_helps"), [(0.0, True), (0.1, True), (1.0, False)])
+@pytest.mark.parametrize(
+    ("noise", "adapting_helps"), [(0.0, True), pytest.param(0.1, True, marks=pytest.mark.slow), (1.0, False)]
+)
 def test_what_is_planned_under_is_hardly_worse_than_the_better_of_adapting_and_not_adapting(
     trained: MetaTrainer, noise: float, adapting_helps: bool
 ):

@@ -461,6 +461,7 @@ def in_process(commands: list[list[str]], home: Path, **environment: str) -> tup
     return json.loads(result.stdout.splitlines()[-1]), result.stderr
 
 
+@pytest.mark.slow
 def test_the_hub_is_pushed_to_and_pulled_from_and_its_cache_used_without_a_network(checkpoint: Path, tmp_path: Path):
     home, cached = tmp_path / "home", tmp_path / "cached"
     with running_hub() as hub:

@@ -44,7 +44,7 @@ from adaptive_mbrl.predictor import Trajectories
 from adaptive_mbrl.training.config import config_for_recordings
 from adaptive_mbrl.training.from_episodes import train_from_episodes
 from tests.core.analytic import NO_GOAL, POINT, POINT_MODEL, POINT_WINDOW, TINY_PLANNER, point_episodes, push
-from tests.core.compiling import one_graph_compiler
+from tests.core.compiling import TRACED_PLANNER, one_graph_compiler
 from tests.core.point_recordings import SMALL
 
 PAID = Objective(POINT, (Term("tolerance", 2.0, ("position",), scale=2.0), Term("action_quadratic", 0.5)))
@@ -215,9 +215,9 @@ def test_a_termination_is_asked_about_the_step_that_ends(termination: LearnedTer
 
 def test_a_control_step_with_both_is_one_graph(reward: LearnedReward, termination: LearnedTermination):
     adapter = make_adapter(DynamicsModel(POINT, POINT_MODEL), (NoneConfig(),), POINT_WINDOW).eval()
-    settings = ControlSettings(adapter, make_planner(POINT, TINY_PLANNER), Score(reward, termination=termination))
+    settings = ControlSettings(adapter, make_planner(POINT, TRACED_PLANNER), Score(reward, termination=termination))
     state = initial_state(settings, 1, POINT_WINDOW, POINT.obs_dim)
-    checker = InputChecker(POINT, 0, TINY_PLANNER.horizon, torch.device("cpu"))
+    checker = InputChecker(POINT, 0, TRACED_PLANNER.horizon, torch.device("cpu"))
     inputs = checker.inputs(np.array([1.0, 0.0], np.float32), None, StepOptions(), None)
     noise = StepNoise(settings.planner.draw_noise())
     with one_graph_compiler() as compiler:

@@ -30,7 +30,10 @@ def recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def train(*flags: str) -> int:
     return cli.main(
-        ["train", "--data", "logs", "--run", "run", "--no-compare", "--device", "cpu", *flags, "--set", *SMALL, "updates_final=0"]
+        [
+            *("train", "--data", "logs", "--run", "run", "--no-compare", "--no-report", "--device", "cpu", *flags),
+            *("--set", *SMALL, "updates_final=0"),
+        ]
     )
 
 
@@ -70,6 +73,21 @@ def test_none_logs_nothing_and_another_logger_does_not_make_it_another_run(recor
     assert not Path("run/tensorboard").exists()
 
 
+def test_weights_and_biases_gets_curves_and_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    (logger,) = make_loggers(["wandb"], tmp_path, {"window": 4})
+    logger.scalars({"loss": 1.0}, 3)
+    logger.scalars({"loss": 0.5}, 6)
+    logger.close()
+
+    (file,) = (tmp_path / "wandb").glob("offline-run-*/run-*.wandb")
+    about = run_record(file)
+    assert about.run_id == (tmp_path / "logger_id").read_text().strip()
+    assert {update.key: update.value_json for update in about.config.update}["window"] == "4"
+    assert history(file) == [{"loss": 1.0, "updates": 3}, {"loss": 0.5, "updates": 6}]
+
+
+@pytest.mark.slow
 def test_a_resumed_run_goes_on_with_its_run_of_weights_and_biases(recordings: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.delenv("WANDB_PROJECT", raising=False)

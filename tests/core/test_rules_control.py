@@ -11,21 +11,17 @@ from adaptive_mbrl.adaptation.belief import tensors_of
 from adaptive_mbrl.control.step import StepInputs, StepNoise, control_step, initial_state
 from adaptive_mbrl.controller import AdaptiveController, StepOptions
 from tests.core.analytic import POINT, POINT_WINDOW, TINY_PLANNER, TO_ORIGIN, push
-from tests.core.compiling import one_graph_compiler
+from tests.core.compiling import TRACED_PLANNER, one_graph_compiler
 from tests.core.driving import BeliefWitness, control_settings
-from tests.core.rules import ADAPTING, RULES, point_adapter, rules_marked_slow_but
+from tests.core.rules import ADAPTING, KINDS, point_adapter, rules_marked_slow_but
 
 ROBOTS = 2
 START = np.array([[0.3, 0.0], [-0.2, 0.5]], np.float32)
-TRACED = (
-    "gradient_second_order",
-    "gauss_newton",
-    "latent_samples",
-    "mixture",
-    "recurrent_then_gradient",
-    "context_then_bayes_linear",
-)
-"""Rules whose graph the quick tests trace: gradients and solves within the step, samples, growing and carried beliefs."""
+TRACED = ("gauss_newton", "latent_samples", "mixture", "context_then_bayes_linear")
+"""Rules whose graph the quick tests trace: derivatives and solves within the step, samples, carried beliefs, compositions.
+
+`test_control_step.py` traces the gradient's.
+"""
 
 
 def controller_of(adapter: NetworkAdapter, seed: int = 0) -> AdaptiveController:
@@ -44,7 +40,7 @@ def drive(controller: AdaptiveController, steps: int, gain: float, start: np.nda
 @pytest.mark.parametrize("name", rules_marked_slow_but(TRACED))
 def test_the_control_step_is_one_graph_for_a_compiler(name: str):
     """One graph for all steps, no value that the host has to wait for, and the same numbers."""
-    settings = control_settings(point_adapter(name), TO_ORIGIN, TINY_PLANNER)
+    settings = control_settings(point_adapter(name), TO_ORIGIN, TRACED_PLANNER)
     adapter, planner = settings.adapter, settings.planner
     state = expected_state = initial_state(settings, ROBOTS, POINT_WINDOW, POINT.obs_dim)
     obs, connected = torch.from_numpy(START), torch.ones(ROBOTS, dtype=torch.bool)
@@ -65,7 +61,7 @@ def test_the_control_step_is_one_graph_for_a_compiler(name: str):
         assert one_graph.graphs == 1
 
 
-@pytest.mark.parametrize("name", ADAPTING)
+@pytest.mark.parametrize("name", rules_marked_slow_but(KINDS, ADAPTING))
 def test_freezing_keeps_the_belief_and_thawing_lets_it_move(name: str):
     adapter = point_adapter(name)
     witness = BeliefWitness(adapter.model, adapter.rules)
@@ -83,7 +79,7 @@ def test_freezing_keeps_the_belief_and_thawing_lets_it_move(name: str):
     assert not same(5, 6)
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", rules_marked_slow_but(KINDS))
 def test_a_reset_forgets_the_belief(name: str):
     """The next episode is that of a new controller, to the bit."""
     adapter = point_adapter(name)
@@ -96,7 +92,7 @@ def test_a_reset_forgets_the_belief(name: str):
     np.testing.assert_array_equal(drive(used, 8, gain=1.4), drive(controller_of(adapter, seed=3), 8, gain=1.4))
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", rules_marked_slow_but(KINDS))
 def test_a_robot_with_its_own_seed_acts_in_a_batch_as_it_would_alone(name: str):
     """Noise of the planner and of the posterior's samples alike."""
     adapter, seeds = point_adapter(name), [4, 9]

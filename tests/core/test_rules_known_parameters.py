@@ -239,7 +239,7 @@ def test_a_step_that_diverged_is_replayed_with_what_was_known(tmp_path: Path):
 @torch.no_grad()
 def test_the_student_ends_near_its_teacher():
     """On masses that neither has seen; the teacher is told their gains."""
-    adapter = copy.deepcopy(trained("known_parameters").adapter)
+    adapter = copy.deepcopy(trained("known_parameters", 300).adapter)
     sampler = WindowSampler(known_episodes(8, 900), POINT_WINDOW, POINT_OUTER.query)
     windows = sampler.at(torch.arange(len(sampler)))
     full = windows.recent.valid.all(1)

@@ -227,10 +227,10 @@ def test_a_third_robot_adapts_with_the_loss_that_two_others_have_learned():
     one, two = trainer(1, rule), trainer(2, rule)
     for _ in range(2):
         for now, other in ((one, two), (two, one)):
-            now.fit(dataset(now.adapter.model.spec.action_dim), 120)
+            now.fit(dataset(now.adapter.model.spec.action_dim), 80)
             transfer_learned_loss(now.adapter, other.adapter)
     third = trainer(3, NoneConfig())
-    third.fit(dataset(3), 250)
+    third.fit(dataset(3), 170)
 
     calm = WindowSampler(knocked_episodes(3, 200, seed=500, steps=K + QUERY, calm=QUERY), K, QUERY)
     windows = calm.at(torch.arange(K, len(calm), K + 1))

@@ -201,12 +201,12 @@ class Life(NamedTuple):
 
 
 @functools.cache
-def trained_adapter(max_components: int = 4) -> NetworkAdapter:
+def trained_adapter(max_components: int = 4, updates: int = 200) -> NetworkAdapter:
     """Trained on point masses of many gains, none of which changes."""
     config = MixtureConfig(max_components=max_components, noise_std=0.1, forgetting=0.5)
     dataset = EpisodeDataset(POINT, point_episodes(40, seed=0), [], POINT_WINDOW, POINT_OUTER.query)
     trainer = MetaTrainer(make_adapter(DynamicsModel(POINT, POINT_MODEL), (config,), POINT_WINDOW), POINT_OUTER)
-    trainer.fit(dataset, 200)
+    trainer.fit(dataset, updates)
     return trainer.adapter
 
 
@@ -237,7 +237,7 @@ def errors_after_changes(max_components: int) -> np.ndarray:
 
 def test_a_situation_that_returns_is_recalled():
     for seed in SEEDS:
-        component = live(trained_adapter(), point_episode(RETURNING, seed)).component.reshape(4, SEGMENT)
+        component = live(trained_adapter(updates=100), point_episode(RETURNING, seed)).component.reshape(4, SEGMENT)
         ends = [set(segment[-5:]) for segment in component]
         assert ends[0] == ends[2] == {0}
         assert ends[1] == ends[3] == {1}

@@ -26,7 +26,7 @@ from adaptive_mbrl.planning import Score, make_planner
 from adaptive_mbrl.planning.value import ValueConfig, ValueFunction
 from adaptive_mbrl.predictor import Trajectories
 from tests.core.analytic import POINT, POINT_MODEL, POINT_WINDOW, TINY_PLANNER, push
-from tests.core.compiling import one_graph_compiler
+from tests.core.compiling import TRACED_PLANNER, one_graph_compiler
 
 SPEED = Objective(POINT, (Term("linear", 1.0, ("speed",)),))
 NEAR = Objective(POINT, (Term("tolerance", 1.0, ("position",), scale=0.5),))
@@ -160,9 +160,9 @@ def test_a_control_step_with_a_value_is_one_graph(homing_value: ValueFunction):
     """It waits for nothing, like any other control step."""
     rules = (NoneConfig(),)
     adapter = make_adapter(DynamicsModel(POINT, POINT_MODEL), rules, POINT_WINDOW).eval()
-    settings = ControlSettings(adapter, make_planner(POINT, TINY_PLANNER), Score(NEAR, terminal_value=homing_value))
+    settings = ControlSettings(adapter, make_planner(POINT, TRACED_PLANNER), Score(NEAR, terminal_value=homing_value))
     state = initial_state(settings, 1, POINT_WINDOW, POINT.obs_dim)
-    inputs = InputChecker(POINT, 0, TINY_PLANNER.horizon, torch.device("cpu")).inputs(
+    inputs = InputChecker(POINT, 0, TRACED_PLANNER.horizon, torch.device("cpu")).inputs(
         np.array([1.0, 0.0], np.float32), None, StepOptions(), None
     )
     noise = StepNoise(settings.planner.draw_noise())

@@ -7,6 +7,7 @@ the CPU fails, as on a GPU, and so does reading a value, for which a GPU would m
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 
 import pytest
 import torch
@@ -19,7 +20,7 @@ from adaptive_mbrl.planning import Planner
 from tests.core.analytic import POINT, POINT_WINDOW, point_episodes
 from tests.core.driving import PLANNERS, control_settings
 from tests.core.point_training import point_trainer
-from tests.core.rules import RULES, point_adapter, point_model
+from tests.core.rules import KINDS, RULES, point_adapter, point_model, rules_marked_slow_but
 
 META = torch.device("meta")
 ROBOTS = 2
@@ -39,13 +40,20 @@ def no_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "full_precision", lambda like: contextlib.nullcontext())
 
 
-CASES = [(rule, "icem", precision) for rule in RULES for precision in ("float32", "bfloat16")]
-CASES += [("gradient", method, "float32") for method in PLANNERS if method != "icem"]
+HORIZON = 2
+"""All steps of a plan are the same operations."""
+CASES = [
+    pytest.param(rule, "icem", precision, marks=() if rule in KINDS else pytest.mark.slow)
+    for rule in RULES
+    for precision in ("float32", "bfloat16")
+]
+CASES += [pytest.param("gradient", method, "float32") for method in PLANNERS if method != "icem"]
 
 
 @pytest.mark.parametrize(("rule", "method", "precision"), CASES)
 def test_a_control_step_stays_on_its_device_and_reads_nothing_back(rule: str, method: str, precision: str):
-    settings = control_settings(point_adapter(rule).to(META), planner=PLANNERS[method], precision=precision)
+    short = dataclasses.replace(PLANNERS[method], horizon=HORIZON)
+    settings = control_settings(point_adapter(rule).to(META), planner=short, precision=precision)
     planner, adapter = settings.planner, settings.adapter
     plan_noise = planner.draw_noise().to(META)
     belief_noise = adapter.draw_noise(point_adapter(rule).prior(ROBOTS), planner.generators[0])
@@ -71,7 +79,7 @@ def test_reading_a_value_and_mixing_devices_are_noticed():
         _ = on_meta + torch.zeros(3)
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", rules_marked_slow_but(KINDS))
 def test_an_outer_loss_and_its_gradient_stay_on_their_device(rule: str):
     sampler = WindowSampler(point_episodes(2, 0), POINT_WINDOW, 3)
     windows = map_belief(lambda tensor: tensor.to(META), sampler.sample(4, torch.Generator().manual_seed(0)))
