@@ -32,6 +32,7 @@ from robot_bridge.middleware.messages import (
     TriggerRequest,
     TriggerResponse,
 )
+from robot_bridge.node import adaptive_mpc
 from robot_bridge.node.adaptive_mpc import AdaptiveMpc
 from robot_bridge.node.diagnostics import ERROR, OK, STALE
 from robot_bridge.node.parameters import NodeParameters
@@ -96,11 +97,10 @@ def robot(transport: DdsTransport) -> Iterator[Listener]:
 
 
 @pytest.fixture
-def node(transport: DdsTransport) -> Iterator[AdaptiveMpc]:
+def node(transport: DdsTransport, hasty: None) -> Iterator[AdaptiveMpc]:
     made = AdaptiveMpc(transport)
     yield made
     made.clean_up()
-    gc.unfreeze()
 
 
 @pytest.fixture
@@ -130,6 +130,17 @@ def test_whoever_looks_into_the_log_of_ros_sees_what_happens(node, transport, pa
     assert log.wait_for(lambda m: m.msg.startswith("estop")).level == LogLevel.ERROR
 
 
+@pytest.fixture
+def frozen_alone(hasty: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Nothing is frozen but what a node freezes."""
+    gc.unfreeze()
+    monkeypatch.setattr(adaptive_mpc, "gc", gc)
+    yield
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.mark.usefixtures("frozen_alone")
 def test_it_controls_between_activate_and_deactivate(node, transport, parameters, robot: Listener, state: Listener):
     node.configure(parameters, transport)
     state.wait_for(lambda m: m.data == "inactive")
@@ -145,7 +156,11 @@ def test_it_controls_between_activate_and_deactivate(node, transport, parameters
     assert "0 planner failures" in node.report()
 
 
-@pytest.mark.parametrize("reached", ["unconfigured", "inactive", "dry_run", "ramp", "running", "hold", "estop"])
+MORE_STATES = [pytest.param(state, marks=pytest.mark.slow) for state in ("inactive", "dry_run", "ramp", "estop")]
+
+
+@pytest.mark.usefixtures("frozen_alone")
+@pytest.mark.parametrize("reached", ["unconfigured", "running", "hold", *MORE_STATES])
 def test_the_emergency_stop_works_from_every_state(node, transport, parameters, request, state: Listener, ask, reached: str):
     if reached != "hold":
         request.getfixturevalue("robot")
@@ -181,7 +196,7 @@ def test_the_emergency_stop_works_from_every_state(node, transport, parameters, 
     state.wait_for(lambda m: m.data == (reached if reached in ("ramp", "hold") else "running"))
 
 
-def test_a_node_in_a_namespace_has_topics_and_services_of_its_own(parameters, transport: DdsTransport):
+def test_a_node_in_a_namespace_has_topics_and_services_of_its_own(parameters, transport: DdsTransport, hasty: None):
     path = Path(parameters.bridge)
     path.write_text(path.read_text().replace("/joint_states", "joint_states").replace("/commands", "commands"))
     inside = DdsTransport(DOMAIN, namespace="robot_1")
@@ -210,7 +225,6 @@ def test_a_node_in_a_namespace_has_topics_and_services_of_its_own(parameters, tr
         end.set()
         thread.join()
         inside.close()
-        gc.unfreeze()
 
     assert answer.message == "estop"
     assert {status.name.partition(":")[0] for status in named.status} == {"robot_1/adaptive_mpc"}
@@ -377,24 +391,22 @@ def test_what_is_wrong_with_a_file_is_said_in_configure(node, transport, paramet
         node.activate()
 
 
-RULE_NAMES = [
+RULE_NAMES = ["latent", "bayes_linear", "mixture"]
+MORE_RULE_NAMES = [
     "context",
     "known_parameters",
     "history",
-    "latent",
     "recurrent",
     "transformer",
     "soft_modules",
     "gauss_newton",
     "learned_loss",
-    "bayes_linear",
     "multi_head",
-    "mixture",
     "embedding",
 ]
 
 
-@pytest.mark.parametrize("rule", RULE_NAMES)
+@pytest.mark.parametrize("rule", [*RULE_NAMES, *(pytest.param(name, marks=pytest.mark.slow) for name in MORE_RULE_NAMES)])
 def test_every_kind_of_rule_runs_on_a_robot(
     node, transport, parameters, robot, state, make_checkpoint, tmp_path: Path, rule: str
 ):

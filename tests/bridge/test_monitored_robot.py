@@ -5,7 +5,6 @@ The controllers are untrained, which is enough to be stopped.
 
 from __future__ import annotations
 
-import gc
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -46,11 +45,10 @@ def transport() -> Iterator[DdsTransport]:
 
 
 @pytest.fixture
-def node(transport: DdsTransport) -> Iterator[AdaptiveMpc]:
+def node(transport: DdsTransport, hasty: None) -> Iterator[AdaptiveMpc]:
     made = AdaptiveMpc(transport)
     yield made
     made.clean_up()
-    gc.unfreeze()
 
 
 @pytest.fixture
@@ -88,9 +86,9 @@ def test_a_battery_that_runs_low_slows_the_robot_and_then_stops_it(
     reaction, state = hear("/adaptive_mpc/reaction", String), hear("/adaptive_mpc/state", String)
     diagnostics = hear("/diagnostics", DiagnosticArray)
 
+    node.configure(NodeParameters(str(path)), transport)
     # without any effort it would last as long: what happens depends on no plan
-    with simulated("cartpole", load_bridge_config(path), PowerConfig(seconds=10.0, idle=1.0)):
-        node.configure(NodeParameters(str(path)), transport)
+    with simulated("cartpole", load_bridge_config(path), PowerConfig(seconds=5.0, idle=1.0)):
         node.activate()
         state.wait_for(lambda m: m.data == "running")
         reaction.wait_for(lambda m: m.data == "slow")

@@ -123,14 +123,20 @@ def test_a_robot_behind_the_relay_passes_without_a_warning(waiting_robot: None, 
 @pytest.mark.parametrize(
     ("fault", "check", "measured", "advice"),
     [
-        ("renamed", "channel elbow_pitch_angle", "no joint 'elbow_pitch'", "did you mean 'elbow_pitch_joint'?"),
-        ("degrees", "channel elbow_pitch_angle", "stds away", "in degrees? the model takes rad"),
-        ("frozen", "stamps of /frozen/joint_states", "all zero", "the driver must stamp every message"),
-        ("empty", "channel wrist_roll_velocity", "'velocity' is empty", "state interface"),
-        ("nan", "channel wrist_roll_angle", "not finite", "sensor"),
-        ("slow", "rate of /slow/joint_states", "control 20.0 Hz", "publish at 20 Hz or more"),
         ("type", "topic /type/joint_states", "published as std_msgs/msg/Float64MultiArray", "correct 'type'"),
         ("nothng", "topic /nothng/joint_states", "no message", "did you mean /nothing/joint_states?"),
+        # test_preflight.py finds these without sockets
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                ("renamed", "channel elbow_pitch_angle", "no joint 'elbow_pitch'", "did you mean 'elbow_pitch_joint'?"),
+                ("degrees", "channel elbow_pitch_angle", "stds away", "in degrees? the model takes rad"),
+                ("frozen", "stamps of /frozen/joint_states", "all zero", "the driver must stamp every message"),
+                ("empty", "channel wrist_roll_velocity", "'velocity' is empty", "state interface"),
+                ("nan", "channel wrist_roll_angle", "not finite", "sensor"),
+                ("slow", "rate of /slow/joint_states", "control 20.0 Hz", "publish at 20 Hz or more"),
+            )
+        ),
     ],
 )
 def test_what_is_wrong_is_found(
@@ -148,6 +154,7 @@ def test_what_is_wrong_is_found(
     assert mistakes.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_commands_that_nobody_takes_are_found(waiting_robot: None, tmp_path: Path):
     code, checks = preflight(write_bridge(tmp_path / "bridge.yaml", "/joint_states", "/comands"))
 
@@ -158,7 +165,10 @@ def test_commands_that_nobody_takes_are_found(waiting_robot: None, tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("states", "verdict", "measured"),
-    [("/joint_states", "fail", "not made: somebody else sends commands"), ("/empty/joint_states", "warn", "not made")],
+    [
+        ("/joint_states", "fail", "not made: somebody else sends commands"),
+        pytest.param("/empty/joint_states", "warn", "not made", marks=pytest.mark.slow),
+    ],
 )
 def test_a_robot_that_fails_or_that_others_command_is_not_moved(
     waiting_robot: None, tmp_path: Path, states: str, verdict: str, measured: str
@@ -195,7 +205,8 @@ def test_the_joints_of_this_file_are_those_of_the_checkpoint():
     assert load_checkpoint("arm").description.spec.action_names == JOINTS
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_motion_at_rest(tmp_path: Path, number: signal.Signals):
     domain = DOMAIN + (120 if number is signal.SIGINT else 160)
     bridge = write_bridge(tmp_path / "bridge.yaml", "/joint_states", "/commands")

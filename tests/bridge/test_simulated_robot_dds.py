@@ -51,7 +51,7 @@ def bridge_file(robot: str) -> Path:
     return ROOT / "configs" / "bridge" / f"{robot}.yaml"
 
 
-@pytest.mark.parametrize("name", ["half_cheetah", "arm"])
+@pytest.mark.parametrize("name", [pytest.param("half_cheetah", marks=pytest.mark.slow), "arm"])
 def test_a_robot_over_real_sockets(name: str, tmp_path: Path, transport: DdsTransport):
     robot, config = load_robot(name), load_bridge_config(bridge_file(name))
     inputs, send = Inputs(robot.spec, config, transport), command_sender(robot.spec, config.output, transport)

@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from adaptive_mbrl.checkpoint import load_checkpoint, save_checkpoint
 from adaptive_mbrl.diagnosis import Diagnosis, DiagnosisConfig, size_of
 from robot_bridge.middleware.dds import DdsTransport
 from robot_bridge.middleware.messages import Header, JointState, String, Time
 from robot_bridge.node.adaptive_mpc import AdaptiveMpc
 from robot_bridge.node.parameters import NodeParameters
-from tests.bridge.waiting import PATIENCE
+from tests.bridge.waiting import PATIENCE, hasten
 from tests.cartpole_bridge import BRIDGE
 
 STANDING = JointState(name=["slider", "hinge_1"], position=[0.25, 0.125], velocity=[-0.5, 2.0])
@@ -58,7 +60,8 @@ def running_bridge(domain: int, bridge: Path, record: str = "") -> Iterator[tupl
     node, runs = AdaptiveMpc(transport), threading.Event()
     transport.subscribe("/adaptive_mpc/state", String, lambda m, at: runs.set() if m.data == "running" else None)
     try:
-        with standing_robot(transport):
+        with standing_robot(transport), pytest.MonkeyPatch.context() as patch:
+            hasten(patch)
             node.configure(NodeParameters(str(bridge), record=record), transport)
             node.activate()
             assert runs.wait(PATIENCE)

@@ -168,7 +168,8 @@ def test_initial_weights_are_drawn_from_the_seed():
         ((), r"key 'model\.hidden': \[\]; soft_modules needs at least two hidden layers"),
         (
             (24, 18),
-            r"key 'adaptation\.soft_modules\.modules': 4 does not divide all widths of model\.hidden, \[24, 18\]; allowed: 2, 3, 6$",
+            r"key 'adaptation\.soft_modules\.modules': 4 does not divide all widths of model\.hidden, \[24, 18\]; "
+            r"allowed: 2, 3, 6$",
         ),
         ((7, 5), r"does not divide all widths of model\.hidden, \[7, 5\]; allowed: none with these widths$"),
     ],
