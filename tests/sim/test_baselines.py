@@ -135,7 +135,7 @@ def interrupted_after_one_round(config: BaselineConfig, run: Path, monkeypatch: 
             train_baseline(config, run)
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n == "ppo" else pytest.mark.slow) for n in ALGORITHMS])
 def test_an_interrupted_training_ends_like_any_other(
     name: str, short: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from adaptive_mbrl.data.stored_objective import load_objective
 from adaptive_mbrl.device import resolve_device
 from adaptive_mbrl.dynamics.model import ModelConfig
 from adaptive_mbrl.errors import ConfigError
-from adaptive_mbrl.meta.trainer import OuterConfig
+from adaptive_mbrl.meta.trainer import MetaTrainer, OuterConfig
 from adaptive_mbrl.options import TrainOptions
 from adaptive_mbrl.planning import ICEMConfig
 from adaptive_mbrl.training.config import TrainConfig
@@ -32,6 +31,8 @@ from sim import commands
 from sim.demo import run_demo
 from sim.evaluation import drawing_process
 from sim.robot.robot import load_robot
+from tests.bridge.waiting import wait_until
+from tests.sim.test_train import interrupt_call
 
 MakeCheckpoint = Callable[..., Path]
 
@@ -55,30 +56,39 @@ def train_config(tmp_path: Path) -> Path:
     return tmp_path / "tiny.yaml"
 
 
-def test_ctrl_c_in_training_leaves_a_run_that_resumes(train_config: Path, tmp_path: Path):
+def test_ctrl_c_in_training_leaves_a_run_that_resumes(
+    train_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
     run = tmp_path / "run"
-    command = [sys.executable, "-m", "adaptive_mbrl", "train", "--config", str(train_config), "--run", str(run), "--no-report"]
-
-    def until_interrupted(rounds: int) -> tuple[int, str]:
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, process_group=0)
-        try:
-            while process.poll() is None and not (run / "rounds" / f"{rounds:03d}").exists():
-                time.sleep(0.05)
-            process.send_signal(signal.SIGINT)
-            errors = process.communicate(timeout=60)[1]
-        finally:
-            process.kill()
-        return process.returncode, errors.strip().splitlines()[-1]
-
-    code, line = until_interrupted(rounds=1)
+    words = ["train", "--config", str(train_config), "--run", str(run), "--no-report"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "adaptive_mbrl", *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
+    )
+    try:
+        wait_until(lambda: process.poll() is not None or (run / "rounds" / "001").exists())
+        process.send_signal(signal.SIGINT)
+        errors = process.communicate(timeout=60)[1]
+    finally:
+        process.kill()
     before = sorted(p.name for p in (run / "rounds").iterdir() if p.name.isdigit())
     first_round = (run / "rounds" / "000" / "weights.safetensors").read_bytes()
 
-    assert code == 130
+    assert process.returncode == 130
+    line = errors.strip().splitlines()[-1]
     assert line.startswith("interrupted; what is done is kept, go on with: adaptive-mbrl train --config ")
     assert line.endswith(f"--run {run} --no-report")
-    code, line = until_interrupted(rounds=len(before) + 1)
-    assert (code, line.partition(";")[0]) == (130, "interrupted")
+
+    # each round has one update
+    interrupt_call(monkeypatch, MetaTrainer, "step", 3)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words)
+    assert ended.value.code == 130
+    assert capsys.readouterr().err.strip().splitlines()[-1].partition(";")[0] == "interrupted"
+    assert len(sorted(p.name for p in (run / "rounds").iterdir() if p.name.isdigit())) >= len(before) + 2
     assert (run / "rounds" / "000" / "weights.safetensors").read_bytes() == first_round
     assert not (run / "checkpoint").exists()
 

@@ -285,8 +285,9 @@ def test_an_episode_that_became_unstable_is_left_out_of_all_arms(
     sound = [i for i in range(4) if i not in broken]
     assert len(broken) == len(sound) == 2
 
-    report = make_report(evaluate(setup))
-    recovery_figure(evaluate(setup))
+    evaluation = evaluate(setup)
+    report = make_report(evaluation)
+    recovery_figure(evaluation)
 
     assert [s["seed"] for s in report["scenarios"]] == [5 + i for i in sound]
     assert {(entry["episode"], entry["seed"], entry["arm"]) for entry in report["left_out"]} == {

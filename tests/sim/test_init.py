@@ -59,21 +59,23 @@ URDF = """<robot name="lift">
 </robot>
 """
 MODELS = {
-    "mjcf": [
-        *("package:arm.xml", "package:quadrotor.xml", "dm_control:walker.xml"),
-        *(f"gymnasium:{name}.xml" for name in ("ant", "half_cheetah", "inverted_double_pendulum", "swimmer")),
-    ],
-    "gym": ["Hopper-v5", "InvertedPendulum-v5", "HumanoidStandup-v5"],
-    "dm_control": ["cartpole/swingup", "quadruped/walk"],
+    "mjcf": ["package:arm.xml", "package:quadrotor.xml", "gymnasium:half_cheetah.xml", "gymnasium:inverted_double_pendulum.xml"],
+    "gym": ["Hopper-v5", "InvertedPendulum-v5"],
+    "dm_control": ["cartpole/swingup"],
 }
 MORE = {
     "mjcf": [
         *("package:cartpole_balance.xml", "package:pendulum.xml"),
-        *(f"gymnasium:{name}.xml" for name in ("hopper", "humanoid", "point", "pusher_v5", "reacher", "walker2d_v5")),
+        *(f"gymnasium:{name}.xml" for name in ("ant", "hopper", "humanoid", "point", "pusher_v5", "reacher", "swimmer")),
         *(f"dm_control:{name}.xml" for name in ("acrobot", "ball_in_cup", "fish", "humanoid_CMU", "manipulator", "quadruped")),
+        *("gymnasium:walker2d_v5.xml", "dm_control:walker.xml"),
     ],
-    "gym": ["Ant-v5", "HalfCheetah-v5", "InvertedDoublePendulum-v5", "Pusher-v5", "Reacher-v5", "Swimmer-v5", "Walker2d-v5"],
+    "gym": [
+        *("Ant-v5", "HalfCheetah-v5", "HumanoidStandup-v5", "InvertedDoublePendulum-v5", "Pusher-v5"),
+        *("Reacher-v5", "Swimmer-v5", "Walker2d-v5"),
+    ],
     "dm_control": [
+        "quadruped/walk",
         *("walker/walk", "swimmer/swimmer6", "ball_in_cup/catch", "acrobot/swingup", "humanoid/stand", "lqr/lqr_2_1"),
         *("manipulator/bring_ball", "stacker/stack_2", "dog/walk", "finger/spin", "point_mass/easy"),
     ],

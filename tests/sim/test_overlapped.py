@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
+import io
 import os
 import signal
 import subprocess
@@ -25,6 +27,7 @@ from adaptive_mbrl.training.execution import Execution
 from adaptive_mbrl.training.published import KEPT
 from adaptive_mbrl.training.rounds import RoundRecord
 from adaptive_mbrl.training.seen import Seen, seen_by
+from sim.training import collectors
 from sim.training.collectors import CollectorError
 from sim.training.local_engine import LocalEngine
 from sim.training.overlapped import OverlappedTraining, train_with_collectors
@@ -41,11 +44,17 @@ SLOW_EPISODES = dataclasses.replace(
 
 
 @pytest.fixture(scope="module")
-def overlapped(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run with one collector that nothing interrupted; do not change it."""
+def said(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The folder of a run with one collector that nothing interrupted, and what it printed; do not change it."""
     run = tmp_path_factory.mktemp("overlapped") / "run"
-    train_with_collectors(TINY, run, collectors=1)
-    return run
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        train_with_collectors(TINY, run, collectors=1)
+    return run, printed.getvalue()
+
+
+@pytest.fixture(scope="module")
+def overlapped(said: tuple[Path, str]) -> Path:
+    return said[0]
 
 
 def records(run: Path) -> list[RoundRecord]:
@@ -84,10 +93,8 @@ def test_it_has_the_budget_of_a_training_that_alternates(overlapped: Path):
     assert last.updates == 3 + 3 + 3 + 2
 
 
-def test_the_line_of_a_round_says_how_fast_was_collected_and_how_long_the_rest_takes(tmp_path: Path, capsys):
-    train_with_collectors(TINY, tmp_path / "run", collectors=1)
-
-    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("round ")]
+def test_the_line_of_a_round_says_how_fast_was_collected_and_how_long_the_rest_takes(said: tuple[Path, str]):
+    lines = [line for line in said[1].splitlines() if line.startswith("round ")]
     # nothing is new in round 1, and no controller has collected before round 2
     assert ["env steps/s" in line for line in lines] == [True, False, True, True]
     assert ["left" in line for line in lines] == [False, False, True, False]
@@ -175,11 +182,17 @@ def test_a_run_goes_on_with_another_number_of_collectors(tmp_path: Path, before:
 
 
 def test_parts_hold_out_the_episodes_that_the_whole_would(tmp_path: Path, overlapped: Path):
-    train_with_collectors(TINY, tmp_path / "run", collectors=3)
+    train_with_collectors(TINY, tmp_path / "run", collectors=2)
 
     ours, theirs = (EpisodeStore.open(r / "episodes").episodes for r in (tmp_path / "run", overlapped))
     assert sum(e.tags["validation"] for e in ours) == sum(e.tags["validation"] for e in theirs)
-    assert max(e.batch for e in ours) == 2 * 3
+    assert max(e.batch for e in ours) == 2 * 2
+
+
+def collecting_here(run: Path) -> None:
+    """A training without processes of their own for collectors, which would collect the same."""
+    with open_training(TINY, run, CPU, kind=functools.partial(OverlappedTraining, num=0, engine="local")) as training:
+        training.run()
 
 
 def test_episodes_of_a_collector_that_outlived_its_training_do_not_count_twice(tmp_path: Path, overlapped: Path):
@@ -188,11 +201,11 @@ def test_episodes_of_a_collector_that_outlived_its_training_do_not_count_twice(t
     with pytest.MonkeyPatch.context() as patch:
         interrupt_call(patch, MetaTrainer, "step", 2 * 3 + 2)
         with pytest.raises(Interruption):
-            train_with_collectors(TINY, run, collectors=1)
+            collecting_here(run)
     store = EpisodeStore.open(run / "episodes")
     store.append([e for e in store.episodes if e.batch == 1], store.abouts[1])
 
-    train_with_collectors(TINY, run, collectors=1)
+    collecting_here(run)
 
     ours, theirs = (load_file(r / "checkpoint" / "weights.safetensors") for r in (run, overlapped))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
@@ -201,6 +214,7 @@ def test_episodes_of_a_collector_that_outlived_its_training_do_not_count_twice(t
     assert (last.scalars["collect/new_batches"], last.scalars["collect/staleness"]) == (1, 3)
 
 
+@pytest.mark.slow
 def test_a_killed_collector_costs_its_episodes_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
     run, killed = tmp_path / "run", []
     collect = LocalEngine.collect
@@ -230,6 +244,7 @@ def test_a_collector_that_cannot_work_is_named_with_the_reason(tmp_path: Path, m
         start(engine, collector)
 
     monkeypatch.setattr(LocalEngine, "start", spoil)
+    monkeypatch.setattr(collectors, "ATTEMPTS", 1)
     with pytest.raises(CollectorError, match=r"no collector works: ended with exit code 1 \(.*robot.yaml: this run was started"):
         train_with_collectors(TINY, run, collectors=1)
 

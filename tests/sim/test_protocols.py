@@ -214,8 +214,8 @@ def shrunk(config: TrainConfig) -> TrainConfig:
     )
 
 
-# one of the three for each protocol, each kind for two protocols or more; the others take the same code
-RUN = [f"{name}{('', '_grbal', '_multitask')[i % 3]}" for i, name in enumerate(PROTOCOLS)]
+# one protocol for each of the three; the others take the same code
+RUN = [f"{name}{kind}" for name, kind in zip(PROTOCOLS, ("", "_grbal", "_multitask"), strict=False)]
 
 
 @pytest.mark.parametrize("name", [*RUN, *(pytest.param(n, marks=pytest.mark.slow) for n in NAMES if n not in RUN)])

@@ -69,10 +69,13 @@ def test_the_next_round_is_fitted_to_what_was_pushed_while_the_one_before_went_o
 def test_a_robot_may_be_earlier_than_the_first_episodes_of_the_training(tmp_path: Path):
     run = tmp_path / "run"
     recorded(tmp_path / "monday")
-    with open_training(TINY, run, CPU, kind=functools.partial(OverlappedTraining, num=1, engine="local")):
+    # without processes of their own, which would collect the same
+    kind = functools.partial(OverlappedTraining, num=0, engine="local")
+    with open_training(TINY, run, CPU, kind=kind):
         push(DataPushOptions(tmp_path / "monday", run))
 
-    train_with_collectors(TINY, run, collectors=1)
+    with open_training(TINY, run, CPU, kind=kind) as training:
+        training.run()
 
     assert seen_by(run, 0) == Seen(2, (-1, -1))
     last = load_yaml(run / "rounds" / "003" / "round.yaml", RoundRecord)

@@ -203,7 +203,12 @@ MOMENTS = {
 }
 
 
-@pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS.keys())
+QUICK = ("storing episodes of round 1", "fitting in round 1", "publishing")
+
+
+@pytest.mark.parametrize(
+    "moment", [pytest.param(m, id=i, marks=() if i in QUICK else pytest.mark.slow) for i, m in MOMENTS.items()]
+)
 def test_an_interrupted_run_ends_as_if_nothing_had_happened(tmp_path: Path, finished: Path, moment: tuple):
     with pytest.MonkeyPatch.context() as patch:
         interrupt_call(patch, *moment)
