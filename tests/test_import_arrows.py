@@ -7,6 +7,7 @@ through another package does not hide one.
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 import subprocess
 import sys
@@ -88,6 +89,7 @@ def _is_module(name: str) -> bool:
     return path.is_dir() or path.with_suffix(".py").is_file()
 
 
+@functools.cache
 def _defined(package: Path) -> set[str]:
     """Names that the `__init__.py` of a package defines or imports."""
     init = package / "__init__.py"

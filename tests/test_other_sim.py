@@ -46,7 +46,7 @@ def test_a_module_named_sim_is_refused_as_well(tmp_path: Path):
 def test_a_folder_without_code_is_no_other_package(tmp_path: Path):
     (tmp_path / "sim").mkdir()
 
-    assert run("info", path=(tmp_path,)).returncode == 0
+    assert run("list", "robots", path=(tmp_path,)).returncode == 0
 
 
 def installation(folder: Path, marker: bool) -> Path:
@@ -64,10 +64,10 @@ def installation(folder: Path, marker: bool) -> Path:
 
 
 def test_a_package_that_was_installed_over_ours_is_refused(tmp_path: Path):
-    assert run("info", path=(installation(tmp_path / "whole", marker=True),)).returncode == 0
+    assert run("list", "robots", path=(installation(tmp_path / "whole", marker=True),)).returncode == 0
 
     damaged = installation(tmp_path / "damaged", marker=False)
-    result = run("info", path=(damaged,))
+    result = run("list", "robots", path=(damaged,))
 
     assert result.returncode == 2
     assert result.stderr == refusal(damaged / "sim" / "__init__.py").replace(str(ROOT / "sim"), str(damaged / "sim"))

@@ -56,6 +56,7 @@ def run(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_two_processes_train_what_one_trains(store: Path):
     out = run(store, *command(2, "--run", "two"))
     run(store, *command(1, "--run", "one"))
