@@ -20,13 +20,14 @@ from tests.core.analytic import MIXED, finite_difference, mixed_model, mixed_tra
 from tests.core.rules import stirred_adapter
 
 TASKS, WINDOW, MEMBERS = 2, 5, 2
+LONGEST = 64  # window of the adapters: more than any test here gives them
 VALID = torch.tensor([[True] * WINDOW, [False, True, False, True, True]])
 
 
 def adapter_with(steps: int = 1, before: tuple = (), prior_std: float = 0.5, **model: object) -> NetworkAdapter:
     """In float64, with standard deviations of their own for every parameter and channel."""
     rules = (*before, GaussNewtonConfig(steps=steps, prior_std=prior_std))
-    return stirred_adapter(rules, mixed_model(**model)).double()
+    return stirred_adapter(rules, mixed_model(**model), LONGEST).double()
 
 
 def window(seed: int = 0) -> Transitions:

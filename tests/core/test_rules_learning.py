@@ -48,8 +48,8 @@ def untrained(name: str, outer: OuterConfig = POINT_OUTER, **model: object) -> M
 
 
 def updates_of(name: str) -> int:
-    """How long a rule is trained: `history` and `soft_modules` come ahead of the multi-task model more slowly than the others."""
-    return 150 if name in QUICK and name not in ("history", "soft_modules") else 300
+    """How long a rule is trained: some of the quick ones come ahead of the multi-task model more slowly than the others."""
+    return 150 if name in QUICK and name not in ("history", "latent_samples", "soft_modules") else 300
 
 
 @functools.cache
