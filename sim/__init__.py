@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from sim.evaluation.evaluate import Evaluation, evaluate
     from sim.evaluation.report import make_report
     from sim.evaluation.setup import Setup, prepare
-    from sim.identification.controller import physics_controller
+    from sim.identification.controller import hybrid_controller, physics_controller
     from sim.robot import Robot, load_robot
     from sim.robot.environment import EnvironmentRobot, environment_robot
     from sim.robot.loading import load_task
@@ -53,7 +53,7 @@ else:
             "sim.evaluation.evaluate": "Evaluation evaluate",
             "sim.evaluation.report": "make_report",
             "sim.evaluation.setup": "Setup prepare",
-            "sim.identification.controller": "physics_controller",
+            "sim.identification.controller": "hybrid_controller physics_controller",
             "sim.robot": "Robot load_robot",
             "sim.robot.environment": "EnvironmentRobot environment_robot",
             "sim.robot.loading": "load_task",
@@ -85,6 +85,7 @@ __all__ = [
     "SimulationError",
     "environment_robot",
     "evaluate",
+    "hybrid_controller",
     "load_baseline",
     "load_controller",
     "load_robot",

@@ -12,8 +12,9 @@ BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "physics.md").read_
 
 
 def test_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    (text,) = BLOCKS
-    exec(compile(text, "docs/physics.md", "exec"), {})
+    names: dict[str, object] = {}
+    for text in BLOCKS:
+        exec(compile(text, "docs/physics.md", "exec"), names)
     lines = capsys.readouterr().out.splitlines()
     (gain,) = [line for line in lines if line.startswith("actuator_gain fthigh")]
     assert float(gain.split()[2]) == pytest.approx(-1.0, abs=0.1)

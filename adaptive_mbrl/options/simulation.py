@@ -76,9 +76,9 @@ class EvaluateOptions:
         multitask: checkpoint of the multi-task arm, as a folder or a name; without it there is no such arm.
         baselines: folders of baselines that `train-baseline` trained; each is one more arm, named after its algorithm.
         oracle: whether the planner also runs on the true dynamics.
-        physics: also run an arm that estimates the parameters of the robot's physics and plans in MuJoCo under them, and the same
-            with a model that is wrong on purpose.
-        physics_error: share by which that model's masses and springs are wrong, 0.2 if not given; 0 leaves its arm out.
+        physics: also run an arm that estimates the parameters of the robot's physics and plans in MuJoCo under them, one that
+            learns a residual on top of them, and both with a model that is wrong on purpose.
+        physics_error: share by which that model's masses and springs are wrong, 0.2 if not given; 0 leaves its arms out.
         planner: another planner for all arms instead of the checkpoint's: its name, or YAML with settings that differ, such as
             '{mppi: {num_samples: 32}}'; sampling planners keep the settings that they share with it.
         device: where the networks run; auto takes a GPU when there is one.

@@ -8,7 +8,8 @@ oracle     the same planner on the true dynamics of the moment, always with the 
            value: the one of the normalised score
 physics        the same planner in MuJoCo, whose parameters are estimated from the same transitions; with the shaping terms and
                without a terminal value, like the oracle
-wrong_physics  the same with a model that is wrong on purpose
+hybrid         the same with a residual that is learned on top
+wrong_physics, wrong_hybrid    both with a model that is wrong on purpose
 ppo, sac, recurrent_ppo    baselines that `train-baseline` trained, if they are given
 """
 

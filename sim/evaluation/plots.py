@@ -28,6 +28,8 @@ STYLES: dict[str, dict[str, Any]] = {
     "sac": {"color": "#56B4E9", "linestyle": ":", "linewidth": 1.6},
     "wrong_physics": {"color": "#999999", "linestyle": ":", "linewidth": 1.6},
     "physics": {"color": "#999999", "linestyle": "-", "linewidth": 1.6},
+    "wrong_hybrid": {"color": "#F0E442", "linestyle": ":", "linewidth": 1.8},
+    "hybrid": {"color": "#F0E442", "linestyle": "-", "linewidth": 1.8},
     "oracle": {"color": "#000000", "linestyle": (0, (5, 2)), "linewidth": 1.4},
     "multitask": {"color": "#009E73", "linestyle": "-.", "linewidth": 1.6},
     "frozen": {"color": "#E69F00", "linestyle": "-", "linewidth": 1.6},

@@ -16,7 +16,7 @@ from adaptive_mbrl.planning import PlannerConfig
 from adaptive_mbrl.planning.override import override_planner
 from sim.baselines.policy import BaselinePolicy, load_baselines
 from sim.episodes.policies import load_controller
-from sim.identification.controller import physics_controller
+from sim.identification.controller import hybrid_controller, physics_controller
 from sim.identification.mistaken import USUAL_ERROR, mistaken
 from sim.robot.loading import load_task
 from sim.robot.robot import Robot
@@ -41,7 +41,7 @@ class Setup:
         baselines: the policies of the arms that `train-baseline` trained, by the arm's name.
         baseline_folders: the folders of these policies as the user named them.
         physics: the controllers of the arms that plan in MuJoCo under estimated parameters, by the arm's name.
-        physics_error: how wrong the model of the arm `wrong_physics` is, see `mistaken`; None without that arm.
+        physics_error: how wrong the model of the arms `wrong_physics` and `wrong_hybrid` is, see `mistaken`; None without them.
     """
 
     robot: RobotTask
@@ -87,8 +87,9 @@ def prepare(
         oracle: whether there is an arm with the oracle; a robot that is an environment never has one.
         device: where the models run.
         baselines: folders of trained baselines.
-        physics: whether there is an arm that estimates the physics and plans in it, and another one with a wrong model.
-        physics_error: how wrong that model is; 0 for no such arm, None for `USUAL_ERROR`.
+        physics: whether there are arms that estimate the physics and plan in it, alone and with a residual, and the same with a
+            wrong model.
+        physics_error: how wrong that model is; 0 for no arm with it, None for `USUAL_ERROR`.
         planner: another planner for all arms instead of the checkpoint's, as `override_planner` takes it.
 
     Raises:
@@ -114,13 +115,13 @@ def prepare(
     models: dict[str, Robot] = {}
     if physics:
         model = require_mujoco(robot, "--physics: it estimates the parameters of a MuJoCo model")
-        models = {"physics": model} | ({"wrong_physics": mistaken(model, error)} if error else {})
+        models = {"": model} | ({"wrong_": mistaken(model, error)} if error else {})
     adaptive = controllers["adaptive"]
+    normalizer = adaptive.settings.adapter.normalizer
     physical = {
-        arm: physics_controller(
-            model, adaptive.settings.adapter.normalizer, used, window=adaptive.window, seed=first, device=device
-        )
-        for arm, model in models.items()
+        f"{prefix}{arm}": make(model, normalizer, used, window=adaptive.window, seed=first, device=device)
+        for prefix, model in models.items()
+        for arm, make in (("physics", physics_controller), ("hybrid", hybrid_controller))
     }
     return Setup(
         robot,

@@ -7,18 +7,21 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from adaptive_mbrl.adaptation.base import Adapter
+from adaptive_mbrl.adaptation.base import Adapter, BeliefT
 from adaptive_mbrl.dynamics.normalizer import Normalizer
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.transitions import Transitions
 from sim.identification.estimator import Estimate, Estimator, PhysicsConfig
 from sim.identification.parameters import Parameters
 from sim.identification.predictor import PhysicsPredictor
+from sim.identification.residual import LinearResidual
 from sim.identification.residuals import Error, Window
 from sim.identification.simulations import Simulations
 from sim.robot.robot import Robot
+from sim.scenarios.change import Change
 
 
 class PhysicsBelief(NamedTuple):
@@ -84,8 +87,8 @@ class PhysicsAdapter(Adapter[PhysicsBelief]):
         self._lag = min(config.lag, window - config.max_delay)
         self._rest = np.clip(0.0, robot.action_low, robot.action_high)
         self.physical = Parameters(robot, config.kinds)
-        self._simulations = Simulations(robot)
-        self._estimator = Estimator(self._simulations, self.physical, _error_on_cpu(normalizer), config)
+        self.simulations = Simulations(robot)
+        self._estimator = Estimator(self.simulations, self.physical, _error_on_cpu(normalizer), config)
 
     @property
     def normalizer(self) -> Normalizer:
@@ -103,32 +106,41 @@ class PhysicsAdapter(Adapter[PhysicsBelief]):
 
     @torch.no_grad()
     def update(self, belief: PhysicsBelief, recent: Transitions) -> PhysicsBelief:
+        return self.update_from(belief, *self.window_of(recent))
+
+    def window_of(self, recent: Transitions) -> tuple[Window, np.ndarray]:
+        """The last W transitions, and what is on its way: the last D actions that were sent, (B, D, action_dim)."""
         obs, action, next_obs, valid = (x.cpu().numpy() for x in recent.finite())
         # what was sent before the first step is known: nothing was
         sent = np.where(valid[..., None], action, self._rest)
         longest, lag = self.config.max_delay, self._lag
         applied = np.stack([sent[:, len(sent[0]) - lag - d : len(sent[0]) - d] for d in range(longest + 1)], axis=1)
-        window = Window(obs[:, -lag:], applied, next_obs[:, -lag:], valid[:, -lag:])
+        return Window(obs[:, -lag:], applied, next_obs[:, -lag:], valid[:, -lag:]), sent[:, sent.shape[1] - longest :]
+
+    def update_from(self, belief: PhysicsBelief, window: Window, sent: np.ndarray) -> PhysicsBelief:
+        """`update`, of what `window_of` returns."""
         found = self._estimator.update(Estimate(*(x.cpu().numpy() for x in belief[:-1])), window)
-        return self._belief(found, sent[:, sent.shape[1] - longest :])
+        return self._belief(found, sent)
 
     def infer(self, recent: Transitions) -> PhysicsBelief:
         """One transition after the other."""
-        belief = self.prior(len(recent.obs))
-        recent = recent.finite()
-        seen = Transitions(*map(torch.zeros_like, recent))
-        for k in range(recent.obs.shape[1]):
-            seen = seen.append(*(x[:, k] for x in recent))
-            belief = self.update(belief, seen)
-        return belief
+        return one_by_one(self, recent)
 
     def condition(self, belief: PhysicsBelief, noise: Tensor | None = None) -> PhysicsPredictor:
         """The simulator under the most probable parameters and delay; `noise` is not used."""
-        theta, delay = self._most_probable(belief)
-        changes = [self.physical.change(row) for row in theta.cpu().numpy()]
+        return self.predictor(belief)
+
+    def predictor(self, belief: PhysicsBelief, residual: LinearResidual | None = None) -> PhysicsPredictor:
+        """The simulator under the most probable parameters and delay, and what is added to each of its steps."""
+        changes, delay = self.most_probable(belief)
         std = belief.noise.sqrt().to(self._normalizer.target_std)
         past = belief.sent.cpu().numpy()
-        return PhysicsPredictor(self._simulations, self._normalizer, changes, delay.cpu().numpy(), past, std)
+        return PhysicsPredictor(self.simulations, self._normalizer, changes, delay, past, std, residual)
+
+    def most_probable(self, belief: PhysicsBelief) -> tuple[list[Change], NDArray[np.int64]]:
+        """What each robot is believed to be, B of them, and its action delay [control steps], (B,)."""
+        theta, delay = self._most_probable(belief)
+        return [self.physical.change(row) for row in theta.cpu().numpy()], delay.cpu().numpy()
 
     def diagnose(self, belief: PhysicsBelief) -> ParameterEstimate:
         """Names, means and standard deviations of all parameters."""
@@ -166,3 +178,14 @@ def _error_on_cpu(normalizer: Normalizer) -> Error:
         return on_cpu.error(torch.from_numpy(predicted), torch.from_numpy(observed)).numpy()
 
     return error
+
+
+def one_by_one(adapter: Adapter[BeliefT], recent: Transitions) -> BeliefT:
+    """What an adapter believes after one transition after the other."""
+    belief = adapter.prior(len(recent.obs))
+    recent = recent.finite()
+    seen = Transitions(*map(torch.zeros_like, recent))
+    for k in range(recent.obs.shape[1]):
+        seen = seen.append(*(x[:, k] for x in recent))
+        belief = adapter.update(belief, seen)
+    return belief

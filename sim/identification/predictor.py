@@ -11,6 +11,7 @@ from torch import Tensor
 
 from adaptive_mbrl.dynamics.normalizer import Normalizer
 from adaptive_mbrl.predictor import Prediction, Trajectories
+from sim.identification.residual import LinearResidual
 from sim.identification.simulations import Simulations
 from sim.scenarios.change import Change
 from sim.simulation.futures import delayed
@@ -26,6 +27,7 @@ class PhysicsPredictor:
         delay: action delay of each robot [control steps], (B,).
         past: the last actions that were sent, oldest first, (B, D, action_dim).
         std: of what the simulator does not explain, in target stds, (B, obs_dim).
+        residual: what is added to every simulated control step; None for nothing.
     """
 
     def __init__(
@@ -36,15 +38,21 @@ class PhysicsPredictor:
         delay: NDArray[np.int64],
         past: np.ndarray,
         std: Tensor,
+        residual: LinearResidual | None = None,
     ) -> None:
         self._simulations, self._normalizer = simulations, normalizer
         self._changes, self._delay, self._past, self._std = tuple(changes), delay, past, std
+        self._residual = residual
 
     def predict(self, obs: Tensor, action: Tensor) -> Prediction:
         """See `Predictor.predict`; the actions are sent after those that the belief knows of."""
         trajectories = self._futures(obs, action[:, :, None])
         mean = trajectories.next_obs[0, :, :, 0]
-        return Prediction(mean, (self._std * self._normalizer.target_std)[:, None].expand_as(mean))
+        variance = self._std.square()[:, None]
+        if self._residual is not None:
+            applied = torch.from_numpy(self._applied(action[:, :, None])[:, :, 0])
+            variance = variance + self._residual.variance(obs.detach().cpu(), applied).to(variance)
+        return Prediction(mean, (variance.sqrt() * self._normalizer.target_std).expand_as(mean))
 
     def roll_out(self, obs: Tensor, actions: Tensor) -> Trajectories:
         """See `Predictor.roll_out`; next_obs is (1, B, N, H, obs_dim)."""
@@ -68,10 +76,14 @@ class PhysicsPredictor:
 
     def _futures(self, obs: Tensor, actions: Tensor) -> Trajectories:
         """Trajectories from N observations of each robot, (B, N, obs_dim)."""
-        applied = delayed(actions.detach().cpu().numpy(), self._past, self._delay)
-        found = self._simulations.futures(self._changes, obs.detach().cpu().numpy(), applied)
+        correction = None if self._residual is None else self._residual.correction
+        found = self._simulations.futures(self._changes, obs.detach().cpu().numpy(), self._applied(actions), correction)
         shape = (1, *actions.shape[:3])
         return Trajectories(
             torch.from_numpy(found.next_obs.reshape(*shape, -1)).to(actions.device),
             torch.from_numpy(found.alive.reshape(shape)).to(actions.device) if self._simulations.robot.spec.can_end else None,
         )
+
+    def _applied(self, actions: Tensor) -> np.ndarray:
+        """The actions that reach the actuators, (B, N, H, action_dim), of those that are sent."""
+        return delayed(actions.detach().cpu().numpy(), self._past, self._delay)

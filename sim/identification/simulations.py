@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +11,13 @@ from numpy.typing import NDArray
 from sim.identification.state import StateReader
 from sim.robot.robot import Robot
 from sim.scenarios.change import Change
-from sim.simulation.futures import Futures, simulate_futures
+from sim.simulation.futures import Futures, Obs, simulate_futures
 from sim.simulation.physics import Physics
 
 Array = NDArray[np.float64]
+Correction = Callable[[np.ndarray, np.ndarray], Array]
+"""What is added to a simulated control step: from observations (R, obs_dim) and the actions that reach the actuators, (R,
+action_dim), to (R, obs_dim)."""
 
 
 class Simulations:
@@ -50,17 +54,23 @@ class Simulations:
         next_obs[physics.unstable() | ~rows.reshape(-1)] = np.nan
         return next_obs.reshape(*rows.shape, -1)
 
-    def futures(self, changes: Sequence[Change], obs: np.ndarray, applied: np.ndarray) -> Futures:
+    def futures(
+        self, changes: Sequence[Change], obs: np.ndarray, applied: np.ndarray, correction: Correction | None = None
+    ) -> Futures:
         """Open-loop predictions, H times R of them, see `simulate_futures`.
 
         Args:
             changes: the hypotheses, H of them.
             obs: where they start, (H, R, obs_dim).
             applied: the actions that reach the actuators, (H, R, T, action_dim).
+            correction: is added after every control step, of H times R rows; the next step starts from the sum.
         """
         physics = self._physics(changes, np.ones(obs.shape[:2], dtype=bool))
         self._place(physics, obs)
-        return simulate_futures(physics, self._clipped(applied).reshape(physics.num_sims, *applied.shape[2:]), _flat(obs))
+
+        rows = self._clipped(applied).reshape(physics.num_sims, *applied.shape[2:])
+        correct = None if correction is None else partial(self._correct, physics, correction)
+        return simulate_futures(physics, rows, _flat(obs), correct)
 
     def _physics(self, changes: Sequence[Change], rows: NDArray[np.bool_]) -> Physics:
         shape = (rows.shape[0], rows.shape[1])
@@ -72,6 +82,12 @@ class Simulations:
                 physics.set_change(np.arange(index * shape[1], (index + 1) * shape[1]), change)
                 known[index] = change
         return physics
+
+    def _correct(self, physics: Physics, correction: Correction, before: Obs, action: np.ndarray, after: Obs) -> Obs:
+        """See `Correct` of `sim/simulation/futures.py`."""
+        corrected = (after + correction(before, action)).astype(np.float32)
+        self._place(physics, corrected)
+        return corrected
 
     def _place(self, physics: Physics, obs: np.ndarray) -> None:
         physics.place(*self.reader.state_from_obs(_flat(obs)))

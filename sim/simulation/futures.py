@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim.simulation.physics import Physics
+
+Obs = NDArray[np.float32]
+Correct = Callable[[Obs, np.ndarray, Obs], Obs]
+"""From R observations, the actions that reach the actuators and the simulated next observations to those that count instead. It
+also puts the simulations where these are."""
 
 
 class Futures(NamedTuple):
@@ -24,7 +30,7 @@ class Futures(NamedTuple):
     valid_steps: NDArray[np.int64]
 
 
-def simulate_futures(physics: Physics, applied: np.ndarray, first_obs: np.ndarray) -> Futures:
+def simulate_futures(physics: Physics, applied: np.ndarray, first_obs: np.ndarray, correct: Correct | None = None) -> Futures:
     """Simulate R candidates from where the rows of `physics` are.
 
     A candidate whose physics breaks keeps its last observation: that is the simulator's failure, not the end of an episode.
@@ -33,6 +39,7 @@ def simulate_futures(physics: Physics, applied: np.ndarray, first_obs: np.ndarra
         physics: one row for each candidate.
         applied: the actions that reach the actuators, within their limits, (R, H, action_dim).
         first_obs: the observations that the candidates start from, (R, obs_dim).
+        correct: what is known better than the simulator does, after each control step; see `Correct`.
     """
     rows, horizon = applied.shape[:2]
     broken = np.zeros(rows, dtype=bool)
@@ -44,6 +51,8 @@ def simulate_futures(physics: Physics, applied: np.ndarray, first_obs: np.ndarra
         physics.step(applied[:, t])
         next_obs[:, t] = physics.observe(previous_qpos)
         broken |= physics.unstable()
+        if correct is not None:
+            next_obs[:, t] = correct(next_obs[:, t - 1] if t else first_obs, applied[:, t], next_obs[:, t])
         valid_steps += ~broken & alive[:, t]
         if broken.any():
             # MuJoCo has reset these simulations, so the last observation before that is repeated

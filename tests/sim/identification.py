@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from adaptive_mbrl.adaptation.base import Adapter, BeliefT
 from adaptive_mbrl.checkpoint import load_checkpoint
 from adaptive_mbrl.dynamics.normalizer import Normalizer
 from adaptive_mbrl.transitions import Transitions
@@ -32,13 +33,13 @@ def adapter_for(name: str, **config: Any) -> PhysicsAdapter:
     return PhysicsAdapter(robot_named(name), normalizer_of(name), WINDOW, PhysicsConfig(**config))
 
 
-def drive(name: str, changes: list[Change], steps: int, seed: int = 0) -> tuple[BatchSimulation, Transitions]:
+def drive(named: str | Robot, changes: list[Change], steps: int, seed: int = 0) -> tuple[BatchSimulation, Transitions]:
     """Robots under `changes` from the start, moved by smooth noise; all of their transitions, (B, steps)."""
-    robot = robot_named(name)
+    robot = robot_named(named) if isinstance(named, str) else named
     simulation = BatchSimulation(robot, len(changes))
     obs = simulation.reset(list(range(len(changes))), changes)
     rng, action = np.random.default_rng(seed), np.zeros((len(changes), robot.spec.action_dim))
-    scale = 0.15 if name == "quadrotor" else 1.0
+    scale = 0.15 if named == "quadrotor" else 1.0
     rows = []
     for _ in range(steps):
         action = np.clip(0.6 * action + 0.6 * rng.standard_normal(action.shape), -1, 1)
@@ -50,7 +51,7 @@ def drive(name: str, changes: list[Change], steps: int, seed: int = 0) -> tuple[
     return simulation, Transitions(obs, sent, next_obs, torch.ones(len(changes), steps, dtype=torch.bool))
 
 
-def follow(adapter: PhysicsAdapter, transitions: Transitions, belief: PhysicsBelief | None = None) -> PhysicsBelief:
+def follow(adapter: Adapter[BeliefT], transitions: Transitions, belief: BeliefT | None = None) -> BeliefT:
     """The belief after all of the transitions, one control step after the other."""
     belief = adapter.prior(len(transitions.obs)) if belief is None else belief
     recent = Transitions(*(torch.zeros_like(x[:, :1]).repeat_interleave(WINDOW, 1) for x in transitions))

@@ -25,6 +25,8 @@ from sim.scenarios.change import Change
 from sim.simulation.batch import BatchSimulation
 from tests.sim.identification import estimates, normalizer_of, robot_named
 
+PHYSICS = ("physics", "hybrid", "wrong_physics", "wrong_hybrid")
+
 
 def test_a_controller_finds_out_and_tells():
     """The quadrotor hovers with one weak rotor; the ratio of its gain to the others' is what can be seen."""
@@ -93,22 +95,24 @@ def evaluation(make_checkpoint: Callable[..., Path], cartpole_scenario: Path, tm
 
 
 def test_physics_is_an_arm_of_an_evaluation(evaluation: Any, tmp_path: Path):
-    assert tuple(evaluation.arms) == ("random", "adaptive", "frozen", "physics", "wrong_physics", "oracle")
-    physics, wrong = evaluation.arms["physics"], evaluation.arms["wrong_physics"]
+    assert tuple(evaluation.arms) == ("random", "adaptive", "frozen", *PHYSICS, "oracle")
+    physics, hybrid, wrong, wrong_hybrid = (evaluation.arms[name] for name in PHYSICS)
     # the motor weakens at step 12; at the nominal robot, the prior of the right model is exact
     assert physics.prior_error[2:12].max() < 1e-4
     assert wrong.prior_error[2:12].min() > 1e-4
     assert physics.model_error[18:].mean() < 0.2 * physics.prior_error[18:].mean()
+    assert hybrid.model_error[18:].mean() < 0.2 * hybrid.prior_error[18:].mean()
+    assert wrong_hybrid.model_error[18:].mean() < 0.2 * wrong_hybrid.prior_error[18:].mean()
     # the error over ten steps is that of the learned models, on the same windows as without the optional arms
     assert evaluation.open_loop is None or set(evaluation.open_loop.errors) == {"adaptive", "frozen"}
     report = make_report(evaluation)
     write_report(tmp_path / "report.json", report)
     content = json.loads((tmp_path / "report.json").read_text())
-    assert content["config"]["physics"] == ["physics", "wrong_physics"]
+    assert content["config"]["physics"] == list(PHYSICS)
     assert content["config"]["physics_error"] == 0.2
     assert content["summary"]["adaptive_minus_physics"]["return_after_change"]["mean"] is not None
     drawn = {line.get_label() for line in recovery_figure(evaluation).axes[0].lines}
-    assert {"physics", "wrong_physics"} <= drawn
+    assert set(PHYSICS) <= drawn
 
 
 def test_the_wrong_model_can_be_left_out_or_be_more_wrong(make_checkpoint: Callable[..., Path], tmp_path: Path):
@@ -120,9 +124,10 @@ def test_the_wrong_model_can_be_left_out_or_be_more_wrong(make_checkpoint: Calla
     without, alone, worse = set_up(), set_up(physics=True, physics_error=0.0), set_up(physics=True, physics_error=0.5)
 
     assert (without.physics, without.physics_error) == ({}, None)
-    assert (list(alone.physics), alone.physics_error) == (["physics"], None)
+    assert (list(alone.physics), alone.physics_error) == (["physics", "hybrid"], None)
     assert worse.physics_error == 0.5
     model = worse.physics["wrong_physics"].settings.adapter.robot.model
+    assert worse.physics["wrong_hybrid"].settings.adapter.physics.robot.model.body_mass.tolist() == model.body_mass.tolist()
     np.testing.assert_allclose(model.body_mass, 1.5 * robot_named("cartpole").model.body_mass)
 
 

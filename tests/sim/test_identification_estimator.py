@@ -173,14 +173,14 @@ def test_infer_is_the_same_as_step_by_step():
 
 def breaks_above(limit: float, adapter: PhysicsAdapter, monkeypatch: pytest.MonkeyPatch) -> None:
     """The cart-pole's simulation breaks under every gain above `limit`."""
-    step = adapter._simulations.step
+    step = adapter.simulations.step
 
     def breaking(changes: Sequence[Change], *rest: Any) -> Any:
         next_obs = step(changes, *rest)
         next_obs[[change.actuator_gain["slide"] > limit for change in changes]] = np.nan  # type: ignore[index]
         return next_obs
 
-    monkeypatch.setattr(adapter._simulations, "step", breaking)
+    monkeypatch.setattr(adapter.simulations, "step", breaking)
 
 
 def test_a_simulation_that_breaks_is_no_perfect_prediction(monkeypatch: pytest.MonkeyPatch):

@@ -1,0 +1,296 @@
+"""A residual that is learned on top of estimated physics."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from adaptive_mbrl.adaptation.belief import select, tensors_of
+from adaptive_mbrl.controller import StepOptions
+from adaptive_mbrl.dynamics.normalizer import Normalizer
+from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.planning import GradientPlannerConfig, ICEMConfig
+from adaptive_mbrl.spec import RobotSpec
+from adaptive_mbrl.transitions import Transitions
+from sim.identification.adapter import PhysicsAdapter
+from sim.identification.controller import hybrid_controller
+from sim.identification.hybrid import HybridAdapter
+from sim.identification.mistaken import mistaken
+from sim.identification.residual import LinearResidual, Memory, ResidualConfig
+from sim.robot.robot import Robot, load_robot
+from sim.scenarios.change import Change
+from sim.simulation.batch import BatchSimulation
+from tests.sim.identification import WINDOW, drive, follow, normalizer_of, robot_named
+
+RAIL = """
+<mujoco model="rail">
+  <option timestep="0.01"/>
+  <worldbody>
+    <body name="mass">
+      <joint name="rail" type="slide" axis="1 0 0" stiffness="{stiffness}" damping="0.2"/>
+      <geom name="block" type="box" size="0.1 0.1 0.1" mass="1"/>
+    </body>
+  </worldbody>
+  <actuator>
+    <motor name="pull" joint="rail" gear="5" ctrllimited="true" ctrlrange="-1 1"/>
+  </actuator>
+</mujoco>
+"""
+ROBOT = """
+mjcf: {mjcf}
+dt: 0.05
+obs:
+  - {{name: position, unit: m, source: {{qpos: rail}}}}
+  - {{name: speed, unit: m/s, kind: velocity, source: {{qvel: rail}}}}
+objective:
+  - {{kind: tolerance, channels: [position], target: [0.5], scale: 0.3}}
+reset: {{qpos_noise: 0.2, qvel_noise: 0.1}}
+"""
+
+
+@pytest.fixture(scope="module")
+def rails(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Robot]:
+    """A mass on a rail with a spring, and the same by an MJCF that lacks it."""
+    folder, robots = tmp_path_factory.mktemp("rails"), {}
+    for name, stiffness in (("robot", 6.0), ("model", 0.0)):
+        (folder / f"{name}.xml").write_text(RAIL.format(stiffness=stiffness))
+        (folder / f"{name}.yaml").write_text(ROBOT.format(mjcf=f"{name}.xml"))
+        robots[name] = load_robot(folder / f"{name}.yaml")
+    return robots
+
+
+def rail_normalizer(robot: Robot) -> Normalizer:
+    normalizer = Normalizer(robot.spec)
+    normalizer.obs_std.copy_(torch.tensor([0.5, 1.0]))
+    normalizer.target_std.copy_(torch.tensor([0.05, 0.2]))
+    return normalizer
+
+
+def rail_adapter(robot: Robot, **residual: Any) -> HybridAdapter:
+    return HybridAdapter(robot, rail_normalizer(robot), WINDOW, residual=ResidualConfig(**residual))
+
+
+def rail_alone(robot: Robot) -> PhysicsAdapter:
+    return PhysicsAdapter(robot, rail_normalizer(robot), WINDOW)
+
+
+def part(transitions: Transitions, begin: int, end: int) -> Transitions:
+    return Transitions(*(x[:, begin:end] for x in transitions))
+
+
+def open_loop_error(adapter: PhysicsAdapter | HybridAdapter, belief: Any, ahead: Transitions) -> float:
+    """RMS over all steps and channels [target stds] of what is predicted from the first observation on."""
+    predicted = adapter.condition(belief).roll_out(ahead.obs[:, 0], ahead.action[:, None]).next_obs[0, :, 0]
+    return float(adapter.normalizer.error(predicted, ahead.next_obs).square().mean().sqrt())
+
+
+def some_memory(spec: RobotSpec, config: ResidualConfig, robots: int) -> Memory:
+    """Random transitions of robots whose actions may be one step late; a few are not valid, and some are from before a change."""
+    rng = torch.Generator().manual_seed(0)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(robots, config.memory, *shape, generator=rng, dtype=torch.float64)
+
+    valid = torch.rand(robots, config.memory, generator=rng) > 0.2
+    present = torch.arange(config.memory) >= config.memory // 2
+    return Memory(
+        draw(spec.obs_dim), draw(2, spec.action_dim), draw(spec.obs_dim), draw(spec.obs_dim), valid, present.expand_as(valid)
+    )
+
+
+@pytest.mark.parametrize(("patience", "waits"), [(1, False), (12, True)])
+def test_the_residual_is_ridge_regression_of_each_channel(patience: int, waits: bool):
+    """By the normal equations in float64. While there are too few transitions since the change, older ones alone count."""
+    normalizer = normalizer_of("quadrotor")
+    spec, config = normalizer.spec, ResidualConfig(memory=20, prior_std=0.2, forgetting=0.9, patience=patience)
+    memory, delay = some_memory(spec, config, 2), torch.tensor([1, 0])
+    noise = torch.linspace(0.01, 0.3, 2 * spec.obs_dim, dtype=torch.float64).reshape(2, -1)
+    asked = torch.randn(2, 3, spec.obs_dim), torch.rand(2, 3, spec.action_dim)
+
+    residual = LinearResidual(normalizer, memory, delay, noise, config)
+
+    mean, variance = residual.mean(*asked) / normalizer.target_std, residual.variance(*asked)
+    is_angle = np.array([c.kind == "angle" for c in spec.obs])
+    center, scale = normalizer.obs_mean.numpy()[~is_angle], normalizer.obs_std.numpy()[~is_angle]
+
+    def features(obs: Tensor, action: Tensor) -> np.ndarray:
+        linear, angles = obs.double().numpy()[:, ~is_angle], obs.double().numpy()[:, is_angle]
+        # the quadrotor's actions are from -1 to 1 already
+        return np.column_stack([(linear - center) / scale, np.sin(angles), np.cos(angles), action.numpy(), np.ones(len(obs))])
+
+    for robot in range(2):
+        counts = memory.valid[robot] & ~(memory.present[robot] & waits)
+        weight = np.where(counts, 0.9 ** np.arange(19, -1, -1), 0.0)
+        phi, at = features(memory.obs[robot], memory.applied[robot, :, delay[robot]]), features(asked[0][robot], asked[1][robot])
+        for channel in range(spec.obs_dim):
+            precision = (phi.T * weight) @ phi / noise[robot, channel].item() + np.eye(phi.shape[1]) / 0.2**2
+            moved = (phi.T * weight) @ memory.missed[robot, :, channel].numpy() / noise[robot, channel].item()
+            np.testing.assert_allclose(mean[robot, :, channel], at @ np.linalg.solve(precision, moved), atol=1e-5)
+            expected = np.einsum("ni,ij,nj->n", at, np.linalg.inv(precision), at)
+            np.testing.assert_allclose(variance[robot, :, channel], expected, rtol=1e-4)
+
+
+def test_far_from_what_was_seen_the_residual_is_limited():
+    normalizer = normalizer_of("cartpole")
+    spec, config = normalizer.spec, ResidualConfig(memory=8, patience=1)
+    memory = some_memory(spec, config, 1)
+    residual = LinearResidual(normalizer, memory, torch.tensor([0]), torch.full((1, spec.obs_dim), 0.01).double(), config)
+
+    said = residual.mean(1e6 * torch.ones(1, 1, spec.obs_dim), torch.ones(1, 1, 1))[0, 0] / normalizer.target_std
+
+    largest = memory.missed[0][memory.valid[0]].abs().amax(0)
+    torch.testing.assert_close(said.abs(), 3 * largest)
+
+
+def test_a_memory_keeps_what_was_missed_before_a_change():
+    config = ResidualConfig(memory=4)
+    memory, one = Memory.empty(3, config, 1, 2, 1), torch.ones(3, 2, dtype=torch.float64)
+    action, always, never = one[:, None, :1], torch.ones(3, dtype=torch.bool), torch.zeros(3, dtype=torch.bool)
+
+    def missed(value: float) -> Tensor:
+        return torch.full((3, 4, 2), value, dtype=torch.float64)
+
+    # the second robot changes at the last step, and the third one shows nothing then
+    for k in range(3):
+        memory = memory.append(k * one, action, one, always, never).explained(missed(k))
+    after = memory.append(3 * one, action, one, torch.tensor([True, True, False]), torch.tensor([False, True, False]))
+    found = after.explained(missed(7.0))
+
+    assert found.missed[:, :, 0].tolist() == [[7.0] * 4, [2.0, 2.0, 2.0, 7.0], [0.0, 7.0, 7.0, 7.0]]
+    assert found.obs[:, :, 0].tolist() == [[0.0, 1.0, 2.0, 3.0], [0.0, 1.0, 2.0, 3.0], [0.0, 0.0, 1.0, 2.0]]
+    assert found.present.tolist() == [[True] * 4, [False, False, False, True], [False, True, True, True]]
+    # one transition broke when it was simulated under new parameters: it no longer counts
+    broken = missed(8.0)
+    broken[0, 1] = torch.nan
+    assert found.explained(broken).valid[0].tolist() == [True, False, True, True]
+    assert found.explained(broken).missed[0, :, 0].tolist() == [8.0, 7.0, 8.0, 8.0]
+
+
+def test_a_spring_that_the_mjcf_lacks_is_learned(rails: dict[str, Robot]):
+    """When the motor becomes weak, the spring is still missing, and is not learned anew."""
+    before, after = (drive(rails["robot"], [Change(actuator_gain=gain)], 56)[1] for gain in (1.0, 0.6))
+    hybrid, physics = rail_adapter(rails["model"]), rail_alone(rails["model"])
+    first = part(before, 0, 40)
+    known = [follow(adapter, first) for adapter in (hybrid, physics)]
+    seen = Transitions(*(torch.cat([a[:, -WINDOW:], b[:, :6]], 1) for a, b in zip(first, after, strict=True)))
+
+    together, alone = (open_loop_error(a, b, part(before, 40, 56)) for a, b in zip((hybrid, physics), known, strict=True))
+    assert together < 0.1 * alone
+    then = [follow(a, part(seen, WINDOW, WINDOW + 6), b) for a, b in zip((hybrid, physics), known, strict=True)]
+    together, alone = (open_loop_error(a, b, part(after, 6, 22)) for a, b in zip((hybrid, physics), then, strict=True))
+    assert together < 0.3 * alone
+    anew = open_loop_error(hybrid, follow(hybrid, part(after, 0, 6)), part(after, 6, 22))
+    assert together < 0.5 * anew
+
+
+@pytest.mark.parametrize("name", ["cartpole", "quadrotor"])
+def test_where_the_mjcf_is_right_it_is_physics(name: str):
+    transitions = drive(name, [Change(), Change(actuator_gain=0.7)], 30)[1]
+    hybrid = HybridAdapter(robot_named(name), normalizer_of(name), WINDOW)
+    seen, ahead = part(transitions, 0, 20), part(transitions, 20, 30)
+
+    believed = follow(hybrid, seen)
+
+    added = hybrid.residual(believed).mean(ahead.obs, ahead.action) / hybrid.normalizer.target_std
+    assert added.abs().max() < hybrid.physics.config.least_noise
+    alone = open_loop_error(hybrid.physics, follow(hybrid.physics, seen), ahead)
+    assert open_loop_error(hybrid, believed, ahead) < alone + hybrid.physics.config.least_noise
+
+
+def test_every_step_of_a_rollout_goes_on_from_the_corrected_observation():
+    """Under a mistaken quadrotor, whose state has angles and a quaternion behind them."""
+    hybrid = HybridAdapter(mistaken(robot_named("quadrotor"), 0.2), normalizer_of("quadrotor"), WINDOW)
+    transitions = drive("quadrotor", [Change(), Change()], 14)[1]
+    belief = follow(hybrid, part(transitions, 0, 12))
+    predictor, obs = hybrid.condition(belief), transitions.obs[:, -1]
+    actions = 0.1 * torch.randn(2, 3, 4, hybrid.physics.robot.spec.action_dim, generator=torch.Generator().manual_seed(0))
+
+    futures = predictor.roll_out(obs, actions).next_obs[0]
+
+    at = obs[:, None].expand(-1, 3, -1)
+    for step in range(4):
+        at = predictor.predict(at, actions[:, :, step]).mean
+        assert predictor.error(futures[:, :, step], at).abs().max() < 1e-4
+    uncorrected = hybrid.physics.condition(belief.physics).roll_out(obs, actions).next_obs[0]
+    added = hybrid.residual(belief).mean(obs[:, None].expand(-1, 3, -1), actions[:, :, 0])
+    assert added.abs().max() > 1e-3
+    torch.testing.assert_close(futures[:, :, 0] - uncorrected[:, :, 0], added.float(), atol=1e-5, rtol=0.0)
+
+
+def test_a_batch_is_as_one_by_one_and_beliefs_can_be_mixed(rails: dict[str, Robot]):
+    adapter = rail_adapter(rails["model"], memory=6)
+    transitions = drive(rails["robot"], [Change(), Change(actuator_gain=0.5)], 12)[1]
+    belief = follow(adapter, transitions)
+    obs, actions = transitions.obs[:, -1], transitions.action[:, None, :5]
+
+    together = adapter.condition(belief).roll_out(obs, actions).next_obs[0]
+
+    for robot in range(2):
+        alone = follow(adapter, Transitions(*(x[robot : robot + 1] for x in transitions)))
+        rows = slice(robot, robot + 1)
+        expected = adapter.condition(alone).roll_out(obs[rows], actions[rows]).next_obs[0]
+        torch.testing.assert_close(together[rows], expected, rtol=1e-4, atol=1e-5)
+    mixed = select(torch.tensor([True, False]), adapter.prior(2), belief)
+    nominal = adapter.condition(adapter.prior(2)).roll_out(obs, actions).next_obs[0]
+    said = adapter.condition(mixed).roll_out(obs, actions).next_obs[0]
+    torch.testing.assert_close(said, torch.stack([nominal[0], together[1]]))
+    assert not torch.allclose(nominal[1], together[1], atol=1e-2)
+
+
+def test_a_gap_adds_nothing_and_takes_nothing(rails: dict[str, Robot]):
+    adapter, transitions = rail_adapter(rails["model"]), drive(rails["robot"], [Change()], 12)[1]
+    belief = follow(adapter, transitions)
+    gap = transitions._replace(valid=torch.zeros_like(transitions.valid))
+
+    after = adapter.update(belief, gap._replace(next_obs=torch.full_like(gap.next_obs, torch.nan)))
+
+    assert all(torch.equal(a, b) for a, b in zip(tensors_of(after.memory), tensors_of(belief.memory), strict=True))
+    assert adapter.diagnose(after).mean.tolist() == adapter.diagnose(belief).mean.tolist()
+
+
+def test_infer_is_the_same_as_step_by_step(rails: dict[str, Robot]):
+    adapter, transitions = rail_adapter(rails["model"]), drive(rails["robot"], [Change()], WINDOW)[1]
+
+    inferred, followed = adapter.infer(transitions), follow(adapter, transitions)
+
+    assert all(torch.equal(a, b) for a, b in zip(tensors_of(inferred), tensors_of(followed), strict=True))
+
+
+def test_a_controller_learns_the_residual_of_several_robots_and_forgets_it(rails: dict[str, Robot]):
+    planner = ICEMConfig(horizon=4, num_samples=8, num_iterations=1, num_elites=3)
+    controller = hybrid_controller(rails["model"], rail_normalizer(rails["model"]), planner)
+    simulation = BatchSimulation(rails["robot"], 2)
+    obs, errors = simulation.reset([0, 1]), []
+
+    for step in range(30):
+        command = controller.step(obs, options=StepOptions(after_gap=step == 20))
+        obs = simulation.step(command.action)
+        errors.append((command.info.prior_error, command.info.adapted_error))
+
+    prior, adapted = (np.stack(e)[-6:] for e in zip(*errors, strict=True))
+    assert (adapted.mean(0) < 0.1 * prior.mean(0)).all()
+    # neither the first step nor that after a gap ends a transition
+    assert controller.belief.memory.valid.sum(1).tolist() == [28, 28]  # type: ignore[union-attr]
+    controller.reset()
+    assert controller.belief is None
+
+
+def test_what_cannot_be_corrected_step_by_step_is_refused(rails: dict[str, Robot], tmp_path: Path):
+    """Without the speed as a channel there is no state to go on from; a derivative to plan with there is never."""
+    (tmp_path / "rail.xml").write_text(RAIL.format(stiffness=0.0))
+    (tmp_path / "rail.yaml").write_text(re.sub(r".*name: speed.*\n", "", ROBOT).format(mjcf="rail.xml"))
+    blind = load_robot(tmp_path / "rail.yaml")
+
+    with pytest.raises(
+        ConfigError, match="physics needs the whole state, and no channel tells the velocity of joint 'rail'"
+    ) as caught:
+        HybridAdapter(blind, Normalizer(blind.spec), WINDOW)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ConfigError, match="physics has no derivative to plan with"):
+        hybrid_controller(rails["model"], rail_normalizer(rails["model"]), GradientPlannerConfig())
