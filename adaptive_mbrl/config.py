@@ -159,7 +159,7 @@ def from_mapping(cls: type[T], values: Any, *, source: str, key: str = "") -> T:
         if name not in fields:
             hint, allowed = did_you_mean(str(name), fields), ", ".join(fields)
             raise ConfigError(f"{source}: unknown key '{_join(key, str(name))}'{hint}; allowed keys: {allowed}")
-    hints = _type_hints(cls)
+    hints = _type_hints(cls)  # type: ignore[arg-type]
     kwargs = {}
     for name, field in fields.items():
         if name in values:
