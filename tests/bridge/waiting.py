@@ -24,7 +24,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 def hasten(patch: pytest.MonkeyPatch) -> None:
     """Let nodes measure more briefly how long plans take, and say more often how they are, so that tests wait less."""
-    patch.setattr("robot_bridge.control.warm_up.WARM_UP_STEPS", 2)
+    patch.setattr("robot_bridge.control.warm_up.WARM_UP_STEPS", 5)
     patch.setattr("robot_bridge.node.running.DIAGNOSTICS_PERIOD", 0.1)
     # among all tests, looking at everything that a node unfreezes would take half a second each time
     stays = SimpleNamespace(collect=gc.collect, freeze=lambda: None, unfreeze=lambda: None)
