@@ -1,5 +1,7 @@
 """Fixtures that several files share: untrained checkpoints, as for the simulation's tests, and a control loop in virtual time."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.bridge.loop_parts import parts
@@ -10,6 +12,8 @@ __all__ = ["make_checkpoint", "parts"]
 
 
 @pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nodes for which tests wait less; see `hasten`."""
-    hasten(monkeypatch)
+def hasty() -> Iterator[None]:
+    """Nodes for which tests wait less; see `hasten`. A test may undo its own changes meanwhile."""
+    with pytest.MonkeyPatch.context() as patch:
+        hasten(patch)
+        yield
