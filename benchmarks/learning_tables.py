@@ -141,6 +141,23 @@ def rules_table(report: dict[str, Any]) -> str:
     return "\n".join([about, "", *table(head, rows)])
 
 
+def physics_errors_table(report: dict[str, Any]) -> str:
+    """Open-loop errors of physics alone and with a residual, by robot, MJCF and noise."""
+    rows = [
+        (
+            row["robot"],
+            row["mjcf"],
+            f"{row['noise']:g}",
+            *(with_interval(named(row[key]), 3) for key in ("physics", "hybrid")),
+            with_interval(named(row["ratio"]), 2),
+        )
+        for row in report["physics_errors"]
+    ]
+    about = f"{report['episodes']} episodes each; {report['machine']['cpu']}, revision {report['machine']['revision']}."
+    head = ("robot", "MJCF", "noise", "physics [95 %]", "hybrid [95 %]", "hybrid / physics [95 %]")
+    return "\n".join([about, "", *table(head, rows)])
+
+
 def gate_table(report: dict[str, Any]) -> str:
     """Errors of the beliefs from more or fewer transitions, soon after a change and otherwise."""
     rows = [(name, f"{e['soon']:.3f}", f"{e['else']:.3f}") for name, e in report["gate_errors"].items()]

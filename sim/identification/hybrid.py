@@ -111,7 +111,7 @@ class HybridAdapter(Adapter[HybridBelief]):
     def residual(self, belief: HybridBelief) -> LinearResidual:
         """What is believed to be missing in the MJCF."""
         physics, memory = map_belief(Tensor.cpu, belief)
-        return LinearResidual(self._on_cpu[0], memory, physics.log_odds.argmax(1), physics.noise, self.config)
+        return LinearResidual(self._on_cpu[0], memory, physics.log_odds.argmax(1), self.config)
 
     def diagnose(self, belief: HybridBelief) -> ParameterEstimate:
         """Names, means and standard deviations of all parameters."""

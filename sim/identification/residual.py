@@ -2,13 +2,24 @@
 
 With MuJoCo's control step f under the estimated parameters theta, features phi of observation and action, and the target stds D,
 
-    o' = f(o, a; theta) + D (W^T phi(o, a) + e),       W_fd ~ N(0, s^2),       e_d ~ N(0, R_d lambda^-age)
+    o' = f(o, a; theta) + D (W^T phi(o, a) + e),       W_fd ~ N(0, g_d R_d),       e_d ~ N(0, R_d lambda^-age)
 
-R_d is the physics' own unexplained mean square in channel d. So where the MJCF is right, there is next to nothing to explain,
-and W stays near zero; and where nothing has been seen yet, the prior says that the physics is right. With features Phi and
-unexplained errors Y, in target stds, of the transitions in a memory, and G = diag(lambda^age), the posterior of channel d is
+R_d is the mean square of what neither of them explains in channel d, and g_d is how wide the prior of the weights is beside it:
+where g_d = 0, there is no residual. With features Phi and unexplained errors Y, in target stds, of the transitions in a memory,
+G = diag(lambda^age) and n = tr G, the posterior of channel d is
 
-    P_d = I / s^2 + Phi^T G Phi / R_d,       W_d = P_d^-1 Phi^T G Y_d / R_d,       var(phi^T W_d) = phi^T P_d^-1 phi
+    W_d = V diag(g / (1 + g l)) c,    cov(W_d) = R_d V diag(g / (1 + g l)) V^T
+    Phi^T G Phi = V diag(l) V^T,      c = V^T Phi^T G Y_d
+
+Which g_d it is, the evidence says, in which R_d ~ InvGamma(1, r^2) is integrated out:
+
+    log p(Y_d | g) = -1/2 sum_i log(1 + g l_i) - (1 + n/2) log(r^2 + q/2) + const
+    q = Y_d^T G Y_d - sum_i g c_i^2 / (1 + g l_i),      1 / E[1 / R_d] = (r^2 + q/2) / (1 + n/2)
+
+In each channel the MJCF is right a priori with odds of a hundred to one. So noise is not explained, because explaining it would
+take nearly as many weights as there are transitions; and what the features do explain is explained at once, even where it had
+counted as noise before. To choose a prior by its evidence is MacKay's proposal (Bayesian interpolation, Neural Computation 4(3),
+1992).
 
 This is the posterior of the rule `bayes_linear`, by the F x F system: the memory is longer than the features are many, and every
 channel has a noise of its own. Parametric physics with such a learned part on top is semi-parametric regression (Romeres et al.
@@ -20,6 +31,7 @@ a constant; angles as sine and cosine.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -34,6 +46,10 @@ from adaptive_mbrl.dynamics.normalizer import Normalizer
 
 Array = NDArray[np.float64]
 
+_WIDTHS = torch.tensor([0.0, *(10.0**k for k in range(-2, 5))], dtype=torch.float64)
+"""g that are tried."""
+_ODDS = math.log(100.0)
+"""Log odds that the MJCF is right in a channel, before anything was seen."""
 _FARTHEST = 3.0
 """How many times the largest error in the memory the residual may be; a linear function has no bounds, and planners look far."""
 
@@ -44,13 +60,13 @@ class ResidualConfig:
 
     Attributes:
         memory: L, number of transitions that it is learned from.
-        prior_std: s, prior standard deviation of a weight [target stds per unit of a feature].
+        noise: r, what stays unexplained where everything is explained, before anything was seen [target stds].
         forgetting: lambda, what a transition counts for beside one that is a control step newer; 1 forgets nothing.
         patience: number of transitions after a change that only the parameters explain; then the residual learns from them, too.
     """
 
     memory: int = bounded(128, low=1, high=1024)
-    prior_std: float = bounded(0.3, low=1e-6, high=1e3)
+    noise: float = bounded(0.005, low=1e-6, high=10.0)
     forgetting: float = bounded(0.99, low=0.01, high=1.0)
     patience: int = bounded(5, low=1, high=1024)
 
@@ -118,11 +134,10 @@ class LinearResidual:
         normalizer: on the CPU; of the features and of the target stds.
         memory: what it is learned from.
         delay: action delay of each robot [control steps], (B,).
-        noise: R, (B, obs_dim).
         config: how it is learned.
     """
 
-    def __init__(self, normalizer: Normalizer, memory: Memory, delay: Tensor, noise: Tensor, config: ResidualConfig) -> None:
+    def __init__(self, normalizer: Normalizer, memory: Memory, delay: Tensor, config: ResidualConfig) -> None:
         self._normalizer = normalizer
         recent = memory.valid & memory.present
         used = memory.valid & (~memory.present | (recent.sum(1, keepdim=True) >= config.patience))
@@ -131,12 +146,16 @@ class LinearResidual:
         )
         self._largest = _FARTHEST * missed.abs().amax(1, keepdim=True)
         age = torch.arange(config.memory - 1, -1, -1, dtype=phi.dtype)
-        weighed, prior = phi.mT * config.forgetting**age, torch.eye(phi.shape[-1], dtype=phi.dtype) / config.prior_std**2
-        # the channels differ in their noise only: (B, obs_dim, F, F)
-        precision = prior + (weighed @ phi)[:, None] / noise[..., None, None]
-        self._factor = torch.linalg.cholesky(precision)
-        moved = (weighed @ missed / noise[:, None]).mT[..., None]
-        self._weights = torch.cholesky_solve(moved, self._factor)[..., 0].mT
+        weight = (used * config.forgetting**age)[..., None]
+        # the channels differ in their widths and in their noise only
+        size, self._axes = torch.linalg.eigh(phi.mT @ (weight * phi))
+        size = size.clamp(min=0.0)[:, None]
+        along = (weight * missed).mT @ phi @ self._axes
+        squared, count = (weight * missed.square()).sum(1), weight.sum(1)
+        width, noise = _most_evident(size, along, squared, count, config.noise)
+        kept = width[..., None] / (1 + width[..., None] * size)
+        self._weights = self._axes @ (kept * along).mT
+        self._spread = kept * noise[..., None]
 
     def mean(self, obs: Tensor, action: Tensor) -> Tensor:
         """What is added to the next observation [SI units]: (B, N, obs_dim), applied (B, N, action_dim) -> (B, N, obs_dim)."""
@@ -145,8 +164,7 @@ class LinearResidual:
 
     def variance(self, obs: Tensor, action: Tensor) -> Tensor:
         """Posterior variance in squared target stds, of the same arguments: (B, N, obs_dim)."""
-        phi = self._features(obs, action)[:, None].mT
-        return torch.linalg.solve_triangular(self._factor, phi, upper=False).square().sum(-2).mT
+        return (self._features(obs, action) @ self._axes).square() @ self._spread.mT
 
     def correction(self, obs: np.ndarray, action: np.ndarray) -> Array:
         """`mean` of N rows for each robot one after the other: (B N, obs_dim), (B N, action_dim) -> (B N, obs_dim)."""
@@ -158,3 +176,22 @@ class LinearResidual:
         encoded = self._normalizer.affine().encode(obs.float())
         features = torch.cat([encoded, self._normalizer.encode_action(action.float())], dim=-1)
         return torch.nn.functional.pad(features.double(), (0, 1), value=1.0)
+
+
+def _most_evident(size: Tensor, along: Tensor, squared: Tensor, count: Tensor, noise: float) -> tuple[Tensor, Tensor]:
+    """The width g that the evidence speaks for, and R = 1 / E[1 / R] under it: (B, obs_dim) each.
+
+    Args:
+        size: l, (B, 1, F).
+        along: c, (B, obs_dim, F).
+        squared: Y^T G Y, (B, obs_dim).
+        count: n, (B, 1).
+        noise: r.
+    """
+    widths = _WIDTHS[:, None, None, None]
+    missed = squared - (widths * along.square() / (1 + widths * size)).sum(-1)
+    unexplained = noise**2 + 0.5 * missed.clamp(min=0.0)
+    evidence = -0.5 * torch.log1p(widths * size).sum(-1) - (1 + 0.5 * count) * unexplained.log()
+    evidence[0] += _ODDS
+    best = evidence.argmax(0)
+    return _WIDTHS[best], unexplained.gather(0, best[None])[0] / (1 + 0.5 * count)
