@@ -9,6 +9,14 @@ So a force that comes and goes is a parameter's, and what goes with position, ve
 Where the filter notices a change, theta starts over from the nominal robot, and W stays: a spring that the MJCF lacks is still
 missing when a motor has become weak. What the transitions before the change have missed is kept as it was under the parameters
 of that time.
+
+Two that explain the same errors can also agree on something wrong. So beside them goes the filter that knows of no residual,
+theta_0, and every transition is predicted by both before it is used. With mean squares q of their errors over the channels,
+
+    lead <- k lead + (1 - k) log((q_0 + r^2) / (q + r^2))
+
+The residual is used, and known to the filter, while the lead is more than `least_lead`; else theta is theta_0. A change, which
+nobody predicts, leaves the lead nearly as it is.
 """
 
 from __future__ import annotations
@@ -20,13 +28,14 @@ import torch
 from torch import Tensor
 
 from adaptive_mbrl.adaptation.base import Adapter
-from adaptive_mbrl.adaptation.belief import map_belief
+from adaptive_mbrl.adaptation.belief import map_belief, select
 from adaptive_mbrl.dynamics.normalizer import Normalizer
 from adaptive_mbrl.transitions import Transitions
 from sim.identification.adapter import ParameterEstimate, PhysicsAdapter, PhysicsBelief, one_by_one
 from sim.identification.estimator import PhysicsConfig
 from sim.identification.predictor import PhysicsPredictor
 from sim.identification.residual import LinearResidual, Memory, ResidualConfig
+from sim.identification.residuals import Window
 from sim.robot.robot import Robot
 
 
@@ -34,12 +43,16 @@ class HybridBelief(NamedTuple):
     """What is believed about B robots.
 
     Attributes:
-        physics: about their parameters.
+        alone: about their parameters, if the MJCF is right but for them.
+        physics: about their parameters, beside the residual; the same as `alone` where that has no lead.
         memory: what the parameters do not explain.
+        lead: of the physics with a residual over the physics alone, in one-step predictions, (B,).
     """
 
+    alone: PhysicsBelief
     physics: PhysicsBelief
     memory: Memory
+    lead: Tensor
 
 
 class HybridAdapter(Adapter[HybridBelief]):
@@ -84,47 +97,85 @@ class HybridAdapter(Adapter[HybridBelief]):
     def prior(self, batch_size: int) -> HybridBelief:
         spec, delays = self.physics.robot.spec, self.physics.config.max_delay + 1
         memory = Memory.empty(batch_size, self.config, delays, spec.obs_dim, spec.action_dim)
-        return self._belief(self.physics.prior(batch_size), memory)
+        nothing = self.physics.prior(batch_size)
+        return self._belief(nothing, nothing, memory, torch.zeros(batch_size, dtype=torch.float64))
 
     @torch.no_grad()
     def update(self, belief: HybridBelief, recent: Transitions) -> HybridBelief:
         window, sent = self.physics.window_of(recent)
-        delay = belief.physics.log_odds.argmax(1).cpu()
-        applied = torch.from_numpy(window.applied)
-        known = self.residual(belief).mean(torch.from_numpy(window.obs), applied[torch.arange(len(delay)), delay])
-        unexplained = window._replace(next_obs=window.next_obs - known.numpy())
-        physics = self.physics.update_from(belief.physics, unexplained, sent)
-        newest = (torch.from_numpy(x[:, -1]).double() for x in (window.obs, window.applied.swapaxes(1, 2), window.next_obs))
         new = torch.from_numpy(window.valid[:, -1])
+        lead = torch.where(new, self._lead(belief, window), belief.lead.cpu())
+        alone = self.physics.update_from(belief.alone, window, sent)
+        physics, is_used = alone, lead > self.config.least_lead
+        if is_used.any():
+            known = self.residual(belief._replace(lead=lead))
+            delay = belief.physics.log_odds.argmax(1).cpu()
+            acted = torch.from_numpy(window.applied)[torch.arange(len(delay)), delay]
+            explained = known.mean(torch.from_numpy(window.obs), acted).numpy()
+            beside = self.physics.update_from(belief.physics, window._replace(next_obs=window.next_obs - explained), sent)
+            physics = select(is_used.to(lead.device), beside, alone)
+        newest = (torch.from_numpy(x[:, -1]).double() for x in (window.obs, window.applied.swapaxes(1, 2), window.next_obs))
         # the newest transition is the only one that is trusted: the filter has started over
-        memory = map_belief(Tensor.cpu, belief.memory).append(*newest, new, physics.trusted.cpu() == 1)
-        return self._belief(physics, memory.explained(self._missed(physics, memory)))
+        changed = physics.trusted.cpu() == 1
+        memory = map_belief(Tensor.cpu, belief.memory).append(*newest, new, changed, self.config.doubtful)
+        applied = memory.under(physics.log_odds.argmax(1).cpu())
+        missed = self._missed(physics, memory.obs, applied, memory.next_obs, memory.valid & memory.present)
+        return self._belief(alone, physics, memory.explained(missed), lead)
 
     def infer(self, recent: Transitions) -> HybridBelief:
         """One transition after the other."""
         return one_by_one(self, recent)
 
     def condition(self, belief: HybridBelief, noise: Tensor | None = None) -> PhysicsPredictor:
-        """The simulator under the most probable parameters and delay, corrected after every step; `noise` is not used."""
+        """The simulator under the most probable parameters and delay, corrected after every step; `noise` is not used.
+
+        Where the residual has no lead, nothing is corrected.
+        """
         return self.physics.predictor(belief.physics, self.residual(belief))
 
     def residual(self, belief: HybridBelief) -> LinearResidual:
-        """What is believed to be missing in the MJCF."""
-        physics, memory = map_belief(Tensor.cpu, belief)
-        return LinearResidual(self._on_cpu[0], memory, physics.log_odds.argmax(1), self.config)
+        """What is believed to be missing in the MJCF: nothing where it has no lead."""
+        return self._learned(belief, belief.lead.cpu() > self.config.least_lead)
 
     def diagnose(self, belief: HybridBelief) -> ParameterEstimate:
         """Names, means and standard deviations of all parameters."""
         return self.physics.diagnose(belief.physics)
 
-    def _missed(self, physics: PhysicsBelief, memory: Memory) -> Tensor:
-        """What the physics leaves unexplained in the transitions since the last change [target stds], NaN elsewhere."""
-        changes, delay = self.physics.most_probable(physics)
-        applied = memory.under(torch.from_numpy(delay)).numpy()
-        rows = (memory.valid & memory.present).numpy()
-        simulated = self.physics.simulations.step(changes, memory.obs.numpy(), applied, rows)
-        return self._on_cpu[0].error(memory.next_obs, torch.from_numpy(simulated))
+    def _learned(self, belief: HybridBelief, is_used: Tensor) -> LinearResidual:
+        """The residual; nothing where it is not used, (B,)."""
+        physics, memory = (map_belief(Tensor.cpu, x) for x in (belief.physics, belief.memory))
+        memory = memory._replace(valid=memory.valid & is_used[:, None])
+        return LinearResidual(self._on_cpu[0], memory, physics.log_odds.argmax(1), self.config)
 
-    def _belief(self, physics: PhysicsBelief, memory: Memory) -> HybridBelief:
+    def _lead(self, belief: HybridBelief, window: Window) -> Tensor:
+        """The lead after the newest transition, which the belief does not know yet, (B,)."""
+        obs, applied, next_obs = (torch.from_numpy(x[..., -1:, :]) for x in (window.obs, window.applied, window.next_obs))
+        learned = self._learned(belief, torch.ones(len(obs), dtype=torch.bool))
+        squares = []
+        for physics, is_corrected in ((belief.alone, False), (belief.physics, True)):
+            delay = physics.log_odds.argmax(1).cpu()
+            acted = applied[torch.arange(len(delay)), delay]
+            error = self._missed(physics, obs, acted, next_obs, torch.from_numpy(window.valid[:, -1:]))
+            if is_corrected:
+                error = error - learned.mean(obs, acted) / self._on_cpu[0].target_std
+            squares.append(error.square().mean((1, 2)) + self.config.noise**2)
+        gained = (squares[0] / squares[1]).log().nan_to_num()
+        return self.config.lead_memory * belief.lead.cpu() + (1 - self.config.lead_memory) * gained
+
+    def _missed(self, physics: PhysicsBelief, obs: Tensor, applied: Tensor, next_obs: Tensor, rows: Tensor) -> Tensor:
+        """What the physics leaves unexplained [target stds] in these N transitions of each robot, (B, N, obs_dim).
+
+        Args:
+            physics: what is believed about the robots.
+            obs: (B, N, obs_dim).
+            applied: (B, N, action_dim).
+            next_obs: (B, N, obs_dim).
+            rows: which of them are wanted, (B, N) bool; the others are NaN, and those whose simulation broke.
+        """
+        changes, _ = self.physics.most_probable(physics)
+        simulated = self.physics.simulations.step(changes, obs.numpy(), applied.numpy(), rows.numpy())
+        return self._on_cpu[0].error(next_obs, torch.from_numpy(simulated))
+
+    def _belief(self, alone: PhysicsBelief, physics: PhysicsBelief, memory: Memory, lead: Tensor) -> HybridBelief:
         device = self.normalizer.target_std.device
-        return HybridBelief(physics, map_belief(lambda tensor: tensor.to(device), memory))
+        return HybridBelief(alone, physics, map_belief(lambda tensor: tensor.to(device), memory), lead.to(device))

@@ -62,13 +62,17 @@ class ResidualConfig:
         memory: L, number of transitions that it is learned from.
         noise: r, what stays unexplained where everything is explained, before anything was seen [target stds].
         forgetting: lambda, what a transition counts for beside one that is a control step newer; 1 forgets nothing.
-        patience: number of transitions after a change that only the parameters explain; then the residual learns from them, too.
+        doubtful: number of transitions before a change is noticed that are no longer learned from: it may have come before them.
+        lead_memory: k, weight of the past in the lead.
+        least_lead: the lead from which the residual is used; see `sim/identification/hybrid.py`.
     """
 
     memory: int = bounded(128, low=1, high=1024)
     noise: float = bounded(0.005, low=1e-6, high=10.0)
     forgetting: float = bounded(0.99, low=0.01, high=1.0)
-    patience: int = bounded(5, low=1, high=1024)
+    doubtful: int = bounded(5, low=0, high=1024)
+    lead_memory: float = bounded(0.8, low=0.0, high=1.0)
+    least_lead: float = bounded(0.2, low=0.0, high=100.0)
 
 
 class Memory(NamedTuple):
@@ -80,7 +84,7 @@ class Memory(NamedTuple):
         next_obs: (B, L, obs_dim).
         missed: what the physics under its present parameters leaves unexplained in each of them [target stds]; for those from
             before a change, under the parameters of that time, (B, L, obs_dim).
-        valid: False before there are L of them, and where the simulation broke, (B, L) bool.
+        valid: False before there are L of them, where the simulation broke, and right before a change, (B, L) bool.
         present: whether a transition is from after the last change, (B, L) bool.
     """
 
@@ -99,7 +103,7 @@ class Memory(NamedTuple):
         never = torch.zeros(batch_size, config.memory, dtype=torch.bool)
         return cls(obs, applied, obs, obs, never, never)
 
-    def append(self, obs: Tensor, applied: Tensor, next_obs: Tensor, new: Tensor, changed: Tensor) -> Memory:
+    def append(self, obs: Tensor, applied: Tensor, next_obs: Tensor, new: Tensor, changed: Tensor, doubtful: int) -> Memory:
         """The memory one control step later, with a transition that nothing has explained yet.
 
         Args:
@@ -108,8 +112,10 @@ class Memory(NamedTuple):
             next_obs: (B, obs_dim).
             new: where there is a transition; other robots' memories stay as they are, (B,) bool.
             changed: where the physics is another one from this transition on, (B,) bool.
+            doubtful: number of transitions before that one in which it may already have been another one.
         """
-        before = self._replace(present=self.present & ~changed[:, None])
+        is_sure = torch.arange(self.valid.shape[1]) < self.valid.shape[1] - doubtful
+        before = self._replace(valid=self.valid & (is_sure | ~changed[:, None]), present=self.present & ~changed[:, None])
         newest = (obs, applied, next_obs, torch.zeros_like(obs), new, new)
         longer = Memory(*(torch.cat([old[:, 1:], x[:, None]], 1) for old, x in zip(before, newest, strict=True)))
         return select(new, longer, self)
@@ -139,14 +145,11 @@ class LinearResidual:
 
     def __init__(self, normalizer: Normalizer, memory: Memory, delay: Tensor, config: ResidualConfig) -> None:
         self._normalizer = normalizer
-        recent = memory.valid & memory.present
-        used = memory.valid & (~memory.present | (recent.sum(1, keepdim=True) >= config.patience))
-        phi, missed = (
-            torch.where(used[..., None], x, 0.0) for x in (self._features(memory.obs, memory.under(delay)), memory.missed)
-        )
+        used = memory.valid[..., None]
+        phi, missed = (torch.where(used, x, 0.0) for x in (self._features(memory.obs, memory.under(delay)), memory.missed))
         self._largest = _FARTHEST * missed.abs().amax(1, keepdim=True)
         age = torch.arange(config.memory - 1, -1, -1, dtype=phi.dtype)
-        weight = (used * config.forgetting**age)[..., None]
+        weight = used * (config.forgetting**age)[:, None]
         # the channels differ in their widths and in their noise only
         size, self._axes = torch.linalg.eigh(phi.mT @ (weight * phi))
         size = size.clamp(min=0.0)[:, None]

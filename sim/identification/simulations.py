@@ -49,7 +49,7 @@ class Simulations:
         physics = self._physics(changes, rows)
         self._place(physics, obs)
         previous = physics.arrays["qpos"].copy()
-        physics.step(self._clipped(applied).reshape(physics.num_sims, -1), rows=rows.reshape(-1))
+        physics.step(self._clipped(applied).reshape(physics.num_sims, -1), rows=rows.ravel())
         next_obs = physics.observe(previous).astype(np.float64)
         next_obs[physics.unstable() | ~rows.reshape(-1)] = np.nan
         return next_obs.reshape(*rows.shape, -1)
