@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from adaptive_mbrl.config import did_you_mean
 from adaptive_mbrl.controller import AdaptiveController
@@ -66,6 +67,11 @@ def training_range(controller: AdaptiveController) -> TrainingRange:
     """What the data were like that a controller's model was trained on."""
     normalizer = controller.settings.adapter.normalizer
     return TrainingRange(*(x.cpu().numpy().astype(np.float64) for x in (normalizer.obs_mean, normalizer.obs_std)))
+
+
+def change_stds(controller: AdaptiveController) -> NDArray[np.float64]:
+    """The std of the change of each observation channel in a control period of the training data, (obs_dim,)."""
+    return controller.settings.adapter.normalizer.target_std.cpu().numpy().astype(np.float64)
 
 
 def require_latency(config: BridgeConfig, controller: AdaptiveController, path: Path) -> None:

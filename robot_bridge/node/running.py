@@ -49,7 +49,7 @@ from robot_bridge.node.tick_checks import TickChecks
 from robot_bridge.preflight.checks import require_passed, summary
 from robot_bridge.preflight.inputs_check import check_inputs
 from robot_bridge.preflight.listening import listen
-from robot_bridge.robot_files import make_inspection, make_supervisor, require_latency, training_range
+from robot_bridge.robot_files import change_stds, make_inspection, make_supervisor, require_latency, training_range
 from robot_bridge.safety.model_checks import ModelChecks
 from robot_bridge.safety.presence import Expected
 from robot_bridge.safety.supervisor import Decision, SafetySupervisor, TrainingRange
@@ -206,7 +206,7 @@ class Running:
         self.monitors = monitors_of(config, spec, shared)
         self._pause = AdaptationPause(config.adaptation.pause_when, spec, training.std, shared)
         checks = TickChecks(
-            ModelChecks(spec, config.safety, names, self._expected(transport)),
+            ModelChecks(spec, config.safety, change_stds(controller), names, self._expected(transport)),
             self.monitors,
             self._pause,
             self._watch,

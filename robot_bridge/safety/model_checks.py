@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from adaptive_mbrl.controller import Command
 from adaptive_mbrl.spec import RobotSpec
@@ -14,6 +15,7 @@ from robot_bridge.safety.derivatives import Derivatives
 from robot_bridge.safety.faults import Fault
 from robot_bridge.safety.frozen import FrozenChannels
 from robot_bridge.safety.innovations import Innovations
+from robot_bridge.safety.leaps import Leaps
 from robot_bridge.safety.observation_checks import Observed
 from robot_bridge.safety.presence import Expected
 
@@ -26,22 +28,26 @@ class ModelChecks:
         config: what is checked.
         diagnosis_names: the parameters of the checkpoint's diagnosis.
         expected: those who must not fall silent.
+        change_std: std of the change of each channel in a control period, (obs_dim,).
     """
 
     def __init__(
         self,
         spec: RobotSpec,
         config: SafetyConfig,
+        change_std: NDArray[np.float64],
         diagnosis_names: tuple[str, ...] = (),
         expected: Sequence[Expected] = (),
     ) -> None:
         self._frozen = FrozenChannels(spec.obs_names, config.frozen_steps)
         self._innovations = Innovations(spec.obs_names, config.max_jump, config.max_drift)
+        self._leaps = Leaps(spec, config.max_jump, change_std)
         self._derivatives = Derivatives(spec, config.derivatives)
         self._actuators = None if config.actuators is None else ActuatorDiagnosis(diagnosis_names, config.actuators, spec.dt)
         self._expected = expected
         self._seen: Command | None = None
         self._of_model: list[Fault] = []
+        self._leapt: list[Fault] = []
 
     def look(self, now: float, observed: Observed, command: Command | None) -> tuple[Fault, ...]:
         """The faults at a tick.
@@ -51,13 +57,17 @@ class ModelChecks:
             observed: the observation of the tick.
             command: the newest plan with what the controller found; None without one.
         """
+        is_new = command is not None and command is not self._seen
         if command is None:
             self._of_model = []
-        elif command is not self._seen:
+        elif is_new:
             self._of_model = self._look_at(command)
+        # a new plan was made from the observation of the tick before, and knows whether that was predicted
+        was_predicted = is_new and command is not None and bool(np.isfinite(command.info.innovation).all())
+        leapt, self._leapt = [] if was_predicted else self._leapt, self._leaps.look(observed)
         self._seen = command
         silent = [fault for sender in self._expected for fault in sender.look(now)]
-        return (*self._of_model, *self._derivatives.look(observed), *silent)
+        return (*self._of_model, *leapt, *self._derivatives.look(observed), *silent)
 
     def _look_at(self, command: Command) -> list[Fault]:
         info = command.info

@@ -13,6 +13,7 @@ from robot_bridge.safety.config import ActuatorAlarms, Derivative, SafetyConfig
 from robot_bridge.safety.derivatives import Derivatives
 from robot_bridge.safety.frozen import FrozenChannels
 from robot_bridge.safety.innovations import Innovations
+from robot_bridge.safety.leaps import Leaps
 from robot_bridge.safety.model_checks import ModelChecks
 from robot_bridge.safety.presence import Expected
 from robot_bridge.safety.supervisor import Observed
@@ -199,12 +200,58 @@ def test_a_sender_who_never_came_is_missing():
     assert [fault.words for fault in sender.look(0.0)] == ["the stream of goals is not there"]
 
 
+# --- leaps --------------------------------------------------------------------------------------------------------------------
+
+
+def observed_at(step: float, *values: float) -> Observed:
+    return Observed(np.array(values), np.full(3, step * DT))
+
+
+def look_at_all(checks: Leaps, *observed: Observed) -> list[list[str]]:
+    return [[fault.words for fault in checks.look(each)] for each in observed]
+
+
+def test_a_value_that_leaves_its_course_leaps_once():
+    checks = Leaps(SPEC, max_jump=5.0, change_std=np.array([0.1, 0.1, 1.0]))
+    steady = [observed_at(k, 0.3 * k, 0.0, 2.0 * k) for k in range(4)]
+    # from its course, not from where it was
+    after = [observed_at(k, 0.3 * k - 0.6, 0.0, 2.0 * k) for k in range(4, 8)]
+
+    found = look_at_all(checks, *steady, *after)
+
+    assert found == [[]] * 4 + [["'hip_angle' jumped by 6 target stds without a prediction; allowed: 5"]] + [[]] * 3
+
+
+def test_a_late_message_is_no_leap_and_after_a_long_silence_nothing_is_known():
+    checks = Leaps(SPEC, max_jump=5.0, change_std=np.full(3, 0.1))
+
+    # nothing new, then twice as much in twice the time; then five control periods of silence
+    times = [0, 1, 2, 2, 4, 5, 10, 11, 12]
+    assert look_at_all(checks, *(observed_at(k, 0.0, 0.0, 0.4 * k) for k in times)) == [[]] * len(times)
+    assert look_at_all(checks, observed_at(17, 0.0, 0.0, 100.0), observed_at(18, 0.0, 0.0, 100.4)) == [[], []]
+
+
+def test_an_angle_leaps_on_its_circle():
+    checks = Leaps(SPEC, max_jump=5.0, change_std=np.full(3, 0.1))
+    around = [observed_at(k, math.remainder(0.4 * k, math.tau), 0.0, 0.0) for k in range(20)]
+
+    assert look_at_all(checks, *around) == [[]] * 20
+
+
+def test_a_value_that_is_not_finite_is_no_leap():
+    checks = Leaps(SPEC, max_jump=5.0, change_std=np.full(3, 0.1))
+    values = [0.0, 0.0, math.nan, 0.0, 0.0, math.inf, 0.0, 0.0]
+
+    assert look_at_all(checks, *(observed_at(k, 0.0, 0.0, value) for k, value in enumerate(values))) == [[]] * len(values)
+    assert look_at_all(checks, observed_at(8, 0.0, 0.0, 1.0)) != [[]]
+
+
 # --- all together -------------------------------------------------------------------------------------------------------------
 
 
 def checks_of_all(**changes: object) -> ModelChecks:
     config = SafetyConfig(rate_limits={"hip": 1.0, "knee": 1.0}, **changes)
-    return ModelChecks(SPEC, config, expected=[Expected("goal_lost", "the stream of goals", lambda: 0.0, 1.0)])
+    return ModelChecks(SPEC, config, np.full(3, 0.1), expected=[Expected("goal_lost", "the stream of goals", lambda: 0.0, 1.0)])
 
 
 def test_each_plan_counts_once_and_its_faults_last_until_the_next_one():
@@ -219,6 +266,20 @@ def test_each_plan_counts_once_and_its_faults_last_until_the_next_one():
     assert [fault.kind for fault in first] == ["jump"]
     assert again == [first] * 10
     assert checks.look(0.1, seen, None) == ()
+
+
+@pytest.mark.parametrize("innovation", [np.zeros(3), np.full(3, np.nan), None], ids=["predicted", "after a gap", "no plan"])
+def test_what_leaps_is_told_unless_the_plan_after_it_had_predicted_it(innovation: np.ndarray | None):
+    checks = checks_of_all(max_jump=5.0)
+    for step in range(3):
+        assert checks.look(0.1, observed_at(step, 0.0, 0.0, 0.0), command(NONE, NONE)) == ()
+    late = command(NONE, NONE)
+
+    assert checks.look(0.1, observed_at(3, 0.0, 0.0, 1.0), late) == ()
+    found = checks.look(0.1, observed_at(4, 0.0, 0.0, 1.0), late if innovation is None else command(NONE, innovation))
+
+    words = [] if innovation is not None and np.isfinite(innovation).all() else ["jump"]
+    assert [fault.kind for fault in found] == words
 
 
 def test_faults_of_all_checks_come_together():
