@@ -62,7 +62,7 @@ PAGES = (
     "training.md",
     "walker.md",
 )
-SHORT = ("never_worse", "multitask")
+SHORT = ("never_worse", "multitask", "multitask_own")
 """Reports of benchmarks that are shown with one line for each arm."""
 
 
