@@ -93,22 +93,35 @@ def rules() -> Iterator[Entry]:
 
 
 def planners() -> Iterator[Entry]:
-    """The planners, without the settings of theirs that have names, too."""
-    return (entry for entry in _tagged("planning") if not entry.facts["file"].endswith("/risk.py"))
+    """The planners, without the settings of theirs that have names, too: all that look over a horizon."""
+    return _tagged("planning", below="HorizonConfig")
 
 
-def _tagged(room: str) -> Iterator[Entry]:
-    """The algorithms of a room of the core: the modules that give a class the constant TAG, which YAML files name it by."""
-    for path in sorted((_CORE / room).glob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+def _tagged(room: str, below: str | None = None) -> Iterator[Entry]:
+    """The algorithms of a room of the core: the classes with a constant TAG, which YAML files name them by.
+
+    Args:
+        room: the folder.
+        below: only classes that inherit from this one.
+    """
+    sources = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted((_CORE / room).glob("*.py"))}
+    found = [(path, node) for path, tree in sources.items() for node in tree.body if isinstance(node, ast.ClassDef)]
+    bases = {node.name: [base.id for base in node.bases if isinstance(base, ast.Name)] for _, node in found}
+
+    def inherits(name: str) -> bool:
+        return name == below or any(inherits(base) for base in bases.get(name, []))
+
+    for path, node in found:
+        if below is not None and not inherits(node.name):
+            continue
         tags = [
-            node.value.value
-            for node in ast.walk(tree)
-            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == "TAG"
-            if isinstance(node.value, ast.Constant)
+            line.value.value
+            for line in node.body
+            if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and line.target.id == "TAG"
+            if isinstance(line.value, ast.Constant)
         ]
         for tag in tags:
-            about = (ast.get_docstring(tree) or "").partition("\n")[0]
+            about = (ast.get_docstring(sources[path]) or "").partition("\n")[0]
             yield Entry(str(tag), {"file": f"adaptive_mbrl/{room}/{path.name}"}, about)
 
 
