@@ -15,9 +15,11 @@ import torch
 from adaptive_mbrl.adaptation.belief import Belief
 from adaptive_mbrl.canary import recorded_error
 from adaptive_mbrl.checkpoint import Description, load_checkpoint, require_robot
+from adaptive_mbrl.config import from_mapping
 from adaptive_mbrl.control.calibration import STATES, Calibration, action_error, time_share
 from adaptive_mbrl.control.compiled import CompileMode, compile_no_more, step_halves
 from adaptive_mbrl.control.deadline import Deadline
+from adaptive_mbrl.control.delay import DelayConfig
 from adaptive_mbrl.control.dump import StepDump
 from adaptive_mbrl.control.gate import GateConfig, chosen_belief
 from adaptive_mbrl.control.inputs import InputChecker, StepOptions
@@ -64,6 +66,7 @@ class StepInfo:
         plan_seconds: time spent on planning [s].
         predicted: observations along the plan by each particle, from when it begins to act on, (B, P, 1 + number, obs_dim), after
             `AdaptiveController.with_predicted_steps(number)`; otherwise (B, 0, 0, obs_dim).
+        delay: by how many control steps actions are believed to act late, see `AdaptiveController.with_max_delay`.
     """
 
     prior_error: np.ndarray
@@ -77,6 +80,7 @@ class StepInfo:
     adapt_seconds: float
     plan_seconds: float
     predicted: np.ndarray = field(default_factory=lambda: np.zeros((1, 0, 0, 0)))
+    delay: np.ndarray = field(default_factory=lambda: np.zeros(1, np.int64))
 
 
 @dataclass(frozen=True)
@@ -141,6 +145,7 @@ class AdaptiveController:
         device: torch.device | str = "cpu",
         adapt: bool = True,
         gate: GateConfig | None = GateConfig(),  # noqa: B008
+        max_delay: int = DelayConfig.max_delay,
         dump_folder: Path | None = None,
         dump_in_background: bool = False,
     ) -> AdaptiveController:
@@ -156,6 +161,8 @@ class AdaptiveController:
             device: where to compute.
             adapt: False keeps the prior.
             gate: how beliefs compete for being planned under; None for the belief from the whole window at every step.
+            max_delay: the longest delay of actions that is considered [control steps]; 0 takes actions to act at once, as every
+                checkpoint that does not adapt does.
             dump_folder: where a step whose prediction is not finite is written for a replay; None writes nothing.
             dump_in_background: write it on a thread of its own, where control steps have a deadline.
         """
@@ -177,7 +184,10 @@ class AdaptiveController:
         if dump_folder is not None:
             used = dataclasses.replace(about, planner=planner or about.planner)
             dump = StepDump(dump_folder, used, in_background=dump_in_background)
-        settings = ControlSettings(checkpoint.adapter, made, score, adapt=adapt, gate=gate, diagnosis=checkpoint.diagnosis)
+        delay = None if about.is_multitask else _delays(max_delay)
+        settings = ControlSettings(
+            checkpoint.adapter, made, score, adapt=adapt, gate=gate, diagnosis=checkpoint.diagnosis, delay=delay
+        )
         recorded = None if checkpoint.canary is None else recorded_error(checkpoint.adapter, checkpoint.canary)
         return cls(about.spec, settings, about.window, dump, math.nan if recorded is None else recorded)
 
@@ -258,6 +268,23 @@ class AdaptiveController:
             RuntimeError: this controller has taken a step since the last reset.
         """
         return self._with("with_predicted_steps", predicted_steps=min(number, self.settings.planner.horizon))
+
+    def with_max_delay(self, steps: int) -> AdaptiveController:
+        """The same controller before its first step, which finds out by how many control steps actions act late.
+
+        Its beliefs are then formed of the actions that acted, and plans begin with what was sent before. Adapting takes longer.
+        The frozen arm, which believes nothing of what it sees, takes actions to act at once.
+
+        Args:
+            steps: the longest delay that is considered [control steps]; 0 takes actions to act at once.
+
+        Raises:
+            RuntimeError: this controller has taken a step since the last reset.
+            ConfigError: a delay that is too long, or the adapter estimates it itself.
+        """
+        if steps and not self.settings.adapter.takes_pending:
+            raise ConfigError("max_delay: the adapter estimates the action delay itself; allowed: 0")
+        return self._with("with_max_delay", delay=_delays(steps))
 
     def _with(self, what: str, mode: CompileMode | None = None, **changes: Any) -> AdaptiveController:
         self._require_no_step(what)
@@ -353,6 +380,11 @@ class AdaptiveController:
         own = [noise for noise in drawn if noise is not None]
         belief_noise = (torch.stack(own, dim=1) if planner.has_own_noise else own[0]) if own else None
         return StepNoise(planner.draw_noise(num_samples), belief_noise)
+
+
+def _delays(longest: int) -> DelayConfig | None:
+    """How delays of at most so many control steps are found; None for 0."""
+    return from_mapping(DelayConfig, {"max_delay": longest}, source="controller") if longest else None
 
 
 def _is_of(about: Description, reward: RewardFunction) -> bool:

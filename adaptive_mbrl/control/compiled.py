@@ -24,6 +24,7 @@ from typing import Any, Literal
 
 import torch
 
+from adaptive_mbrl.control.delay import after_sending
 from adaptive_mbrl.control.step import (
     ControllerState,
     StepHalves,
@@ -130,7 +131,8 @@ class _CompiledPlan(_Compiled):
         # never the very tensor of `inputs.obs`: it would be compiled anew where two arguments that were two become one
         begin = inputs.begin.clone()
         if pending.shape[1]:
-            begin = when_the_plan_acts(settings.adapter.condition(adapted.belief, noise.belief), inputs)
+            begin = when_the_plan_acts(settings.adapter.condition(adapted.belief, noise.belief), inputs, adapted)
+            adapted = adapted._replace(past=after_sending(adapted.past, pending))
         at_begin = inputs._replace(begin=begin, pending=pending.new_zeros(len(pending), 0, pending.shape[2]))
         new_state, plan, report = super().__call__(adapted, state, at_begin, noise, settings, is_late)
         if pending.shape[1]:

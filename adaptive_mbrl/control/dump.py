@@ -18,6 +18,7 @@ from torch import Tensor
 from adaptive_mbrl.adaptation.belief import map_belief, tensors_of
 from adaptive_mbrl.checkpoint import Description
 from adaptive_mbrl.config import from_mapping, to_mapping
+from adaptive_mbrl.control.delay import DelayConfig
 from adaptive_mbrl.control.gate import GateConfig
 from adaptive_mbrl.control.step import (
     ControllerState,
@@ -121,6 +122,7 @@ class StepDump:
             "adapt": settings.adapt,
             "gate": None if settings.gate is None else to_mapping(settings.gate),
             "precision": settings.precision,
+            "delay": None if settings.delay is None else to_mapping(settings.delay),
             "uncertainty_penalty": settings.score.uncertainty_penalty,
             "objective_is_in_the_file": is_known,
         }
@@ -173,13 +175,16 @@ def restored(dump: Dump) -> tuple[ControlSettings, ControllerState, StepInputs, 
         adapt=about["adapt"],
         gate=None if about["gate"] is None else from_mapping(GateConfig, about["gate"], source="dump"),
         precision=about["precision"],
+        # older dumps have none
+        delay=from_mapping(DelayConfig, about["delay"], source="dump") if about.get("delay") else None,
     )
     inputs = StepInputs(**dump.part("inputs"))
     template = initial_state(settings, len(inputs.obs), description.window, description.spec.obs_dim)
     stored = iter(dump.sequence("state"))
 
     def next_stored(tensor: Tensor) -> Tensor:
-        return next(stored)
+        # older dumps do not have what is believed about a delay, which comes last
+        return next(stored, tensor)
 
     state: ControllerState = map_belief(next_stored, template)
     noise = dump.part("noise")

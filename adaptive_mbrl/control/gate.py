@@ -139,7 +139,14 @@ def weighed(gate: GateState, errors: Tensor, is_told: Tensor, config: GateConfig
     return GateState(gate.belief, length, log_weight, choice)
 
 
-def grown(gate: GateState, adapter: Adapter[Any], recent: Transitions, freeze: Tensor, prior: Belief) -> GateState:
+def grown(
+    gate: GateState,
+    adapter: Adapter[Any],
+    recent: Transitions,
+    freeze: Tensor,
+    prior: Belief,
+    others: tuple[Belief, Transitions] | None = None,
+) -> tuple[GateState, Belief]:
     """The beliefs one control step later, each from its own last transitions.
 
     Args:
@@ -148,11 +155,22 @@ def grown(gate: GateState, adapter: Adapter[Any], recent: Transitions, freeze: T
         recent: the last K transitions of B robots.
         freeze: for which robots the beliefs stay as they are, (B,) bool.
         prior: that of B robots.
+        others: a belief and its last K transitions that are learned from in the same batch, which costs next to nothing.
+
+    Returns:
+        The candidates, and the other belief one control step later, frozen or not; nothing without one.
     """
     number = gate.length.shape[1]
     length = gate.length + 1
     # how far back each belief looks: the first one over the whole window
     depth = torch.cat([torch.full_like(length[:, :1], recent.valid.shape[1]), length[:, 1:]], dim=1)
     before = select((gate.length == 0).flatten(), map_belief(lambda x: x.repeat_interleave(number, 0), prior), gate.belief)
-    belief = adapter.update(before, recent.repeated(number).newest(depth.flatten()))
-    return gate._replace(belief=select(freeze.repeat_interleave(number), gate.belief, belief), length=length)
+    window = recent.repeated(number).newest(depth.flatten())
+    if others is not None:
+        before = map_belief(lambda *parts: torch.cat(parts), before, others[0])
+        window = Transitions(*(torch.cat(parts) for parts in zip(window, others[1], strict=True)))
+    belief = adapter.update(before, window)
+    rows = gate.length.numel()
+    own, beside = (map_belief(lambda x, part=part: x[part], belief) for part in (slice(rows), slice(rows, None)))
+    own = select(freeze.repeat_interleave(number), gate.belief, own)
+    return gate._replace(belief=own, length=length), () if others is None else beside

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from adaptive_mbrl.adaptation.base import Adapter
 from adaptive_mbrl.adaptation.belief import Belief, map_belief, select
+from adaptive_mbrl.control.delay import DelayConfig, DelayState, after_sending, applied, initial_delay, weighed_delays
 from adaptive_mbrl.control.gate import (
     PRIOR,
     WHOLE,
@@ -52,6 +53,7 @@ class ControlSettings:
             cost return.
         diagnosis: reads physical parameters out of the belief that is planned under; None reads nothing.
         predicted_steps: number of steps of the chosen plan whose prediction is reported; 0 predicts nothing.
+        delay: how the delay of actions is found; None takes them to act at once.
     """
 
     adapter: Adapter[Any]
@@ -62,18 +64,25 @@ class ControlSettings:
     precision: Precision = "float32"
     diagnosis: Diagnosis | None = None
     predicted_steps: int = 0
+    delay: DelayConfig | None = None
+
+    @property
+    def longest_delay(self) -> int:
+        """D, the longest delay of actions that is considered [control steps]; the frozen arm considers none."""
+        return self.delay.max_delay if self.delay is not None and self.adapt else 0
 
 
 class ControllerState(NamedTuple):
     """All that is carried from one control step to the next.
 
     Attributes:
-        recent: the last K transitions.
+        recent: the last K + D transitions.
         last_obs: (B, obs_dim).
-        last_action: the action that acts since `last_obs`, (B, action_dim).
+        last_action: the action that is sent since `last_obs`, (B, action_dim).
         started: False before the first step, (B,) bool.
         gate: the beliefs that compete, and what the evidence says of them.
         plan: the planner's.
+        delay: what is believed about the delay of actions.
     """
 
     recent: Transitions
@@ -82,6 +91,7 @@ class ControllerState(NamedTuple):
     started: Tensor
     gate: GateState
     plan: PlanState
+    delay: DelayState
 
 
 class StepInputs(NamedTuple):
@@ -136,6 +146,7 @@ class StepReport(NamedTuple):
             without a diagnosis.
         predicted: observations along the chosen plan, when it begins to act and after each of its first `predicted_steps`
             actions, by each particle, (B, P, 1 + predicted_steps, obs_dim); (B, 0, 0, obs_dim) without `predicted_steps`.
+        delay: by how many control steps actions are believed to act late, (B,) int64.
     """
 
     prior_error: Tensor
@@ -147,6 +158,7 @@ class StepReport(NamedTuple):
     innovation: Tensor
     diagnosis: Tensor
     predicted: Tensor
+    delay: Tensor
 
 
 def initial_state(settings: ControlSettings, batch_size: int, window: int, obs_dim: int) -> ControllerState:
@@ -156,23 +168,22 @@ def initial_state(settings: ControlSettings, batch_size: int, window: int, obs_d
     def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         return torch.zeros(batch_size, *shape, dtype=dtype, device=device)
 
-    action_dim = settings.planner.action_dim
-    recent = Transitions(
-        zeros(window, obs_dim), zeros(window, action_dim), zeros(window, obs_dim), zeros(window, dtype=torch.bool)
-    )
+    action_dim, kept = settings.planner.action_dim, window + settings.longest_delay
+    recent = Transitions(zeros(kept, obs_dim), zeros(kept, action_dim), zeros(kept, obs_dim), zeros(kept, dtype=torch.bool))
     with torch.no_grad():
         gate = initial_gate(settings.adapter, batch_size, settings.gate if settings.adapt else None, device)
         if not settings.adapt:
             gate = gate._replace(choice=torch.full_like(gate.choice, PRIOR))
+        delay = initial_delay(settings.adapter, batch_size, settings.delay if settings.adapt else None, device)
     plan = settings.planner.init(batch_size)
-    return ControllerState(recent, zeros(obs_dim), zeros(action_dim), zeros(dtype=torch.bool), gate, plan)
+    return ControllerState(recent, zeros(obs_dim), zeros(action_dim), zeros(dtype=torch.bool), gate, plan, delay)
 
 
 class Adapted(NamedTuple):
     """What the first half of a control step hands to the second.
 
     Attributes:
-        recent: the last K transitions, the newest included.
+        recent: the last K + D transitions, the newest included.
         gate: the beliefs that compete, after the newest transition.
         belief: what is planned under, of B robots.
         run_length: as in `StepReport`.
@@ -180,6 +191,8 @@ class Adapted(NamedTuple):
         deviations: predicted minus observed by the prior and by each of the R beliefs of the step before [target stds],
             (B, 1 + R, obs_dim).
         diagnosis: as in `StepReport`.
+        delay: what is believed about the delay of actions.
+        past: the last D actions that were sent, oldest first, (B, D, action_dim).
     """
 
     recent: Transitions
@@ -189,6 +202,8 @@ class Adapted(NamedTuple):
     started: Tensor
     deviations: Tensor
     diagnosis: Tensor
+    delay: DelayState
+    past: Tensor
 
 
 @torch.no_grad()
@@ -201,20 +216,28 @@ def adapt(state: ControllerState, inputs: StepInputs, settings: ControlSettings)
     # a robot that is held by hand shows nothing of itself: what was known before is still in the window when it is let go
     is_kept = inputs.freeze & ~inputs.connected
     recent = select(is_kept, state.recent, recent)
-    deviations = _prequential_deviations(adapter, prior, state.gate, state.last_obs, inputs)
-    gate = state.gate
+    deviations, of_delays = _prequential_deviations(adapter, prior, state, inputs)
+    gate, delay, others = state.gate, state.delay, None
+    if settings.delay is not None and delay.longest:
+        hypotheses = delay.hypotheses(recent)
+        # all of them are about the newest transition, or none is
+        is_told = started & ~inputs.freeze & hypotheses.valid[:, -1].view(-1, 1 + delay.longest).all(1)
+        delay = weighed_delays(delay, _rms(of_delays), is_told, settings.delay)
+        others = (delay.belief, hypotheses)
     if settings.adapt:
         if settings.gate is not None:
             gate = weighed(gate, _rms(deviations), started & ~inputs.freeze, settings.gate)
-        gate = grown(gate, adapter, recent, inputs.freeze, prior)
+        gate, beside = grown(gate, adapter, delay.acted(recent), inputs.freeze, prior, others)
+        delay = delay._replace(belief=beside)
         gate = gate._replace(length=torch.where(is_kept[:, None], state.gate.length, gate.length))
     belief, run_length = chosen_belief(gate, prior), chosen_length(gate)
     if settings.diagnosis is None:
         diagnosis = inputs.obs.new_zeros(len(inputs.obs), 2, 0)
     else:
-        known = recent.newest(run_length).valid.sum(1)
+        known = delay.acted(recent).newest(run_length).valid.sum(1)
         diagnosis = torch.stack(settings.diagnosis(belief, known), 1)
-    return Adapted(recent, gate, belief, run_length, started, deviations, diagnosis)
+    past = delay.past(recent)
+    return Adapted(recent, gate, belief, run_length, started, deviations, diagnosis, delay, past)
 
 
 @torch.no_grad()
@@ -237,18 +260,20 @@ def plan_under(
         is_late: see `Planner.improve`.
     """
     predictor = settings.adapter.condition(adapted.belief, noise.belief)
-    begin = when_the_plan_acts(predictor, inputs)
+    begin = when_the_plan_acts(predictor, inputs, adapted)
+    past = after_sending(adapted.past, inputs.pending)
     # weights that are cast once make lower precision faster on a CPU, where autocast would cast them at every step
     planned_with = predictor.to(torch.bfloat16) if settings.precision == "bfloat16" else predictor
 
     def returns(actions: Tensor) -> Tensor:
-        return settings.score(planned_with.roll_out(begin, actions), actions, begin, inputs.goal)
+        futures = planned_with.roll_out(begin, applied(past, actions, adapted.delay.choice))
+        return settings.score(futures, actions, begin, inputs.goal)
 
     plan_state, plan = settings.planner.improve(state.plan, returns, noise.plan, is_late)
     # laid out as in the first state, so that one compiled graph serves all steps
     acts_next = torch.cat([inputs.pending, plan.actions], 1)[:, 0].clone(memory_format=torch.contiguous_format)
     gate, started, deviations = adapted.gate, adapted.started, adapted.deviations
-    new_state = ControllerState(adapted.recent, inputs.obs, acts_next, torch.ones_like(started), gate, plan_state)
+    new_state = ControllerState(adapted.recent, inputs.obs, acts_next, torch.ones_like(started), gate, plan_state, adapted.delay)
     errors, led = _rms(deviations), WHOLE + leading(state.gate)[:, None]
     prior_error, adapted_error = (torch.where(started, e[:, 0], torch.nan) for e in (errors[:, [PRIOR]], errors.gather(1, led)))
     innovation = -deviations.gather(1, led[..., None].expand(-1, -1, deviations.shape[-1]))[:, 0]
@@ -263,7 +288,8 @@ def plan_under(
         change=change,
         innovation=innovation,
         diagnosis=adapted.diagnosis,
-        predicted=_along(predictor, begin, plan, settings.predicted_steps),
+        predicted=_along(predictor, begin, applied(past, plan.actions[:, None], adapted.delay.choice), settings.predicted_steps),
+        delay=adapted.delay.choice,
     )
     return new_state, plan, report
 
@@ -314,35 +340,49 @@ def _rms(deviations: Tensor) -> Tensor:
     return deviations.square().mean(-1).sqrt()
 
 
-def _along(predictor: Predictor, begin: Tensor, plan: Plan, steps: int) -> Tensor:
-    """The observations that are predicted along a plan, as in `StepReport.predicted`."""
+def _along(predictor: Predictor, begin: Tensor, actions: Tensor, steps: int) -> Tensor:
+    """The observations that are predicted along a plan whose actions act, (B, 1, H, action_dim), as in `StepReport.predicted`."""
     if not steps:
         return begin.new_zeros(len(begin), 0, 0, begin.shape[-1])
-    after = predictor.roll_out(begin, plan.actions[:, None, :steps]).next_obs[:, :, 0].transpose(0, 1)
+    after = predictor.roll_out(begin, actions[:, :, :steps]).next_obs[:, :, 0].transpose(0, 1)
     return torch.cat([begin[:, None, None].expand(-1, after.shape[1], -1, -1), after], 2)
 
 
 def _prequential_deviations(
-    adapter: Adapter[Any], prior: Belief, gate: GateState, last_obs: Tensor, inputs: StepInputs
-) -> Tensor:
+    adapter: Adapter[Any], prior: Belief, state: ControllerState, inputs: StepInputs
+) -> tuple[Tensor, Tensor]:
     """By how much the predictions of the prior and of the R beliefs differ from `inputs.obs`, which they had not seen.
 
     Returns:
-        Predicted minus observed [target stds], (B, 1 + R, obs_dim).
+        Predicted minus observed [target stds], (B, 1 + R, obs_dim), and the same of the beliefs under each delay, (B, 1 + D,
+        obs_dim), or of none where no delay is considered.
     """
-    batch_size, number = gate.length.shape
-    predictor = adapter.condition(map_belief(lambda *parts: torch.cat(parts), prior, gate.belief))
+    batch_size, number = state.gate.length.shape
+    past, delay = state.delay.past(state.recent), state.delay
+    acted = applied(past, inputs.sent[:, None, None], delay.choice)[:, 0, 0]
+    beliefs = [prior, state.gate.belief]
     # as the beliefs stand: the prior of all robots, then the R beliefs of the first robot, those of the second, ...
-    before, sent, observed = (torch.cat([x, x.repeat_interleave(number, 0)]) for x in (last_obs, inputs.sent, inputs.obs))
-    mean = predictor.predict(before[:, None], sent[:, None]).mean[:, 0]
-    deviation = predictor.error(mean, observed)
-    return torch.cat([deviation[:batch_size, None], deviation[batch_size:].unflatten(0, (batch_size, number))], 1)
+    rows = [torch.arange(batch_size, device=acted.device)]
+    rows += [rows[0].repeat_interleave(number)]
+    sent = [acted, acted[rows[1]]]
+    if delay.longest:
+        beliefs.append(delay.belief)
+        rows.append(rows[0].repeat_interleave(1 + delay.longest))
+        # what acts if actions act d control steps late, the newest first
+        sent.append(torch.cat([past, inputs.sent[:, None]], 1).flip(1).flatten(0, 1))
+    predictor = adapter.condition(map_belief(lambda *parts: torch.cat(parts), *beliefs))
+    each = torch.cat(rows)
+    mean = predictor.predict(state.last_obs[each][:, None], torch.cat(sent)[:, None]).mean[:, 0]
+    deviation = predictor.error(mean, inputs.obs[each])
+    of_prior, of_gate, of_delays = deviation.split([batch_size, batch_size * number, len(each) - batch_size * (1 + number)])
+    together = torch.cat([of_prior[:, None], of_gate.unflatten(0, (batch_size, number))], 1)
+    return together, of_delays.unflatten(0, (batch_size, len(of_delays) // batch_size))
 
 
-def when_the_plan_acts(predictor: Predictor, inputs: StepInputs) -> Tensor:
-    """The observation predicted for the moment at which the plan's first action begins to act, (B, obs_dim)."""
+def when_the_plan_acts(predictor: Predictor, inputs: StepInputs, adapted: Adapted) -> Tensor:
+    """The observation predicted for the moment at which the plan's first action is sent to act, (B, obs_dim)."""
     obs, share = inputs.begin, inputs.remaining
-    for action in inputs.pending.unbind(1):
+    for action in applied(adapted.past, inputs.pending[:, None], adapted.delay.choice)[:, 0].unbind(1):
         after = predictor.predict(obs[:, None], action[:, None]).mean[:, 0]
         # the model knows whole control periods; of a part of one, it takes the same part of the change
         part = predictor.shift(obs, share * predictor.error(after, obs))

@@ -19,7 +19,7 @@ from sim.evaluation.summary import first_change, kind_of_change, returns_after_c
 Array = NDArray[np.float64]
 
 
-VARIANTS = ("frozen", "ungated")
+VARIANTS = ("frozen", "ungated", "immediate")
 """Arms of an adaptive model that do less than it does."""
 
 
@@ -29,7 +29,7 @@ class ArmData:
 
     Attributes:
         method: name of the method.
-        arm: adaptive, frozen, ungated or multitask.
+        arm: adaptive, frozen, ungated, immediate or multitask.
         seeds: the training seeds, S of them.
         rewards: rewards of every seed's episodes, S times E arrays.
         returns: return after the last change, (S, E).

@@ -91,7 +91,7 @@ def _model(suite: Suite, scenario: str, robot: Robot, where: tuple[bytes, ...], 
     checkpoint = load_checkpoint(place)
     require_robot(checkpoint, robot.spec, place)
     about = checkpoint.description
-    names: tuple[str, ...] = ("multitask",) if about.is_multitask else ("adaptive", "frozen", "ungated")
+    names: tuple[str, ...] = ("multitask",) if about.is_multitask else ("adaptive", "frozen", "ungated", "immediate")
     arms = [name for name in names if name in suite.arms]
     digests = (*where, *_files(place))
     cells = {str(arm): _cell(suite, scenario, arm, digests, checkpoint=place) for arm in arms}

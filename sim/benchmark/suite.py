@@ -17,7 +17,7 @@ from sim.paths import beside, find_config
 from sim.scenarios.loading import find_scenario, load_scenario
 from sim.training.config import load_train_config
 
-ArmName = Literal["adaptive", "frozen", "ungated", "multitask", "oracle", "random"]
+ArmName = Literal["adaptive", "frozen", "ungated", "immediate", "multitask", "oracle", "random"]
 ARMS: tuple[ArmName, ...] = ("adaptive", "frozen", "multitask", "oracle", "random")
 SEED = "{seed}"
 
@@ -110,9 +110,9 @@ class Suite:
         protocols: what is compared, and where.
         episodes: episodes of every arm on every scenario.
         seed: seed of the first episode; the i-th has `seed` + i.
-        arms: adaptive and frozen run each model that adapts, with and without adapting, and ungated runs it with the belief
-            from the whole window at every step, whatever that is worth; multitask runs each model that was trained without
-            adaptation; oracle plans on the true dynamics; random is coloured noise.
+        arms: adaptive and frozen run each model that adapts, with and without adapting; ungated runs it with the belief from the
+            whole window at every step, whatever that is worth, and immediate as if actions always acted at once; multitask runs
+            each model that was trained without adaptation; oracle plans on the true dynamics; random is coloured noise.
         name: name of the suite, from its file.
         source: what the user calls it: a shipped name or a path.
     """
@@ -130,9 +130,9 @@ class Suite:
         names = [p.name for p in self.protocols]
         if len(set(names)) < len(names):
             raise ConfigError(f"protocols: a name stands there twice: {', '.join(names)}")
-        if not set(self.arms) & {"adaptive", "frozen", "ungated", "multitask"}:
+        if not set(self.arms) & {"adaptive", "frozen", "ungated", "immediate", "multitask"}:
             got = ", ".join(self.arms) or "none"
-            raise ConfigError(f"arms: got {got}; allowed: at least one of adaptive, frozen, ungated, multitask")
+            raise ConfigError(f"arms: got {got}; allowed: at least one of adaptive, frozen, ungated, immediate, multitask")
         if self.seed + self.episodes - 1 > MAX_SEED:
             raise ConfigError(f"seed: {self.seed} + {self.episodes} episodes exceeds the largest seed, {MAX_SEED}")
 

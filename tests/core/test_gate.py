@@ -8,13 +8,16 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from adaptive_mbrl.adaptation import NetworkAdapter
 from adaptive_mbrl.adaptation.belief import Belief, map_belief, tensors_of
+from adaptive_mbrl.control.delay import DelayState
 from adaptive_mbrl.control.gate import PRIOR, WHOLE, GateConfig, GateState, grown, initial_gate, weighed
-from adaptive_mbrl.control.step import StepInputs, _prequential_deviations
+from adaptive_mbrl.control.step import ControllerState, StepInputs, _prequential_deviations
 from adaptive_mbrl.controller import AdaptiveController, StepOptions
 from adaptive_mbrl.meta.trainer import MetaTrainer
+from adaptive_mbrl.planning.base import PlanState
 from adaptive_mbrl.transitions import Transitions
 from tests.core.analytic import POINT, POINT_WINDOW, mixed_transitions, point_episodes, push
 from tests.core.driving import CHANGE_AT, START, STEPS, control_settings, controller, goal_at, run
@@ -215,7 +218,7 @@ def test_each_run_is_the_belief_from_its_own_transitions(trained: MetaTrainer):
     gate = initial_gate(adapter, 2, GateConfig(runs=3), torch.device("cpu"))
     gate = gate._replace(length=torch.tensor([[2, 0, 3, 40], [2, 1, 0, 2]]))
 
-    after = grown(gate, adapter, recent, torch.tensor([False, False]), adapter.prior(2))
+    after, _ = grown(gate, adapter, recent, torch.tensor([False, False]), adapter.prior(2))
 
     assert after.length.tolist() == [[3, 1, 4, 41], [3, 2, 1, 3]]
     # the first belief looks at the whole window, however long it has been learning
@@ -250,23 +253,34 @@ def test_a_belief_that_is_carried_through_life_is_never_lost():
 @torch.no_grad()
 @pytest.mark.parametrize("name", RULES)
 def test_prior_and_beliefs_predict_in_one_call_as_they_do_alone(name: str):
-    adapter, robots, runs = stirred_adapter(RULES[name]), 2, 3
+    """Those under each delay, too: the second robot's actions are believed to act two control steps late."""
+    adapter, robots, runs, delays = stirred_adapter(RULES[name]), 2, 3, 3
     recent = mixed_transitions(robots * runs, WINDOW)
     prior, belief = adapter.prior(robots), adapter.infer(recent)
     gate = initial_gate(adapter, robots, GateConfig(runs=runs - 1), torch.device("cpu"))._replace(belief=belief)
     before, sent, after = (x[:robots, 0] for x in recent[:3])
     told = torch.ones(robots, dtype=torch.bool)
     inputs = StepInputs(after, after, after[:, :0], sent, told, sent[:, None], told[:, None].float(), ~told)
+    under_delays = adapter.infer(mixed_transitions(robots * delays, WINDOW, seed=1))
+    delay = DelayState(torch.zeros(robots, delays), torch.tensor([0, 2]), under_delays)
+    earlier = recent.rows(slice(robots))
+    state = ControllerState(earlier, before, sent, told, gate, PlanState(sent, sent, sent), delay)
 
-    found = _prequential_deviations(adapter, prior, gate, before, inputs)
+    found, of_delays = _prequential_deviations(adapter, prior, state, inputs)
+
+    def expected(one: Belief, b: int, late: int) -> Tensor:
+        predictor = adapter.condition(one)
+        action = sent[b] if late == 0 else earlier.action[b, -late]
+        mean = predictor.predict(before[b : b + 1, None], action[None, None]).mean[:, 0]
+        return predictor.error(mean, after[b : b + 1])[0]
 
     for b in range(robots):
         ours = [alone(prior, b), *(alone(belief, b * runs + r) for r in range(runs))]
         for position, one in enumerate(ours):
-            predictor = adapter.condition(one)
-            mean = predictor.predict(before[b : b + 1, None], sent[b : b + 1, None]).mean[:, 0]
-            expected = predictor.error(mean, after[b : b + 1])[0]
-            torch.testing.assert_close(found[b, position], expected, rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(found[b, position], expected(one, b, int(delay.choice[b])), rtol=1e-4, atol=1e-5)
+        for late in range(delays):
+            one = alone(under_delays, b * delays + late)
+            torch.testing.assert_close(of_delays[b, late], expected(one, b, late), rtol=1e-4, atol=1e-5)
 
 
 def alone(belief: Belief, robot: int) -> Belief:

@@ -119,9 +119,10 @@ def never_the_prior(gate: GateState) -> GateState:
 
 
 def with_the_whole_window(right: Callable[..., Any]) -> Callable[..., Any]:
-    def grown(gate: GateState, adapter: Any, recent: Any, *args: Any) -> GateState:
+    def grown(gate: GateState, adapter: Any, recent: Any, *args: Any) -> tuple[GateState, Any]:
         whole = gate._replace(length=torch.full_like(gate.length, recent.valid.shape[1]))
-        return right(whole, adapter, recent, *args)._replace(length=gate.length + 1)
+        after, others = right(whole, adapter, recent, *args)
+        return after._replace(length=gate.length + 1), others
 
     return grown
 
