@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from adaptive_mbrl.adaptation.rule import AdaptationRule, RecursiveRule
     from adaptive_mbrl.canary import check_canary
     from adaptive_mbrl.checkpoint import Checkpoint, Description, load_checkpoint, read_description, save_checkpoint
+    from adaptive_mbrl.control.delay import DelayConfig
     from adaptive_mbrl.control.gate import GateConfig
     from adaptive_mbrl.control.step import ControlSettings
     from adaptive_mbrl.controller import AdaptiveController, Command, StepInfo, StepOptions
@@ -65,6 +66,7 @@ else:
             "adaptive_mbrl.adaptation.rule": "AdaptationRule RecursiveRule",
             "adaptive_mbrl.canary": "check_canary",
             "adaptive_mbrl.checkpoint": "Checkpoint Description load_checkpoint read_description save_checkpoint",
+            "adaptive_mbrl.control.delay": "DelayConfig",
             "adaptive_mbrl.control.gate": "GateConfig",
             "adaptive_mbrl.control.step": "ControlSettings",
             "adaptive_mbrl.controller": "AdaptiveController Command StepInfo StepOptions",
@@ -108,6 +110,7 @@ __all__ = [
     "Command",
     "ConfigError",
     "ControlSettings",
+    "DelayConfig",
     "Description",
     "DivergenceError",
     "DynamicsModel",

@@ -13,6 +13,8 @@ COMMANDS = {
     "soak_steps_unrecorded": "python -m benchmarks.bridge_soak --steps 1080000 --no-record",
     "starts_and_stops": "python -m benchmarks.starts_and_stops",
     "sensor_faults": "python -m benchmarks.sensor_faults",
+    "delays": "adaptive-mbrl benchmark --suite delays",
+    "delays_elsewhere": "adaptive-mbrl benchmark --suite delays_elsewhere",
     "adaptation_ceiling": "python benchmarks/adaptation_ceiling.py runs/train/quadrotor",
 }
 """Reports that may be missing, and what makes them."""

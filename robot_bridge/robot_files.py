@@ -31,7 +31,11 @@ def load_controller(config: BridgeConfig, path: Path, device: str, folder: Path 
     """
     try:
         controller = AdaptiveController.load(
-            folder or config.checkpoint, device=resolve_device(device), dump_folder=DUMP_FOLDER, dump_in_background=True
+            folder or config.checkpoint,
+            device=resolve_device(device),
+            max_delay=config.adaptation.max_delay,
+            dump_folder=DUMP_FOLDER,
+            dump_in_background=True,
         )
     except CheckpointError as error:
         raise ConfigError(f"{path}: key 'checkpoint': {error}") from error

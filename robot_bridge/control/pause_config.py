@@ -95,6 +95,9 @@ class AdaptationConfig:
 
     Attributes:
         pause_when: when adapting pauses.
+        max_delay: the longest delay of actions beyond `latency` that is looked for [control steps]; 0 takes actions to act when
+            `latency` says.
     """
 
     pause_when: PauseConfig = PauseConfig()
+    max_delay: int = bounded(2, low=0, high=8)

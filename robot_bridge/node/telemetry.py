@@ -12,7 +12,16 @@ from robot_bridge.middleware.messages import Float64MultiArray, MultiArrayDimens
 from robot_bridge.middleware.transport import Transport
 from robot_bridge.safety.supervisor import Decision
 
-_OF_STEP = ("prior_error", "adapted_error", "fell_back", "run_length", "predicted_return", "adapt_seconds", "plan_seconds")
+_OF_STEP = (
+    "prior_error",
+    "adapted_error",
+    "fell_back",
+    "run_length",
+    "predicted_return",
+    "adapt_seconds",
+    "plan_seconds",
+    "delay",
+)
 BELIEF = (*_OF_STEP, "paused")
 """Entries of `~/belief`: fields of `StepInfo`, and whether adapting pauses by itself."""
 DIAGNOSIS = "mean,std"

@@ -119,7 +119,7 @@ class SafetyConfig:
         frozen_steps: number of control periods in which a channel may keep exactly its value although the model predicts a change
             of a quarter of a target std and more, without any other value in between; one more is a fault. 0 switches this off.
         max_jump: largest part of a channel's change in a control period that the model did not predict [target stds]; 0 is off.
-            Where there is no prediction, because a plan is late or the belief begins anew, what is beyond the channel's last speed.
+            Where there is no prediction, as after a late plan, it is what is beyond the channel's last speed.
         max_drift: largest mean of that part over the last 50 control periods [target stds]; 0 is off.
         derivatives: the velocities that must be derivatives of positions, by the position's channel.
         actuators: when the diagnosis of an actuator is an alarm; needs a checkpoint with a diagnosis of `actuator_gain`.

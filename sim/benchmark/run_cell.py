@@ -85,9 +85,7 @@ def _setup(cell: Cell) -> Setup:
     controllers, planner = {}, cell.planner or ICEMConfig()
     if cell.checkpoint is not None:
         gate = None if cell.arm == "ungated" else GateConfig()
-        controller = load_controller(
-            cell.checkpoint, robot, adapt=cell.arm != "frozen", gate=gate, dump_folder=DUMP_FOLDER
-        )
+        controller = load_controller(cell.checkpoint, robot, adapt=cell.arm != "frozen", gate=gate, dump_folder=DUMP_FOLDER)
         controllers[cell.arm] = controller.with_max_delay(0) if cell.arm == "immediate" else controller
     scenarios = tuple(course.episodes(cell.episodes, cell.seed))
     checkpoints = {} if cell.checkpoint is None else {cell.arm: cell.checkpoint}

@@ -14,6 +14,7 @@ from torch import Tensor
 from adaptive_mbrl.adaptation import NetworkAdapter, make_adapter
 from adaptive_mbrl.adaptation.belief import Belief, tensors_of
 from adaptive_mbrl.adaptation.none import NoneConfig
+from adaptive_mbrl.control.delay import DelayConfig
 from adaptive_mbrl.control.gate import chosen_belief
 from adaptive_mbrl.control.step import ControllerState, ControlSettings, StepInputs, StepNoise, control_step, initial_state
 from adaptive_mbrl.meta.trainer import MetaTrainer
@@ -109,6 +110,7 @@ def test_the_step_is_one_graph_with_noise_of_each_robots_own(trained: MetaTraine
     "changed",
     [
         {"precision": "bfloat16", "gate": None, "predicted_steps": 2},
+        {"delay": DelayConfig(), "predicted_steps": 2},
         {"adapt": False},
         *(pytest.param(s, marks=pytest.mark.slow) for s in ({"precision": "bfloat16"}, {"gate": None}, {"predicted_steps": 2})),
     ],

@@ -1,0 +1,203 @@
+"""Actions may act late: a controller finds out by how much, learns from those that acted, and plans with those on their way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from adaptive_mbrl.control.delay import (
+    DelayConfig,
+    DelayState,
+    after_sending,
+    applied,
+    as_applied,
+    initial_delay,
+    weighed_delays,
+)
+from adaptive_mbrl.control.step import initial_state
+from adaptive_mbrl.controller import AdaptiveController, StepOptions
+from adaptive_mbrl.errors import ConfigError
+from adaptive_mbrl.meta.trainer import MetaTrainer
+from adaptive_mbrl.transitions import Transitions
+from tests.core.analytic import POINT, POINT_WINDOW, push
+from tests.core.driving import START, control_settings, controller
+
+
+def sent_window(robots: int, steps: int) -> Transitions:
+    """Every action is its own number, so that it can be recognised."""
+    number = torch.arange(robots * steps, dtype=torch.float32).view(robots, steps, 1)
+    valid = torch.ones(robots, steps, dtype=torch.bool)
+    return Transitions(number + 0.1, number, number + 0.2, valid)
+
+
+def test_a_window_has_the_actions_that_acted():
+    recent, delay = sent_window(3, 7), torch.tensor([0, 1, 2])
+
+    window = as_applied(recent, delay, longest=2)
+
+    assert window.action[..., 0].tolist() == [[2, 3, 4, 5, 6], [8, 9, 10, 11, 12], [14, 15, 16, 17, 18]]
+    assert torch.equal(window.obs, recent.obs[:, 2:])
+    assert torch.equal(window.next_obs, recent.next_obs[:, 2:])
+    assert window.valid.all()
+
+
+def test_after_a_gap_it_is_not_known_what_acted():
+    recent = sent_window(3, 7)
+    recent.valid[:, 3] = False
+
+    window = as_applied(recent, torch.tensor([0, 1, 2]), longest=2)
+
+    assert window.valid.tolist() == [
+        [True, False, True, True, True],
+        [True, False, False, True, True],
+        [True, False, False, False, True],
+    ]
+
+
+def test_candidates_act_after_what_was_sent_before():
+    past = torch.tensor([[[1.0], [2.0]], [[3.0], [4.0]], [[5.0], [6.0]]])
+    actions = torch.arange(10.0, 34.0).view(3, 2, 4, 1)
+
+    act = applied(past, actions, torch.tensor([0, 1, 2]))
+
+    assert act[..., 0].tolist() == [
+        [[10, 11, 12, 13], [14, 15, 16, 17]],
+        [[4, 18, 19, 20], [4, 22, 23, 24]],
+        [[5, 6, 26, 27], [5, 6, 30, 31]],
+    ]
+    assert after_sending(past, actions[:, 0, :1])[..., 0].tolist() == [[2, 10], [4, 18], [6, 26]]
+    assert torch.equal(applied(past[:, :0], actions, torch.zeros(3, dtype=torch.int64)), actions)
+
+
+def delays(log_odds: Tensor, choice: list[int]) -> DelayState:
+    return DelayState(log_odds, torch.tensor(choice), ())
+
+
+def test_the_odds_are_those_of_errors_of_unknown_scale():
+    config = DelayConfig(max_delay=2, memory=0.5, dimensions=3.0, error_floor=0.1)
+    before = torch.tensor([[0.0, -2.0, -4.0], [-1.0, 0.0, -1.0]])
+    errors = torch.tensor([[0.4, 0.1, 0.2], [0.3, 0.3, 0.3]])
+
+    after = weighed_delays(delays(before, [0, 1]), errors, torch.tensor([True, False]), config)
+
+    expected = 0.5 * before[0] - 1.5 * (errors[0].square() + 0.01).log()
+    torch.testing.assert_close(after.log_odds[0], expected - expected.max())
+    # the second robot was not told
+    torch.testing.assert_close(after.log_odds[1], before[1])
+    assert after.choice.tolist() == [1, 1]
+
+
+def test_a_delay_is_kept_until_another_one_is_clearly_more_probable():
+    config = DelayConfig(max_delay=1, memory=1.0, dimensions=1.0, error_floor=1e-6, hysteresis=2.5)
+    told = torch.tensor([True])
+    # each step is worth one unit of log odds
+    state, errors = delays(torch.zeros(1, 2), [0]), torch.tensor([[np.e, 1.0]])
+
+    choices = []
+    for _ in range(4):
+        state = weighed_delays(state, errors, told, config)
+        choices.append(int(state.choice[0]))
+
+    assert choices == [0, 0, 1, 1]
+    # and a prediction that is no number says that its delay is wrong
+    broken = weighed_delays(state, torch.tensor([[0.1, torch.nan]]), told, config)
+    assert broken.choice.tolist() == [0]
+    assert broken.log_odds.isfinite().all()
+
+
+def test_a_delay_that_was_hopeless_for_long_is_found_soon(trained: MetaTrainer):
+    state = initial_delay(trained.adapter, 1, DelayConfig(), torch.device("cpu"))
+    right, wrong = 0.02, 1.0
+    for late, steps in ((0, 100), (2, 8)):
+        errors = torch.tensor([[right if d == late else wrong for d in range(3)]])
+        for _ in range(steps):
+            state = weighed_delays(state, errors, torch.tensor([True]), DelayConfig())
+        assert state.choice.tolist() == [late]
+
+
+def goal_at(t: int) -> np.ndarray:
+    """There, for long enough to come to rest, and back again."""
+    return np.array([0.5 if t // 20 % 2 else -0.5], np.float32)
+
+
+def delayed_run(driven: AdaptiveController, late: int) -> dict[str, Any]:
+    """A point mass whose actions act `late` control steps late."""
+    obs, sent, rows = START, [np.zeros(1, np.float32)] * 3, []
+    for t in range(80):
+        command = driven.step(obs, goal_at(t))
+        sent.append(command.action)
+        rows.append((np.abs(obs[:1] - goal_at(t)), command.info.adapted_error, command.info.delay))
+        obs = push(obs, sent[-1 - late], 0.8)
+    miss, error, delay = (np.stack(column) for column in zip(*rows, strict=True))
+    return {"miss": miss[20:].mean(), "error": error[20:].mean(), "delay": delay[:, 0]}
+
+
+@pytest.mark.parametrize("late", [1, 2])
+@pytest.mark.parametrize("gate", [{}, {"gate": None}], ids=["gated", "ungated"])
+def test_a_delay_is_found_and_made_up_for(trained: MetaTrainer, late: int, gate: dict[str, Any]):
+    looking = delayed_run(controller(trained, delay=DelayConfig(), **gate), late)
+    immediate = delayed_run(controller(trained, **gate), late)
+
+    assert (looking["delay"][10:] == late).all()
+    assert not immediate["delay"].any()
+    assert looking["error"] < 0.3 * immediate["error"]
+    assert looking["miss"] < immediate["miss"]
+
+
+def test_where_actions_act_at_once_looking_for_a_delay_changes_nothing(trained: MetaTrainer):
+    looking, immediate = (delayed_run(controller(trained, **s), 0) for s in ({"delay": DelayConfig()}, {}))
+
+    assert not looking["delay"].any()
+    assert looking["error"] == pytest.approx(immediate["error"], rel=1e-3)
+    assert looking["miss"] == pytest.approx(immediate["miss"], rel=1e-3)
+
+
+def test_a_known_latency_and_a_delay_that_is_found_add_up(trained: MetaTrainer):
+    """As behind the bridge, where the command of the step before is pending when the next one is planned."""
+
+    def run(driven: AdaptiveController) -> dict[str, Any]:
+        obs, sent, misses, found = START, [np.zeros(1, np.float32)] * 4, [], []
+        for t in range(80):
+            command = driven.step(obs, goal_at(t), StepOptions(sent=sent[-2], pending=sent[-1][None]))
+            misses.append(np.abs(obs[0] - goal_at(t)[0]))
+            found.append(int(command.info.delay[0]))
+            # the latency says that the last command acts now, but it is the one before
+            obs = push(obs, sent[-2], 0.8)
+            sent.append(command.action)
+        return {"miss": np.mean(misses[20:]), "delay": found}
+
+    looking, immediate = run(controller(trained, delay=DelayConfig())), run(controller(trained))
+
+    assert set(looking["delay"][10:]) == {1}
+    assert looking["miss"] < immediate["miss"]
+
+
+def test_robots_of_a_batch_have_delays_of_their_own(trained: MetaTrainer):
+    driven = controller(trained, delay=DelayConfig())
+    obs, sent = np.stack([START] * 3), [np.zeros((3, 1), np.float32)] * 3
+    for t in range(25):
+        command = driven.step(obs, np.tile(goal_at(t), (3, 1)))
+        sent.append(command.action)
+        acting = np.stack([sent[-1 - late][late] for late in range(3)])
+        obs = push(obs, acting, 0.8)
+
+    assert command.info.delay.tolist() == [0, 1, 2]
+
+
+def test_what_adapts_by_itself_or_not_at_all_considers_no_delay(trained: MetaTrainer):
+    looking = controller(trained).with_max_delay(2)
+    assert looking.settings.delay == DelayConfig(max_delay=2)
+    assert looking.with_max_delay(0).settings.delay is None
+    with pytest.raises(ConfigError, match=r"controller: key 'max_delay': 9 is out of range; allowed: 1 to 8"):
+        controller(trained).with_max_delay(9)
+
+    frozen = control_settings(trained.adapter, adapt=False, delay=DelayConfig())
+    state = initial_state(frozen, 2, POINT_WINDOW, POINT.obs_dim)
+    assert state.recent.valid.shape == (2, POINT_WINDOW)
+    assert AdaptiveController.load("cartpole").settings.delay == DelayConfig()
+    assert AdaptiveController.load("cartpole", max_delay=0).settings.delay is None
+    assert AdaptiveController.load("cartpole_multitask").settings.delay is None
