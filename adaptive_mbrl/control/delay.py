@@ -80,7 +80,7 @@ class DelayState(NamedTuple):
 
     def past(self, recent: Transitions) -> Tensor:
         """The last D actions that were sent, oldest first, (B, D, action_dim)."""
-        return recent.action[:, recent.action.shape[1] - self.longest :]
+        return _own(recent.action[:, recent.action.shape[1] - self.longest :])
 
     def acted(self, recent: Transitions) -> Transitions:
         """What is learned from under the delay that is believed, (B, K, ...)."""
@@ -136,7 +136,7 @@ def applied(past: Tensor, actions: Tensor, delay: Tensor) -> Tensor:
 
 def after_sending(past: Tensor, actions: Tensor) -> Tensor:
     """The last D actions that were sent, (B, D, action_dim), after some more, (B, number, action_dim)."""
-    return torch.cat([past, actions], 1)[:, actions.shape[1] :]
+    return _own(torch.cat([past, actions], 1)[:, actions.shape[1] :])
 
 
 def weighed_delays(state: DelayState, errors: Tensor, is_told: Tensor, config: DelayConfig) -> DelayState:
@@ -156,3 +156,8 @@ def weighed_delays(state: DelayState, errors: Tensor, is_told: Tensor, config: D
     choice = torch.where(-kept > config.hysteresis, log_odds.argmax(1), state.choice)
     log_odds, choice = select(is_told, (log_odds, choice), (state.log_odds, state.choice))
     return DelayState(log_odds, choice, state.belief)
+
+
+def _own(part: Tensor) -> Tensor:
+    """A part of a tensor, laid out as if it had always been alone, so that one compiled graph serves all steps."""
+    return part.clone(memory_format=torch.contiguous_format)
