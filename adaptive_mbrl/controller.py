@@ -11,15 +11,15 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from adaptive_mbrl.adaptation.belief import Belief
 from adaptive_mbrl.canary import recorded_error
 from adaptive_mbrl.checkpoint import Description, load_checkpoint, require_robot
-from adaptive_mbrl.config import from_mapping
 from adaptive_mbrl.control.calibration import STATES, Calibration, action_error, time_share
 from adaptive_mbrl.control.compiled import CompileMode, compile_no_more, step_halves
 from adaptive_mbrl.control.deadline import Deadline
-from adaptive_mbrl.control.delay import DelayConfig
+from adaptive_mbrl.control.delay import LONGEST_DELAY, DelayConfig, applied
 from adaptive_mbrl.control.dump import StepDump
 from adaptive_mbrl.control.gate import GateConfig, chosen_belief
 from adaptive_mbrl.control.inputs import InputChecker, StepOptions
@@ -165,6 +165,10 @@ class AdaptiveController:
                 checkpoint that does not adapt does.
             dump_folder: where a step whose prediction is not finite is written for a replay; None writes nothing.
             dump_in_background: write it on a thread of its own, where control steps have a deadline.
+
+        Raises:
+            CheckpointError: the checkpoint is missing, damaged or of another robot.
+            ConfigError: a delay that is too long, or settings that the checkpoint's robot does not fit.
         """
         checkpoint = load_checkpoint(path, device)
         if spec is not None:
@@ -282,8 +286,6 @@ class AdaptiveController:
             RuntimeError: this controller has taken a step since the last reset.
             ConfigError: a delay that is too long, or the adapter estimates it itself.
         """
-        if steps and not self.settings.adapter.takes_pending:
-            raise ConfigError("max_delay: the adapter estimates the action delay itself; allowed: 0")
         return self._with("with_max_delay", delay=_delays(steps))
 
     def _with(self, what: str, mode: CompileMode | None = None, **changes: Any) -> AdaptiveController:
@@ -311,8 +313,20 @@ class AdaptiveController:
         """What the planner carries to the next step; None before the first one."""
         return None if self._state is None else self._state.plan
 
+    def acting(self, actions: Tensor) -> Tensor:
+        """The actions that act if these are sent from now on: late by the delay that is believed, after what was sent before.
+
+        Args:
+            actions: N candidates of each of B robots, (B, N, H, action_dim).
+        """
+        if self._state is None:
+            return actions
+        return applied(self._state.delay.past(self._state.recent), actions, self._state.delay.choice)
+
     def predictor(self, recent: Transitions) -> Predictor:
         """The dynamics that this controller would believe in, knowing nothing but `recent`; for diagnostics.
+
+        No delay is looked for: the actions of `recent` are taken to be those that acted.
 
         Args:
             recent: K transitions of each of B robots.
@@ -384,7 +398,9 @@ class AdaptiveController:
 
 def _delays(longest: int) -> DelayConfig | None:
     """How delays of at most so many control steps are found; None for 0."""
-    return from_mapping(DelayConfig, {"max_delay": longest}, source="controller") if longest else None
+    if not 0 <= longest <= LONGEST_DELAY:
+        raise ConfigError(f"max_delay: got {longest}; allowed: 0 to {LONGEST_DELAY}")
+    return DelayConfig(longest) if longest else None
 
 
 def _is_of(about: Description, reward: RewardFunction) -> bool:

@@ -13,7 +13,7 @@ class Transitions(NamedTuple):
 
     Attributes:
         obs: SI units, (B, K, obs_dim).
-        action: the actions as they were sent, (B, K, action_dim).
+        action: the actions that acted, as far as it is known: as they were sent, or after a delay, (B, K, action_dim).
         next_obs: SI units, (B, K, obs_dim).
         valid: False before the first step and across resets, (B, K) bool.
     """

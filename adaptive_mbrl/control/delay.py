@@ -10,7 +10,7 @@ RMS over channels in target stds,
 
 This is a bank of filters (Magill, Optimal adaptive estimation of sampled stochastic processes, 1965) with the gate's likelihood.
 The most probable delay is the one that the gate's beliefs are formed under, and that candidate plans are delayed by: what was
-sent before the plan acts first.
+sent before the plan acts first. What a rule carries from step to step begins again with what it carried under that delay.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ import torch
 from torch import Tensor
 
 from adaptive_mbrl.adaptation.base import Adapter
-from adaptive_mbrl.adaptation.belief import Belief, select
+from adaptive_mbrl.adaptation.belief import Belief, map_belief, select
 from adaptive_mbrl.config import bounded
 from adaptive_mbrl.control.gate import MAX_ERROR
 from adaptive_mbrl.transitions import Transitions
 
+LONGEST_DELAY = 8
+"""The longest delay that can be considered [control steps]."""
 _ONE_STEP_LESS = math.log(4.0)
 """Log odds of one control step less of delay, before anything was seen."""
 _HOPELESS = 20.0
@@ -46,11 +48,11 @@ class DelayConfig:
         hysteresis: by how much another delay's log odds must exceed those of the chosen one.
     """
 
-    max_delay: int = bounded(2, low=1, high=8)
+    max_delay: int = bounded(2, low=1, high=LONGEST_DELAY)
     memory: float = bounded(0.9, low=0.0, high=1.0)
     dimensions: float = bounded(4.0, low=0.0, high=1000.0)
     error_floor: float = bounded(0.05, low=1e-6)
-    hysteresis: float = bounded(2.0, low=0.0)
+    hysteresis: float = bounded(2.0, low=0.0, high=10.0)
 
 
 class DelayState(NamedTuple):
@@ -61,22 +63,38 @@ class DelayState(NamedTuple):
         choice: the one that is believed [control steps], (B,) int64.
         belief: from the last K transitions under each delay, of B (1 + D) robots: all about the first robot, then those about the
             second. Nothing where no delay is considered.
+        follows: whether each of the last K + D transitions begins where the one before it ended, (B, K + D) bool.
+        is_appended: whether the last control step ended the newest of them, and not one that was left out, (B,) bool.
     """
 
     log_odds: Tensor
     choice: Tensor
     belief: Belief
+    follows: Tensor
+    is_appended: Tensor
 
     @property
     def longest(self) -> int:
         """D."""
         return self.log_odds.shape[1] - 1
 
+    def appended(self, before: Transitions, is_valid: Tensor, is_kept: Tensor) -> DelayState:
+        """The same when there is another transition.
+
+        Args:
+            before: the last K + D transitions without it.
+            is_valid: whether it is one to learn from, (B,) bool.
+            is_kept: where it is left out, (B,) bool.
+        """
+        newest = is_valid & before.valid[:, -1] & self.is_appended
+        follows = torch.cat([self.follows[:, 1:], newest[:, None]], 1)
+        return self._replace(follows=torch.where(is_kept[:, None], self.follows, follows), is_appended=~is_kept)
+
     def hypotheses(self, recent: Transitions) -> Transitions:
-        """What is learned from under each delay, (B (1 + D), K, ...), of the last K + D transitions as they were sent."""
+        """What is learned from under each delay, (B (1 + D), K, ...), of the last K + D transitions."""
         number = self.longest + 1
         delays = torch.arange(number, device=self.choice.device).repeat(len(self.choice))
-        return as_applied(recent.repeated(number), delays, self.longest)
+        return as_applied(recent.repeated(number), self.follows.repeat_interleave(number, 0), delays, self.longest)
 
     def past(self, recent: Transitions) -> Tensor:
         """The last D actions that were sent, oldest first, (B, D, action_dim)."""
@@ -84,31 +102,41 @@ class DelayState(NamedTuple):
 
     def acted(self, recent: Transitions) -> Transitions:
         """What is learned from under the delay that is believed, (B, K, ...)."""
-        return as_applied(recent, self.choice, self.longest) if self.longest else recent
+        return as_applied(recent, self.follows, self.choice, self.longest) if self.longest else recent
+
+    def chosen(self) -> Belief:
+        """The belief under the delay that is believed, of B robots."""
+        rows = torch.arange(len(self.choice), device=self.choice.device) * (1 + self.longest) + self.choice
+        return map_belief(lambda tensor: tensor.index_select(0, rows), self.belief)
 
 
-def initial_delay(adapter: Adapter[Any], batch_size: int, config: DelayConfig | None, device: torch.device) -> DelayState:
-    """Actions are believed to act at once; without a config nothing else is possible."""
+def initial_delay(
+    adapter: Adapter[Any], batch_size: int, window: int, config: DelayConfig | None, device: torch.device
+) -> DelayState:
+    """Actions are believed to act at once; without a config nothing else is possible. `window` is K."""
     longest = 0 if config is None else config.max_delay
     log_odds = -_ONE_STEP_LESS * torch.arange(longest + 1, dtype=torch.float32, device=device).repeat(batch_size, 1)
     choice = torch.zeros(batch_size, dtype=torch.int64, device=device)
-    return DelayState(log_odds, choice, adapter.prior(batch_size * (longest + 1)) if longest else ())
+    follows = torch.zeros(batch_size, window + longest, dtype=torch.bool, device=device)
+    belief = adapter.prior(batch_size * (longest + 1)) if longest else ()
+    return DelayState(log_odds, choice, belief, follows, torch.ones(batch_size, dtype=torch.bool, device=device))
 
 
-def as_applied(recent: Transitions, delay: Tensor, longest: int) -> Transitions:
+def as_applied(recent: Transitions, follows: Tensor, delay: Tensor, longest: int) -> Transitions:
     """The newest K of K + D transitions with the actions that acted in them, if actions act `delay` control steps late.
 
-    What acted is not known right after a gap; these transitions are not valid.
+    What acted is not known right after a gap, or after transitions that were left out; these transitions are not valid.
 
     Args:
-        recent: with the actions as they were sent, (B, K + D, ...).
+        recent: with the actions of the same control steps, (B, K + D, ...).
+        follows: whether each of them begins where the one before it ended, (B, K + D) bool.
         delay: of each robot [control steps], (B,) int64.
         longest: D.
     """
     steps = recent.valid.shape[1]
     valid = recent.valid[:, longest:]
     for late in range(1, longest + 1):
-        valid = valid & (recent.valid[:, longest - late : steps - late] | (delay < late)[:, None])
+        valid = valid & (follows[:, longest - late + 1 : steps - late + 1] | (delay < late)[:, None])
     at = torch.arange(longest, steps, device=delay.device) - delay[:, None]
     action = recent.action.gather(1, at[..., None].expand(-1, -1, recent.action.shape[-1]))
     return Transitions(recent.obs[:, longest:], action, recent.next_obs[:, longest:], valid)
@@ -155,7 +183,7 @@ def weighed_delays(state: DelayState, errors: Tensor, is_told: Tensor, config: D
     kept = log_odds.gather(1, state.choice[:, None])[:, 0]
     choice = torch.where(-kept > config.hysteresis, log_odds.argmax(1), state.choice)
     log_odds, choice = select(is_told, (log_odds, choice), (state.log_odds, state.choice))
-    return DelayState(log_odds, choice, state.belief)
+    return state._replace(log_odds=log_odds, choice=choice)
 
 
 def _own(part: Tensor) -> Tensor:

@@ -28,6 +28,7 @@ from adaptive_mbrl.control.step import (
     StepReport,
     control_step,
     initial_state,
+    with_newest,
 )
 from adaptive_mbrl.dump import Dump, numbered, write_dump
 from adaptive_mbrl.objective import Objective
@@ -85,7 +86,7 @@ class StepDump:
         if (predicted_return <= FAILED_RETURN).any():
             reasons.append("no candidate has a finite predicted return")
         failed = torch.from_numpy(~np.isfinite(adapted_error))
-        if failed.any() and bool((failed & _started(state, inputs)).any()):
+        if failed.any() and bool((failed & with_newest(state, inputs)[2].cpu()).any()):
             reasons.append("the prediction of this observation is not finite")
         if not reasons:
             return
@@ -184,7 +185,7 @@ def restored(dump: Dump) -> tuple[ControlSettings, ControllerState, StepInputs, 
 
     def next_stored(tensor: Tensor) -> Tensor:
         # older dumps do not have what is believed about a delay, which comes last
-        return next(stored, tensor)
+        return next(stored) if "delay" in about else next(stored, tensor)
 
     state: ControllerState = map_belief(next_stored, template)
     noise = dump.part("noise")
@@ -201,7 +202,3 @@ def _learned(dump: Dump, description: Description) -> tuple[LearnedReward | None
         termination = LearnedTermination(description.spec, description.learned_termination)
         termination.load_state_dict(dump.part("learned_termination"))
     return reward, termination
-
-
-def _started(state: ControllerState, inputs: StepInputs) -> Tensor:
-    return (state.started & inputs.connected).cpu()

@@ -155,10 +155,11 @@ def grown(
         recent: the last K transitions of B robots.
         freeze: for which robots the beliefs stay as they are, (B,) bool.
         prior: that of B robots.
-        others: a belief and its last K transitions that are learned from in the same batch, which costs next to nothing.
+        others: beliefs about the same robots, as many about each, and their last K transitions; they are updated in the same
+            batch, which costs less than to update them alone.
 
     Returns:
-        The candidates, and the other belief one control step later, frozen or not; nothing without one.
+        The candidates, and the other beliefs one control step later; nothing without others.
     """
     number = gate.length.shape[1]
     length = gate.length + 1
@@ -170,7 +171,16 @@ def grown(
         before = map_belief(lambda *parts: torch.cat(parts), before, others[0])
         window = Transitions(*(torch.cat(parts) for parts in zip(window, others[1], strict=True)))
     belief = adapter.update(before, window)
-    rows = gate.length.numel()
-    own, beside = (map_belief(lambda x, part=part: x[part], belief) for part in (slice(rows), slice(rows, None)))
-    own = select(freeze.repeat_interleave(number), gate.belief, own)
-    return gate._replace(belief=own, length=length), () if others is None else beside
+    is_kept = freeze.repeat_interleave(number)
+    if others is None:
+        return gate._replace(belief=select(is_kept, gate.belief, belief), length=length), ()
+    own, beside = (map_belief(lambda x, part=part: x[part], belief) for part in (slice(len(is_kept)), slice(len(is_kept), None)))
+    beside = select(freeze.repeat_interleave(len(others[1].valid) // len(freeze)), others[0], beside)
+    return gate._replace(belief=select(is_kept, gate.belief, own), length=length), beside
+
+
+def restarted(gate: GateState, is_new: Tensor, belief: Belief) -> GateState:
+    """All beliefs about some of the robots, (B,) bool, begin again with `belief` of B robots."""
+    number = gate.length.shape[1]
+    repeated = map_belief(lambda x: x.repeat_interleave(number, 0), belief)
+    return gate._replace(belief=select(is_new.repeat_interleave(number), repeated, gate.belief))

@@ -20,11 +20,13 @@ class StepOptions:
 
     Attributes:
         sent: the action that the robot really got since the step before, shaped like the action, where noise, a limit or a
-            supervisor made it differ from the command; None for the command itself. Without meaning at the first step.
+            supervisor made it differ from the command; None for the command itself. Without meaning at the first step. A delay
+            that the controller finds comes on top: it may act later still.
         after_gap: more than one control period has passed since the step before: what lies between is no transition to learn
             from.
         pending: actions that are on their way and will act before the plan's first one, one control period each,
-            (number, action_dim) or (B, number, action_dim): the plan starts from the obs that the model predicts after them.
+            (number, action_dim) or (B, number, action_dim): the plan starts from the obs that the model predicts after them. This
+            is the latency that is known; a delay that the controller finds comes on top.
         latest: an observation that is newer than `obs` by a part of a control period, shaped like it: the plan starts from here,
             while `obs` and the ones before, a control period apart, are what is learned from.
         remaining: share of its control period that the first pending action still acts after `latest`, or after `obs`.

@@ -26,9 +26,11 @@ from adaptive_mbrl.control.gate import (
     grown,
     initial_gate,
     leading,
+    restarted,
     weighed,
 )
 from adaptive_mbrl.diagnosis import Diagnosis
+from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.planning.base import IsLate, Plan, Planner, PlanState
 from adaptive_mbrl.planning.score import Score
 from adaptive_mbrl.predictor import Predictor
@@ -66,10 +68,14 @@ class ControlSettings:
     predicted_steps: int = 0
     delay: DelayConfig | None = None
 
+    def __post_init__(self) -> None:
+        if self.delay is not None and not self.adapter.takes_pending:
+            raise ConfigError("max_delay: the adapter estimates the action delay itself; allowed: 0")
+
     @property
-    def longest_delay(self) -> int:
-        """D, the longest delay of actions that is considered [control steps]; the frozen arm considers none."""
-        return self.delay.max_delay if self.delay is not None and self.adapt else 0
+    def considered_delay(self) -> DelayConfig | None:
+        """How the delay is found: not at all by the frozen arm."""
+        return self.delay if self.adapt else None
 
 
 class ControllerState(NamedTuple):
@@ -168,14 +174,14 @@ def initial_state(settings: ControlSettings, batch_size: int, window: int, obs_d
     def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         return torch.zeros(batch_size, *shape, dtype=dtype, device=device)
 
-    action_dim, kept = settings.planner.action_dim, window + settings.longest_delay
-    recent = Transitions(zeros(kept, obs_dim), zeros(kept, action_dim), zeros(kept, obs_dim), zeros(kept, dtype=torch.bool))
+    action_dim = settings.planner.action_dim
     with torch.no_grad():
         gate = initial_gate(settings.adapter, batch_size, settings.gate if settings.adapt else None, device)
         if not settings.adapt:
             gate = gate._replace(choice=torch.full_like(gate.choice, PRIOR))
-        delay = initial_delay(settings.adapter, batch_size, settings.delay if settings.adapt else None, device)
-    plan = settings.planner.init(batch_size)
+        delay = initial_delay(settings.adapter, batch_size, window, settings.considered_delay, device)
+    plan, kept = settings.planner.init(batch_size), delay.follows.shape[1]
+    recent = Transitions(zeros(kept, obs_dim), zeros(kept, action_dim), zeros(kept, obs_dim), zeros(kept, dtype=torch.bool))
     return ControllerState(recent, zeros(obs_dim), zeros(action_dim), zeros(dtype=torch.bool), gate, plan, delay)
 
 
@@ -187,7 +193,7 @@ class Adapted(NamedTuple):
         gate: the beliefs that compete, after the newest transition.
         belief: what is planned under, of B robots.
         run_length: as in `StepReport`.
-        started: whether `StepInputs.obs` ends a transition, (B,) bool.
+        started: whether `StepInputs.obs` ends a transition in which it is known what acted, (B,) bool.
         deviations: predicted minus observed by the prior and by each of the R beliefs of the step before [target stds],
             (B, 1 + R, obs_dim).
         diagnosis: as in `StepReport`.
@@ -206,35 +212,49 @@ class Adapted(NamedTuple):
     past: Tensor
 
 
+def with_newest(state: ControllerState, inputs: StepInputs) -> tuple[Transitions, DelayState, Tensor]:
+    """The last K + D transitions and what is believed about the delay, with the newest transition.
+
+    The third is whether there is one in which it is known what acted, (B,) bool: only then a prediction of it is worth something.
+    """
+    is_valid, is_kept = state.started & inputs.connected, _is_kept(inputs)
+    recent = select(is_kept, state.recent, state.recent.append(state.last_obs, inputs.sent, inputs.obs, is_valid))
+    delay = state.delay.appended(state.recent, is_valid, is_kept)
+    return recent, delay, is_valid & delay.acted(recent).valid[:, -1]
+
+
+def _is_kept(inputs: StepInputs) -> Tensor:
+    """Where the window is kept as it is: a robot that is held by hand shows nothing of itself, and is let go again, (B,) bool."""
+    return inputs.freeze & ~inputs.connected
+
+
 @torch.no_grad()
 def adapt(state: ControllerState, inputs: StepInputs, settings: ControlSettings) -> Adapted:
     """The first half of a control step: from the newest transition to the belief. The arguments are those of `control_step`."""
     adapter = settings.adapter
     prior = adapter.prior(len(inputs.obs))
-    started = state.started & inputs.connected
-    recent = state.recent.append(state.last_obs, inputs.sent, inputs.obs, started)
-    # a robot that is held by hand shows nothing of itself: what was known before is still in the window when it is let go
-    is_kept = inputs.freeze & ~inputs.connected
-    recent = select(is_kept, state.recent, recent)
+    recent, delay, started = with_newest(state, inputs)
     deviations, of_delays = _prequential_deviations(adapter, prior, state, inputs)
-    gate, delay, others = state.gate, state.delay, None
-    if settings.delay is not None and delay.longest:
+    gate, others, is_told = state.gate, None, started & ~inputs.freeze
+    if settings.considered_delay is not None:
         hypotheses = delay.hypotheses(recent)
         # all of them are about the newest transition, or none is
-        is_told = started & ~inputs.freeze & hypotheses.valid[:, -1].view(-1, 1 + delay.longest).all(1)
-        delay = weighed_delays(delay, _rms(of_delays), is_told, settings.delay)
+        is_about_all = is_told & hypotheses.valid[:, -1].view(-1, 1 + delay.longest).all(1)
+        delay = weighed_delays(delay, _rms(of_delays), is_about_all, settings.considered_delay)
+        gate = restarted(gate, delay.choice != state.delay.choice, delay.chosen())
         others = (delay.belief, hypotheses)
+    acted = delay.acted(recent)
     if settings.adapt:
         if settings.gate is not None:
-            gate = weighed(gate, _rms(deviations), started & ~inputs.freeze, settings.gate)
-        gate, beside = grown(gate, adapter, delay.acted(recent), inputs.freeze, prior, others)
+            gate = weighed(gate, _rms(deviations), is_told, settings.gate)
+        gate, beside = grown(gate, adapter, acted, inputs.freeze, prior, others)
         delay = delay._replace(belief=beside)
-        gate = gate._replace(length=torch.where(is_kept[:, None], state.gate.length, gate.length))
+        gate = gate._replace(length=torch.where(_is_kept(inputs)[:, None], state.gate.length, gate.length))
     belief, run_length = chosen_belief(gate, prior), chosen_length(gate)
     if settings.diagnosis is None:
         diagnosis = inputs.obs.new_zeros(len(inputs.obs), 2, 0)
     else:
-        known = delay.acted(recent).newest(run_length).valid.sum(1)
+        known = acted.newest(run_length).valid.sum(1)
         diagnosis = torch.stack(settings.diagnosis(belief, known), 1)
     past = delay.past(recent)
     return Adapted(recent, gate, belief, run_length, started, deviations, diagnosis, delay, past)

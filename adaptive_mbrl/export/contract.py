@@ -35,6 +35,7 @@ _OUTPUTS = {
     "run_length": "for how many control steps the belief has been learning; 0 is the prior",
     "predicted_return": "the best candidate's predicted return",
     "diagnosis": "mean and std of each physical parameter, in the order of the contract's `diagnosis`",
+    "delay": "by how many control steps actions are found to act late",
     "next_obs_mean": "the predicted observation one control period later",
     "next_obs_std": "its standard deviation",
 }

@@ -118,6 +118,11 @@ class PlanAhead:
         return self._pending is not None and self._pending_for == self._period
 
     @property
+    def is_timely(self) -> bool:
+        """Whether the newest plan was made for the present period, from what was observed when the one before began."""
+        return self._made_for == self._period
+
+    @property
     def is_idle(self) -> bool:
         """Whether there is neither a plan to follow nor one under way."""
         return self.is_free and self.command is None

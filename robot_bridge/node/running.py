@@ -205,8 +205,9 @@ class Running:
         shared = SharedTopics(config, transport, unrecorded)
         self.monitors = monitors_of(config, spec, shared)
         self._pause = AdaptationPause(config.adaptation.pause_when, spec, training.std, shared)
+        self._of_model = ModelChecks(spec, config.safety, change_stds(controller), names, self._expected(transport))
         checks = TickChecks(
-            ModelChecks(spec, config.safety, change_stds(controller), names, self._expected(transport)),
+            self._of_model,
             self.monitors,
             self._pause,
             self._watch,
@@ -318,6 +319,7 @@ class Running:
             raise BridgeError("the checkpoint in use stays: the control loop stands still")
         self._watch.look_through(view)
         self._trained_on(training)
+        self._of_model.trained_on(change_stds(controller))
         if self._goals is not None:
             self._goals.look_ahead(controller.settings.planner.horizon)
         self._newest.is_in_use()

@@ -32,10 +32,14 @@ class TickChecks:
 
     def look(self, now: float, observed: Observed, command: Command | None) -> tuple[Fault, ...]:
         """The faults at a tick, as `ModelChecks.look` takes its arguments."""
-        faults = (*self._of_model.look(now, observed, command), *self._monitors.look(now, observed), *self._watch.faults)
         if self._loop is None:
-            return faults
-        self._loop.planning.pause = self._pause.look(now, observed, self._loop.supervisor.sent)
-        faults = (*faults, *self._loop.planning.faults)
+            return (*self._of_model.look(now, observed, command), *self._monitors.look(now, observed), *self._watch.faults)
+        planning = self._loop.planning
+        of_model = self._of_model.look(
+            now, observed, command, is_timely=planning.is_timely, is_handled=planning.pause.is_other_dynamics
+        )
+        faults = (*of_model, *self._monitors.look(now, observed), *self._watch.faults)
+        planning.pause = self._pause.look(now, observed, self._loop.supervisor.sent)
+        faults = (*faults, *planning.faults)
         seen = self._loop.inputs.contradictions
         return faults if seen is None else (*faults, *seen.look(now))

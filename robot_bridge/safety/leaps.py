@@ -21,12 +21,12 @@ class Leaps:
     Args:
         spec: the robot's channels.
         max_jump: largest difference of the two [target stds]; 0 for no limit.
-        change_std: std of the change of each channel in a control period, (obs_dim,).
+        change_std: std of the change of each channel in a control period, (obs_dim,); also an attribute.
     """
 
     def __init__(self, spec: RobotSpec, max_jump: float, change_std: Array) -> None:
         self._names, self._dt = spec.obs_names, spec.dt
-        self._max_jump, self._change_std = max_jump, change_std
+        self._max_jump, self.change_std = max_jump, change_std
         self._is_angle = np.array([channel.kind == "angle" for channel in spec.obs], dtype=bool)
         self._values, self._received, self._speed = (np.full(spec.obs_dim, np.nan) for _ in range(3))
 
@@ -39,7 +39,7 @@ class Leaps:
             moved = observed.values - self._values
             moved = np.where(self._is_angle, on_circle(moved), moved)
             speed = np.where(passed <= LONGEST_GAP * self._dt, moved / passed, np.nan)
-            leap = np.abs(moved - self._speed * passed) / self._change_std
+            leap = np.abs(moved - self._speed * passed) / self.change_std
         # a value that is not new, or none, says nothing, and counts with the next one
         is_new = np.isfinite(observed.values) & ~(passed < 0.5 * self._dt)
         leap = np.where(is_new & np.isfinite(speed) & np.isfinite(leap), leap, 0.0)

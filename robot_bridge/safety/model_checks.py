@@ -49,22 +49,30 @@ class ModelChecks:
         self._of_model: list[Fault] = []
         self._leapt: list[Fault] = []
 
-    def look(self, now: float, observed: Observed, command: Command | None) -> tuple[Fault, ...]:
+    def trained_on(self, change_std: NDArray[np.float64]) -> None:
+        """Judge leaps by other training data, those of a newer checkpoint; `change_std` as in the constructor."""
+        self._leaps.change_std = change_std
+
+    def look(
+        self, now: float, observed: Observed, command: Command | None, *, is_timely: bool = True, is_handled: bool = False
+    ) -> tuple[Fault, ...]:
         """The faults at a tick.
 
         Args:
             now: monotonic time [s].
             observed: the observation of the tick.
             command: the newest plan with what the controller found; None without one.
+            is_timely: whether that plan was made from the observation of the tick before; a late one is from an older one.
+            is_handled: whether the robot has other contact than in training: who moves it by hand makes no sensor jump.
         """
         is_new = command is not None and command is not self._seen
         if command is None:
             self._of_model = []
         elif is_new:
             self._of_model = self._look_at(command)
-        # a new plan was made from the observation of the tick before, and knows whether that was predicted
-        was_predicted = is_new and command is not None and bool(np.isfinite(command.info.innovation).all())
-        leapt, self._leapt = [] if was_predicted else self._leapt, self._leaps.look(observed)
+        # a plan from the observation of the tick before knows whether that was predicted
+        was_predicted = is_new and is_timely and command is not None and bool(np.isfinite(command.info.innovation).all())
+        leapt, self._leapt = [] if was_predicted or is_handled else self._leapt, self._leaps.look(observed)
         self._seen = command
         silent = [fault for sender in self._expected for fault in sender.look(now)]
         return (*self._of_model, *leapt, *self._derivatives.look(observed), *silent)

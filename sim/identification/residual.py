@@ -11,12 +11,12 @@ G = diag(lambda^age) and n = tr G, the posterior of channel d is
     W_d = V diag(g / (1 + g l)) c,    cov(W_d) = R_d V diag(g / (1 + g l)) V^T
     Phi^T G Phi = V diag(l) V^T,      c = V^T Phi^T G Y_d
 
-Which g_d it is, the evidence says, in which R_d ~ InvGamma(1, r^2) is integrated out:
+Which g_d it is, the evidence says. In it every transition counts lambda^age times, and R_d ~ InvGamma(1, r^2) is integrated out:
 
     log p(Y_d | g) = -1/2 sum_i log(1 + g l_i) - (1 + n/2) log(r^2 + q/2) + const
     q = Y_d^T G Y_d - sum_i g c_i^2 / (1 + g l_i),      1 / E[1 / R_d] = (r^2 + q/2) / (1 + n/2)
 
-In each channel the MJCF is right a priori with odds of a hundred to one. So noise is not explained, because explaining it would
+A priori g_d = 0 is a hundred times as probable as each of the seven other widths that are tried. So noise is not explained, because explaining it would
 take nearly as many weights as there are transitions; and what the features do explain is explained at once, even where it had
 counted as noise before. To choose a prior by its evidence is MacKay's proposal (Bayesian interpolation, Neural Computation 4(3),
 1992).

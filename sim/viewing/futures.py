@@ -70,7 +70,7 @@ class Futures:
         controller, predictor = acting
         sequences = np.concatenate([moment.plan[None], moment.candidates])
         begin, actions = (torch.from_numpy(x[None]).to(controller.device) for x in (moment.obs, sequences))
-        predicted = predictor.roll_out(begin, actions).next_obs[:, 0].cpu().numpy()
+        predicted = predictor.roll_out(begin, controller.acting(actions)).next_obs[:, 0].cpu().numpy()
         return Lines(self._points(moment, predicted[:, 0]), self._points(moment, predicted[0, 1:]), real)
 
     def _points(self, moment: Moment, obs: NDArray[np.float32]) -> Array:

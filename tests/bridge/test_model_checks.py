@@ -282,6 +282,30 @@ def test_what_leaps_is_told_unless_the_plan_after_it_had_predicted_it(innovation
     assert [fault.kind for fault in found] == words
 
 
+def test_a_late_plan_says_nothing_of_what_was_observed_since():
+    """It comes a tick late, from the observation before the one that leapt, and the plan after it has nothing before it."""
+    checks, unknown = checks_of_all(max_jump=5.0), np.full(3, np.nan)
+    for step in range(3):
+        assert checks.look(0.1, observed_at(step, 0.0, 0.0, 0.0), command(NONE, NONE)) == ()
+
+    assert checks.look(0.1, observed_at(3, 0.0, 0.0, 1.0), None) == ()
+    found = checks.look(0.1, observed_at(4, 0.0, 0.0, 1.0), command(NONE, NONE), is_timely=False)
+    after = checks.look(0.1, observed_at(5, 0.0, 0.0, 1.0), command(NONE, unknown))
+
+    assert [fault.kind for fault in found] == ["jump"]
+    assert after == ()
+
+
+def test_who_moves_the_robot_by_hand_makes_no_sensor_jump_and_another_checkpoint_has_other_stds():
+    checks, moved = checks_of_all(max_jump=5.0), [0.0, 0.0, 0.0, 1.0, 1.0]
+    handled = [checks.look(0.1, observed_at(k, 0.0, 0.0, v), None, is_handled=True) for k, v in enumerate(moved)]
+    assert handled == [()] * 5
+
+    checks = checks_of_all(max_jump=5.0)
+    checks.trained_on(np.full(3, 1.0))
+    assert [checks.look(0.1, observed_at(k, 0.0, 0.0, v), None) for k, v in enumerate(moved)] == [()] * 5
+
+
 def test_faults_of_all_checks_come_together():
     checks = checks_of_all(frozen_steps=1, max_jump=5.0)
     frozen = np.array([0.0, 1.0, 1.0])

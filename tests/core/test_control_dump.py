@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import threading
 from pathlib import Path
@@ -13,11 +14,13 @@ import torch
 from adaptive_mbrl.adaptation import NetworkAdapter, make_adapter
 from adaptive_mbrl.adaptation.belief import tensors_of
 from adaptive_mbrl.checkpoint import FORMAT_VERSION, Checkpoint, Description, save_checkpoint
+from adaptive_mbrl.control.delay import DelayConfig
 from adaptive_mbrl.control.dump import StepDump, replay_control_step, restored
 from adaptive_mbrl.control.step import ControlSettings
 from adaptive_mbrl.controller import AdaptiveController, Command, StepOptions
 from adaptive_mbrl.dump import read_dump
 from adaptive_mbrl.dynamics.model import DynamicsModel
+from adaptive_mbrl.meta.trainer import MetaTrainer
 from adaptive_mbrl.objective import Objective, Term
 from adaptive_mbrl.planning import Score, WorstRiskConfig, make_planner
 from adaptive_mbrl.planning.value import ValueConfig, ValueFunction
@@ -164,6 +167,41 @@ def test_a_healthy_run_writes_nothing(tmp_path: Path, name: str):
     drive(controller, 3)
 
     assert list(tmp_path.iterdir()) == []
+
+
+def late_drive(controller: AdaptiveController, steps: int, fault=None) -> list[Command]:
+    """A point mass whose actions act two control steps late, with a gap after it was found out; then the fault."""
+    obs, sent, commands = START, [np.zeros(1, np.float32)] * 3, []
+    for t in range(steps):
+        if t == steps - 1 and fault is not None:
+            fault(controller.settings.adapter)
+        commands.append(controller.step(obs, goal_at(t), StepOptions(after_gap=t == 14)))
+        sent.append(commands[-1].action)
+        obs = push(obs, sent[-3], 0.8)
+    return commands
+
+
+def test_a_step_with_a_delay_is_replayed_exactly_and_older_dumps_have_none(trained: MetaTrainer, tmp_path: Path):
+    """And that it is not known what acted after the gap is no fault."""
+    controller = controller_of(copy.deepcopy(trained.adapter), tmp_path / "new", description(), delay=DelayConfig())
+
+    commands = late_drive(controller, 20, with_a_nan_weight)
+
+    assert commands[-2].info.delay.tolist() == [2]
+    (path,) = (tmp_path / "new").iterdir()
+    dump = read_dump(path)
+    state, plan, _ = replay_control_step(dump)
+    assert state.delay.choice.tolist() == [2]
+    np.testing.assert_array_equal(plan.actions[0].numpy(), commands[-1].plan)
+    drive(controller_of(point_adapter("gradient"), tmp_path / "old", description()), FAULT_AT + 1, with_a_nan_weight)
+    (path,) = (tmp_path / "old").iterdir()
+    older = read_dump(path)
+    expected = replay_control_step(older)
+    del older.about["delay"]
+    number = len(older.sequence("state"))
+    since = [f"state.{i}" for i in range(number - len(tensors_of(expected[0].delay)), number)]
+    older = dataclasses.replace(older, tensors={name: x for name, x in older.tensors.items() if name not in since})
+    np.testing.assert_array_equal(replay_control_step(older)[1].actions.numpy(), expected[1].actions.numpy())
 
 
 def test_a_gap_is_not_taken_for_a_fault(tmp_path: Path):

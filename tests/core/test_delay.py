@@ -9,6 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from adaptive_mbrl.adaptation import NetworkAdapter
+from adaptive_mbrl.adaptation.belief import tensors_of
 from adaptive_mbrl.control.delay import (
     DelayConfig,
     DelayState,
@@ -25,6 +27,7 @@ from adaptive_mbrl.meta.trainer import MetaTrainer
 from adaptive_mbrl.transitions import Transitions
 from tests.core.analytic import POINT, POINT_WINDOW, push
 from tests.core.driving import START, control_settings, controller
+from tests.core.rules import point_adapter
 
 
 def sent_window(robots: int, steps: int) -> Transitions:
@@ -37,7 +40,7 @@ def sent_window(robots: int, steps: int) -> Transitions:
 def test_a_window_has_the_actions_that_acted():
     recent, delay = sent_window(3, 7), torch.tensor([0, 1, 2])
 
-    window = as_applied(recent, delay, longest=2)
+    window = as_applied(recent, torch.ones(3, 7, dtype=torch.bool), delay, longest=2)
 
     assert window.action[..., 0].tolist() == [[2, 3, 4, 5, 6], [8, 9, 10, 11, 12], [14, 15, 16, 17, 18]]
     assert torch.equal(window.obs, recent.obs[:, 2:])
@@ -45,17 +48,76 @@ def test_a_window_has_the_actions_that_acted():
     assert window.valid.all()
 
 
-def test_after_a_gap_it_is_not_known_what_acted():
-    recent = sent_window(3, 7)
-    recent.valid[:, 3] = False
+def test_where_transitions_do_not_follow_one_another_it_is_not_known_what_acted():
+    recent, follows = sent_window(3, 7), torch.ones(3, 7, dtype=torch.bool)
+    follows[:, 3] = False
 
-    window = as_applied(recent, torch.tensor([0, 1, 2]), longest=2)
+    window = as_applied(recent, follows, torch.tensor([0, 1, 2]), longest=2)
 
     assert window.valid.tolist() == [
+        [True, True, True, True, True],
         [True, False, True, True, True],
         [True, False, False, True, True],
-        [True, False, False, False, True],
     ]
+
+
+@pytest.mark.parametrize(("after_gap", "freeze"), [(True, False), (True, True)], ids=["a gap", "held by hand"])
+def test_after_a_gap_nothing_is_learned_from_actions_of_before(trained: MetaTrainer, after_gap: bool, freeze: bool):
+    """What is held by hand leaves no trace in the window, and still the actions before it do not act after it."""
+    driven = controller(trained, delay=DelayConfig())
+    obs, sent, reported = START, [np.zeros(1, np.float32)] * 3, []
+    for t in range(24):
+        interrupted = t in (15, 16, 17)
+        options = StepOptions(after_gap=after_gap and interrupted, freeze=freeze and interrupted)
+        command = driven.step(obs, goal_at(t), options)
+        sent.append(command.action)
+        reported.append(bool(np.isfinite(command.info.innovation).all()))
+        obs = push(obs, sent[-3], 0.8)
+
+    # the first step has nothing before it; when the delay was found, it is known what acted; after the gap again two steps later
+    assert command.info.delay.tolist() == [2]
+    assert reported[10:15] == [True] * 5
+    assert reported[15:] == [False] * 5 + [True] * 4
+    assert driven._state is not None
+    window = driven._state.delay.acted(driven._state.recent)
+    known = window.valid[0].nonzero()[:, 0].tolist()
+    assert len(known) == POINT_WINDOW - 2
+    for k in known:
+        # the point mass says itself what acted
+        acted = (window.next_obs[0, k, 1] - 0.95 * window.obs[0, k, 1]) / (push(np.zeros(2), np.ones(1), 0.8)[1])
+        torch.testing.assert_close(acted, window.action[0, k, 0], atol=1e-4, rtol=0.0)
+
+
+def test_beliefs_under_the_delays_are_frozen_with_the_others():
+    driven = AdaptiveController(POINT, control_settings(point_adapter("recurrent"), delay=DelayConfig()), POINT_WINDOW)
+    obs = START
+    for t in range(6):
+        obs = push(obs, driven.step(obs, goal_at(t)).action, 0.8)
+    assert driven._state is not None
+    before = driven._state.delay.belief
+
+    driven.step(obs, goal_at(6), StepOptions(freeze=True, after_gap=True))
+
+    for kept, expected in zip(tensors_of(driven._state.delay.belief), tensors_of(before), strict=True):
+        assert torch.equal(kept, expected)
+
+
+def test_what_a_rule_carries_begins_again_with_the_delay_that_was_found():
+    """With the belief from the whole window alone, too, which never begins anew by itself."""
+    settings = control_settings(point_adapter("recurrent"), delay=DelayConfig(memory=1.0, hysteresis=0.0), gate=None)
+    driven = AdaptiveController(POINT, settings, POINT_WINDOW)
+    obs, sent, found = START, [np.zeros(1, np.float32)] * 3, []
+    for t in range(30):
+        command = driven.step(obs, goal_at(t))
+        found.append(int(command.info.delay[0]))
+        assert driven._state is not None
+        if len(found) > 1 and found[-1] != found[-2]:
+            carried, expected = (tensors_of(x) for x in (driven._state.gate.belief, driven._state.delay.chosen()))
+            for ours, theirs in zip(carried, expected, strict=True):
+                torch.testing.assert_close(ours, theirs)
+        sent.append(command.action)
+        obs = push(obs, sent[-3], 0.8)
+    assert len(set(found)) > 1
 
 
 def test_candidates_act_after_what_was_sent_before():
@@ -74,7 +136,8 @@ def test_candidates_act_after_what_was_sent_before():
 
 
 def delays(log_odds: Tensor, choice: list[int]) -> DelayState:
-    return DelayState(log_odds, torch.tensor(choice), ())
+    never = torch.zeros(len(choice), 1, dtype=torch.bool)
+    return DelayState(log_odds, torch.tensor(choice), (), never, never[:, 0])
 
 
 def test_the_odds_are_those_of_errors_of_unknown_scale():
@@ -110,7 +173,7 @@ def test_a_delay_is_kept_until_another_one_is_clearly_more_probable():
 
 
 def test_a_delay_that_was_hopeless_for_long_is_found_soon(trained: MetaTrainer):
-    state = initial_delay(trained.adapter, 1, DelayConfig(), torch.device("cpu"))
+    state = initial_delay(trained.adapter, 1, POINT_WINDOW, DelayConfig(), torch.device("cpu"))
     right, wrong = 0.02, 1.0
     for late, steps in ((0, 100), (2, 8)):
         errors = torch.tensor([[right if d == late else wrong for d in range(3)]])
@@ -187,12 +250,20 @@ def test_robots_of_a_batch_have_delays_of_their_own(trained: MetaTrainer):
     assert command.info.delay.tolist() == [0, 1, 2]
 
 
-def test_what_adapts_by_itself_or_not_at_all_considers_no_delay(trained: MetaTrainer):
+class Estimating(NetworkAdapter):
+    """As estimated physics does, it finds the delay by itself."""
+
+    takes_pending = False
+
+
+def test_what_finds_the_delay_by_itself_or_not_at_all_considers_no_delay(trained: MetaTrainer):
     looking = controller(trained).with_max_delay(2)
     assert looking.settings.delay == DelayConfig(max_delay=2)
     assert looking.with_max_delay(0).settings.delay is None
-    with pytest.raises(ConfigError, match=r"controller: key 'max_delay': 9 is out of range; allowed: 1 to 8"):
+    with pytest.raises(ConfigError, match=r"max_delay: got 9; allowed: 0 to 8"):
         controller(trained).with_max_delay(9)
+    with pytest.raises(ConfigError, match=r"max_delay: the adapter estimates the action delay itself; allowed: 0"):
+        controller(trained, adapter=Estimating(trained.adapter.model, trained.adapter.rules)).with_max_delay(1)
 
     frozen = control_settings(trained.adapter, adapt=False, delay=DelayConfig())
     state = initial_state(frozen, 2, POINT_WINDOW, POINT.obs_dim)

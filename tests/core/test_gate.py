@@ -262,7 +262,8 @@ def test_prior_and_beliefs_predict_in_one_call_as_they_do_alone(name: str):
     told = torch.ones(robots, dtype=torch.bool)
     inputs = StepInputs(after, after, after[:, :0], sent, told, sent[:, None], told[:, None].float(), ~told)
     under_delays = adapter.infer(mixed_transitions(robots * delays, WINDOW, seed=1))
-    delay = DelayState(torch.zeros(robots, delays), torch.tensor([0, 2]), under_delays)
+    follows = torch.ones(robots, WINDOW, dtype=torch.bool)
+    delay = DelayState(torch.zeros(robots, delays), torch.tensor([0, 2]), under_delays, follows, told)
     earlier = recent.rows(slice(robots))
     state = ControllerState(earlier, before, sent, told, gate, PlanState(sent, sent, sent), delay)
 

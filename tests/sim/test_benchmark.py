@@ -386,7 +386,8 @@ def test_an_interruption_loses_no_look_and_doubles_none(suite: Path, tmp_path: P
     """One line for each of two models, however often the benchmark is interrupted between the cells of one of them."""
     short_split(tmp_path / "short", monkeypatch)
     (tmp_path / "s.yaml").write_text(
-        "episodes: 1\narms: [adaptive, frozen, multitask]\nprotocols:\n  - name: p\n    scenarios: ['cartpole/mass_gain:test']\n"
+        "episodes: 1\narms: [adaptive, immediate, multitask]\n"
+        "protocols:\n  - name: p\n    scenarios: ['cartpole/mass_gain:test']\n"
         f"    methods:\n      - {{name: meta, checkpoint: {suite.parent}/meta_0}}\n"
         f"      - {{name: plain, checkpoint: {suite.parent}/multitask_0}}\n"
     )
