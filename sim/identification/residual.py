@@ -16,10 +16,10 @@ Which g_d it is, the evidence says. In it every transition counts lambda^age tim
     log p(Y_d | g) = -1/2 sum_i log(1 + g l_i) - (1 + n/2) log(r^2 + q/2) + const
     q = Y_d^T G Y_d - sum_i g c_i^2 / (1 + g l_i),      1 / E[1 / R_d] = (r^2 + q/2) / (1 + n/2)
 
-A priori g_d = 0 is a hundred times as probable as each of the seven other widths that are tried. So noise is not explained, because explaining it would
-take nearly as many weights as there are transitions; and what the features do explain is explained at once, even where it had
-counted as noise before. To choose a prior by its evidence is MacKay's proposal (Bayesian interpolation, Neural Computation 4(3),
-1992).
+A priori g_d = 0 is a hundred times as probable as each of the seven other widths that are tried. So noise is not explained,
+because explaining it would take nearly as many weights as there are transitions; and what the features do explain is explained at
+once, even where it had counted as noise before. To choose a prior by its evidence is MacKay's proposal (Bayesian interpolation,
+Neural Computation 4(3), 1992).
 
 This is the posterior of the rule `bayes_linear`, by the F x F system: the memory is longer than the features are many, and every
 channel has a noise of its own. Parametric physics with such a learned part on top is semi-parametric regression (Romeres et al.
