@@ -39,6 +39,11 @@ def test_a_late_plan_is_used_from_its_second_action_on(parts: Parts):
 
     assert parts.robot.commands[-2:] == [2.2, 3.2]
     assert parts.loop.statistics.missed_deadlines == 2
+    # and it knows nothing of what was observed at the tick before
+    assert not parts.loop.planning.is_timely
+    for _ in range(3):
+        parts.step()
+    assert parts.loop.planning.is_timely
 
 
 def test_a_plan_that_is_a_little_late_is_waited_for(parts: Parts):

@@ -210,6 +210,21 @@ def test_a_delay_is_found_and_made_up_for(trained: MetaTrainer, late: int, gate:
     assert looking["miss"] < immediate["miss"]
 
 
+def test_what_is_sent_from_now_on_acts_after_what_was_sent_before(trained: MetaTrainer):
+    driven = controller(trained, delay=DelayConfig())
+    actions = torch.arange(1.0, 7.0).view(1, 1, 6, 1)
+    assert torch.equal(driven.acting(actions), actions)
+    obs, sent = START, [np.zeros(1, np.float32)] * 3
+    for t in range(12):
+        sent.append(driven.step(obs, goal_at(t)).action)
+        obs = push(obs, sent[-3], 0.8)
+
+    # the newest command is the first of those that are sent from now on
+    acting = driven.acting(actions)[0, 0, :, 0].tolist()
+
+    assert acting == [sent[-3].item(), sent[-2].item(), 1.0, 2.0, 3.0, 4.0]
+
+
 def test_where_actions_act_at_once_looking_for_a_delay_changes_nothing(trained: MetaTrainer):
     looking, immediate = (delayed_run(controller(trained, **s), 0) for s in ({"delay": DelayConfig()}, {}))
 
