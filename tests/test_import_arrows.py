@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import functools
 import graphlib
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -35,12 +36,11 @@ LAZILY_ALLOWED = {
 ALLOWED = {"robot_bridge/simulated/robot.py": {"sim"}}
 
 
-def imported(source: str) -> Iterator[tuple[str, int, bool]]:
+@functools.cache
+def imported(source: str) -> tuple[tuple[str, int, bool], ...]:
     """Top-level package, line, and whether it is imported when the module is, of every import in a source text."""
-    tree = ast.parse(source)
-    functions = [n for n in ast.walk(tree) if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))]
-    lazy = {id(inner) for function in functions for inner in ast.walk(function)}
-    for node in ast.walk(tree):
+    found = []
+    for node, is_lazy in _nodes(source, only_statements="import_module" not in source and "__import__" not in source):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -48,8 +48,22 @@ def imported(source: str) -> Iterator[tuple[str, int, bool]]:
             names = [node.module or ""]
         elif isinstance(node, ast.Call) and _called(node) in ("import_module", "__import__") and node.args:
             names = [a.value for a in node.args[:1] if isinstance(a, ast.Constant) and isinstance(a.value, str)]
-        for name in names:
-            yield name.split(".")[0], node.lineno, id(node) not in lazy
+        found += [(name.split(".")[0], node.lineno, not is_lazy) for name in names]
+    return tuple(found)
+
+
+def _nodes(source: str, only_statements: bool) -> Iterator[tuple[ast.AST, bool]]:
+    """The parts of a source text, or its statements, which are far fewer; and whether each is inside a function."""
+    left: list[tuple[ast.AST, bool]] = [(ast.parse(source), False)]
+    while left:
+        node, is_lazy = left.pop()
+        yield node, is_lazy
+        is_lazy = is_lazy or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        inner = ast.iter_child_nodes(node)
+        left += [(n, is_lazy) for n in inner if not only_statements or isinstance(n, _WITH_STATEMENTS)]
+
+
+_WITH_STATEMENTS = (ast.stmt, ast.excepthandler, ast.match_case)
 
 
 def _called(node: ast.Call) -> str:
@@ -72,7 +86,7 @@ FOLDERS = (*FORBIDDEN, "tests", "examples", "launch", "benchmarks")
 def missing_modules(source: str) -> list[str]:
     """Modules of this repository that a source text imports, and that are not there."""
     wanted: list[str] = []
-    for node in ast.walk(ast.parse(source)):
+    for node, _ in _nodes(source, only_statements=True):
         if isinstance(node, ast.Import):
             wanted += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
@@ -185,6 +199,22 @@ def test_importing_the_whole_core_loads_no_physics():
     loaded = set(result.stdout.split())
     assert "adaptive_mbrl" in loaded
     assert loaded & FORBIDDEN["adaptive_mbrl"] == set()
+
+
+SLOW_TO_LOAD = ("matplotlib", "scipy")
+USING_THEM = {
+    *("adaptive_mbrl/bench/pictures.py", "adaptive_mbrl/compare/pictures.py", "adaptive_mbrl/stores/histograms.py"),
+    *("adaptive_mbrl/logs/stamps.py", "sim/benchmark/pictures.py", "sim/benchmark/statistics.py"),
+}
+"""Modules of commands that always need them."""
+
+
+def test_a_command_that_neither_draws_nor_tests_significance_does_not_load_what_that_takes():
+    """Both together would make each start of a command, and of each collector of a training, slower by a third."""
+    at_import = re.compile(rf"^(?:from|import) (?:{'|'.join(SLOW_TO_LOAD)})\b", re.MULTILINE)
+    found = {path for path in sources() if at_import.search((ROOT / path).read_text(encoding="utf-8"))}
+
+    assert found == USING_THEM
 
 
 def test_launch_is_no_package():

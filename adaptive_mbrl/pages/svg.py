@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from io import StringIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.figure import Figure
+
+# only what draws loads it, since that takes half a second
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 INK = "#010203"
 """Stands for the colour of the text until the picture is written."""
@@ -25,6 +26,9 @@ REFERENCES = {"oracle": (0, (5, 2)), "random": (0, (1, 2))}
 
 def new_figure(height: float = HEIGHT, width: float = WIDTH) -> tuple[Figure, Axes]:
     """A picture with one plot, on no background; in a narrower one text is larger [inches]."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasSVG(figure)
     figure.patch.set_alpha(0)
@@ -67,6 +71,8 @@ def as_svg(figure: Figure, axes: Axes, title: str) -> str:
         axes: its plot; the legend names what is drawn there.
         title: what the picture shows, for those who do not see it; another one for each picture of a page.
     """
+    import matplotlib
+
     if axes.get_legend_handles_labels()[0]:
         legend = figure.legend(loc="outside upper left", ncols=3, frameon=False, fontsize=9)
         for name in legend.get_texts():

@@ -15,7 +15,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import bootstrap
 
 from adaptive_mbrl.adaptation.network_adapter import NetworkAdapter
 from adaptive_mbrl.data.episode import Episode
@@ -62,6 +61,9 @@ class Comparison(NamedTuple):
         share = float(1 - ours.mean() / theirs.mean())
         if len(ours) < 2:
             return share, None
+        # loading it takes as long as half of torch
+        from scipy.stats import bootstrap
+
         found = bootstrap(
             (ours, theirs),
             lambda a, b, axis: 1 - a.mean(axis) / b.mean(axis),

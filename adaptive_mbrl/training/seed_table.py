@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 from rich.box import SIMPLE
 from rich.table import Table
-from scipy.stats import t as student
 
 from adaptive_mbrl.config import load_yaml, save_yaml
 from adaptive_mbrl.console import make_console
@@ -80,6 +79,9 @@ def figures_over(folders: Sequence[Path]) -> dict[str, SeedFigure]:
 
 def summary(values: dict[str, float]) -> SeedFigure:
     """One figure from its value in each run."""
+    # loading it takes as long as half of torch
+    from scipy.stats import t as student
+
     numbers = np.array([*values.values()])
     mean, n = float(numbers.mean()), len(numbers)
     half = float(student.ppf(0.975, n - 1) * numbers.std(ddof=1) / np.sqrt(n)) if n > 1 else None

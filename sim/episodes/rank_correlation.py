@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from scipy.stats import spearmanr
 from torch import Tensor
 
 from adaptive_mbrl.controller import AdaptiveController
@@ -47,6 +46,9 @@ def rank_correlation(
     Returns:
         The correlation by horizon; empty without snapshots.
     """
+    # loading it takes as long as half of torch
+    from scipy.stats import spearmanr
+
     generator = torch.Generator(controller.device).manual_seed(seed)
     objective = controller.settings.score.reward
     collected: dict[int, list[float]] = {h: [] for h in horizons}

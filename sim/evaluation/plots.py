@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from adaptive_mbrl.storage import write_bytes_atomically
@@ -18,6 +15,11 @@ from sim.evaluation.evaluate import Evaluation
 from sim.evaluation.performance import performance, performance_label, side_by_side
 from sim.evaluation.report import describe
 from sim.scenarios.scenario import Scenario
+
+# only what draws loads it, since that takes half a second
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Array = NDArray[np.float64]
 
@@ -48,6 +50,9 @@ def plot_recovery(evaluation: Evaluation, path: Path) -> None:
 
 def recovery_figure(evaluation: Evaluation) -> Figure:
     """Rewarded velocity, or reward, and model error of all arms over the time since the last change."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     robot, scenarios = evaluation.setup.robot, evaluation.scenarios
     figure = Figure(figsize=(9, 6.5), layout="constrained")
     FigureCanvasAgg(figure)

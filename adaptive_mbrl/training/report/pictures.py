@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
 from adaptive_mbrl.intervals import Curve, mean_and_interval, mean_curve
 from adaptive_mbrl.pages.svg import COLOURS, INK, REFERENCES, as_svg, new_figure
 from adaptive_mbrl.training.comparison import Comparison
 from adaptive_mbrl.training.report.history import Collection, History
+
+# only what draws loads it, since that takes half a second
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 ADAPTED, PRIOR, TRAINING = COLOURS[0], COLOURS[4], COLOURS[2]
 """The three of the palette that stand out on white and on black."""
@@ -57,7 +59,7 @@ def loss_picture(history: History) -> Picture:
     if values and min(values) > 0:
         axes.set_yscale("log")
     axes.set(xlabel="outer steps", ylabel="query loss", xlim=(0, None))
-    axes.xaxis.set_major_locator(MaxNLocator(MOST_TICKS, integer=True))
+    _whole_numbers_below(axes, nbins=MOST_TICKS)
     words = "Loss after adapting in training, and on held-out windows after each round; dotted lines are ends of rounds."
     return Picture(as_svg(figure, axes, "training and validation loss over the outer steps"), words)
 
@@ -106,7 +108,7 @@ def horizon_picture(history: History) -> Picture | None:
     if query < found.horizon:
         axes.axvline(query, color=INK, linewidth=0.8, linestyle=":", label="steps that the loss is about")
     axes.set(xlabel="steps ahead", ylabel=UNIT, xlim=(1 if found.horizon > 1 else 0, found.horizon), ylim=(0, None))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    _whole_numbers_below(axes, min_n_ticks=1)
     words = (
         f"Open-loop error at each step ahead after round {history.last.number}, with and without adapting, on windows of "
         f"{len(found.episodes)} held-out episodes; bands are 95 % intervals over the episodes."
@@ -135,7 +137,7 @@ def comparison_picture(compared: Comparison) -> Picture:
     for name, errors, colour in zip(("adaptive", "multi-task"), compared.by_step, (ADAPTED, PRIOR), strict=True):
         _line(axes, [*enumerate(errors, 1)], name, colour, dashed=name != "adaptive")
     axes.set(xlabel="steps ahead", ylabel=UNIT, ylim=(0, None))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    _whole_numbers_below(axes, min_n_ticks=1)
     words = "Open-loop error of both models at each step ahead, on the same windows of held-out episodes."
     return Picture(as_svg(figure, axes, "error of the adaptive and the multi-task model"), words)
 
@@ -229,8 +231,14 @@ def _band(axes: Axes, x: np.ndarray, curve: Curve, name: str, colour: str, *, da
 
 def _rounds_below(axes: Axes) -> None:
     axes.set_xlabel("round")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    _whole_numbers_below(axes, min_n_ticks=1)
     low, high = axes.get_xlim()
     if high - low < 1:
         # a single round, whose axis would have fractions of rounds
         axes.set_xlim(round(low) - 0.5, round(high) + 0.5)
+
+
+def _whole_numbers_below(axes: Axes, **settings: int) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, **settings))
