@@ -12,8 +12,8 @@ from torch.fx.experimental.symbolic_shapes import free_unbacked_symbols
 
 from tests.core.analytic import TINY_PLANNER
 
-TRACED_PLANNER = dataclasses.replace(TINY_PLANNER, horizon=2)
-"""A compiler unrolls the horizon, so that a long one takes long to trace."""
+TRACED_PLANNER = dataclasses.replace(TINY_PLANNER, horizon=2, num_iterations=1)
+"""A compiler unrolls horizon and iterations, so that many take long to trace; test_control_step.py traces more iterations."""
 
 
 class OneGraphCompiler:

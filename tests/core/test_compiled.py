@@ -121,13 +121,13 @@ def test_a_compiled_controller_plans_as_one_that_is_not(rule: str, settings: dic
 
 def test_a_robot_does_not_wait_for_a_compiler(one_graph: OneGraphCompiler):
     """What was compiled before is used; a step with fewer candidates, for which nothing was compiled, is made as it stands."""
-    driven = controller("inductor")
+    driven = controller("inductor", "none")
     driven.step(START)
     driven.reset()
     driven.settings.planner.seed(0)
     driven.compile_no_more()
 
-    np.testing.assert_allclose(plans(driven), plans(controller("off")), atol=1e-5)
+    np.testing.assert_allclose(plans(driven), plans(controller("off", "none")), atol=1e-5)
     assert one_graph.graphs == 2
 
 
@@ -157,12 +157,12 @@ def test_what_cannot_be_compiled_is_used_as_it_stands(monkeypatch: pytest.Monkey
     monkeypatch.setattr(compiled.torch, "compile", functools.partial(torch.compile, backend=breaks))
 
     with caplog.at_level(logging.WARNING):
-        assert np.array_equal(plans(controller("auto")), plans(controller("off")))
+        assert np.array_equal(plans(controller("auto", "none")), plans(controller("off", "none")))
     said = [record.message for record in caplog.records if "not compiled" in record.message]
     assert len(said) == 2
     assert "no kernel for this processor" in said[0]
     with pytest.raises(ConfigError, match=r"compile: adapt cannot be compiled: .*no kernel for this processor"):
-        controller("inductor").step(START)
+        controller("inductor", "none").step(START)
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 
 import numpy as np
@@ -20,7 +21,7 @@ from adaptive_mbrl.meta.trainer import MetaTrainer
 from adaptive_mbrl.planning.base import PlanState
 from adaptive_mbrl.transitions import Transitions
 from tests.core.analytic import POINT, POINT_WINDOW, mixed_transitions, point_episodes, push
-from tests.core.driving import CHANGE_AT, START, STEPS, control_settings, controller, goal_at, run
+from tests.core.driving import CHANGE_AT, PLANNER, START, STEPS, control_settings, controller, goal_at, run
 from tests.core.rules import RULES, WINDOW, point_adapter, stirred_adapter
 
 
@@ -108,7 +109,8 @@ def test_what_is_planned_under_is_hardly_worse_than_the_better_of_adapting_and_n
 
 def planned_error(trained: MetaTrainer, noise: float, **settings: object) -> float:
     """Mean prediction error of what 32 robots of different gains plan under, after it has settled."""
-    driven = AdaptiveController(POINT, control_settings(trained.adapter, **settings), window=2)
+    planner = dataclasses.replace(PLANNER, horizon=3, num_iterations=1)
+    driven = AdaptiveController(POINT, control_settings(trained.adapter, planner=planner, **settings), window=2)
     rng, gains = np.random.default_rng(0), np.linspace(0.3, 1.5, 32)
     obs, errors, fell_back = np.tile(START, (32, 1)), [], np.zeros(32, dtype=bool)
     for t in range(150):

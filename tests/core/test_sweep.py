@@ -247,30 +247,32 @@ def test_without_optuna_no_folder_is_made(recordings: Path, monkeypatch: pytest.
     assert not Path("sweep").exists()
 
 
-def test_processes_that_begin_at_the_same_moment_share_one_sweep(recordings: Path):
-    program = (
-        "import sys; from pathlib import Path; from tests.core.test_sweep import trials_of, Worker\n"
-        "folder = Path('shared'); worker = Worker(folder); import optuna; print(flush=True); sys.stdin.read()\n"
-        "with worker.alive():\n"
-        "    trials = trials_of(folder, worker, num=6, seed=None)\n"
-        "    while (trial := trials.next()) is not None: trials.complete(trial, 1.0)\n"
-    )
-    (recordings.parent / "shared").mkdir()
-    command = [sys.executable, "-c", program]
-    processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(2)]
-    for process in processes:
-        # it has loaded everything
-        assert process.stdout is not None
-        process.stdout.readline()
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.close()
-        process.stdin = None
-    for process in processes:
-        process.communicate()
+def take_all(folder: Path) -> None:
+    """Take trials of a sweep of six until there are no more."""
+    worker = Worker(folder)
+    with worker.alive():
+        trials = trials_of(folder, worker, num=6, seed=None)
+        while (trial := trials.next()) is not None:
+            trials.complete(trial, 1.0)
 
-    assert [process.returncode for process in processes] == [0, 0]
-    assert len(trials_of(recordings.parent / "shared", Worker(recordings.parent / "shared"), num=6).ended()) == 6
+
+def test_processes_that_begin_at_the_same_moment_share_one_sweep(tmp_path: Path):
+    program = (
+        "import sys, optuna; from pathlib import Path; from tests.core.test_sweep import take_all\n"
+        "print(flush=True); sys.stdin.read(); take_all(Path(sys.argv[1]))\n"
+    )
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    with subprocess.Popen([sys.executable, "-c", program, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        # it has loaded everything
+        other.stdout.readline()
+        other.stdin.close()
+        take_all(folder)
+
+    assert other.returncode == 0
+    assert len(trials_of(folder, Worker(folder), num=6).ended()) == 6
 
 
 def test_missing_recordings_are_told_before_any_trial(recordings: Path, capsys: pytest.CaptureFixture[str]):

@@ -42,10 +42,12 @@ def no_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
 
 HORIZON = 2
 """All steps of a plan are the same operations."""
+QUICK = {"float32": KINDS, "bfloat16": ("gradient_second_order", "gauss_newton", "latent_samples", "bayes_linear")}
+"""Rules of the quick tests: with fewer digits those that compute derivatives, solves and samples."""
 CASES = [
-    pytest.param(rule, "icem", precision, marks=() if rule in KINDS else pytest.mark.slow)
+    pytest.param(rule, "icem", precision, marks=() if rule in QUICK[precision] else pytest.mark.slow)
     for rule in RULES
-    for precision in ("float32", "bfloat16")
+    for precision in QUICK
 ]
 CASES += [pytest.param("gradient", method, "float32") for method in PLANNERS if method != "icem"]
 
