@@ -57,6 +57,12 @@ def overlapped(said: tuple[Path, str]) -> Path:
     return said[0]
 
 
+def collecting_here(run: Path) -> None:
+    """A training without processes of their own for collectors, which would collect the same."""
+    with open_training(TINY, run, CPU, kind=functools.partial(OverlappedTraining, num=0, engine="local")) as training:
+        training.run()
+
+
 def records(run: Path) -> list[RoundRecord]:
     return [load_yaml(folder / "round.yaml", RoundRecord) for folder in sorted((run / "rounds").glob("[0-9]*"))]
 
@@ -151,6 +157,7 @@ MOMENTS = {
     "moment", [pytest.param(m, id=i, marks=() if i == "fitting in round 2" else pytest.mark.slow) for i, m in MOMENTS.items()]
 )
 def test_an_interrupted_run_ends_as_if_nothing_had_happened(tmp_path: Path, overlapped: Path, moment: tuple):
+    """The interruption ends its collector; what is left is collected in this process."""
     run = tmp_path / "run"
     with pytest.MonkeyPatch.context() as patch:
         interrupt_call(patch, *moment)
@@ -158,16 +165,16 @@ def test_an_interrupted_run_ends_as_if_nothing_had_happened(tmp_path: Path, over
             train_with_collectors(TINY, run, collectors=1)
     assert processes_of(run) == []
 
-    train_with_collectors(TINY, run, collectors=1)
+    collecting_here(run)
 
     assert_same_end(run, overlapped)
 
 
 @pytest.mark.parametrize(("before", "after"), [(0, 2), pytest.param(2, 0, marks=pytest.mark.slow)])
-def test_a_run_goes_on_with_another_number_of_collectors(tmp_path: Path, before: int, after: int):
+def test_a_run_goes_on_with_another_number_of_collectors(tmp_path: Path, overlapped: Path, before: int, after: int):
     run = tmp_path / "run"
     with pytest.MonkeyPatch.context() as patch:
-        interrupt_call(patch, MetaTrainer, "step", 2 * 3 + 2)
+        interrupt_call(patch, MetaTrainer, "step", 3 + 2)
         with pytest.raises(Interruption):
             train_with_collectors(TINY, run, collectors=before)
 
@@ -179,20 +186,18 @@ def test_a_run_goes_on_with_another_number_of_collectors(tmp_path: Path, before:
     assert len({e.tags["scenario"]["seed"] for e in policy}) == 2 * 3
     assert records(run)[-1].env_steps == (3 + 2 + 2 * 3) * 12
     assert readable_rounds(run) == ROUNDS
+    # parts hold out the episodes that the whole would
+    held_out = [[e for e in EpisodeStore.open(r / "episodes").episodes if e.tags["validation"]] for r in (run, overlapped)]
+    assert len(held_out[0]) == len(held_out[1])
 
 
+@pytest.mark.slow
 def test_parts_hold_out_the_episodes_that_the_whole_would(tmp_path: Path, overlapped: Path):
     train_with_collectors(TINY, tmp_path / "run", collectors=2)
 
     ours, theirs = (EpisodeStore.open(r / "episodes").episodes for r in (tmp_path / "run", overlapped))
     assert sum(e.tags["validation"] for e in ours) == sum(e.tags["validation"] for e in theirs)
     assert max(e.batch for e in ours) == 2 * 2
-
-
-def collecting_here(run: Path) -> None:
-    """A training without processes of their own for collectors, which would collect the same."""
-    with open_training(TINY, run, CPU, kind=functools.partial(OverlappedTraining, num=0, engine="local")) as training:
-        training.run()
 
 
 def test_episodes_of_a_collector_that_outlived_its_training_do_not_count_twice(tmp_path: Path, overlapped: Path):
@@ -256,21 +261,23 @@ from adaptive_mbrl.config import load_yaml
 from adaptive_mbrl.training.config import TrainConfig
 from sim.training.overlapped import train_with_collectors
 
-train_with_collectors(load_yaml(sys.argv[1], TrainConfig), Path(sys.argv[2]), collectors=2)
+train_with_collectors(load_yaml(sys.argv[1], TrainConfig), Path(sys.argv[2]), collectors=int(sys.argv[3]))
 """
 
 
 @pytest.mark.parametrize(
-    "number", [signal.SIGKILL, *(pytest.param(n, marks=pytest.mark.slow) for n in (signal.SIGTERM, signal.SIGINT))]
+    ("number", "collectors"),
+    [(signal.SIGKILL, 1), *(pytest.param(n, 2, marks=pytest.mark.slow) for n in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT))],
 )
-def test_no_collector_outlives_its_training(tmp_path: Path, number: signal.Signals):
+def test_no_collector_outlives_its_training(tmp_path: Path, number: signal.Signals, collectors: int):
     run, config = tmp_path / "run", tmp_path / "config.yaml"
     endless = dataclasses.replace(TINY, updates_initial=10**6)
     save_yaml(config, endless)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    learner = subprocess.Popen([sys.executable, "-c", SCRIPT, str(config), str(run)], env=environment, stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-c", SCRIPT, str(config), str(run), str(collectors)]
+    learner = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
     try:
-        wait_until(lambda: len(processes_of(run)) == 2 and any((run / "episodes").glob("0*")))
+        wait_until(lambda: len(processes_of(run)) == collectors and any((run / "episodes").glob("0*")))
         learner.send_signal(number)
         learner.wait(PATIENCE)
         wait_until(lambda: processes_of(run) == [])
@@ -284,7 +291,6 @@ def test_a_training_whose_learner_is_killed_again_and_again_ends_like_one_that_w
     run, config = tmp_path / "run", tmp_path / "config.yaml"
     save_yaml(config, TINY)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    script = SCRIPT.replace("collectors=2", "collectors=1")
     marks: list[Callable[[], bool]] = [
         lambda: (run / "rounds" / "000").is_dir(),
         lambda: (run / "episodes" / "000001.safetensors").exists(),
@@ -293,7 +299,7 @@ def test_a_training_whose_learner_is_killed_again_and_again_ends_like_one_that_w
     ]
     for is_reached in marks:
         learner = subprocess.Popen(
-            [sys.executable, "-c", script, str(config), str(run)], env=environment, stderr=subprocess.DEVNULL
+            [sys.executable, "-c", SCRIPT, str(config), str(run), "1"], env=environment, stderr=subprocess.DEVNULL
         )
         wait_until(lambda: is_reached() or learner.poll() is not None)  # noqa: B023
         learner.kill()

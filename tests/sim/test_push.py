@@ -19,8 +19,9 @@ from adaptive_mbrl.training.push import push
 from adaptive_mbrl.training.rounds import RoundRecord
 from adaptive_mbrl.training.seen import Seen, seen_by
 from sim.robot.robot import load_robot
-from sim.training.overlapped import OverlappedTraining, train_with_collectors
+from sim.training.overlapped import OverlappedTraining
 from sim.training.train import open_training
+from tests.sim.test_overlapped import collecting_here
 from tests.sim.test_train import CPU, TINY, Interruption, first_round, interrupt_call, readable_rounds
 
 
@@ -36,11 +37,11 @@ def recorded(folder: Path, robot: str = "cartpole", seed: int = 0, steps: int = 
 
 @pytest.fixture
 def interrupted(tmp_path: Path) -> Path:
-    """A run with collectors that was interrupted while it fitted round 1."""
+    """A run that takes episodes of collectors, and was interrupted while it fitted round 1."""
     with pytest.MonkeyPatch.context() as patch:
         interrupt_call(patch, MetaTrainer, "step", 3 + 2)
         with pytest.raises(Interruption):
-            train_with_collectors(TINY, tmp_path / "run", collectors=1)
+            collecting_here(tmp_path / "run")
     return tmp_path / "run"
 
 
@@ -52,7 +53,7 @@ def test_the_next_round_is_fitted_to_what_was_pushed_while_the_one_before_went_o
     push(DataPushOptions(tmp_path / "monday", interrupted))
     assert "1 episodes, 12 steps added; 1 files were there already" in capsys.readouterr().out
 
-    train_with_collectors(TINY, interrupted, collectors=1)
+    collecting_here(interrupted)
 
     # the round that was interrupted goes on with what it had; collectors still have the whole budget
     assert seen_by(interrupted, 1).batches == 1
@@ -69,13 +70,11 @@ def test_the_next_round_is_fitted_to_what_was_pushed_while_the_one_before_went_o
 def test_a_robot_may_be_earlier_than_the_first_episodes_of_the_training(tmp_path: Path):
     run = tmp_path / "run"
     recorded(tmp_path / "monday")
-    # without processes of their own, which would collect the same
     kind = functools.partial(OverlappedTraining, num=0, engine="local")
     with open_training(TINY, run, CPU, kind=kind):
         push(DataPushOptions(tmp_path / "monday", run))
 
-    with open_training(TINY, run, CPU, kind=kind) as training:
-        training.run()
+    collecting_here(run)
 
     assert seen_by(run, 0) == Seen(2, (-1, -1))
     last = load_yaml(run / "rounds" / "003" / "round.yaml", RoundRecord)
