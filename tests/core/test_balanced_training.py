@@ -32,13 +32,15 @@ from tests.core.point_training import QUERY, WINDOW, point_dataset, point_traine
 from tests.core.together import precise, together
 
 KINDS = {kind.TAG: kind for kind in typing.get_args(BalancingConfig)}
+QUICK = ("pcgrad", "uncertainty")
+"""What the quick tests train for long: one that changes gradients, and one that weighs losses."""
 
 
 def trainer_with(kind: str, seed: int = 0, **settings: object) -> MetaTrainer:
     return point_trainer(seed, balancing=KINDS[kind](), **settings)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS])
 def test_training_lowers_the_loss(kind: str):
     data = EpisodeDataset(POINT, point_episodes(20, seed=0), point_episodes(6, seed=500), WINDOW, QUERY)
     trainer = trainer_with(kind)

@@ -83,7 +83,7 @@ def assert_same_commands(program: Any, driven: AdaptiveController, start: np.nda
 
 
 @pytest.mark.filterwarnings("ignore:No complete tensor found")
-@pytest.mark.parametrize("rule", rules_marked_slow_but(("context_then_bayes_linear",), KINDS))
+@pytest.mark.parametrize("rule", rules_marked_slow_but(("context",), KINDS))
 def test_a_program_plans_as_the_controller_does(rule: str, tmp_path: Path):
     torch.export.save(step_program.export_step(controller(rule)), tmp_path / "step.pt2")
 
@@ -122,9 +122,9 @@ def test_a_frozen_controller_is_exported_frozen():
 def test_a_program_of_several_robots_plans_for_each_of_them():
     start = np.array([[0.3, 0.0], [-0.5, 0.2], [0.1, -0.4]], np.float32)
 
-    program = step_program.export_step(controller("context"), 3).module()
+    program = step_program.export_step(controller("context_then_bayes_linear"), 3).module()
 
-    assert_same_commands(program, controller("context"), start)
+    assert_same_commands(program, controller("context_then_bayes_linear"), start)
 
 
 @pytest.mark.parametrize("name", ["mppi", pytest.param("cem", marks=pytest.mark.slow)])
