@@ -391,8 +391,9 @@ def test_what_is_wrong_with_a_file_is_said_in_configure(node, transport, paramet
         node.activate()
 
 
-RULE_NAMES = ["latent", "bayes_linear", "mixture"]
+RULE_NAMES = ["bayes_linear", "mixture"]
 MORE_RULE_NAMES = [
+    "latent",
     "context",
     "known_parameters",
     "history",
