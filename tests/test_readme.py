@@ -58,7 +58,7 @@ def test_a_robot_of_ones_own_trains_and_runs(tmp_path: Path, monkeypatch: pytest
     config = load_train_config("train.yaml")
     written = yaml.safe_load(Path("train.yaml").read_text(encoding="utf-8"))
     assert config.data.random_episodes == written["data"]["random_episodes"]
-    few = replace(config.data, steps=40, random_episodes=4, oracle_episodes=2, iterations=1, episodes_per_iteration=2)
+    few = replace(config.data, steps=40, random_episodes=4, oracle_episodes=1, iterations=1, episodes_per_iteration=1)
     small = replace(config, data=few, updates_initial=5, updates_per_iteration=5, updates_final=5)
     train(small, Path("runs/pendulum"))
     names: dict[str, object] = {}

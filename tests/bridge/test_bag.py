@@ -249,9 +249,9 @@ def test_a_killed_process_leaves_all_but_the_last_second(tmp_path: Path):
 def test_a_file_that_was_cut_anywhere_is_read_up_to_there(tmp_path: Path):
     recorder = BagRecorder(tmp_path / "bag")
     record = recorder.topic("/joint_states", JointState, reliable=False)
-    for i in range(9_000):
+    for i in range(3_000):
         wait_until(lambda: not recorder._queue.full())
-        record(JointState(position=[float(i)] * 60), 0.001 * i)
+        record(JointState(position=[float(i)] * 200), 0.001 * i)
     recorder.close()
     content = (tmp_path / "bag" / "bag.mcap").read_bytes()
     (tmp_path / "cut").mkdir()
@@ -262,7 +262,7 @@ def test_a_file_that_was_cut_anywhere_is_read_up_to_there(tmp_path: Path):
         counts.append(len(messages(tmp_path / "cut", joint_states=JointState)))
     file.write_bytes(content[:60])
 
-    assert 9_000 >= counts[0] > counts[1] > counts[2] > 1000
+    assert 3_000 >= counts[0] > counts[1] > counts[2] > 300
     with Bag(file) as bag:
         assert bag.was_cut
         assert bag.topics == {}

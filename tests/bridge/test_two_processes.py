@@ -124,11 +124,13 @@ def test_two_bridges_that_command_one_robot_say_so(files: tuple[str, str]):
     assert all(line.endswith("; 1 other publisher(s) on /commands\n") for line in lines)
 
 
-def test_an_interface_that_is_not_there_is_one_line(files: tuple[str, str]):
+def test_an_interface_that_is_not_there_is_one_line(
+    files: tuple[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(node_commands, "stop_on_signals", threading.Event)
     bridge_file, _ = files
+    # this process has started in the domain of the other tests
+    arguments = ["--bridge", bridge_file, "--domain", str(int(DOMAIN) + 1), "--interface", "nowhere0"]
 
-    with start("bridge", "--bridge", bridge_file, "--interface", "nowhere0") as bridge:
-        _, mistakes = bridge.communicate(timeout=PATIENCE)
-
-    assert bridge.returncode == 2
-    assert mistakes.splitlines()[-1].startswith("error: --interface: DDS cannot start on 'nowhere0'")
+    assert cli.main(["bridge", *arguments]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("error: --interface: DDS cannot start on 'nowhere0'")
