@@ -34,10 +34,15 @@ from robot_bridge.streams.watched import Watched
 from tests.bridge.waiting import PATIENCE, wait_until
 from tests.bridge.watched_robot import DIAGNOSED, STANDING, write_bridge
 
-pytest.importorskip("rerun")
 DOMAIN = 20 + os.getpid() % 40
 WALL = 1.7e9
 PLAN = np.linspace(-1, 1, 5)[:, None]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _rerun() -> None:
+    """Loading it takes a second, which only the process that runs these tests is to spend."""
+    pytest.importorskip("rerun")
 
 
 @pytest.fixture

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from wandb.proto import wandb_internal_pb2 as proto
-
 BLOCK = 32768
 FILE_HEADER, RECORD_HEADER = 7, 7
 FULL, LAST = 1, 4
@@ -16,6 +14,9 @@ FULL, LAST = 1, 4
 
 def records(path: Path) -> Iterator[Any]:
     """The records of a file `run-ID.wandb`: a log of LevelDB, whose records may be in several parts."""
+    # loading it takes a second, in each process that finds tests
+    from wandb.proto import wandb_internal_pb2 as proto
+
     content = path.read_bytes()
     assert content.startswith(b":W&B")
     at, parts = FILE_HEADER, b""
