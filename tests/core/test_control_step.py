@@ -111,8 +111,10 @@ def test_the_step_is_one_graph_with_noise_of_each_robots_own(trained: MetaTraine
     [
         {"precision": "bfloat16", "gate": None, "predicted_steps": 2},
         {"delay": DelayConfig(), "predicted_steps": 2},
-        {"adapt": False},
-        *(pytest.param(s, marks=pytest.mark.slow) for s in ({"precision": "bfloat16"}, {"gate": None}, {"predicted_steps": 2})),
+        *(
+            pytest.param(settings, marks=pytest.mark.slow)
+            for settings in ({"adapt": False}, {"precision": "bfloat16"}, {"gate": None}, {"predicted_steps": 2})
+        ),
     ],
     ids=str,
 )

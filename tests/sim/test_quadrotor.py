@@ -150,12 +150,13 @@ def path_error(robot: Robot, true: Change, known: Change, steps: int = 80) -> fl
     return float(np.mean(errors[-30:]))
 
 
+@pytest.mark.slow  # test_arm.py has a quick one
 @pytest.mark.parametrize(
     "change",
     [
         Change(body_mass={"base": 1.4}),
-        pytest.param(Change(actuator_gain={"rotor_4": 0.5}), marks=pytest.mark.slow),
-        pytest.param(Change(external_force={"base": (0.0, 2.5, 0.0)}), marks=pytest.mark.slow),
+        Change(actuator_gain={"rotor_4": 0.5}),
+        Change(external_force={"base": (0.0, 2.5, 0.0)}),
     ],
 )
 def test_planning_with_the_true_dynamics_keeps_to_the_path_and_with_the_nominal_ones_drifts_off(

@@ -203,7 +203,8 @@ MOMENTS = {
 }
 
 
-QUICK = ("storing episodes of round 1", "fitting in round 1", "publishing")
+# on a full disk, storing ends early, too
+QUICK = ("fitting in round 1", "publishing")
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,11 @@ def draw_weights(adapter: NetworkAdapter) -> None:
     model.net.load_state_dict(DynamicsModel(model.spec, model.config, seed=1).net.state_dict())
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in MULTITASK else ()) for n in SHIPPED])
+QUICK = ("arm", "cartpole")
+"""One with a goal and one without; the predictions of all are in tests/quality/test_prediction.py."""
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in SHIPPED])
 def test_a_shipped_checkpoint_controls_its_robot(name: str) -> None:
     """In its first steps on the nominal robot it earns more than the same controller with random network weights."""
     robot = load_robot(load_checkpoint(name).description.spec.name)
