@@ -36,6 +36,7 @@ from robot_bridge.node import adaptive_mpc
 from robot_bridge.node.adaptive_mpc import AdaptiveMpc
 from robot_bridge.node.diagnostics import ERROR, OK, STALE
 from robot_bridge.node.parameters import NodeParameters
+from robot_bridge.node.telemetry import BELIEF
 from robot_bridge.safety.states import State
 from tests.bridge.waiting import PATIENCE, wait_until
 from tests.cartpole_bridge import BRIDGE
@@ -329,7 +330,7 @@ def test_plan_and_belief_can_be_looked_at(node, transport, parameters, robot):
     assert [(axis.label, axis.size, axis.stride) for axis in plan.layout.dim] == [("step", horizon, horizon), ("slide", 1, 1)]
     assert len(plan.data) == horizon
     assert belief.layout.dim[0].label.split(",")[:3] == ["prior_error", "adapted_error", "fell_back"]
-    assert len(belief.data) == belief.layout.dim[0].size == 8
+    assert len(belief.data) == belief.layout.dim[0].size == len(BELIEF)
 
 
 def test_a_diagnosis_can_be_looked_at_where_the_checkpoint_has_one(node, transport, parameters, robot, tmp_path):
@@ -422,7 +423,7 @@ def test_every_kind_of_rule_runs_on_a_robot(
     state.wait_for(lambda m: m.data == "running")
     # errors of prior and belief: from the second plan on there is something to compare
     belief = beliefs.wait_for(lambda m: math.isfinite(m.data[0]) and math.isfinite(m.data[1]))
-    assert len(belief.data) == 8
+    assert len(belief.data) == len(BELIEF)
     assert node._running().loop.planning.statistics.failures == 0
     assert robot.wait_for(lambda m: True)
 
