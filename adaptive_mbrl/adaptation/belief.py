@@ -1,6 +1,7 @@
 """A belief is a value: tensors with the batch axis first, nested in tuples.
 
-What has to be done with a belief of any rule is written here once: choose between two, apply a function, list its tensors.
+What has to be done with a belief of any rule is written here once: choose between two, join, repeat, apply a function, list its
+tensors.
 """
 
 from __future__ import annotations
@@ -31,6 +32,22 @@ def select(use_first: Tensor, first: Belief, second: Belief) -> Belief:
         return torch.where(use_first.reshape(-1, *(1,) * (a.dim() - 1)), a, b)
 
     return map_belief(choose, first, second)
+
+
+def joined(*beliefs: Belief) -> Belief:
+    """The robots of several beliefs one after the other."""
+    return map_belief(lambda *parts: torch.cat(parts), *beliefs)
+
+
+def repeated(belief: Belief, times: int) -> Belief:
+    """Each robot `times` times, one after the other."""
+    return map_belief(lambda tensor: tensor.repeat_interleave(times, 0), belief)
+
+
+def one_of(belief: Belief, number: int, position: Tensor) -> Belief:
+    """Of `number` beliefs about each of B robots, all about one robot after the other, those at `position`, (B,) int64."""
+    rows = torch.arange(len(position), device=position.device) * number + position
+    return map_belief(lambda tensor: tensor.index_select(0, rows), belief)
 
 
 def tensors_of(belief: Belief) -> list[Tensor]:

@@ -23,9 +23,9 @@ import torch
 from torch import Tensor
 
 from adaptive_mbrl.adaptation.base import Adapter
-from adaptive_mbrl.adaptation.belief import Belief, map_belief, select
+from adaptive_mbrl.adaptation.belief import Belief, one_of, select
 from adaptive_mbrl.config import bounded
-from adaptive_mbrl.control.gate import MAX_ERROR
+from adaptive_mbrl.control.gate import log_likelihood
 from adaptive_mbrl.transitions import Transitions
 
 LONGEST_DELAY = 8
@@ -90,6 +90,12 @@ class DelayState(NamedTuple):
         follows = torch.cat([self.follows[:, 1:], newest[:, None]], 1)
         return self._replace(follows=torch.where(is_kept[:, None], self.follows, follows), is_appended=~is_kept)
 
+    def is_known(self, delay: Tensor) -> Tensor:
+        """Whether it is known what acted in the newest transition if actions act so late [control steps], (B,): (B,) bool."""
+        steps = self.follows.shape[1]
+        newest_first = self.follows[:, steps - self.longest :].flip(1)
+        return (newest_first | (delay[:, None] <= torch.arange(self.longest, device=delay.device))).all(1)
+
     def hypotheses(self, recent: Transitions) -> Transitions:
         """What is learned from under each delay, (B (1 + D), K, ...), of the last K + D transitions."""
         number = self.longest + 1
@@ -106,8 +112,7 @@ class DelayState(NamedTuple):
 
     def chosen(self) -> Belief:
         """The belief under the delay that is believed, of B robots."""
-        rows = torch.arange(len(self.choice), device=self.choice.device) * (1 + self.longest) + self.choice
-        return map_belief(lambda tensor: tensor.index_select(0, rows), self.belief)
+        return one_of(self.belief, 1 + self.longest, self.choice)
 
 
 def initial_delay(
@@ -176,9 +181,7 @@ def weighed_delays(state: DelayState, errors: Tensor, is_told: Tensor, config: D
         is_told: where there is such an observation, (B,) bool; for other robots everything stays.
         config: how the delay is found.
     """
-    error = errors.nan_to_num(nan=MAX_ERROR).clamp(max=MAX_ERROR)
-    evidence = -0.5 * config.dimensions * (error.square() + config.error_floor**2).log()
-    log_odds = config.memory * state.log_odds + evidence
+    log_odds = config.memory * state.log_odds + log_likelihood(errors, config.dimensions, config.error_floor)
     log_odds = (log_odds - log_odds.amax(1, keepdim=True)).clamp(min=-_HOPELESS)
     kept = log_odds.gather(1, state.choice[:, None])[:, 0]
     choice = torch.where(-kept > config.hysteresis, log_odds.argmax(1), state.choice)

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from adaptive_mbrl.adaptation.base import Adapter
-from adaptive_mbrl.adaptation.belief import Belief, map_belief, select
+from adaptive_mbrl.adaptation.belief import Belief, joined, map_belief, one_of, repeated, select
 from adaptive_mbrl.config import bounded
 from adaptive_mbrl.transitions import Transitions
 
@@ -98,15 +98,19 @@ def leading(gate: GateState) -> Tensor:
 
 def chosen_belief(gate: GateState, prior: Belief) -> Belief:
     """What is planned under, of B robots; `prior` is that of B robots."""
-    batch_size, number = gate.length.shape
-    rows = torch.arange(batch_size, device=gate.choice.device) * number + leading(gate)
-    return select(gate.choice == PRIOR, prior, map_belief(lambda tensor: tensor.index_select(0, rows), gate.belief))
+    return select(gate.choice == PRIOR, prior, one_of(gate.belief, gate.length.shape[1], leading(gate)))
 
 
 def chosen_length(gate: GateState) -> Tensor:
     """For how many control steps the belief that is planned under has been learning, (B,) int64; 0 for the prior."""
     length = gate.length.gather(1, leading(gate)[:, None])[:, 0]
     return torch.where(gate.choice == PRIOR, 0, length)
+
+
+def log_likelihood(errors: Tensor, dimensions: float, error_floor: float) -> Tensor:
+    """log l of one-step errors, RMS over channels in target stds: -d/2 log(e^2 + e_0^2), whatever their shape."""
+    error = errors.nan_to_num(nan=MAX_ERROR).clamp(max=MAX_ERROR)
+    return -0.5 * dimensions * (error.square() + error_floor**2).log()
 
 
 def weighed(gate: GateState, errors: Tensor, is_told: Tensor, config: GateConfig) -> GateState:
@@ -120,8 +124,7 @@ def weighed(gate: GateState, errors: Tensor, is_told: Tensor, config: GateConfig
         is_told: where there is such an observation, (B,) bool; for other robots everything stays.
         config: how beliefs compete.
     """
-    error = errors.nan_to_num(nan=MAX_ERROR).clamp(max=MAX_ERROR)
-    evidence = -0.5 * config.dimensions * (error.square() + config.error_floor**2).log()
+    evidence = log_likelihood(errors, config.dimensions, config.error_floor)
     survivors = gate.log_weight + evidence + math.log1p(-config.hazard)
     # the weights sum to 1, so that the new run has the whole probability of a change
     newest = evidence[:, [PRIOR]] + math.log(config.hazard)
@@ -165,11 +168,10 @@ def grown(
     length = gate.length + 1
     # how far back each belief looks: the first one over the whole window
     depth = torch.cat([torch.full_like(length[:, :1], recent.valid.shape[1]), length[:, 1:]], dim=1)
-    before = select((gate.length == 0).flatten(), map_belief(lambda x: x.repeat_interleave(number, 0), prior), gate.belief)
+    before = select((gate.length == 0).flatten(), repeated(prior, number), gate.belief)
     window = recent.repeated(number).newest(depth.flatten())
     if others is not None:
-        before = map_belief(lambda *parts: torch.cat(parts), before, others[0])
-        window = Transitions(*(torch.cat(parts) for parts in zip(window, others[1], strict=True)))
+        before, window = joined(before, others[0]), joined(window, others[1])
     belief = adapter.update(before, window)
     is_kept = freeze.repeat_interleave(number)
     if others is None:
@@ -182,5 +184,4 @@ def grown(
 def restarted(gate: GateState, is_new: Tensor, belief: Belief) -> GateState:
     """All beliefs about some of the robots, (B,) bool, begin again with `belief` of B robots."""
     number = gate.length.shape[1]
-    repeated = map_belief(lambda x: x.repeat_interleave(number, 0), belief)
-    return gate._replace(belief=select(is_new.repeat_interleave(number), repeated, gate.belief))
+    return gate._replace(belief=select(is_new.repeat_interleave(number), repeated(belief, number), gate.belief))

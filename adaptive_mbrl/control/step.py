@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from adaptive_mbrl.adaptation.base import Adapter
-from adaptive_mbrl.adaptation.belief import Belief, map_belief, select
+from adaptive_mbrl.adaptation.belief import Belief, joined, select
 from adaptive_mbrl.control.delay import DelayConfig, DelayState, after_sending, applied, initial_delay, weighed_delays
 from adaptive_mbrl.control.gate import (
     PRIOR,
@@ -220,7 +220,7 @@ def with_newest(state: ControllerState, inputs: StepInputs) -> tuple[Transitions
     is_valid, is_kept = state.started & inputs.connected, _is_kept(inputs)
     recent = select(is_kept, state.recent, state.recent.append(state.last_obs, inputs.sent, inputs.obs, is_valid))
     delay = state.delay.appended(state.recent, is_valid, is_kept)
-    return recent, delay, is_valid & delay.acted(recent).valid[:, -1]
+    return recent, delay, is_valid & delay.is_known(delay.choice)
 
 
 def _is_kept(inputs: StepInputs) -> Tensor:
@@ -237,12 +237,11 @@ def adapt(state: ControllerState, inputs: StepInputs, settings: ControlSettings)
     deviations, of_delays = _prequential_deviations(adapter, prior, state, inputs)
     gate, others, is_told = state.gate, None, started & ~inputs.freeze
     if settings.considered_delay is not None:
-        hypotheses = delay.hypotheses(recent)
-        # all of them are about the newest transition, or none is
-        is_about_all = is_told & hypotheses.valid[:, -1].view(-1, 1 + delay.longest).all(1)
+        # all hypotheses are about the newest transition, or none is
+        is_about_all = is_told & delay.is_known(torch.full_like(delay.choice, delay.longest))
         delay = weighed_delays(delay, _rms(of_delays), is_about_all, settings.considered_delay)
         gate = restarted(gate, delay.choice != state.delay.choice, delay.chosen())
-        others = (delay.belief, hypotheses)
+        others = (delay.belief, delay.hypotheses(recent))
     acted = delay.acted(recent)
     if settings.adapt:
         if settings.gate is not None:
@@ -390,7 +389,7 @@ def _prequential_deviations(
         rows.append(rows[0].repeat_interleave(1 + delay.longest))
         # what acts if actions act d control steps late, the newest first
         sent.append(torch.cat([past, inputs.sent[:, None]], 1).flip(1).flatten(0, 1))
-    predictor = adapter.condition(map_belief(lambda *parts: torch.cat(parts), *beliefs))
+    predictor = adapter.condition(joined(*beliefs))
     each = torch.cat(rows)
     mean = predictor.predict(state.last_obs[each][:, None], torch.cat(sent)[:, None]).mean[:, 0]
     deviation = predictor.error(mean, inputs.obs[each])

@@ -7,12 +7,11 @@ from numpy.typing import NDArray
 
 from adaptive_mbrl.spec import RobotSpec
 from robot_bridge.safety.circle import on_circle
+from robot_bridge.safety.derivatives import LONGEST_GAP
 from robot_bridge.safety.faults import Fault
 from robot_bridge.safety.observation_checks import Observed
 
 Array = NDArray[np.float64]
-LONGEST_GAP = 3
-"""After so many control periods without a new value nothing is known of how fast a channel was."""
 
 
 class Leaps:

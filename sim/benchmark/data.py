@@ -13,14 +13,11 @@ from numpy.typing import NDArray
 from sim.benchmark.cells import Cell, Field
 from sim.benchmark.run_cell import Result, read_result
 from sim.benchmark.statistics import EPISODES, SEEDS, Table
+from sim.benchmark.suite import VARIANTS
 from sim.evaluation.metrics import SMALLEST_GAP, above_before
 from sim.evaluation.summary import first_change, kind_of_change, returns_after_change
 
 Array = NDArray[np.float64]
-
-
-VARIANTS = ("frozen", "ungated", "immediate")
-"""Arms of an adaptive model that do less than it does."""
 
 
 @dataclass(frozen=True)

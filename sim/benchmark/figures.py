@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.benchmark.curves import Curve, performance_profile
-from sim.benchmark.data import VARIANTS, ArmData, FieldData, mean_of_known
+from sim.benchmark.data import ArmData, FieldData, mean_of_known
 from sim.benchmark.statistics import (
     FEWEST_SEEDS,
     NOTHING,
@@ -23,6 +23,7 @@ from sim.benchmark.statistics import (
     pooled,
     probability_of_improvement,
 )
+from sim.benchmark.suite import VARIANTS
 from sim.evaluation.metrics import interquartile_mean, steps_to_late_level, steps_to_share, task_scores
 
 Array = NDArray[np.float64]

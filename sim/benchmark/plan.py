@@ -24,7 +24,7 @@ from adaptive_mbrl.checkpoint import (
 from adaptive_mbrl.errors import CheckpointError
 from adaptive_mbrl.planning import GradientPlannerConfig
 from sim.benchmark.cells import PREDICTION, Cell, Field, Model, Plan
-from sim.benchmark.suite import MethodEntry, Suite
+from sim.benchmark.suite import VARIANTS, MethodEntry, Suite
 from sim.robot.robot import Robot, load_robot
 from sim.robot_file import robot_text
 from sim.scenarios.loading import find_scenario, load_scenario
@@ -91,7 +91,7 @@ def _model(suite: Suite, scenario: str, robot: Robot, where: tuple[bytes, ...], 
     checkpoint = load_checkpoint(place)
     require_robot(checkpoint, robot.spec, place)
     about = checkpoint.description
-    names: tuple[str, ...] = ("multitask",) if about.is_multitask else ("adaptive", "frozen", "ungated", "immediate")
+    names: tuple[str, ...] = ("multitask",) if about.is_multitask else ("adaptive", *VARIANTS)
     arms = [name for name in names if name in suite.arms]
     digests = (*where, *_files(place))
     cells = {str(arm): _cell(suite, scenario, arm, digests, checkpoint=place) for arm in arms}

@@ -18,6 +18,9 @@ from sim.scenarios.loading import find_scenario, load_scenario
 from sim.training.config import load_train_config
 
 ArmName = Literal["adaptive", "frozen", "ungated", "immediate", "multitask", "oracle", "random"]
+VARIANTS: tuple[ArmName, ...] = ("frozen", "ungated", "immediate")
+"""Arms of an adaptive model that do less than it does."""
+_OF_MODELS: tuple[ArmName, ...] = ("adaptive", *VARIANTS, "multitask")
 ARMS: tuple[ArmName, ...] = ("adaptive", "frozen", "multitask", "oracle", "random")
 SEED = "{seed}"
 
@@ -130,9 +133,9 @@ class Suite:
         names = [p.name for p in self.protocols]
         if len(set(names)) < len(names):
             raise ConfigError(f"protocols: a name stands there twice: {', '.join(names)}")
-        if not set(self.arms) & {"adaptive", "frozen", "ungated", "immediate", "multitask"}:
+        if not set(self.arms) & set(_OF_MODELS):
             got = ", ".join(self.arms) or "none"
-            raise ConfigError(f"arms: got {got}; allowed: at least one of adaptive, frozen, ungated, immediate, multitask")
+            raise ConfigError(f"arms: got {got}; allowed: at least one of {', '.join(_OF_MODELS)}")
         if self.seed + self.episodes - 1 > MAX_SEED:
             raise ConfigError(f"seed: {self.seed} + {self.episodes} episodes exceeds the largest seed, {MAX_SEED}")
 

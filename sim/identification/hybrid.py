@@ -109,8 +109,7 @@ class HybridAdapter(Adapter[HybridBelief]):
         physics, is_used = alone, lead > self.config.least_lead
         if is_used.any():
             known = self.residual(belief._replace(lead=lead))
-            delay = belief.physics.log_odds.argmax(1).cpu()
-            acted = torch.from_numpy(window.applied)[torch.arange(len(delay)), delay]
+            acted = _acted(torch.from_numpy(window.applied), belief.physics)
             explained = known.mean(torch.from_numpy(window.obs), acted).numpy()
             beside = self.physics.update_from(belief.physics, window._replace(next_obs=window.next_obs - explained), sent)
             physics = select(is_used.to(lead.device), beside, alone)
@@ -153,8 +152,7 @@ class HybridAdapter(Adapter[HybridBelief]):
         learned = self._learned(belief, torch.ones(len(obs), dtype=torch.bool))
         squares = []
         for physics, is_corrected in ((belief.alone, False), (belief.physics, True)):
-            delay = physics.log_odds.argmax(1).cpu()
-            acted = applied[torch.arange(len(delay)), delay]
+            acted = _acted(applied, physics)
             error = self._missed(physics, obs, acted, next_obs, torch.from_numpy(window.valid[:, -1:]))
             if is_corrected:
                 error = error - learned.mean(obs, acted) / self._on_cpu[0].target_std
@@ -179,3 +177,9 @@ class HybridAdapter(Adapter[HybridBelief]):
     def _belief(self, alone: PhysicsBelief, physics: PhysicsBelief, memory: Memory, lead: Tensor) -> HybridBelief:
         device = self.normalizer.target_std.device
         return HybridBelief(alone, physics, map_belief(lambda tensor: tensor.to(device), memory), lead.to(device))
+
+
+def _acted(applied: Tensor, physics: PhysicsBelief) -> Tensor:
+    """Of the actions that acted under each delay, (B, M, N, action_dim), those of the most probable one, (B, N, action_dim)."""
+    delay = physics.log_odds.argmax(1).cpu()
+    return applied[torch.arange(len(delay)), delay]

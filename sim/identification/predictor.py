@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from adaptive_mbrl.control.delay import applied
 from adaptive_mbrl.dynamics.normalizer import Normalizer
 from adaptive_mbrl.predictor import Prediction, Trajectories
 from sim.identification.residual import LinearResidual
 from sim.identification.simulations import Simulations
 from sim.scenarios.change import Change
-from sim.simulation.futures import delayed
 
 
 class PhysicsPredictor:
@@ -86,4 +86,4 @@ class PhysicsPredictor:
 
     def _applied(self, actions: Tensor) -> np.ndarray:
         """The actions that reach the actuators, (B, N, H, action_dim), of those that are sent."""
-        return delayed(actions.detach().cpu().numpy(), self._past, self._delay)
+        return applied(torch.from_numpy(self._past), actions.detach().cpu(), torch.from_numpy(self._delay)).numpy()

@@ -59,18 +59,3 @@ def simulate_futures(physics: Physics, applied: np.ndarray, first_obs: np.ndarra
             next_obs[broken, t] = next_obs[broken, t - 1] if t else first_obs[broken]
         alive[:, t + 1] = alive[:, t] & ~physics.robot.has_ended(next_obs[:, t])
     return Futures(next_obs, alive[:, 1:], valid_steps)
-
-
-def delayed(actions: np.ndarray, past: np.ndarray, delay: NDArray[np.int64]) -> np.ndarray:
-    """The actions that reach the actuators at each step, (B, N, H, action_dim).
-
-    Args:
-        actions: what is sent from now on, (B, N, H, action_dim).
-        past: what was sent before, oldest first, (B, D, action_dim).
-        delay: number of control steps between sending an action and its effect, at most D, (B,).
-    """
-    if not delay.any():
-        return actions
-    sequence = np.concatenate([np.broadcast_to(past[:, None], (*actions.shape[:2], *past.shape[1:])), actions], axis=2)
-    steps = past.shape[1] + np.arange(actions.shape[2]) - delay[:, None]
-    return np.take_along_axis(sequence, steps[:, None, :, None], axis=2)

@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 
 from adaptive_mbrl.angles import wrap_angle
+from adaptive_mbrl.control.delay import applied
 from adaptive_mbrl.errors import ObservationError
 from adaptive_mbrl.predictor import Prediction, Trajectories
 from sim.scenarios.change import Change
 from sim.simulation.batch import BatchSimulation
-from sim.simulation.futures import delayed, simulate_futures
+from sim.simulation.futures import simulate_futures
 from sim.simulation.physics import Physics
 
 
@@ -68,10 +69,10 @@ class OraclePredictor:
             expected = f"({robots}, {samples}, H, {spec.action_dim})"
             raise ObservationError(f"actions: expected shape {expected}, got {tuple(actions.shape)}")
         horizon = actions.shape[2]
-        sent = self.simulation.clip(actions.detach().cpu().numpy())
-        applied = delayed(sent, self._past, self._delay).reshape(robots * samples, horizon, -1)
+        sent = torch.from_numpy(self.simulation.clip(actions.detach().cpu().numpy()))
+        acting = applied(torch.from_numpy(self._past), sent, torch.from_numpy(self._delay)).flatten(0, 1).numpy()
         self._physics.state.reshape(robots, samples, -1)[:] = self._start[:, None]
-        next_obs, alive, valid_steps = simulate_futures(self._physics, applied, self._obs.repeat(samples, axis=0))
+        next_obs, alive, valid_steps = simulate_futures(self._physics, acting, self._obs.repeat(samples, axis=0))
         self.steps_simulated += robots * samples * horizon
         self.valid_steps = valid_steps.reshape(robots, samples)
         shape = (1, robots, samples, horizon)
