@@ -15,8 +15,11 @@ FULL, LAST = 1, 4
 def records(path: Path) -> Iterator[Any]:
     """The records of a file `run-ID.wandb`: a log of LevelDB, whose records may be in several parts."""
     # loading it takes a second, in each process that finds tests
+    import wandb
     from wandb.proto import wandb_internal_pb2 as proto
 
+    # a finished run is written by a service in the background, which ends when all is on the disk
+    wandb.teardown()
     content = path.read_bytes()
     assert content.startswith(b":W&B")
     at, parts = FILE_HEADER, b""

@@ -37,7 +37,8 @@ class WandbLogger:
             resume="allow",
             name=self._logged.name,
             group=self._logged.group,
-            dir=self._logged.folder,
+            # its service keeps the working directory in which the process first used it
+            dir=self._logged.folder.absolute(),
             config=dict(config),
             # another one of this process stays as it is
             reinit="create_new",
