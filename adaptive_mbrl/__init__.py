@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from adaptive_mbrl.adaptation import Adapter, make_adapter
     from adaptive_mbrl.adaptation.bayes_linear import BayesLinearConfig
     from adaptive_mbrl.adaptation.none import NoneConfig
+    from adaptive_mbrl.adaptation.reversal import ReversalConfig
     from adaptive_mbrl.adaptation.rule import AdaptationRule, RecursiveRule
     from adaptive_mbrl.canary import check_canary
     from adaptive_mbrl.checkpoint import Checkpoint, Description, load_checkpoint, read_description, save_checkpoint
@@ -66,6 +67,7 @@ else:
             "adaptive_mbrl.adaptation.rule": "AdaptationRule RecursiveRule",
             "adaptive_mbrl.canary": "check_canary",
             "adaptive_mbrl.checkpoint": "Checkpoint Description load_checkpoint read_description save_checkpoint",
+            "adaptive_mbrl.adaptation.reversal": "ReversalConfig",
             "adaptive_mbrl.control.delay": "DelayConfig",
             "adaptive_mbrl.control.gate": "GateConfig",
             "adaptive_mbrl.control.step": "ControlSettings",
@@ -138,6 +140,7 @@ __all__ = [
     "Predictor",
     "RandomShootingConfig",
     "RecursiveRule",
+    "ReversalConfig",
     "RewardFunction",
     "RobotSpec",
     "SamplingConfig",

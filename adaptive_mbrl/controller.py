@@ -13,7 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from adaptive_mbrl.adaptation.base import Adapter
 from adaptive_mbrl.adaptation.belief import Belief
+from adaptive_mbrl.adaptation.reversal import ReversalAdapter, ReversalConfig
 from adaptive_mbrl.canary import recorded_error
 from adaptive_mbrl.checkpoint import Description, load_checkpoint, require_robot
 from adaptive_mbrl.control.calibration import STATES, Calibration, action_error, time_share
@@ -34,6 +36,7 @@ from adaptive_mbrl.control.step import (
     initial_state,
 )
 from adaptive_mbrl.control.stopwatch import make_stopwatch
+from adaptive_mbrl.diagnosis import Diagnosis, ReversalDiagnosis
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.objective import Objective, RewardFunction
 from adaptive_mbrl.planning import PlannerConfig, PlanState, Score, make_planner
@@ -146,6 +149,7 @@ class AdaptiveController:
         adapt: bool = True,
         gate: GateConfig | None = GateConfig(),  # noqa: B008
         max_delay: int = DelayConfig.max_delay,
+        reversals: ReversalConfig | None = ReversalConfig(),  # noqa: B008
         dump_folder: Path | None = None,
         dump_in_background: bool = False,
     ) -> AdaptiveController:
@@ -163,6 +167,8 @@ class AdaptiveController:
             gate: how beliefs compete for being planned under; None for the belief from the whole window at every step.
             max_delay: the longest delay of actions that is considered [control steps]; 0 takes actions to act at once, as every
                 checkpoint that does not adapt does.
+            reversals: how motors that are wired backwards are found; None takes all motors to be right, as every checkpoint that
+                does not adapt does.
             dump_folder: where a step whose prediction is not finite is written for a replay; None writes nothing.
             dump_in_background: write it on a thread of its own, where control steps have a deadline.
 
@@ -189,9 +195,13 @@ class AdaptiveController:
             used = dataclasses.replace(about, planner=planner or about.planner)
             dump = StepDump(dump_folder, used, in_background=dump_in_background)
         delay = None if about.is_multitask else _delays(max_delay)
-        settings = ControlSettings(
-            checkpoint.adapter, made, score, adapt=adapt, gate=gate, diagnosis=checkpoint.diagnosis, delay=delay
-        )
+        adapter: Adapter[Any] = checkpoint.adapter
+        diagnosis: Diagnosis | ReversalDiagnosis | None = checkpoint.diagnosis
+        if adapt and reversals is not None and not about.is_multitask:
+            adapter = ReversalAdapter(adapter, about.spec.action_dim, reversals)
+            if checkpoint.diagnosis is not None:
+                diagnosis = ReversalDiagnosis(checkpoint.diagnosis, [channel.name for channel in about.spec.action])
+        settings = ControlSettings(adapter, made, score, adapt=adapt, gate=gate, diagnosis=diagnosis, delay=delay)
         recorded = None if checkpoint.canary is None else recorded_error(checkpoint.adapter, checkpoint.canary)
         return cls(about.spec, settings, about.window, dump, math.nan if recorded is None else recorded)
 

@@ -13,6 +13,7 @@ fitted to (Kuleshov et al. 2018, arXiv 1807.00263, here with a scaling only). `m
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,8 +21,11 @@ import torch
 from torch import Tensor, nn
 
 from adaptive_mbrl.adaptation.belief import Belief, tensors_of
+from adaptive_mbrl.adaptation.reversal import ReversalBelief
 from adaptive_mbrl.config import bounded
 
+GAIN = "actuator_gain"
+"""What the name of a parameter begins with that is the gain of an actuator."""
 MAX_FEATURE = 10.0
 """Standardised numbers are clamped at this, so that a belief unlike all others cannot claim anything."""
 MIN_LOG_STD, MAX_LOG_STD = -5.0, 1.0
@@ -148,6 +152,35 @@ class Diagnosis(nn.Module):
             spread = (strengths[:number] / len(flat) ** 0.5).clamp_min(1e-6 * float(strengths[0]) + 1e-12)
             self.projection.zero_()
             self.projection[:, :number] = directions[:number].T / spread
+
+
+class ReversalDiagnosis(nn.Module):
+    """Reads the same parameters where motors may be reversed: a reversed motor has the gain of a right one, with the other sign.
+
+    Args:
+        inner: reads beliefs about robots whose motors are right.
+        actions: names of the actions. A gain is known as such where its parameter is `actuator_gain` with one of these names.
+    """
+
+    def __init__(self, inner: Diagnosis, actions: Sequence[str]) -> None:
+        super().__init__()
+        self.inner = inner
+        self._gains = [
+            (inner.names.index(gain), i) for i, name in enumerate(actions) if (gain := f"{GAIN} {name}") in inner.names
+        ]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The parameters, in the order of the estimates."""
+        return self.inner.names
+
+    def forward(self, belief: ReversalBelief, known: Tensor) -> Estimate:
+        """As `Diagnosis.forward`."""
+        mean, std = self.inner(belief.inner, known)
+        sign = torch.ones_like(mean)
+        for parameter, action in self._gains:
+            sign[:, parameter] = belief.signs.sign[:, action]
+        return Estimate(sign * mean, std)
 
 
 def flattened(belief: Belief) -> Tensor:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from adaptive_mbrl.adaptation.reversal import ReversalConfig
 from adaptive_mbrl.config import did_you_mean
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.device import resolve_device
@@ -34,6 +35,7 @@ def load_controller(config: BridgeConfig, path: Path, device: str, folder: Path 
             folder or config.checkpoint,
             device=resolve_device(device),
             max_delay=config.adaptation.max_delay,
+            reversals=ReversalConfig() if config.adaptation.reversals else None,
             dump_folder=DUMP_FOLDER,
             dump_in_background=True,
         )

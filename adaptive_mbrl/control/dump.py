@@ -15,7 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from adaptive_mbrl.adaptation.base import Adapter
 from adaptive_mbrl.adaptation.belief import map_belief, tensors_of
+from adaptive_mbrl.adaptation.reversal import ReversalAdapter, ReversalConfig, as_wired
 from adaptive_mbrl.checkpoint import Description
 from adaptive_mbrl.config import from_mapping, to_mapping
 from adaptive_mbrl.control.delay import DelayConfig
@@ -124,10 +126,11 @@ class StepDump:
             "gate": None if settings.gate is None else to_mapping(settings.gate),
             "precision": settings.precision,
             "delay": None if settings.delay is None else to_mapping(settings.delay),
+            "reversals": to_mapping(settings.adapter.config) if isinstance(settings.adapter, ReversalAdapter) else None,
             "uncertainty_penalty": settings.score.uncertainty_penalty,
             "objective_is_in_the_file": is_known,
         }
-        tensors = {f"adapter.{name}": tensor for name, tensor in settings.adapter.state_dict().items()}
+        tensors = {f"adapter.{name}": tensor for name, tensor in as_wired(settings.adapter).state_dict().items()}
         for part, module in learned.items():
             if module is not None:
                 tensors |= {f"{part}.{name}": tensor for name, tensor in module.state_dict().items()}
@@ -157,9 +160,13 @@ def restored(dump: Dump) -> tuple[ControlSettings, ControllerState, StepInputs, 
     """What a dump's control step was taken with, on the CPU: settings, the state before it, inputs and noise."""
     about = dump.about
     description = from_mapping(Description, about["description"], source="dump")
-    adapter = description.make_adapter()
+    adapter: Adapter[Any] = description.make_adapter()
     # NaN weights are what a dump may be about: they are taken as they are
     adapter.load_state_dict(dump.part("adapter"))
+    # older dumps have none
+    if about.get("reversals"):
+        reversals = from_mapping(ReversalConfig, about["reversals"], source="dump")
+        adapter = ReversalAdapter(adapter, description.spec.action_dim, reversals)
     planner = make_planner(description.spec, description.planner)
     value = None
     if description.value is not None:

@@ -29,7 +29,7 @@ from adaptive_mbrl.control.gate import (
     restarted,
     weighed,
 )
-from adaptive_mbrl.diagnosis import Diagnosis
+from adaptive_mbrl.diagnosis import Diagnosis, ReversalDiagnosis
 from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.planning.base import IsLate, Plan, Planner, PlanState
 from adaptive_mbrl.planning.score import Score
@@ -64,7 +64,7 @@ class ControlSettings:
     adapt: bool = True
     gate: GateConfig | None = GateConfig()
     precision: Precision = "float32"
-    diagnosis: Diagnosis | None = None
+    diagnosis: Diagnosis | ReversalDiagnosis | None = None
     predicted_steps: int = 0
     delay: DelayConfig | None = None
 

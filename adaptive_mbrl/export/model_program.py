@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.export import ExportedProgram
 
+from adaptive_mbrl.adaptation.reversal import as_wired
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.export.tracing import traced
 from adaptive_mbrl.transitions import Transitions
@@ -34,8 +35,11 @@ def example_inputs(controller: AdaptiveController, robots: int) -> dict[str, Ten
 
 
 def export_model(controller: AdaptiveController, robots: int = 1) -> ExportedProgram:
-    """The dynamics that the controller's rule believes in after the recent transitions, without the gate, as a program."""
-    adapter, inputs = controller.settings.adapter, example_inputs(controller, robots)
+    """The dynamics that the controller's rule believes in after the recent transitions, as a program.
+
+    The gate is not in it, nor are delays and reversed motors looked for.
+    """
+    adapter, inputs = as_wired(controller.settings.adapter), example_inputs(controller, robots)
 
     def predict(obs: Tensor, action: Tensor, next_obs: Tensor, valid: Tensor, last: Tensor, sent: Tensor) -> tuple[Tensor, ...]:
         recent = Transitions(obs, action, next_obs, valid)

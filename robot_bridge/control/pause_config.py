@@ -97,7 +97,9 @@ class AdaptationConfig:
         pause_when: when adapting pauses.
         max_delay: the longest delay of actions beyond `latency` that is looked for [control steps]; 0 takes actions to act when
             `latency` says.
+        reversals: whether motors that are wired backwards are looked for; false takes all of them to be right.
     """
 
     pause_when: PauseConfig = PauseConfig()
     max_delay: int = bounded(2, low=0, high=8)
+    reversals: bool = True

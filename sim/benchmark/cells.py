@@ -31,7 +31,7 @@ class Cell:
 
     Attributes:
         scenario: the scenario, as `load_scenario` takes it.
-        arm: adaptive, frozen, ungated, immediate, multitask, oracle, random, or prediction.
+        arm: adaptive, frozen, ungated, immediate, as_wired, multitask, oracle, random, or prediction.
         episodes: number of episodes.
         seed: seed of the first one.
         checkpoint: the model; None for oracle and random.

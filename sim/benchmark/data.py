@@ -26,7 +26,7 @@ class ArmData:
 
     Attributes:
         method: name of the method.
-        arm: adaptive, frozen, ungated, immediate or multitask.
+        arm: adaptive, frozen, ungated, immediate, as_wired or multitask.
         seeds: the training seeds, S of them.
         rewards: rewards of every seed's episodes, S times E arrays.
         returns: return after the last change, (S, E).

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from adaptive_mbrl.adaptation.reversal import ReversalConfig
 from adaptive_mbrl.config import to_mapping
 from adaptive_mbrl.control.gate import GateConfig
 from adaptive_mbrl.controller import AdaptiveController
@@ -85,7 +86,9 @@ def _setup(cell: Cell) -> Setup:
     controllers, planner = {}, cell.planner or ICEMConfig()
     if cell.checkpoint is not None:
         gate = None if cell.arm == "ungated" else GateConfig()
-        controller = load_controller(cell.checkpoint, robot, adapt=cell.arm != "frozen", gate=gate, dump_folder=DUMP_FOLDER)
+        reversals = None if cell.arm == "as_wired" else ReversalConfig()
+        adapt = cell.arm != "frozen"
+        controller = load_controller(cell.checkpoint, robot, adapt=adapt, gate=gate, reversals=reversals, dump_folder=DUMP_FOLDER)
         controllers[cell.arm] = controller.with_max_delay(0) if cell.arm == "immediate" else controller
     scenarios = tuple(course.episodes(cell.episodes, cell.seed))
     checkpoints = {} if cell.checkpoint is None else {cell.arm: cell.checkpoint}

@@ -17,8 +17,8 @@ from sim.paths import beside, find_config
 from sim.scenarios.loading import find_scenario, load_scenario
 from sim.training.config import load_train_config
 
-ArmName = Literal["adaptive", "frozen", "ungated", "immediate", "multitask", "oracle", "random"]
-VARIANTS: tuple[ArmName, ...] = ("frozen", "ungated", "immediate")
+ArmName = Literal["adaptive", "frozen", "ungated", "immediate", "as_wired", "multitask", "oracle", "random"]
+VARIANTS: tuple[ArmName, ...] = ("frozen", "ungated", "immediate", "as_wired")
 """Arms of an adaptive model that do less than it does."""
 _OF_MODELS: tuple[ArmName, ...] = ("adaptive", *VARIANTS, "multitask")
 ARMS: tuple[ArmName, ...] = ("adaptive", "frozen", "multitask", "oracle", "random")
@@ -114,8 +114,9 @@ class Suite:
         episodes: episodes of every arm on every scenario.
         seed: seed of the first episode; the i-th has `seed` + i.
         arms: adaptive and frozen run each model that adapts, with and without adapting; ungated runs it with the belief from the
-            whole window at every step, whatever that is worth, and immediate as if actions always acted at once; multitask runs
-            each model that was trained without adaptation; oracle plans on the true dynamics; random is coloured noise.
+            whole window at every step, whatever that is worth, immediate as if actions always acted at once, and as_wired as if
+            no motor could be reversed; multitask runs each model that was trained without adaptation; oracle plans on the true
+            dynamics; random is coloured noise.
         name: name of the suite, from its file.
         source: what the user calls it: a shipped name or a path.
     """

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from adaptive_mbrl.adaptation.network_adapter import NetworkAdapter
+from adaptive_mbrl.adaptation.reversal import as_wired
 from adaptive_mbrl.adaptation.rule import RecursiveRule
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.data.episode import Episode
@@ -91,7 +92,7 @@ def _windows(controller: AdaptiveController, episode: Episode, change: int, most
 
 def _is_recursive(controller: AdaptiveController) -> bool:
     """Whether the belief can be carried over more transitions than the window has."""
-    adapter = controller.settings.adapter
+    adapter = as_wired(controller.settings.adapter)
     return isinstance(adapter, NetworkAdapter) and all(isinstance(rule, RecursiveRule) for rule in adapter.rules)
 
 
