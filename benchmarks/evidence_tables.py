@@ -15,6 +15,8 @@ COMMANDS = {
     "sensor_faults": "python -m benchmarks.sensor_faults",
     "delays": "adaptive-mbrl benchmark --suite delays",
     "delays_elsewhere": "adaptive-mbrl benchmark --suite delays_elsewhere",
+    "reversals": "adaptive-mbrl benchmark --suite reversals",
+    "reversals_elsewhere": "adaptive-mbrl benchmark --suite reversals_elsewhere",
     "adaptation_ceiling": "python benchmarks/adaptation_ceiling.py runs/train/quadrotor",
 }
 """Reports that may be missing, and what makes them."""

@@ -62,7 +62,7 @@ PAGES = (
     "training.md",
     "walker.md",
 )
-SHORT = ("never_worse", "multitask", "multitask_own", "delays", "delays_elsewhere")
+SHORT = ("never_worse", "multitask", "multitask_own", "delays", "delays_elsewhere", "reversals", "reversals_elsewhere")
 """Reports of benchmarks that are shown with one line for each arm."""
 
 

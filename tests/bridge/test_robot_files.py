@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from adaptive_mbrl.adaptation.reversal import ReversalAdapter
 from adaptive_mbrl.control.delay import DelayConfig
 from robot_bridge.bridge_config import load_bridge_config
 from robot_bridge.control.pause_config import AdaptationConfig
@@ -34,3 +35,11 @@ def test_the_bridge_file_says_how_long_a_delay_is_looked_for():
     # `load_bridge_config` imports no PyTorch, so that the default stands there twice
     assert load_controller(config, BRIDGE, "cpu").settings.delay == DelayConfig()
     assert load_controller(immediate, BRIDGE, "cpu").settings.delay is None
+
+
+def test_the_bridge_file_says_whether_reversed_motors_are_looked_for():
+    config = load_bridge_config(BRIDGE)
+    as_wired = replace(config, adaptation=AdaptationConfig(reversals=False))
+
+    assert isinstance(load_controller(config, BRIDGE, "cpu").settings.adapter, ReversalAdapter)
+    assert not isinstance(load_controller(as_wired, BRIDGE, "cpu").settings.adapter, ReversalAdapter)

@@ -13,6 +13,7 @@ import torch
 
 from adaptive_mbrl.adaptation import NetworkAdapter, make_adapter
 from adaptive_mbrl.adaptation.belief import tensors_of
+from adaptive_mbrl.adaptation.reversal import as_wired
 from adaptive_mbrl.checkpoint import FORMAT_VERSION, Checkpoint, Description, save_checkpoint
 from adaptive_mbrl.control.delay import DelayConfig
 from adaptive_mbrl.control.dump import StepDump, replay_control_step, restored
@@ -64,7 +65,7 @@ def drive(controller: AdaptiveController, steps: int, fault=None) -> list[Comman
     obs, commands = np.stack([START, -START]), []
     for t in range(steps):
         if t == FAULT_AT and fault is not None:
-            fault(controller.settings.adapter)
+            fault(as_wired(controller.settings.adapter))
         options = StepOptions(pending=np.full((1, 1), 0.1, np.float32), remaining=0.5, freeze=t == 2)
         commands.append(controller.step(obs, np.tile(goal_at(t), (2, 1)), options))
         obs = push(obs, commands[-1].action, 0.4)
@@ -174,7 +175,7 @@ def late_drive(controller: AdaptiveController, steps: int, fault=None) -> list[C
     obs, sent, commands = START, [np.zeros(1, np.float32)] * 3, []
     for t in range(steps):
         if t == steps - 1 and fault is not None:
-            fault(controller.settings.adapter)
+            fault(as_wired(controller.settings.adapter))
         commands.append(controller.step(obs, goal_at(t), StepOptions(after_gap=t == 14)))
         sent.append(commands[-1].action)
         obs = push(obs, sent[-3], 0.8)

@@ -11,6 +11,7 @@ import torch
 
 from adaptive_mbrl.adaptation import make_adapter
 from adaptive_mbrl.adaptation.none import NoneConfig
+from adaptive_mbrl.adaptation.reversal import as_wired
 from adaptive_mbrl.checkpoint import (
     FORMAT_VERSION,
     REWARD_FILE,
@@ -296,7 +297,7 @@ def test_a_dump_of_a_control_step_holds_them(saved: Path, tmp_path: Path, termin
         POINT, controller.settings, POINT_WINDOW, StepDump(tmp_path / "dumps", load_checkpoint(saved).description)
     )
     with torch.no_grad():
-        controller.settings.adapter.model.net.weight_0[0, 0, 0] = torch.nan  # type: ignore[union-attr]
+        as_wired(controller.settings.adapter).model.net.weight_0[0, 0, 0] = torch.nan  # type: ignore[union-attr]
 
     watched.step(np.array([1.0, 0.0], np.float32))
 

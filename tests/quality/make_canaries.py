@@ -38,8 +38,8 @@ def main(names: list[str]) -> None:
 
 def record_windows(name: str) -> Windows:
     """One window of each of `CANARY_WINDOWS` episodes that a shipped checkpoint's controller drives, (W, ...)."""
-    # as they have always been recorded; a canary is of one belief from one window, which looks for no delay
-    controller = AdaptiveController.load(name, max_delay=0)
+    # as they have always been recorded; a canary is of one belief from one window, which looks for neither delays nor reversals
+    controller = AdaptiveController.load(name, max_delay=0, reversals=None)
     changes = RECORDED[controller.spec.name]
     repeats = CANARY_WINDOWS // len(changes)
     policy = ControllerPolicy(controller)

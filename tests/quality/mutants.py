@@ -21,6 +21,7 @@ from adaptive_mbrl.adaptation.bayes_linear import BayesLinearBelief
 from adaptive_mbrl.adaptation.belief import map_belief
 from adaptive_mbrl.adaptation.gradient import GradientRule
 from adaptive_mbrl.adaptation.network_adapter import NetworkAdapter
+from adaptive_mbrl.adaptation.reversal import ReversalAdapter
 from adaptive_mbrl.control.gate import PRIOR, WHOLE, GateState, leading
 from adaptive_mbrl.dynamics.model import DynamicsModel
 from adaptive_mbrl.planning.base import Planner
@@ -174,6 +175,7 @@ MUTANTS = {
     "gate_always_takes_the_prior": Mutant(step_module, "weighed", after(choosing(PRIOR))),
     "gate_never_takes_the_prior": Mutant(step_module, "weighed", after(never_the_prior)),
     "gate_never_cuts_the_window": Mutant(step_module, "grown", with_the_whole_window),
+    "signs_never_turn": Mutant(ReversalAdapter, "_told", lambda right: lambda self, signs, newest: signs),
     "actions_not_clipped": Mutant(Planner, "clip", lambda right: lambda self, actions: actions),
     "alive_mask_ignored": Mutant(Score, "particle_returns", without_mask),
 }

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from adaptive_mbrl.adaptation.reversal import ReversalConfig
 from adaptive_mbrl.controller import AdaptiveController
 from sim.episodes.policies import ControllerPolicy
+from sim.scenarios.change import Change
 from tests.quality.changes import CONTROLLED, run_changed
 from tests.quality.shipped import ADAPTIVE
 
@@ -35,3 +37,15 @@ def test_adapting_earns_more_than_the_prior_alone(name: str):
         mean_return[adapt] = np.mean([e.reward.sum() for e in episodes])
 
     assert mean_return[True] > mean_return[False] + MARGINS[name]
+
+
+def test_a_half_cheetah_runs_on_when_its_motors_are_reversed():
+    """Sets of motors that no training episode had reversed, beside the same controller that takes all of them to be right."""
+    changes = (Change(actuator_gain=-1.0), Change(actuator_gain={"bthigh": -1.0, "bfoot": -1.0, "fthigh": -1.0, "fshin": -1.0}))
+    earned = {}
+    for reversals in (ReversalConfig(), None):
+        policy = ControllerPolicy(AdaptiveController.load("half_cheetah", reversals=reversals))
+        episodes = run_changed("half_cheetah", changes, policy, at=40, steps=160)
+        earned[reversals is not None] = np.array([e.reward[60:].sum() for e in episodes])
+
+    assert (earned[True] > 2 * earned[False].clip(min=0) + 100).all()

@@ -40,8 +40,8 @@ def replayed(name: str, windows: Windows) -> StepInfo:
     It is the report of the first query step: how well the beliefs of prior and window predicted it.
     """
     planner = dataclasses.replace(load_checkpoint(name).description.planner, horizon=3)
-    # some windows are of robots whose actions act late, and what was recorded is the belief that does not look for that
-    controller = AdaptiveController.load(name, planner=planner, gate=None, max_delay=0)
+    # some windows are of robots whose actions act late or reversed, and what was recorded is the belief that looks for neither
+    controller = AdaptiveController.load(name, planner=planner, gate=None, max_delay=0, reversals=None)
     recent, query, action, _ = windows
     goal = np.zeros((len(query), controller.settings.score.reward.goal_dim), np.float32)
     obs = torch.cat([recent.obs, query[:, :2]], dim=1).numpy()

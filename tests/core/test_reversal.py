@@ -1,0 +1,245 @@
+"""Motors may be wired backwards: a controller finds out which, learns as if they were right, and plans with their signs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from adaptive_mbrl.adaptation.base import Adapter
+from adaptive_mbrl.adaptation.belief import tensors_of
+from adaptive_mbrl.adaptation.reversal import ReversalAdapter, ReversalBelief, ReversalConfig, Signs, as_wired
+from adaptive_mbrl.control.gate import GateConfig
+from adaptive_mbrl.controller import AdaptiveController
+from adaptive_mbrl.diagnosis import Diagnosis, DiagnosisConfig, ReversalDiagnosis, size_of
+from adaptive_mbrl.dynamics.normalizer import Normalizer
+from adaptive_mbrl.meta.trainer import MetaTrainer
+from adaptive_mbrl.predictor import Prediction
+from adaptive_mbrl.transitions import Transitions
+from tests.core.analytic import MIXED, POINT, mixed_transitions, push
+from tests.core.driving import START, controller, run
+from tests.core.rules import RULES, WINDOW, point_adapter, stirred_adapter
+
+EFFECT = torch.tensor([[0.9, -0.2, 0.1, 0.3], [0.1, 0.5, -0.4, 0.0], [-0.3, 0.2, 0.1, 0.7]])
+"""What each of three motors does to four channels."""
+
+
+class LinearPredictor:
+    """obs + effect of the actions, errors in SI units."""
+
+    def predict(self, obs: Tensor, action: Tensor) -> Prediction:
+        mean = obs + action @ EFFECT
+        return Prediction(mean, torch.ones_like(mean))
+
+    def error(self, predicted: Tensor, observed: Tensor) -> Tensor:
+        return predicted - observed
+
+
+class LinearAdapter(Adapter[tuple[()]]):
+    """Knows its robot exactly, and adapts to nothing; so what is left are the gains of the motors, in closed form."""
+
+    @property
+    def normalizer(self) -> Normalizer:
+        return stirred_adapter(RULES["none"]).normalizer
+
+    def prior(self, batch_size: int) -> tuple[()]:
+        return ()
+
+    def update(self, belief: tuple[()], recent: Transitions) -> tuple[()]:
+        return ()
+
+    def infer(self, recent: Transitions) -> tuple[()]:
+        return ()
+
+    def condition(self, belief: tuple[()], noise: Tensor | None = None) -> Any:
+        return LinearPredictor()
+
+
+def moved(gain: Tensor, steps: int, noise: float = 0.0, seed: int = 0) -> Transitions:
+    """Transitions of robots whose motors have these gains, (B, 3)."""
+    generator = torch.Generator().manual_seed(seed)
+    obs, spoilt = (torch.randn(len(gain), steps, 4, generator=generator) for _ in range(2))
+    action = 2 * torch.rand(len(gain), steps, 3, generator=generator) - 1
+    next_obs = obs + (gain[:, None] * action) @ EFFECT + noise * spoilt
+    return Transitions(obs, action, next_obs, torch.ones(len(gain), steps, dtype=torch.bool))
+
+
+def test_gains_are_those_of_forgetting_least_squares():
+    """Against the normal equations of all transitions at once, in double precision."""
+    config = ReversalConfig(forgetting=0.9, confidence=1e2, prior_std=0.7, noise_std=0.3)
+    recent = moved(torch.tensor([[-0.4, 0.8, 1.3]]), 20, noise=0.2)
+    adapter = ReversalAdapter(LinearAdapter(), 3, config)
+
+    signs = adapter.infer(recent).signs
+
+    obs, action, next_obs = (field[0].double().numpy() for field in recent[:3])
+    effect, weights = EFFECT.double().numpy(), 0.9 ** np.arange(19, -1, -1)
+    slopes = action[:, :, None] * effect
+    information = np.einsum("t,tac,tbc->ab", weights, slopes, slopes)
+    evidence = np.einsum("t,tac,tc->a", weights, slopes, next_obs - obs)
+    noise = (float(signs.misfit[0]) + 0.3**2) / (weights.sum() + 1)
+    expected = np.linalg.solve(information / noise + np.eye(3) / 0.7**2, evidence / noise + 1 / 0.7**2)
+    np.testing.assert_allclose(signs.gain[0], expected, rtol=1e-4)
+    assert float(signs.weight[0]) == pytest.approx(weights.sum())
+    # a residual is that of a prediction with the gains of before, at first with those of right motors
+    first = adapter.infer(recent.steps(slice(0, 1))).signs
+    assert float(first.misfit[0]) == pytest.approx(np.square(next_obs[0] - obs[0] - action[0] @ effect).mean(), rel=1e-4)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.1])
+def test_reversed_motors_are_found_and_right_ones_stay(noise: float):
+    gain = torch.tensor([[1.0, 1.0, 1.0], [1.0, -1.0, 1.0], [-0.6, 0.5, -1.2], [-1.0, -1.0, -1.0], [0.1, 1.4, 0.0]])
+    adapter = ReversalAdapter(LinearAdapter(), 3, ReversalConfig())
+
+    signs = adapter.infer(moved(gain, 25, noise)).signs
+
+    assert signs.sign.tolist() == [[1, 1, 1], [1, -1, 1], [-1, 1, -1], [-1, -1, -1], [1, 1, 1]]
+    # a motor that is right again is found, too
+    again = moved(torch.ones(5, 3), 25, noise, seed=1)
+    for step in range(25):
+        signs = adapter.update(ReversalBelief((), signs), again.steps(slice(step, step + 1))).signs
+    assert (signs.sign == 1).all()
+
+
+def test_a_motor_that_is_not_used_stays_as_it_is_believed_to_be():
+    adapter = ReversalAdapter(LinearAdapter(), 3, ReversalConfig())
+    recent = moved(torch.tensor([[-1.0, -1.0, -1.0]]), 25)
+    still = recent._replace(action=recent.action * torch.tensor([1.0, 0.0, 1.0]))
+    still = still._replace(next_obs=still.obs - still.action @ EFFECT)
+
+    signs = adapter.infer(still).signs
+
+    assert signs.sign.tolist() == [[-1, 1, -1]]
+    assert signs.gain[0, 1].item() == pytest.approx(1.0)
+
+
+def test_what_is_not_valid_or_finite_turns_nothing():
+    adapter = ReversalAdapter(LinearAdapter(), 3, ReversalConfig())
+    recent = moved(-torch.ones(2, 3), 25)
+    recent = recent._replace(valid=torch.zeros_like(recent.valid))
+    for ours, prior in zip(tensors_of(adapter.infer(recent)), tensors_of(adapter.prior(2)), strict=True):
+        assert torch.equal(ours, prior)
+
+    right = moved(torch.ones(2, 3), 25)
+    next_obs = right.next_obs.clone()
+    next_obs[0, 12] = torch.inf
+    next_obs[1, 12] = 1e9
+    signs = adapter.infer(right._replace(next_obs=next_obs)).signs
+    assert (signs.sign == 1).all()
+    assert all(tensor.isfinite().all() for tensor in signs)
+
+
+def test_step_by_step_is_as_all_at_once():
+    adapter, recent = ReversalAdapter(LinearAdapter(), 3, ReversalConfig()), moved(torch.tensor([[-1.0, 0.5, -0.8]]), 18, 0.05)
+    belief = adapter.prior(1)
+    for step in range(18):
+        belief = adapter.update(belief, recent.steps(slice(max(0, step - 4), step + 1)))
+
+    for ours, theirs in zip(belief.signs, adapter.infer(recent).signs, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def reversed_belief(adapter: ReversalAdapter, sign: Tensor) -> Signs:
+    signs = adapter.prior(len(sign)).signs
+    # so sure that one more transition turns nothing
+    certain = 1e6 * torch.eye(sign.shape[1]).repeat(len(sign), 1, 1)
+    return signs._replace(sign=sign, gain=sign, information=certain, evidence=(certain @ sign[..., None])[..., 0])
+
+
+@pytest.mark.parametrize("rule", ["gradient", "context_then_gradient", "bayes_linear", "recurrent", "latent_samples"])
+def test_a_robot_with_reversed_motors_is_one_without_whose_actions_are_negative(rule: str):
+    inner = stirred_adapter(RULES[rule])
+    adapter = ReversalAdapter(inner, MIXED.action_dim, ReversalConfig(confidence=100.0)).eval()
+    recent, sign = mixed_transitions(3, WINDOW), torch.tensor([[-1.0, 1.0], [-1.0, -1.0], [1.0, 1.0]])
+    signed = recent._replace(action=sign[:, None] * recent.action)
+    with torch.no_grad():
+        believed = adapter.update(ReversalBelief(inner.prior(3), reversed_belief(adapter, sign)), recent)
+        expected = inner.update(inner.prior(3), signed)
+        noise = adapter.draw_noise(believed, torch.Generator().manual_seed(0))
+        predictor, right = adapter.condition(believed, noise), inner.condition(expected, noise)
+        obs, actions = mixed_transitions(3, 5, seed=7).obs, mixed_transitions(3, 20, seed=8).action.view(3, 4, 5, 2)
+
+        torch.testing.assert_close(believed.signs.sign, sign)
+        for ours, theirs in zip(tensors_of(believed.inner), tensors_of(expected), strict=True):
+            torch.testing.assert_close(ours, theirs)
+        found, wanted = (p.roll_out(obs[:, 0], a) for p, a in ((predictor, actions), (right, sign[:, None, None] * actions)))
+        torch.testing.assert_close(found.next_obs, wanted.next_obs)
+        found, wanted = (p.predict(obs, a) for p, a in ((predictor, actions[:, 0]), (right, sign[:, None] * actions[:, 0])))
+        torch.testing.assert_close(found, wanted)
+        torch.testing.assert_close(predictor.features(obs, actions[:, 0]), right.features(obs, sign[:, None] * actions[:, 0]))
+        half = predictor.to(torch.bfloat16).roll_out(obs[:, 0], actions).next_obs
+        torch.testing.assert_close(half, wanted_half(right, obs, sign, actions))
+
+
+def wanted_half(right: Any, obs: Tensor, sign: Tensor, actions: Tensor) -> Tensor:
+    return right.to(torch.bfloat16).roll_out(obs[:, 0], sign[:, None, None] * actions).next_obs
+
+
+def test_what_a_rule_carries_begins_anew_where_a_sign_turns():
+    inner = point_adapter("recurrent")
+    adapter = ReversalAdapter(inner, 1, ReversalConfig(confidence=0.0, prior_std=10.0, least_noise_std=1e-3)).eval()
+    obs, actions = START, np.linspace(0.5, 1.0, 12, dtype=np.float32)
+    belief, turned = adapter.prior(1), False
+    with torch.no_grad():
+        for action in actions:
+            after = push(obs, np.array([action]), -1.0)
+            fields = (torch.from_numpy(np.float32(x))[None, None] for x in (obs, [action], after))
+            new = Transitions(*fields, torch.ones(1, 1, dtype=torch.bool))
+            told = adapter.update(belief, new)
+            if not torch.equal(told.signs.sign, belief.signs.sign):
+                turned = True
+                expected = inner.update(inner.prior(1), new._replace(action=told.signs.sign[:, None] * new.action))
+                for ours, theirs in zip(tensors_of(told.inner), tensors_of(expected), strict=True):
+                    torch.testing.assert_close(ours, theirs)
+            belief, obs = told, after
+    assert turned
+
+
+def looking(trained: MetaTrainer, **settings: Any) -> AdaptiveController:
+    return controller(trained, adapter=ReversalAdapter(trained.adapter, POINT.action_dim, ReversalConfig()), **settings)
+
+
+@pytest.mark.parametrize("gate", [None, GateConfig()], ids=["ungated", "gated"])
+def test_a_motor_that_is_reversed_in_mid_run_is_found(trained: MetaTrainer, gate: GateConfig | None):
+    driven = looking(trained, gate=gate)
+    found, as_it_is = run(driven, 0.9, -0.8), run(controller(trained, gate=gate), 0.9, -0.8)
+
+    assert driven.belief.signs.sign.item() == -1
+    assert found.adapted_error[40:].mean() < 0.3 * as_it_is.adapted_error[40:].mean()
+
+
+def test_where_no_motor_is_reversed_looking_for_it_changes_nothing(trained: MetaTrainer):
+    found, as_it_is = run(looking(trained), 0.9, 0.5), run(controller(trained), 0.9, 0.5)
+
+    np.testing.assert_allclose(found.action, as_it_is.action, atol=1e-4)
+    np.testing.assert_allclose(found.adapted_error, as_it_is.adapted_error, atol=1e-4)
+
+
+def test_a_diagnosis_gives_a_reversed_motor_a_negative_gain():
+    inner = stirred_adapter(RULES["context"])
+    names = ("actuator_gain fin", "body_mass torso", "actuator_gain motor", "actuator_gain other")
+    read = Diagnosis(DiagnosisConfig(names, hidden=(8,)), size_of(inner.prior(1)))
+    with torch.no_grad():
+        read.label_mean.add_(1.0)
+        read.belief_scale.fill_(1.0)
+    adapter = ReversalAdapter(inner, MIXED.action_dim, ReversalConfig(confidence=100.0))
+    sign = torch.tensor([[-1.0, 1.0]])
+    belief = ReversalBelief(inner.prior(1), reversed_belief(adapter, sign))
+
+    signed = ReversalDiagnosis(read, [channel.name for channel in MIXED.action])(belief, torch.tensor([5]))
+
+    right = read(belief.inner, torch.tensor([5]))
+    torch.testing.assert_close(signed.mean, right.mean * torch.tensor([1.0, 1.0, -1.0, 1.0]))
+    torch.testing.assert_close(signed.std, right.std)
+
+
+def test_a_loaded_controller_looks_for_them_unless_it_is_told_not_to():
+    assert isinstance(AdaptiveController.load("cartpole").settings.adapter, ReversalAdapter)
+    for refused in ({"reversals": None}, {"adapt": False}):
+        adapter = AdaptiveController.load("cartpole", **refused).settings.adapter
+        assert adapter is as_wired(adapter)
+    multitask = AdaptiveController.load("cartpole_multitask").settings.adapter
+    assert multitask is as_wired(multitask)
