@@ -70,6 +70,7 @@ class StepInfo:
         predicted: observations along the plan by each particle, from when it begins to act on, (B, P, 1 + number, obs_dim), after
             `AdaptiveController.with_predicted_steps(number)`; otherwise (B, 0, 0, obs_dim).
         delay: by how many control steps actions are believed to act late, see `AdaptiveController.with_max_delay`.
+        sign: +1 for each action, -1 where its motor is believed to be wired backwards, (B, action_dim).
     """
 
     prior_error: np.ndarray
@@ -84,6 +85,7 @@ class StepInfo:
     plan_seconds: float
     predicted: np.ndarray = field(default_factory=lambda: np.zeros((1, 0, 0, 0)))
     delay: np.ndarray = field(default_factory=lambda: np.zeros(1, np.int64))
+    sign: np.ndarray = field(default_factory=lambda: np.ones((1, 1), np.float32))
 
 
 @dataclass(frozen=True)

@@ -112,6 +112,10 @@ class Adapter(nn.Module, Generic[BeliefT]):
                 Without it the predictor is the posterior's mean.
         """
 
+    def signs(self, belief: BeliefT) -> Tensor | None:
+        """+1 for each action, -1 where its motor is believed to be wired backwards, (B, action_dim); None if nobody looks."""
+        return None
+
     def draw_noise(self, belief: BeliefT, generator: torch.Generator) -> Tensor | None:
         """Random numbers for `condition`, shared by all robots; None where a belief is no distribution to sample from.
 

@@ -13,8 +13,10 @@ forgetting (Astrom and Wittenmark, Adaptive Control, 1995, section 2.2), with a 
     L <- k L + J J^T,   e <- k e + J (o' - f(o, s * a) + J^T s),   v <- the forgotten mean of squared residuals,
     g = P (e / v + s / p^2),   P = (L / v + I / p^2)^-1.
 
-A sign is turned where g_j has the other one by z standard deviations. How strong a motor is stays the rule's to find out. That
-the sign of what a command does has to be learned is the problem of the unknown control direction (Nussbaum 1983).
+A sign is turned where g_j has the other one: where it is by z standard deviations beyond -m s_j. How strong a motor is stays the
+rule's to find out, and with the margin m so does what is weakly reversed: another change may look like it, such as more mass to a
+rotor that has become weak. That the sign of what a command does has to be learned is the problem of the unknown control direction
+(Nussbaum 1983).
 """
 
 from __future__ import annotations
@@ -42,15 +44,17 @@ class ReversalConfig:
 
     Attributes:
         forgetting: k, weight of the past.
-        confidence: z, by how many standard deviations a gain must have the other sign.
+        confidence: z, by how many standard deviations a gain must be beyond the margin.
+        margin: m, how strong a motor must be in the other direction, as a share of a right one.
         prior_std: p, standard deviation of a gain before anything was seen.
         noise_std: of what the prior mispredicts before anything was seen [target stds].
         least_noise_std: the smallest that is believed [target stds].
     """
 
     forgetting: float = bounded(0.85, low=0.0, high=1.0)
-    confidence: float = bounded(2.5, low=0.0, high=100.0)
-    prior_std: float = bounded(1.0, low=1e-3, high=1e3)
+    confidence: float = bounded(1.5, low=0.0, high=100.0)
+    margin: float = bounded(0.5, low=0.0, high=10.0)
+    prior_std: float = bounded(2.0, low=1e-3, high=1e3)
     noise_std: float = bounded(0.3, low=1e-3, high=1e3)
     least_noise_std: float = bounded(0.05, low=1e-6, high=1e3)
 
@@ -165,6 +169,9 @@ class ReversalAdapter(Adapter[ReversalBelief]):
     def condition(self, belief: ReversalBelief, noise: Tensor | None = None) -> SignedPredictor:
         return SignedPredictor(self.inner.condition(belief.inner, noise), belief.signs.sign)
 
+    def signs(self, belief: ReversalBelief) -> Tensor:
+        return belief.signs.sign
+
     def draw_noise(self, belief: ReversalBelief, generator: torch.Generator) -> Tensor | None:
         return self.inner.draw_noise(belief.inner, generator)
 
@@ -197,7 +204,7 @@ class ReversalAdapter(Adapter[ReversalBelief]):
         covariance = torch.cholesky_inverse(torch.linalg.cholesky_ex(information / noise[..., None] + pull * eye).L)
         gain = (covariance @ (evidence / noise + pull * sign)[..., None])[..., 0]
         std = covariance.diagonal(dim1=-2, dim2=-1).sqrt()
-        turns = gain * sign + config.confidence * std < 0
+        turns = gain * sign + config.confidence * std < -config.margin
         told = Signs(torch.where(turns, -sign, sign), gain, information, evidence, misfit, weight)
         return select(newest.valid[:, 0], told, signs)
 

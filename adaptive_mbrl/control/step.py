@@ -153,6 +153,7 @@ class StepReport(NamedTuple):
         predicted: observations along the chosen plan, when it begins to act and after each of its first `predicted_steps`
             actions, by each particle, (B, P, 1 + predicted_steps, obs_dim); (B, 0, 0, obs_dim) without `predicted_steps`.
         delay: by how many control steps actions are believed to act late, (B,) int64.
+        sign: +1 for each action, -1 where its motor is believed to be wired backwards, (B, action_dim).
     """
 
     prior_error: Tensor
@@ -165,6 +166,7 @@ class StepReport(NamedTuple):
     diagnosis: Tensor
     predicted: Tensor
     delay: Tensor
+    sign: Tensor
 
 
 def initial_state(settings: ControlSettings, batch_size: int, window: int, obs_dim: int) -> ControllerState:
@@ -298,6 +300,7 @@ def plan_under(
     innovation = -deviations.gather(1, led[..., None].expand(-1, -1, deviations.shape[-1]))[:, 0]
     change = predictor.error(inputs.obs, state.last_obs)
     change, innovation = (torch.where(started[:, None], each, torch.nan) for each in (change, innovation))
+    sign = settings.adapter.signs(adapted.belief)
     report = StepReport(
         prior_error,
         adapted_error,
@@ -309,6 +312,7 @@ def plan_under(
         diagnosis=adapted.diagnosis,
         predicted=_along(predictor, begin, applied(past, plan.actions[:, None], adapted.delay.choice), settings.predicted_steps),
         delay=adapted.delay.choice,
+        sign=torch.ones_like(inputs.sent) if sign is None else sign,
     )
     return new_state, plan, report
 

@@ -36,6 +36,7 @@ _OUTPUTS = {
     "predicted_return": "the best candidate's predicted return",
     "diagnosis": "mean and std of each physical parameter, in the order of the contract's `diagnosis`",
     "delay": "by how many control steps actions are found to act late",
+    "sign": "1 for each action, -1 where its motor is found to be wired backwards",
     "next_obs_mean": "the predicted observation one control period later",
     "next_obs_std": "its standard deviation",
 }

@@ -14,7 +14,7 @@ from adaptive_mbrl.errors import ConfigError
 from adaptive_mbrl.export.tracing import traced
 from adaptive_mbrl.planning.sampling import SamplingPlanner
 
-OUTPUTS = ("actions", "prior_error", "adapted_error", "run_length", "predicted_return", "diagnosis", "delay")
+OUTPUTS = ("actions", "prior_error", "adapted_error", "run_length", "predicted_return", "diagnosis", "delay", "sign")
 """What the program returns, in this order: the plan, and entries of `StepReport`."""
 
 

@@ -24,11 +24,19 @@ class StateLog:
     Args:
         write: writes a line into the log.
         loop: the control loop.
+        reversed_motors: the actions whose motors are taken to be wired backwards.
         clock: monotonic time [s].
     """
 
-    def __init__(self, write: Write, loop: ControlLoop, clock: Callable[[], float] = time.monotonic) -> None:
-        self._write, self._loop, self._clock = write, loop, clock
+    def __init__(
+        self,
+        write: Write,
+        loop: ControlLoop,
+        reversed_motors: Callable[[], tuple[str, ...]] = tuple,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._write, self._loop, self._reversed_motors, self._clock = write, loop, reversed_motors, clock
+        self._reversed: tuple[str, ...] = ()
         self._state = self._seen = State.INACTIVE
         self._written = -math.inf
         self._growth = Growth()
@@ -48,8 +56,13 @@ class StateLog:
             often = "held" if holds == 1 else f"held {holds} times, at last"
             parts.append(f"{often} because {'; '.join(supervisor.hold_reasons)}")
         parts += in_words(grown)
+        reversed_motors = self._reversed_motors()
+        has_turned = reversed_motors != self._reversed
+        if has_turned:
+            parts.append(f"motors that are taken to be wired backwards: {', '.join(reversed_motors) or 'none'}")
+            self._reversed = reversed_motors
         if parts:
-            level = LogLevel.ERROR if is_stopped else LogLevel.WARN if holds or grown else LogLevel.INFO
+            level = LogLevel.ERROR if is_stopped else LogLevel.WARN if holds or grown or has_turned else LogLevel.INFO
             self._write(level, ", ".join(parts))
             self._written = now
         self._state = state

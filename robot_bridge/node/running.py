@@ -373,7 +373,8 @@ class Running:
         return "; ".join(filter(None, lines))
 
     def _write_log(self, transport: Transport, name: str) -> None:
-        self._repeat(LOOK_PERIOD, StateLog(partial(transport.log, name), self.loop).look, "a line of the log is lost")
+        log = StateLog(partial(transport.log, name), self.loop, lambda: self._telemetry.reversed)
+        self._repeat(LOOK_PERIOD, log.look, "a line of the log is lost")
 
     def _diagnose(self, transport: Transport, name: str) -> None:
         publish = transport.publisher("/diagnostics", DiagnosticArray)

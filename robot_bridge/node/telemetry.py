@@ -22,8 +22,8 @@ _OF_STEP = (
     "plan_seconds",
     "delay",
 )
-BELIEF = (*_OF_STEP, "paused")
-"""Entries of `~/belief`: fields of `StepInfo`, and whether adapting pauses by itself."""
+BELIEF = (*_OF_STEP, "paused", "reversed")
+"""Entries of `~/belief`: fields of `StepInfo`, whether adapting pauses, and how many motors are taken to be reversed."""
 DIAGNOSIS = "mean,std"
 """Rows of `~/diagnosis`."""
 
@@ -51,7 +51,7 @@ class Telemetry:
     ) -> None:
         self._is_paused = is_paused
         self._reaction = transport.publisher(f"/{name}/reaction", String)
-        self._actions = ",".join(spec.action_names)
+        self._actions = spec.action_names
         # whoever comes while nothing is published, for example before the node is active, learns the last state
         self._state = transport.publisher(f"/{name}/state", String, transient_local=True)
         self._plan = transport.publisher(f"/{name}/plan", Float64MultiArray, reliable=False)
@@ -69,11 +69,19 @@ class Telemetry:
         if command is None or command is self._shown:
             return
         self._shown = command
-        self._plan(labelled(("step", self._actions), command.plan))
+        self._plan(labelled(("step", ",".join(self._actions)), command.plan))
         of_step = [float(np.ravel(getattr(command.info, name))[0]) for name in _OF_STEP]
-        self._belief(labelled((",".join(BELIEF),), np.array([*of_step, float(self._is_paused())])))
+        self._belief(labelled((",".join(BELIEF),), np.array([*of_step, float(self._is_paused()), float(len(self.reversed))])))
         if self._diagnosis is not None:
             self._diagnosis(labelled((DIAGNOSIS, self._parameters), command.info.diagnosis[0]))
+
+    @property
+    def reversed(self) -> tuple[str, ...]:
+        """The actions whose motors the newest plan takes to be wired backwards."""
+        if self._shown is None:
+            return ()
+        signs = zip(self._actions, self._shown.info.sign[0], strict=True)
+        return tuple(name for name, sign in signs if sign < 0)
 
 
 def labelled(labels: tuple[str, ...], values: np.ndarray) -> Float64MultiArray:

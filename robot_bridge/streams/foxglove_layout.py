@@ -102,7 +102,7 @@ def _model_tabs(fl: Any, watched: Watched) -> Any:
         "belief": _plot(
             fl,
             "steps that the belief is from; back to the prior; paused",
-            belief_series(watched, ("run_length", "fell_back", "paused", "delay")),
+            belief_series(watched, ("run_length", "fell_back", "paused", "delay", "reversed")),
         ),
         "return": _plot(fl, "predicted return", belief_series(watched, ("predicted_return",))),
         "times": _plot(fl, "times to adapt and to plan [s]", belief_series(watched, ("adapt_seconds", "plan_seconds"))),

@@ -36,7 +36,7 @@ def blueprint(watched: Watched) -> Blueprint:
             _series(
                 rrb,
                 "steps that the belief is from; back to the prior; paused",
-                ["belief/run_length", "belief/fell_back", "belief/paused", "belief/delay"],
+                ["belief/run_length", "belief/fell_back", "belief/paused", "belief/delay", "belief/reversed"],
             ),
             _series(rrb, "predicted return", ["belief/predicted_return"]),
             _series(rrb, "times to adapt and to plan [s]", ["belief/adapt_seconds", "belief/plan_seconds"]),

@@ -42,3 +42,19 @@ def test_the_log_tells_everything_but_does_not_flood():
     assert after(0.1, State.ESTOP) == [(LogLevel.ERROR, "estop")]
     assert after(EVERY, State.ESTOP) == []
     assert after(EVERY, State.INACTIVE) == [(LogLevel.INFO, "inactive")]
+
+
+def test_the_log_names_motors_that_are_taken_to_be_reversed():
+    lines, motors = [], [()]
+    supervisor = SimpleNamespace(state=State.INACTIVE, holds=0, hold_reasons=())
+    loop: Any = SimpleNamespace(supervisor=supervisor, statistics=LoopStatistics())
+    clock = SimpleNamespace(now=0.0)
+    log = StateLog(lambda level, text: lines.append((level, text)), loop, lambda: motors[-1], lambda: clock.now)
+
+    for found in ((), ("bthigh", "ffoot"), ("bthigh", "ffoot"), ()):
+        motors.append(found)
+        clock.now += EVERY
+        log.look()
+
+    said = "motors that are taken to be wired backwards: "
+    assert lines == [(LogLevel.WARN, f"{said}bthigh, ffoot"), (LogLevel.WARN, f"{said}none")]

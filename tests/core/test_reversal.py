@@ -20,7 +20,7 @@ from adaptive_mbrl.meta.trainer import MetaTrainer
 from adaptive_mbrl.predictor import Prediction
 from adaptive_mbrl.transitions import Transitions
 from tests.core.analytic import MIXED, POINT, mixed_transitions, push
-from tests.core.driving import START, controller, run
+from tests.core.driving import START, controller, goal_at, run
 from tests.core.rules import RULES, WINDOW, point_adapter, stirred_adapter
 
 EFFECT = torch.tensor([[0.9, -0.2, 0.1, 0.3], [0.1, 0.5, -0.4, 0.0], [-0.3, 0.2, 0.1, 0.7]])
@@ -91,7 +91,7 @@ def test_gains_are_those_of_forgetting_least_squares():
 
 @pytest.mark.parametrize("noise", [0.0, 0.1])
 def test_reversed_motors_are_found_and_right_ones_stay(noise: float):
-    gain = torch.tensor([[1.0, 1.0, 1.0], [1.0, -1.0, 1.0], [-0.6, 0.5, -1.2], [-1.0, -1.0, -1.0], [0.1, 1.4, 0.0]])
+    gain = torch.tensor([[1.0, 1.0, 1.0], [1.0, -1.0, 1.0], [-0.9, 0.5, -1.2], [-1.0, -1.0, -1.0], [0.1, 1.4, -0.3]])
     adapter = ReversalAdapter(LinearAdapter(), 3, ReversalConfig())
 
     signs = adapter.infer(moved(gain, 25, noise)).signs
@@ -208,6 +208,7 @@ def test_a_motor_that_is_reversed_in_mid_run_is_found(trained: MetaTrainer, gate
     found, as_it_is = run(driven, 0.9, -0.8), run(controller(trained, gate=gate), 0.9, -0.8)
 
     assert driven.belief.signs.sign.item() == -1
+    assert driven.step(found.obs[-1], goal_at(len(found.obs))).info.sign.tolist() == [[-1.0]]
     assert found.adapted_error[40:].mean() < 0.3 * as_it_is.adapted_error[40:].mean()
 
 
