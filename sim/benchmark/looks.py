@@ -44,16 +44,14 @@ class Looks:
     def __init__(self, plan: Plan, out: Path, ledger: Path, reason: str = "") -> None:
         require_ledger(ledger)
         self._plan, self._out, self._ledger, self._reason = plan, out, ledger, reason
-        self._known = {_look(cell) for cell in plan.cells() if read_result(cell, out) is not None}
+        self._known = {_look(cell, result) for cell in plan.cells() if (result := read_result(cell, out)) is not None}
 
     def note(self, cell: Cell) -> None:
         """Write down the look of a cell, if it has a result and its look is a new one."""
-        if cell.checkpoint is None or _look(cell) in self._known:
-            return
-        result = read_result(cell, self._out)
-        if result is not None:
+        result = None if cell.checkpoint is None else read_result(cell, self._out)
+        if result is not None and (look := _look(cell, result)) not in self._known:
             append_to_ledger(self._ledger, looked_at([(cell, result)], self._reason))
-            self._known.add(_look(cell))
+            self._known.add(look)
 
     def note_all(self) -> None:
         """Write down all looks that are new, also of cells that had ended when the benchmark was interrupted."""
@@ -61,6 +59,6 @@ class Looks:
             self.note(cell)
 
 
-def _look(cell: Cell) -> tuple[str | None, str, str]:
-    """What a look is of: the model by its name and its files, and the scenario."""
-    return cell.checkpoint, cell.scenario, cell.fingerprint
+def _look(cell: Cell, result: Result) -> tuple[str | None, str, str, str | None]:
+    """What a look is of: the model by its name and its files, the scenario, and the revision of the code that ran."""
+    return cell.checkpoint, cell.scenario, cell.fingerprint, result["git_revision"]

@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from adaptive_mbrl.file_lock import locked_file
 from adaptive_mbrl.options import BenchmarkOptions
 from sim import paths
+from sim.benchmark import run_cell as run_cell_module
 from sim.benchmark import runner, statistics
 from sim.benchmark.cells import Cell, Field, Plan
 from sim.benchmark.command import IN_USE, BenchmarkError, benchmark
@@ -408,6 +409,16 @@ def test_an_interruption_loses_no_look_and_doubles_none(suite: Path, tmp_path: P
         else:
             run(tmp_path / "s.yaml", tmp_path / "out", ledger=ledger)
         assert [Path(row["checkpoint"]).name for row in csv.DictReader(ledger.read_text().splitlines())] == expected
+
+    # an arm that is run again with other code is another look, though the other arm's result stays
+    (again,) = (tmp_path / "out").glob("cells/*/immediate-*.json")
+    again.unlink()
+    models.clear()
+    monkeypatch.setattr(run_cell_module, "_revision", lambda: "0123456789ab")
+    run(tmp_path / "s.yaml", tmp_path / "out", ledger=ledger)
+    looks = [(Path(row["checkpoint"]).name, row["revision"]) for row in csv.DictReader(ledger.read_text().splitlines())]
+    assert len(looks) == 3
+    assert looks[2] == ("meta_0", "0123456789ab")
 
 
 def test_a_moved_suite_can_be_reported(small: Path, small_results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
