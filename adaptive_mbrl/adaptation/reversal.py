@@ -201,7 +201,8 @@ class ReversalAdapter(Adapter[ReversalBelief]):
         evidence = config.forgetting * signs.evidence + (slope @ explained[..., None])[..., 0]
         noise = ((misfit + config.noise_std**2) / (weight + 1)).clamp(min=config.least_noise_std**2)[:, None]
         pull = config.prior_std**-2
-        covariance = torch.cholesky_inverse(torch.linalg.cholesky_ex(information / noise[..., None] + pull * eye).L)
+        factor = torch.linalg.cholesky_ex(information / noise[..., None] + pull * eye).L
+        covariance = torch.cholesky_solve(eye.expand_as(factor), factor)
         gain = (covariance @ (evidence / noise + pull * sign)[..., None])[..., 0]
         std = covariance.diagonal(dim1=-2, dim2=-1).sqrt()
         turns = gain * sign + config.confidence * std < -config.margin
