@@ -18,6 +18,7 @@ from robot_bridge.middleware.endpoints import Sender
 from robot_bridge.middleware.messages import Bool, DiagnosticArray, Float64MultiArray, String
 from robot_bridge.node.commands import arguments_of
 from robot_bridge.node.parameters import NodeParameters, require_standby
+from robot_bridge.node.telemetry import BELIEF
 from robot_bridge.ownership.claims import Claim, OwnershipError, Role
 from robot_bridge.ownership.config import OwnershipConfig, PresentCommand
 from robot_bridge.ownership.memory import CommandMemory, memory_path
@@ -31,6 +32,8 @@ __all__ = ["ask", "node", "parameters", "robot", "state", "transport"]
 
 TELEOP = "ownership: {mode: priority, sources: {teleop: {topic: /teleop, priority: 100, timeout: 0.5}}}\n"
 REFUSE = "ownership: {mode: refuse}\n"
+
+PAUSED = BELIEF.index("paused")
 
 
 def saying(parameters: NodeParameters, more: str) -> NodeParameters:
@@ -163,11 +166,11 @@ def test_a_held_robot_says_why_adapting_pauses(node, transport, parameters, robo
     more = "adaptation: {pause_when: {contact: {held by hand: {topic: /held}}}}\n"
     node.configure(saying(parameters, more), transport)
     node.activate()
-    beliefs.wait_for(lambda m: m.data[-1] == 0.0)
+    beliefs.wait_for(lambda m: m.data[PAUSED] == 0.0)
 
     held = transport.publisher("/held", Bool)
     wait_until(lambda: (held(Bool(True)), bool(node._running().loop.planning.pause.reason))[1])
-    beliefs.wait_for(lambda m: m.data[-1] == 1.0)
+    beliefs.wait_for(lambda m: m.data[PAUSED] == 1.0)
     words = "held by hand"
     diagnoses.wait_for(lambda m: any(p.key == "adaptation is paused" and p.value == words for s in m.status for p in s.values))
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from adaptive_mbrl.adaptation.reversal import as_wired
 from adaptive_mbrl.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
 from adaptive_mbrl.errors import CheckpointError
 from adaptive_mbrl.training.published import publish
@@ -37,7 +38,7 @@ def following(tmp_path: Path, make_checkpoint: Callable[..., Path]) -> NodeParam
 
 
 def weights_of(node: AdaptiveMpc) -> dict[str, torch.Tensor]:
-    return node._running().loop.planning.controller.settings.adapter.state_dict()
+    return as_wired(node._running().loop.planning.controller.settings.adapter).state_dict()
 
 
 def uses(node: AdaptiveMpc, checkpoint: Path) -> bool:

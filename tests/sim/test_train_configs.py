@@ -9,6 +9,7 @@ import pytest
 
 from adaptive_mbrl.adaptation import NetworkAdapter
 from adaptive_mbrl.adaptation.none import NoneConfig
+from adaptive_mbrl.adaptation.reversal import as_wired
 from adaptive_mbrl.checkpoint import find_checkpoint, load_checkpoint
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.dynamics.model import DynamicsModel
@@ -112,7 +113,7 @@ def test_a_shipped_checkpoint_controls_its_robot(name: str) -> None:
     for learned in (True, False):
         controller = AdaptiveController.load(name)
         if not learned:
-            draw_weights(controller.settings.adapter)
+            draw_weights(as_wired(controller.settings.adapter))
         episodes = run_scenarios(robot, scenarios, ControllerPolicy(controller), source="policy").episodes
         returns[learned] = np.mean([e.reward.sum() for e in episodes])
     assert returns[True] > returns[False] + 0.5
