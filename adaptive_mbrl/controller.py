@@ -15,7 +15,7 @@ from torch import Tensor
 
 from adaptive_mbrl.adaptation.base import Adapter
 from adaptive_mbrl.adaptation.belief import Belief
-from adaptive_mbrl.adaptation.reversal import ReversalAdapter, ReversalConfig
+from adaptive_mbrl.adaptation.reversal import ReversalAdapter, ReversalConfig, with_reversals
 from adaptive_mbrl.canary import recorded_error
 from adaptive_mbrl.checkpoint import Description, load_checkpoint, require_robot
 from adaptive_mbrl.control.calibration import STATES, Calibration, action_error, time_share
@@ -200,8 +200,8 @@ class AdaptiveController:
         adapter: Adapter[Any] = checkpoint.adapter
         diagnosis: Diagnosis | ReversalDiagnosis | None = checkpoint.diagnosis
         if adapt and reversals is not None and not about.is_multitask:
-            adapter = ReversalAdapter(adapter, about.spec.action_dim, reversals)
-            if checkpoint.diagnosis is not None:
+            adapter = with_reversals(adapter, about.spec, reversals)
+            if checkpoint.diagnosis is not None and isinstance(adapter, ReversalAdapter):
                 diagnosis = ReversalDiagnosis(checkpoint.diagnosis, [channel.name for channel in about.spec.action])
         settings = ControlSettings(adapter, made, score, adapt=adapt, gate=gate, diagnosis=diagnosis, delay=delay)
         recorded = None if checkpoint.canary is None else recorded_error(checkpoint.adapter, checkpoint.canary)

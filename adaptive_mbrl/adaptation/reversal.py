@@ -3,24 +3,31 @@
 If s * a is what acts where a is sent, then the transitions (o, s * a, o') are those of a robot whose motors are right, and a rule
 believes of them what it has learned in training. So an adapter need not have seen all motors reversed to know such a robot; it
 needs the signs. They are those of the gains g, by which actions would have to be multiplied for the prior to have predicted what
-was seen:
+was seen, but for an error b that stays the same, such as that of a load:
 
-    o' = f(o, g * a)  ~  f(o, s * a) + sum_j (g_j - s_j) J_j,       J_j = (f(o, s * a) - f(o, s' * a)) / (2 s_j),
+    o' = f(o, g * a) + b  ~  f(o, s * a) + sum_j (g_j - s_j) J_j + b,       J_j = (f(o, s * a) - f(o, s' * a)) / (2 s_j),
 
-where s' is s with its j-th sign turned. All is counted in target stds. g is found by recursive least squares with exponential
-forgetting (Astrom and Wittenmark, Adaptive Control, 1995, section 2.2), with a prior that motors act as they are believed to:
+where s' is s with its j-th sign turned. All is counted in target stds. g and b are found together by recursive least squares with
+exponential forgetting (Astrom and Wittenmark, Adaptive Control, 1995, section 2.2), with a prior that motors act as they are
+believed to and that b is N(0, q^2). With y = o' - f(o, s * a) + sum_j s_j J_j, summed over channels where they are not named:
 
-    L <- k L + J J^T,   e <- k e + J (o' - f(o, s * a) + J^T s),   v <- the forgotten mean of squared residuals,
-    g = P (e / v + s / p^2),   P = (L / v + I / p^2)^-1.
+    w <- k w + 1,     M <- k M + J,     m <- k m + y,     L <- k L + J J^T,     e <- k e + J y,
+    L' = L - M M^T / (w + v / q^2),     e' = e - M m / (w + v / q^2),
+    g = P (e' / v + s / p^2),           P = (L' / v + I / p^2)^-1,
 
-A sign is turned where g_j has the other one: where it is by z standard deviations beyond -m s_j. How strong a motor is stays the
-rule's to find out, and with the margin m so does what is weakly reversed: another change may look like it, such as more mass to a
-rotor that has become weak. That the sign of what a command does has to be learned is the problem of the unknown control direction
-(Nussbaum 1983).
+and v from the forgotten sum r of mean squared residuals of what is new, (r + v_0) / (w + 1), but no less than a floor. A sign is
+turned where g_j has the other one: where it is by z standard deviations beyond -m s_j. How strong a motor is stays the rule's to
+find out, and with the margin m so does what is weakly reversed: another change may look like it, such as more mass to a rotor
+that has become weak. z is not to be read as a probability, since errors of a model are neither independent nor Gaussian; it was
+chosen by trying.
+
+That the sign of what a command does has to be learned is the problem of the unknown control direction (Nussbaum 1983).
 """
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -32,7 +39,10 @@ from adaptive_mbrl.adaptation.belief import Belief, select
 from adaptive_mbrl.config import bounded
 from adaptive_mbrl.dynamics.normalizer import Normalizer
 from adaptive_mbrl.predictor import Prediction, Predictor, Trajectories
+from adaptive_mbrl.spec import RobotSpec
 from adaptive_mbrl.transitions import Transitions
+
+_LOG = logging.getLogger(__name__)
 
 _MAX_ERROR = 10.0
 """Larger errors count alike [target stds]: a spike of a sensor must not turn a motor round."""
@@ -47,7 +57,8 @@ class ReversalConfig:
         confidence: z, by how many standard deviations a gain must be beyond the margin.
         margin: m, how strong a motor must be in the other direction, as a share of a right one.
         prior_std: p, standard deviation of a gain before anything was seen.
-        noise_std: of what the prior mispredicts before anything was seen [target stds].
+        load_std: q, of the error of each channel that stays the same [target stds]; 0 for no such error.
+        noise_std: root of v_0, of what is mispredicted otherwise, before anything was seen [target stds].
         least_noise_std: the smallest that is believed [target stds].
     """
 
@@ -55,24 +66,31 @@ class ReversalConfig:
     confidence: float = bounded(1.5, low=0.0, high=100.0)
     margin: float = bounded(0.5, low=0.0, high=10.0)
     prior_std: float = bounded(2.0, low=1e-3, high=1e3)
+    load_std: float = bounded(1.0, low=0.0, high=1e3)
     noise_std: float = bounded(0.3, low=1e-3, high=1e3)
     least_noise_std: float = bounded(0.05, low=1e-6, high=1e3)
 
 
 class Signs(NamedTuple):
-    """What is believed of the motors of B robots.
+    """What is believed of the motors of B robots. R of their actions are looked at, C is the number of predicted channels.
 
     Attributes:
         sign: of each action, +1 or -1, (B, action_dim).
-        gain: g, (B, action_dim).
-        information: L, (B, action_dim, action_dim).
-        evidence: e, (B, action_dim).
-        misfit: the forgotten sum of mean squared residuals [target stds squared], (B,).
-        weight: the forgotten number of them, (B,).
+        gain: g, (B, R).
+        load: b, (B, C).
+        slope_sum: M, (B, R, C).
+        explained_sum: m, (B, C).
+        information: L, (B, R, R).
+        evidence: e, (B, R).
+        misfit: r, the forgotten sum of mean squared residuals [target stds squared], (B,).
+        weight: w, the forgotten number of transitions, (B,).
     """
 
     sign: Tensor
     gain: Tensor
+    load: Tensor
+    slope_sum: Tensor
+    explained_sum: Tensor
     information: Tensor
     evidence: Tensor
     misfit: Tensor
@@ -122,17 +140,20 @@ class SignedPredictor:
 
 
 class ReversalAdapter(Adapter[ReversalBelief]):
-    """An adapter that was trained with motors that are right, or not much reversed, on robots that have any of them reversed.
+    """An adapter that knows robots whose motors are right, and may know some of those whose motors are reversed, on all of them.
+
+    It is put around an adapter after that was trained, and has nothing to train.
 
     Args:
         inner: the adapter.
-        action_dim: number of actions.
+        can_be_reversed: for each action, whether its motor is looked at; at least one is.
         config: how reversed motors are found.
     """
 
-    def __init__(self, inner: Adapter[Any], action_dim: int, config: ReversalConfig) -> None:
+    def __init__(self, inner: Adapter[Any], can_be_reversed: Sequence[bool], config: ReversalConfig) -> None:
         super().__init__()
-        self.inner, self.config, self._action_dim = inner, config, action_dim
+        self.inner, self.config, self._action_dim = inner, config, len(can_be_reversed)
+        self._looked_at = [i for i, it_can in enumerate(can_be_reversed) if it_can]
 
     @property
     def normalizer(self) -> Normalizer:
@@ -147,12 +168,12 @@ class ReversalAdapter(Adapter[ReversalBelief]):
         return self.inner.carried
 
     def prior(self, batch_size: int) -> ReversalBelief:
-        return ReversalBelief(self.inner.prior(batch_size), self._right(batch_size))
+        return ReversalBelief(self.inner.prior(batch_size), self._all_right(batch_size))
 
     def update(self, belief: ReversalBelief, recent: Transitions) -> ReversalBelief:
         """The signs after the newest transition, and the inner belief about the window under them."""
         recent = recent.finite()
-        signs = self._told(belief.signs, recent.steps(slice(-1, None)))
+        signs = self._after(belief.signs, recent.steps(slice(-1, None)))
         # what a rule carries from step to step was learned under other signs
         turned = (signs.sign != belief.signs.sign).any(1)
         inner = select(turned, self.inner.prior(len(turned)), belief.inner)
@@ -161,9 +182,9 @@ class ReversalAdapter(Adapter[ReversalBelief]):
     def infer(self, recent: Transitions) -> ReversalBelief:
         """The signs after all transitions, one after the other, and the inner belief about the window under them."""
         recent = recent.finite()
-        signs = self._right(len(recent.obs))
+        signs = self._all_right(len(recent.obs))
         for step in range(recent.obs.shape[1]):
-            signs = self._told(signs, recent.steps(slice(step, step + 1)))
+            signs = self._after(signs, recent.steps(slice(step, step + 1)))
         return ReversalBelief(self.inner.infer(_signed(recent, signs.sign)), signs)
 
     def condition(self, belief: ReversalBelief, noise: Tensor | None = None) -> SignedPredictor:
@@ -175,18 +196,23 @@ class ReversalAdapter(Adapter[ReversalBelief]):
     def draw_noise(self, belief: ReversalBelief, generator: torch.Generator) -> Tensor | None:
         return self.inner.draw_noise(belief.inner, generator)
 
-    def _right(self, batch_size: int) -> Signs:
+    def _all_right(self, batch_size: int) -> Signs:
         """Nothing is known, and all motors are right."""
-        like, dim = self.normalizer.target_std, self._action_dim
-        one, zero = like.new_ones(batch_size, dim), like.new_zeros(batch_size)
-        return Signs(one, one.clone(), like.new_zeros(batch_size, dim, dim), torch.zeros_like(one), zero, zero.clone())
+        like, number = self.normalizer.target_std, len(self._looked_at)
+        sign = like.new_ones(batch_size, self._action_dim)
+        load, slope_sum = like.new_zeros(batch_size, len(like)), like.new_zeros(batch_size, number, len(like))
+        information = like.new_zeros(batch_size, number, number)
+        misfit = like.new_zeros(batch_size)
+        gain = like.new_ones(batch_size, number)
+        return Signs(sign, gain, load, slope_sum, load.clone(), information, torch.zeros_like(gain), misfit, misfit.clone())
 
-    def _told(self, signs: Signs, newest: Transitions) -> Signs:
+    def _after(self, signs: Signs, newest: Transitions) -> Signs:
         """The signs after one more transition, (B, 1, ...)."""
-        config, sign = self.config, signs.sign
-        eye = torch.eye(self._action_dim, device=sign.device)
-        turned = torch.cat([torch.ones_like(eye[:1]), 1 - 2 * eye])
-        tried = sign[:, None] * turned * newest.action
+        config, looked_at = self.config, self._looked_at
+        sign = signs.sign[:, looked_at]
+        eye = torch.eye(self._action_dim, dtype=sign.dtype, device=sign.device)
+        turned = torch.cat([torch.ones_like(eye[:1]), 1 - 2 * eye[looked_at]])
+        tried = signs.sign[:, None] * turned * newest.action
         # the prior is the same about all robots: as if they were one, which is seen in many states
         predictor = self.inner.condition(self.inner.prior(1))
         states = newest.obs.expand(-1, len(turned), -1)
@@ -194,20 +220,45 @@ class ReversalAdapter(Adapter[ReversalBelief]):
         missed = predictor.error(newest.next_obs.expand_as(mean), mean).nan_to_num(nan=_MAX_ERROR).clamp(-_MAX_ERROR, _MAX_ERROR)
         slope = (missed[:, 1:] - missed[:, :1]) / (2 * sign[..., None])
         explained = missed[:, 0] + (sign[:, None] @ slope)[:, 0]
-        residual = explained - (signs.gain[:, None] @ slope)[:, 0]
-        misfit = config.forgetting * signs.misfit + residual.square().mean(-1)
-        weight = config.forgetting * signs.weight + 1
-        information = config.forgetting * signs.information + slope @ slope.mT
-        evidence = config.forgetting * signs.evidence + (slope @ explained[..., None])[..., 0]
-        noise = ((misfit + config.noise_std**2) / (weight + 1)).clamp(min=config.least_noise_std**2)[:, None]
+        residual = explained - (signs.gain[:, None] @ slope)[:, 0] - signs.load
+
+        k = config.forgetting
+        weight = k * signs.weight + 1
+        slope_sum, explained_sum = k * signs.slope_sum + slope, k * signs.explained_sum + explained
+        information = k * signs.information + slope @ slope.mT
+        evidence = k * signs.evidence + (slope @ explained[..., None])[..., 0]
+        misfit = k * signs.misfit + residual.square().mean(-1)
+
+        noise = ((misfit + config.noise_std**2) / (weight + 1)).clamp(min=config.least_noise_std**2)
+        # without a load, 1 / q^2 is infinite
+        share = config.load_std**2 / (config.load_std**2 * weight + noise)
+        of_gains = information - share[:, None, None] * slope_sum @ slope_sum.mT
+        of_evidence = evidence - share[:, None] * (slope_sum @ explained_sum[..., None])[..., 0]
         pull = config.prior_std**-2
-        factor = torch.linalg.cholesky_ex(information / noise[..., None] + pull * eye).L
-        covariance = torch.cholesky_solve(eye.expand_as(factor), factor)
-        gain = (covariance @ (evidence / noise + pull * sign)[..., None])[..., 0]
+        precision = of_gains / noise[:, None, None] + pull * eye[: len(looked_at), : len(looked_at)]
+        factor = torch.linalg.cholesky_ex(precision).L
+        covariance = torch.cholesky_inverse(factor)
+        gain = (covariance @ (of_evidence / noise[:, None] + pull * sign)[..., None])[..., 0]
+        load = share[:, None] * (explained_sum - (gain[:, None] @ slope_sum)[:, 0])
         std = covariance.diagonal(dim1=-2, dim2=-1).sqrt()
         turns = gain * sign + config.confidence * std < -config.margin
-        told = Signs(torch.where(turns, -sign, sign), gain, information, evidence, misfit, weight)
-        return select(newest.valid[:, 0], told, signs)
+        now = signs.sign.clone()
+        now[:, looked_at] = torch.where(turns, -sign, sign)
+        after = Signs(now, gain, load, slope_sum, explained_sum, information, evidence, misfit, weight)
+        return select(newest.valid[:, 0], after, signs)
+
+
+def with_reversals(adapter: Adapter[Any], spec: RobotSpec, config: ReversalConfig) -> Adapter[Any]:
+    """The adapter that finds reversed motors of a robot.
+
+    The motors are those whose action can be sent with the opposite sign. Where limits are not symmetric, as those of a thrust
+    that cannot be negative, the model was never asked what the negative of an action does.
+    """
+    can_be_reversed = [channel.low == -channel.high for channel in spec.action]
+    if not all(can_be_reversed):
+        names = ", ".join(channel.name for channel, it_can in zip(spec.action, can_be_reversed, strict=True) if not it_can)
+        _LOG.info("not looked at for a reversed motor, because the limits are not symmetric: %s", names)
+    return ReversalAdapter(adapter, can_be_reversed, config) if any(can_be_reversed) else adapter
 
 
 def as_wired(adapter: Adapter[Any]) -> Adapter[Any]:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from adaptive_mbrl.adaptation.base import Adapter
 from adaptive_mbrl.adaptation.belief import map_belief, tensors_of
-from adaptive_mbrl.adaptation.reversal import ReversalAdapter, ReversalConfig, as_wired
+from adaptive_mbrl.adaptation.reversal import ReversalAdapter, ReversalConfig, as_wired, with_reversals
 from adaptive_mbrl.checkpoint import Description
 from adaptive_mbrl.config import from_mapping, to_mapping
 from adaptive_mbrl.control.delay import DelayConfig
@@ -166,7 +166,7 @@ def restored(dump: Dump) -> tuple[ControlSettings, ControllerState, StepInputs, 
     # older dumps have none
     if about.get("reversals"):
         reversals = from_mapping(ReversalConfig, about["reversals"], source="dump")
-        adapter = ReversalAdapter(adapter, description.spec.action_dim, reversals)
+        adapter = with_reversals(adapter, description.spec, reversals)
     planner = make_planner(description.spec, description.planner)
     value = None
     if description.value is not None:

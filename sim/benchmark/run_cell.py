@@ -86,7 +86,8 @@ def _setup(cell: Cell) -> Setup:
     controllers, planner = {}, cell.planner or ICEMConfig()
     if cell.checkpoint is not None:
         gate = None if cell.arm == "ungated" else GateConfig()
-        reversals = None if cell.arm == "as_wired" else ReversalConfig()
+        # an action that acts late would be taken for one that acts backwards
+        reversals = None if cell.arm in ("as_wired", "immediate") else ReversalConfig()
         adapt = cell.arm != "frozen"
         controller = load_controller(cell.checkpoint, robot, adapt=adapt, gate=gate, reversals=reversals, dump_folder=DUMP_FOLDER)
         controllers[cell.arm] = controller.with_max_delay(0) if cell.arm == "immediate" else controller
