@@ -157,17 +157,20 @@ class Diagnosis(nn.Module):
 class ReversalDiagnosis(nn.Module):
     """Reads the same parameters where motors may be reversed: a reversed motor has the gain of a right one, with the other sign.
 
+    A parameter `actuator_gain` without a name is the gain of all motors. Where only some of them are reversed, it is given the
+    mean over the motors, and their spread adds to its uncertainty.
+
     Args:
         inner: reads beliefs about robots whose motors are right.
-        actions: names of the actions. A gain is known as such where its parameter is `actuator_gain` with one of these names.
+        actions: names of the actions. A gain is known as such where its parameter is `actuator_gain` with one of these names, or
+            without a name.
     """
 
     def __init__(self, inner: Diagnosis, actions: Sequence[str]) -> None:
         super().__init__()
         self.inner = inner
-        self._gains = [
-            (inner.names.index(gain), i) for i, name in enumerate(actions) if (gain := f"{GAIN} {name}") in inner.names
-        ]
+        motors = {f"{GAIN} {name}": [i] for i, name in enumerate(actions)} | {GAIN: list(range(len(actions)))}
+        self._gains = [(i, motors[name]) for i, name in enumerate(inner.names) if name in motors]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -178,9 +181,10 @@ class ReversalDiagnosis(nn.Module):
         """As `Diagnosis.forward`."""
         mean, std = self.inner(belief.inner, known)
         sign = torch.ones_like(mean)
-        for parameter, action in self._gains:
-            sign[:, parameter] = belief.signs.sign[:, action]
-        return Estimate(sign * mean, std)
+        for parameter, motors in self._gains:
+            sign[:, parameter] = belief.signs.sign[:, motors].mean(1)
+        spread = mean.square() * (1 - sign.square())
+        return Estimate(sign * mean, (std.square() + spread).sqrt())
 
 
 def flattened(belief: Belief) -> Tensor:

@@ -11,12 +11,12 @@ from adaptive_mbrl.adaptation.reversal import ReversalConfig
 from adaptive_mbrl.config import did_you_mean
 from adaptive_mbrl.controller import AdaptiveController
 from adaptive_mbrl.device import resolve_device
+from adaptive_mbrl.diagnosis import GAIN
 from adaptive_mbrl.dump import DUMP_FOLDER
 from adaptive_mbrl.errors import CheckpointError, ConfigError
 from adaptive_mbrl.spec import RobotSpec
 from robot_bridge.bridge_config import BridgeConfig, require_goal, require_spec
 from robot_bridge.control.plan_ahead import Inspect
-from robot_bridge.safety.actuator_alarms import GAIN
 from robot_bridge.safety.plan_geometry import make_plan_limits
 from robot_bridge.safety.supervisor import SafetySupervisor, TrainingRange
 

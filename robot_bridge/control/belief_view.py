@@ -15,6 +15,7 @@ from torch import Tensor
 
 from adaptive_mbrl.adaptation.base import Adapter
 from adaptive_mbrl.adaptation.belief import Belief, map_belief, tensors_of
+from adaptive_mbrl.adaptation.reversal import ReversalBelief
 from adaptive_mbrl.canary import Canary
 
 Array = NDArray[np.float64]
@@ -53,6 +54,9 @@ class BeliefView:
 
 def _entries(belief: Belief) -> Array:
     """At most `ENTRIES` numbers of the beliefs about B robots, (B, n)."""
+    if isinstance(belief, ReversalBelief):
+        # the sums behind the signs move with everything that is seen
+        belief = (belief.inner, belief.signs.sign)
     flat = [tensor.reshape(len(tensor), -1) for tensor in tensors_of(belief) if tensor.is_floating_point()]
     number = sum(tensor.shape[1] for tensor in flat)
     step = max(1, -(-number // ENTRIES))

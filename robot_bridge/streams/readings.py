@@ -7,12 +7,12 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from adaptive_mbrl.diagnosis import GAIN
 from robot_bridge.bridge_config import ChannelInput
 from robot_bridge.control.inputs import is_about, read_channel, read_goals
 from robot_bridge.control.outputs import command_row
 from robot_bridge.middleware.messages import Float64MultiArray, Message
 from robot_bridge.node.telemetry import BELIEF
-from robot_bridge.safety.actuator_alarms import GAIN
 from robot_bridge.streams.watched import Watched
 
 MOTOR, MOTOR_RANGE = f"{GAIN} ", (-1.0, 2.0)

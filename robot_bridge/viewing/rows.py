@@ -70,12 +70,14 @@ def belief_rows(watched: Watched, heard: Snapshot, readings: Readings) -> list[R
     prior, adapted = (says.get(name, math.nan) for name in BELIEF[:2])
     adapt, plan = (1e3 * says.get(name, math.nan) for name in ("adapt_seconds", "plan_seconds"))
     fell_back, is_paused = (bool(says.get(name, 0.0)) for name in ("fell_back", "paused"))
+    turned = int(says.get("reversed", 0.0))
     steps = f"{says.get('run_length', 0.0):.0f} steps"
     return [
         Row("from", "the prior, because it predicts better" if fell_back else steps, "warning" if fell_back else "normal"),
         Row("model error", f"{adapted:.3g}, of the prior {prior:.3g} [target stds]"),
         Row("predicted return", f"{says.get('predicted_return', math.nan):.3g}"),
         *([Row("adaptation", "paused", "warning")] if is_paused else []),
+        *([Row("motors", f"{turned} taken to be wired backwards, see the diagnostics", "warning")] if turned else []),
         Row("times", f"{adapt:.0f} ms to adapt, {plan:.0f} ms to plan"),
     ]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from adaptive_mbrl.diagnosis import GAIN
 from sim.evaluation.report import describe
 from sim.robot.robot import Robot
 from sim.scenarios.change import Change
@@ -16,7 +17,6 @@ from sim.scenarios.distribution import ScenarioDistribution
 from sim.scenarios.parameters import parameter_values, varying_parameters
 from sim.viewing.source import Source
 
-GAIN = "actuator_gain"
 REVERSED, STRONG = -1.0, 1.2
 """A motor can always be wired backwards or be stronger than it is, whatever the scenarios do."""
 LONGEST_DELAY = 3

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from adaptive_mbrl.config import MAX_SEED
+from adaptive_mbrl.diagnosis import GAIN
 from adaptive_mbrl.errors import AdaptiveMBRLError
 from adaptive_mbrl.viewing.inbox import Inbox
 from sim.evaluation.report import describe
 from sim.scenarios.change import Change
 from sim.scenarios.parameters import parameter_values
-from sim.viewing.choices import GAIN, Preset, Range
+from sim.viewing.choices import Preset, Range
 from sim.viewing.session import Session
 
 if TYPE_CHECKING:

@@ -113,6 +113,9 @@ class Readings:
                 milliseconds = 1e3 * (moment.info.adapt_seconds + moment.info.plan_seconds)
                 rows.append(Row("control step", f"{milliseconds:.0f} ms of {1e3 * session.robot.spec.dt:.0f} ms"))
                 rows.append(self._learning(moment))
+                turned = [n for n, s in zip(session.robot.spec.action_names, moment.info.sign[0], strict=True) if s < 0]
+                if turned:
+                    rows.append(Row("motors", f"taken to be wired backwards: {', '.join(turned)}", "warning"))
         if session.ended:
             rows.append(Row("episode", f"over: {session.ended}; press Reset", "bad"))
         return rows + [Row("" if i else "events", event) for i, event in enumerate(self._events)]

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 
+from adaptive_mbrl.diagnosis import GAIN
 from adaptive_mbrl.errors import AdaptiveMBRLError, ConfigError
 from adaptive_mbrl.viewing.inbox import Inbox
 from sim.evaluation.drawing import RED
@@ -16,7 +17,6 @@ from sim.evaluation.video import changed_geoms
 from sim.robot.scenery import goal_marker, make_planes_endless, side_camera
 from sim.scenarios.change import Change
 from sim.scenarios.parameters import parameter_values
-from sim.viewing.choices import GAIN
 from sim.viewing.pace import Pace
 from sim.viewing.pose import PosedModel
 from sim.viewing.session import Session

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from adaptive_mbrl.adaptation.belief import map_belief
+from adaptive_mbrl.adaptation.reversal import ReversalAdapter
 from adaptive_mbrl.canary import read_canary
 from adaptive_mbrl.checkpoint import find_checkpoint, load_checkpoint
 from adaptive_mbrl.controller import AdaptiveController
@@ -89,6 +90,18 @@ def test_the_beliefs_of_recorded_windows_are_a_standard_deviation_wide(name: str
 
     assert np.array(positions).shape == (number + 1, DIRECTIONS)
     np.testing.assert_allclose(np.array(positions).std(0), 1.0, rtol=1e-6)
+
+
+def test_what_signs_are_found_from_is_not_what_a_robot_is_believed_to_be():
+    controller, canary = AdaptiveController.load("cartpole"), load_checkpoint("cartpole").canary
+    adapter = controller.settings.adapter
+    assert isinstance(adapter, ReversalAdapter)
+    view = BeliefView(adapter, canary)
+    with torch.no_grad():
+        belief = map_belief(lambda tensor: tensor[:1], adapter.infer(canary.windows.recent))
+    moved = belief._replace(signs=belief.signs._replace(gain=belief.signs.gain + 1, information=belief.signs.information + 10))
+
+    np.testing.assert_array_equal(view(moved), view(belief))
 
 
 def test_a_watch_follows_the_belief_of_the_controller(tmp_path: Path):

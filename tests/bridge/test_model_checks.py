@@ -11,6 +11,7 @@ from adaptive_mbrl.controller import Command, StepInfo
 from robot_bridge.safety.actuator_alarms import ActuatorDiagnosis
 from robot_bridge.safety.config import ActuatorAlarms, Derivative, SafetyConfig
 from robot_bridge.safety.derivatives import Derivatives
+from robot_bridge.safety.faults import Fault
 from robot_bridge.safety.frozen import FrozenChannels
 from robot_bridge.safety.innovations import Innovations
 from robot_bridge.safety.leaps import Leaps
@@ -23,9 +24,16 @@ NAMES = SPEC.obs_names
 NONE = np.zeros(3)
 
 
-def command(change: np.ndarray, innovation: np.ndarray, diagnosis: np.ndarray = np.zeros((2, 0))) -> Command:  # noqa: B008
+def command(
+    change: np.ndarray,
+    innovation: np.ndarray,
+    diagnosis: np.ndarray = np.zeros((2, 0)),  # noqa: B008
+    sign: tuple[int, int] = (1, 1),
+) -> Command:
     one = np.zeros(1)
-    info = StepInfo(one, one, one, one, one, change[None], innovation[None], diagnosis[None], 0.0, 0.0)
+    info = StepInfo(
+        one, one, one, one, one, change[None], innovation[None], diagnosis[None], 0.0, 0.0, sign=np.array([sign], np.float32)
+    )
     return Command(np.zeros(2), np.zeros((1, 2)), info)
 
 
@@ -182,6 +190,33 @@ def test_an_estimate_that_may_be_wrong_is_no_alarm(mean: float, std: float, kind
     checks = ActuatorDiagnosis(("actuator_gain",), ActuatorAlarms(seconds=0.0), DT)
 
     assert [fault.kind for fault in checks.look(gains((mean, std)))] == kinds
+
+
+def test_a_motor_that_is_taken_to_be_reversed_is_an_alarm_after_a_while_without_any_diagnosis():
+    checks = ModelChecks(SPEC, SafetyConfig(rate_limits={}), np.full(3, 0.1))
+    seen = Observed(np.zeros(3), np.full(3, 1.0))
+    steps = round(ActuatorAlarms().seconds / DT)
+
+    signs = [(1, -1)] * (steps - 1) + [(1, 1)] + [(1, -1)] * (steps + 1) + [(1, 1)]
+    found = [checks.look(0.0, seen, command(NONE, NONE, sign=sign)) for sign in signs]
+
+    name = SPEC.action_names[1]
+    assert found[:-3] == [()] * (len(signs) - 3)
+    assert found[-3] == found[-2] == (Fault("actuator_reversed", f"{name} is taken to be wired backwards", name),)
+    assert found[-1] == ()
+
+
+def test_a_diagnosis_of_a_reversed_motor_takes_the_place_of_its_sign():
+    names = tuple(f"actuator_gain {name}" for name in SPEC.action_names)
+    checks = ModelChecks(SPEC, SafetyConfig(rate_limits={}, actuators=ActuatorAlarms(seconds=0.0)), np.full(3, 0.1), names)
+
+    both = command(NONE, NONE, gains((-1.0, 0.1), (-0.3, 0.2)), (-1, -1))
+    found = checks.look(0.0, Observed(np.zeros(3), np.full(3, 1.0)), both)
+
+    assert [(fault.about, fault.words.partition(" ")[2]) for fault in found if fault.kind == "actuator_reversed"] == [
+        (SPEC.action_names[0], "works backwards: gain -1.00 +- 0.10"),
+        (SPEC.action_names[1], "is taken to be wired backwards"),
+    ]
 
 
 # --- who is silent ------------------------------------------------------------------------------------------------------------

@@ -235,6 +235,12 @@ def test_the_belief_is_a_bar_for_each_motor_and_its_age_counts(watched: Watched,
     assert says["from"] == "12 steps"
     assert says["model error"] == "0.2, of the prior 0.8 [target stds]"
     assert says["times"] == "4 ms to adapt, 16 ms to plan"
+    assert "motors" not in says
+
+    turned = np.array([0.8, 0.2, 0.0, 12, 7.5, 0.004, 0.016, 0.0, 0.0, 2.0])
+    air.say("/adaptive_mpc/belief", labelled((",".join(BELIEF),), turned))
+    says = {row.name: row.text for row in belief_rows(watched, heard.snapshot(), readings)}
+    assert says["motors"] == "2 taken to be wired backwards, see the diagnostics"
 
     air.now += 5.0
     assert all(math.isnan(bar.value) for bar in belief_bars(watched, heard.snapshot(), readings))

@@ -12,8 +12,9 @@ from torch import Tensor
 from adaptive_mbrl.adaptation.base import Adapter
 from adaptive_mbrl.adaptation.belief import tensors_of
 from adaptive_mbrl.adaptation.reversal import ReversalAdapter, ReversalBelief, ReversalConfig, Signs, as_wired
+from adaptive_mbrl.control.delay import DelayConfig
 from adaptive_mbrl.control.gate import GateConfig
-from adaptive_mbrl.controller import AdaptiveController
+from adaptive_mbrl.controller import AdaptiveController, StepOptions
 from adaptive_mbrl.diagnosis import Diagnosis, DiagnosisConfig, ReversalDiagnosis, size_of
 from adaptive_mbrl.dynamics.normalizer import Normalizer
 from adaptive_mbrl.meta.trainer import MetaTrainer
@@ -281,10 +282,61 @@ def test_a_motor_that_is_reversed_in_mid_run_is_found(trained: MetaTrainer, gate
 
 
 def test_where_no_motor_is_reversed_looking_for_it_changes_nothing(trained: MetaTrainer):
-    found, as_it_is = run(looking(trained), 0.9, 0.5), run(controller(trained), 0.9, 0.5)
+    driven = looking(trained)
+    found, as_it_is = run(driven, 0.9, 0.5), run(controller(trained), 0.9, 0.5)
 
     np.testing.assert_allclose(found.action, as_it_is.action, atol=1e-4)
     np.testing.assert_allclose(found.adapted_error, as_it_is.adapted_error, atol=1e-4)
+    # it did look
+    assert driven.belief.signs.gain.item() == pytest.approx(0.5, abs=0.2)
+
+
+def test_a_motor_that_is_late_and_reversed_is_found_to_be_both(trained: MetaTrainer):
+    driven = looking(trained, delay=DelayConfig())
+    obs, sent, errors = START, [np.zeros(1, np.float32)] * 3, []
+    for t in range(70):
+        command = driven.step(obs, goal_at(t))
+        sent.append(command.action)
+        errors.append(command.info.adapted_error.item())
+        obs = push(obs, sent[-3], -0.8)
+
+    assert command.info.delay.tolist() == [2]
+    assert command.info.sign.tolist() == [[-1.0]]
+    assert np.mean(errors[40:]) < 0.1
+
+
+@pytest.mark.parametrize(
+    "options", [StepOptions(freeze=True), StepOptions(after_gap=True), StepOptions(freeze=True, after_gap=True)]
+)
+def test_what_is_not_learned_from_turns_no_sign(trained: MetaTrainer, options: StepOptions):
+    driven = looking(trained)
+    seen = run(driven, 0.9, 0.9)
+    before, obs = driven.belief, seen.obs[-1]
+
+    for t in range(30):
+        command = driven.step(obs, goal_at(t), options)
+        obs = push(obs, command.action, -0.9)
+
+    for kept, expected in zip(driven.belief.signs, before.signs, strict=True):
+        torch.testing.assert_close(kept, expected)
+    # without these options it would have
+    obs = seen.obs[-1]
+    for t in range(30):
+        command = driven.step(obs, goal_at(t))
+        obs = push(obs, command.action, -0.9)
+    assert command.info.sign.tolist() == [[-1.0]]
+
+
+def test_a_sign_is_found_beside_a_command_that_is_on_its_way(trained: MetaTrainer):
+    """The controller is told of the command that acts before its plan; what it learns from is what the robot really got."""
+    driven = looking(trained)
+    obs, got, acting = START, *np.zeros((2, 1), np.float32)
+    for t in range(60):
+        command = driven.step(obs, goal_at(t), StepOptions(sent=got, pending=acting[None]))
+        obs = push(obs, acting, -0.8)
+        got, acting = acting, command.action
+
+    assert command.info.sign.tolist() == [[-1.0]]
 
 
 def test_a_diagnosis_gives_a_reversed_motor_a_negative_gain():
@@ -303,6 +355,22 @@ def test_a_diagnosis_gives_a_reversed_motor_a_negative_gain():
     right = read(belief.inner, torch.tensor([5]))
     torch.testing.assert_close(signed.mean, right.mean * torch.tensor([1.0, 1.0, -1.0, 1.0]))
     torch.testing.assert_close(signed.std, right.std)
+
+
+@pytest.mark.parametrize(("sign", "share"), [([1.0, 1.0], 1.0), ([-1.0, -1.0], -1.0), ([1.0, -1.0], 0.0)])
+def test_the_gain_of_all_motors_has_their_common_sign_and_is_uncertain_where_they_have_none(sign: list[float], share: float):
+    inner = stirred_adapter(RULES["context"])
+    read = Diagnosis(DiagnosisConfig(("body_mass", "actuator_gain"), hidden=(8,)), size_of(inner.prior(1)))
+    with torch.no_grad():
+        read.label_mean.add_(1.0)
+    adapter = ReversalAdapter(inner, [True] * MIXED.action_dim, ReversalConfig())
+    belief, known = ReversalBelief(inner.prior(1), reversed_belief(adapter, torch.tensor([sign]))), torch.tensor([5])
+
+    signed, right = ReversalDiagnosis(read, [channel.name for channel in MIXED.action])(belief, known), read(belief.inner, known)
+
+    torch.testing.assert_close(signed.mean, right.mean * torch.tensor([1.0, share]))
+    spread = right.mean.square() * torch.tensor([0.0, 1 - share**2])
+    torch.testing.assert_close(signed.std, (right.std.square() + spread).sqrt())
 
 
 def test_a_loaded_controller_looks_for_them_unless_it_is_told_not_to():
