@@ -135,7 +135,7 @@ class SafetyConfig:
         posture: where `return` leads to, by action channel; every channel needs an entry.
         posture_seconds: duration of the way there [s]; it becomes longer where a rate limit is reached.
         reactions: what is done about a fault, by its kind; the safe action about those without an entry, and a warning about
-            `drift`, `belief_oscillates` and what the diagnosis says of actuators.
+            `drift`, `belief_oscillates` and what is said of actuators.
         slow_share: with the reaction `slow`, the largest share of the plan, and of the rate limits.
         stopping: whether the robot comes to rest when it is stopped, and what follows if it does not.
     """

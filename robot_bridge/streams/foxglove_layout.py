@@ -101,7 +101,7 @@ def _model_tabs(fl: Any, watched: Watched) -> Any:
         "model error": error,
         "belief": _plot(
             fl,
-            "steps that the belief is from; back to the prior; paused",
+            "belief: age [steps], back to the prior, paused, delay [steps], reversed motors",
             belief_series(watched, ("run_length", "fell_back", "paused", "delay", "reversed")),
         ),
         "return": _plot(fl, "predicted return", belief_series(watched, ("predicted_return",))),

@@ -35,7 +35,7 @@ def blueprint(watched: Watched) -> Blueprint:
         rrb.Tabs(
             _series(
                 rrb,
-                "steps that the belief is from; back to the prior; paused",
+                "belief: age [steps], back to the prior, paused, delay [steps], reversed motors",
                 ["belief/run_length", "belief/fell_back", "belief/paused", "belief/delay", "belief/reversed"],
             ),
             _series(rrb, "predicted return", ["belief/predicted_return"]),

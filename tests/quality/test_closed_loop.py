@@ -40,7 +40,7 @@ def test_adapting_earns_more_than_the_prior_alone(name: str):
 
 
 def test_a_half_cheetah_runs_on_when_its_motors_are_reversed():
-    """Sets of motors that no training episode had reversed, beside the same controller that takes all of them to be right."""
+    """Sets of fully reversed motors at the edge of what training draws, beside the same controller that takes all to be right."""
     changes = (Change(actuator_gain=-1.0), Change(actuator_gain={"bthigh": -1.0, "bfoot": -1.0, "fthigh": -1.0, "fshin": -1.0}))
     earned = {}
     for reversals in (ReversalConfig(), None):
