@@ -166,3 +166,21 @@ def sensors_table(report: dict[str, Any]) -> str:
             lines.append(f"| {robot} | {about} | {lie} | {row['told']} of {row['of']} | {steps} | {first} |")
             robot, about = "", " | | | "
     return "\n".join(lines)
+
+
+def reversal_alarms_table(report: dict[str, Any]) -> str:
+    """Warnings of motors that work backwards, and of others, by robot."""
+    lines = [
+        f"{report['episodes']} episodes of each of two validation parts.",
+        "",
+        "| robot | time [h] | false alarms | per hour [95 %] | reversed motors | told [95 %] | steps until told: median | max |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for robot, found in report["reversal_alarms"].items():
+        rate, low, high = found["false_per_hour"]
+        least, most = found["share_95"]
+        share = f"{found['told']} [{least:.0%}, {most:.0%}]" if found["reversed"] else "-"
+        steps = " | ".join("-" if found["steps"][key] is None else f"{found['steps'][key]:.0f}" for key in ("p50", "max"))
+        about = f"{found['hours']:.2f} | {found['false_alarms']} | {rate:.1f} [{low:.1f}, {high:.1f}] | {found['reversed']}"
+        lines.append(f"| {robot} | {about} | {share} | {steps} |")
+    return "\n".join(lines)

@@ -27,7 +27,15 @@ from bridge_tables import (
     two_machines_table,
 )
 from claims import claims_table
-from evidence_tables import in_short, not_measured, reactions_table, sensors_table, starts_table, steps_table
+from evidence_tables import (
+    in_short,
+    not_measured,
+    reactions_table,
+    reversal_alarms_table,
+    sensors_table,
+    starts_table,
+    steps_table,
+)
 from learning_tables import (
     benchmark_tables,
     ceiling_table,
@@ -163,6 +171,7 @@ TABLES = {
     "growth_per_million_steps": steps_table,
     "starts_and_stops": starts_table,
     "sensor_faults": sensors_table,
+    "reversal_alarms": reversal_alarms_table,
     "latency_cases": latency_cost_table,
     "candidate_cases": candidates_table,
     "waiting_cases": waiting_table,

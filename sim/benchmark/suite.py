@@ -114,9 +114,9 @@ class Suite:
         episodes: episodes of every arm on every scenario.
         seed: seed of the first episode; the i-th has `seed` + i.
         arms: adaptive and frozen run each model that adapts, with and without adapting; ungated runs it with the belief from the
-            whole window at every step, whatever that is worth, immediate as if actions always acted at once and no motor
-            could be reversed, and as_wired as if no motor could be reversed; multitask runs each model that was trained without adaptation; oracle plans on the true
-            dynamics; random is coloured noise.
+            whole window at every step, whatever that is worth, immediate as if actions always acted at once and no motor could be
+            reversed, and as_wired as if no motor could be reversed; multitask runs each model that was trained without
+            adaptation; oracle plans on the true dynamics; random is coloured noise.
         name: name of the suite, from its file.
         source: what the user calls it: a shipped name or a path.
     """

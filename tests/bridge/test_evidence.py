@@ -13,6 +13,7 @@ from benchmarks.evidence.observer import Promises
 from benchmarks.evidence.rig import Injection, phases
 from benchmarks.evidence.slope import growth
 from benchmarks.evidence.steered_cartpole import write_steered_cartpole
+from benchmarks.reversal_alarms import figures as reversal_figures
 from benchmarks.sensor_fault_figures import Looked, events, figures, proposed_limits, rounded_up
 from robot_bridge.bridge_config import load_bridge_config, require_goal
 from robot_bridge.safety.config import Derivative, SafetyConfig
@@ -153,9 +154,39 @@ def test_the_tables_of_reports_say_what_the_reports_say():
     assert "| memory [MB] | 0.500 [-0.100, 1.000] | 0.250 |\n| threads | - | - |" in tables.steps_table(soak)
     sensors = {"sensor_faults": {"leg": figures({"none": [looked(5.0)], "jump": [looked(9.0)]}, SPEC, SAFETY)}}
     assert "| jump | 1 of 1 | 0 | 0 | jump 1 |" in tables.sensors_table(sensors)
+    motors = reversal_figures([np.eye(100, dtype=np.bool_)[:, :1]], [np.ones((100, 1))], DT)
+    table = tables.reversal_alarms_table({"episodes": 1, "reversal_alarms": {"leg": motors}})
+    assert table.endswith("| leg | 0.00 | 1 | 900.0 [22.8, 5014.5] | 0 | - | - | - |")
     left = {"times": 3, "left_behind": {"files": 0}, "memory_mb_per_start": None}
     whole = {"times": 2, "exit_codes": [0], "shared_memory_left": 0}
     assert "| files left behind | 0 |" in tables.starts_table({**about, "starts_and_stops": left, "processes": whole})
+
+
+# --- motors that work backwards -----------------------------------------------------------------------------------------------
+
+
+def test_a_reversed_motor_is_to_be_told_and_another_one_is_not():
+    gain, alarm = np.ones((200, 2)), np.zeros((200, 2), dtype=np.bool_)
+    gain[100:, 0] = -0.8
+    alarm[112:, 0] = True
+    # two alarms of a motor that is dead, and one of a motor that is weakly reversed
+    gain[:, 1] = 0.0
+    alarm[[20, 21, 60], 1] = True
+    gain[150:, 1] = -0.4
+    alarm[160:, 1] = True
+
+    found = reversal_figures([alarm, alarm & False], [gain, gain], DT)
+
+    assert (found["reversed"], found["told"], found["steps"]["max"]) == (2, 1, 12)
+    assert found["false_alarms"] == 2
+    assert found["hours"] == pytest.approx(400 * DT / 3600, abs=1e-3)
+
+
+def test_a_motor_that_is_reversed_for_a_moment_need_not_be_told():
+    gain = np.ones((200, 1))
+    gain[100:140] = -1.0
+
+    assert reversal_figures([gain < -2], [gain], DT)["reversed"] == 0
 
 
 # --- sensors that lie ----------------------------------------------------------------------------------------------------------
