@@ -8,7 +8,7 @@ friction. The bridge's own check looks at the signs that the controller finds. C
 
     false alarms    the bridge begins to warn of a motor that works forwards; motors that are dead count as such
     reversed        a motor whose gain becomes -0.7 or less and stays for three seconds at least
-    told            it is warned of within these three seconds, and after how many control steps
+    told            a warning of it begins within these three seconds, and after how many control steps
 
 Motors that are reversed and weaker than that are neither, since the rule adapts to them without turning a sign. 16 episodes of
 both parts take about four minutes for each robot on one core. Robots may be measured by several processes, one after the other.
@@ -30,6 +30,7 @@ from adaptive_mbrl.storage import write_text_atomically
 from benchmarks.bridge_machine import machine
 from benchmarks.evidence.figures import quantiles, rate_interval, share_interval
 from robot_bridge.safety.actuator_alarms import TurnedSigns
+from robot_bridge.safety.config import SafetyConfig
 from sim.episodes.policies import ControllerPolicy, load_controller
 from sim.episodes.run import run_scenarios
 from sim.robot.robot import Robot, load_robot
@@ -109,7 +110,7 @@ def true_gains(scenario: Scenario, robot: Robot) -> NDArray[np.float64]:
 def told(signs: NDArray[np.float32], robot: Robot) -> NDArray[np.bool_]:
     """At which steps the bridge warns of which motor, (T, action_dim); `signs` has the same shape."""
     names = robot.spec.action_names
-    check = TurnedSigns(names, None, robot.spec.dt)
+    check = TurnedSigns(names, SafetyConfig.sign_turned_seconds, robot.spec.dt)
     found = np.zeros(signs.shape, dtype=np.bool_)
     for step, row in enumerate(signs):
         for fault in check.look(row.astype(np.float64)):
@@ -133,7 +134,8 @@ def figures(alarms: Sequence[NDArray[np.bool_]], gains: Sequence[NDArray[np.floa
             if (gain[step : step + within, motor] <= REVERSED).sum() < within:
                 continue
             reversed_motors += 1
-            at = np.flatnonzero(alarm[step : step + within, motor])
+            # a warning that stood there before is none of this
+            at = np.flatnonzero(begins(alarm)[step : step + within, motor])
             steps += [int(at[0])] if len(at) else []
     return {
         "hours": round(hours, 3),

@@ -7,16 +7,17 @@ was seen, but for an error b that stays the same, such as that of a load:
 
     o' = f(o, g * a) + b  ~  f(o, s * a) + sum_j (g_j - s_j) J_j + b,       J_j = (f(o, s * a) - f(o, s' * a)) / (2 s_j),
 
-where s' is s with its j-th sign turned. All is counted in target stds. g and b are found together by recursive least squares with
-exponential forgetting (Astrom and Wittenmark, Adaptive Control, 1995, section 2.2), with a prior that motors act as they are
-believed to and that b is N(0, q^2). With y = o' - f(o, s * a) + sum_j s_j J_j, summed over channels where they are not named:
+where s' is s with its j-th sign turned. All is counted in target stds, and each channel has a J, b and M of its own. g and b are
+found together by recursive least squares with exponential forgetting (Astrom and Wittenmark, Adaptive Control, 1995, section
+2.2), with a prior that motors act as they are believed to and that b is N(0, q^2). With y = o' - f(o, s * a) + sum_j s_j J_j, and
+with L and e summed over channels:
 
     w <- k w + 1,     M <- k M + J,     m <- k m + y,     L <- k L + J J^T,     e <- k e + J y,
     L' = L - M M^T / (w + v / q^2),     e' = e - M m / (w + v / q^2),
     g = P (e' / v + s / p^2),           P = (L' / v + I / p^2)^-1,
 
-and v from the forgotten sum r of mean squared residuals of what is new, (r + v_0) / (w + 1), but no less than a floor. A sign is
-turned where g_j has the other one: where it is by z standard deviations beyond -m s_j. How strong a motor is stays the rule's to
+and v = (r + v_0) / (w + 1), but no less than a floor, where r is the forgotten sum of the mean squares of y - sum_j g_j J_j - b,
+with the g and b of before each transition. A sign is turned where g_j has the other one: where it is by z standard deviations beyond -m s_j. How strong a motor is stays the rule's to
 find out, and with the margin m so does what is weakly reversed: another change may look like it, such as more mass to a rotor
 that has become weak. z is not to be read as a probability, since errors of a model are neither independent nor Gaussian; it was
 chosen by trying.
@@ -27,6 +28,7 @@ That the sign of what a command does has to be learned is the problem of the unk
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -44,6 +46,8 @@ from adaptive_mbrl.transitions import Transitions
 
 _LOG = logging.getLogger(__name__)
 
+SYMMETRIC = 0.1
+"""The limits of an action are symmetric if they differ by this share at most."""
 _MAX_ERROR = 10.0
 """Larger errors count alike [target stds]: a spike of a sensor must not turn a motor round."""
 
@@ -53,7 +57,7 @@ class ReversalConfig:
     """How motors that are wired backwards are found.
 
     Attributes:
-        forgetting: k, weight of the past.
+        forgetting: k, weight of the past. Sums of nearly all that was ever seen would lose their digits.
         confidence: z, by how many standard deviations a gain must be beyond the margin.
         margin: m, how strong a motor must be in the other direction, as a share of a right one.
         prior_std: p, standard deviation of a gain before anything was seen.
@@ -62,11 +66,11 @@ class ReversalConfig:
         least_noise_std: the smallest that is believed [target stds].
     """
 
-    forgetting: float = bounded(0.85, low=0.0, high=1.0)
+    forgetting: float = bounded(0.85, low=0.0, high=0.98)
     confidence: float = bounded(1.5, low=0.0, high=100.0)
     margin: float = bounded(0.5, low=0.0, high=10.0)
-    prior_std: float = bounded(2.0, low=1e-3, high=1e3)
-    load_std: float = bounded(1.0, low=0.0, high=1e3)
+    prior_std: float = bounded(2.0, low=1e-3, high=10.0)
+    load_std: float = bounded(1.0, low=0.0, high=10.0)
     noise_std: float = bounded(0.3, low=1e-3, high=1e3)
     least_noise_std: float = bounded(0.05, low=1e-6, high=1e3)
 
@@ -153,7 +157,7 @@ class ReversalAdapter(Adapter[ReversalBelief]):
     def __init__(self, inner: Adapter[Any], can_be_reversed: Sequence[bool], config: ReversalConfig) -> None:
         super().__init__()
         self.inner, self.config, self._action_dim = inner, config, len(can_be_reversed)
-        self._looked_at = [i for i, it_can in enumerate(can_be_reversed) if it_can]
+        self._looked_at = [i for i, is_looked_at in enumerate(can_be_reversed) if is_looked_at]
 
     @property
     def normalizer(self) -> Normalizer:
@@ -198,24 +202,33 @@ class ReversalAdapter(Adapter[ReversalBelief]):
 
     def _all_right(self, batch_size: int) -> Signs:
         """Nothing is known, and all motors are right."""
-        like, number = self.normalizer.target_std, len(self._looked_at)
-        sign = like.new_ones(batch_size, self._action_dim)
-        load, slope_sum = like.new_zeros(batch_size, len(like)), like.new_zeros(batch_size, number, len(like))
-        information = like.new_zeros(batch_size, number, number)
-        misfit = like.new_zeros(batch_size)
-        gain = like.new_ones(batch_size, number)
-        return Signs(sign, gain, load, slope_sum, load.clone(), information, torch.zeros_like(gain), misfit, misfit.clone())
+        like, looked_at = self.normalizer.target_std, len(self._looked_at)
+
+        def zeros(*shape: int) -> Tensor:
+            return like.new_zeros(batch_size, *shape)
+
+        return Signs(
+            sign=like.new_ones(batch_size, self._action_dim),
+            gain=like.new_ones(batch_size, looked_at),
+            load=zeros(len(like)),
+            slope_sum=zeros(looked_at, len(like)),
+            explained_sum=zeros(len(like)),
+            information=zeros(looked_at, looked_at),
+            evidence=zeros(looked_at),
+            misfit=zeros(),
+            weight=zeros(),
+        )
 
     def _after(self, signs: Signs, newest: Transitions) -> Signs:
         """The signs after one more transition, (B, 1, ...)."""
         config, looked_at = self.config, self._looked_at
         sign = signs.sign[:, looked_at]
-        eye = torch.eye(self._action_dim, dtype=sign.dtype, device=sign.device)
-        turned = torch.cat([torch.ones_like(eye[:1]), 1 - 2 * eye[looked_at]])
-        tried = signs.sign[:, None] * turned * newest.action
+        of_action = torch.eye(self._action_dim, dtype=sign.dtype, device=sign.device)[looked_at]
+        one_turned = torch.cat([torch.ones_like(of_action[:1]), 1 - 2 * of_action])
+        tried = signs.sign[:, None] * one_turned * newest.action
         # the prior is the same about all robots: as if they were one, which is seen in many states
         predictor = self.inner.condition(self.inner.prior(1))
-        states = newest.obs.expand(-1, len(turned), -1)
+        states = newest.obs.expand(-1, len(one_turned), -1)
         mean = predictor.predict(states.flatten(0, 1)[None], tried.flatten(0, 1)[None]).mean[0].unflatten(0, tried.shape[:2])
         missed = predictor.error(newest.next_obs.expand_as(mean), mean).nan_to_num(nan=_MAX_ERROR).clamp(-_MAX_ERROR, _MAX_ERROR)
         slope = (missed[:, 1:] - missed[:, :1]) / (2 * sign[..., None])
@@ -235,29 +248,28 @@ class ReversalAdapter(Adapter[ReversalBelief]):
         of_gains = information - share[:, None, None] * slope_sum @ slope_sum.mT
         of_evidence = evidence - share[:, None] * (slope_sum @ explained_sum[..., None])[..., 0]
         pull = config.prior_std**-2
-        precision = of_gains / noise[:, None, None] + pull * eye[: len(looked_at), : len(looked_at)]
+        precision = of_gains / noise[:, None, None] + pull * torch.eye(len(looked_at), dtype=sign.dtype, device=sign.device)
         factor = torch.linalg.cholesky_ex(precision).L
         covariance = torch.cholesky_inverse(factor)
         gain = (covariance @ (of_evidence / noise[:, None] + pull * sign)[..., None])[..., 0]
         load = share[:, None] * (explained_sum - (gain[:, None] @ slope_sum)[:, 0])
         std = covariance.diagonal(dim1=-2, dim2=-1).sqrt()
         turns = gain * sign + config.confidence * std < -config.margin
-        now = signs.sign.clone()
-        now[:, looked_at] = torch.where(turns, -sign, sign)
+        now = signs.sign * (1 - 2 * turns.to(sign.dtype) @ of_action)
         after = Signs(now, gain, load, slope_sum, explained_sum, information, evidence, misfit, weight)
         return select(newest.valid[:, 0], after, signs)
 
 
 def with_reversals(adapter: Adapter[Any], spec: RobotSpec, config: ReversalConfig) -> Adapter[Any]:
-    """The adapter that finds reversed motors of a robot.
+    """The adapter that finds reversed motors of a robot, or the adapter itself where there are none to look at.
 
-    The motors are those whose action can be sent with the opposite sign. Where limits are not symmetric, as those of a thrust
-    that cannot be negative, the model was never asked what the negative of an action does.
+    The motors are those whose limits are about symmetric, so that an action can be sent with the opposite sign. What the negative
+    of a thrust does that cannot be negative, the model was never asked.
     """
-    can_be_reversed = [channel.low == -channel.high for channel in spec.action]
-    if not all(can_be_reversed):
-        names = ", ".join(channel.name for channel, it_can in zip(spec.action, can_be_reversed, strict=True) if not it_can)
-        _LOG.info("not looked at for a reversed motor, because the limits are not symmetric: %s", names)
+    can_be_reversed = [math.isclose(channel.low, -channel.high, rel_tol=SYMMETRIC) for channel in spec.action]
+    left_out = [channel.name for channel, is_looked_at in zip(spec.action, can_be_reversed, strict=True) if not is_looked_at]
+    if left_out:
+        _LOG.info("not looked at for a reversed motor, because the limits are not symmetric: %s", ", ".join(left_out))
     return ReversalAdapter(adapter, can_be_reversed, config) if any(can_be_reversed) else adapter
 
 

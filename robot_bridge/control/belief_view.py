@@ -23,6 +23,8 @@ DIRECTIONS = 8
 """Number of random directions."""
 ENTRIES = 512
 """Of a longer belief, so many numbers are looked at, evenly spread, so that looking costs next to nothing."""
+SIGN_STDS = 2.0
+"""By how much the sign of a motor counts along each direction [belief stds]; a motor that turns moves the belief by twice that."""
 
 
 class BeliefView:
@@ -46,17 +48,21 @@ class BeliefView:
         directions = np.divide(signs, std, out=np.zeros_like(signs), where=std > 1e-9 * max(1e-300, float(std.max(initial=0.0))))
         reach = (entries @ directions.T).std(0)
         self._directions = directions / np.where(reach > 0, reach, np.inf)[:, None]
+        # none of the recorded robots need have a reversed motor
+        self._of_signs = SIGN_STDS * generator.choice([-1.0, 1.0], (DIRECTIONS, len(canary.windows.recent.action[0, 0])))
 
     def __call__(self, belief: Belief) -> Array:
         """Where a belief about one robot lies on each direction [belief stds], (DIRECTIONS,)."""
-        return _entries(belief)[0] @ self._directions.T
+        position: Array = _entries(belief)[0] @ self._directions.T
+        if isinstance(belief, ReversalBelief):
+            position = position + self._of_signs @ belief.signs.sign[0].cpu().double().numpy()
+        return position
 
 
 def _entries(belief: Belief) -> Array:
     """At most `ENTRIES` numbers of the beliefs about B robots, (B, n)."""
-    if isinstance(belief, ReversalBelief):
-        # the sums behind the signs move with everything that is seen
-        belief = (belief.inner, belief.signs.sign)
+    # the sums behind the signs move with everything that is seen
+    belief = belief.inner if isinstance(belief, ReversalBelief) else belief
     flat = [tensor.reshape(len(tensor), -1) for tensor in tensors_of(belief) if tensor.is_floating_point()]
     number = sum(tensor.shape[1] for tensor in flat)
     step = max(1, -(-number // ENTRIES))

@@ -21,7 +21,7 @@ class ActuatorDiagnosis:
 
     def __init__(self, names: tuple[str, ...], config: ActuatorAlarms, dt: float) -> None:
         self._config = config
-        self._steps = _steps(config, dt)
+        self._steps = max(1, round(config.seconds / dt))
         self._index = [i for i, name in enumerate(names) if name.split(" ")[0] == GAIN]
         self._actuators = [names[i].partition(" ")[2] or "all actuators" for i in self._index]
         self._levels: tuple[tuple[FaultKind, float, str], ...] = (
@@ -50,31 +50,27 @@ class ActuatorDiagnosis:
 
 
 class TurnedSigns:
-    """Turns signs of actions that have been found into alarms. It needs no diagnosis.
+    """Warns of motors that the controller takes to be wired backwards. It needs no diagnosis, and is less sure than one.
 
     Args:
         names: the actions.
-        config: levels, of which it takes for how long a motor must be taken to be reversed; None for the default.
+        seconds: for how long a motor must be taken to be reversed [s].
         dt: control period [s].
     """
 
-    def __init__(self, names: tuple[str, ...], config: ActuatorAlarms | None, dt: float) -> None:
-        self._names, self._steps = names, _steps(config or ActuatorAlarms(), dt)
+    def __init__(self, names: tuple[str, ...], seconds: float, dt: float) -> None:
+        self._names, self._steps = names, max(1, round(seconds / dt))
         self._count = np.zeros(len(names), dtype=np.int64)
 
     def look(self, sign: NDArray[np.float64]) -> list[Fault]:
         """Take over the signs of one control period, +1 or -1, (action_dim,).
 
         Returns:
-            An alarm for each action whose motor has been taken to be reversed for long enough.
+            A fault for each action whose motor has been taken to be reversed for long enough.
         """
         self._count = np.where(sign < 0, self._count + 1, 0)
         return [
-            Fault("actuator_reversed", f"{name} is taken to be wired backwards", name)
+            Fault("sign_turned", f"{name} is taken to be wired backwards", name)
             for name, count in zip(self._names, self._count, strict=True)
             if count >= self._steps
         ]
-
-
-def _steps(config: ActuatorAlarms, dt: float) -> int:
-    return max(1, round(config.seconds / dt))

@@ -123,6 +123,8 @@ class SafetyConfig:
         max_drift: largest mean of that part over the last 50 control periods [target stds]; 0 is off.
         derivatives: the velocities that must be derivatives of positions, by the position's channel.
         actuators: when the diagnosis of an actuator is an alarm; needs a checkpoint with a diagnosis of `actuator_gain`.
+        sign_turned_seconds: for how long the controller must take a motor to be wired backwards until that is told [s]; no
+            diagnosis is needed.
         belief_swings: when a belief that swings to and fro is a fault; without it the belief is not watched.
         max_contradiction: how far two values may be apart between which a channel jumps to and fro from message to message, as of
             two publishers that contradict each other [training stds]; 0 switches this off, and the check of their stamps.
@@ -157,6 +159,7 @@ class SafetyConfig:
     max_drift: float = bounded(0.0, low=0.0)
     derivatives: Mapping[str, Derivative] = field(default_factory=dict)
     actuators: ActuatorAlarms | None = None
+    sign_turned_seconds: float = bounded(0.5, low=0.0, high=3600.0)
     belief_swings: BeliefSwingsConfig | None = None
     max_contradiction: float = bounded(0.5, low=0.0)
     ramp_seconds: float = bounded(2.0, low=0.0)

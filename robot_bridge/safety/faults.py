@@ -22,6 +22,7 @@ FaultKind = Literal[
     "actuator_weak",
     "actuator_dead",
     "actuator_reversed",
+    "sign_turned",
     "battery_low",
     "battery_critical",
     "hot",

@@ -44,7 +44,7 @@ class ModelChecks:
         self._leaps = Leaps(spec, config.max_jump, change_std)
         self._derivatives = Derivatives(spec, config.derivatives)
         self._actuators = None if config.actuators is None else ActuatorDiagnosis(diagnosis_names, config.actuators, spec.dt)
-        self._signs = TurnedSigns(spec.action_names, config.actuators, spec.dt)
+        self._signs = TurnedSigns(spec.action_names, config.sign_turned_seconds, spec.dt)
         self._expected = expected
         self._seen: Command | None = None
         self._of_model: list[Fault] = []
@@ -82,10 +82,6 @@ class ModelChecks:
         info = command.info
         change, innovation = (np.asarray(x[0], dtype=np.float64) for x in (info.change, info.innovation))
         faults = self._frozen.look(change, innovation) + self._innovations.look(innovation)
-        of_actuators = []
         if self._actuators is not None:
-            of_actuators = self._actuators.look(np.asarray(info.diagnosis[0], dtype=np.float64))
-        # a diagnosis that names a reversed motor says more about it
-        known = {fault.about for fault in of_actuators if fault.kind == "actuator_reversed"}
-        turned = self._signs.look(np.asarray(info.sign[0], dtype=np.float64))
-        return [*faults, *of_actuators, *(fault for fault in turned if fault.about not in known)]
+            faults += self._actuators.look(np.asarray(info.diagnosis[0], dtype=np.float64))
+        return faults + self._signs.look(np.asarray(info.sign[0], dtype=np.float64))

@@ -26,7 +26,7 @@ REACTIONS: tuple[Reaction, ...] = get_args(Reaction)
 """From the mildest to the severest."""
 WARNED_OF: frozenset[FaultKind] = frozenset(
     (
-        *("drift", "actuator_weak", "actuator_dead", "actuator_reversed", "belief_oscillates"),
+        *("drift", "actuator_weak", "actuator_dead", "actuator_reversed", "sign_turned", "belief_oscillates"),
         *("battery_low", "hot", "high_load", "falling", "monitor_warning"),
     )
 )

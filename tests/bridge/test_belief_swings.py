@@ -13,7 +13,7 @@ from adaptive_mbrl.adaptation.reversal import ReversalAdapter
 from adaptive_mbrl.canary import read_canary
 from adaptive_mbrl.checkpoint import find_checkpoint, load_checkpoint
 from adaptive_mbrl.controller import AdaptiveController
-from robot_bridge.control.belief_view import DIRECTIONS, BeliefView
+from robot_bridge.control.belief_view import DIRECTIONS, SIGN_STDS, BeliefView
 from robot_bridge.control.belief_watch import BeliefWatch
 from robot_bridge.control.plan_ahead import PlanAhead
 from robot_bridge.safety.belief_swings import BeliefSwings
@@ -92,8 +92,9 @@ def test_the_beliefs_of_recorded_windows_are_a_standard_deviation_wide(name: str
     np.testing.assert_allclose(np.array(positions).std(0), 1.0, rtol=1e-6)
 
 
-def test_what_signs_are_found_from_is_not_what_a_robot_is_believed_to_be():
-    controller, canary = AdaptiveController.load("cartpole"), load_checkpoint("cartpole").canary
+def test_signs_are_looked_at_and_not_what_they_are_found_from():
+    """None of the arm's recorded motors is reversed."""
+    controller, canary = AdaptiveController.load("arm"), load_checkpoint("arm").canary
     adapter = controller.settings.adapter
     assert isinstance(adapter, ReversalAdapter)
     view = BeliefView(adapter, canary)
@@ -102,6 +103,9 @@ def test_what_signs_are_found_from_is_not_what_a_robot_is_believed_to_be():
     moved = belief._replace(signs=belief.signs._replace(gain=belief.signs.gain + 1, information=belief.signs.information + 10))
 
     np.testing.assert_array_equal(view(moved), view(belief))
+    turned = belief.signs.sign * torch.tensor([-1.0] + [1.0] * 6)
+    step = view(belief._replace(signs=belief.signs._replace(sign=turned))) - view(belief)
+    np.testing.assert_allclose(np.abs(step), 2 * SIGN_STDS)
 
 
 def test_a_watch_follows_the_belief_of_the_controller(tmp_path: Path):

@@ -192,31 +192,17 @@ def test_an_estimate_that_may_be_wrong_is_no_alarm(mean: float, std: float, kind
     assert [fault.kind for fault in checks.look(gains((mean, std)))] == kinds
 
 
-def test_a_motor_that_is_taken_to_be_reversed_is_an_alarm_after_a_while_without_any_diagnosis():
-    checks = ModelChecks(SPEC, SafetyConfig(rate_limits={}), np.full(3, 0.1))
+def test_a_motor_that_is_taken_to_be_reversed_is_told_after_a_while_without_any_diagnosis():
+    checks = ModelChecks(SPEC, SafetyConfig(rate_limits={}, sign_turned_seconds=4 * DT), np.full(3, 0.1))
     seen = Observed(np.zeros(3), np.full(3, 1.0))
-    steps = round(ActuatorAlarms().seconds / DT)
 
-    signs = [(1, -1)] * (steps - 1) + [(1, 1)] + [(1, -1)] * (steps + 1) + [(1, 1)]
+    signs = [(1, -1)] * 3 + [(1, 1)] + [(1, -1)] * 5 + [(1, 1)]
     found = [checks.look(0.0, seen, command(NONE, NONE, sign=sign)) for sign in signs]
 
     name = SPEC.action_names[1]
-    assert found[:-3] == [()] * (len(signs) - 3)
-    assert found[-3] == found[-2] == (Fault("actuator_reversed", f"{name} is taken to be wired backwards", name),)
+    assert found[:-3] == [()] * 7
+    assert found[-3] == found[-2] == (Fault("sign_turned", f"{name} is taken to be wired backwards", name),)
     assert found[-1] == ()
-
-
-def test_a_diagnosis_of_a_reversed_motor_takes_the_place_of_its_sign():
-    names = tuple(f"actuator_gain {name}" for name in SPEC.action_names)
-    checks = ModelChecks(SPEC, SafetyConfig(rate_limits={}, actuators=ActuatorAlarms(seconds=0.0)), np.full(3, 0.1), names)
-
-    both = command(NONE, NONE, gains((-1.0, 0.1), (-0.3, 0.2)), (-1, -1))
-    found = checks.look(0.0, Observed(np.zeros(3), np.full(3, 1.0)), both)
-
-    assert [(fault.about, fault.words.partition(" ")[2]) for fault in found if fault.kind == "actuator_reversed"] == [
-        (SPEC.action_names[0], "works backwards: gain -1.00 +- 0.10"),
-        (SPEC.action_names[1], "is taken to be wired backwards"),
-    ]
 
 
 # --- who is silent ------------------------------------------------------------------------------------------------------------

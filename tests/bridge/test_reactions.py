@@ -115,7 +115,7 @@ def test_without_an_entry_faults_get_the_safe_action_and_what_is_adapted_to_a_wa
     found = {kind: Reactions({}, "damping").severest([Fault(kind, "")], DT) for kind in FAULT_KINDS}
 
     warned_of = {kind for kind, reaction in found.items() if reaction == "warn"}
-    adapted_to = {"drift", "actuator_weak", "actuator_dead", "actuator_reversed", "belief_oscillates"}
+    adapted_to = {"drift", "actuator_weak", "actuator_dead", "actuator_reversed", "sign_turned", "belief_oscillates"}
     assert warned_of == adapted_to | {"battery_low", "hot", "high_load", "falling", "monitor_warning"}
     assert {found[kind] for kind in set(FAULT_KINDS) - warned_of} == {"damping"}
 
