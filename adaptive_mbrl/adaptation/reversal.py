@@ -17,10 +17,10 @@ with L and e summed over channels:
     g = P (e' / v + s / p^2),           P = (L' / v + I / p^2)^-1,
 
 and v = (r + v_0) / (w + 1), but no less than a floor, where r is the forgotten sum of the mean squares of y - sum_j g_j J_j - b,
-with the g and b of before each transition. A sign is turned where g_j has the other one: where it is by z standard deviations beyond -m s_j. How strong a motor is stays the rule's to
-find out, and with the margin m so does what is weakly reversed: another change may look like it, such as more mass to a rotor
-that has become weak. z is not to be read as a probability, since errors of a model are neither independent nor Gaussian; it was
-chosen by trying.
+with the g and b of before each transition. A sign is turned where g_j has the other one: where it is by z standard deviations
+beyond -m s_j. How strong a motor is stays the rule's to find out, and with the margin m so does what is weakly reversed: another
+change may look like it, such as more mass to a rotor that has become weak. z is not to be read as a probability, since errors of
+a model are neither independent nor Gaussian; it was chosen by trying.
 
 That the sign of what a command does has to be learned is the problem of the unknown control direction (Nussbaum 1983).
 """

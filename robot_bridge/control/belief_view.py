@@ -24,7 +24,7 @@ DIRECTIONS = 8
 ENTRIES = 512
 """Of a longer belief, so many numbers are looked at, evenly spread, so that looking costs next to nothing."""
 SIGN_STDS = 2.0
-"""By how much the sign of a motor counts along each direction [belief stds]; a motor that turns moves the belief by twice that."""
+"""The weight of a motor's sign along each direction [belief stds]; a motor that turns moves the belief by twice that."""
 
 
 class BeliefView:
