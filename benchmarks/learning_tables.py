@@ -273,9 +273,8 @@ def short_tables(report: dict[str, Any]) -> str:
     arms = [(protocol["name"], *row) for protocol in protocols for row in leaderboard_rows(protocol["leaderboard"])]
     pairs = [(protocol["name"], *row) for protocol in protocols for row in comparison_rows(protocol["comparisons"])]
     remarks = [f"\n- {note}" for note in notes(report)]
-    return "\n".join(
-        [about(report), *remarks, "", *table(("protocol", *LEADERBOARD), arms), "", *table(("protocol", *COMPARISON), pairs)]
-    )
+    compared = ["", *table(("protocol", *COMPARISON), pairs)] if pairs else []
+    return "\n".join([about(report), *remarks, "", *table(("protocol", *LEADERBOARD), arms), *compared])
 
 
 def benchmark_tables(report: dict[str, Any]) -> str:
