@@ -63,6 +63,7 @@ PAGES = (
     "data.md",
     "performance.md",
     "physics.md",
+    "protocols.md",
     "robot_machine.md",
     "robot_measured.md",
     "safety.md",
@@ -70,7 +71,16 @@ PAGES = (
     "training.md",
     "walker.md",
 )
-SHORT = ("never_worse", "multitask", "multitask_own", "delays", "delays_elsewhere", "reversals", "reversals_elsewhere")
+SHORT = (
+    "never_worse",
+    "multitask",
+    "multitask_own",
+    "delays",
+    "delays_elsewhere",
+    "reversals",
+    "reversals_elsewhere",
+    "cripple_50k",
+)
 """Reports of benchmarks that are shown with one line for each arm."""
 
 
