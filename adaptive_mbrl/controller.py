@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -86,6 +87,10 @@ class StepInfo:
     predicted: np.ndarray = field(default_factory=lambda: np.zeros((1, 0, 0, 0)))
     delay: np.ndarray = field(default_factory=lambda: np.zeros(1, np.int64))
     sign: np.ndarray = field(default_factory=lambda: np.ones((1, 1), np.float32))
+
+    def reversed_actions(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Those of the actions with these names whose motors are believed to be wired backwards, of the first robot."""
+        return tuple(name for name, sign in zip(names, self.sign[0], strict=True) if sign < 0)
 
 
 @dataclass(frozen=True)

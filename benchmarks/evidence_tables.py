@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from sim.benchmark.markdown import table
+
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
 COMMANDS = {
     "guard_kills": "python -m benchmarks.guard_kills",
@@ -170,17 +172,14 @@ def sensors_table(report: dict[str, Any]) -> str:
 
 def reversal_alarms_table(report: dict[str, Any]) -> str:
     """Warnings of motors that work backwards, and of others, by robot."""
-    lines = [
-        f"{report['episodes']} episodes of each of two validation parts.",
-        "",
-        "| robot | time [h] | false alarms | per hour [95 %] | reversed motors | told [95 %] | steps until told: median | max |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    head = ("robot", "time [h]", "false alarms", "per hour [95 %]", "reversed motors", "told [95 %]")
+    rows = []
     for robot, found in report["reversal_alarms"].items():
         rate, low, high = found["false_per_hour"]
         least, most = found["share_95"]
-        share = f"{found['told']} [{least:.0%}, {most:.0%}]" if found["reversed"] else "-"
-        steps = " | ".join("-" if found["steps"][key] is None else f"{found['steps'][key]:.0f}" for key in ("p50", "max"))
-        about = f"{found['hours']:.2f} | {found['false_alarms']} | {rate:.1f} [{low:.1f}, {high:.1f}] | {found['reversed']}"
-        lines.append(f"| {robot} | {about} | {share} | {steps} |")
-    return "\n".join(lines)
+        told = f"{found['told']} [{least:.0%}, {most:.0%}]" if found["reversed"] else "-"
+        steps = ("-" if found["steps"][key] is None else f"{found['steps'][key]:.0f}" for key in ("p50", "max"))
+        alarms = (f"{found['hours']:.2f}", str(found["false_alarms"]), f"{rate:.1f} [{low:.1f}, {high:.1f}]")
+        rows.append((robot, *alarms, str(found["reversed"]), told, *steps))
+    about = f"{report['episodes']} episodes of each of two validation parts."
+    return "\n".join([about, "", *table((*head, "steps until told: median", "max"), rows)])

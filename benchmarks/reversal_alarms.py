@@ -25,7 +25,6 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 
-from adaptive_mbrl.controller import StepInfo
 from adaptive_mbrl.storage import write_text_atomically
 from benchmarks.bridge_machine import machine
 from benchmarks.evidence.figures import quantiles, rate_interval, share_interval
@@ -34,9 +33,8 @@ from robot_bridge.safety.config import SafetyConfig
 from sim.episodes.policies import ControllerPolicy, load_controller
 from sim.episodes.run import run_scenarios
 from sim.robot.robot import Robot, load_robot
-from sim.scenarios.change import scale_vector
 from sim.scenarios.loading import load_scenario
-from sim.scenarios.scenario import Scenario
+from sim.scenarios.parameters import motor_gains
 
 ROBOTS = ("cartpole", "half_cheetah", "arm", "quadrotor")
 SPLITS = ("anything", "outside")
@@ -46,29 +44,6 @@ REVERSED = -0.7
 """A motor with this gain or less should be told."""
 SECONDS = 3.0
 """The time in which it should be told [s]."""
-
-
-class SignWitness:
-    """A controller that keeps the signs it found.
-
-    Args:
-        policy: the controller.
-
-    Attributes:
-        signs: (B, action_dim) for each step.
-    """
-
-    def __init__(self, policy: ControllerPolicy) -> None:
-        self._policy, self.preview = policy, policy.preview
-        self.signs: list[NDArray[np.float32]] = []
-
-    def reset(self, simulation: Any) -> None:
-        self._policy.reset(simulation)
-
-    def act(self, obs: Any, goal: Any, sent: Any) -> tuple[Any, StepInfo]:
-        actions, info = self._policy.act(obs, goal, sent)
-        self.signs.append(info.sign)
-        return actions, info
 
 
 def main(
@@ -88,32 +63,23 @@ def main(
         for split in SPLITS:
             drawn = load_scenario(f"{name}/{split}:validation")
             scenarios = drawn.episodes(episodes, SEED)
-            witness = SignWitness(ControllerPolicy(load_controller(name, robot)))
-            recorded = run_scenarios(robot, scenarios, witness, source="policy").episodes
-            signs = np.array(witness.signs)
-            for i, (scenario, episode) in enumerate(zip(scenarios, recorded, strict=True)):
-                alarms.append(told(signs[: len(episode), i], robot))
-                gains.append(true_gains(scenario, robot)[: len(episode)])
+            recorded = run_scenarios(robot, scenarios, ControllerPolicy(load_controller(name, robot)), source="policy")
+            for i, (scenario, episode) in enumerate(zip(scenarios, recorded.episodes, strict=True)):
+                alarms.append(told(recorded.log.sign[: len(episode), i], robot))
+                gains.append(np.array([motor_gains(scenario.change_in_force(step), robot) for step in range(len(episode))]))
         report = json.loads(out.read_text()) if out.exists() else {"reversal_alarms": {}}
         report["reversal_alarms"][name] = figures(alarms, gains, robot.spec.dt)
         write_text_atomically(out, json.dumps({**report, "episodes": episodes, "machine": machine()}, indent=1) + "\n")
         print(name, json.dumps(report["reversal_alarms"][name]), flush=True)
 
 
-def true_gains(scenario: Scenario, robot: Robot) -> NDArray[np.float64]:
-    """The gain of each action's motor at each step, (T, action_dim)."""
-    names, number = robot.elements.actuators, robot.model.nu
-    rows = [scale_vector(scenario.change_in_force(t).actuator_gain, number, names) for t in range(scenario.steps)]
-    return np.array(rows)[:, robot.actuators]
-
-
-def told(signs: NDArray[np.float32], robot: Robot) -> NDArray[np.bool_]:
+def told(signs: NDArray[np.float64], robot: Robot) -> NDArray[np.bool_]:
     """At which steps the bridge warns of which motor, (T, action_dim); `signs` has the same shape."""
     names = robot.spec.action_names
     check = TurnedSigns(names, SafetyConfig.sign_turned_seconds, robot.spec.dt)
     found = np.zeros(signs.shape, dtype=np.bool_)
     for step, row in enumerate(signs):
-        for fault in check.look(row.astype(np.float64)):
+        for fault in check.look(row):
             found[step, names.index(fault.about)] = True
     return found
 
@@ -123,7 +89,7 @@ def figures(alarms: Sequence[NDArray[np.bool_]], gains: Sequence[NDArray[np.floa
 
     Args:
         alarms: of each episode, from `told`.
-        gains: of each episode, from `true_gains`.
+        gains: of each episode, those of the motors at each step, (T, action_dim).
         dt: control period [s].
     """
     within, hours = round(SECONDS / dt), sum(map(len, alarms)) * dt / 3600

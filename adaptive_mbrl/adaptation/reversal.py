@@ -46,7 +46,7 @@ from adaptive_mbrl.transitions import Transitions
 
 _LOG = logging.getLogger(__name__)
 
-SYMMETRIC = 0.1
+_SYMMETRIC = 0.1
 """The limits of an action are symmetric if they differ by this share at most."""
 _MAX_ERROR = 10.0
 """Larger errors count alike [target stds]: a spike of a sensor must not turn a motor round."""
@@ -266,7 +266,7 @@ def with_reversals(adapter: Adapter[Any], spec: RobotSpec, config: ReversalConfi
     The motors are those whose limits are about symmetric, so that an action can be sent with the opposite sign. What the negative
     of a thrust does that cannot be negative, the model was never asked.
     """
-    can_be_reversed = [math.isclose(channel.low, -channel.high, rel_tol=SYMMETRIC) for channel in spec.action]
+    can_be_reversed = [math.isclose(channel.low, -channel.high, rel_tol=_SYMMETRIC) for channel in spec.action]
     left_out = [channel.name for channel, is_looked_at in zip(spec.action, can_be_reversed, strict=True) if not is_looked_at]
     if left_out:
         _LOG.info("not looked at for a reversed motor, because the limits are not symmetric: %s", ", ".join(left_out))

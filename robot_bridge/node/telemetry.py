@@ -78,10 +78,7 @@ class Telemetry:
     @property
     def reversed(self) -> tuple[str, ...]:
         """The actions whose motors the newest plan takes to be wired backwards."""
-        if self._shown is None:
-            return ()
-        signs = zip(self._actions, self._shown.info.sign[0], strict=True)
-        return tuple(name for name, sign in signs if sign < 0)
+        return () if self._shown is None else self._shown.info.reversed_actions(self._actions)
 
 
 def labelled(labels: tuple[str, ...], values: np.ndarray) -> Float64MultiArray:

@@ -31,6 +31,7 @@ class ControllerLog:
         adapt_seconds: computing time of adaptation [s], (T,).
         plan_seconds: computing time of planning [s], (T,).
         diagnosis: mean and std of each physical parameter, (T, B, 2, L); L is 0 where the checkpoint has no diagnosis.
+        sign: +1 for each action, -1 where its motor was believed to be wired backwards, (T, B, action_dim).
     """
 
     adapted_error: Array
@@ -39,6 +40,7 @@ class ControllerLog:
     adapt_seconds: Array
     plan_seconds: Array
     diagnosis: Array
+    sign: Array
 
     @classmethod
     def of(cls, infos: Sequence[StepInfo]) -> ControllerLog:
@@ -50,6 +52,7 @@ class ControllerLog:
             np.array([i.adapt_seconds for i in infos]),
             np.array([i.plan_seconds for i in infos]),
             np.stack([i.diagnosis for i in infos]),
+            np.stack([i.sign for i in infos]),
         )
 
     @classmethod
@@ -62,6 +65,7 @@ class ControllerLog:
             np.max([p.adapt_seconds for p in parts], axis=0),
             np.max([p.plan_seconds for p in parts], axis=0),
             np.concatenate([p.diagnosis for p in parts], axis=1),
+            np.concatenate([p.sign for p in parts], axis=1),
         )
 
     def select(self, robots: Sequence[int]) -> ControllerLog:
@@ -74,6 +78,7 @@ class ControllerLog:
             self.adapt_seconds,
             self.plan_seconds,
             self.diagnosis[:, rows],
+            self.sign[:, rows],
         )
 
 

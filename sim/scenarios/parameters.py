@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.robot.elements import Elements
-from sim.scenarios.change import NAMED_AFTER, Change
+from sim.robot.robot import Robot
+from sim.scenarios.change import NAMED_AFTER, Change, scale_vector
 
 Array = NDArray[np.float64]
 AXES = ("x", "y", "z")
@@ -44,6 +45,11 @@ def parameter_values(change: Change, names: Sequence[str]) -> Array:
     NaN stands for a parameter of the whole robot that the change gives part by part: there is no such number.
     """
     return np.array([_value(change, name) for name in names])
+
+
+def motor_gains(change: Change, robot: Robot) -> Array:
+    """The gain of each action's motor under a change, (action_dim,)."""
+    return scale_vector(change.actuator_gain, robot.model.nu, robot.elements.actuators)[robot.actuators]
 
 
 def with_parameter(change: Change, name: str, value: float, elements: Elements) -> Change:

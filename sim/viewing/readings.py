@@ -14,8 +14,7 @@ from adaptive_mbrl.viewing.plots import Line, LivePlot
 from adaptive_mbrl.viewing.status import Row, StatusTable
 from sim.evaluation.performance import performance_label, rewarded_velocity
 from sim.evaluation.report import describe
-from sim.scenarios.change import scale_vector
-from sim.scenarios.parameters import parameter_values
+from sim.scenarios.parameters import motor_gains, parameter_values
 from sim.viewing.choices import Range
 from sim.viewing.motors import Gains
 from sim.viewing.session import Moment, Session
@@ -113,8 +112,7 @@ class Readings:
                 milliseconds = 1e3 * (moment.info.adapt_seconds + moment.info.plan_seconds)
                 rows.append(Row("control step", f"{milliseconds:.0f} ms of {1e3 * session.robot.spec.dt:.0f} ms"))
                 rows.append(self._learning(moment))
-                turned = [n for n, s in zip(session.robot.spec.action_names, moment.info.sign[0], strict=True) if s < 0]
-                if turned:
+                if turned := moment.info.reversed_actions(session.robot.spec.action_names):
                     rows.append(Row("motors", f"taken to be wired backwards: {', '.join(turned)}", "warning"))
         if session.ended:
             rows.append(Row("episode", f"over: {session.ended}; press Reset", "bad"))
@@ -140,7 +138,7 @@ class Readings:
 
     def _motor_bars(self, moment: Moment, gains: Gains | None) -> list[Bar]:
         robot = self._session.robot
-        truth = scale_vector(moment.change.actuator_gain, robot.model.nu, robot.elements.actuators)[robot.actuators]
+        truth = motor_gains(moment.change, robot)
         nothing = np.full(len(truth), math.nan)
         mean, low, high = (nothing, nothing, nothing) if gains is None else gains
         return [

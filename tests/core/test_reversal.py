@@ -233,10 +233,8 @@ def test_what_is_not_valid_or_finite_turns_nothing():
 
 
 def test_step_by_step_is_as_all_at_once():
-    adapter, recent = (
-        ReversalAdapter(LinearAdapter(), [True] * 3, ReversalConfig()),
-        moved(torch.tensor([[-1.0, 0.5, -0.8]]), 18, 0.05),
-    )
+    adapter = ReversalAdapter(LinearAdapter(), [True] * 3, ReversalConfig())
+    recent = moved(torch.tensor([[-1.0, 0.5, -0.8]]), 18, 0.05)
     belief = adapter.prior(1)
     for step in range(18):
         belief = adapter.update(belief, recent.steps(slice(max(0, step - 4), step + 1)))
